@@ -1,0 +1,33 @@
+// SHA-256 and SHA-384 (FIPS 180-4), from OpenSSL.
+#pragma once
+
+#include <array>
+#include <memory>
+
+#include "base/bytes.h"
+
+namespace qpcseal {
+
+using Sha256Digest = std::array<std::uint8_t, 32>;
+
+Sha256Digest sha256(ByteView bytes);
+Bytes sha384(ByteView bytes);
+
+// Incremental SHA-256. After finish() it is ready for a new message.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(Sha256&&) noexcept;
+  Sha256& operator=(Sha256&&) noexcept;
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+  void update(ByteView bytes);
+  Sha256Digest finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace qpcseal

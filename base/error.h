@@ -1,0 +1,48 @@
+// The one exception type. A kind maps to an exit code in one switch (appliance/cli/main.cpp).
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace qpcseal {
+
+enum class ErrorKind {
+  Internal,          // a bug here
+  Usage,             // wrong arguments
+  Io,                // file system
+  Malformed,         // input that is not what it says
+  Denied,            // attestation or policy said no
+  Token,             // PKCS#11
+  ApprovalsMissing,  // officers have not agreed
+  LogDamaged,        // the audit log does not verify
+};
+
+class Error : public std::runtime_error {
+ public:
+  Error(ErrorKind kind, const std::string& message, std::string hint = {})
+      : std::runtime_error(message), kind_(kind), hint_(std::move(hint)) {}
+  [[nodiscard]] ErrorKind kind() const noexcept { return kind_; }
+  [[nodiscard]] const std::string& hint() const noexcept { return hint_; }
+
+ private:
+  ErrorKind kind_;
+  std::string hint_;
+};
+
+// Runs `act` and puts "context: " before the message of an Error on its way up.
+template <typename Act>
+decltype(auto) with_context(const std::string& context, Act&& act) {
+  try {
+    return std::forward<Act>(act)();
+  } catch (const Error& error) {
+    throw Error(error.kind(), context + ": " + error.what(), error.hint());
+  }
+}
+
+// Message text for an errno value, e.g. "No space left on device".
+std::string errno_text(int code);
+// Throws Error{Io} "what: <errno text>".
+[[noreturn]] void throw_errno(const std::string& what);
+
+}  // namespace qpcseal
