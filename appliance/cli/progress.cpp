@@ -1,0 +1,41 @@
+#include "appliance/cli/progress.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+
+namespace qpcseal::cli {
+
+using namespace std::chrono_literals;
+
+namespace {
+constexpr unsigned kWidth = 30;  // characters
+constexpr double kMiB = 1048576.0;
+}  // namespace
+
+ProgressBar::ProgressBar(std::string what)
+    : what_(std::move(what)),
+      terminal_(isatty(STDERR_FILENO) == 1),
+      start_(std::chrono::steady_clock::now()),
+      last_(start_) {}
+
+ProgressBar::~ProgressBar() {
+  if (drawn_) std::fputs("\r\033[K", stderr);
+}
+
+void ProgressBar::update(std::uint64_t done, std::uint64_t total) {
+  if (!terminal_ || total == 0) return;
+  const auto now = std::chrono::steady_clock::now();
+  if (now - start_ < 1s || now - last_ < 100ms) return;
+  last_ = now;
+  drawn_ = true;
+  const double share = static_cast<double>(done) / static_cast<double>(total);
+  const auto filled = static_cast<unsigned>(share * kWidth);
+  const double seconds = std::chrono::duration<double>(now - start_).count();
+  std::string bar(filled, '#');
+  bar.append(kWidth - filled, '.');
+  std::fprintf(stderr, "\r%s [%s] %3.0f%%  %.0f MiB/s\033[K", what_.c_str(), bar.c_str(), share * 100,
+               static_cast<double>(done) / kMiB / seconds);
+}
+
+}  // namespace qpcseal::cli

@@ -1,0 +1,22 @@
+// What a command returns, and the one printer that renders it as text or as JSON.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace qpcseal::cli {
+
+// `text` is for people, `json` for programs; both say the same. `exit_code` is 0 but for a verdict that says no.
+struct Report {
+  std::string text;
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  int exit_code = 0;
+};
+
+// Text that came from outside, fit for a terminal: control and non-ASCII bytes are shown as \xNN.
+std::string printable(std::string_view text);
+
+// Aligned columns: each row a list of cells, the first row the head.
+std::string table(const std::vector<std::vector<std::string>>& rows);
+
+}  // namespace qpcseal::cli
