@@ -30,10 +30,10 @@ std::uint64_t load_le(ByteView bytes);
 // u16be length, then the bytes. Throws Error{Internal} above 65535.
 void append_lp16(Bytes& out, ByteView bytes);
 
-std::string to_hex(ByteView bytes);            // lower case
-Bytes from_hex(std::string_view hex);          // either case; throws Error{Malformed}
-std::string to_base64(ByteView bytes);         // RFC 4648 section 4, padded, one line
-Bytes from_base64(std::string_view text);      // canonical only; throws Error{Malformed}
+std::string to_hex(ByteView bytes);        // lower case
+Bytes from_hex(std::string_view hex);      // either case; throws Error{Malformed}
+std::string to_base64(ByteView bytes);     // RFC 4648 section 4, padded, one line
+Bytes from_base64(std::string_view text);  // canonical only; throws Error{Malformed}
 
 // Reads from the front of a view; never past its end. Throws Error{Malformed} "NAME: truncated ...".
 class ByteReader {

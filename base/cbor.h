@@ -1,6 +1,7 @@
-// CBOR (RFC 8949), strictly: definite lengths, shortest form, no duplicate map keys, nothing after the item, depth at
-// most 16, element counts at most the bytes that remain, at most 64 KiB. No floats, no simple values but false, true
-// and null. Level::Deterministic also wants map keys in bytewise order of their encodings (section 4.2.1).
+// CBOR (RFC 8949), strictly: definite lengths, shortest form, no duplicate map keys, nothing after the item,
+// depth at most 16, element counts at most the bytes that remain, at most 64 KiB. No floats, no simple values
+// but false, true and null. Level::Deterministic also wants map keys in bytewise order of their encodings
+// (section 4.2.1).
 #pragma once
 
 #include <cstdint>
@@ -20,8 +21,8 @@ enum class Type { Unsigned, Negative, ByteString, Text, Array, Map, Tag, Bool, N
 inline constexpr std::size_t kMaxSize = 65536;
 inline constexpr unsigned kMaxDepth = 16;
 
-// A parsed item. Strings and raw() are views into the input, which must outlive it. Accessors throw Error{Malformed}
-// naming `what` when the type is another.
+// A parsed item. Strings and raw() are views into the input, which must outlive it. Accessors throw
+// Error{Malformed} naming `what` when the type is another.
 class Value {
  public:
   [[nodiscard]] Type type() const { return type_; }

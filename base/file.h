@@ -1,4 +1,5 @@
-// Files: opened without following links, written under a temporary name, complete and on disk before they appear.
+// Files: opened without following links, written under a temporary name, complete and on disk before they
+// appear.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +28,8 @@ class Fd {
   int fd_ = -1;
 };
 
-// Opens a regular file to read: O_NOFOLLOW, O_CLOEXEC. Error{Io} names the path and the cause (a link, a folder, a
-// device are refused).
+// Opens a regular file to read: O_NOFOLLOW, O_CLOEXEC. Error{Io} names the path and the cause (a link, a
+// folder, a device are refused).
 Fd open_to_read(const std::filesystem::path& path);
 std::uint64_t file_size(const Fd& fd);
 // Whole file, at most `limit` bytes; Error{Malformed} when larger.
@@ -39,9 +40,9 @@ void write_exact(const Fd& fd, ByteView bytes, std::uint64_t offset);
 
 enum class Existing { Refuse, Replace };
 
-// A file being written beside its final name. commit() syncs it, gives it the final name and syncs the folder; without
-// commit nothing appears. With Existing::Refuse an existing name is Error{Io} at construction and again, atomically,
-// at commit (link(2) / renameat2 NOREPLACE).
+// A file being written beside its final name. commit() syncs it, gives it the final name and syncs the
+// folder; without commit nothing appears. With Existing::Refuse an existing name is Error{Io} at construction
+// and again, atomically, at commit (link(2) / renameat2 NOREPLACE).
 class AtomicFile {
  public:
   AtomicFile(std::filesystem::path final_name, Existing existing, unsigned mode = 0644);

@@ -1,4 +1,5 @@
-// The one type for secret bytes: locked in memory, left out of core dumps, zeroed, neither copyable nor printable.
+// The one type for secret bytes: locked in memory, left out of core dumps, zeroed, neither copyable nor
+// printable.
 #pragma once
 
 #include "base/bytes.h"

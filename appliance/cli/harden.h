@@ -3,9 +3,9 @@
 
 namespace qpcseal::cli {
 
-// No core dumps, no tracing by other processes of the user, files private by default, and no configuration of OpenSSL
-// from the environment (OPENSSL_CONF could load an engine). Standard descriptors that are closed become /dev/null, so
-// that no file opened later is written to as if it were the terminal.
+// No core dumps, no tracing by other processes of the user, files private by default, and no configuration of
+// OpenSSL from the environment (OPENSSL_CONF could load an engine). Standard descriptors that are closed
+// become /dev/null, so that no file opened later is written to as if it were the terminal.
 void harden_process();
 
 }  // namespace qpcseal::cli

@@ -6,7 +6,8 @@
 
 namespace qpcseal::cli {
 
-// `text` is for people, `json` for programs; both say the same. `exit_code` is 0 but for a verdict that says no.
+// `text` is for people, `json` for programs; both say the same. `exit_code` is 0 but for a verdict that says
+// no.
 struct Report {
   std::string text;
   nlohmann::ordered_json json = nlohmann::ordered_json::object();

@@ -3,8 +3,8 @@
 #include <pwd.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <toml++/toml.h>
+#include <cstdlib>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -22,7 +22,8 @@ const char* environment(const char* name) {
 
 Home absolute_home(std::filesystem::path path, const char* origin) {
   if (!path.is_absolute())
-    throw Error(ErrorKind::Usage, std::string(origin) + " must be an absolute path, not '" + path.string() + "'");
+    throw Error(ErrorKind::Usage,
+                std::string(origin) + " must be an absolute path, not '" + path.string() + "'");
   return Home{std::move(path)};
 }
 
@@ -42,11 +43,13 @@ bool take_bool(toml::table& table, const char* key) {
 
 std::vector<std::string> take_strings(toml::table& table, const char* key) {
   const toml::array* array = table[key].as_array();
-  if (array == nullptr) throw Error(ErrorKind::Malformed, std::string("'") + key + "' is missing or not a list");
+  if (array == nullptr)
+    throw Error(ErrorKind::Malformed, std::string("'") + key + "' is missing or not a list");
   std::vector<std::string> out;
   for (const auto& item : *array) {
     auto value = item.value_exact<std::string>();
-    if (!value) throw Error(ErrorKind::Malformed, std::string("'") + key + "' holds something that is not a string");
+    if (!value)
+      throw Error(ErrorKind::Malformed, std::string("'") + key + "' holds something that is not a string");
     out.push_back(*value);
   }
   table.erase(key);
@@ -99,15 +102,17 @@ Site Site::read(const std::filesystem::path& path) {
     try {
       return site_from(toml::parse(text_of(bytes)));
     } catch (const toml::parse_error& error) {
-      throw Error(ErrorKind::Malformed,
-                  "line " + std::to_string(error.source().begin.line) + ": " + std::string(error.description()));
+      throw Error(ErrorKind::Malformed, "line " + std::to_string(error.source().begin.line) + ": " +
+                                            std::string(error.description()));
     }
   });
 }
 
 std::string Site::text() const {
   std::string out = "# Facts of this machine. What officers review is in policy.toml.\n";
-  const auto line = [&](const char* key, const std::string& value) { out += std::string(key) + " = " + value + "\n"; };
+  const auto line = [&](const char* key, const std::string& value) {
+    out += std::string(key) + " = " + value + "\n";
+  };
   line("module", quoted(module));
   line("module_sha256", quoted(module_sha256));
   line("module_arguments", quoted(module_arguments));

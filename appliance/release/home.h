@@ -25,7 +25,8 @@ struct Home {
 // ~/.local/share/qpcseal. Error{Usage} when none of them can be named; the path must be absolute.
 Home locate_home();
 
-// Facts of this machine, apart from what officers review. Strict TOML: unknown or missing keys are Error{Malformed}.
+// Facts of this machine, apart from what officers review. Strict TOML: unknown or missing keys are
+// Error{Malformed}.
 struct Site {
   std::string module;            // absolute path
   std::string module_sha256;     // lower-case hex

@@ -56,8 +56,9 @@ class EchoOff {
 SecretBuffer ask(const std::string& prompt) {
   const Fd tty(open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY));
   if (!tty)
-    throw Error(ErrorKind::Token, "no terminal to ask for the PIN",
-                "give it through --pin-fd N, or name a file of yours with mode 0600 as pin_source in site.toml");
+    throw Error(
+        ErrorKind::Token, "no terminal to ask for the PIN",
+        "give it through --pin-fd N, or name a file of yours with mode 0600 as pin_source in site.toml");
   const EchoOff quiet(tty.get());
   if (write(tty.get(), prompt.data(), prompt.size()) < 0) throw_errno("/dev/tty");
   SecretBuffer pin = read_line(tty.get(), "/dev/tty");
@@ -67,10 +68,11 @@ SecretBuffer ask(const std::string& prompt) {
 
 SecretBuffer from_file(const std::string& path) {
   const Fd file = open_to_read(path);
-  struct stat status {};
+  struct stat status{};
   if (fstat(file.get(), &status) != 0) throw_errno(path);
   if (status.st_uid != geteuid() || (status.st_mode & 077) != 0)
-    throw Error(ErrorKind::Token, "PIN file " + path + " must belong to the user and be readable by nobody else",
+    throw Error(ErrorKind::Token,
+                "PIN file " + path + " must belong to the user and be readable by nobody else",
                 "chmod 0600 " + path);
   return read_line(file.get(), path);
 }

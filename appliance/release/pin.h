@@ -8,8 +8,8 @@
 
 namespace qpcseal::release {
 
-// `source` is "tty" or "file:/absolute/path"; `fd` (--pin-fd) goes before it. A file must belong to the user and be
-// 0600 or 0400. Error{Token} where no PIN can be had; Error{Usage} for a source of another form.
+// `source` is "tty" or "file:/absolute/path"; `fd` (--pin-fd) goes before it. A file must belong to the user
+// and be 0600 or 0400. Error{Token} where no PIN can be had; Error{Usage} for a source of another form.
 SecretBuffer read_pin(const std::string& source, std::optional<int> fd, const std::string& token_label);
 // Asks twice on /dev/tty. Error{Usage} when the two differ.
 SecretBuffer read_new_pin(std::optional<int> fd, const std::string& token_label);

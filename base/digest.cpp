@@ -1,0 +1,52 @@
+#include "base/digest.h"
+
+#include <openssl/evp.h>
+
+#include "base/error.h"
+
+namespace qpcseal {
+
+namespace {
+void require(int ok, const char* call) {
+  if (ok != 1) throw Error(ErrorKind::Internal, std::string(call) + " failed");
+}
+}  // namespace
+
+struct Sha256::State {
+  EVP_MD_CTX* context = EVP_MD_CTX_new();
+  State() { start(); }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() { EVP_MD_CTX_free(context); }
+  void start() const { require(EVP_DigestInit_ex(context, EVP_sha256(), nullptr), "EVP_DigestInit_ex"); }
+};
+
+Sha256::Sha256() : state_(std::make_unique<State>()) {}
+Sha256::~Sha256() = default;
+Sha256::Sha256(Sha256&&) noexcept = default;
+Sha256& Sha256::operator=(Sha256&&) noexcept = default;
+
+void Sha256::update(ByteView bytes) {
+  require(EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()), "EVP_DigestUpdate");
+}
+
+Sha256Digest Sha256::finish() {
+  Sha256Digest out{};
+  require(EVP_DigestFinal_ex(state_->context, out.data(), nullptr), "EVP_DigestFinal_ex");
+  state_->start();
+  return out;
+}
+
+Sha256Digest sha256(ByteView bytes) {
+  Sha256Digest out{};
+  require(EVP_Digest(bytes.data(), bytes.size(), out.data(), nullptr, EVP_sha256(), nullptr), "EVP_Digest");
+  return out;
+}
+
+Bytes sha384(ByteView bytes) {
+  Bytes out(48);
+  require(EVP_Digest(bytes.data(), bytes.size(), out.data(), nullptr, EVP_sha384(), nullptr), "EVP_Digest");
+  return out;
+}
+
+}  // namespace qpcseal

@@ -1,0 +1,22 @@
+// One reason against a piece of evidence or a wish, as a value. Attestation and policy both collect all they
+// find.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace qpcseal {
+
+struct Finding {
+  std::string id;        // stable: "ATT-..." from attestation, "POL-..." from policy
+  std::string claim;     // what was looked at, e.g. "dbgstat"
+  std::string observed;  // what it was
+  std::string expected;  // what it had to be
+  std::string rule;      // where that is written, e.g. "policy.toml:12" or "FORMAT.md section 5"
+
+  bool operator==(const Finding&) const = default;
+};
+
+using Findings = std::vector<Finding>;
+
+}  // namespace qpcseal
