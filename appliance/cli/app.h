@@ -1,0 +1,34 @@
+// The command tree. Each command is one file with one add_* function; its callback stores what is to run.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <optional>
+
+#include "appliance/cli/report.h"
+
+namespace qpcseal::cli {
+
+// Options that every command has, and the command that was chosen.
+struct Context {
+  bool json = false;
+  std::optional<int> pin_fd;
+  unsigned lock_timeout = 60;  // seconds
+  std::function<Report()> command;
+};
+
+// Adds --json, and for commands that open the token --pin-fd and --lock-timeout.
+void add_output_options(CLI::App& app, Context& context);
+void add_token_options(CLI::App& app, Context& context);
+
+void add_init(CLI::App& app, Context& context);
+void add_doctor(CLI::App& app, Context& context);
+void add_mek(CLI::App& app, Context& context);
+void add_encrypt_model(CLI::App& app, Context& context);
+void add_encrypt_with_session_keys(CLI::App& app, Context& context);
+void add_attest(CLI::App& app, Context& context);
+void add_policy(CLI::App& app, Context& context);
+void add_trust(CLI::App& app, Context& context);
+void add_inspect(CLI::App& app, Context& context);
+
+}  // namespace qpcseal::cli

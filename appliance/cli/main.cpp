@@ -1,0 +1,99 @@
+#include <cstdio>
+#include <exception>
+
+#include "appliance/cli/app.h"
+#include "appliance/cli/harden.h"
+#include "base/clock.h"
+#include "base/error.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+int exit_code(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::Internal: return 1;
+    case ErrorKind::Usage: return 2;
+    case ErrorKind::Io: return 3;
+    case ErrorKind::Malformed: return 4;
+    case ErrorKind::Denied: return 5;
+    case ErrorKind::Token: return 6;
+    case ErrorKind::ApprovalsMissing: return 7;
+    case ErrorKind::LogDamaged: return 8;
+  }
+  return 1;
+}
+
+int fail(int code, const std::string& message, const std::string& hint, bool json) {
+  if (json) {
+    nlohmann::ordered_json out = {{"error", {{"exit_code", code}, {"message", message}}}};
+    if (!hint.empty()) out["error"]["hint"] = hint;
+    std::printf("%s\n", out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+  }
+  std::fprintf(stderr, "qpcseal: error: %s\n", printable(message).c_str());
+  if (!hint.empty()) std::fprintf(stderr, "hint: %s\n", printable(hint).c_str());
+  return code;
+}
+
+void add_commands(CLI::App& app, Context& context) {
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "qpcseal " + std::string(software_version()));
+  add_encrypt_model(app, context);
+  add_encrypt_with_session_keys(app, context);
+  add_init(app, context);
+  add_doctor(app, context);
+  add_mek(app, context);
+  add_attest(app, context);
+  add_policy(app, context);
+  add_trust(app, context);
+  add_inspect(app, context);
+}
+
+int print(const Report& report, bool json) {
+  const std::string text = json ? report.json.dump(2) + "\n" : report.text;
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+    throw Error(ErrorKind::Io, "standard output: the result could not be written");
+  return report.exit_code;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"Seals AI models with a key in an HSM and releases the key to attested cards only."};
+  Context context;
+  add_commands(app, context);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    return fail(2, error.what(), "qpcseal --help, or qpcseal COMMAND --help", context.json);
+  }
+  try {
+    return print(context.command(), context.json);
+  } catch (const Error& error) {
+    return fail(exit_code(error.kind()), error.what(), error.hint(), context.json);
+  } catch (const std::exception& error) {
+    return fail(1, std::string("internal: ") + error.what(), "", context.json);
+  }
+}
+
+}  // namespace
+
+void add_output_options(CLI::App& app, Context& context) {
+  app.add_flag("--json", context.json, "Print the result as JSON");
+}
+
+void add_token_options(CLI::App& app, Context& context) {
+  app.add_option("--pin-fd", context.pin_fd, "Read the token's PIN from this descriptor")->check(CLI::Range(0, 1023));
+  app.add_option("--lock-timeout", context.lock_timeout, "Seconds to wait for another qpcseal (default 60)");
+}
+
+}  // namespace qpcseal::cli
+
+int main(int argc, char** argv) {
+  try {
+    qpcseal::cli::harden_process();
+    return qpcseal::cli::run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "qpcseal: error: %s\n", error.what());
+    return 1;
+  }
+}
