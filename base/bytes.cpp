@@ -100,7 +100,7 @@ Bytes from_base64(std::string_view text) {
   if (EVP_DecodeBlock(out.data(), view(text).data(), static_cast<int>(text.size())) < 0)
     throw Error(ErrorKind::Malformed, "not base64");
   const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
-  out.resize(out.size() - padding);
+  out.erase(out.end() - static_cast<std::ptrdiff_t>(std::min(padding, out.size())), out.end());
   // One text for each value: this also refuses white space, stray padding and non-zero spare bits.
   if (to_base64(out) != text) throw Error(ErrorKind::Malformed, "base64 text is not canonical");
   return out;

@@ -1,0 +1,51 @@
+// The officers file: OpenSSH's allowed_signers format (ssh-keygen(1), ALLOWED SIGNERS), read strictly.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/finding.h"
+#include "policy/sshsig.h"
+
+namespace qpcseal::policy {
+
+inline constexpr std::size_t kMaxOfficersFile = 65536;  // bytes
+
+struct Officer {
+  std::string name;  // the principal: one person, one name, no pattern
+  std::vector<std::string> namespaces;
+  std::optional<UnixTime> valid_after, valid_before;
+  SshPublicKey key;
+  unsigned line = 0;
+};
+
+struct Officers {
+  std::vector<Officer> list;
+  Bytes digest;  // SHA-256 of the file
+};
+
+// One officer a line: `NAME namespaces="a@qpcseal,b@qpcseal"[,valid-after="..."][,valid-before="..."] KEYTYPE
+// BASE64 [COMMENT]`. Refused (Error{Malformed}, with the line): several principals, patterns, cert-authority,
+// a missing namespaces option, times without a 'Z' (ssh-keygen would read them in the local zone), the same
+// key twice, and an empty file. One person may hold several keys.
+Officers parse_officers(std::string_view text);
+
+// One signature that counts.
+struct Approver {
+  std::string name;
+  std::string fingerprint;
+};
+
+struct Tally {
+  std::vector<Approver> approvers;  // distinct people, distinct keys
+  Findings findings;                // one for each signature that does not count (POL-SIGNATURE-...)
+};
+
+// Which officers signed `message` in `name_space`, as of `now`. Each signature is the text of a .sig file.
+Tally tally_signatures(const Officers& officers, std::string_view name_space, ByteView message,
+                       const std::vector<std::string>& signatures, UnixTime now);
+
+}  // namespace qpcseal::policy
