@@ -1,0 +1,55 @@
+#include <array>
+#include <ctime>
+
+#include "attest/certpath.h"
+
+namespace qpcseal::attest {
+namespace {
+
+[[noreturn]] void refuse(const std::string& why) { throw Error(ErrorKind::Malformed, "CRL: " + why); }
+
+CrlPtr parse_crl(ByteView der) {
+  const unsigned char* at = der.data();
+  CrlPtr crl(d2i_X509_CRL(nullptr, &at, static_cast<long>(der.size())));
+  ERR_clear_error();
+  if (!crl || at != der.data() + der.size()) refuse("not one DER CRL");
+  return crl;
+}
+
+UnixTime to_unix(const ASN1_TIME* time) {
+  std::tm parts{};
+  if (time == nullptr || ASN1_TIME_to_tm(time, &parts) != 1) refuse("thisUpdate or nextUpdate is missing");
+  return timegm(&parts);
+}
+
+Bytes number_of(const X509_CRL* crl) {
+  const AsnNumberPtr number(
+      static_cast<ASN1_INTEGER*>(X509_CRL_get_ext_d2i(crl, NID_crl_number, nullptr, nullptr)));
+  if (!number) refuse("no crlNumber");
+  const NumberPtr value(made(ASN1_INTEGER_to_BN(number.get(), nullptr), "ASN1_INTEGER_to_BN"));
+  if (BN_is_negative(value.get()) == 1) refuse("crlNumber is negative");
+  Bytes out(static_cast<std::size_t>(BN_num_bytes(value.get())));
+  BN_bn2bin(value.get(), out.data());
+  return out;
+}
+
+}  // namespace
+
+CrlInfo read_crl(ByteView der) {
+  const CrlPtr crl = parse_crl(der);
+  CrlInfo info;
+  const X509_NAME* issuer = X509_CRL_get_issuer(crl.get());
+  const unsigned char* name = nullptr;
+  std::size_t size = 0;
+  if (X509_NAME_get0_der(issuer, &name, &size) != 1) refuse("no issuer");
+  info.issuer.assign(name, name + size);
+  std::array<char, 256> text{};
+  X509_NAME_oneline(issuer, text.data(), static_cast<int>(text.size()));
+  info.issuer_text = text.data();
+  info.number = number_of(crl.get());
+  info.this_update = to_unix(X509_CRL_get0_lastUpdate(crl.get()));
+  info.next_update = to_unix(X509_CRL_get0_nextUpdate(crl.get()));
+  return info;
+}
+
+}  // namespace qpcseal::attest

@@ -1,0 +1,68 @@
+// What a card says about itself: the claims of an EAT (RFC 9711), as FORMAT.md section 5 lays them out.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "attest/session_key.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/finding.h"
+
+namespace qpcseal::attest {
+
+enum class DigestAlgorithm { Sha256, Sha384 };
+
+struct Measurement {
+  std::string name, version;  // version may be empty
+  DigestAlgorithm algorithm = DigestAlgorithm::Sha256;
+  Bytes digest;                      // 32 or 48 bytes
+  std::optional<std::uint64_t> svn;  // security version number
+};
+
+struct HardwareVersion {
+  std::string text;
+  std::optional<std::int64_t> scheme;  // CoSWID version scheme
+};
+
+struct Submodule {
+  std::string name;
+  std::optional<std::uint64_t> oemid;
+  std::optional<Bytes> hwmodel;
+  std::optional<HardwareVersion> hwversion;
+  unsigned dbgstat = 0;
+  std::vector<Measurement> measurements;
+};
+
+struct Claims {
+  Bytes aud;    // 16 bytes: the appliance that asked
+  Bytes nonce;  // 8 to 64 bytes
+  Bytes ueid;   // 7 to 33 bytes: which card
+  std::uint64_t oemid = 0;
+  Bytes hwmodel;  // 1 to 32 bytes
+  HardwareVersion hwversion;
+  bool oemboot = false;
+  unsigned dbgstat =
+      0;  // 0 enabled, 1 disabled, 2 disabled since boot, 3 permanently, 4 fully and permanently
+  std::string profile;
+  Bytes bootseed;          // 32 to 64 bytes
+  unsigned lifecycle = 0;  // 0 test, 1 development, 2 secured, 3 RMA
+  std::optional<UnixTime> exp, iat;
+  std::vector<Measurement> measurements;
+  std::vector<Submodule> submods;
+  SessionKey session_key;
+};
+
+inline constexpr const char* kEatCardProfile = "tag:qpcseal.example,2026:eat-card/1";
+
+// "test", "development", "secured", "rma".
+std::string lifecycle_name(unsigned lifecycle);
+
+// Reads the claim set of scheme `eat-card`. Every claim that is missing, of another type or out of range, and
+// every unknown key, becomes a finding with an id of its own (ATT-UEID, ATT-DBGSTAT, ..., ATT-UNKNOWN-CLAIM);
+// what is not CBOR to the rules is ATT-CBOR. No claims come back where there is any finding.
+std::optional<Claims> parse_claims(ByteView payload, Findings& findings);
+
+}  // namespace qpcseal::attest

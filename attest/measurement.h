@@ -1,0 +1,28 @@
+// Readers for the parts of a claim set that submodules share with the card itself. All throw
+// Error{Malformed}.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "attest/evidence.h"
+#include "base/cbor.h"
+
+namespace qpcseal::attest {
+
+void check(bool good, const std::string& complaint);
+// A byte string of `low` to `high` bytes.
+Bytes read_sized(const cbor::Value& value, std::string_view name, std::size_t low, std::size_t high);
+unsigned read_up_to(const cbor::Value& value, std::string_view name, unsigned high);
+// Seconds since 1970 that fit a UnixTime; integers only.
+UnixTime read_time(const cbor::Value& value, std::string_view name);
+// Text without control characters, 1 to 128 bytes: it ends up on terminals.
+std::string read_label(const cbor::Value& value, std::string_view name);
+HardwareVersion read_hwversion(const cbor::Value& value);
+// EAT measurements (RFC 9711 section 4.2.16), no two with the same name.
+std::vector<Measurement> read_measurements(const cbor::Value& value);
+// EAT submods (RFC 9711 section 4.2.18), plain claim sets only: no nested tokens.
+std::vector<Submodule> read_submodules(const cbor::Value& value);
+
+}  // namespace qpcseal::attest

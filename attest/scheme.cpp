@@ -1,0 +1,55 @@
+#include "attest/scheme.h"
+
+namespace qpcseal::attest {
+namespace {
+
+[[noreturn]] void refuse(const std::string& what) {
+  throw Error(ErrorKind::Malformed,
+              "this is " + what +
+                  ", not an attestation report; a bare key proves nothing about where its private "
+                  "half lives, so nothing is released to it",
+              "give the report that the card made for a request of `qpcseal attest request`");
+}
+
+bool is_der_key(ByteView bytes) {
+  const unsigned char* at = bytes.data();
+  const KeyPtr key(d2i_PUBKEY(nullptr, &at, static_cast<long>(bytes.size())));
+  ERR_clear_error();
+  return key != nullptr;
+}
+
+bool is_der_certificate(ByteView bytes) {
+  const unsigned char* at = bytes.data();
+  const CertPtr certificate(d2i_X509(nullptr, &at, static_cast<long>(bytes.size())));
+  ERR_clear_error();
+  return certificate != nullptr;
+}
+
+}  // namespace
+
+std::vector<std::unique_ptr<Scheme>> all_schemes() {
+  std::vector<std::unique_ptr<Scheme>> out;
+  out.push_back(make_eat_card_scheme());
+  return out;
+}
+
+std::unique_ptr<Scheme> find_scheme(std::string_view id) {
+  for (std::unique_ptr<Scheme>& scheme : all_schemes()) {
+    if (scheme->id() == id) return std::move(scheme);
+  }
+  return nullptr;
+}
+
+void refuse_bare_key(ByteView bytes) {
+  const std::string_view text = text_of(bytes);
+  if (text.find("-----BEGIN ") != std::string_view::npos) {
+    if (text.find("PRIVATE KEY-----") != std::string_view::npos) refuse("a private key");
+    if (text.find("PUBLIC KEY-----") != std::string_view::npos) refuse("a public key");
+    if (text.find("BEGIN CERTIFICATE-----") != std::string_view::npos) refuse("a certificate");
+    refuse("a PEM file");
+  }
+  if (is_der_key(bytes)) refuse("a public key");
+  if (is_der_certificate(bytes)) refuse("a certificate");
+}
+
+}  // namespace qpcseal::attest

@@ -1,0 +1,60 @@
+// Evidence schemes. Each turns the bytes of a report into claims or into findings; a further scheme (the
+// vendor's own, once published) is one file of its own and one line in all_schemes().
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "attest/certpath.h"
+#include "attest/evidence.h"
+#include "base/clock.h"
+#include "base/finding.h"
+
+namespace qpcseal::attest {
+
+inline constexpr std::size_t kMaxReport = 65536;  // bytes
+
+struct VerifyContext {
+  UnixTime now = 0;  // the appliance's, never the report's
+  TrustAnchors anchors;
+};
+
+struct Evidence {
+  std::optional<Claims> claims;  // set only where there is no finding at all
+  Findings findings;
+  std::optional<Sha256Digest> root;  // SHA-256 of the root the path ends at
+  bool crls_current = false;         // see PathResult
+};
+
+struct NonceSize {
+  std::size_t low = 0, high = 0;  // bytes
+};
+
+class Scheme {
+ public:
+  Scheme() = default;
+  Scheme(const Scheme&) = delete;
+  Scheme& operator=(const Scheme&) = delete;
+  virtual ~Scheme() = default;
+  [[nodiscard]] virtual std::string_view id() const = 0;  // as policies name it, e.g. "eat-card"
+  [[nodiscard]] virtual NonceSize nonce_size() const = 0;
+  // Structure, path, signature, claims, expiry. Whether nonce and aud are ours, and whether the claims are
+  // good enough, is not decided here. Throws only Error{Internal}, and Error{Malformed} for a bad root among
+  // the anchors.
+  [[nodiscard]] virtual Evidence verify(ByteView report, const VerifyContext& context) const = 0;
+  // The claims as they stand, for display: NOTHING is verified.
+  [[nodiscard]] virtual Evidence inspect(ByteView report) const = 0;
+};
+
+std::vector<std::unique_ptr<Scheme>> all_schemes();
+// Null where no scheme has that id.
+std::unique_ptr<Scheme> find_scheme(std::string_view id);
+std::unique_ptr<Scheme> make_eat_card_scheme();
+
+// Throws Error{Malformed} with the reason when `bytes` is a key or a certificate (PEM or DER) and no report:
+// whoever has only a public key cannot know where its private half lives.
+void refuse_bare_key(ByteView bytes);
+
+}  // namespace qpcseal::attest

@@ -1,0 +1,14 @@
+// Label patterns: '*' is any run of characters, '?' any one character; everything else is itself.
+#pragma once
+
+#include <string_view>
+
+namespace qpcseal::policy {
+
+bool matches_glob(std::string_view pattern, std::string_view text);
+
+// A pattern without '#' speaks of the name part of a label `name#generation`, one with '#' of the whole
+// label.
+bool matches_label(std::string_view pattern, std::string_view label);
+
+}  // namespace qpcseal::policy

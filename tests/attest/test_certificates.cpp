@@ -1,0 +1,128 @@
+#include "tests/attest/test_certificates.h"
+
+#include "base/random.h"
+
+namespace qpcseal::testing {
+
+using attest::AsnNumberPtr;
+using attest::CertPtr;
+using attest::CrlPtr;
+using attest::KeyPtr;
+using attest::made;
+using attest::Owned;
+
+namespace {
+
+using ExtensionPtr = Owned<X509_EXTENSION, X509_EXTENSION_free>;
+using TimePtr = Owned<ASN1_TIME, ASN1_TIME_free>;
+
+void check(int result, const char* call) {
+  if (result <= 0) throw Error(ErrorKind::Internal, std::string("test certificates: ") + call);
+}
+
+void add_name(X509_NAME* name, const char* field, const std::string& text) {
+  check(X509_NAME_add_entry_by_txt(name, field, MBSTRING_ASC,
+                                   static_cast<const unsigned char*>(static_cast<const void*>(text.data())),
+                                   static_cast<int>(text.size()), -1, 0),
+        "X509_NAME_add_entry_by_txt");
+}
+
+void add_extension(X509* certificate, X509* issuer, int nid, const std::string& text) {
+  X509V3_CTX context;
+  X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
+  const ExtensionPtr extension(
+      made(X509V3_EXT_conf_nid(nullptr, &context, nid, text.c_str()), "X509V3_EXT_conf_nid"));
+  check(X509_add_ext(certificate, extension.get(), -1), "X509_add_ext");
+}
+
+AsnNumberPtr random_serial() {
+  Bytes bytes = SystemRandom().bytes(16);
+  bytes[0] = 0x55;
+  const attest::NumberPtr number(BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr));
+  return AsnNumberPtr(made(BN_to_ASN1_INTEGER(number.get(), nullptr), "BN_to_ASN1_INTEGER"));
+}
+
+}  // namespace
+
+KeyPtr make_ec_key(const char* curve) {
+  return KeyPtr(made(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", curve), "EC keygen"));
+}
+
+KeyPtr make_rsa_key(unsigned bits) {
+  return KeyPtr(made(EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", std::size_t{bits}), "RSA keygen"));
+}
+
+Bytes point_of(EVP_PKEY* key) {
+  std::size_t size = 0;
+  check(EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, nullptr, 0, &size), "public key size");
+  Bytes point(size);
+  check(EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, point.data(), point.size(), &size),
+        "public key");
+  return point;
+}
+
+Bytes Identity::der() const {
+  const int size = i2d_X509(certificate.get(), nullptr);
+  check(size, "i2d_X509");
+  Bytes out(static_cast<std::size_t>(size));
+  unsigned char* at = out.data();
+  i2d_X509(certificate.get(), &at);
+  return out;
+}
+
+Identity make_identity(const CertSpec& spec, KeyPtr key, const Identity* issuer) {
+  CertPtr certificate(made(X509_new(), "X509_new"));
+  X509* cert = certificate.get();
+  check(X509_set_version(cert, 2), "X509_set_version");
+  check(X509_set_serialNumber(cert, random_serial().get()), "X509_set_serialNumber");
+  add_name(X509_get_subject_name(cert), "CN", spec.common_name);
+  if (spec.serial_number) add_name(X509_get_subject_name(cert), "serialNumber", *spec.serial_number);
+  X509* signer = issuer != nullptr ? issuer->certificate.get() : cert;
+  check(X509_set_issuer_name(cert, X509_get_subject_name(signer)), "X509_set_issuer_name");
+  ASN1_TIME_set(X509_getm_notBefore(cert), spec.not_before);
+  ASN1_TIME_set(X509_getm_notAfter(cert), spec.not_after);
+  check(X509_set_pubkey(cert, key.get()), "X509_set_pubkey");
+  if (spec.basic_constraints) add_extension(cert, signer, NID_basic_constraints, *spec.basic_constraints);
+  if (spec.key_usage) add_extension(cert, signer, NID_key_usage, *spec.key_usage);
+  add_extension(cert, signer, NID_subject_key_identifier, "hash");
+  if (issuer != nullptr) add_extension(cert, signer, NID_authority_key_identifier, "keyid:always");
+  for (const auto& [nid, text] : spec.more) add_extension(cert, signer, nid, text);
+  EVP_PKEY* signing_key = issuer != nullptr ? issuer->key.get() : key.get();
+  check(X509_sign(cert, signing_key, EVP_get_digestbyname(spec.digest)), "X509_sign");
+  return {std::move(key), std::move(certificate)};
+}
+
+Bytes make_crl(const Identity& issuer, const CrlSpec& spec) {
+  const CrlPtr crl(made(X509_CRL_new(), "X509_CRL_new"));
+  check(X509_CRL_set_version(crl.get(), 1), "X509_CRL_set_version");
+  check(X509_CRL_set_issuer_name(crl.get(), X509_get_subject_name(issuer.certificate.get())), "issuer name");
+  const TimePtr from(ASN1_TIME_set(nullptr, spec.this_update));
+  check(X509_CRL_set1_lastUpdate(crl.get(), from.get()), "lastUpdate");
+  if (spec.next_update) {
+    const TimePtr until(ASN1_TIME_set(nullptr, *spec.next_update));
+    check(X509_CRL_set1_nextUpdate(crl.get(), until.get()), "nextUpdate");
+  }
+  for (const Identity* revoked : spec.revoked) {
+    X509_REVOKED* entry = made(X509_REVOKED_new(), "X509_REVOKED_new");
+    X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(revoked->certificate.get()));
+    X509_REVOKED_set_revocationDate(entry, from.get());
+    check(X509_CRL_add0_revoked(crl.get(), entry), "X509_CRL_add0_revoked");
+  }
+  if (spec.number) {
+    const AsnNumberPtr number(made(ASN1_INTEGER_new(), "ASN1_INTEGER_new"));
+    ASN1_INTEGER_set(number.get(), *spec.number);
+    check(X509_CRL_add1_ext_i2d(crl.get(), NID_crl_number, number.get(), 0, 0), "crlNumber");
+  }
+  X509V3_CTX context;
+  X509V3_set_ctx(&context, issuer.certificate.get(), nullptr, nullptr, crl.get(), 0);
+  const ExtensionPtr akid(
+      made(X509V3_EXT_conf_nid(nullptr, &context, NID_authority_key_identifier, "keyid:always"), "AKID"));
+  check(X509_CRL_add_ext(crl.get(), akid.get(), -1), "X509_CRL_add_ext");
+  check(X509_CRL_sign(crl.get(), issuer.key.get(), EVP_sha384()), "X509_CRL_sign");
+  Bytes out(static_cast<std::size_t>(i2d_X509_CRL(crl.get(), nullptr)));
+  unsigned char* at = out.data();
+  i2d_X509_CRL(crl.get(), &at);
+  return out;
+}
+
+}  // namespace qpcseal::testing

@@ -1,0 +1,50 @@
+// Certificates and CRLs made to order, for tests. Keys are fresh in every process.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "attest/openssl.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+
+namespace qpcseal::testing {
+
+inline constexpr UnixTime kTestNow = 1'800'000'000;  // 2027-01-15
+inline constexpr UnixTime kDay = 86400;
+
+attest::KeyPtr make_ec_key(const char* curve);
+attest::KeyPtr make_rsa_key(unsigned bits);
+// The uncompressed point of an EC key.
+Bytes point_of(EVP_PKEY* key);
+
+struct CertSpec {
+  std::string common_name;
+  std::optional<std::string> serial_number = std::nullopt;  // of the subject, 2.5.4.5
+  std::optional<std::string> basic_constraints = "critical,CA:TRUE";
+  std::optional<std::string> key_usage = "critical,keyCertSign,cRLSign";
+  std::vector<std::pair<int, std::string>> more = {};  // NID and OpenSSL configuration text
+  UnixTime not_before = kTestNow - 30 * kDay;
+  UnixTime not_after = kTestNow + 30 * kDay;
+  const char* digest = "SHA384";
+};
+
+struct Identity {
+  attest::KeyPtr key;
+  attest::CertPtr certificate;
+  [[nodiscard]] Bytes der() const;
+};
+
+// Signed by `issuer`, or by itself where that is null.
+Identity make_identity(const CertSpec& spec, attest::KeyPtr key, const Identity* issuer);
+
+struct CrlSpec {
+  std::vector<const Identity*> revoked = {};
+  std::optional<long> number = 1;
+  UnixTime this_update = kTestNow - kDay;
+  std::optional<UnixTime> next_update = kTestNow + kDay;
+};
+Bytes make_crl(const Identity& issuer, const CrlSpec& spec);
+
+}  // namespace qpcseal::testing
