@@ -12,14 +12,22 @@ namespace {
 
 int exit_code(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::Internal: return 1;
-    case ErrorKind::Usage: return 2;
-    case ErrorKind::Io: return 3;
-    case ErrorKind::Malformed: return 4;
-    case ErrorKind::Denied: return 5;
-    case ErrorKind::Token: return 6;
-    case ErrorKind::ApprovalsMissing: return 7;
-    case ErrorKind::LogDamaged: return 8;
+    case ErrorKind::Internal:
+      return 1;
+    case ErrorKind::Usage:
+      return 2;
+    case ErrorKind::Io:
+      return 3;
+    case ErrorKind::Malformed:
+      return 4;
+    case ErrorKind::Denied:
+      return 5;
+    case ErrorKind::Token:
+      return 6;
+    case ErrorKind::ApprovalsMissing:
+      return 7;
+    case ErrorKind::LogDamaged:
+      return 8;
   }
   return 1;
 }
@@ -82,7 +90,8 @@ void add_output_options(CLI::App& app, Context& context) {
 }
 
 void add_token_options(CLI::App& app, Context& context) {
-  app.add_option("--pin-fd", context.pin_fd, "Read the token's PIN from this descriptor")->check(CLI::Range(0, 1023));
+  app.add_option("--pin-fd", context.pin_fd, "Read the token's PIN from this descriptor")
+      ->check(CLI::Range(0, 1023));
   app.add_option("--lock-timeout", context.lock_timeout, "Seconds to wait for another qpcseal (default 60)");
 }
 

@@ -18,12 +18,13 @@ constexpr std::size_t kMaxFile = 65536, kMaxFiles = 64;
 // The one PEM block of type `type`, decoded; or the bytes themselves where there is no PEM armour.
 Bytes unarmour(const Bytes& bytes, std::string_view type) {
   if (!text_of(bytes).starts_with("-----BEGIN")) return bytes;
-  const std::unique_ptr<BIO, decltype(&BIO_free)> bio(BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())),
-                                                      BIO_free);
+  const std::unique_ptr<BIO, decltype(&BIO_free)> bio(
+      BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())), BIO_free);
   char *name = nullptr, *header = nullptr;
   unsigned char* data = nullptr;
   long size = 0;
-  if (PEM_read_bio(bio.get(), &name, &header, &data, &size) != 1) throw Error(ErrorKind::Malformed, "broken PEM");
+  if (PEM_read_bio(bio.get(), &name, &header, &data, &size) != 1)
+    throw Error(ErrorKind::Malformed, "broken PEM");
   const Bytes out(data, data + size);
   const bool right = name == type && *header == '\0';
   OPENSSL_free(name);
@@ -41,8 +42,8 @@ Bytes unarmour(const Bytes& bytes, std::string_view type) {
 
 // Whole and only one DER item of the kind.
 template <typename Item>
-void require_der(const Bytes& der, Item* (*decode)(Item**, const unsigned char**, long), void (*release)(Item*),
-                 const char* what) {
+void require_der(const Bytes& der, Item* (*decode)(Item**, const unsigned char**, long),
+                 void (*release)(Item*), const char* what) {
   const unsigned char* at = der.data();
   Item* item = decode(nullptr, &at, static_cast<long>(der.size()));
   const bool whole = item != nullptr && at == der.data() + der.size();

@@ -20,8 +20,8 @@ struct Trust {
   Sha256Digest digest{};
 };
 
-// Reads a folder of *.pem, *.crt, *.cer, *.der (certificates) and *.crl (PEM or DER; one item a file). Any other file
-// is Error{Malformed}, and so is a folder without a certificate. At most 64 files of 64 KiB each.
+// Reads a folder of *.pem, *.crt, *.cer, *.der (certificates) and *.crl (PEM or DER; one item a file). Any
+// other file is Error{Malformed}, and so is a folder without a certificate. At most 64 files of 64 KiB each.
 Trust read_trust(const std::filesystem::path& folder);
 
 }  // namespace qpcseal::release

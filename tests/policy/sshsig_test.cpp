@@ -73,7 +73,8 @@ TEST_F(SshKeygen, RefusesKindsAndHashesThatMayNotApprove) {
   make_key("rsa", "-t rsa -b 3072");
   EXPECT_THROW(parse_sshsig(sign("rsa", kNamespace)), Error);
   make_key("key", "-t ed25519");
-  ASSERT_EQ(shell("rm message.sig; ssh-keygen -Y sign -O hashalg=sha256 -f key -n policy@qpcseal message"), 0);
+  ASSERT_EQ(shell("rm message.sig; ssh-keygen -Y sign -O hashalg=sha256 -f key -n policy@qpcseal message"),
+            0);
   try {
     (void)parse_sshsig(read("message.sig"));
     FAIL() << "sha256 was accepted";

@@ -1,0 +1,30 @@
+// A checkpoint (C2SP tlog-checkpoint): the size and root hash of the log, in a signed note.
+//
+//   <origin = key name> LF <size, decimal> LF <base64 root, 32 bytes> LF LF <signature lines>
+//
+// No extension lines.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "appliance/audit/merkle.h"
+#include "appliance/audit/note.h"
+
+namespace qpcseal::audit {
+
+inline constexpr std::size_t kMaxCheckpointSize = 8192;
+
+struct Checkpoint {
+  std::uint64_t size = 0;
+  Hash root{};
+  bool operator==(const Checkpoint&) const = default;
+};
+
+// Error{Token} where the signer's signature does not verify under `key`.
+std::string sign_checkpoint(const Checkpoint& checkpoint, const VerifierKey& key, Signer& signer);
+// Error{Malformed} for another shape, Error{LogDamaged} for a bad or missing signature or another origin.
+Checkpoint open_checkpoint(std::string_view note, const VerifierKey& key);
+
+}  // namespace qpcseal::audit

@@ -1,0 +1,58 @@
+// The Merkle tree of RFC 6962 section 2 over SHA-256: hashes, proofs, and a tree that grows.
+//
+//   leaf hash = SHA-256(0x00 || entry)      node hash = SHA-256(0x01 || left || right)
+//
+// Hashes are 32 bytes. The verify functions are strict: a proof has exactly the hashes it needs, indices lie
+// within the tree, and an empty tree proves nothing. They give a verdict and never throw.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/digest.h"
+
+namespace qpcseal::audit {
+
+using Hash = Sha256Digest;
+using Proof = std::vector<Hash>;
+
+Hash leaf_hash(ByteView entry);
+Hash node_hash(const Hash& left, const Hash& right);
+Hash empty_root();  // SHA-256 of nothing
+
+// RFC 6962 section 2.1.1: entry `index`, with hash `leaf`, is in the tree of `size` entries with `root`.
+[[nodiscard]] bool verify_inclusion(std::uint64_t index, std::uint64_t size, const Hash& leaf,
+                                    std::span<const Hash> proof, const Hash& root);
+// RFC 6962 section 2.1.2: the tree of `size2` entries begins with the tree of `size1` entries (size1 > 0).
+[[nodiscard]] bool verify_consistency(std::uint64_t size1, std::uint64_t size2, std::span<const Hash> proof,
+                                      const Hash& root1, const Hash& root2);
+
+// The same for the subtree over entries [start, end), which must be one that trees are built of: start is a
+// multiple of the least power of two that is at least end - start.
+[[nodiscard]] bool verify_subtree_inclusion(std::uint64_t index, std::uint64_t start, std::uint64_t end,
+                                            const Hash& leaf, std::span<const Hash> proof, const Hash& root);
+// An empty subtree (start == end) is part of every tree, by the empty proof.
+[[nodiscard]] bool verify_subtree_consistency(std::uint64_t start, std::uint64_t end, std::uint64_t size,
+                                              std::span<const Hash> proof, const Hash& root1,
+                                              const Hash& root2);
+
+// Holds the hash of every complete subtree: 64 bytes an entry, so that any proof costs O(log^2 size) look-ups
+// and hashes. Arguments out of range are Error{Internal}.
+class Tree {
+ public:
+  void append(const Hash& leaf);
+  [[nodiscard]] std::uint64_t size() const { return levels_.empty() ? 0 : levels_[0].size(); }
+  [[nodiscard]] Hash root() const { return root(size()); }
+  [[nodiscard]] Hash root(std::uint64_t size) const;  // of the first `size` entries
+  [[nodiscard]] const Hash& leaf(std::uint64_t index) const { return levels_.at(0).at(index); }
+  [[nodiscard]] Proof inclusion(std::uint64_t index, std::uint64_t size) const;
+  [[nodiscard]] Proof consistency(std::uint64_t size1, std::uint64_t size2) const;
+
+ private:
+  [[nodiscard]] Hash range(std::uint64_t start, std::uint64_t end) const;
+  void check_size(std::uint64_t size) const;
+  std::vector<std::vector<Hash>> levels_;  // levels_[k][i] covers entries [i * 2^k, (i + 1) * 2^k)
+};
+
+}  // namespace qpcseal::audit

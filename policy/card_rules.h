@@ -1,0 +1,18 @@
+// One card against one device class.
+#pragma once
+
+#include "base/finding.h"
+#include "policy/facts.h"
+#include "policy/policy.h"
+
+namespace qpcseal::policy {
+
+// Every rule of `device` that the card breaks. Empty: the card belongs to the class.
+Findings check_card(const Policy& policy, const DeviceClass& device, const Facts& facts);
+
+// What holds for every card whatever its class: the challenge is ours, unused, unexpired and for this MEK and
+// card, and no class of the policy lists the card as revoked.
+Findings check_challenge(const Policy& policy, const Facts& facts);
+Findings check_revocation(const Policy& policy, const CardFacts& card);
+
+}  // namespace qpcseal::policy

@@ -1,0 +1,54 @@
+// (Policy, facts) -> Decision: pure functions, and the only makers of a Decision that allows.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/finding.h"
+#include "policy/facts.h"
+#include "policy/policy.h"
+
+namespace qpcseal::policy {
+
+class Judge;  // evaluate.cpp's and seal.cpp's; the one friend that can say yes
+
+class [[nodiscard]] Decision {
+ public:
+  [[nodiscard]] bool allowed() const { return allowed_; }
+  // Why not, all of it; empty where allowed.
+  [[nodiscard]] const Findings& findings() const { return findings_; }
+  // The device class that the card belongs to, where a release is allowed.
+  [[nodiscard]] const std::string& device_class() const { return device_class_; }
+
+ private:
+  friend class Judge;
+  Decision(bool allowed, Findings findings, std::string device_class)
+      : allowed_(allowed), findings_(std::move(findings)), device_class_(std::move(device_class)) {}
+  bool allowed_ = false;
+  Findings findings_;
+  std::string device_class_;
+};
+
+// May this MEK be wrapped to this card? A card needs one device class, named by the MEK's rule, whose every
+// rule holds; where none fits, the findings of all candidate classes are given.
+[[nodiscard]] Decision evaluate(const Policy& policy, const Facts& facts);
+
+// May this model be sealed under this MEK in this mode? The segments must be network.elf and constants.bin
+// where the container has them and those that the rule names, no fewer and no more.
+[[nodiscard]] Decision evaluate(const Policy& policy, const SealFacts& facts);
+
+// Which segments of a container (its non-empty ones) the rule for `label` wants sealed, in the container's
+// order. Throws Error{Denied} where no rule is for that label.
+std::vector<std::string> segments_to_seal(const Policy& policy, std::string_view label,
+                                          const std::vector<std::string>& available);
+
+// Whether the challenge may still be answered: the shortest lifetime among the classes of the MEK's rule, in
+// seconds. Throws Error{Denied} where no rule is for that label.
+std::int64_t challenge_lifetime(const Policy& policy, std::string_view label);
+// The session key types that the MEK's classes and suites can serve, in the order p256, p384, rsa.
+// Error{Denied} as above.
+std::vector<std::string> session_key_types(const Policy& policy, std::string_view label);
+
+}  // namespace qpcseal::policy

@@ -1,0 +1,84 @@
+// What is to be judged, as plain values. The release and seal layers fill these from verified claims, the log
+// and the command; policy knows nothing of where they come from.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+
+namespace qpcseal::policy {
+
+struct MeasurementFact {
+  std::string name;
+  Bytes digest;
+  std::optional<std::uint64_t> svn;
+};
+
+struct SubmodFact {
+  std::string name;
+  unsigned dbgstat = 0;
+  std::vector<MeasurementFact> measurements;
+};
+
+// A card's claims, whose signature and path have been verified.
+struct CardFacts {
+  std::string scheme;
+  Bytes root;                 // SHA-256 of the root certificate
+  bool crls_current = false;  // a current CRL from every issuer on the path
+  Bytes ueid;
+  std::uint64_t oemid = 0;
+  Bytes hwmodel;
+  std::string hwversion;
+  bool oemboot = false;
+  unsigned dbgstat = 0;
+  std::string lifecycle;    // "test", "development", "secured", "rma"
+  std::string session_key;  // "p256", "p384", "rsa"
+  Bytes aud, nonce;         // as the report has them
+  std::vector<MeasurementFact> measurements;
+  std::vector<SubmodFact> submods;
+};
+
+// The challenge of ours that the report answers, from the log. `known` is false where the log has none with
+// the nonce; the rest is then without meaning.
+struct ChallengeFacts {
+  bool known = false;
+  bool consumed = false;  // by an earlier transaction than this
+  Bytes aud;              // this appliance's
+  Bytes nonce;
+  Bytes mek_id;
+  std::optional<Bytes> ueid;
+  UnixTime made = 0, expiry = 0;
+};
+
+struct MekFacts {
+  std::string label;  // name#generation
+  Bytes id;
+  std::uint64_t releases = 0;     // so far
+  std::uint64_t encryptions = 0;  // so far
+};
+
+// One release of one MEK to one card.
+struct Facts {
+  UnixTime now = 0;
+  MekFacts mek;
+  unsigned suite = 0;
+  CardFacts card;
+  ChallengeFacts challenge;
+  std::uint64_t releases_wanted = 1;  // of this MEK in the whole transaction, all cards
+};
+
+// One model sealed under one MEK.
+struct SealFacts {
+  UnixTime now = 0;
+  MekFacts mek;
+  std::string mode;                    // "token" or "envelope"
+  std::vector<std::string> segments;   // all that are to be sealed
+  std::vector<std::string> available;  // the container's non-empty segments
+  std::uint64_t encryptions_wanted = 0;
+};
+
+}  // namespace qpcseal::policy

@@ -1,0 +1,97 @@
+#include <algorithm>
+
+#include "policy/policy.h"
+
+namespace qpcseal::policy {
+namespace {
+
+constexpr std::int64_t kLongLifetime = 7 * 86400;
+constexpr std::uint64_t kManyReleases = 100000;
+
+class Linter {
+ public:
+  explicit Linter(const Policy& policy) : policy_(policy) {}
+
+  void device(const DeviceClass& d) {
+    warn(!d.ueids.value, d.ueids.line, "any card of class '" + d.name + "' is accepted, whichever its UEID");
+    warn(d.min_dbgstat.value < 2, d.min_dbgstat.line,
+         "class '" + d.name + "' takes cards that can be debugged");
+    warn(!d.crl_required.value, d.crl_required.line,
+         "class '" + d.name + "' needs no certificate revocation lists");
+    warn(d.challenge_lifetime.value > kLongLifetime, d.challenge_lifetime.line,
+         "challenges live for more than a week");
+    for (const std::string& state : d.lifecycle.value) {
+      warn(state != "secured", d.lifecycle.line,
+           "class '" + d.name + "' takes cards in lifecycle '" + state + "'");
+    }
+    measurements(d.measurements);
+    for (const SubmodRule& submod : d.submods.value) measurements(submod.measurements);
+    revoked(d);
+    warn(!used(d.name), d.line, "no [[mek]] names the class '" + d.name + "'");
+  }
+
+  void mek(const MekRule& m) {
+    const auto& suites = m.suites.value;
+    const auto& modes = m.modes.value;
+    warn(std::find(suites.begin(), suites.end(), 4U) != suites.end(), m.suites.line,
+         "suite 4 (RSA-OAEP with SHA-1) binds a wrapped key to no challenge");
+    warn(std::find(modes.begin(), modes.end(), "envelope") != modes.end(), m.modes.line,
+         "envelope mode has data keys in this machine's memory");
+    warn(m.max_releases.value == 0, m.max_releases.line, "these keys can never be released");
+    warn(m.max_releases.value > kManyReleases, m.max_releases.line,
+         "the maximum of releases is hardly a limit");
+    warn(m.max_encryptions.value == 0, m.max_encryptions.line, "these keys can seal nothing");
+    for (const std::string& label : m.labels.value) {
+      warn(label == "*", m.labels.line, "the pattern '*' matches every key");
+    }
+  }
+
+  void approvals() {
+    for (const auto& [operation, count] : policy_.approvals) {
+      warn(count.value == 0, count.line, "'" + operation + "' needs no officer");
+      warn(count.value == 1, count.line, "'" + operation + "' needs one officer alone");
+    }
+  }
+
+  std::vector<Warning> take() { return std::move(warnings_); }
+
+ private:
+  void warn(bool when, int line, std::string text) {
+    if (when) warnings_.push_back({policy_.at(line), std::move(text)});
+  }
+
+  void measurements(const std::vector<MeasurementRule>& rules) {
+    for (const MeasurementRule& rule : rules) {
+      warn(rule.min_svn == 0, rule.line, "'" + rule.name + "' may be of any security version");
+    }
+  }
+
+  void revoked(const DeviceClass& d) {
+    for (const Bytes& ueid : d.revoked_ueids.value) {
+      const bool listed = d.ueids.value && std::find(d.ueids.value->begin(), d.ueids.value->end(), ueid) !=
+                                               d.ueids.value->end();
+      warn(listed, d.revoked_ueids.line, to_hex(ueid) + " is both listed and revoked; it is refused");
+    }
+  }
+
+  [[nodiscard]] bool used(const std::string& name) const {
+    return std::any_of(policy_.meks.begin(), policy_.meks.end(), [&](const MekRule& m) {
+      return std::find(m.devices.value.begin(), m.devices.value.end(), name) != m.devices.value.end();
+    });
+  }
+
+  const Policy& policy_;
+  std::vector<Warning> warnings_;
+};
+
+}  // namespace
+
+std::vector<Warning> lint(const Policy& policy) {
+  Linter linter(policy);
+  for (const DeviceClass& device : policy.devices) linter.device(device);
+  for (const MekRule& mek : policy.meks) linter.mek(mek);
+  linter.approvals();
+  return linter.take();
+}
+
+}  // namespace qpcseal::policy

@@ -1,0 +1,245 @@
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "base/error.h"
+#include "policy/policy.h"
+#include "policy/toml_reader.h"
+
+namespace qpcseal::policy {
+namespace {
+
+using Empty = TomlReader::Empty;
+constexpr std::int64_t kHuge = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kMaxLifetime = 365LL * 86400;
+
+template <typename T>
+Rule<T> rule(TomlReader& reader, std::string_view key, T value) {
+  return {std::move(value), reader.line_of_key(key)};
+}
+
+// Refuses list entries that are none of the words known for `key`.
+std::vector<std::string> words(TomlReader& reader, std::string_view key,
+                               std::initializer_list<std::string_view> known) {
+  std::vector<std::string> out = reader.texts(key);
+  for (const std::string& word : out) {
+    if (std::find(known.begin(), known.end(), word) == known.end()) {
+      reader.refuse(reader.line_of_key(key), "'" + std::string(key) + "' does not know '" + word + "'");
+    }
+  }
+  return out;
+}
+
+std::string word(TomlReader& reader, std::string_view key, std::initializer_list<std::string_view> known) {
+  std::string out = reader.text(key);
+  if (std::find(known.begin(), known.end(), out) == known.end()) {
+    reader.refuse(reader.line_of_key(key), "'" + std::string(key) + "' does not know '" + out + "'");
+  }
+  return out;
+}
+
+void check_sizes(TomlReader& reader, std::string_view key, const std::vector<Bytes>& list, std::size_t low,
+                 std::size_t high) {
+  for (const Bytes& bytes : list) {
+    if (bytes.size() < low || bytes.size() > high) {
+      reader.refuse(reader.line_of_key(key), "'" + std::string(key) + "' has a value of " +
+                                                 std::to_string(bytes.size()) + " bytes, not " +
+                                                 std::to_string(low) + " to " + std::to_string(high));
+    }
+  }
+}
+
+// "90m", "24h", "7d" in seconds.
+std::int64_t read_lifetime(TomlReader& reader, std::string_view key) {
+  const std::string text = reader.text(key);
+  const char unit = text.back();
+  const std::int64_t scale = unit == 'm' ? 60 : unit == 'h' ? 3600 : unit == 'd' ? 86400 : 0;
+  const std::string digits = text.substr(0, text.size() - 1);
+  const bool numeric = !digits.empty() && digits.size() <= 6 && digits.front() != '0' &&
+                       std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (scale == 0 || !numeric)
+    reader.refuse(reader.line_of_key(key), "'" + std::string(key) + "' must look like \"24h\"");
+  const std::int64_t seconds = std::stoll(digits) * scale;
+  if (seconds > kMaxLifetime)
+    reader.refuse(reader.line_of_key(key), "'" + std::string(key) + "' is more than a year");
+  return seconds;
+}
+
+MeasurementRule read_measurement(TomlReader& reader) {
+  MeasurementRule out;
+  out.line = reader.line();
+  out.name = reader.text("name");
+  out.digests = reader.hexes("digests");
+  for (const Bytes& digest : out.digests) {
+    if (digest.size() != 32 && digest.size() != 48) {
+      reader.refuse(reader.line_of_key("digests"), "a digest has neither 32 nor 48 bytes");
+    }
+  }
+  out.min_svn = static_cast<std::uint64_t>(reader.integer("min_svn", 0, kHuge));
+  reader.finish();
+  return out;
+}
+
+template <typename T>
+void refuse_same_names(const TomlReader& reader, const std::vector<T>& list) {
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (list[i].name == list[j].name) reader.refuse(list[i].line, "'" + list[i].name + "' stands twice");
+    }
+  }
+}
+
+std::vector<MeasurementRule> read_measurements(TomlReader& reader) {
+  std::vector<MeasurementRule> out;
+  for (TomlReader& inner : reader.tables("measurement", "measurement"))
+    out.push_back(read_measurement(inner));
+  refuse_same_names(reader, out);
+  return out;
+}
+
+// Either `submods = "none"` or [[device.submod]] tables, and never neither.
+Rule<std::vector<SubmodRule>> read_submods(TomlReader& reader) {
+  if (reader.has("submods") || !reader.has("submod")) {
+    static_cast<void>(word(reader, "submods", {"none"}));
+    if (reader.has("submod"))
+      reader.refuse(reader.line_of_key("submod"), "submods are \"none\", yet here is one");
+    return {{}, reader.line_of_key("submods")};
+  }
+  Rule<std::vector<SubmodRule>> out{{}, reader.line_of_key("submod")};
+  for (TomlReader& inner : reader.tables("submod", "submod")) {
+    SubmodRule next{inner.text("name"), read_measurements(inner), inner.line()};
+    inner.finish();
+    out.value.push_back(std::move(next));
+  }
+  refuse_same_names(reader, out.value);
+  return out;
+}
+
+Rule<std::optional<std::vector<Bytes>>> read_ueids(TomlReader& reader) {
+  const toml::node& node = reader.take("ueids");
+  Rule<std::optional<std::vector<Bytes>>> out{std::nullopt, TomlReader::line_of(node)};
+  if (node.is_string()) {
+    static_cast<void>(word(reader, "ueids", {"any"}));
+    return out;
+  }
+  out.value = reader.hexes("ueids");
+  check_sizes(reader, "ueids", *out.value, 7, 33);
+  return out;
+}
+
+DeviceClass read_device(TomlReader& reader) {
+  DeviceClass out;
+  out.line = reader.line();
+  out.name = reader.text("name");
+  out.scheme = rule(reader, "scheme", reader.text("scheme"));
+  out.roots = rule(reader, "roots", reader.hexes("roots"));
+  check_sizes(reader, "roots", out.roots.value, 32, 32);
+  out.oemid = rule(reader, "oemid", static_cast<std::uint64_t>(reader.integer("oemid", 0, kHuge)));
+  out.hwmodel = rule(reader, "hwmodel", reader.hex("hwmodel"));
+  check_sizes(reader, "hwmodel", {out.hwmodel.value}, 1, 32);
+  out.hwversion = rule(reader, "hwversion", reader.text("hwversion"));
+  out.min_dbgstat = rule(reader, "min_dbgstat", static_cast<unsigned>(reader.integer("min_dbgstat", 0, 4)));
+  out.lifecycle =
+      rule(reader, "lifecycle", words(reader, "lifecycle", {"test", "development", "secured", "rma"}));
+  out.session_keys = rule(reader, "session_keys", words(reader, "session_keys", {"p256", "p384", "rsa"}));
+  out.challenge_lifetime = rule(reader, "challenge_lifetime", read_lifetime(reader, "challenge_lifetime"));
+  out.ueids = read_ueids(reader);
+  out.revoked_ueids = rule(reader, "revoked_ueids", reader.hexes("revoked_ueids", Empty::Allowed));
+  check_sizes(reader, "revoked_ueids", out.revoked_ueids.value, 7, 33);
+  out.crl_required = rule(reader, "crl", word(reader, "crl", {"required", "none"}) == "required");
+  out.measurements = read_measurements(reader);
+  out.submods = read_submods(reader);
+  reader.finish();
+  return out;
+}
+
+void check_segments(TomlReader& reader, const std::vector<std::string>& segments) {
+  for (const std::string& name : segments) {
+    const bool bad = name.size() > 255 || name.find('/') != std::string::npos || name.starts_with("seal.") ||
+                     name.starts_with("MEK.") || name == "network.elf" || name == "constants.bin";
+    if (bad) reader.refuse(reader.line_of_key("segments"), "'" + name + "' is no further segment's name");
+  }
+}
+
+MekRule read_mek(TomlReader& reader, const Policy& policy) {
+  MekRule out;
+  out.line = reader.line();
+  out.labels = rule(reader, "labels", reader.texts("labels"));
+  out.devices = rule(reader, "devices", reader.texts("devices"));
+  for (const std::string& name : out.devices.value) {
+    if (policy.device(name) == nullptr)
+      reader.refuse(out.devices.line, "there is no device class '" + name + "'");
+  }
+  out.modes = rule(reader, "modes", words(reader, "modes", {"token", "envelope"}));
+  out.suites.line = reader.line_of_key("suites");
+  for (const std::int64_t suite : reader.integers("suites", 1, 4)) {
+    out.suites.value.push_back(static_cast<unsigned>(suite));
+  }
+  out.segments = rule(reader, "segments", reader.texts("segments", Empty::Allowed));
+  check_segments(reader, out.segments.value);
+  out.max_releases =
+      rule(reader, "max_releases", static_cast<std::uint64_t>(reader.integer("max_releases", 0, kHuge)));
+  const auto most = static_cast<std::int64_t>(kMaxEncryptions);
+  out.max_encryptions =
+      rule(reader, "max_encryptions", static_cast<std::uint64_t>(reader.integer("max_encryptions", 0, most)));
+  reader.finish();
+  return out;
+}
+
+void read_approvals(TomlReader& reader, Policy& policy) {
+  for (const std::string& name : reader.keys()) {
+    const auto known = operations();
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      continue;  // finish() refuses it, with its line
+    policy.approvals[name] = rule(reader, name, static_cast<int>(reader.integer(name, 0, 100)));
+  }
+  reader.finish();
+}
+
+// Two rules that name the same pattern can never both be meant.
+void refuse_same_patterns(const TomlReader& reader, const std::vector<MekRule>& meks) {
+  std::set<std::string> seen;
+  for (const MekRule& mek : meks) {
+    for (const std::string& pattern : mek.labels.value) {
+      if (!seen.insert(pattern).second)
+        reader.refuse(mek.labels.line, "the label pattern '" + pattern + "' stands twice");
+    }
+  }
+}
+
+toml::table parse_toml(std::string_view text, const std::string& file) {
+  if (text.size() > kMaxPolicySize) throw Error(ErrorKind::Malformed, file + ": more than 1 MiB");
+  try {
+    return toml::parse(text);
+  } catch (const toml::parse_error& error) {
+    throw Error(ErrorKind::Malformed, file + ":" + std::to_string(error.source().begin.line) + ": " +
+                                          std::string(error.description()));
+  }
+}
+
+}  // namespace
+
+Policy parse_policy(std::string_view toml, const std::string& file) {
+  const toml::table table = parse_toml(toml, file);
+  TomlReader reader(table, "policy", file);
+  Policy out;
+  out.file = file;
+  out.serial = rule(reader, "serial", static_cast<std::uint64_t>(reader.integer("serial", 1, kHuge)));
+  const std::string expires = reader.text("expires");
+  out.expires.line = reader.line_of_key("expires");
+  try {
+    out.expires.value = parse_time(expires);
+  } catch (const Error& error) {
+    reader.refuse(out.expires.line, std::string("'expires': ") + error.what());
+  }
+  for (TomlReader& inner : reader.tables("device", "device")) out.devices.push_back(read_device(inner));
+  refuse_same_names(reader, out.devices);
+  for (TomlReader& inner : reader.tables("mek", "mek")) out.meks.push_back(read_mek(inner, out));
+  refuse_same_patterns(reader, out.meks);
+  TomlReader approvals = reader.table("approvals", "approvals");
+  read_approvals(approvals, out);
+  reader.finish();
+  return out;
+}
+
+}  // namespace qpcseal::policy

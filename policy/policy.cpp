@@ -1,0 +1,44 @@
+#include "policy/policy.h"
+
+#include <algorithm>
+#include <array>
+
+#include "policy/glob.h"
+
+namespace qpcseal::policy {
+
+std::span<const std::string_view> operations() {
+  static constexpr std::array<std::string_view, 13> kNames = {
+      "seal",          "release",         "mek-generate", "mek-rotate",  "mek-backup",
+      "mek-restore",   "mek-import",      "mek-drill",    "mek-suspend", "mek-destroy",
+      "policy-change", "officers-change", "trust-import"};
+  return kNames;
+}
+
+std::optional<int> Policy::approvals_for(std::string_view operation) const {
+  const auto found = approvals.find(std::string(operation));
+  if (found == approvals.end()) return std::nullopt;
+  return found->second.value;
+}
+
+const DeviceClass* Policy::device(std::string_view name) const {
+  const auto found =
+      std::find_if(devices.begin(), devices.end(), [&](const DeviceClass& d) { return d.name == name; });
+  return found == devices.end() ? nullptr : &*found;
+}
+
+const MekRule* Policy::mek(std::string_view label) const {
+  const MekRule* only = nullptr;
+  for (const MekRule& mek : meks) {
+    const auto& patterns = mek.labels.value;
+    const bool matches = std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
+      return matches_label(pattern, label);
+    });
+    if (!matches) continue;
+    if (only != nullptr) return nullptr;
+    only = &mek;
+  }
+  return only;
+}
+
+}  // namespace qpcseal::policy

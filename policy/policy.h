@@ -1,0 +1,107 @@
+// The site's policy: which cards may have which keys, and how many officers each operation needs. Read from
+// TOML, strictly: unknown keys, missing rules, empty lists and duplicates are errors, and nothing defaults to
+// "allowed".
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+
+namespace qpcseal::policy {
+
+// A value and the line of the policy that says it (from 1).
+template <typename T>
+struct Rule {
+  T value{};
+  int line = 0;
+};
+
+struct MeasurementRule {
+  std::string name;
+  std::vector<Bytes> digests;  // any one of these: SHA-256 or SHA-384
+  std::uint64_t min_svn = 0;
+  int line = 0;
+};
+
+struct SubmodRule {
+  std::string name;
+  std::vector<MeasurementRule> measurements;
+  int line = 0;
+};
+
+// [[device]]: one class of cards. A card belongs to it when every rule holds.
+struct DeviceClass {
+  std::string name;
+  int line = 0;
+  Rule<std::string> scheme;
+  Rule<std::vector<Bytes>> roots;  // SHA-256 of the root certificate's DER
+  Rule<std::uint64_t> oemid;
+  Rule<Bytes> hwmodel;
+  Rule<std::string> hwversion;
+  Rule<unsigned> min_dbgstat;                     // for the card and for each submodule
+  Rule<std::vector<std::string>> lifecycle;       // "test", "development", "secured", "rma"
+  Rule<std::vector<std::string>> session_keys;    // "p256", "p384", "rsa"
+  Rule<std::int64_t> challenge_lifetime;          // seconds from the request's making
+  Rule<std::optional<std::vector<Bytes>>> ueids;  // no list: any
+  Rule<std::vector<Bytes>> revoked_ueids;
+  Rule<bool> crl_required;
+  std::vector<MeasurementRule> measurements;
+  Rule<std::vector<SubmodRule>> submods;  // empty: the card must have none
+};
+
+// [[mek]]: what may happen with the keys whose labels match.
+struct MekRule {
+  int line = 0;
+  Rule<std::vector<std::string>> labels;    // patterns, see policy/glob.h
+  Rule<std::vector<std::string>> devices;   // names of device classes
+  Rule<std::vector<std::string>> modes;     // "token", "envelope"
+  Rule<std::vector<unsigned>> suites;       // 1 to 4, FORMAT.md section 3
+  Rule<std::vector<std::string>> segments;  // sealed beside network.elf and constants.bin
+  Rule<std::uint64_t> max_releases;
+  Rule<std::uint64_t> max_encryptions;  // at most 2^32
+};
+
+struct Policy {
+  std::string file;  // as findings name it, e.g. "policy.toml"
+  Rule<std::uint64_t> serial;
+  Rule<UnixTime> expires;
+  std::vector<DeviceClass> devices;
+  std::vector<MekRule> meks;
+  std::map<std::string, Rule<int>> approvals;
+
+  // How many officers an operation needs; nothing: the policy does not allow it.
+  [[nodiscard]] std::optional<int> approvals_for(std::string_view operation) const;
+  [[nodiscard]] const DeviceClass* device(std::string_view name) const;
+  // The one rule for a MEK label (`name#generation`); null where none matches, or more than one.
+  [[nodiscard]] const MekRule* mek(std::string_view label) const;
+  // "policy.toml:12"
+  [[nodiscard]] std::string at(int line) const { return file + ":" + std::to_string(line); }
+};
+
+inline constexpr std::size_t kMaxPolicySize = 1U << 20;  // bytes
+inline constexpr std::uint64_t kMaxEncryptions = std::uint64_t{1} << 32;
+
+// The names that [approvals] may hold.
+std::span<const std::string_view> operations();
+
+// Throws Error{Malformed} "FILE:LINE: ...".
+Policy parse_policy(std::string_view toml, const std::string& file = "policy.toml");
+
+// The policy in words, for a person to agree or disagree with.
+std::string show(const Policy& policy);
+
+struct Warning {
+  std::string rule;  // "policy.toml:12"
+  std::string text;
+};
+// What is allowed but deserves a second look.
+std::vector<Warning> lint(const Policy& policy);
+
+}  // namespace qpcseal::policy

@@ -1,0 +1,107 @@
+#include <algorithm>
+#include <sstream>
+
+#include "policy/policy.h"
+
+namespace qpcseal::policy {
+namespace {
+
+std::string join(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
+  return out;
+}
+
+std::string join_hex(const std::vector<Bytes>& list) {
+  std::vector<std::string> words;
+  for (const Bytes& bytes : list) words.push_back(to_hex(bytes));
+  return join(words);
+}
+
+std::string join_numbers(const std::vector<unsigned>& list) {
+  std::vector<std::string> words;
+  for (const unsigned number : list) words.push_back(std::to_string(number));
+  return join(words);
+}
+
+const char* dbgstat_words(unsigned dbgstat) {
+  switch (dbgstat) {
+    case 0:
+      return "debug may be enabled (0)";
+    case 1:
+      return "debug disabled now (1) or better";
+    case 2:
+      return "debug disabled since boot (2) or better";
+    case 3:
+      return "debug disabled permanently (3) or better";
+    default:
+      return "debug disabled fully and permanently (4)";
+  }
+}
+
+std::string duration(std::int64_t seconds) {
+  if (seconds % 86400 == 0) return std::to_string(seconds / 86400) + " days";
+  if (seconds % 3600 == 0) return std::to_string(seconds / 3600) + " hours";
+  return std::to_string(seconds / 60) + " minutes";
+}
+
+void show_measurements(std::ostringstream& out, const std::vector<MeasurementRule>& rules,
+                       const char* indent) {
+  for (const MeasurementRule& rule : rules) {
+    out << indent << rule.name << ", SVN " << rule.min_svn << " or higher, one of:\n";
+    for (const Bytes& digest : rule.digests) out << indent << "  " << to_hex(digest) << "\n";
+  }
+}
+
+void show_device(std::ostringstream& out, const DeviceClass& device) {
+  out << "\nA card is of class '" << device.name << "' when\n"
+      << "  its evidence is of scheme " << device.scheme.value
+      << " and its path ends at a root with SHA-256\n"
+      << "    " << join_hex(device.roots.value) << "\n"
+      << "  its maker is " << device.oemid.value << ", its model " << to_hex(device.hwmodel.value)
+      << ", its version " << device.hwversion.value << "\n"
+      << "  it booted only what its maker signed, " << dbgstat_words(device.min_dbgstat.value)
+      << ", and its lifecycle is one of: " << join(device.lifecycle.value) << "\n"
+      << "  its session key is one of: " << join(device.session_keys.value) << "\n"
+      << "  it answers a challenge less than " << duration(device.challenge_lifetime.value) << " old\n"
+      << "  its UEID is " << (device.ueids.value ? "one of: " + join_hex(*device.ueids.value) : "ANY") << "\n"
+      << "  revoked UEIDs: "
+      << (device.revoked_ueids.value.empty() ? "none" : join_hex(device.revoked_ueids.value)) << "\n"
+      << "  certificate revocation lists are " << (device.crl_required.value ? "required" : "NOT required")
+      << "\n"
+      << "  it measured exactly\n";
+  show_measurements(out, device.measurements, "    ");
+  if (device.submods.value.empty()) out << "  it has no submodules\n";
+  for (const SubmodRule& submod : device.submods.value) {
+    out << "  its submodule '" << submod.name << "' measured exactly\n";
+    show_measurements(out, submod.measurements, "    ");
+  }
+}
+
+void show_mek(std::ostringstream& out, const MekRule& mek) {
+  out << "\nKeys labelled " << join(mek.labels.value) << "\n"
+      << "  go to cards of class: " << join(mek.devices.value) << ", at most " << mek.max_releases.value
+      << " times\n"
+      << "  wrapped by suite: " << join_numbers(mek.suites.value) << "\n"
+      << "  seal network.elf, constants.bin"
+      << (mek.segments.value.empty() ? "" : ", " + join(mek.segments.value))
+      << " in mode: " << join(mek.modes.value) << "\n"
+      << "  encrypt at most " << mek.max_encryptions.value << " times\n";
+}
+
+}  // namespace
+
+std::string show(const Policy& policy) {
+  std::ostringstream out;
+  out << "Policy number " << policy.serial.value << ", valid until " << format_time(policy.expires.value)
+      << ".\n";
+  for (const DeviceClass& device : policy.devices) show_device(out, device);
+  for (const MekRule& mek : policy.meks) show_mek(out, mek);
+  out << "\nOfficers who must agree:\n";
+  for (const auto& [operation, count] : policy.approvals)
+    out << "  " << operation << ": " << count.value << "\n";
+  out << "  anything else: not allowed\n";
+  return out.str();
+}
+
+}  // namespace qpcseal::policy
