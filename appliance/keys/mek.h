@@ -1,0 +1,61 @@
+// Model Encryption Keys in the token: AES-128, label `name#generation`, random 16-byte CKA_ID.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pkcs11/session.h"
+
+namespace qpcseal::keys {
+
+inline constexpr std::size_t kMekIdSize = 16;  // bytes
+
+struct Mek {
+  pkcs11::Object object;
+  std::string label, name;
+  std::uint64_t generation = 0;
+  Bytes id;
+};
+
+// What a token may lack and a site may accept by name (site.toml, `accept`).
+inline constexpr std::string_view kDesired[] = {"not-copyable", "not-modifiable", "allowed-mechanisms",
+                                                "local", "always-sensitive"};
+bool is_desired(std::string_view name);
+
+// A name that can be part of a label: letters, digits, '.', '_', '-'; 1 to 64 bytes. Error{Usage} otherwise.
+void check_name(std::string_view name);
+std::string label_of(std::string_view name, std::uint64_t generation);
+
+// Generates in the token and checks in `fresh`, another session: a key whose required attributes read back
+// otherwise is destroyed again. `accept` names desired attributes that are not asked for. Error{Token}.
+Mek generate_mek(pkcs11::Session& session, pkcs11::Session& fresh, const std::string& name,
+                 std::uint64_t generation, ByteView id, const std::vector<std::string>& accept);
+
+// All MEKs: AES token keys whose label is `name#generation` and whose id has 16 bytes; by label.
+std::vector<Mek> list_meks(pkcs11::Session& session);
+
+// `reference` is a name (with one generation in the token), a label, or a PKCS #11 URI. Error{Token} where
+// nothing or more than one object matches; Error{Usage} for a path or an existing file, naming `mek import`.
+Mek find_mek(pkcs11::Session& session, const std::string& reference);
+// By id; Error{Token} as above.
+Mek find_mek_by_id(pkcs11::Session& session, ByteView id);
+
+struct AttributeReport {
+  std::string name;      // "CKA_SENSITIVE"
+  std::string observed;  // "true", "false", "absent", ...
+  std::string expected;
+  bool required = true;  // else desired
+  bool good = false;
+  bool accepted = false;  // not good, desired, and named in `accept`
+};
+// The table of required and desired attributes of a generated MEK, as the token reports them now.
+std::vector<AttributeReport> inspect_mek(pkcs11::Session& session, const pkcs11::Object& mek,
+                                         const std::vector<std::string>& accept);
+
+// Which of kDesired the token does not honour on a generated token key, found by making one and destroying
+// it.
+std::vector<std::string> probe_desired(pkcs11::Session& session);
+
+}  // namespace qpcseal::keys

@@ -1,0 +1,122 @@
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+
+#include "appliance/keys/mek.h"
+#include "base/error.h"
+#include "pkcs11/uri.h"
+
+namespace qpcseal::keys {
+
+namespace {
+
+constexpr std::size_t kMaxName = 64;  // bytes
+constexpr std::size_t kMaxGenerationDigits = 9;
+
+bool is_name(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxName && name.front() != '-' &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+                  c == '_' || c == '-';
+         });
+}
+
+std::optional<std::uint64_t> parse_generation(std::string_view digits) {
+  if (digits.empty() || digits.size() > kMaxGenerationDigits || digits.front() == '0') return std::nullopt;
+  std::uint64_t value = 0;
+  for (const char c : digits) {
+    if (c < '0' || c > '9') return std::nullopt;
+    value = value * 10 + static_cast<unsigned>(c - '0');
+  }
+  return value;
+}
+
+std::optional<Mek> mek_from(pkcs11::Session& session, CK_OBJECT_HANDLE handle) {
+  const pkcs11::Object object{handle, "key"};
+  const auto label = session.attribute(object, CKA_LABEL);
+  const auto id = session.attribute(object, CKA_ID);
+  if (!label || !id || id->size() != kMekIdSize) return std::nullopt;
+  const std::string_view text = text_of(*label);
+  const std::size_t hash = text.rfind('#');
+  if (hash == std::string_view::npos || !is_name(text.substr(0, hash))) return std::nullopt;
+  const auto generation = parse_generation(text.substr(hash + 1));
+  if (!generation) return std::nullopt;
+  return Mek{{handle, "key '" + std::string(text) + "'"},
+             std::string(text),
+             std::string(text.substr(0, hash)),
+             *generation,
+             *id};
+}
+
+void refuse_file(const std::string& reference) {
+  std::error_code ignored;
+  if (reference.find('/') == std::string::npos && !std::filesystem::exists(reference, ignored)) return;
+  throw Error(ErrorKind::Usage, "--mek '" + reference + "' is a file: here a MEK is a key in the token",
+              "name the key by its label; a MEK file of the vendor's tool comes in by 'qpcseal mek import'");
+}
+
+template <typename Matches>
+Mek only_one(std::vector<Mek> all, const std::string& what, Matches matches) {
+  std::erase_if(all, [&](const Mek& mek) { return !matches(mek); });
+  if (all.size() == 1) return std::move(all.front());
+  if (all.empty())
+    throw Error(ErrorKind::Token, what + ": no such MEK in the token",
+                "'qpcseal mek list' shows what there is");
+  std::string list;
+  for (const Mek& mek : all) list += (list.empty() ? "" : ", ") + mek.label + " (id " + to_hex(mek.id) + ")";
+  throw Error(ErrorKind::Token, what + ": " + std::to_string(all.size()) + " keys match: " + list,
+              "name one as label#generation, or by pkcs11:id=...");
+}
+
+bool matches_uri(const pkcs11::KeyUri& uri, const pkcs11::TokenInfo& token, const Mek& mek) {
+  const auto same = [](const std::optional<std::string>& wanted, const std::string& found) {
+    return !wanted || *wanted == found;
+  };
+  return same(uri.token, token.label) && same(uri.serial, token.serial) && same(uri.model, token.model) &&
+         same(uri.manufacturer, token.manufacturer) && same(uri.object, mek.label) &&
+         (!uri.id || *uri.id == mek.id);
+}
+
+}  // namespace
+
+void check_name(std::string_view name) {
+  if (!is_name(name))
+    throw Error(
+        ErrorKind::Usage,
+        "'" + std::string(name) + "' is no name for a MEK: letters, digits, '.', '_' and '-', at most 64");
+}
+
+std::string label_of(std::string_view name, std::uint64_t generation) {
+  return std::string(name) + "#" + std::to_string(generation);
+}
+
+std::vector<Mek> list_meks(pkcs11::Session& session) {
+  pkcs11::Template wanted;
+  wanted.number(CKA_CLASS, CKO_SECRET_KEY).number(CKA_KEY_TYPE, CKK_AES).flag(CKA_TOKEN, true);
+  std::vector<Mek> out;
+  for (const CK_OBJECT_HANDLE handle : session.find(wanted))
+    if (auto mek = mek_from(session, handle)) out.push_back(std::move(*mek));
+  std::sort(out.begin(), out.end(), [](const Mek& a, const Mek& b) {
+    return std::tie(a.name, a.generation, a.id) < std::tie(b.name, b.generation, b.id);
+  });
+  return out;
+}
+
+Mek find_mek(pkcs11::Session& session, const std::string& reference) {
+  const std::string what = "MEK '" + reference + "'";
+  if (pkcs11::is_uri(reference)) {
+    const pkcs11::KeyUri uri = pkcs11::parse_uri(reference);
+    return only_one(list_meks(session), what,
+                    [&](const Mek& mek) { return matches_uri(uri, session.token(), mek); });
+  }
+  refuse_file(reference);
+  return only_one(list_meks(session), what,
+                  [&](const Mek& mek) { return mek.label == reference || mek.name == reference; });
+}
+
+Mek find_mek_by_id(pkcs11::Session& session, ByteView id) {
+  return only_one(list_meks(session), "MEK with id " + to_hex(id),
+                  [&](const Mek& mek) { return equal(mek.id, id); });
+}
+
+}  // namespace qpcseal::keys

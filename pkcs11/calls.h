@@ -1,0 +1,25 @@
+// Cryptoki (PKCS #11 v2.40) as this project includes it, and the one way its errors become ours.
+#pragma once
+
+#include <p11-kit/pkcs11.h>
+
+#include <string>
+#include <string_view>
+
+namespace qpcseal::pkcs11 {
+
+// "CKR_PIN_INCORRECT (0xa0)"; codes without a name of their own "CKR (0x80000001)".
+std::string name_of_result(CK_RV result);
+
+// Error{Token} "C_WrapKey(key 'resnet50#1'): CKR_KEY_UNEXTRACTABLE (0x6a)", with a hint where the code has a
+// usual cause. `object` may be empty.
+[[noreturn]] void throw_result(std::string_view call, std::string_view object, CK_RV result);
+
+inline void check(CK_RV result, std::string_view call, std::string_view object = {}) {
+  if (result != CKR_OK) throw_result(call, object, result);
+}
+
+// Whether the call may have happened all the same: the caller records "outcome unknown" and looks again.
+bool is_ambiguous(CK_RV result);
+
+}  // namespace qpcseal::pkcs11

@@ -1,0 +1,135 @@
+#include "pkcs11/module.h"
+
+#include <dlfcn.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace qpcseal::pkcs11 {
+
+namespace {
+
+constexpr std::size_t kMaxModule = std::size_t{512} << 20;  // bytes
+constexpr CK_ULONG kMaxSlots = 4096;
+
+// Fixed-size fields are padded with blanks (PKCS #11 section 3).
+template <std::size_t N>
+std::string field(const unsigned char (&padded)[N]) {
+  std::string text(padded, padded + N);
+  text.erase(text.find_last_not_of(std::string_view(" \0", 2)) + 1);
+  return text;
+}
+
+std::string version(const CK_VERSION& v) { return std::to_string(v.major) + "." + std::to_string(v.minor); }
+
+Fd open_module(const std::filesystem::path& path) {
+  if (!path.is_absolute())
+    throw Error(ErrorKind::Usage,
+                "PKCS #11 module '" + path.string() + "' must be named by an absolute path");
+  return open_to_read(std::filesystem::weakly_canonical(path));
+}
+
+void refuse_writable(const Fd& file, const std::string& path) {
+  struct stat status{};
+  if (fstat(file.get(), &status) != 0) throw_errno(path);
+  if ((status.st_mode & 022) != 0)
+    throw Error(ErrorKind::Token, "PKCS #11 module " + path + " may be changed by others than its owner");
+}
+
+Sha256Digest digest_of_file(const Fd& file, const std::string& path) {
+  const std::uint64_t size = file_size(file);
+  if (size > kMaxModule) throw Error(ErrorKind::Token, path + " is too large for a PKCS #11 module");
+  Bytes buffer(std::size_t{1} << 20);
+  Sha256 hash;
+  for (std::uint64_t at = 0; at < size; at += buffer.size()) {
+    const MutableBytes part = MutableBytes(buffer).first(std::min<std::uint64_t>(buffer.size(), size - at));
+    read_exact(file, part, at);
+    hash.update(part);
+  }
+  return hash.finish();
+}
+
+CK_FUNCTION_LIST* load(const std::filesystem::path& path) {
+  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) {
+    const char* why = dlerror();  // NOLINT(concurrency-mt-unsafe): before any thread
+    throw Error(ErrorKind::Token, "PKCS #11 module " + path.string() + " does not load: " + why);
+  }
+  void* symbol = dlsym(library, "C_GetFunctionList");
+  if (symbol == nullptr) throw Error(ErrorKind::Token, path.string() + " is no PKCS #11 module");
+  const auto get = reinterpret_cast<CK_C_GetFunctionList>(symbol);
+  CK_FUNCTION_LIST* calls = nullptr;
+  check(get(&calls), "C_GetFunctionList", path.string());
+  if (calls == nullptr || calls->version.major < 2)
+    throw Error(ErrorKind::Token, path.string() + " gives no usable function list");
+  return calls;
+}
+
+TokenInfo info_of(const CK_FUNCTION_LIST& calls, CK_SLOT_ID slot) {
+  CK_TOKEN_INFO raw{};
+  check(calls.C_GetTokenInfo(slot, &raw), "C_GetTokenInfo", "slot " + std::to_string(slot));
+  TokenInfo info;
+  info.slot = slot;
+  info.label = field(raw.label);
+  info.manufacturer = field(raw.manufacturerID);
+  info.model = field(raw.model);
+  info.serial = field(raw.serialNumber);
+  info.firmware = version(raw.firmwareVersion);
+  info.initialized = (raw.flags & CKF_TOKEN_INITIALIZED) != 0;
+  return info;
+}
+
+}  // namespace
+
+Sha256Digest Module::digest_of(const std::filesystem::path& path) {
+  return digest_of_file(open_module(path), path.string());
+}
+
+Module::Module(const std::filesystem::path& path, const Sha256Digest& pinned, const std::string& arguments)
+    : arguments_(arguments) {
+  const Fd file = open_module(path);
+  refuse_writable(file, path.string());
+  if (const Sha256Digest found = digest_of_file(file, path.string()); found != pinned)
+    throw Error(ErrorKind::Token,
+                "PKCS #11 module " + path.string() + " has SHA-256 " + to_hex(found) + ", not the pinned " +
+                    to_hex(pinned),
+                "after an upgrade that you trust, put the new digest into site.toml");
+  calls_ = load(path);
+  CK_C_INITIALIZE_ARGS init{};
+  init.flags = CKF_OS_LOCKING_OK;
+  // The module reads this C string; the binding has no const.
+  if (!arguments_.empty()) init.pReserved = arguments_.data();
+  check(calls_->C_Initialize(&init), "C_Initialize", path.string());
+}
+
+Module::~Module() { calls_->C_Finalize(nullptr); }
+
+std::vector<TokenInfo> Module::tokens() const {
+  CK_ULONG count = 0;
+  check(calls_->C_GetSlotList(CK_TRUE, nullptr, &count), "C_GetSlotList");
+  if (count > kMaxSlots) throw Error(ErrorKind::Token, "C_GetSlotList: the module claims too many slots");
+  std::vector<CK_SLOT_ID> slots(count);
+  if (count > 0) check(calls_->C_GetSlotList(CK_TRUE, slots.data(), &count), "C_GetSlotList");
+  if (count > slots.size()) throw Error(ErrorKind::Token, "C_GetSlotList: more slots than it said");
+  slots.resize(count);
+  std::vector<TokenInfo> out;
+  out.reserve(slots.size());
+  for (const CK_SLOT_ID slot : slots) out.push_back(info_of(*calls_, slot));
+  return out;
+}
+
+TokenInfo Module::token(const std::string& label, const std::string& serial) const {
+  std::vector<TokenInfo> found;
+  for (const TokenInfo& info : tokens()) {
+    if (info.initialized && info.label == label && (serial.empty() || info.serial == serial))
+      found.push_back(info);
+  }
+  if (found.size() == 1) return found.front();
+  const std::string which = "token '" + label + "'" + (serial.empty() ? "" : " with serial " + serial);
+  if (found.empty())
+    throw Error(ErrorKind::Token, which + " is not there", "'qpcseal doctor' lists the tokens");
+  throw Error(ErrorKind::Token, which + ": more than one", "give them different labels");
+}
+
+}  // namespace qpcseal::pkcs11

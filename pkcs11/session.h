@@ -1,0 +1,89 @@
+// A session with a token and the objects seen through it. Not for several threads at once: one session a
+// thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/secret.h"
+#include "pkcs11/module.h"
+#include "pkcs11/template.h"
+
+namespace qpcseal::pkcs11 {
+
+// A handle, and how messages name it: "key 'resnet50#1'".
+struct Object {
+  CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
+  std::string name;
+};
+
+enum class Access { ReadOnly, ReadWrite };
+
+class Session {
+ public:
+  Session(const Module& module, const TokenInfo& token, Access access);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // As the token's user, for all sessions of the process. One try; a wrong PIN is never tried again.
+  void login(const SecretBuffer& pin);
+
+  // Objects that have all these attributes; more than `limit` is Error{Token}.
+  std::vector<CK_OBJECT_HANDLE> find(Template wanted, std::size_t limit = kMaxFound);
+  Object create(Template attributes, const std::string& name);
+  Object generate(CK_MECHANISM mechanism, Template attributes, const std::string& name);
+  struct Pair {
+    Object public_key, private_key;
+  };
+  Pair generate_pair(CK_MECHANISM mechanism, Template public_key, Template private_key,
+                     const std::string& name);
+  Object derive(CK_MECHANISM mechanism, const Object& base, Template attributes, const std::string& name);
+  void destroy(const Object& object);
+
+  // Nothing where the token has no such attribute or keeps it to itself.
+  std::optional<Bytes> attribute(const Object& object, CK_ATTRIBUTE_TYPE type);
+  std::optional<bool> flag(const Object& object, CK_ATTRIBUTE_TYPE type);
+  std::optional<CK_ULONG> number(const Object& object, CK_ATTRIBUTE_TYPE type);
+
+  // Raw signature; `limit` bounds what the token may return.
+  Bytes sign(CK_MECHANISM mechanism, const Object& key, ByteView data, std::size_t limit = kMaxSignature);
+  Bytes wrap(CK_MECHANISM mechanism, const Object& wrapping, const Object& key,
+             std::size_t limit = kMaxSignature);
+  // Into `out`, which it must fill exactly, in one call or in pieces of `piece` bytes.
+  void encrypt(CK_MECHANISM mechanism, const Object& key, ByteView plain, MutableBytes out);
+  void encrypt_pieces(CK_MECHANISM mechanism, const Object& key, ByteView plain, MutableBytes out,
+                      std::size_t piece);
+
+  [[nodiscard]] const TokenInfo& token() const { return token_; }
+
+  static constexpr std::size_t kMaxFound = 65536;
+  static constexpr std::size_t kMaxSignature = 4096;   // bytes
+  static constexpr std::size_t kMaxAttribute = 65536;  // bytes
+
+ private:
+  const CK_FUNCTION_LIST& calls_;
+  TokenInfo token_;
+  CK_SESSION_HANDLE handle_ = CK_INVALID_HANDLE;
+};
+
+// An object that is destroyed at the end of its scope.
+class Temporary {
+ public:
+  Temporary(Session& session, Object object) : session_(&session), object_(std::move(object)) {}
+  Temporary(Temporary&& other) noexcept
+      : session_(std::exchange(other.session_, nullptr)), object_(std::move(other.object_)) {}
+  Temporary(const Temporary&) = delete;
+  Temporary& operator=(const Temporary&) = delete;
+  Temporary& operator=(Temporary&&) = delete;
+  ~Temporary();
+  [[nodiscard]] const Object& get() const { return object_; }
+
+ private:
+  Session* session_;
+  Object object_;
+};
+
+}  // namespace qpcseal::pkcs11

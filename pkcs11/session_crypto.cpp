@@ -1,0 +1,61 @@
+#include "base/error.h"
+#include "pkcs11/session.h"
+
+namespace qpcseal::pkcs11 {
+
+namespace {
+
+unsigned char* unconst(ByteView bytes) { return const_cast<unsigned char*>(bytes.data()); }
+
+[[noreturn]] void refuse_length(std::string_view call, const Object& key) {
+  throw Error(ErrorKind::Token, std::string(call) + "(" + key.name +
+                                    "): the module returned another length than the mechanism has");
+}
+
+}  // namespace
+
+Bytes Session::sign(CK_MECHANISM mechanism, const Object& key, ByteView data, std::size_t limit) {
+  check(calls_.C_SignInit(handle_, &mechanism, key.handle), "C_SignInit", key.name);
+  Bytes out(limit);
+  CK_ULONG size = out.size();
+  check(calls_.C_Sign(handle_, unconst(data), data.size(), out.data(), &size), "C_Sign", key.name);
+  if (size > out.size()) refuse_length("C_Sign", key);
+  out.resize(size);
+  return out;
+}
+
+Bytes Session::wrap(CK_MECHANISM mechanism, const Object& wrapping, const Object& key, std::size_t limit) {
+  Bytes out(limit);
+  CK_ULONG size = out.size();
+  check(calls_.C_WrapKey(handle_, &mechanism, wrapping.handle, key.handle, out.data(), &size), "C_WrapKey",
+        key.name);
+  if (size > out.size() || size == 0) refuse_length("C_WrapKey", key);
+  out.resize(size);
+  return out;
+}
+
+void Session::encrypt(CK_MECHANISM mechanism, const Object& key, ByteView plain, MutableBytes out) {
+  check(calls_.C_EncryptInit(handle_, &mechanism, key.handle), "C_EncryptInit", key.name);
+  CK_ULONG size = out.size();
+  check(calls_.C_Encrypt(handle_, unconst(plain), plain.size(), out.data(), &size), "C_Encrypt", key.name);
+  if (size != out.size()) refuse_length("C_Encrypt", key);
+}
+
+void Session::encrypt_pieces(CK_MECHANISM mechanism, const Object& key, ByteView plain, MutableBytes out,
+                             std::size_t piece) {
+  check(calls_.C_EncryptInit(handle_, &mechanism, key.handle), "C_EncryptInit", key.name);
+  std::size_t written = 0;
+  for (std::size_t at = 0; at < plain.size(); at += piece) {
+    const ByteView part = plain.subspan(at, std::min(piece, plain.size() - at));
+    CK_ULONG size = out.size() - written;
+    check(calls_.C_EncryptUpdate(handle_, unconst(part), part.size(), out.data() + written, &size),
+          "C_EncryptUpdate", key.name);
+    if (size > out.size() - written) refuse_length("C_EncryptUpdate", key);
+    written += size;
+  }
+  CK_ULONG size = out.size() - written;
+  check(calls_.C_EncryptFinal(handle_, out.data() + written, &size), "C_EncryptFinal", key.name);
+  if (size != out.size() - written) refuse_length("C_EncryptFinal", key);
+}
+
+}  // namespace qpcseal::pkcs11
