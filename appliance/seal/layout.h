@@ -1,0 +1,45 @@
+// Where things lie in a sealed container (FORMAT.md section 2): one layout for one list of segments.
+//
+//   header | table | names | zeros | slot page at 4096*k | data, each 4096-aligned: input's segments,
+//   seal.manifest, seal.tag, seal.sig | end
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "appliance/qpc/container.h"
+
+namespace qpcseal::seal {
+
+inline constexpr std::uint64_t kAlignment = 4096;  // bytes
+inline constexpr std::uint64_t kPageSize = 4096, kSlotSize = 1024;
+inline constexpr std::size_t kTagSegmentSize = 60, kSignatureSize = 64;
+inline constexpr std::array<std::string_view, 6> kAddedNames{"seal.manifest", "seal.tag",  "seal.sig",
+                                                             "MEK.encrypt",   "MEK.nonce", "MEK.pub"};
+
+struct Layout {
+  std::vector<qpc::Segment> segments;  // the input's, then the six
+  std::uint64_t slot_page = 0;         // file position
+  std::uint64_t file_size = 0;
+};
+
+// `stored` holds name, stored size and offset of the input's segments; positions are computed.
+Layout plan_layout(std::vector<qpc::Segment> stored, std::uint64_t manifest_size);
+
+// Reads a sealed container and holds it to its layout: header, table, names, padding, slots; not the data
+// itself. Error{Malformed} naming what differs.
+class SealedContainer {
+ public:
+  static SealedContainer read(const Fd& file);
+  [[nodiscard]] const Layout& layout() const { return layout_; }
+  [[nodiscard]] const Bytes& manifest() const { return manifest_; }  // the bytes, not verified
+  [[nodiscard]] const Bytes& slot_page() const { return slot_page_; }
+
+ private:
+  Layout layout_;
+  Bytes manifest_, slot_page_;
+};
+
+}  // namespace qpcseal::seal

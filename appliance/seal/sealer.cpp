@@ -1,0 +1,256 @@
+#include "appliance/seal/sealer.h"
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+
+#include "appliance/seal/data_key.h"
+#include "appliance/seal/layout.h"
+#include "appliance/seal/parallel.h"
+#include "base/cbor.h"
+#include "base/error.h"
+
+namespace qpcseal::seal {
+
+namespace {
+
+constexpr std::size_t kCopyPiece = std::size_t{1} << 20;  // bytes
+
+// One segment on its way: what it will be stored as, and the digests of its parts.
+struct Part {
+  const qpc::Segment* source = nullptr;
+  bool sealed = false;
+  SegmentHeader header;
+  Bytes header_block;                 // 64 or 108 bytes
+  SecretBuffer data_key;              // mode 2
+  std::vector<Sha256Digest> digests;  // of the stored chunks, or one of the whole clear segment
+  std::uint64_t position = 0;         // of the stored segment in the output
+  std::uint64_t first_task = 0;
+
+  [[nodiscard]] std::uint64_t stored_size() const { return sealed ? header.stored_size() : source->size; }
+  [[nodiscard]] std::uint64_t tasks() const { return sealed ? header.chunk_count() : 1; }
+};
+
+bool wants(const SealOptions& options, const std::string& name) {
+  return std::find(options.segments.begin(), options.segments.end(), name) != options.segments.end();
+}
+
+void check_input(const qpc::Container& container, const SealOptions& options) {
+  if (container.is_sealed())
+    throw Error(ErrorKind::Malformed, "this QPC is sealed already",
+                "seal the plain QPC; 'qpcseal replace-mek' binds a sealed one anew");
+  for (const qpc::Segment& segment : container.segments())
+    if (qpc::is_reserved_name(segment.name))
+      throw Error(
+          ErrorKind::Malformed,
+          "segment '" + segment.name + "': names that begin with seal. or MEK. belong to the sealed format");
+  for (const std::string& name : options.segments) {
+    const qpc::Segment* segment = container.find(name);
+    if (segment == nullptr || segment->size == 0)
+      throw Error(ErrorKind::Malformed, "segment '" + name + "' is to be sealed but is " +
+                                            (segment == nullptr ? "not there" : "empty"));
+  }
+  if (options.segments.empty()) throw Error(ErrorKind::Malformed, "no segment to seal");
+}
+
+class Sealing {
+ public:
+  Sealing(const Fd& input, const SealOptions& options, KeyHandle& key, Random& random, const Fd& output)
+      : input_(input),
+        output_(output),
+        options_(options),
+        key_(key),
+        random_(random),
+        token_(key.open_worker()) {
+    seal_id_ = random.bytes(kIdSize);
+  }
+
+  SealResult run(const qpc::Container& container, SealSigner& signer, const Progress& progress) {
+    prepare(container);
+    const Layout layout = plan_layout(stored_rows(), encode_manifest(manifest()).size());
+    place(layout);
+    encrypt_all(progress);
+    return finish(layout, signer);
+  }
+
+ private:
+  void prepare(const qpc::Container& container) {
+    parts_.resize(container.segments().size());
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
+      Part& part = parts_[i];
+      part.source = &container.segments()[i];
+      part.sealed = wants(options_, part.source->name);
+      if (part.sealed) prepare_header(part);
+      part.digests.resize(part.tasks());
+      part.first_task = tasks_;
+      tasks_ += part.tasks();
+      total_ += part.source->size;
+    }
+  }
+
+  void prepare_header(Part& part) {
+    part.header = {options_.mode, options_.chunk_log2, part.source->size, copy(key_.id()), seal_id_};
+    const auto header = encode_header(part.header);
+    part.header_block = copy(header);
+    if (options_.mode == Mode::Token) return;
+    part.data_key = make_data_key(random_);
+    part.header_block.resize(kHeaderSize + kWrappedDataKeySize);
+    const MutableBytes wrapped = MutableBytes(part.header_block).subspan(kHeaderSize);
+    token_->encrypt(wrapped.first(kIvSize), data_key_aad(header, part.source->name), part.data_key.bytes(),
+                    wrapped.subspan(kIvSize));
+  }
+
+  [[nodiscard]] std::vector<qpc::Segment> stored_rows() const {
+    std::vector<qpc::Segment> rows;
+    for (const Part& part : parts_)
+      rows.push_back({part.source->name, part.stored_size(), part.source->offset, 0});
+    return rows;
+  }
+
+  void place(const Layout& layout) {
+    for (std::size_t i = 0; i < parts_.size(); ++i) parts_[i].position = layout.segments[i].data_position;
+  }
+
+  // One worker thread: its own session, its own buffers.
+  Work make_worker() {
+    struct Tools {
+      std::unique_ptr<GcmWorker> token;
+      std::map<const Part*, std::unique_ptr<GcmWorker>> data_keys;
+      Bytes plain, stored;
+    };
+    auto tools = std::make_shared<Tools>();
+    if (options_.mode == Mode::Token) tools->token = key_.open_worker();
+    tools->plain.resize(std::size_t{1} << options_.chunk_log2);
+    tools->stored.resize(tools->plain.size() + kChunkOverhead);
+    return [this, tools](std::uint64_t task) {
+      Part& part = part_of(task);
+      if (!part.sealed) return copy_clear(part, tools->plain);
+      auto& data_key = tools->data_keys[&part];
+      if (options_.mode == Mode::Envelope && !data_key) data_key = open_data_key(part.data_key, random_);
+      GcmWorker& worker = options_.mode == Mode::Token ? *tools->token : *data_key;
+      encrypt_chunk(part, task - part.first_task, worker, tools->plain, tools->stored);
+    };
+  }
+
+  Part& part_of(std::uint64_t task) {
+    const auto after =
+        std::upper_bound(parts_.begin(), parts_.end(), task,
+                         [](std::uint64_t t, const Part& part) { return t < part.first_task; });
+    return *std::prev(after);
+  }
+
+  void copy_clear(Part& part, Bytes& buffer) {
+    Sha256 hash;
+    for (std::uint64_t at = 0; at < part.source->size;) {
+      const MutableBytes piece = MutableBytes(buffer).first(
+          std::min<std::uint64_t>({kCopyPiece, buffer.size(), part.source->size - at}));
+      read_exact(input_, piece, part.source->data_position + at);
+      hash.update(piece);
+      write_exact(output_, piece, part.position + at);
+      at += piece.size();
+      done_ += piece.size();
+    }
+    part.digests[0] = hash.finish();
+  }
+
+  void encrypt_chunk(Part& part, std::uint64_t index, GcmWorker& worker, Bytes& plain_buffer,
+                     Bytes& stored_buffer) {
+    const std::uint64_t size = part.header.chunk_plain_size(index);
+    const MutableBytes plain = MutableBytes(plain_buffer).first(size);
+    const MutableBytes stored = MutableBytes(stored_buffer).first(size + kChunkOverhead);
+    read_exact(input_, plain, part.source->data_position + index * part.header.chunk_size());
+    const Bytes aad = chunk_aad(ByteView(part.header_block).first(kHeaderSize), part.source->name, index,
+                                index + 1 == part.header.chunk_count());
+    worker.encrypt(stored.first(kIvSize), aad, plain, stored.subspan(kIvSize));
+    part.digests[index] = sha256(stored);
+    write_exact(output_, stored, part.position + part.header.chunk_position(index));
+    done_ += size;
+  }
+
+  void encrypt_all(const Progress& progress) {
+    const auto tick = [&] {
+      if (progress) progress(done_, total_);
+    };
+    run_parallel(options_.threads, tasks_, [this] { return make_worker(); }, tick);
+  }
+
+  static Sha256Digest digest_of(const Part& part) {
+    if (!part.sealed) return part.digests[0];
+    Sha256 hash;
+    hash.update(part.header_block);
+    for (const Sha256Digest& digest : part.digests) hash.update(digest);
+    return hash.finish();
+  }
+
+  [[nodiscard]] Manifest manifest() const {
+    Manifest out{seal_id_,
+                 copy(key_.id()),
+                 options_.created,
+                 options_.model_name,
+                 options_.model_version,
+                 options_.root_seal_id.empty() ? seal_id_ : options_.root_seal_id,
+                 options_.partition_index,
+                 options_.partition_count,
+                 {}};
+    for (const Part& part : parts_)
+      out.segments.push_back({part.source->name, part.stored_size(), part.source->offset,
+                              part.sealed ? SegmentKind::Sealed : SegmentKind::Clear, digest_of(part)});
+    return out;
+  }
+
+  SealResult finish(const Layout& layout, SealSigner& signer) {
+    for (const Part& part : parts_)
+      if (part.sealed) write_exact(output_, part.header_block, part.position);
+    const Bytes bytes = encode_manifest(manifest());
+    if (bytes.size() > cbor::kMaxSize)
+      throw Error(ErrorKind::Malformed, "too many segments: the manifest would have " +
+                                            std::to_string(bytes.size()) + " bytes, more than 65536");
+    const Sha256Digest digest = sha256(bytes);
+    Bytes tag(kTagSegmentSize);
+    token_->encrypt(MutableBytes(tag).first(kIvSize), view(kManifestText), digest,
+                    MutableBytes(tag).subspan(kIvSize));
+    const Bytes signature = signer.sign(seal_message(digest));
+    const std::size_t own = parts_.size();
+    write_exact(output_, bytes, layout.segments[own].data_position);
+    write_exact(output_, tag, layout.segments[own + 1].data_position);
+    write_exact(output_, signature, layout.segments[own + 2].data_position);
+    write_exact(output_, qpc::encode_front(layout.segments, layout.file_size), 0);
+    if (file_size(output_) != layout.file_size || signature.size() != kSignatureSize)
+      throw Error(ErrorKind::Internal, "the sealed container does not have the size of its layout");
+    return {seal_id_, digest, 0, layout.slot_page, layout.file_size};
+  }
+
+  const Fd &input_, &output_;
+  const SealOptions& options_;
+  KeyHandle& key_;
+  Random& random_;
+  std::unique_ptr<GcmWorker> token_;
+  Bytes seal_id_;
+  std::vector<Part> parts_;
+  std::uint64_t tasks_ = 0, total_ = 0;
+  std::atomic<std::uint64_t> done_{0};
+};
+
+}  // namespace
+
+std::uint64_t encryptions_needed(const qpc::Container& container, const SealOptions& options) {
+  std::uint64_t count = 1;  // the tag
+  for (const qpc::Segment& segment : container.segments()) {
+    if (!wants(options, segment.name)) continue;
+    SegmentHeader header;
+    header.chunk_log2 = options.chunk_log2;
+    header.plain_size = segment.size;
+    count += options.mode == Mode::Token ? header.chunk_count() : 1;
+  }
+  return count;
+}
+
+SealResult seal(const Fd& input, const qpc::Container& container, const SealOptions& options, KeyHandle& key,
+                SealSigner& signer, Random& random, const Fd& output, const Progress& progress) {
+  check_input(container, options);
+  SealResult result = Sealing(input, options, key, random, output).run(container, signer, progress);
+  result.encryptions = encryptions_needed(container, options);
+  return result;
+}
+
+}  // namespace qpcseal::seal

@@ -1,0 +1,49 @@
+// Seals a QPC: encrypts the chosen segments, hashes all of them, adds manifest, tag, signature and empty
+// slots. Streams: memory depends on the number of threads, not on the size of the file.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "appliance/qpc/container.h"
+#include "appliance/seal/format.h"
+#include "appliance/seal/key_handle.h"
+#include "appliance/seal/manifest.h"
+#include "base/random.h"
+
+namespace qpcseal::seal {
+
+struct SealOptions {
+  Mode mode = Mode::Token;
+  std::vector<std::string> segments;  // to be sealed; each in the container and not empty
+  UnixTime created = 0;
+  std::string model_name;
+  std::uint64_t model_version = 0;
+  unsigned chunk_log2 = kDefaultChunkLog2;
+  unsigned threads = 0;  // 0: one a core
+  // Where this container is one of several.
+  Bytes root_seal_id;  // empty: stands alone
+  std::uint64_t partition_index = 0, partition_count = 1;
+};
+
+struct SealResult {
+  Bytes seal_id;  // 16
+  Sha256Digest manifest_digest{};
+  std::uint64_t encryptions = 0;  // made under the MEK
+  std::uint64_t slot_page = 0;    // file position
+  std::uint64_t file_size = 0;
+};
+
+// How many encryptions under the MEK sealing will make: what the log must count before they happen.
+std::uint64_t encryptions_needed(const qpc::Container& container, const SealOptions& options);
+
+// Bytes of the input done, of all; called from the calling thread, about ten times a second.
+using Progress = std::function<void(std::uint64_t done, std::uint64_t total)>;
+
+// Reads `input` once and writes the whole of `output` (empty, its size is set). Error{Malformed} for a
+// container that holds reserved names, is sealed already or lacks a segment to be sealed.
+SealResult seal(const Fd& input, const qpc::Container& container, const SealOptions& options, KeyHandle& key,
+                SealSigner& signer, Random& random, const Fd& output, const Progress& progress = {});
+
+}  // namespace qpcseal::seal
