@@ -1,0 +1,14 @@
+// A policy for simulated cards, to start from: complete, valid as it stands, and explained line by line.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "base/clock.h"
+
+namespace qpcseal::device {
+
+// Fits card `number`, and every card of `dir` that is like it: their ueids are listed.
+std::string policy_for(const std::filesystem::path& dir, unsigned number, UnixTime now);
+
+}  // namespace qpcseal::device
