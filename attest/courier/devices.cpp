@@ -1,0 +1,52 @@
+#include "attest/courier/devices.h"
+
+#include <algorithm>
+#include <charconv>
+#include <string>
+
+#include "base/error.h"
+
+namespace qpcseal::courier {
+namespace {
+
+[[noreturn]] void refuse(std::string_view text, const std::string& why) {
+  throw Error(ErrorKind::Usage, "--device '" + std::string(text) + "': " + why,
+              "give a number, a range or a list, such as 0, 0-3 or 0,2");
+}
+
+unsigned parse_number(std::string_view part, std::string_view whole) {
+  unsigned out = 0;
+  const char* const end = part.data() + part.size();
+  const auto [at, failure] = std::from_chars(part.data(), end, out);
+  if (part.empty() || failure != std::errc() || at != end) refuse(whole, "not a card number");
+  if (out > kMaxDevice) refuse(whole, "card numbers go up to " + std::to_string(kMaxDevice));
+  return out;
+}
+
+void add(std::vector<unsigned>& out, unsigned number, std::string_view whole) {
+  if (std::find(out.begin(), out.end(), number) != out.end())
+    refuse(whole, "card " + std::to_string(number) + " comes twice");
+  out.push_back(number);
+}
+
+void add_part(std::vector<unsigned>& out, std::string_view part, std::string_view whole) {
+  const std::size_t dash = part.find('-');
+  const unsigned first = parse_number(part.substr(0, dash), whole);
+  const unsigned last = dash == std::string_view::npos ? first : parse_number(part.substr(dash + 1), whole);
+  if (last < first) refuse(whole, "the range runs backwards");
+  for (unsigned number = first; number <= last; ++number) add(out, number, whole);
+}
+
+}  // namespace
+
+std::vector<unsigned> parse_devices(std::string_view text) {
+  std::vector<unsigned> out;
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t comma = std::min(text.find(',', at), text.size());
+    add_part(out, text.substr(at, comma - at), text);
+    at = comma + 1;
+  }
+  return out;
+}
+
+}  // namespace qpcseal::courier
