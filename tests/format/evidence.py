@@ -138,7 +138,7 @@ def verify_evidence(data, request, root_digests, now):
     `root_digests` maps digest to DER, so that a chain without its root can be completed. `now` is naive UTC.
     """
     require(len(data) <= MAX_SIZE, "longer than 64 KiB")
-    protected, payload, signature = _open_cose(data)
+    protected, payload, signature = open_cose(data)
     chain = _chain(protected)
     leaf = _verify_chain(chain, root_digests, now)
     r, s = (int.from_bytes(half, "big") for half in (signature[:COORDINATE], signature[COORDINATE:]))
@@ -150,7 +150,7 @@ def verify_evidence(data, request, root_digests, now):
     return claims, session_public_key(claims[CNF][1])
 
 
-def _open_cose(data):
+def open_cose(data):
     outer = strict_cbor.decode(data)
     require(isinstance(outer, Tag) and outer.number == 61, "not a CWT")
     require(isinstance(outer.value, Tag) and outer.value.number == 18, "not a COSE_Sign1")
