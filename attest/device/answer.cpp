@@ -7,11 +7,6 @@
 namespace qpcseal::device {
 namespace {
 
-attest::Request parse(ByteView bytes) {
-  if (bytes.size() > kMaxRequest) throw Error(ErrorKind::Malformed, "request: more than 4096 bytes");
-  return attest::parse_request(bytes);
-}
-
 void check(const attest::Request& request, const CardConfig& config, UnixTime now) {
   if (request.expiry <= now)
     throw Error(ErrorKind::Denied, "the request expired at " + format_time(request.expiry));
@@ -29,16 +24,20 @@ void check(const attest::Request& request, const CardConfig& config, UnixTime no
 
 }  // namespace
 
-Bytes answer(const std::filesystem::path& dir, unsigned number, ByteView request, const Clock& clock,
-             std::optional<Fault> fault) {
-  const attest::Request wanted = parse(request);
+attest::Request parse_question(ByteView bytes) {
+  if (bytes.size() > kMaxRequest) throw Error(ErrorKind::Malformed, "request: more than 4096 bytes");
+  return attest::parse_request(bytes);
+}
+
+Bytes answer(const std::filesystem::path& dir, unsigned number, const attest::Request& request,
+             const Clock& clock, std::optional<Fault> fault) {
   const CardLock lock(dir, number);
   const CardConfig config = read_config(dir, number);
-  check(wanted, config, clock.now());
-  Statement statement = make_statement(config, read_boot(dir, number), read_identity(dir, number), wanted);
+  check(request, config, clock.now());
+  Statement statement = make_statement(config, read_boot(dir, number), read_identity(dir, number), request);
   if (fault) spoil(statement, *fault, clock.now());
   Bytes evidence = encode_evidence(statement);
-  remember_nonce(dir, number, wanted.nonce);
+  remember_nonce(dir, number, request.nonce);
   return evidence;
 }
 

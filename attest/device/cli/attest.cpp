@@ -15,12 +15,12 @@ struct AttestOptions {
 };
 
 int run_attest(const AttestOptions& options) {
-  const Bytes request = read_file(options.request, kMaxRequest);
+  const Bytes bytes = read_file(options.request, kMaxRequest);
+  const attest::Request request = with_context(options.request, [&] { return parse_question(bytes); });
   const std::optional<Fault> fault = fault_of(options.fault);
   const Existing existing = options.force ? Existing::Replace : Existing::Refuse;
   AtomicFile out(options.report, existing);  // before the card answers: an answer that is lost helps nobody
-  const Bytes report = with_context(
-      options.request, [&] { return answer(options.dir, options.number, request, SystemClock(), fault); });
+  const Bytes report = answer(options.dir, options.number, request, SystemClock(), fault);
   write_exact(out.fd(), report, 0);
   out.commit();
   print("card " + std::to_string(options.number) + ": report in " + options.report + "\n");

@@ -1,4 +1,6 @@
 // The commands that make, show and change cards.
+#include <algorithm>
+#include <array>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -47,24 +49,41 @@ Json card_json(const std::string& dir, unsigned number) {
   return out;
 }
 
-std::string row(const Json& card) {
-  const std::string number = std::to_string(card["device"].get<unsigned>());
-  return "QID " + number + "\n        Status: Ready\n        UEID: " + card["ueid"].get<std::string>() +
-         "\n        HW Model: " + card["hwmodel"].get<std::string>() +
-         "\n        HW Version: " + card["hwversion"].get<std::string>() +
-         "\n        Lifecycle: " + card["lifecycle"].get<std::string>() +
-         "\n        Debug Status: " + std::to_string(card["dbgstat"].get<unsigned>()) +
-         "\n        Session Key: " + card["session_key"].get<std::string>() +
-         "\n        Answered Requests: " + std::to_string(card["answered_requests"].get<std::size_t>()) +
-         "\n        Seal Key: " + (card["seal_key"].get<bool>() ? "provisioned" : "none") + "\n";
+using Row = std::array<std::string, 8>;
+
+Row row(const Json& card) {
+  return {std::to_string(card["device"].get<unsigned>()),
+          card["ueid"].get<std::string>(),
+          card["hwversion"].get<std::string>(),
+          card["lifecycle"].get<std::string>(),
+          std::to_string(card["dbgstat"].get<unsigned>()),
+          card["session_key"].get<std::string>(),
+          std::to_string(card["answered_requests"].get<std::size_t>()),
+          card["seal_key"].get<bool>() ? "yes" : "no"};
+}
+
+std::string table(const std::vector<Row>& rows) {
+  std::array<std::size_t, std::tuple_size_v<Row>> widths{};
+  for (const Row& each : rows) {
+    for (std::size_t i = 0; i < each.size(); ++i) widths[i] = std::max(widths[i], each[i].size());
+  }
+  std::string out;
+  for (const Row& each : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < each.size(); ++i)
+      line += each[i] + std::string(widths[i] - each[i].size() + 2, ' ');
+    out += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+  }
+  return out;
 }
 
 int run_list(const CardChoice& choice) {
   Json cards = Json::array();
   for (const unsigned number : card_numbers(choice.dir)) cards.push_back(card_json(choice.dir, number));
-  std::string text;
-  for (const Json& card : cards) text += row(card);
-  print(choice.json ? Json{{"devices", cards}}.dump(2) + "\n" : text);
+  std::vector<Row> rows = {
+      {"QID", "UEID", "VERSION", "LIFECYCLE", "DBGSTAT", "SESSION KEY", "ANSWERED", "SEAL KEY"}};
+  for (const Json& card : cards) rows.push_back(row(card));
+  print(choice.json ? Json{{"devices", cards}}.dump(2) + "\n" : table(rows));
   return 0;
 }
 
@@ -150,7 +169,7 @@ void add_set_seal_key(CLI::App& app, Context& context) {
 
 void add_list(CLI::App& app, Context& context) {
   const auto choice = std::make_shared<CardChoice>();
-  CLI::App* command = app.add_subcommand("list", "Show all cards, as `qaic-util -q` shows a host's");
+  CLI::App* command = app.add_subcommand("list", "Show all cards by number, as `qaic-util -q` does");
   add_dir(*command, choice->dir);
   command->add_flag("--json", choice->json, "Print the result as JSON");
   command->callback([&context, choice] { context.command = [choice] { return run_list(*choice); }; });

@@ -1,5 +1,6 @@
 // `serve`: the session service over gRPC. The channel is not protected, for nothing on it is secret or
 // trusted.
+#include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
 #include <signal.h>
 #include <cstdio>
@@ -22,17 +23,6 @@ struct ServeOptions {
   int port = 62473;
 };
 
-grpc::StatusCode code_of(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::Malformed:
-      return grpc::StatusCode::INVALID_ARGUMENT;
-    case ErrorKind::Denied:
-      return grpc::StatusCode::FAILED_PRECONDITION;
-    default:
-      return grpc::StatusCode::INTERNAL;
-  }
-}
-
 class Service final : public session::SessionService::Service {
  public:
   explicit Service(std::string dir) : dir_(std::move(dir)) {}
@@ -41,9 +31,14 @@ class Service final : public session::SessionService::Service {
                                     session::GetAttestationReportResponse* response) override {
     if (!card_exists(dir_, request->device()))
       return {grpc::StatusCode::NOT_FOUND, "there is no card " + std::to_string(request->device())};
+    attest::Request question;
+    try {
+      question = parse_question(view(request->attestation_request()));
+    } catch (const Error& error) {
+      return {grpc::StatusCode::INVALID_ARGUMENT, error.what()};
+    }
     return guarded([&] {
-      const Bytes report =
-          answer(dir_, request->device(), view(request->attestation_request()), SystemClock());
+      const Bytes report = answer(dir_, request->device(), question, SystemClock());
       response->set_attestation_report(std::string(text_of(report)));
     });
   }
@@ -70,8 +65,7 @@ class Service final : public session::SessionService::Service {
       act();
       return grpc::Status::OK;
     } catch (const Error& error) {
-      const grpc::StatusCode code = code_of(error.kind());
-      if (code != grpc::StatusCode::INTERNAL) return {code, error.what()};
+      if (error.kind() == ErrorKind::Denied) return {grpc::StatusCode::FAILED_PRECONDITION, error.what()};
       std::fprintf(stderr, "qpcseal-device: error: %s\n", error.what());
     } catch (const std::exception& error) {
       std::fprintf(stderr, "qpcseal-device: error: internal: %s\n", error.what());
@@ -100,6 +94,8 @@ std::string endpoint(const std::string& address, int port) {
 
 int run_serve(const ServeOptions& options) {
   static_cast<void>(card_numbers(options.dir));
+  gpr_set_log_function(
+      [](gpr_log_func_args*) {});  // what matters comes as a status, and is told in our words
   const sigset_t stop = block_stop_signals();
   Service service(options.dir);
   grpc::ServerBuilder builder;
@@ -110,7 +106,8 @@ int run_serve(const ServeOptions& options) {
   builder.RegisterService(&service);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (!server || port == 0)
-    throw Error(ErrorKind::Io, endpoint(options.address, options.port) + ": cannot listen there");
+    throw Error(ErrorKind::Io, endpoint(options.address, options.port) + ": cannot listen there",
+                "another server may have that port already, or the address is not one of this machine's");
   if (!options.port_file.empty())
     write_file(options.port_file, view(std::to_string(port) + "\n"), Existing::Replace);
   print("listening on " + endpoint(options.address, port) + "\n");
