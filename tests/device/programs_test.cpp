@@ -6,6 +6,7 @@
 
 #include "attest/device/card.h"
 #include "base/file.h"
+#include "policy/policy.h"
 #include "tests/device/support.h"
 
 namespace qpcseal::device {
@@ -214,6 +215,58 @@ TEST(DeviceProgram, WorksFromProvisioningToReset) {
   EXPECT_EQ(after["answered_requests"], 0);
   EXPECT_EQ(after["ueid"], before[1]["ueid"]);
   EXPECT_NE(after["bootseed"], before[1]["bootseed"]);
+}
+
+TEST(DeviceProgram, GivesSealKeysToAllCardsOrToOne) {
+  const Cards cards(two_cards());
+  const std::string key = (cards.folder / "key.pem").string();
+  write_file(key,
+             view("-----BEGIN PUBLIC KEY-----\n"
+                  "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n"
+                  "-----END PUBLIC KEY-----\n"),
+             Existing::Refuse);
+  std::vector<std::string> command = {QPCSEAL_DEVICE,
+                                      "set-seal-key",
+                                      "--dir",
+                                      cards.dir.string(),
+                                      "--seal-key",
+                                      key,
+                                      "--device",
+                                      "1",
+                                      "--min-model-version",
+                                      "9"};
+  ASSERT_EQ(run(command).code, 0);
+  EXPECT_EQ(open_card(cards.dir, 0).seal_key, nullptr);
+  EXPECT_EQ(open_card(cards.dir, 0).minimum_model_version, 0U);
+  EXPECT_NE(open_card(cards.dir, 1).seal_key, nullptr);
+  EXPECT_EQ(open_card(cards.dir, 1).minimum_model_version, 9U);
+  command.resize(6);
+  ASSERT_EQ(run(command).code, 0);
+  EXPECT_NE(open_card(cards.dir, 0).seal_key, nullptr);
+  EXPECT_EQ(open_card(cards.dir, 1).minimum_model_version, 9U) << "kept where nothing is said about it";
+}
+
+TEST(DeviceProgram, PrintsThePolicyThatTheTestsParse) {
+  const Cards cards;
+  const Outcome done =
+      run({QPCSEAL_DEVICE, "describe", "--dir", cards.dir.string(), "--device", "0", "--policy"});
+  ASSERT_EQ(done.code, 0);
+  EXPECT_EQ(policy::parse_policy(done.out).devices.front().name, "simulated");
+}
+
+TEST(DeviceProgram, MakesFaultyEvidenceWhenTold) {
+  const Cards cards;
+  const std::string request = write_request(cards.folder / "request", make_request());
+  const std::string report = (cards.folder / "report").string();
+  std::vector<std::string> command = {QPCSEAL_DEVICE, "attest", "--dir", cards.dir.string(), "-i",
+                                      request,        "-o",     report,  "--fault",          "unknown-root"};
+  ASSERT_EQ(run(command).code, 0);
+  const attest::Evidence evidence =
+      attest::make_eat_card_scheme()->verify(read_file(report, attest::kMaxReport), cards.context());
+  EXPECT_FALSE(evidence.claims.has_value());
+  command.back() = "no-such-fault";
+  command.push_back("--force");
+  EXPECT_EQ(run(command).code, 2);
 }
 
 TEST(DeviceProgram, HasTheExitCodesOfItsHelp) {
