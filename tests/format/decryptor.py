@@ -101,7 +101,7 @@ def open_inner(entry, segment, outer, mek, seal_key):
 
 
 def open_container(data, mek=None, session_key=None, ueid=None, seal_key=None):
-    """Returns {"segments": [(name, offset, bytes)], "manifest": Manifest}; the signature is checked if seal_key is given.
+    """Returns {"segments": [(name, offset, bytes)], "manifest": Manifest}; with seal_key it checks the signature too.
 
     Keys are `cryptography` objects, mek and ueid are bytes. An inner container comes back as a plain QPC.
     """

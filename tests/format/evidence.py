@@ -97,8 +97,11 @@ def sign_evidence(leaf_key, chain, payload):
     return strict_cbor.encode(Tag(61, Tag(18, [protected, {}, body, signature])))
 
 
-def make_certificate(subject, public, issuer, issuer_key, *, serial, ca, ueid=None, years=20):
-    """A certificate valid from 2026-01-01; `subject` and `issuer` are common names."""
+def make_certificate(subject, public, issuer, issuer_key, *, serial, ca, ueid=None, **options):
+    """A certificate valid for twenty years from 2026-01-01; `subject` and `issuer` are common names.
+
+    Options: path_length, and for a bad one usage_swapped, which gives a leaf a CA's key usage and the reverse.
+    """
     start = datetime.datetime(2026, 1, 1)
 
     def name(common, ueid=None):
@@ -108,9 +111,11 @@ def make_certificate(subject, public, issuer, issuer_key, *, serial, ca, ueid=No
         return x509.Name(parts)
 
     usage = dict.fromkeys(
-        "content_commitment key_encipherment data_encipherment key_agreement encipher_only decipher_only".split(), False
+        "content_commitment key_encipherment data_encipherment key_agreement encipher_only decipher_only".split(),
+        False,
     )
-    usage.update(digital_signature=not ca, key_cert_sign=ca, crl_sign=False)
+    signs_certificates = ca != options.get("usage_swapped", False)
+    usage.update(digital_signature=not signs_certificates, key_cert_sign=signs_certificates, crl_sign=False)
     builder = (
         x509.CertificateBuilder()
         .subject_name(name(subject, ueid))
@@ -118,8 +123,8 @@ def make_certificate(subject, public, issuer, issuer_key, *, serial, ca, ueid=No
         .public_key(public)
         .serial_number(serial)
         .not_valid_before(start)
-        .not_valid_after(start.replace(year=start.year + years))
-        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        .not_valid_after(start.replace(year=2046))
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=options.get("path_length")), critical=True)
         .add_extension(x509.KeyUsage(**usage), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         .add_extension(
@@ -132,15 +137,15 @@ def make_certificate(subject, public, issuer, issuer_key, *, serial, ca, ueid=No
 # Verifying evidence
 
 
-def verify_evidence(data, request, root_digests, now):
-    """Returns (claims, session public key); `root_digests` are SHA-256 of pinned roots' DER, `roots` may be in the chain.
+def verify_evidence(data, request, roots, now):
+    """Returns (claims, session public key).
 
-    `root_digests` maps digest to DER, so that a chain without its root can be completed. `now` is naive UTC.
+    `roots` maps the SHA-256 of each pinned root to its DER, for chains that leave the root out. `now` is naive UTC.
     """
     require(len(data) <= MAX_SIZE, "longer than 64 KiB")
     protected, payload, signature = open_cose(data)
     chain = _chain(protected)
-    leaf = _verify_chain(chain, root_digests, now)
+    leaf = _verify_chain(chain, roots, now)
     r, s = (int.from_bytes(half, "big") for half in (signature[:COORDINATE], signature[COORDINATE:]))
     der = utils.encode_dss_signature(r, s)
     leaf.public_key().verify(der, signature_input(protected, payload), ec.ECDSA(hashes.SHA384()))
@@ -228,7 +233,8 @@ def check_claims(claims):
         require(isinstance(name, str) and isinstance(submod, dict), "submods")
         keys = {DBGSTAT, MEASUREMENTS}
         require(keys <= set(submod) <= keys | {OEMID, HWMODEL, HWVERSION}, "submodule's claims missing or unknown")
-        require(is_uint(submod.get(OEMID, 0)) and isinstance(submod.get(HWMODEL, b""), bytes), "submodule")
+        named = is_uint(submod.get(OEMID, 0)) and isinstance(submod.get(HWMODEL, b""), bytes)
+        require(named, "submodule's oemid or hwmodel")
         _check_common(submod)
 
 
@@ -266,7 +272,9 @@ def session_public_key(key):
         return ec.EllipticCurvePublicKey.from_encoded_point(curve, b"\4" + key[-2] + key[-3])
     require(key[1] == 3 and set(key) == {1, -1, -2} and key[-2] == b"\1\0\1", "session key's type")
     require(is_bytes(key[-1], 384, 512) and key[-1][0] != 0, "session key's modulus")
-    return rsa.RSAPublicNumbers(65537, int.from_bytes(key[-1], "big")).public_key()
+    modulus = int.from_bytes(key[-1], "big")
+    require(modulus.bit_length() >= 3072, "session key's modulus")
+    return rsa.RSAPublicNumbers(65537, modulus).public_key()
 
 
 def root_map(*roots):

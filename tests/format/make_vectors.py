@@ -16,12 +16,14 @@ import sys
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+import cards
 import decryptor
 import evidence as ev
 import qpc_format
 import sealed_format as sf
 import sealer
 import wrapping
+from cards import REQUEST
 from material import MEK, MEK_ID, NONCE, SEAL_ID, UEID, ec_key, ed25519_key, filler
 from qpc_format import require
 
@@ -73,7 +75,11 @@ def plain_container(_):
     rows = [{"name": name, "offset": offset, "data": data.hex()} for name, offset, data in segments]
     base = 0x7FD92AD28010
     return [
-        case("from files", {"base": "0", "align": 1, "segments": rows}, container=qpc_format.write_from_files(segments)),
+        case(
+            "from files",
+            {"base": "0", "align": 1, "segments": rows},
+            container=qpc_format.write_from_files(segments),
+        ),
         case(
             "in a buffer",
             {"base": str(base), "align": 8, "segments": rows},
@@ -190,67 +196,31 @@ def slots(_):
     return cases
 
 
-EXAMPLE_REQUEST = ev.Request(filler("aud", 16), NONCE, MEK_ID, UEID, 1790000000, ("p384", "p256"))
-
-
 def request_inputs(request):
     result = dataclasses.asdict(request)
     return {k: v.hex() if isinstance(v, bytes) else v for k, v in result.items()}
 
 
 def request(_):
-    other = dataclasses.replace(EXAMPLE_REQUEST, ueid=None, session_types=("rsa",))
-    pairs = (("one card", EXAMPLE_REQUEST), ("any card", other))
+    other = dataclasses.replace(REQUEST, ueid=None, session_types=("rsa",))
+    pairs = (("one card", REQUEST), ("any card", other))
     return [case(name, request_inputs(r), request=r.encode()) for name, r in pairs]
 
 
-def example_claims(session):
-    return {
-        ev.AUD: EXAMPLE_REQUEST.aud.hex(),
-        ev.EXP: 1790000000,
-        ev.IAT: 1780000000,
-        ev.CNF: {1: ev.cose_key(session)},
-        ev.NONCE: NONCE,
-        ev.UEID: UEID,
-        ev.OEMID: 64242,
-        ev.HWMODEL: b"card-1",
-        ev.HWVERSION: ["2.0", 1],
-        ev.OEMBOOT: True,
-        ev.DBGSTAT: 3,
-        ev.EAT_PROFILE: ev.PROFILE,
-        ev.SUBMODS: {"soc0": {ev.DBGSTAT: 3, ev.MEASUREMENTS: [ev.measurement("boot", filler("boot", 48))]}},
-        ev.BOOTSEED: filler("bootseed", 32),
-        ev.MEASUREMENTS: [
-            ev.measurement("firmware", filler("firmware", 48), "1.20.3", 7),
-            ev.measurement("loader", filler("loader", 32)),
-        ],
-        ev.LIFECYCLE: 2,
-    }
-
-
-def make_chain(leaf_key):
-    root_key, sub_key = (ec_key(f"certificate {name}", ec.SECP384R1()) for name in ("root", "sub"))
-    root = ev.make_certificate("root", root_key.public_key(), "root", root_key, serial=1, ca=True)
-    sub = ev.make_certificate("sub", sub_key.public_key(), "root", root_key, serial=2, ca=True)
-    leaf = ev.make_certificate("card", leaf_key.public_key(), "sub", sub_key, serial=3, ca=False, ueid=UEID)
-    return [leaf, sub, root]
-
-
 def evidence(old):
-    leaf_key, session = (ec_key(name, ec.SECP384R1()) for name in ("certificate leaf", "session"))
-    claims, now = example_claims(session.public_key()), 1780000100
+    claims, now = cards.claims(), 1780000100
     if old:
         root = bytes.fromhex(old[0]["inputs"]["root"])
         report = bytes.fromhex(old[0]["expected"]["evidence"])
     else:
-        *chain, root = make_chain(leaf_key)
-        report = ev.sign_evidence(leaf_key, chain, claims)
+        *chain, root = cards.certificates()
+        report = ev.sign_evidence(cards.LEAF_KEY, chain, claims)
     at = datetime.datetime.utcfromtimestamp(now)
-    found, public = ev.verify_evidence(report, EXAMPLE_REQUEST, ev.root_map(root), at)
+    found, public = ev.verify_evidence(report, REQUEST, ev.root_map(root), at)
     require(found == claims, "frozen evidence says something else")
     protected, payload, signature = ev.open_cose(report)
-    inputs = {"request": EXAMPLE_REQUEST.encode(), "now": now, "root": root, "root_sha256": sf.sha256(root)}
-    inputs.update(leaf_private_key=pem(leaf_key), session_private_key=pem(session))
+    inputs = {"request": REQUEST.encode(), "now": now, "root": root, "root_sha256": sf.sha256(root)}
+    inputs.update(leaf_private_key=pem(cards.LEAF_KEY), session_private_key=pem(cards.SESSION_KEY))
     sections = {"protected": protected, "payload": payload, "signature": signature}
     signed = ev.signature_input(protected, payload)
     session_public = wrapping.public_bytes(public)

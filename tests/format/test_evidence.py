@@ -9,54 +9,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 import evidence as ev
 import strict_cbor
-from material import MEK_ID, NONCE, UEID, ec_key, filler
+from cards import LEAF_KEY, REQUEST, ROOT_KEY, SESSION_KEY, SUB_KEY, certificates, claims
+from material import UEID, ec_key, filler
 from qpc_format import FormatError
 
 NOW = datetime.datetime(2026, 6, 1)
-REQUEST = ev.Request(filler("aud", 16), NONCE, MEK_ID, UEID, 1790000000, ("p384", "p256"))
-P384 = ec.SECP384R1()
-ROOT_KEY, SUB_KEY, LEAF_KEY = (ec_key(f"certificate {name}", P384) for name in ("root", "sub", "leaf"))
-SESSION = ec_key("session", P384).public_key()
-
-
-def certificates(**leaf):
-    """[leaf, intermediate, root] in DER."""
-    options = {"serial": 3, "ca": False, "ueid": UEID, **leaf}
-    key = options.pop("key", LEAF_KEY)
-    root = ev.make_certificate("root", ROOT_KEY.public_key(), "root", ROOT_KEY, serial=1, ca=True)
-    sub = ev.make_certificate("sub", SUB_KEY.public_key(), "root", ROOT_KEY, serial=2, ca=True)
-    return [ev.make_certificate("card", key.public_key(), "sub", SUB_KEY, **options), sub, root]
-
-
-def claims(**changes):
-    result = {
-        ev.AUD: REQUEST.aud.hex(),
-        ev.EXP: 1790000000,
-        ev.IAT: 1780000000,
-        ev.CNF: {1: ev.cose_key(SESSION)},
-        ev.NONCE: NONCE,
-        ev.UEID: UEID,
-        ev.OEMID: 64242,
-        ev.HWMODEL: b"card-1",
-        ev.HWVERSION: ["2.0", 1],
-        ev.OEMBOOT: True,
-        ev.DBGSTAT: 3,
-        ev.EAT_PROFILE: ev.PROFILE,
-        ev.SUBMODS: {
-            "soc0": {ev.DBGSTAT: 2, ev.HWVERSION: ["1"], ev.MEASUREMENTS: [ev.measurement("boot", filler("b", 48))]}
-        },
-        ev.BOOTSEED: filler("bootseed", 32),
-        ev.MEASUREMENTS: [
-            ev.measurement("firmware", filler("firmware", 48), "1.20.3", 7),
-            ev.measurement("loader", filler("loader", 32)),
-        ],
-        ev.LIFECYCLE: 2,
-    }
-    for key, value in changes.items():
-        result[getattr(ev, key)] = value
-    return result
-
-
+SESSION = SESSION_KEY.public_key()
 CHAIN = certificates()
 ROOTS = ev.root_map(CHAIN[2])
 
@@ -95,7 +53,7 @@ class Evidence(unittest.TestCase):
         small = ev.cose_key(rsa.generate_private_key(65537, 2048).public_key())
         bad = [small, {**good, -1: 1}, {**good, -1: 3}, {**good, -2: good[-2][1:]}, {**good, 2: b"id"}, {1: 4}, []]
         bad += [{**good, 1: 3}, {1: 3, -1: b"\0" + bytes([255] * 384), -2: b"\1\0\1"}]
-        bad += [{1: 3, -1: bytes([255] * 384), -2: b"\3"}]
+        bad += [{1: 3, -1: bytes([255] * 384), -2: b"\3"}, {1: 3, -1: bytes([127] * 384), -2: b"\1\0\1"}]
         for key in bad:
             with self.subTest(key=str(key)[:60]):
                 self.refused(signed(claims(CNF={1: key})), "session key")
@@ -129,6 +87,20 @@ class Evidence(unittest.TestCase):
             ("MEASUREMENTS", [[65000, strict_cbor.encode({**component, 3: 1})]], "component's keys"),
             ("MEASUREMENTS", [[65000, strict_cbor.encode({**component, 2: [-16, bytes(48)]})]], "digest"),
             ("MEASUREMENTS", [[65000, strict_cbor.encode({**component, 2: [-44, bytes(64)]})]], "digest"),
+            ("AUD", 1, "aud"),
+            ("CNF", {}, "cnf"),
+            ("CNF", {1: ev.cose_key(SESSION), 3: b"kid"}, "cnf"),
+            ("HWVERSION", ["1", "2"], "hwversion"),
+            ("HWVERSION", ["1", True], "hwversion"),
+            ("MEASUREMENTS", [[65000]], "measurement"),
+            ("MEASUREMENTS", [good + [1]], "measurement"),
+            ("MEASUREMENTS", [[65000, strict_cbor.encode({**component, 1: []})]], "name"),
+            ("MEASUREMENTS", [[65000, strict_cbor.encode({**component, 1: ["a", ["1"], 2]})]], "name"),
+            ("MEASUREMENTS", [[65000, strict_cbor.encode({**component, 1: ["a", "1"]})]], "version"),
+            ("MEASUREMENTS", [[65000, strict_cbor.encode({**component, 1: ["a", ["1", 16384]]})]], "version"),
+            ("MEASUREMENTS", [[65000, strict_cbor.encode({**component, 2: [-16, bytes(32), 0]})]], "digest"),
+            ("MEASUREMENTS", [[65000, strict_cbor.encode({**component, -1: -1})]], "security version"),
+            ("SUBMODS", {"a": {ev.DBGSTAT: 1, ev.MEASUREMENTS: [good], ev.OEMID: b"x"}}, "oemid"),
             ("SUBMODS", {}, "submods"),
             ("SUBMODS", {1: {}}, "submods"),
             ("SUBMODS", {"a": {ev.DBGSTAT: 1}}, "submodule"),
@@ -138,6 +110,7 @@ class Evidence(unittest.TestCase):
             with self.subTest(name=name, value=str(value)[:40]):
                 self.refused(signed(claims(**{name: value})), message)
         self.refused(signed({**claims(), 1: "issuer"}), "unknown")
+        self.refused(signed([1]), "claims are a map")
         for key in ev.REQUIRED:
             self.refused(signed({k: v for k, v in claims().items() if k != key}), "missing")
         for key in (ev.EXP, ev.IAT, ev.SUBMODS):
@@ -160,6 +133,30 @@ class Evidence(unittest.TestCase):
         p256 = ec_key("leaf", ec.SECP256R1())
         self.refused(signed(chain=certificates(key=p256)[:2]), "leaf key")
 
+    def test_another_card_than_the_one_meant(self):
+        other = UEID[:-1] + bytes([UEID[-1] ^ 1])
+        self.refused(signed(), "another card", request=dataclasses.replace(REQUEST, ueid=other))
+        verify(signed(), request=dataclasses.replace(REQUEST, ueid=None))
+
+    def test_key_usage_and_lengths(self):
+        self.refused(signed(chain=certificates(usage_swapped=True)[:2]), "key usage")
+        self.refused(signed(chain=[CHAIN[2]], key=ROOT_KEY), "root alone")
+        subs = [CHAIN[2]]
+        for serial in range(10, 16):
+            limits = {"path_length": 0} if serial == 10 else {}
+            options = {"serial": serial, "ca": True, **limits}
+            issuer, key = ("root", ROOT_KEY) if serial == 10 else (f"sub{serial - 1}", SUB_KEY)
+            subs.insert(0, ev.make_certificate(f"sub{serial}", SUB_KEY.public_key(), issuer, key, **options))
+        leaf = {"serial": 3, "ca": False, "ueid": UEID}
+        short = ev.make_certificate("card", LEAF_KEY.public_key(), "sub11", SUB_KEY, **leaf)
+        self.refused(signed(chain=[short, *subs[-3:-1]]), "path too long")
+        direct = ev.make_certificate("card", LEAF_KEY.public_key(), "sub10", SUB_KEY, **leaf)
+        verify(signed(chain=[direct, subs[-2]]))
+
+    def test_too_long(self):
+        with self.assertRaisesRegex(FormatError, "64 KiB"):
+            verify(bytes(65537))
+
     def test_signature_and_cose_refused(self):
         data = signed()
         with self.assertRaises(InvalidSignature):
@@ -175,6 +172,8 @@ class Evidence(unittest.TestCase):
         self.refused(wrapped(sign1, inner=98), "COSE_Sign1")
         self.refused(wrapped([sign1[0], {4: b"id"}, *sign1[2:]]), "four parts")
         self.refused(wrapped(sign1[:3]), "four parts")
+        self.refused(wrapped([sign1[0], {}, "text", sign1[3]]), "byte strings")
+        self.refused(wrapped([strict_cbor.encode({1: -35, 3: 263, 33: ["text"]}), *sign1[1:]]), "x5chain")
         self.refused(wrapped([*sign1[:3], sign1[3][:64]]), "96 bytes")
         header = strict_cbor.decode(sign1[0])
         for change, message in (({1: -7}, "algorithm"), ({3: 61}, "algorithm"), ({4: b"id"}, "header's keys")):

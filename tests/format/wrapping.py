@@ -98,6 +98,7 @@ def unwrap(encrypt, nonce, public, session_key, ueid):
     require(encrypt[:5] == WRAPPED_MAGIC and len(encrypt) > 22, "not a wrapped MEK of version 1")
     suite, mek_id, wrapped = encrypt[5], encrypt[6:22], encrypt[22:]
     require(suite in SUITE_NAMES, "unknown suite")
+    require(len(nonce) == 32, "nonce is not 32 bytes")
     session = public_bytes(session_key.public_key())
     if suite in (X963, ECBKDF):
         require(isinstance(session_key, ec.EllipticCurvePrivateKey), "suite wants an elliptic curve key")
