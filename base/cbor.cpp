@@ -47,8 +47,10 @@ class Parser {
     const ByteView start = rest_;
     Value value;
     const std::uint8_t initial = take(1)[0];
-    value.number_ = argument(initial & 31);
-    fill(value, initial >> 5, initial & 31, depth);
+    const unsigned major = initial >> 5, info = initial & 31;
+    if (major == 7 && info >= 24 && info <= 27) fail("floats and other simple values are not allowed");
+    value.number_ = argument(info);
+    fill(value, major, depth);
     value.raw_ = start.first(start.size() - rest_.size());
     return value;
   }
@@ -79,7 +81,7 @@ class Parser {
     return value;
   }
 
-  void fill(Value& value, unsigned major, unsigned info, unsigned depth) {
+  void fill(Value& value, unsigned major, unsigned depth) {
     switch (major) {
       case 0:
         value.type_ = Type::Unsigned;
@@ -105,7 +107,7 @@ class Parser {
         value.items_.push_back(item(depth + 1));
         return;
       default:
-        return simple(value, info);
+        return simple(value);
     }
   }
 
@@ -138,8 +140,7 @@ class Parser {
       fail("a map key twice");
   }
 
-  void simple(Value& value, unsigned info) {
-    if (info >= 24) fail("floats and other simple values are not allowed");
+  void simple(Value& value) {
     if (value.number_ == kNull) {
       value.type_ = Type::Null;
     } else if (value.number_ == kFalse || value.number_ == kTrue) {
