@@ -129,6 +129,23 @@ TEST_F(SshKeygen, OfficersAreTalliedByPersonAndKey) {
   EXPECT_EQ(tally({sign("dora", kNamespace)}, now).findings.at(0).id, "POL-SIGNATURE-UNKNOWN");
 }
 
+TEST_F(SshKeygen, SignaturesCountOnlyInTheirNamespaceAndTime) {
+  make_key("anna", "-t ed25519");
+  make_key("bela", "-t ed25519");
+  const Officers officers = parse_officers("anna namespaces=\"approval@qpcseal\" " + public_half("anna") +
+                                           "\nbela namespaces=\"policy@qpcseal\",valid-after=\"20261124Z\" " +
+                                           public_half("bela") + "\n");
+  const auto first = [&](const std::string& signature, UnixTime now) {
+    const Tally tally = tally_signatures(officers, kNamespace, view("serial = 1\n"), {signature}, now);
+    return tally.findings.empty() ? std::string() : tally.findings[0].id;
+  };
+  const UnixTime start = parse_time("2026-11-24T00:00:00Z");
+  EXPECT_EQ(first(sign("anna", kNamespace), start), "POL-SIGNATURE-NAMESPACE");
+  const std::string bela = sign("bela", kNamespace);
+  EXPECT_EQ(first(bela, start - 1), "POL-SIGNATURE-EARLY");
+  EXPECT_EQ(first(bela, start), "");
+}
+
 TEST_F(SshKeygen, OfficersFileIsReadStrictly) {
   make_key("anna", "-t ed25519");
   const std::string key = public_half("anna"), option = " namespaces=\"policy@qpcseal\"";

@@ -1,0 +1,319 @@
+// From facts that pass, each single change is denied, for its own reason and no other.
+#include "policy/evaluate.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <limits>
+#include <regex>
+#include <set>
+#include <sstream>
+#include <type_traits>
+
+#include "tests/base/expect_error.h"
+#include "tests/policy/sample.h"
+
+namespace qpcseal::policy {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using testing::sample_facts;
+using testing::sample_policy;
+using testing::sample_policy_text;
+using testing::sample_seal_facts;
+
+// Only evaluate() makes decisions.
+static_assert(!std::is_default_constructible_v<Decision>);
+static_assert(!std::is_constructible_v<Decision, bool>);
+static_assert(!std::is_constructible_v<Decision, bool, Findings>);
+static_assert(!std::is_constructible_v<Decision, bool, Findings, std::string>);
+static_assert(!std::is_aggregate_v<Decision>);
+
+std::vector<std::string> ids(const Decision& decision) {
+  std::vector<std::string> out;
+  for (const Finding& finding : decision.findings()) out.push_back(finding.id);
+  return out;
+}
+
+constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
+
+TEST(Release, TheSampleIsAllowed) {
+  const Decision decision = evaluate(sample_policy(), sample_facts());
+  EXPECT_TRUE(decision.allowed());
+  EXPECT_THAT(decision.findings(), IsEmpty());
+  EXPECT_EQ(decision.device_class(), "ai100");
+}
+
+TEST(Release, NoFactsAtAllAreDenied) {
+  const Decision decision = evaluate(sample_policy(), Facts{});
+  EXPECT_FALSE(decision.allowed());
+  EXPECT_EQ(decision.device_class(), "");
+  EXPECT_FALSE(evaluate(Policy{}, sample_facts()).allowed());
+  EXPECT_FALSE(evaluate(Policy{}, Facts{}).allowed());
+}
+
+template <typename F>
+struct Change {
+  const char* what;
+  std::function<void(F&)> make;
+  const char* id;
+};
+
+std::vector<Change<Facts>> card_changes() {
+  return {
+      {"scheme", [](Facts& f) { f.card.scheme = "other"; }, "POL-SCHEME"},
+      {"root", [](Facts& f) { f.card.root[31] ^= 1; }, "POL-ROOT"},
+      {"no root", [](Facts& f) { f.card.root.clear(); }, "POL-ROOT"},
+      {"crls", [](Facts& f) { f.card.crls_current = false; }, "POL-CRL"},
+      {"oemid", [](Facts& f) { f.card.oemid = 1; }, "POL-OEMID"},
+      {"hwmodel", [](Facts& f) { f.card.hwmodel.push_back(0); }, "POL-HWMODEL"},
+      {"hwversion", [](Facts& f) { f.card.hwversion = "2.0 "; }, "POL-HWVERSION"},
+      {"oemboot", [](Facts& f) { f.card.oemboot = false; }, "POL-OEMBOOT"},
+      {"dbgstat 1", [](Facts& f) { f.card.dbgstat = 1; }, "POL-DBGSTAT"},
+      {"dbgstat 5", [](Facts& f) { f.card.dbgstat = 5; }, "POL-DBGSTAT"},
+      {"lifecycle", [](Facts& f) { f.card.lifecycle = "rma"; }, "POL-LIFECYCLE"},
+      {"no lifecycle", [](Facts& f) { f.card.lifecycle.clear(); }, "POL-LIFECYCLE"},
+      {"measurement missing", [](Facts& f) { f.card.measurements.clear(); }, "POL-MEASUREMENT-MISSING"},
+      {"measurement extra", [](Facts& f) { f.card.measurements.push_back({"more", Bytes(32, 9), 9}); },
+       "POL-MEASUREMENT-EXTRA"},
+      {"digest", [](Facts& f) { f.card.measurements[0].digest[0] ^= 1; }, "POL-MEASUREMENT-DIGEST"},
+      {"digest cut", [](Facts& f) { f.card.measurements[0].digest.pop_back(); }, "POL-MEASUREMENT-DIGEST"},
+      {"second entry of the same name, wrong",
+       [](Facts& f) { f.card.measurements.push_back({"boot", Bytes(32, 9), 9}); }, "POL-MEASUREMENT-DIGEST"},
+      {"svn low", [](Facts& f) { f.card.measurements[0].svn = 4; }, "POL-SVN"},
+      {"svn absent", [](Facts& f) { f.card.measurements[0].svn.reset(); }, "POL-SVN"},
+      {"submod missing", [](Facts& f) { f.card.submods.clear(); }, "POL-SUBMOD-MISSING"},
+      {"submod extra", [](Facts& f) { f.card.submods.push_back({"x", 4, {}}); }, "POL-SUBMOD-EXTRA"},
+      {"submod dbgstat", [](Facts& f) { f.card.submods[0].dbgstat = 1; }, "POL-SUBMOD-DBGSTAT"},
+      {"submod dbgstat 5", [](Facts& f) { f.card.submods[0].dbgstat = 5; }, "POL-SUBMOD-DBGSTAT"},
+      {"submod digest", [](Facts& f) { f.card.submods[0].measurements[0].digest[0] ^= 1; },
+       "POL-MEASUREMENT-DIGEST"},
+      {"submod measurement missing", [](Facts& f) { f.card.submods[0].measurements.clear(); },
+       "POL-MEASUREMENT-MISSING"},
+      {"submod measurement extra",
+       [](Facts& f) { f.card.submods[0].measurements.push_back({"boot", Bytes(32, 0x22), 5}); },
+       "POL-MEASUREMENT-EXTRA"},
+  };
+}
+
+std::vector<Change<Facts>> other_changes() {
+  return {
+      {"policy expired",
+       [](Facts& f) {
+         f.now = parse_time("2027-01-01T00:00:00Z");
+         f.challenge.made = f.now - 1;
+         f.challenge.expiry = f.now + 1;
+       },
+       "POL-EXPIRED"},
+      {"challenge unknown", [](Facts& f) { f.challenge.known = false; }, "POL-CHALLENGE"},
+      {"challenge consumed", [](Facts& f) { f.challenge.consumed = true; }, "POL-CHALLENGE-USED"},
+      {"nonce", [](Facts& f) { f.card.nonce[0] ^= 1; }, "POL-CHALLENGE-NONCE"},
+      {"nonces both empty", [](Facts& f) { f.card.nonce = f.challenge.nonce = {}; }, "POL-CHALLENGE-NONCE"},
+      {"aud", [](Facts& f) { f.card.aud[0] ^= 1; }, "POL-AUD"},
+      {"auds both empty", [](Facts& f) { f.card.aud = f.challenge.aud = {}; }, "POL-AUD"},
+      {"expired this second", [](Facts& f) { f.challenge.expiry = f.now; }, "POL-CHALLENGE-EXPIRED"},
+      {"too old", [](Facts& f) { f.challenge.made = f.now - 86400; }, "POL-CHALLENGE-LIFETIME"},
+      {"from the future", [](Facts& f) { f.challenge.made = f.now + 1; }, "POL-CHALLENGE-LIFETIME"},
+      {"for another MEK", [](Facts& f) { f.challenge.mek_id[0] ^= 1; }, "POL-CHALLENGE-MEK"},
+      {"MEK ids both empty", [](Facts& f) { f.challenge.mek_id = f.mek.id = {}; }, "POL-CHALLENGE-MEK"},
+      {"for another card", [](Facts& f) { (*f.challenge.ueid)[0] ^= 1; }, "POL-CHALLENGE-UEID"},
+      {"no rule for the key", [](Facts& f) { f.mek.label = "bert#1"; }, "POL-MEK"},
+      {"no label", [](Facts& f) { f.mek.label.clear(); }, "POL-MEK"},
+      {"suite not allowed, nor for the key", [](Facts& f) { f.suite = 0; }, "POL-SUITE POL-SUITE-KEY"},
+      {"suite for another key", [](Facts& f) { f.suite = 2, f.card.session_key = "p384"; }, "POL-SUITE-KEY"},
+      {"session key kind", [](Facts& f) { f.card.session_key = "rsa"; }, "POL-SUITE-KEY POL-SESSION-KEY"},
+      {"one release too many", [](Facts& f) { f.mek.releases = 10; }, "POL-RELEASES"},
+      {"a transaction too large", [](Facts& f) { f.releases_wanted = 8; }, "POL-RELEASES"},
+      {"a transaction that wraps", [](Facts& f) { f.releases_wanted = kMost; }, "POL-RELEASES"},
+      {"a count beyond the maximum", [](Facts& f) { f.mek.releases = kMost; }, "POL-RELEASES"},
+      {"nothing wanted", [](Facts& f) { f.releases_wanted = 0; }, "POL-RELEASES"},
+      {"an unlisted card", [](Facts& f) { f.card.ueid[6] = 0xee, f.challenge.ueid.reset(); }, "POL-UEID"},
+      {"a card without a name", [](Facts& f) { f.card.ueid.clear(), f.challenge.ueid.reset(); }, "POL-UEID"},
+      {"a revoked card", [](Facts& f) { f.card.ueid[6] = 0, f.challenge.ueid.reset(); }, "POL-REVOKED"},
+  };
+}
+
+template <typename F>
+void expect_each_denied(const F& good, const std::vector<Change<F>>& changes) {
+  const Policy policy = sample_policy();
+  for (const auto& change : changes) {
+    F facts = good;
+    change.make(facts);
+    const Decision decision = evaluate(policy, facts);
+    EXPECT_FALSE(decision.allowed()) << change.what;
+    EXPECT_EQ(decision.device_class(), "") << change.what;
+    std::string joined;
+    for (const std::string& id : ids(decision)) joined += (joined.empty() ? "" : " ") + id;
+    EXPECT_EQ(joined, change.id) << change.what;
+  }
+}
+
+TEST(Release, EachFactOfTheCardCounts) { expect_each_denied(sample_facts(), card_changes()); }
+TEST(Release, SoDoChallengeBudgetAndKey) { expect_each_denied(sample_facts(), other_changes()); }
+
+TEST(Release, FindingsNameTheLineOfTheRule) {
+  Facts facts = sample_facts();
+  facts.card.oemid = 1;
+  const Decision decision = evaluate(sample_policy(), facts);
+  ASSERT_EQ(decision.findings().size(), 1U);
+  EXPECT_EQ(decision.findings()[0], (Finding{"POL-OEMID", "oemid", "1", "4660", "policy.toml:8"}));
+}
+
+TEST(Release, AllReasonsAreGiven) {
+  Facts facts = sample_facts();
+  facts.challenge.consumed = true;
+  facts.card.oemboot = false;
+  facts.mek.releases = 10;
+  EXPECT_THAT(ids(evaluate(sample_policy(), facts)),
+              ElementsAre("POL-CHALLENGE-USED", "POL-RELEASES", "POL-OEMBOOT"));
+}
+
+TEST(Release, TheLimitsThemselvesAreAllowed) {
+  for (const auto& change : std::vector<std::function<void(Facts&)>>{
+           [](Facts& f) { f.releases_wanted = 7; }, [](Facts& f) { f.card.dbgstat = 2; },
+           [](Facts& f) { f.card.dbgstat = 4; }, [](Facts& f) { f.challenge.made = f.now - 86399; },
+           [](Facts& f) { f.challenge.expiry = f.now + 1; }, [](Facts& f) { f.challenge.ueid.reset(); },
+           [](Facts& f) { f.card.session_key = "p384"; }, [](Facts& f) { f.suite = 2; },
+           [](Facts& f) { f.mek.label = "resnet"; }, [](Facts& f) { f.card.measurements[0].svn = kMost; }}) {
+    Facts facts = sample_facts();
+    change(facts);
+    EXPECT_TRUE(evaluate(sample_policy(), facts).allowed());
+  }
+}
+
+TEST(Release, AnyUeidAndNoCrlOnlyWhereWrittenOut) {
+  Facts facts = sample_facts();
+  facts.card.ueid[6] = 0xee;
+  facts.challenge.ueid.reset();
+  facts.card.crls_current = false;
+  Policy policy = parse_policy(sample_policy_text("crl = \"required\"", "crl = \"none\""));
+  policy.devices[0].ueids.value.reset();
+  EXPECT_TRUE(evaluate(policy, facts).allowed());
+  facts.card.ueid.clear();
+  EXPECT_THAT(ids(evaluate(policy, facts)), ElementsAre("POL-UEID"));
+}
+
+TEST(Release, ARuleWithoutClassesOrWithAnUnknownOneDenies) {
+  Policy policy = sample_policy();
+  policy.meks[0].devices.value.clear();
+  EXPECT_THAT(ids(evaluate(policy, sample_facts())), ElementsAre("POL-DEVICE"));
+  policy.meks[0].devices.value = {"gone"};
+  EXPECT_THAT(ids(evaluate(policy, sample_facts())), ElementsAre("POL-DEVICE"));
+}
+
+TEST(Release, TwoRulesForOneKeyDeny) {
+  Policy policy = sample_policy();
+  policy.meks.push_back(policy.meks[0]);
+  EXPECT_THAT(ids(evaluate(policy, sample_facts())), ElementsAre("POL-MEK-AMBIGUOUS"));
+  EXPECT_THAT(ids(evaluate(policy, sample_seal_facts())), ElementsAre("POL-MEK-AMBIGUOUS"));
+  EXPECT_EQ(policy.mek("resnet50#1"), nullptr);
+}
+
+TEST(Release, OneClassMustFitAsAWhole) {
+  Policy policy = sample_policy();  // the first class refuses the maker, the second the model
+  policy.devices.push_back(policy.devices[0]);
+  policy.devices[0].oemid.value = 1;
+  policy.devices[1].name = "second";
+  policy.meks[0].devices.value = {"ai100", "second"};
+  EXPECT_EQ(evaluate(policy, sample_facts()).device_class(), "second");
+  policy.devices[1].hwversion.value = "3";
+  EXPECT_THAT(ids(evaluate(policy, sample_facts())), ElementsAre("POL-OEMID", "POL-HWVERSION"));
+}
+
+TEST(Release, RevokedAnywhereIsRevokedEverywhere) {
+  Policy policy = sample_policy();
+  policy.devices.push_back(policy.devices[0]);
+  policy.devices[1].name = "second";
+  policy.devices[1].revoked_ueids.value = {sample_facts().card.ueid};
+  EXPECT_THAT(ids(evaluate(policy, sample_facts())), ElementsAre("POL-REVOKED"));
+}
+
+TEST(Release, SuitesServeTheirOwnKeysOnly) {
+  Policy policy = sample_policy();
+  policy.meks[0].suites.value = {1, 2, 3, 4, 5};
+  policy.devices[0].session_keys.value = {"p256", "p384", "rsa"};
+  const std::set<std::pair<unsigned, std::string>> good = {
+      {1, "p256"}, {1, "p384"}, {2, "p256"}, {3, "rsa"}, {4, "rsa"}};
+  for (unsigned suite = 1; suite <= 5; ++suite) {
+    for (const char* key : {"p256", "p384", "rsa"}) {
+      Facts facts = sample_facts();
+      facts.suite = suite;
+      facts.card.session_key = key;
+      EXPECT_EQ(evaluate(policy, facts).allowed(), good.contains({suite, key})) << suite << key;
+    }
+  }
+}
+
+TEST(Seal, EachFactCounts) {
+  EXPECT_TRUE(evaluate(sample_policy(), sample_seal_facts()).allowed());
+  EXPECT_FALSE(evaluate(sample_policy(), SealFacts{}).allowed());
+  expect_each_denied<SealFacts>(
+      sample_seal_facts(),
+      {{"expired", [](SealFacts& f) { f.now = parse_time("2027-01-01T00:00:00Z"); }, "POL-EXPIRED"},
+       {"mode", [](SealFacts& f) { f.mode = "envelope"; }, "POL-MODE"},
+       {"no mode", [](SealFacts& f) { f.mode.clear(); }, "POL-MODE"},
+       {"one segment fewer", [](SealFacts& f) { f.segments.pop_back(); }, "POL-SEGMENTS"},
+       {"one segment more", [](SealFacts& f) { f.segments.push_back("networkdesc.bin"); }, "POL-SEGMENTS"},
+       {"one twice", [](SealFacts& f) { f.segments.push_back("network.elf"); }, "POL-SEGMENTS"},
+       {"nothing to seal", [](SealFacts& f) { f.segments = {}, f.available = {"networkdesc.bin"}; },
+        "POL-SEGMENTS"},
+       {"one encryption too many", [](SealFacts& f) { f.encryptions_wanted = 901; }, "POL-ENCRYPTIONS"},
+       {"encryptions that wrap", [](SealFacts& f) { f.encryptions_wanted = kMost; }, "POL-ENCRYPTIONS"},
+       {"no encryption", [](SealFacts& f) { f.encryptions_wanted = 0; }, "POL-ENCRYPTIONS"},
+       {"another key", [](SealFacts& f) { f.mek.label = "bert#1"; }, "POL-MEK"}});
+}
+
+TEST(Seal, SegmentsInTheContainersOrder) {
+  const Policy policy = sample_policy();
+  EXPECT_THAT(segments_to_seal(policy, "resnet50#1", sample_seal_facts().available),
+              ElementsAre("constants.bin", "network.elf", "extra.bin"));
+  EXPECT_THAT(segments_to_seal(policy, "resnet50#1", {"metadata.crc"}), IsEmpty());
+  EXPECT_ERROR(Denied, "bert", segments_to_seal(policy, "bert#1", {"network.elf"}));
+}
+
+TEST(Challenge, LifetimeIsTheShortestAndKeysAreWhatCanBeServed) {
+  Policy policy = sample_policy();
+  EXPECT_EQ(challenge_lifetime(policy, "resnet50#1"), 86400);
+  EXPECT_THAT(session_key_types(policy, "resnet50#1"), ElementsAre("p256", "p384"));
+  policy.devices.push_back(policy.devices[0]);
+  policy.devices[1].name = "second";
+  policy.devices[1].challenge_lifetime.value = 60;
+  policy.devices[1].session_keys.value = {"rsa"};
+  policy.meks[0].devices.value = {"ai100", "second"};
+  policy.meks[0].suites.value = {4, 2};
+  EXPECT_EQ(challenge_lifetime(policy, "resnet50#1"), 60);
+  EXPECT_THAT(session_key_types(policy, "resnet50#1"), ElementsAre("p256", "rsa"));
+  EXPECT_ERROR(Denied, "bert", challenge_lifetime(policy, "bert#1"));
+  EXPECT_ERROR(Denied, "bert", session_key_types(policy, "bert#1"));
+}
+
+std::set<std::string> ids_in(const std::filesystem::path& folder) {
+  std::set<std::string> out;
+  const std::regex quoted("\"([^\"]*POL-[^\"]*)\""), one("POL-[A-Z0-9-]+");
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() != ".cpp") continue;
+    std::ifstream file(entry.path());
+    std::stringstream text;
+    text << file.rdbuf();
+    const std::string all = text.str();
+    for (std::sregex_iterator it(all.begin(), all.end(), quoted), end; it != end; ++it) {
+      const std::string string = (*it)[1];
+      for (std::sregex_iterator id(string.begin(), string.end(), one); id != end; ++id) out.insert(id->str());
+    }
+  }
+  return out;
+}
+
+TEST(FindingIds, EachIsTested) {
+  const std::filesystem::path root = QPCSEAL_SOURCE_DIR;
+  const std::set<std::string> tested = ids_in(root / "tests/policy"), all = ids_in(root / "policy");
+  EXPECT_GT(all.size(), 40U);
+  for (const std::string& id : all) EXPECT_TRUE(tested.contains(id)) << id << " occurs in no test";
+}
+
+}  // namespace
+}  // namespace qpcseal::policy

@@ -1,0 +1,328 @@
+// The policy is read strictly: whatever is unset, unknown, double, empty, of another type or out of range is
+// refused, with its line.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "policy/glob.h"
+#include "policy/policy.h"
+#include "tests/base/expect_error.h"
+#include "tests/policy/sample.h"
+
+namespace qpcseal::policy {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::sample_policy;
+using testing::sample_policy_text;
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> out(1);
+  for (const char c : text) {
+    if (c == '\n') {
+      out.emplace_back();
+    } else {
+      out.back() += c;
+    }
+  }
+  return out;
+}
+
+std::string join(const std::vector<std::string>& lines) {
+  std::string out;
+  for (const std::string& line : lines) out += line + "\n";
+  return out;
+}
+
+// "FILE:LINE: ..." with a line of the file.
+void expect_refused(const std::string& text, const std::string& says, const std::string& what) {
+  try {
+    static_cast<void>(parse_policy(text, "site.toml"));
+    ADD_FAILURE() << "accepted: " << what;
+  } catch (const Error& error) {
+    const std::string message = error.what();
+    EXPECT_EQ(error.kind(), ErrorKind::Malformed) << what;
+    EXPECT_THAT(message, HasSubstr(says)) << what;
+    ASSERT_TRUE(message.starts_with("site.toml:")) << message;
+    const int line = std::atoi(message.c_str() + 10);
+    EXPECT_GE(line, 0) << message;
+    EXPECT_LE(line, static_cast<int>(lines_of(text).size())) << message;
+  }
+}
+
+TEST(PolicyParse, TheSampleIsReadAsWritten) {
+  const Policy policy = sample_policy();
+  EXPECT_EQ(policy.serial.value, 7U);
+  EXPECT_EQ(policy.expires.value, parse_time("2027-01-01T00:00:00Z"));
+  ASSERT_EQ(policy.devices.size(), 1U);
+  const DeviceClass& device = policy.devices[0];
+  EXPECT_EQ(device.oemid.line, 8);
+  EXPECT_EQ(device.challenge_lifetime.value, 86400);
+  EXPECT_EQ(device.ueids.value->size(), 2U);
+  EXPECT_TRUE(device.crl_required.value);
+  ASSERT_EQ(device.measurements.size(), 1U);
+  EXPECT_EQ(device.measurements[0].min_svn, 5U);
+  ASSERT_EQ(device.submods.value.size(), 1U);
+  EXPECT_EQ(device.submods.value[0].measurements[0].name, "firmware");
+  ASSERT_EQ(policy.meks.size(), 1U);
+  EXPECT_EQ(policy.meks[0].suites.value, (std::vector<unsigned>{1, 2}));
+  EXPECT_EQ(policy.meks[0].max_encryptions.value, 1000U);
+}
+
+TEST(PolicyParse, ApprovalsAreWrittenOutOrTheOperationIsDenied) {
+  const Policy policy = sample_policy();
+  EXPECT_EQ(policy.approvals_for("release"), 2);
+  EXPECT_EQ(policy.approvals_for("mek-generate"), 0);
+  EXPECT_EQ(policy.approvals_for("mek-destroy"), std::nullopt);
+  EXPECT_EQ(policy.approvals_for(""), std::nullopt);
+}
+
+TEST(PolicyParse, EachRuleIsRequired) {
+  const std::vector<std::string> lines = lines_of(sample_policy_text());
+  int rules = 0;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const bool approval = lines[i].starts_with("seal =") || lines[i].starts_with("release =") ||
+                          lines[i].starts_with("mek-generate =");
+    if (lines[i].find(" = ") == std::string::npos || approval) continue;
+    std::vector<std::string> without = lines;
+    without.erase(without.begin() + static_cast<std::ptrdiff_t>(i));
+    const std::string key = lines[i].substr(0, lines[i].find(' '));
+    expect_refused(join(without), "the rule '" + key + "' is missing", lines[i]);
+    ++rules;
+  }
+  EXPECT_EQ(rules, 29);
+}
+
+TEST(PolicyParse, EachKeyStandsOnceAndIsKnown) {
+  const std::vector<std::string> lines = lines_of(sample_policy_text());
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (lines[i].find(" = ") == std::string::npos) continue;
+    std::vector<std::string> more = lines;
+    more.insert(more.begin() + static_cast<std::ptrdiff_t>(i), lines[i]);
+    expect_refused(join(more), "", "twice: " + lines[i]);
+    more[i] = "surprise = 1";
+    expect_refused(join(more), "unknown key 'surprise'", "before: " + lines[i]);
+  }
+}
+
+TEST(PolicyParse, EachRuleHasItsType) {
+  const std::vector<std::string> lines = lines_of(sample_policy_text());
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const std::size_t equals = lines[i].find(" = ");
+    if (equals == std::string::npos) continue;
+    for (const char* value :
+         {"true", "1.5", "{}", "[]", "\"\"", "[[]]", "[1.5]", "[\"\"]", "-1", "2026-01-01"}) {
+      if (lines[i].starts_with("segments") && std::string(value) == "[]") continue;       // may be empty,
+      if (lines[i].starts_with("revoked_ueids") && std::string(value) == "[]") continue;  // and so may this
+      std::vector<std::string> wrong = lines;
+      wrong[i] = lines[i].substr(0, equals) + " = " + value;
+      expect_refused(join(wrong), "", wrong[i]);
+    }
+  }
+}
+
+struct Edit {
+  const char* from;
+  const char* to;
+  const char* says;
+};
+
+TEST(PolicyParse, EachRuleHasItsRange) {
+  const Edit edits[] = {
+      {"serial = 7", "serial = 0", "between"},
+      {"\"2027-01-01T00:00:00Z\"", "\"2027-01-01\"", "not a time"},
+      {"[\"1111", "[\"11", "31 bytes"},
+      {"[\"1111", "[\"zz11", "digit"},
+      {"roots = [", "roots = [\"1111111111111111111111111111111111111111111111111111111111111111\",",
+       "twice"},
+      {"oemid = 4660", "oemid = 9223372036854775808", ""},
+      {"hwmodel = \"a1cd\"", "hwmodel = \"a1c\"", "odd length"},
+      {"hwversion = \"2.0\"", "hwversion = \"2\\u001b\"", "control"},
+      {"min_dbgstat = 2", "min_dbgstat = 5", "between 0 and 4"},
+      {"[\"secured\"]", "[\"secured\", \"secured\"]", "twice"},
+      {"[\"secured\"]", "[\"shipped\"]", "does not know 'shipped'"},
+      {"[\"p256\", \"p384\"]", "[\"p256\", \"p521\"]", "does not know 'p521'"},
+      {"\"24h\"", "\"24\"", "must look like"},
+      {"\"24h\"", "\"0h\"", "must look like"},
+      {"\"24h\"", "\"024h\"", "must look like"},
+      {"\"24h\"", "\"-1h\"", "must look like"},
+      {"\"24h\"", "\"h\"", "must look like"},
+      {"\"24h\"", "\"24s\"", "must look like"},
+      {"\"24h\"", "\"366d\"", "more than a year"},
+      {"\"24h\"", "\"9999999d\"", "must look like"},
+      {"ueids = [\"01aabbccddeeff\", ", "ueids = [\"01aabbccddeeff\", \"01AABBCCDDEEFF\", ", "twice"},
+      {"ueids = [\"01aabbccddeeff\", ", "ueids = [\"01aabbccddee\", ", "6 bytes"},
+      {"ueids = [\"01aabbccddeeff\", \"01aabbccddee00\"]", "ueids = \"all\"", "does not know 'all'"},
+      {"crl = \"required\"", "crl = \"optional\"", "does not know 'optional'"},
+      {"[\"2222", "[\"22", "neither 32 nor 48"},
+      {"min_svn = 5", "min_svn = -1", "between"},
+      {"[[device.submod]]",
+       "[[device.measurement]]\nname = \"boot\"\ndigests = "
+       "[\"4444444444444444444444444444444444444444444444444444444444444444\"]\nmin_svn = "
+       "0\n[[device.submod]]",
+       "'boot' stands twice"},
+      {"crl = \"required\"", "crl = \"required\"\nsubmods = \"none\"", "yet here is one"},
+      {"devices = [\"ai100\"]", "devices = [\"ai200\"]", "no device class 'ai200'"},
+      {"modes = [\"token\"]", "modes = [\"clear\"]", "does not know 'clear'"},
+      {"suites = [1, 2]", "suites = [1, 5]", "from 1 to 4"},
+      {"suites = [1, 2]", "suites = [0]", "from 1 to 4"},
+      {"suites = [1, 2]", "suites = [1, 1]", "twice"},
+      {"[\"extra.bin\"]", "[\"seal.manifest\"]", "no further segment"},
+      {"[\"extra.bin\"]", "[\"MEK.pub\"]", "no further segment"},
+      {"[\"extra.bin\"]", "[\"network.elf\"]", "no further segment"},
+      {"[\"extra.bin\"]", "[\"a/b\"]", "no further segment"},
+      {"max_encryptions = 1000", "max_encryptions = 4294967297", "between 0 and 4294967296"},
+      {"max_releases = 10", "max_releases = -1", "between"},
+      {"[\"resnet*\"]", "[\"resnet*\", \"resnet*\"]", "twice"},
+      {"release = 2", "release = 101", "between 0 and 100"},
+      {"release = 2", "releases = 2", "unknown key 'releases'"},
+      {"seal = 1\nrelease = 2\nmek-generate = 0\n", "", "empty"},
+      {"serial = 7", "serial = ", ""},
+      {"[approvals]", "[approvals", ""},
+  };
+  for (const Edit& edit : edits)
+    expect_refused(sample_policy_text(edit.from, edit.to), edit.says,
+                   std::string(edit.from) + " -> " + edit.to);
+}
+
+TEST(PolicyParse, ErrorsNameTheLineItself) {
+  EXPECT_ERROR(Malformed,
+               "policy.toml:11:", parse_policy(sample_policy_text("min_dbgstat = 2", "min_dbgstat = 9")));
+  EXPECT_ERROR(Malformed,
+               "policy.toml:35:", parse_policy(sample_policy_text("max_releases = 10", "max_releases = -1")));
+}
+
+TEST(PolicyParse, SizeAndGarbage) {
+  EXPECT_ERROR(Malformed, "1 MiB", parse_policy(std::string(kMaxPolicySize + 1, '#')));
+  EXPECT_ERROR(Malformed, "missing", parse_policy(""));
+  EXPECT_ERROR(Malformed, "policy.toml", parse_policy(std::string("\0\xff\xfe", 3)));
+}
+
+TEST(PolicyParse, SubmodsNoneAndAnyUeidMustBeSaid) {
+  std::string text = sample_policy_text();
+  const std::size_t from = text.find("[[device.submod]]"), to = text.find("[[mek]]");
+  text.erase(from, to - from);
+  expect_refused(text, "'submods' is missing", "no submods");
+  text.insert(text.find("crl ="), "submods = \"none\"\n");
+  EXPECT_TRUE(parse_policy(text).devices[0].submods.value.empty());
+  const std::string any =
+      sample_policy_text("ueids = [\"01aabbccddeeff\", \"01aabbccddee00\"]", "ueids = \"any\"");
+  EXPECT_EQ(parse_policy(any).devices[0].ueids.value, std::nullopt);
+}
+
+TEST(PolicyParse, TwoClassesOrRulesOfOneNameAreRefused) {
+  std::string text = sample_policy_text();
+  const std::size_t device = text.find("[[device]]"), mek = text.find("[[mek]]"),
+                    rest = text.find("[approvals]");
+  std::string twice = text;
+  twice.insert(mek, text.substr(device, mek - device));
+  expect_refused(twice, "'ai100' stands twice", "two classes");
+  twice = text;
+  twice.insert(rest, text.substr(mek, rest - mek));
+  expect_refused(twice, "'resnet*' stands twice", "two rules");
+}
+
+TEST(Glob, StarsAndQuestionMarks) {
+  EXPECT_TRUE(matches_glob("", ""));
+  EXPECT_TRUE(matches_glob("*", ""));
+  EXPECT_TRUE(matches_glob("a*c", "abbc"));
+  EXPECT_TRUE(matches_glob("a*b*c", "axbxbxc"));
+  EXPECT_TRUE(matches_glob("a?c", "abc"));
+  EXPECT_TRUE(matches_glob("**", "x"));
+  EXPECT_FALSE(matches_glob("", "a"));
+  EXPECT_FALSE(matches_glob("a?c", "ac"));
+  EXPECT_FALSE(matches_glob("a*c", "abcd"));
+  EXPECT_FALSE(matches_glob("abc", "ABC"));
+  EXPECT_FALSE(matches_glob("[ab]", "a"));
+  EXPECT_FALSE(matches_glob("a*a*a*a*a*a*a*a*a*a*b", std::string(20000, 'a')));  // and soon
+}
+
+TEST(Glob, LabelsByNameOrWhole) {
+  EXPECT_TRUE(matches_label("resnet*", "resnet50#3"));
+  EXPECT_TRUE(matches_label("resnet50#3", "resnet50#3"));
+  EXPECT_TRUE(matches_label("resnet50#*", "resnet50#3"));
+  EXPECT_FALSE(matches_label("resnet50#1", "resnet50#3"));
+  EXPECT_FALSE(matches_label("*3", "resnet50#3")) << "without '#' a pattern sees the name alone";
+}
+
+TEST(Show, SaysEveryRule) {
+  const std::string text = show(sample_policy());
+  for (const char* part : {"number 7",
+                           "2027-01-01T00:00:00Z",
+                           "'ai100'",
+                           "eat-card",
+                           "1111111111",
+                           "4660",
+                           "a1cd",
+                           "2.0",
+                           "debug disabled since boot (2)",
+                           "secured",
+                           "p256, p384",
+                           "1 days",
+                           "01aabbccddeeff",
+                           "01aabbccddee00",
+                           "are required",
+                           "boot, SVN 5",
+                           "2222222222",
+                           "'nsp'",
+                           "firmware",
+                           "3333333333",
+                           "resnet*",
+                           "at most 10",
+                           "suite: 1, 2",
+                           "extra.bin",
+                           "mode: token",
+                           "1000 times",
+                           "seal: 1",
+                           "release: 2",
+                           "mek-generate: 0",
+                           "anything else: not allowed"})
+    EXPECT_THAT(text, HasSubstr(part));
+}
+
+TEST(Show, DoesNotHideWhatIsLoose) {
+  Policy policy = sample_policy();
+  policy.devices[0].ueids.value.reset();
+  policy.devices[0].crl_required.value = false;
+  policy.devices[0].submods.value.clear();
+  EXPECT_THAT(show(policy), HasSubstr("UEID is ANY"));
+  EXPECT_THAT(show(policy), HasSubstr("NOT required"));
+  EXPECT_THAT(show(policy), HasSubstr("no submodules"));
+}
+
+bool warns(const Policy& policy, const std::string& part) {
+  const std::vector<Warning> warnings = lint(policy);
+  return std::any_of(warnings.begin(), warnings.end(),
+                     [&](const Warning& warning) { return warning.text.find(part) != std::string::npos; });
+}
+
+TEST(Lint, EachWarningAppearsWhenItShould) {
+  const std::pair<const char*, void (*)(Policy&)> changes[] = {
+      {"any card of class", [](Policy& p) { p.devices[0].ueids.value.reset(); }},
+      {"can be debugged", [](Policy& p) { p.devices[0].min_dbgstat.value = 1; }},
+      {"needs no certificate revocation", [](Policy& p) { p.devices[0].crl_required.value = false; }},
+      {"more than a week", [](Policy& p) { p.devices[0].challenge_lifetime.value = 8 * 86400; }},
+      {"lifecycle 'test'", [](Policy& p) { p.devices[0].lifecycle.value.emplace_back("test"); }},
+      {"no [[mek]] names", [](Policy& p) { p.meks[0].devices.value = {"x"}; }},
+      {"'boot' may be of any", [](Policy& p) { p.devices[0].measurements[0].min_svn = 0; }},
+      {"suite 4", [](Policy& p) { p.meks[0].suites.value.push_back(4); }},
+      {"envelope mode", [](Policy& p) { p.meks[0].modes.value.emplace_back("envelope"); }},
+      {"never be released", [](Policy& p) { p.meks[0].max_releases.value = 0; }},
+      {"hardly a limit", [](Policy& p) { p.meks[0].max_releases.value = 100001; }},
+      {"seal nothing", [](Policy& p) { p.meks[0].max_encryptions.value = 0; }},
+      {"matches every key", [](Policy& p) { p.meks[0].labels.value = {"*"}; }},
+      {"'release' needs no officer", [](Policy& p) { p.approvals["release"].value = 0; }},
+      {"'release' needs one officer alone", [](Policy& p) { p.approvals["release"].value = 1; }},
+  };
+  for (const auto& [part, change] : changes) {
+    Policy policy = sample_policy();
+    EXPECT_FALSE(warns(policy, part)) << part;
+    change(policy);
+    EXPECT_TRUE(warns(policy, part)) << part;
+  }
+  EXPECT_TRUE(warns(sample_policy(), "01aabbccddee00 is both listed and revoked"));
+}
+
+}  // namespace
+}  // namespace qpcseal::policy
