@@ -1,0 +1,14 @@
+#include "policy/sshsig.h"
+
+#include "tests/fuzz/fuzz.h"
+
+using namespace qpcseal;
+
+QPCSEAL_FUZZ_TARGET(input) {
+  fuzz::accepted([&] {
+    const policy::SshSignature signature = policy::parse_sshsig(text_of(input));
+    static_cast<void>(policy::verify_sshsig(signature, signature.name_space, view("a message")));
+    fuzz::require(!policy::verify_sshsig(signature, signature.name_space + "x", view("a message")),
+                  "verified in another namespace");
+  });
+}
