@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "base/finding.h"
+
 namespace qpcseal {
 
 enum class ErrorKind {
@@ -20,14 +22,17 @@ enum class ErrorKind {
 
 class Error : public std::runtime_error {
  public:
-  Error(ErrorKind kind, const std::string& message, std::string hint = {})
-      : std::runtime_error(message), kind_(kind), hint_(std::move(hint)) {}
+  Error(ErrorKind kind, const std::string& message, std::string hint = {}, Findings findings = {})
+      : std::runtime_error(message), kind_(kind), hint_(std::move(hint)), findings_(std::move(findings)) {}
   [[nodiscard]] ErrorKind kind() const noexcept { return kind_; }
   [[nodiscard]] const std::string& hint() const noexcept { return hint_; }
+  // All reasons of a denial.
+  [[nodiscard]] const Findings& findings() const noexcept { return findings_; }
 
  private:
   ErrorKind kind_;
   std::string hint_;
+  Findings findings_;
 };
 
 // Runs `act` and puts "context: " before the message of an Error on its way up.
@@ -36,7 +41,7 @@ decltype(auto) with_context(const std::string& context, Act&& act) {
   try {
     return std::forward<Act>(act)();
   } catch (const Error& error) {
-    throw Error(error.kind(), context + ": " + error.what(), error.hint());
+    throw Error(error.kind(), context + ": " + error.what(), error.hint(), error.findings());
   }
 }
 

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "appliance/cli/report.h"
+#include "appliance/release/appliance.h"
 
 namespace qpcseal::cli {
 
@@ -15,6 +16,11 @@ struct Context {
   std::optional<int> pin_fd;
   unsigned lock_timeout = 60;  // seconds
   std::function<Report()> command;
+
+  SystemClock clock;
+  SystemRandom random;
+  // The home and how to reach its token; says on the terminal when another qpcseal is at work.
+  [[nodiscard]] release::Environment environment();
 };
 
 // Adds --json, and for commands that open the token --pin-fd and --lock-timeout.

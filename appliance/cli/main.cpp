@@ -32,14 +32,17 @@ int exit_code(ErrorKind kind) {
   return 1;
 }
 
-int fail(int code, const std::string& message, const std::string& hint, bool json) {
+int fail(const Error& error, bool json) {
+  const int code = exit_code(error.kind());
   if (json) {
-    nlohmann::ordered_json out = {{"error", {{"exit_code", code}, {"message", message}}}};
-    if (!hint.empty()) out["error"]["hint"] = hint;
+    nlohmann::ordered_json out = {{"error", {{"exit_code", code}, {"message", error.what()}}}};
+    if (!error.hint().empty()) out["error"]["hint"] = error.hint();
+    if (!error.findings().empty()) out["error"]["findings"] = json_of(error.findings());
     std::printf("%s\n", out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   }
-  std::fprintf(stderr, "qpcseal: error: %s\n", printable(message).c_str());
-  if (!hint.empty()) std::fprintf(stderr, "hint: %s\n", printable(hint).c_str());
+  std::fprintf(stderr, "qpcseal: error: %s\n", printable(error.what()).c_str());
+  for (const std::string& line : lines_of(error.findings())) std::fprintf(stderr, "  %s\n", line.c_str());
+  if (!error.hint().empty()) std::fprintf(stderr, "hint: %s\n", printable(error.hint()).c_str());
   return code;
 }
 
@@ -58,7 +61,8 @@ void add_commands(CLI::App& app, Context& context) {
 }
 
 int print(const Report& report, bool json) {
-  const std::string text = json ? report.json.dump(2) + "\n" : report.text;
+  constexpr auto kReplace = nlohmann::json::error_handler_t::replace;  // names in files may be no UTF-8
+  const std::string text = json ? report.json.dump(2, ' ', false, kReplace) + "\n" : report.text;
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
     throw Error(ErrorKind::Io, "standard output: the result could not be written");
   return report.exit_code;
@@ -72,18 +76,24 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    return fail(2, error.what(), "qpcseal --help, or qpcseal COMMAND --help", context.json);
+    return fail({ErrorKind::Usage, error.what(), "qpcseal --help, or qpcseal COMMAND --help"}, context.json);
   }
   try {
     return print(context.command(), context.json);
   } catch (const Error& error) {
-    return fail(exit_code(error.kind()), error.what(), error.hint(), context.json);
+    return fail(error, context.json);
   } catch (const std::exception& error) {
-    return fail(1, std::string("internal: ") + error.what(), "", context.json);
+    return fail({ErrorKind::Internal, std::string("internal: ") + error.what()}, context.json);
   }
 }
 
 }  // namespace
+
+release::Environment Context::environment() {
+  return {release::locate_home(), clock, random, pin_fd, lock_timeout, [](const std::string& holder) {
+            std::fprintf(stderr, "qpcseal: waiting for another qpcseal (%s)\n", printable(holder).c_str());
+          }};
+}
 
 void add_output_options(CLI::App& app, Context& context) {
   app.add_flag("--json", context.json, "Print the result as JSON");

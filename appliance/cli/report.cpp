@@ -21,6 +21,26 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+std::vector<std::string> lines_of(const Findings& findings) {
+  std::vector<std::string> out;
+  out.reserve(findings.size());
+  for (const Finding& f : findings)
+    out.push_back(printable(f.id + ": " + f.claim + " is " + f.observed + ", expected " + f.expected + " (" +
+                            f.rule + ")"));
+  return out;
+}
+
+nlohmann::ordered_json json_of(const Findings& findings) {
+  auto out = nlohmann::ordered_json::array();
+  for (const Finding& f : findings)
+    out.push_back({{"id", f.id},
+                   {"claim", f.claim},
+                   {"observed", f.observed},
+                   {"expected", f.expected},
+                   {"rule", f.rule}});
+  return out;
+}
+
 std::string table(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {

@@ -3,6 +3,9 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
+
+#include "base/finding.h"
 
 namespace qpcseal::cli {
 
@@ -16,6 +19,10 @@ struct Report {
 
 // Text that came from outside, fit for a terminal: control and non-ASCII bytes are shown as \xNN.
 std::string printable(std::string_view text);
+
+// One line a finding: "POL-DBGSTAT: dbgstat is 0, expected at least 3 (policy.toml:12)".
+std::vector<std::string> lines_of(const Findings& findings);
+nlohmann::ordered_json json_of(const Findings& findings);
 
 // Aligned columns: each row a list of cells, the first row the head.
 std::string table(const std::vector<std::vector<std::string>>& rows);

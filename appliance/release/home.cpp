@@ -64,6 +64,7 @@ Site site_from(toml::table table) {
   site.token_label = take_string(table, "token_label");
   site.token_serial = take_string(table, "token_serial");
   site.embedded = take_bool(table, "embedded");
+  site.anchor = take_bool(table, "anchor");
   site.pin_source = take_string(table, "pin_source");
   site.accept = take_strings(table, "accept");
   if (!table.empty())
@@ -119,6 +120,7 @@ std::string Site::text() const {
   line("token_label", quoted(token_label));
   line("token_serial", quoted(token_serial));
   line("embedded", embedded ? "true" : "false");
+  line("anchor", anchor ? "true" : "false");
   line("pin_source", quoted(pin_source));
   std::string list;
   for (const auto& name : accept) list += (list.empty() ? "" : ", ") + quoted(name);

@@ -33,6 +33,7 @@ struct Site {
   std::string module_arguments;  // C_Initialize's pReserved string (NSS), else empty
   std::string token_label, token_serial;
   bool embedded = false;            // SoftHSM with its objects under the home
+  bool anchor = false;              // the token keeps a data object with the log's size and root
   std::string pin_source;           // "tty" or "file:/absolute/path"
   std::vector<std::string> accept;  // desired key attributes that this site does without
 

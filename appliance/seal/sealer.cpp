@@ -35,15 +35,7 @@ bool wants(const SealOptions& options, const std::string& name) {
   return std::find(options.segments.begin(), options.segments.end(), name) != options.segments.end();
 }
 
-void check_input(const qpc::Container& container, const SealOptions& options) {
-  if (container.is_sealed())
-    throw Error(ErrorKind::Malformed, "this QPC is sealed already",
-                "seal the plain QPC; 'qpcseal replace-mek' binds a sealed one anew");
-  for (const qpc::Segment& segment : container.segments())
-    if (qpc::is_reserved_name(segment.name))
-      throw Error(
-          ErrorKind::Malformed,
-          "segment '" + segment.name + "': names that begin with seal. or MEK. belong to the sealed format");
+void check_wanted(const qpc::Container& container, const SealOptions& options) {
   for (const std::string& name : options.segments) {
     const qpc::Segment* segment = container.find(name);
     if (segment == nullptr || segment->size == 0)
@@ -233,6 +225,17 @@ class Sealing {
 
 }  // namespace
 
+void check_plain(const qpc::Container& container) {
+  if (container.is_sealed())
+    throw Error(ErrorKind::Malformed, "this QPC is sealed already: it has a segment seal.manifest",
+                "seal the plain QPC");
+  for (const qpc::Segment& segment : container.segments())
+    if (qpc::is_reserved_name(segment.name))
+      throw Error(
+          ErrorKind::Malformed,
+          "segment '" + segment.name + "': names that begin with seal. or MEK. belong to the sealed format");
+}
+
 std::uint64_t encryptions_needed(const qpc::Container& container, const SealOptions& options) {
   std::uint64_t count = 1;  // the tag
   for (const qpc::Segment& segment : container.segments()) {
@@ -247,7 +250,8 @@ std::uint64_t encryptions_needed(const qpc::Container& container, const SealOpti
 
 SealResult seal(const Fd& input, const qpc::Container& container, const SealOptions& options, KeyHandle& key,
                 SealSigner& signer, Random& random, const Fd& output, const Progress& progress) {
-  check_input(container, options);
+  check_plain(container);
+  check_wanted(container, options);
   SealResult result = Sealing(input, options, key, random, output).run(container, signer, progress);
   result.encryptions = encryptions_needed(container, options);
   return result;

@@ -35,6 +35,9 @@ struct SealResult {
   std::uint64_t file_size = 0;
 };
 
+// Error{Malformed} for a container that is sealed already or holds reserved names.
+void check_plain(const qpc::Container& container);
+
 // How many encryptions under the MEK sealing will make: what the log must count before they happen.
 std::uint64_t encryptions_needed(const qpc::Container& container, const SealOptions& options);
 

@@ -1,0 +1,27 @@
+// What the token remembers of the log, so that an older log put back whole is noticed.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "appliance/audit/merkle.h"
+
+namespace qpcseal::audit {
+
+struct AnchorState {
+  std::uint64_t size = 0;
+  Hash root{};
+  bool operator==(const AnchorState&) const = default;
+};
+
+class Anchor {
+ public:
+  Anchor() = default;
+  Anchor(const Anchor&) = delete;
+  Anchor& operator=(const Anchor&) = delete;
+  virtual ~Anchor() = default;
+  virtual std::optional<AnchorState> read() = 0;
+  virtual void write(const AnchorState& state) = 0;
+};
+
+}  // namespace qpcseal::audit

@@ -1,0 +1,44 @@
+// One entry of the log: one line of canonical JSON.
+//
+//   {"data":{...},"kind":"release","phase":"intent","prev":"<hex>","seq":7,"software":"qpcseal
+//   0.1.0","time":1800000000,
+//    "txn":"<hex, 16 bytes>","v":1}
+//
+// A result also has "intent" (the number of its intent) and "outcome": "ok", "denied", "failed" or "unknown".
+// `prev` is the leaf hash of the entry before (zeros for entry 0): with it the first bad entry of a damaged
+// log can be named.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "appliance/audit/json.h"
+#include "appliance/audit/merkle.h"
+#include "base/clock.h"
+
+namespace qpcseal::audit {
+
+enum class Phase { Intent, Result, Event };
+
+struct Entry {
+  std::uint64_t seq = 0;
+  UnixTime time = 0;
+  std::string kind;
+  Phase phase = Phase::Event;
+  std::string txn;  // hex
+  std::string software;
+  Hash prev{};
+  std::optional<std::uint64_t> intent;  // results only
+  std::string outcome;                  // results only
+  Json data = Json::object();
+};
+
+std::string_view name_of(Phase phase);
+// Without the line feed.
+std::string encode_entry(const Entry& entry);
+// Error{Malformed} for what encode_entry would not write.
+Entry parse_entry(std::string_view line);
+
+}  // namespace qpcseal::audit

@@ -1,0 +1,59 @@
+// What the log says, replayed: the only state there is.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "appliance/audit/entry.h"
+
+namespace qpcseal::audit {
+
+struct Challenge {
+  Bytes nonce, mek_id;
+  std::optional<Bytes> ueid;
+  std::string host;                     // may be empty
+  std::optional<std::uint64_t> device;  // number on that host
+  UnixTime made = 0, expires = 0;
+  bool consumed = false;
+  std::string consumed_by;  // SHA-256 of the report, hex
+};
+
+struct MekHistory {
+  Bytes id;
+  std::string label;  // name#generation
+  std::uint64_t generation = 0;
+  UnixTime created = 0;
+  std::uint64_t encryptions = 0, releases = 0;
+  std::string state;  // "pending", "ok", "failed", "unknown"
+};
+
+struct OpenIntent {
+  std::uint64_t seq = 0;
+  std::string kind, txn;
+  Json data;
+};
+
+struct State {
+  Json genesis;
+  std::uint64_t size = 0;  // entries
+  UnixTime last_time = 0;
+  std::string policy_digest, trust_digest;  // hex
+  std::uint64_t policy_serial = 0;
+  std::map<Bytes, Challenge> challenges;         // by nonce
+  std::map<Bytes, MekHistory> meks;              // by id
+  std::map<Bytes, std::uint64_t> card_releases;  // by ueid
+  std::vector<OpenIntent> open;                  // intents without a result
+
+  // The next entry. Error{Malformed} for one that cannot follow: numbers, times, serials that go down, a
+  // nonce used twice, a result without its intent.
+  void apply(const Entry& entry);
+
+ private:
+  void apply_event(const Entry& entry);
+  void apply_intent(const Entry& entry);
+  void apply_result(const Entry& entry);
+};
+
+}  // namespace qpcseal::audit

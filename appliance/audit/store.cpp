@@ -1,0 +1,76 @@
+#include "appliance/audit/store.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+namespace qpcseal::audit {
+
+namespace {
+
+constexpr std::size_t kMaxLog = std::size_t{16} << 30;  // bytes
+
+Fd open_entries(const std::filesystem::path& path, int flags) {
+  Fd fd(::open(path.c_str(), flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd) throw_errno(path.string());
+  return fd;
+}
+
+}  // namespace
+
+Store Store::create(const std::filesystem::path& folder) {
+  make_folder(folder);
+  Store store(folder);
+  store.entries_ = open_entries(store.entries_path(), O_CREAT | O_EXCL);
+  sync_folder(folder);
+  return store;
+}
+
+Store Store::open(const std::filesystem::path& folder) {
+  Store store(folder);
+  store.entries_ = open_entries(store.entries_path(), 0);
+  return store;
+}
+
+std::string Store::read_checkpoint() const {
+  if (!std::filesystem::exists(checkpoint_path()))
+    throw Error(ErrorKind::LogDamaged,
+                checkpoint_path().string() + " is missing: the log has no signed checkpoint");
+  return std::string(text_of(read_file(checkpoint_path(), kMaxCheckpointSize)));
+}
+
+std::string Store::read_entries() const { return std::string(text_of(read_file(entries_path(), kMaxLog))); }
+
+void Store::append(std::uint64_t end, std::string_view lines) {
+  with_context(entries_path().string(), [&] {
+    write_exact(entries_, view(lines), end);
+    if (fdatasync(entries_.get()) != 0) throw_errno("fdatasync");
+  });
+}
+
+void Store::publish(std::string_view checkpoint) {
+  write_file(checkpoint_path(), view(checkpoint), Existing::Replace, 0600);
+}
+
+std::string Store::quarantine(std::uint64_t end, std::string_view tail) {
+  std::string name;
+  for (unsigned n = 1; name.empty() || std::filesystem::exists(folder_ / name); ++n)
+    name = "quarantine-" + std::to_string(n) + ".jsonl";
+  write_file(folder_ / name, view(tail), Existing::Refuse, 0600);
+  if (ftruncate(entries_.get(), static_cast<off_t>(end)) != 0 || fsync(entries_.get()) != 0)
+    throw_errno(entries_path().string());
+  return name;
+}
+
+std::vector<std::string_view> split_lines(std::string_view text) {
+  std::vector<std::string_view> out;
+  while (true) {
+    const std::size_t end = text.find('\n');
+    if (end == std::string_view::npos) return out;
+    out.push_back(text.substr(0, end));
+    text.remove_prefix(end + 1);
+  }
+}
+
+}  // namespace qpcseal::audit

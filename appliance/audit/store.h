@@ -1,0 +1,40 @@
+// The log's files: entries.jsonl, one entry a line, and the signed checkpoint beside it.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "appliance/audit/checkpoint.h"
+#include "base/file.h"
+
+namespace qpcseal::audit {
+
+class Store {
+ public:
+  static Store create(const std::filesystem::path& folder);  // Error{Io} where one exists
+  static Store open(const std::filesystem::path& folder);    // to append
+  static Store open_to_read(const std::filesystem::path& folder) { return Store(folder); }
+
+  [[nodiscard]] std::filesystem::path entries_path() const { return folder_ / "entries.jsonl"; }
+  [[nodiscard]] std::filesystem::path checkpoint_path() const { return folder_ / "checkpoint"; }
+  [[nodiscard]] std::string read_checkpoint() const;
+  [[nodiscard]] std::string read_entries() const;
+
+  // Adds text (whole lines) behind `end` bytes and syncs it.
+  void append(std::uint64_t end, std::string_view lines);
+  void publish(std::string_view checkpoint);
+  // Moves everything behind `end` bytes to quarantine-N.jsonl; returns its name.
+  std::string quarantine(std::uint64_t end, std::string_view tail);
+
+ private:
+  explicit Store(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  std::filesystem::path folder_;
+  Fd entries_;
+};
+
+// The lines of `text`, without their line feeds; what follows the last line feed is not a line.
+std::vector<std::string_view> split_lines(std::string_view text);
+
+}  // namespace qpcseal::audit

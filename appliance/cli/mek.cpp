@@ -1,0 +1,99 @@
+#include "appliance/keys/mek.h"
+
+#include <memory>
+
+#include "appliance/cli/app.h"
+#include "appliance/release/keys_ops.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+Report generate(Context& context, const std::string& name) {
+  release::Appliance appliance(context.environment());
+  const keys::Mek mek = release::generate(appliance, name);
+  Report report;
+  report.json = {{"label", mek.label}, {"id", to_hex(mek.id)}, {"token", appliance.token().label}};
+  report.text =
+      "made " + mek.label + " (id " + to_hex(mek.id) + ") in token " + appliance.token().label + "\n";
+  return report;
+}
+
+Report list(Context& context) {
+  release::Appliance appliance(context.environment());
+  Report report;
+  report.json = nlohmann::ordered_json::array();
+  std::vector<std::vector<std::string>> rows{{"LABEL", "ID", "CREATED", "ENCRYPTIONS", "RELEASES", "STATE"}};
+  for (const release::MekView& view : release::list(appliance)) {
+    const audit::MekHistory none;
+    const audit::MekHistory& history = view.history ? *view.history : none;
+    const std::string state = view.history ? history.state : "not in the log";
+    const std::string created = view.history ? format_time(history.created) : "";
+    rows.push_back({view.mek.label, to_hex(view.mek.id), created, std::to_string(history.encryptions),
+                    std::to_string(history.releases), state});
+    report.json.push_back({{"label", view.mek.label},
+                           {"id", to_hex(view.mek.id)},
+                           {"created", created},
+                           {"encryptions", history.encryptions},
+                           {"releases", history.releases},
+                           {"state", state}});
+  }
+  report.text =
+      rows.size() > 1 ? table(rows) : "no MEK in the token; 'qpcseal mek generate NAME' makes one\n";
+  return report;
+}
+
+std::string verdict_of(const keys::AttributeReport& attribute) {
+  if (attribute.good) return "";
+  if (attribute.required) return "WRONG, required";
+  return attribute.accepted ? "differs, accepted in site.toml" : "differs, desired";
+}
+
+Report show(Context& context, const std::string& reference) {
+  release::Appliance appliance(context.environment());
+  const keys::Mek mek = keys::find_mek(appliance.session(), reference);
+  Report report;
+  report.json = {
+      {"label", mek.label}, {"id", to_hex(mek.id)}, {"attributes", nlohmann::ordered_json::array()}};
+  std::vector<std::vector<std::string>> rows{{"ATTRIBUTE", "TOKEN SAYS", "EXPECTED", ""}};
+  for (const auto& attribute : keys::inspect_mek(appliance.session(), mek.object, appliance.site().accept)) {
+    rows.push_back({attribute.name, attribute.observed, attribute.expected, verdict_of(attribute)});
+    report.json["attributes"].push_back({{"name", attribute.name},
+                                         {"observed", attribute.observed},
+                                         {"expected", attribute.expected},
+                                         {"required", attribute.required},
+                                         {"good", attribute.good},
+                                         {"accepted", attribute.accepted}});
+    if (!attribute.good && !attribute.accepted) report.exit_code = 6;
+  }
+  report.text = mek.label + "  id " + to_hex(mek.id) + "\n" + table(rows);
+  return report;
+}
+
+void add(CLI::App& parent, Context& context, const char* name, const char* help, const char* argument,
+         const char* what, Report (*run)(Context&, const std::string&)) {
+  CLI::App* command = parent.add_subcommand(name, help);
+  auto text = std::make_shared<std::string>();
+  command->add_option(argument, *text, what)->required();
+  add_output_options(*command, context);
+  add_token_options(*command, context);
+  command->callback(
+      [&context, text, run] { context.command = [&context, text, run] { return run(context, *text); }; });
+}
+
+}  // namespace
+
+void add_mek(CLI::App& app, Context& context) {
+  CLI::App* mek = app.add_subcommand("mek", "Model Encryption Keys in the token");
+  mek->require_subcommand(1);
+  add(*mek, context, "generate", "Make a key in the token", "NAME", "Letters, digits, '.', '_', '-'",
+      generate);
+  add(*mek, context, "show", "A key's attributes as the token reports them", "MEK",
+      "Label, label#generation or PKCS #11 URI", show);
+  CLI::App* listing = mek->add_subcommand("list", "All keys, with their use so far");
+  add_output_options(*listing, context);
+  add_token_options(*listing, context);
+  listing->callback([&context] { context.command = [&context] { return list(context); }; });
+}
+
+}  // namespace qpcseal::cli

@@ -1,0 +1,26 @@
+// The log's anchor: size and root in a private data object of the token (CKO_DATA), so that a log and
+// checkpoint put back to an older state are noticed. On SoftHSM the token is a folder of files beside the
+// log: whoever can put back one can put back the other.
+#pragma once
+
+#include "appliance/audit/anchor.h"
+#include "pkcs11/session.h"
+
+namespace qpcseal::release {
+
+class TokenAnchor final : public audit::Anchor {
+ public:
+  explicit TokenAnchor(pkcs11::Session& session) : session_(session) {}
+  // The one with the highest size. Error{Token} for an anchor that cannot be read.
+  std::optional<audit::AnchorState> read() override;
+  // Makes the new one before it destroys the old.
+  void write(const audit::AnchorState& state) override;
+
+ private:
+  pkcs11::Session& session_;
+};
+
+// Whether the token keeps data objects at all, found by making one.
+bool can_anchor(pkcs11::Session& session);
+
+}  // namespace qpcseal::release

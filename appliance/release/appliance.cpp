@@ -1,0 +1,143 @@
+#include "appliance/release/appliance.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+
+#include "appliance/release/pin.h"
+#include "base/error.h"
+#include "base/file.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+using audit::Json;
+
+Sha256Digest pinned_digest(const Site& site) {
+  const Bytes bytes = with_context("site.toml: module_sha256", [&] { return from_hex(site.module_sha256); });
+  Sha256Digest digest{};
+  if (bytes.size() != digest.size())
+    throw Error(ErrorKind::Malformed, "site.toml: module_sha256 is not a SHA-256");
+  std::copy(bytes.begin(), bytes.end(), digest.begin());
+  return digest;
+}
+
+void expect_same(const std::string& what, const std::string& found, const std::string& logged) {
+  if (found != logged)
+    throw Error(ErrorKind::Denied,
+                what + " is not the one in the log: found " + found + ", logged " + logged);
+}
+
+}  // namespace
+
+void prepare_module(const Home& home, const Site& site) {
+  if (!site.embedded) return;
+  setenv("SOFTHSM2_CONF", (home.tokens() / "softhsm2.conf").c_str(),
+         1);  // NOLINT(concurrency-mt-unsafe): no threads yet
+}
+
+policy::Policy read_policy(const Home& home, const audit::State& state) {
+  const Bytes bytes = read_file(home.policy(), policy::kMaxPolicySize);
+  const std::string digest = to_hex(sha256(bytes));
+  if (digest != state.policy_digest)
+    throw Error(ErrorKind::Denied,
+                home.policy().string() + " is not the policy in the log: found " + digest + ", logged " +
+                    state.policy_digest,
+                "a new policy comes in by 'qpcseal policy install'");
+  return policy::parse_policy(text_of(bytes));
+}
+
+Trust read_pinned_trust(const Home& home, const audit::State& state) {
+  Trust trust = read_trust(home.trust());
+  expect_same("the trust folder", to_hex(trust.digest), audit::text_member(state.genesis, "trust"));
+  return trust;
+}
+
+Appliance::Appliance(const Environment& environment)
+    : home_(environment.home), clock_(environment.clock), random_(environment.random) {
+  site_ = Site::read(home_.site());
+  lock_.emplace(home_.lock(), environment.lock_timeout, environment.on_wait);
+  prepare_module(home_, site_);
+  const SecretBuffer pin = read_pin(site_.pin_source, environment.pin_fd, site_.token_label);
+  module_.emplace(site_.module, pinned_digest(site_), site_.module_arguments);
+  token_ = module_->token(site_.token_label, site_.token_serial);
+  session_.emplace(*module_, token_, pkcs11::Access::ReadWrite);
+  session_->login(pin);
+  log_key_.emplace(*session_, keys::kLogKeyLabel);
+  seal_key_.emplace(*session_, keys::kSealKeyLabel);
+  signer_.emplace(*log_key_);
+  anchor_.emplace(*session_);
+  log_.emplace(audit::Log::open({home_.log(), clock_, random_, "qpcseal " + std::string(software_version()),
+                                 site_.anchor ? &*anchor_ : nullptr},
+                                *signer_));
+  check_against_genesis();
+  policy_ = read_policy(home_, log_->state());
+  trust_ = read_pinned_trust(home_, log_->state());
+  reconcile();
+}
+
+UnixTime Appliance::now() const { return std::max({clock_.now(), log_->state().last_time, build_time()}); }
+
+bool Appliance::insecure_demo() const { return audit::bool_member(log_->state().genesis, "insecure_demo"); }
+
+void Appliance::check_against_genesis() {
+  const Json& genesis = log_->state().genesis;
+  expect_same("the seal key", to_base64(seal_key_->spki()), audit::text_member(genesis, "seal_key"));
+  expect_same("the token's serial number", token_.serial,
+              audit::text_member(audit::member(genesis, "token"), "serial"));
+  if (clock_.now() < build_time())
+    throw Error(ErrorKind::Denied,
+                "the clock says " + format_time(clock_.now()) + ", before this program was built (" +
+                    format_time(build_time()) + ")",
+                "set the workstation's clock");
+}
+
+// What an earlier run left between intent and result. A release may still be finished, with the same report;
+// the others are looked up in the token, or are as unknown as they are.
+void Appliance::reconcile() {
+  const auto open = log_->state().open;
+  for (const audit::OpenIntent& intent : open) {
+    if (intent.kind == "release") continue;
+    const audit::Txn txn{intent.seq, intent.txn, intent.kind};
+    if (intent.kind != "mek-generate") {
+      log_->result(txn, "unknown", Json::object());
+      continue;
+    }
+    const Bytes id = from_hex(audit::text_member(intent.data, "mek_id"));
+    const auto meks = keys::list_meks(*session_);
+    const bool made =
+        std::any_of(meks.begin(), meks.end(), [&](const keys::Mek& mek) { return mek.id == id; });
+    log_->result(txn, made ? "unknown" : "failed",
+                 {{"reconciled", made ? "the key is in the token" : "the key is not in the token"}});
+  }
+}
+
+keys::Mek Appliance::find_mek(const std::string& reference) {
+  keys::Mek mek = keys::find_mek(*session_, reference);
+  const auto known = log_->state().meks.find(mek.id);
+  if (known == log_->state().meks.end() || known->second.label != mek.label)
+    throw Error(ErrorKind::Denied,
+                mek.object.name + " is in the token but not in the log: this appliance did not make it");
+  if (known->second.state != "ok")
+    throw Error(ErrorKind::Denied,
+                mek.object.name + " may not be used: its state is '" + known->second.state + "'",
+                "its generation was cut short; make another key");
+  return mek;
+}
+
+std::unique_ptr<seal::KeyHandle> Appliance::open_key(const keys::Mek& mek) {
+  return std::make_unique<keys::TokenKey>(*module_, token_, mek, pkcs11::probe_gcm(*session_), random_);
+}
+
+void Appliance::require_approvals(const std::string& operation) const {
+  const auto needed = policy_.approvals_for(operation);
+  if (!needed)
+    throw Error(ErrorKind::Denied,
+                "the policy does not allow '" + operation + "': [approvals] does not name it");
+  if (*needed > 0)
+    throw Error(ErrorKind::ApprovalsMissing,
+                "'" + operation + "' needs the approval of " + std::to_string(*needed) + " officers");
+}
+
+}  // namespace qpcseal::release

@@ -1,0 +1,89 @@
+// The appliance while one command runs: lock, token, log, policy and trust, opened in that order and each
+// checked against the log. Every act on a key goes through one of these.
+#pragma once
+
+#include <functional>
+#include <optional>
+
+#include "appliance/audit/lock.h"
+#include "appliance/audit/log.h"
+#include "appliance/keys/gcm_key.h"
+#include "appliance/keys/signing.h"
+#include "appliance/release/anchor.h"
+#include "appliance/release/home.h"
+#include "appliance/release/trust.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "policy/policy.h"
+
+namespace qpcseal::release {
+
+struct Environment {
+  Home home;
+  const Clock& clock;
+  Random& random;
+  std::optional<int> pin_fd;
+  unsigned lock_timeout = 60;                                   // seconds
+  std::function<void(const std::string& holder)> on_wait = {};  // told once when the lock is taken
+};
+
+// The policy in force: the file's digest must be the one in the log. Error{Denied} otherwise.
+policy::Policy read_policy(const Home& home, const audit::State& state);
+// The trust folder, likewise.
+Trust read_pinned_trust(const Home& home, const audit::State& state);
+
+class Appliance {
+ public:
+  // Error{Io} no home, Error{Token}, Error{LogDamaged}, Error{Denied} where policy, trust, token or keys are
+  // not those of the log, or the clock is behind it. Reconciles what an earlier run left open.
+  explicit Appliance(const Environment& environment);
+
+  [[nodiscard]] const Home& home() const { return home_; }
+  [[nodiscard]] const Site& site() const { return site_; }
+  [[nodiscard]] const policy::Policy& policy() const { return policy_; }
+  [[nodiscard]] const std::string& policy_digest() const { return log().state().policy_digest; }
+  [[nodiscard]] const Trust& trust() const { return trust_; }
+  [[nodiscard]] const pkcs11::Module& module() const { return *module_; }
+  [[nodiscard]] const pkcs11::TokenInfo& token() const { return token_; }
+  pkcs11::Session& session() { return *session_; }
+  keys::SigningKey& seal_key() { return *seal_key_; }
+  audit::Log& log() { return *log_; }
+  [[nodiscard]] const audit::Log& log() const { return *log_; }
+  Random& random() { return random_; }
+  // Never below the log's last time.
+  [[nodiscard]] UnixTime now() const;
+  [[nodiscard]] bool insecure_demo() const;
+
+  // The one MEK that `reference` names, which the log must know. Error{Token}, Error{Denied}.
+  keys::Mek find_mek(const std::string& reference);
+  // A key handle whose workers each open a session of their own.
+  std::unique_ptr<seal::KeyHandle> open_key(const keys::Mek& mek);
+  // Error{Denied} where the policy does not allow the operation, Error{ApprovalsMissing} where officers must
+  // agree.
+  void require_approvals(const std::string& operation) const;
+
+ private:
+  void check_against_genesis();
+  void reconcile();
+
+  Home home_;
+  const Clock& clock_;
+  Random& random_;
+  std::optional<audit::Lock> lock_;
+  Site site_;
+  std::optional<pkcs11::Module> module_;
+  pkcs11::TokenInfo token_;
+  std::optional<pkcs11::Session> session_;
+  std::optional<keys::SigningKey> log_key_, seal_key_;
+  std::optional<keys::LogSigner> signer_;
+  std::optional<TokenAnchor> anchor_;
+  std::optional<audit::Log> log_;
+  policy::Policy policy_;
+  Trust trust_;
+};
+
+// Names the module's own settings (SoftHSM's configuration) for an embedded token. Before the module is
+// loaded.
+void prepare_module(const Home& home, const Site& site);
+
+}  // namespace qpcseal::release

@@ -1,0 +1,74 @@
+#include "appliance/release/challenge.h"
+
+#include <algorithm>
+
+#include "appliance/keys/wrap.h"
+#include "base/error.h"
+#include "policy/evaluate.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+using audit::Json;
+
+constexpr std::size_t kNonce = 32;  // bytes
+
+keys::PeerType peer_type(attest::SessionKeyType type) {
+  if (type == attest::SessionKeyType::P256) return keys::PeerType::P256;
+  return type == attest::SessionKeyType::P384 ? keys::PeerType::P384 : keys::PeerType::Rsa;
+}
+
+// What policy and token can serve, in the policy's order.
+std::vector<attest::SessionKeyType> key_types(Appliance& appliance, const keys::Mek& mek) {
+  const auto abilities = keys::probe_suites(appliance.session());
+  const policy::MekRule* rule = appliance.policy().mek(mek.label);
+  std::vector<attest::SessionKeyType> out;
+  for (const std::string& name : policy::session_key_types(appliance.policy(), mek.label)) {
+    const auto type = attest::session_key_type(name);
+    if (!type) continue;
+    const bool served = std::any_of(abilities.begin(), abilities.end(), [&](const keys::SuiteAbility& a) {
+      const auto& allowed = rule->suites.value;
+      return a.type == peer_type(*type) &&
+             std::find(allowed.begin(), allowed.end(), static_cast<unsigned>(a.suite)) != allowed.end();
+    });
+    if (served) out.push_back(*type);
+  }
+  if (out.empty())
+    throw Error(ErrorKind::Denied, "token and policy have no wrap suite in common for " + mek.label,
+                "'qpcseal doctor' lists the token's suites");
+  return out;
+}
+
+Json entry_of(const attest::Request& request, const ChallengeWish& wish, const std::string& label) {
+  Json data{{"nonce", to_hex(request.nonce)},
+            {"mek_id", to_hex(request.mek_id)},
+            {"mek", label},
+            {"expires", static_cast<std::uint64_t>(request.expiry)},
+            {"ueid", nullptr},
+            {"host", nullptr},
+            {"device", nullptr}};
+  if (wish.ueid) data["ueid"] = to_hex(*wish.ueid);
+  if (!wish.host.empty()) data["host"] = wish.host;
+  if (wish.device) data["device"] = *wish.device;
+  return data;
+}
+
+}  // namespace
+
+std::vector<attest::Request> make_requests(Appliance& appliance, const keys::Mek& mek,
+                                           const std::vector<ChallengeWish>& wishes) {
+  const auto types = key_types(appliance, mek);
+  const UnixTime expiry = appliance.now() + policy::challenge_lifetime(appliance.policy(), mek.label);
+  const Bytes aud = from_hex(audit::text_member(appliance.log().state().genesis, "aud"));
+  std::vector<attest::Request> out;
+  std::vector<Json> entries;
+  for (const ChallengeWish& wish : wishes) {
+    out.push_back({aud, appliance.random().bytes(kNonce), mek.id, wish.ueid, expiry, types});
+    entries.push_back(entry_of(out.back(), wish, mek.label));
+  }
+  appliance.log().events("challenge", std::move(entries));
+  return out;
+}
+
+}  // namespace qpcseal::release

@@ -1,0 +1,20 @@
+// Attestation requests: each one is a challenge in the log before it leaves.
+#pragma once
+
+#include "appliance/release/appliance.h"
+#include "attest/request.h"
+
+namespace qpcseal::release {
+
+struct ChallengeWish {
+  std::optional<Bytes> ueid;            // one card by identity
+  std::string host;                     // travels beside the request, for the courier
+  std::optional<std::uint64_t> device;  // number on that host
+};
+
+// One request a wish, all logged with one checkpoint. Error{Denied} where the policy has no rule for the MEK,
+// or token and policy have no session key type in common.
+std::vector<attest::Request> make_requests(Appliance& appliance, const keys::Mek& mek,
+                                           const std::vector<ChallengeWish>& wishes);
+
+}  // namespace qpcseal::release

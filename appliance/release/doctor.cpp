@@ -1,0 +1,54 @@
+#include "appliance/release/doctor.h"
+
+#include <algorithm>
+
+#include "appliance/release/pin.h"
+#include "base/error.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+void try_gcm(pkcs11::Session& session, Diagnosis& out) {
+  try {
+    out.gcm = pkcs11::probe_gcm(session);
+  } catch (const Error& error) {
+    out.faults.push_back(std::string("AES-GCM does not work: ") + error.what());
+  }
+}
+
+void judge(Diagnosis& out) {
+  if (!out.signing) out.faults.emplace_back("it can sign neither with Ed25519 nor with ECDSA P-256");
+  if (out.suites.empty()) out.faults.emplace_back("no wrap suite works");
+  for (const std::string& name : out.lacking)
+    if (std::find(out.accepted.begin(), out.accepted.end(), name) == out.accepted.end())
+      out.faults.push_back("keys cannot be made '" + name + "', and site.toml does not accept that");
+}
+
+}  // namespace
+
+Diagnosis diagnose(const Environment& environment, const Site& site) {
+  const audit::Lock lock(environment.home.lock(), environment.lock_timeout, environment.on_wait);
+  prepare_module(environment.home, site);
+  const SecretBuffer pin = read_pin(site.pin_source, environment.pin_fd, site.token_label);
+  const Sha256Digest digest = pkcs11::Module::digest_of(site.module);
+  Diagnosis out;
+  out.module = site.module;
+  out.module_sha256 = to_hex(digest);
+  out.accepted = site.accept;
+  if (out.module_sha256 != site.module_sha256)
+    out.faults.push_back("the module's file is not the pinned one: " + site.module_sha256);
+  const pkcs11::Module module(site.module, digest, site.module_arguments);
+  out.token = module.token(site.token_label, site.token_serial);
+  pkcs11::Session session(module, out.token, pkcs11::Access::ReadWrite);
+  session.login(pin);
+  try_gcm(session, out);
+  out.signing = keys::probe_signing(session);
+  out.suites = keys::probe_suites(session);
+  out.lacking = keys::probe_desired(session);
+  out.anchor = can_anchor(session);
+  judge(out);
+  return out;
+}
+
+}  // namespace qpcseal::release

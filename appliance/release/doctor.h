@@ -1,0 +1,30 @@
+// What a token can do, found by trying, and what this appliance would use of it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "appliance/keys/signing.h"
+#include "appliance/keys/wrap.h"
+#include "appliance/release/appliance.h"
+#include "pkcs11/gcm.h"
+
+namespace qpcseal::release {
+
+struct Diagnosis {
+  std::string module, module_sha256;
+  pkcs11::TokenInfo token;
+  std::optional<pkcs11::GcmAbility> gcm;
+  std::optional<keys::SigningType> signing;
+  std::vector<keys::SuiteAbility> suites;
+  std::vector<std::string> lacking;   // desired attributes that are not honoured
+  std::vector<std::string> accepted;  // by site.toml
+  bool anchor = false;
+  std::vector<std::string> faults;  // why it cannot serve; empty: it can
+};
+
+// Logs in and tries; makes and destroys throw-away objects. Nothing is logged: no key of ours is touched.
+Diagnosis diagnose(const Environment& environment, const Site& site);
+
+}  // namespace qpcseal::release

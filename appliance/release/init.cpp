@@ -1,0 +1,189 @@
+#include "appliance/release/init.h"
+
+#include <algorithm>
+
+#include "appliance/release/pin.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "policy/officers.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+using audit::Json;
+
+constexpr const char* kSoftHsmPaths[] = {"/usr/lib/softhsm/libsofthsm2.so",
+                                         "/usr/lib64/softhsm/libsofthsm2.so",
+                                         "/usr/local/lib/softhsm/libsofthsm2.so"};
+constexpr const char* kEmbeddedLabel = "qpcseal";
+constexpr std::size_t kAudSize = 16, kPinEntropy = 16;  // bytes
+
+void check_options(const InitOptions& options, const Home& home) {
+  const auto refuse = [](const char* why) { throw Error(ErrorKind::Usage, why); };
+  if (options.insecure_demo && !options.embedded) refuse("--insecure-demo is for the embedded token only");
+  if (!options.insecure_demo && options.officers.empty()) refuse("--officers is missing: who may approve?");
+  if (!options.embedded && options.module.empty()) refuse("--module is missing (or --embedded)");
+  if (!options.embedded && options.token_label.empty()) refuse("--token is missing");
+  if (!audit::is_key_name(options.appliance_id))
+    refuse("--appliance-id: letters, digits and punctuation but '+', 1 to 128");
+  for (const std::string& name : options.accept)
+    if (!keys::is_desired(name))
+      throw Error(ErrorKind::Usage, "--accept " + name + ": no such attribute; 'qpcseal doctor' lists them");
+  if (std::filesystem::exists(home.site()) || std::filesystem::exists(home.log()))
+    throw Error(ErrorKind::Io, home.root.string() + " already exists and holds an appliance",
+                "choose another QPCSEAL_HOME");
+}
+
+void make_home(const Home& home) {
+  std::filesystem::create_directories(home.root.parent_path());
+  make_folder(home.root);
+  make_folder(home.reports());
+  make_folder(home.trust());
+}
+
+void write_text(const std::filesystem::path& path, std::string_view text) {
+  write_file(path, view(text), Existing::Refuse, 0600);
+}
+
+void copy_trust(const std::filesystem::path& from, const Home& home) {
+  static_cast<void>(read_trust(from));  // only what is well formed comes in
+  for (const auto& item : std::filesystem::directory_iterator(from))
+    write_file(home.trust() / item.path().filename(), read_file(item.path(), 65536), Existing::Refuse, 0600);
+}
+
+// A token of our own under the home. In the demo its PIN is random and in a file beside it.
+void make_embedded_token(const Home& home, Site& site, const Environment& environment,
+                         const InitOptions& options) {
+  make_folder(home.tokens());
+  write_text(home.tokens() / "softhsm2.conf", "directories.tokendir = " + home.tokens().string() +
+                                                  "\nobjectstore.backend = file\nlog.level = ERROR\n");
+  prepare_module(home, site);
+  if (options.insecure_demo) {
+    write_text(home.root / "pin", to_hex(environment.random.bytes(kPinEntropy)) + "\n");
+    site.pin_source = "file:" + (home.root / "pin").string();
+  }
+  const SecretBuffer pin = options.insecure_demo ? read_pin(site.pin_source, std::nullopt, site.token_label)
+                                                 : read_new_pin(environment.pin_fd, site.token_label);
+  pkcs11::init_token(site.module, site.token_label, pin.bytes());
+}
+
+Site site_of(const InitOptions& options) {
+  Site site;
+  site.module = options.module.empty() ? find_softhsm() : options.module;
+  site.module_sha256 = to_hex(pkcs11::Module::digest_of(site.module));
+  site.module_arguments = options.module_arguments;
+  site.token_label = options.token_label.empty() ? kEmbeddedLabel : options.token_label;
+  site.embedded = options.embedded;
+  site.pin_source = options.pin_source;
+  site.accept = options.accept;
+  return site;
+}
+
+void make_keys(pkcs11::Session& session) {
+  if (keys::has_signing_keys(session))
+    throw Error(ErrorKind::Token, "the token already holds keys of an appliance",
+                "use a token of its own for each appliance");
+  const auto type = keys::probe_signing(session);
+  if (!type) throw Error(ErrorKind::Token, "the token can sign neither with Ed25519 nor with ECDSA P-256");
+  keys::generate_signing_key(session, keys::kLogKeyLabel, *type);
+  keys::generate_signing_key(session, keys::kSealKeyLabel, *type);
+}
+
+Json genesis_of(const Environment& environment, const InitOptions& options, const InitResult& made,
+                const Home& home) {
+  const Bytes policy = read_file(home.policy(), policy::kMaxPolicySize);
+  const policy::Policy parsed = policy::parse_policy(text_of(policy));
+  Json out;
+  out["aud"] = to_hex(environment.random.bytes(kAudSize));
+  out["appliance_id"] = options.appliance_id;
+  out["log_key"] = made.log_key;
+  out["seal_key"] = to_base64(made.seal_key);
+  out["policy"] = {{"digest", to_hex(sha256(policy))}, {"serial", parsed.serial.value}};
+  out["trust"] = to_hex(read_trust(home.trust()).digest);
+  out["officers"] = nullptr;
+  if (!options.officers.empty())
+    out["officers"] = to_hex(sha256(read_file(home.officers(), policy::kMaxOfficersFile)));
+  out["insecure_demo"] = options.insecure_demo;
+  out["token"] = {{"label", made.token.label},
+                  {"serial", made.token.serial},
+                  {"model", made.token.model},
+                  {"manufacturer", made.token.manufacturer},
+                  {"firmware", made.token.firmware}};
+  return out;
+}
+
+// The files that the log pins, checked before anything is made in the token.
+void copy_inputs(const Home& home, const InitOptions& options) {
+  const Bytes policy = read_file(options.policy, policy::kMaxPolicySize);
+  static_cast<void>(policy::parse_policy(text_of(policy), options.policy.string()));
+  write_file(home.policy(), policy, Existing::Refuse, 0600);
+  copy_trust(options.trust, home);
+  if (options.officers.empty()) return;
+  const Bytes officers = read_file(options.officers, policy::kMaxOfficersFile);
+  static_cast<void>(policy::parse_officers(text_of(officers)));
+  write_file(home.officers(), officers, Existing::Refuse, 0600);
+}
+
+InitResult build(const Environment& environment, const InitOptions& options) {
+  const Home& home = environment.home;
+  copy_inputs(home, options);
+  Site site = site_of(options);
+  const audit::Lock lock(home.lock(), environment.lock_timeout, environment.on_wait);
+  if (site.embedded) make_embedded_token(home, site, environment, options);
+  const SecretBuffer pin = read_pin(site.pin_source, environment.pin_fd, site.token_label);
+  const pkcs11::Module module(site.module, pkcs11::Module::digest_of(site.module), site.module_arguments);
+  InitResult result;
+  result.token = module.token(site.token_label, "");
+  pkcs11::Session session(module, result.token, pkcs11::Access::ReadWrite);
+  session.login(pin);
+  make_keys(session);
+  result.lacking = keys::probe_desired(session);
+  result.anchor = can_anchor(session);
+  keys::SigningKey log_key(session, keys::kLogKeyLabel), seal_key(session, keys::kSealKeyLabel);
+  keys::LogSigner signer(log_key);
+  result.log_key = audit::VerifierKey(options.appliance_id, signer.type(), signer.public_key()).text();
+  result.seal_key = seal_key.spki();
+  TokenAnchor anchor(session);
+  const audit::Log log =
+      audit::Log::create({home.log(), environment.clock, environment.random,
+                          "qpcseal " + std::string(software_version()), result.anchor ? &anchor : nullptr},
+                         signer, options.appliance_id, genesis_of(environment, options, result, home));
+  result.genesis = to_hex(log.tree().leaf(0));
+  site.token_serial = result.token.serial;
+  site.anchor = result.anchor;
+  write_text(home.site(), site.text());  // last: a home without it is no appliance
+  return result;
+}
+
+}  // namespace
+
+std::string find_softhsm() {
+  const auto* found = std::find_if(std::begin(kSoftHsmPaths), std::end(kSoftHsmPaths),
+                                   [](const char* path) { return std::filesystem::exists(path); });
+  if (found == std::end(kSoftHsmPaths))
+    throw Error(ErrorKind::Token, "SoftHSM2 is not installed",
+                "apt install softhsm2, or name another token by --module");
+  return *found;
+}
+
+InitResult init(const Environment& environment, const InitOptions& options) {
+  const Home& home = environment.home;
+  check_options(options, home);
+  const bool existed = std::filesystem::exists(home.root);
+  if (existed && !std::filesystem::is_empty(home.root))
+    throw Error(ErrorKind::Io, home.root.string() + " already exists and is not empty",
+                "choose another QPCSEAL_HOME");
+  make_home(home);
+  try {
+    return build(environment, options);
+  } catch (...) {
+    std::error_code ignored;
+    for (const auto& item : std::filesystem::directory_iterator(home.root, ignored))
+      std::filesystem::remove_all(item, ignored);
+    if (!existed) std::filesystem::remove(home.root, ignored);
+    throw;
+  }
+}
+
+}  // namespace qpcseal::release

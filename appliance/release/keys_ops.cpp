@@ -1,0 +1,78 @@
+#include "appliance/release/keys_ops.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+using audit::Json;
+
+void refuse_known_name(Appliance& appliance, const std::string& name) {
+  const auto meks = keys::list_meks(appliance.session());
+  const auto& logged = appliance.log().state().meks;
+  const auto has_name = [&](const std::string& label) { return label.starts_with(name + "#"); };
+  const bool known =
+      std::any_of(meks.begin(), meks.end(), [&](const auto& mek) { return mek.name == name; }) ||
+      std::any_of(logged.begin(), logged.end(), [&](const auto& item) {
+        return has_name(item.second.label) && item.second.state != "failed";
+      });
+  if (known)
+    throw Error(ErrorKind::Usage, "there is a MEK '" + name + "' already",
+                "'qpcseal mek list' shows it; another name for another model");
+}
+
+Json attributes_of(const std::vector<keys::AttributeReport>& reports) {
+  Json out = Json::object();
+  for (const auto& report : reports) out[report.name] = report.observed;
+  return out;
+}
+
+keys::Mek generate_logged(Appliance& appliance, const std::string& name, std::uint64_t generation) {
+  const Bytes id = appliance.random().bytes(keys::kMekIdSize);
+  const audit::Txn txn = appliance.log().intent(
+      "mek-generate",
+      {{"mek_id", to_hex(id)}, {"label", keys::label_of(name, generation)}, {"generation", generation}});
+  try {
+    pkcs11::Session fresh(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
+    keys::Mek mek =
+        keys::generate_mek(appliance.session(), fresh, name, generation, id, appliance.site().accept);
+    appliance.log().result(
+        txn, "ok",
+        {{"mek_id", to_hex(id)},
+         {"attributes", attributes_of(keys::inspect_mek(fresh, mek.object, appliance.site().accept))},
+         {"token_serial", appliance.token().serial}});
+    return mek;
+  } catch (const Error& error) {
+    // Whether a key is there is looked up by its id, now or at the next start.
+    const auto meks = keys::list_meks(appliance.session());
+    const bool there = std::any_of(meks.begin(), meks.end(), [&](const auto& mek) { return mek.id == id; });
+    appliance.log().result(txn, there ? "unknown" : "failed", {{"error", error.what()}});
+    throw;
+  }
+}
+
+}  // namespace
+
+keys::Mek generate(Appliance& appliance, const std::string& name) {
+  keys::check_name(name);
+  appliance.require_approvals("mek-generate");
+  refuse_known_name(appliance, name);
+  return generate_logged(appliance, name, 1);
+}
+
+std::vector<MekView> list(Appliance& appliance) {
+  std::vector<MekView> out;
+  for (keys::Mek& mek : keys::list_meks(appliance.session())) {
+    const auto& logged = appliance.log().state().meks;
+    const auto found = logged.find(mek.id);
+    std::optional<audit::MekHistory> history;
+    if (found != logged.end()) history = found->second;
+    out.push_back({std::move(mek), history});
+  }
+  return out;
+}
+
+}  // namespace qpcseal::release

@@ -1,0 +1,51 @@
+// Models: sealing, and binding sealed ones to cards.
+#pragma once
+
+#include <filesystem>
+
+#include "appliance/release/release.h"
+#include "appliance/seal/sealer.h"
+#include "base/file.h"
+
+namespace qpcseal::release {
+
+struct SealWish {
+  std::filesystem::path qpc;
+  std::filesystem::path output_folder;  // made when it does not exist
+  std::vector<Report> reports;          // none: unbound
+  seal::Mode mode = seal::Mode::Token;
+  std::string model_name;  // empty: the file's name without its extension
+  std::uint64_t model_version = 0;
+  Existing existing = Existing::Refuse;
+  unsigned threads = 0;
+};
+
+struct SealedModel {
+  std::filesystem::path output;
+  seal::SealResult sealed;
+  std::vector<std::string> segments;  // that were sealed
+  std::vector<Grant> grants;
+};
+
+inline constexpr const char* kOutputName = "programqpc.bin";
+
+// Error{Denied} where the policy does not allow it, with findings.
+SealedModel seal_model(Appliance& appliance, const keys::Mek& mek, const SealWish& wish,
+                       const seal::Progress& progress);
+
+struct BindWish {
+  std::filesystem::path input_folder;
+  std::filesystem::path output_folder;  // empty: in place
+  std::vector<Report> reports;
+  bool rebind = false;  // a container that is bound already
+  Existing existing = Existing::Refuse;
+};
+struct BoundModel {
+  std::filesystem::path output;
+  std::vector<Grant> grants;
+};
+
+// Binds the sealed container of the folder.
+BoundModel bind_model(Appliance& appliance, const keys::Mek& mek, const BindWish& wish);
+
+}  // namespace qpcseal::release

@@ -1,0 +1,211 @@
+#include "appliance/release/release.h"
+
+#include <set>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+using audit::Json;
+
+struct Candidate {
+  const Report* report = nullptr;
+  Verified verified;
+  audit::Txn txn;
+  std::optional<Verdict> verdict;
+
+  [[nodiscard]] const attest::Claims& claims() const { return *verified.evidence.claims; }
+};
+
+Json json_of(const Findings& findings) {
+  Json out = Json::array();
+  for (const Finding& f : findings)
+    out.push_back({{"id", f.id},
+                   {"claim", f.claim},
+                   {"observed", f.observed},
+                   {"expected", f.expected},
+                   {"rule", f.rule}});
+  return out;
+}
+
+[[noreturn]] void deny(const std::string& report, const Findings& findings) {
+  std::string ids;
+  for (const Finding& finding : findings) ids += (ids.empty() ? "" : ", ") + finding.id;
+  throw Error(ErrorKind::Denied, report + " is denied: " + ids, "", findings);
+}
+
+// Signature, path and claims. Nothing is consumed by what does not verify: garbage must not use up a
+// challenge.
+Candidate verify_one(Appliance& appliance, const keys::Mek& mek, const Report& report) {
+  Candidate candidate{
+      &report, verify_attestation(report, appliance.policy(), appliance.trust(), appliance.now()), {}, {}};
+  if (candidate.verified.evidence.claims) return candidate;
+  const Findings& findings = candidate.verified.evidence.findings;
+  appliance.log().event(
+      "denied",
+      {{"report_sha256", to_hex(report.digest)},
+       {"mek_id", to_hex(mek.id)},
+       {"policy", {{"digest", appliance.policy_digest()}, {"serial", appliance.policy().serial.value}}},
+       {"findings", json_of(findings)}});
+  deny(report.name, findings);
+}
+
+void refuse_duplicates(const std::vector<Candidate>& candidates) {
+  std::set<Bytes> nonces, cards;
+  for (const Candidate& c : candidates) {
+    if (!cards.insert(c.claims().ueid).second)
+      throw Error(ErrorKind::Usage, c.report->name + ": card " + to_hex(c.claims().ueid) + " is given twice");
+    if (!nonces.insert(c.claims().nonce).second)
+      throw Error(ErrorKind::Usage, c.report->name + ": another report answers the same challenge");
+  }
+}
+
+Json intent_of(const Candidate& c, const keys::Mek& mek) {
+  return {{"nonce", to_hex(c.claims().nonce)},
+          {"mek_id", to_hex(mek.id)},
+          {"mek", mek.label},
+          {"report_sha256", to_hex(c.report->digest)},
+          {"ueid", to_hex(c.claims().ueid)}};
+}
+
+const audit::OpenIntent* unfinished(const audit::State& state, const Candidate& c) {
+  for (const audit::OpenIntent& intent : state.open)
+    if (intent.kind == "release" &&
+        audit::text_member(intent.data, "report_sha256") == to_hex(c.report->digest))
+      return &intent;
+  return nullptr;
+}
+
+// From here on the challenges are used up, whatever the policy says.
+void consume(Appliance& appliance, const keys::Mek& mek, std::vector<Candidate>& candidates) {
+  std::vector<Json> data;
+  std::vector<Candidate*> fresh;
+  for (Candidate& c : candidates) {
+    write_file(appliance.home().reports() / (to_hex(c.report->digest) + ".report"), c.report->bytes,
+               Existing::Replace, 0600);
+    if (const auto* open = unfinished(appliance.log().state(), c)) {
+      c.txn = {open->seq, open->txn, open->kind};
+      continue;
+    }
+    data.push_back(intent_of(c, mek));
+    fresh.push_back(&c);
+  }
+  if (data.empty()) return;
+  const auto txns = appliance.log().intents("release", std::move(data));
+  for (std::size_t i = 0; i < fresh.size(); ++i) fresh[i]->txn = txns[i];
+}
+
+// The state before the intents: what the challenges were when this transaction began.
+void decide(Appliance& appliance, const keys::Mek& mek, const audit::State& before,
+            std::vector<Candidate>& candidates) {
+  const Question question{
+      appliance.policy(), before, appliance.now(), keys::probe_suites(appliance.session()), mek.id,
+      candidates.size()};
+  for (Candidate& c : candidates) c.verdict = judge(question, *c.report, c.verified);
+}
+
+Json policy_of(const Appliance& appliance) {
+  return {{"digest", appliance.policy_digest()}, {"serial", appliance.policy().serial.value}};
+}
+
+void conclude_denied(Appliance& appliance, const std::vector<Candidate>& candidates) {
+  std::vector<audit::Outcome> outcomes;
+  const Candidate* first = nullptr;
+  for (const Candidate& c : candidates) {
+    const bool allowed = c.verdict->decision.allowed();
+    if (!allowed && first == nullptr) first = &c;
+    outcomes.push_back({c.txn,
+                        "denied",
+                        {{"ueid", to_hex(c.claims().ueid)},
+                         {"policy", policy_of(appliance)},
+                         {"findings", json_of(c.verdict->decision.findings())}}});
+  }
+  if (first == nullptr) return;
+  appliance.log().results(std::move(outcomes));
+  deny(first->report->name, first->verdict->decision.findings());
+}
+
+// The only caller of keys::wrap_mek for a card. A Decision that allows can come from the policy's evaluation
+// alone.
+keys::WrappedMek wrap_for(Appliance& appliance, const policy::Decision& decision, const keys::Mek& mek,
+                          keys::Suite suite, const attest::Claims& claims) {
+  if (!decision.allowed()) throw Error(ErrorKind::Internal, "a release without a decision that allows it");
+  return keys::wrap_mek(appliance.session(), mek, suite, peer_of(claims), claims.nonce);
+}
+
+Grant grant_of(Appliance& appliance, const keys::Mek& mek, const Candidate& c) {
+  const Verdict& verdict = *c.verdict;
+  Grant grant;
+  grant.report = c.report->name;
+  grant.report_digest = c.report->digest;
+  grant.claims = c.claims();
+  grant.device_class = verdict.decision.device_class();
+  const audit::Challenge& challenge = appliance.log().state().challenges.at(c.claims().nonce);
+  grant.host = challenge.host;
+  grant.device = challenge.device;
+  grant.wrapped = wrap_for(appliance, verdict.decision, mek, verdict.suite.value(), c.claims());
+  return grant;
+}
+
+Json result_of(const Appliance& appliance, const keys::Mek& mek, const Grant& grant, Json act) {
+  return {{"mek_id", to_hex(mek.id)},
+          {"mek", mek.label},
+          {"nonce", to_hex(grant.claims.nonce)},
+          {"ueid", to_hex(grant.claims.ueid)},
+          {"device_class", grant.device_class},
+          {"session_key",
+           {{"type", attest::name_of(grant.claims.session_key.type)},
+            {"sha256", to_hex(sha256(grant.claims.session_key.public_key))}}},
+          {"suite", keys::name_of(grant.wrapped.suite)},
+          {"wrapped_sha256", to_hex(sha256(grant.wrapped.encrypt))},
+          {"report_sha256", to_hex(grant.report_digest)},
+          {"policy", policy_of(appliance)},
+          {"token_serial", appliance.token().serial},
+          {"act", std::move(act)}};
+}
+
+void conclude_failed(Appliance& appliance, const std::vector<Candidate>& candidates, const std::string& why) {
+  std::vector<audit::Outcome> outcomes;
+  for (const Candidate& c : candidates) outcomes.push_back({c.txn, "failed", {{"error", why}}});
+  appliance.log().results(std::move(outcomes));
+}
+
+std::vector<Grant> carry_out(Appliance& appliance, const keys::Mek& mek,
+                             const std::vector<Candidate>& candidates, const Act& act) {
+  std::vector<Grant> grants;
+  for (const Candidate& c : candidates)
+    grants.push_back(with_context("releasing " + mek.label + " to card " + to_hex(c.claims().ueid),
+                                  [&] { return grant_of(appliance, mek, c); }));
+  const std::vector<Json> acts = act(grants);
+  std::vector<audit::Outcome> outcomes;
+  for (std::size_t i = 0; i < grants.size(); ++i)
+    outcomes.push_back({candidates[i].txn, "ok", result_of(appliance, mek, grants[i], acts.at(i))});
+  const auto entries = appliance.log().results(std::move(outcomes));
+  for (std::size_t i = 0; i < grants.size(); ++i) grants[i].entry = entries[i];
+  return grants;
+}
+
+}  // namespace
+
+std::vector<Grant> release(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
+                           const Act& act) {
+  appliance.require_approvals("release");
+  std::vector<Candidate> candidates;
+  for (const Report& report : reports) candidates.push_back(verify_one(appliance, mek, report));
+  refuse_duplicates(candidates);
+  const audit::State before = appliance.log().state();
+  consume(appliance, mek, candidates);
+  decide(appliance, mek, before, candidates);
+  conclude_denied(appliance, candidates);
+  try {
+    return carry_out(appliance, mek, candidates, act);
+  } catch (const Error& error) {
+    conclude_failed(appliance, candidates, error.what());
+    throw;
+  }
+}
+
+}  // namespace qpcseal::release

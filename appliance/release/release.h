@@ -1,0 +1,38 @@
+// The one path on which a MEK leaves the token: verify -> consume the challenges -> decide -> wrap -> act ->
+// result.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "appliance/release/appliance.h"
+#include "appliance/release/verify.h"
+#include "appliance/seal/slots.h"
+
+namespace qpcseal::release {
+
+// One wrapped MEK on its way to one card.
+struct Grant {
+  std::string report;  // the file it came in
+  Sha256Digest report_digest{};
+  attest::Claims claims;
+  std::string device_class;
+  std::string host;                     // from the request; may be empty
+  std::optional<std::uint64_t> device;  // number on that host
+  keys::WrappedMek wrapped;
+  std::uint64_t entry = 0;  // the result's number in the log, once there is one
+
+  [[nodiscard]] seal::Slots slots() const { return {wrapped.encrypt, wrapped.nonce, wrapped.pub}; }
+};
+
+// What the act did with each grant, for the log: one object a grant.
+using Act = std::function<std::vector<audit::Json>(const std::vector<Grant>&)>;
+
+// All or nothing over the reports. Error{Denied} with all findings where one report does not pass: its
+// challenge is then used up, and so are all others of the call, unless the report did not even verify. `act`
+// must make its outputs appear as its last step; when it throws, the results in the log say "failed".
+std::vector<Grant> release(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
+                           const Act& act);
+
+}  // namespace qpcseal::release

@@ -1,0 +1,169 @@
+#include "appliance/release/verify.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+std::vector<policy::MeasurementFact> facts_of(const std::vector<attest::Measurement>& measurements) {
+  std::vector<policy::MeasurementFact> out;
+  out.reserve(measurements.size());
+  for (const auto& m : measurements) out.push_back({m.name, m.digest, m.svn});
+  return out;
+}
+
+policy::CardFacts card_facts(const Verified& verified) {
+  const attest::Claims& claims = *verified.evidence.claims;
+  policy::CardFacts card;
+  card.scheme = verified.scheme;
+  if (verified.evidence.root) card.root = copy(*verified.evidence.root);
+  card.crls_current = verified.evidence.crls_current;
+  card.ueid = claims.ueid;
+  card.oemid = claims.oemid;
+  card.hwmodel = claims.hwmodel;
+  card.hwversion = claims.hwversion.text;
+  card.oemboot = claims.oemboot;
+  card.dbgstat = claims.dbgstat;
+  card.lifecycle = attest::lifecycle_name(claims.lifecycle);
+  card.session_key = attest::name_of(claims.session_key.type);
+  card.aud = claims.aud;
+  card.nonce = claims.nonce;
+  card.measurements = facts_of(claims.measurements);
+  for (const auto& submod : claims.submods)
+    card.submods.push_back({submod.name, submod.dbgstat, facts_of(submod.measurements)});
+  return card;
+}
+
+// A release that was cut short may be finished, by the same report alone.
+bool is_unfinished(const audit::State& state, const Bytes& nonce, const std::string& report) {
+  return std::any_of(state.open.begin(), state.open.end(), [&](const audit::OpenIntent& intent) {
+    return intent.kind == "release" && audit::text_member(intent.data, "nonce") == to_hex(nonce) &&
+           audit::text_member(intent.data, "report_sha256") == report;
+  });
+}
+
+policy::ChallengeFacts challenge_facts(const audit::State& state, const Bytes& nonce, const Report& report) {
+  policy::ChallengeFacts out;
+  const auto found = state.challenges.find(nonce);
+  if (found == state.challenges.end()) return out;
+  const audit::Challenge& challenge = found->second;
+  out.known = true;
+  out.consumed = challenge.consumed && !is_unfinished(state, nonce, to_hex(report.digest));
+  out.aud = from_hex(audit::text_member(state.genesis, "aud"));
+  out.nonce = challenge.nonce;
+  out.mek_id = challenge.mek_id;
+  out.ueid = challenge.ueid;
+  out.made = challenge.made;
+  out.expiry = challenge.expires;
+  return out;
+}
+
+policy::MekFacts mek_facts(const audit::State& state, const Bytes& id) {
+  const auto found = state.meks.find(id);
+  if (found == state.meks.end()) return {"", id, 0, 0};
+  return {found->second.label, id, found->second.releases, found->second.encryptions};
+}
+
+bool token_serves(const std::vector<keys::SuiteAbility>& abilities, keys::Suite suite, keys::PeerType type) {
+  return abilities.empty() || std::any_of(abilities.begin(), abilities.end(),
+                                          [&](const auto& a) { return a.suite == suite && a.type == type; });
+}
+
+// The first suite of the MEK's rule, in the policy's order, that both key and token can do.
+std::optional<keys::Suite> choose_suite(const Question& question, const std::string& label,
+                                        keys::PeerType type) {
+  const policy::MekRule* rule = question.policy.mek(label);
+  if (rule == nullptr) return std::nullopt;
+  for (const unsigned number : rule->suites.value) {
+    const auto suite = keys::suite_from(number);
+    if (suite && keys::serves(*suite, type) && token_serves(question.suites, *suite, type)) return suite;
+  }
+  return std::nullopt;
+}
+
+keys::PeerType peer_type(attest::SessionKeyType type) {
+  switch (type) {
+    case attest::SessionKeyType::P256:
+      return keys::PeerType::P256;
+    case attest::SessionKeyType::P384:
+      return keys::PeerType::P384;
+    case attest::SessionKeyType::Rsa:
+      break;
+  }
+  return keys::PeerType::Rsa;
+}
+
+attest::VerifyContext context_of(const policy::Policy& policy, const std::string& scheme, const Trust& trust,
+                                 UnixTime now) {
+  attest::VerifyContext context;
+  context.now = now;
+  for (const TrustFile& root : trust.roots) context.anchors.roots.push_back(root.der);
+  for (const TrustFile& crl : trust.crls) context.anchors.crls.push_back(crl.der);
+  for (const policy::DeviceClass& device : policy.devices) {
+    if (device.scheme.value != scheme) continue;
+    for (const Bytes& root : device.roots.value) {
+      Sha256Digest digest{};
+      if (root.size() != digest.size()) continue;
+      std::copy(root.begin(), root.end(), digest.begin());
+      context.anchors.allowed.push_back(digest);
+    }
+  }
+  return context;
+}
+
+std::vector<std::string> schemes_of(const policy::Policy& policy) {
+  std::vector<std::string> out;
+  for (const policy::DeviceClass& device : policy.devices)
+    if (std::find(out.begin(), out.end(), device.scheme.value) == out.end())
+      out.push_back(device.scheme.value);
+  return out;
+}
+
+}  // namespace
+
+Report read_report(const std::filesystem::path& path) {
+  Report report{path.string(), read_file(path, attest::kMaxReport), {}};
+  if (report.bytes.empty())
+    throw Error(ErrorKind::Malformed, path.string() + " is empty, not an attestation report");
+  with_context(path.string(), [&] { attest::refuse_bare_key(report.bytes); });
+  report.digest = sha256(report.bytes);
+  return report;
+}
+
+Verified verify_attestation(const Report& report, const policy::Policy& policy, const Trust& trust,
+                            UnixTime now) {
+  std::optional<Verified> first;
+  for (const std::string& id : schemes_of(policy)) {
+    const auto scheme = attest::find_scheme(id);
+    if (!scheme)
+      throw Error(ErrorKind::Denied,
+                  "the policy names scheme '" + id + "', which this program does not know");
+    Verified verified{id, scheme->verify(report.bytes, context_of(policy, id, trust, now))};
+    if (verified.evidence.claims) return verified;
+    if (!first) first = std::move(verified);
+  }
+  return std::move(first.value());
+}
+
+keys::Peer peer_of(const attest::Claims& claims) {
+  return {peer_type(claims.session_key.type), claims.session_key.public_key, claims.ueid};
+}
+
+Verdict judge(const Question& question, const Report& report, const Verified& verified) {
+  const attest::Claims& claims = *verified.evidence.claims;
+  policy::Facts facts;
+  facts.now = question.now;
+  facts.challenge = challenge_facts(question.state, claims.nonce, report);
+  facts.mek = mek_facts(question.state, question.mek_id.value_or(facts.challenge.mek_id));
+  facts.card = card_facts(verified);
+  facts.releases_wanted = question.releases_wanted;
+  const auto suite = choose_suite(question, facts.mek.label, peer_of(claims).type);
+  facts.suite = suite ? static_cast<unsigned>(*suite) : 0;
+  return {policy::evaluate(question.policy, facts), suite, facts.mek.id, facts.mek.label};
+}
+
+}  // namespace qpcseal::release

@@ -1,0 +1,59 @@
+// A report, judged: attestation, then challenge and policy. Consumes nothing.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "appliance/audit/state.h"
+#include "appliance/keys/wrap.h"
+#include "appliance/release/trust.h"
+#include "attest/scheme.h"
+#include "policy/evaluate.h"
+
+namespace qpcseal::release {
+
+struct Report {
+  std::string name;  // as the user gave it
+  Bytes bytes;
+  Sha256Digest digest{};
+};
+
+// Error{Io}; Error{Malformed} for an empty or oversized file and for a bare public key.
+Report read_report(const std::filesystem::path& path);
+
+// The report after its signature, path and claims are verified, with everything that was found.
+struct Verified {
+  std::string scheme;
+  attest::Evidence evidence;
+};
+// Tries the schemes that the policy names. Error{Malformed} where the bytes are no report of any scheme.
+Verified verify_attestation(const Report& report, const policy::Policy& policy, const Trust& trust,
+                            UnixTime now);
+
+struct Question {
+  const policy::Policy& policy;
+  const audit::State& state;
+  UnixTime now = 0;
+  std::vector<keys::SuiteAbility>
+      suites;                   // what the token serves; empty: not known, the policy's first is assumed
+  std::optional<Bytes> mek_id;  // the MEK that is to be released; nothing: the challenge's
+  std::uint64_t releases_wanted = 1;
+};
+
+struct Verdict {
+  policy::Decision decision;
+  std::optional<keys::Suite> suite;
+  Bytes mek_id;
+  std::string mek_label;
+};
+
+// `verified` must have claims.
+Verdict judge(const Question& question, const Report& report, const Verified& verified);
+
+// The card's key and identity, from verified claims.
+keys::Peer peer_of(const attest::Claims& claims);
+
+}  // namespace qpcseal::release
