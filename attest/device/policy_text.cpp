@@ -42,7 +42,7 @@ labels = ["*"]
 devices = ["simulated"]
 # "token": every encryption runs inside the token. "envelope": the token protects a data key, and the bulk is
 # encrypted by the processor, in locked memory; faster, and the data key is outside of the token meanwhile.
-modes = ["token", "envelope"]
+modes = ["token"]
 # How a key is wrapped to a card (FORMAT.md, section 3): 1 ECDH with X9.63 KDF, 2 ECDH with an AES-ECB based KDF
 # (for tokens without KDFs), 3 RSA-OAEP with SHA-256. 4, RSA-OAEP with SHA-1, binds a wrapped key to no
 # challenge and is better left out.

@@ -65,7 +65,7 @@ class MainJob(unittest.TestCase):
         again = self.folder("again")
         result = self.appliance.qpcseal("encrypt-model", "--qpc", self.model, "--mek", "resnet50", "--output-dir",
                                         again, "--pub-keys", report, expect=5)
-        self.refused(result, "consumed")
+        self.refused(result, "POL-CHALLENGE-USED")
         self.assertFalse((again / "programqpc.bin").exists())
 
     def test_verify_consumes_nothing(self):
@@ -81,16 +81,7 @@ class MainJob(unittest.TestCase):
             bad = bytearray(good)
             bad[place] ^= 4
             report.write_bytes(bad)
-            result = self.appliance.qpcseal("attest", "verify", report, expect=5 if self.parses(bad) else 4)
-            del result
-
-    @staticmethod
-    def parses(report):
-        import cbor2
-        try:
-            return cbor2.dumps(cbor2.loads(bytes(report))) is not None
-        except Exception:  # any failure of another reader: ours may call it malformed
-            return False
+            self.appliance.qpcseal("attest", "verify", report, expect=5)
 
     def test_wrong_mek(self):
         self.appliance.qpcseal("mek", "generate", "other")

@@ -170,7 +170,7 @@ TEST(PolicyText, NamesEveryOperationAndCoversEveryKey) {
   EXPECT_GT(parsed.expires.value, qpcseal::testing::now());
   const policy::MekRule* rule = parsed.mek("any#1");
   ASSERT_NE(rule, nullptr);
-  EXPECT_THAT(rule->modes.value, ElementsAre("token", "envelope"));
+  EXPECT_THAT(rule->modes.value, ElementsAre("token"));
   EXPECT_THAT(rule->suites.value, ElementsAre(1U, 2U, 3U));
   EXPECT_EQ(rule->max_encryptions.value, policy::kMaxEncryptions);
 }
