@@ -55,4 +55,11 @@ Checkpoint open_checkpoint(std::string_view note, const VerifierKey& key) {
   return checkpoint;
 }
 
+std::string claimed_origin(std::string_view note) { return std::string(take_line(note, "origin")); }
+
+std::uint64_t claimed_size(std::string_view note) {
+  take_line(note, "origin");
+  return parse_size(take_line(note, "size"));
+}
+
 }  // namespace qpcseal::audit

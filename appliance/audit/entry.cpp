@@ -75,4 +75,21 @@ Entry parse_entry(std::string_view line) {
   return entry;
 }
 
+Bytes rotation_message(const VerifierKey& next) {
+  constexpr std::string_view kContext = "qpcseal/rotate-key/1";
+  Bytes out;
+  append(out, view(kContext));
+  out.push_back(0);
+  append(out, view(next.text()));
+  return out;
+}
+
+VerifierKey rotated_key(const Entry& entry, const VerifierKey& current) {
+  VerifierKey next = VerifierKey::parse(text_member(entry.data, "log_key"));
+  const Bytes signature = from_base64(text_member(entry.data, "signature"));
+  if (next.name() != current.name() || !current.verify(rotation_message(next), signature))
+    throw Error(ErrorKind::LogDamaged, "the log's key did not sign the key that follows it");
+  return next;
+}
+
 }  // namespace qpcseal::audit

@@ -16,6 +16,7 @@
 
 #include "appliance/audit/json.h"
 #include "appliance/audit/merkle.h"
+#include "appliance/audit/note.h"
 #include "base/clock.h"
 
 namespace qpcseal::audit {
@@ -40,5 +41,11 @@ std::string_view name_of(Phase phase);
 std::string encode_entry(const Entry& entry);
 // Error{Malformed} for what encode_entry would not write.
 Entry parse_entry(std::string_view line);
+
+// What the log's key signs to hand over to `next`: "qpcseal/rotate-key/1" 00 || vkey text.
+Bytes rotation_message(const VerifierKey& next);
+// The key that a rotate-key entry brings in: data "log_key" (vkey) and "signature" (base64, by `current`).
+// The name stays. Error{LogDamaged}.
+VerifierKey rotated_key(const Entry& entry, const VerifierKey& current);
 
 }  // namespace qpcseal::audit

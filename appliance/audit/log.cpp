@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "appliance/audit/chain.h"
 #include "base/error.h"
 
 namespace qpcseal::audit {
@@ -25,7 +26,7 @@ Log Log::create(const LogSettings& settings, Signer& signer, const std::string& 
   VerifierKey key(origin, signer.type(), signer.public_key());
   genesis["log_key"] = key.text();
   Store store = Store::create(settings.folder);
-  Log log(settings, signer, std::move(store), {{}, {}, {}, {}, std::move(key), {}, 0, {}});
+  Log log(settings, signer, std::move(store), {{}, {}, {}, {}, std::move(key), {}, {0}, {}});
   log.event("genesis", std::move(genesis));
   return log;
 }
@@ -42,32 +43,49 @@ Log Log::open(const LogSettings& settings, Signer& signer) {
   return log;
 }
 
-// The anchor may be behind, where a run ended between checkpoint and anchor; never ahead.
+// Entries [first, end) are what one append writes.
+bool Log::is_last_append(std::uint64_t first) const {
+  Lines lines;
+  for (std::uint64_t seq = first; seq < copy_.state.size; ++seq) lines.push_back(copy_.line(seq));
+  return is_one_append(lines);
+}
+
+// The anchor may be one append behind, where a run ended between checkpoint and anchor; never ahead.
 void Log::check_anchor() {
   if (settings_.anchor == nullptr) return;
   const auto anchor = settings_.anchor->read();
   const AnchorState now{copy_.checkpoint.size, copy_.checkpoint.root};
-  if (!anchor) throw Error(ErrorKind::LogDamaged, "the log's anchor is gone from the token");
-  if (anchor->size > now.size)
+  if (!anchor && now.size > 1) throw Error(ErrorKind::LogDamaged, "the log's anchor is gone from the token");
+  if (anchor && anchor->size > now.size)
     throw Error(ErrorKind::LogDamaged, "the audit log was rolled back: it has " + std::to_string(now.size) +
                                            " entries, the token remembers " + std::to_string(anchor->size) +
-                                           "; entry " + std::to_string(now.size) + " is missing");
-  if (anchor->size == 0 || copy_.tree.root(anchor->size) != anchor->root)
+                                           "; " + entry_name(now.size) + " is missing");
+  if (anchor && (anchor->size == 0 || copy_.tree.root(anchor->size) != anchor->root))
     throw Error(ErrorKind::LogDamaged, "the audit log is not the one that the token remembers at " +
                                            std::to_string(anchor->size) + " entries");
-  if (!(*anchor == now)) settings_.anchor->write(now);
+  if (anchor && !is_last_append(anchor->size))
+    throw Error(ErrorKind::LogDamaged,
+                "the token's memory of the audit log is old: it ends before " + entry_name(anchor->size) +
+                    ", and more than one append follows",
+                "the token may have been put back to an older state");
+  if (!anchor || !(*anchor == now)) settings_.anchor->write(now);
 }
 
 // Lines that no checkpoint covers were never acknowledged: they are kept apart, and not adopted.
 void Log::recover() {
-  if (copy_.tail.empty()) return;
-  const std::string tail = std::move(copy_.tail);
-  copy_.tail.clear();
-  const std::string name = store_.quarantine(copy_.end, tail);
-  event("recovery", {{"quarantine", name},
-                     {"bytes", tail.size()},
-                     {"lines", split_lines(tail).size()},
-                     {"sha256", to_hex(sha256(view(tail)))}});
+  if (!copy_.tail.empty()) {
+    const std::string tail = std::move(copy_.tail);
+    copy_.tail.clear();
+    store_.quarantine(copy_.starts.back(), tail);
+  }
+  for (const std::string& name : store_.quarantine_files()) {
+    if (copy_.state.quarantined.contains(name)) continue;
+    const std::string text = store_.read_quarantine(name);
+    event("recovery", {{"quarantine", name},
+                       {"bytes", text.size()},
+                       {"lines", split_lines(text).size()},
+                       {"sha256", to_hex(sha256(view(text)))}});
+  }
 }
 
 std::string Log::new_txn() { return to_hex(settings_.random.bytes(kTxnSize)); }
@@ -131,27 +149,25 @@ std::uint64_t Log::append(std::vector<Entry> entries) {
   if (broken_) throw Error(ErrorKind::Io, "the audit log could not be written; nothing more is done");
   if (!copy_.note.empty() && store_.read_checkpoint() != copy_.note)
     throw Error(ErrorKind::LogDamaged, "the audit log's checkpoint changed under us");
-  // The new state is worked out apart, so that an entry that cannot follow is never written.
-  State state = copy_.state;
-  Tree tree = copy_.tree;
-  std::string lines;
-  const std::uint64_t first = state.size;
-  for (Entry& entry : entries) {
-    entry.seq = state.size;
-    if (entry.seq > 0) entry.prev = tree.leaf(entry.seq - 1);
-    const std::string line = encode_entry(entry);
-    state.apply(entry);
-    tree.append(leaf_hash(view(line)));
-    lines += line + "\n";
-  }
+  // Until all of it is on disk this object is of no more use: an entry that cannot follow, or a fault, ends
+  // it.
   broken_ = true;
-  store_.append(copy_.end, lines);
-  copy_.checkpoint = {tree.size(), tree.root()};
+  std::string lines;
+  const std::uint64_t first = copy_.state.size, end = copy_.starts.back();
+  for (Entry& entry : entries) {
+    entry.seq = copy_.state.size;
+    if (entry.seq > 0) entry.prev = copy_.tree.leaf(entry.seq - 1);
+    const std::string line = encode_entry(entry);
+    copy_.state.apply(entry);
+    copy_.tree.append(leaf_hash(view(line)));
+    lines += line + "\n";
+    copy_.starts.push_back(end + lines.size());
+  }
+  copy_.text += lines;
+  store_.append(end, lines);
+  copy_.checkpoint = {copy_.tree.size(), copy_.tree.root()};
   copy_.note = sign_checkpoint(copy_.checkpoint, copy_.key, *signer_);
   store_.publish(copy_.note);
-  copy_.end += lines.size();
-  copy_.state = std::move(state);
-  copy_.tree = std::move(tree);
   if (settings_.anchor != nullptr) settings_.anchor->write({copy_.checkpoint.size, copy_.checkpoint.root});
   broken_ = false;
   return first;

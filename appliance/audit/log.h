@@ -58,6 +58,7 @@ class Log {
   std::uint64_t append(std::vector<Entry> entries);
   Entry make(const std::string& kind, Phase phase, const std::string& txn, Json data) const;
   std::string new_txn();
+  [[nodiscard]] bool is_last_append(std::uint64_t first) const;
   void check_anchor();
   void recover();
 

@@ -18,14 +18,19 @@ struct LogCopy {
   Checkpoint checkpoint;
   std::string note;  // the signed checkpoint
   Tree tree;
-  VerifierKey key;
-  std::vector<std::string> lines;  // that the checkpoint covers
-  std::uint64_t end = 0;           // bytes of these lines
-  std::string tail;                // what lies behind them
+  VerifierKey key;                  // that signed it
+  std::string text;                 // the lines that the checkpoint covers
+  std::vector<std::size_t> starts;  // of each line in text; plus the end
+  std::string tail;                 // what lies behind them: an append that is under way or was cut short
+
+  [[nodiscard]] std::string_view line(std::uint64_t seq) const {
+    return std::string_view(text).substr(starts.at(seq), starts.at(seq + 1) - starts.at(seq) - 1);
+  }
 };
 
-// `key`: who must have signed; nothing: the key that the genesis entry names, which proves no more than that
-// the log agrees with itself. Error{LogDamaged} naming the first bad entry; Error{Io}.
+// `key`: who signed the log from its first entry on; nothing: the key that the genesis entry names, which
+// proves no more than that the log agrees with itself. Error{LogDamaged} naming the first bad entry;
+// Error{Io}.
 LogCopy read_log(const std::filesystem::path& folder, const std::optional<VerifierKey>& key);
 
 }  // namespace qpcseal::audit

@@ -74,6 +74,8 @@ void State::apply_event(const Entry& entry) {
     policy_digest = hex_member(data, "digest", kDigestSize);
   } else if (entry.kind == "trust") {
     trust_digest = hex_member(data, "digest", kDigestSize);
+  } else if (entry.kind == "recovery") {
+    quarantined.insert(text_member(data, "quarantine"));
   }
 }
 

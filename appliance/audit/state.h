@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,7 @@ struct State {
   std::map<Bytes, Challenge> challenges;         // by nonce
   std::map<Bytes, MekHistory> meks;              // by id
   std::map<Bytes, std::uint64_t> card_releases;  // by ueid
+  std::set<std::string> quarantined;             // file names that recoveries recorded
   std::vector<OpenIntent> open;                  // intents without a result
 
   // The next entry. Error{Malformed} for one that cannot follow: numbers, times, serials that go down, a

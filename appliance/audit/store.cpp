@@ -3,12 +3,15 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace qpcseal::audit {
 
 namespace {
 
+constexpr std::string_view kQuarantine = "quarantine-";
 constexpr std::size_t kMaxLog = std::size_t{16} << 30;  // bytes
 
 Fd open_entries(const std::filesystem::path& path, int flags) {
@@ -30,7 +33,18 @@ Store Store::create(const std::filesystem::path& folder) {
 Store Store::open(const std::filesystem::path& folder) {
   Store store(folder);
   store.entries_ = open_entries(store.entries_path(), 0);
+  store.remove_temporary_files();
   return store;
+}
+
+// What a run that was killed left of a checkpoint; the lock is ours, so that nobody is writing one.
+void Store::remove_temporary_files() const {
+  std::vector<std::filesystem::path> left;
+  for (const auto& item : std::filesystem::directory_iterator(folder_)) {
+    const std::string name = item.path().filename().string();
+    if (name.starts_with(".") && name.find(".tmp-") != std::string::npos) left.push_back(item.path());
+  }
+  for (const auto& path : left) std::filesystem::remove(path);
 }
 
 std::string Store::read_checkpoint() const {
@@ -53,14 +67,27 @@ void Store::publish(std::string_view checkpoint) {
   write_file(checkpoint_path(), view(checkpoint), Existing::Replace, 0600);
 }
 
-std::string Store::quarantine(std::uint64_t end, std::string_view tail) {
-  std::string name;
-  for (unsigned n = 1; name.empty() || std::filesystem::exists(folder_ / name); ++n)
-    name = "quarantine-" + std::to_string(n) + ".jsonl";
-  write_file(folder_ / name, view(tail), Existing::Refuse, 0600);
+void Store::quarantine(std::uint64_t end, std::string_view tail) {
+  constexpr std::size_t kDigits = 16;
+  const std::string name =
+      std::string(kQuarantine) + to_hex(sha256(view(tail))).substr(0, kDigits) + ".jsonl";
+  write_file(folder_ / name, view(tail), Existing::Replace, 0600);
   if (ftruncate(entries_.get(), static_cast<off_t>(end)) != 0 || fsync(entries_.get()) != 0)
     throw_errno(entries_path().string());
-  return name;
+}
+
+std::vector<std::string> Store::quarantine_files() const {
+  std::vector<std::string> out;
+  for (const auto& item : std::filesystem::directory_iterator(folder_)) {
+    std::string name = item.path().filename().string();
+    if (name.starts_with(kQuarantine)) out.push_back(std::move(name));
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+std::string Store::read_quarantine(const std::string& name) const {
+  return std::string(text_of(read_file(folder_ / name, kMaxLog)));
 }
 
 std::vector<std::string_view> split_lines(std::string_view text) {

@@ -25,10 +25,14 @@ class Store {
   // Adds text (whole lines) behind `end` bytes and syncs it.
   void append(std::uint64_t end, std::string_view lines);
   void publish(std::string_view checkpoint);
-  // Moves everything behind `end` bytes to quarantine-N.jsonl; returns its name.
-  std::string quarantine(std::uint64_t end, std::string_view tail);
+  // Moves the tail behind `end` bytes to quarantine-<16 hex digits of its SHA-256>.jsonl; again after a crash
+  // does the same.
+  void quarantine(std::uint64_t end, std::string_view tail);
+  [[nodiscard]] std::vector<std::string> quarantine_files() const;  // names, sorted
+  [[nodiscard]] std::string read_quarantine(const std::string& name) const;
 
  private:
+  void remove_temporary_files() const;
   explicit Store(std::filesystem::path folder) : folder_(std::move(folder)) {}
   std::filesystem::path folder_;
   Fd entries_;

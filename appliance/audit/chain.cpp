@@ -1,0 +1,72 @@
+#include "appliance/audit/chain.h"
+
+#include <optional>
+
+#include "appliance/audit/entry.h"
+#include "base/error.h"
+
+namespace qpcseal::audit {
+
+namespace {
+
+constexpr const char* kChanged = " was changed after it was written";
+
+std::optional<Entry> readable(std::string_view line) {
+  try {
+    return parse_entry(line);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+// Entry i does not name the hash that entry i - 1 has now. The changed one is i itself where its successor
+// does not know it either; for the last entry, the signed root decides.
+std::uint64_t changed_of_pair(const Lines& lines, std::uint64_t i, const Hash& named,
+                              const Checkpoint& signed_) {
+  if (i == 0) return 0;
+  if (i + 1 < lines.size()) {
+    const auto next = readable(lines[i + 1]);
+    return next && next->prev == leaf_hash(view(lines[i])) ? i - 1 : i;
+  }
+  Tree tree;
+  for (std::uint64_t k = 0; k < lines.size(); ++k)
+    tree.append(k == i - 1 ? named : leaf_hash(view(lines[k])));
+  return tree.root() == signed_.root ? i - 1 : i;
+}
+
+}  // namespace
+
+std::string entry_name(std::uint64_t seq) { return "entry " + std::to_string(seq); }
+
+std::string first_bad(const Lines& lines, const Checkpoint& checkpoint) {
+  Hash prev{};
+  for (std::uint64_t i = 0; i < lines.size(); ++i) {
+    Entry entry;
+    try {
+      entry = parse_entry(lines[i]);
+    } catch (const Error& error) {
+      return entry_name(i) + ": " + error.what();
+    }
+    if (entry.seq != i)
+      return entry_name(i) + " is missing: entry " + std::to_string(entry.seq) + " stands in its place";
+    if (entry.prev != prev) return entry_name(changed_of_pair(lines, i, entry.prev, checkpoint)) + kChanged;
+    prev = leaf_hash(view(lines[i]));
+  }
+  if (lines.size() < checkpoint.size)
+    return entry_name(lines.size()) + " is missing: the checkpoint covers " +
+           std::to_string(checkpoint.size) + " entries";
+  return entry_name(lines.size() - 1) + kChanged + ", or the checkpoint is another log's";
+}
+
+bool is_one_append(std::span<const std::string_view> lines) {
+  std::optional<Entry> first;
+  for (const std::string_view line : lines) {
+    auto entry = readable(line);
+    if (!entry) continue;  // what a crash leaves of a line
+    if (first && (first->txn != entry->txn || first->phase != entry->phase)) return false;
+    if (!first) first = std::move(entry);
+  }
+  return true;
+}
+
+}  // namespace qpcseal::audit
