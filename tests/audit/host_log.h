@@ -1,0 +1,79 @@
+// What a log needs from outside, without a token: a signing key of OpenSSL's, an anchor in memory, a clock
+// and randomness that a test can foretell.
+#pragma once
+
+#include <openssl/evp.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "appliance/audit/log.h"
+
+namespace qpcseal::testing {
+
+class HostSigner final : public audit::Signer {
+ public:
+  explicit HostSigner(audit::KeyType type);
+  Bytes sign(ByteView message) override;
+  [[nodiscard]] audit::KeyType type() const override { return type_; }
+  [[nodiscard]] Bytes public_key() const override;
+  [[nodiscard]] audit::VerifierKey verifier(const std::string& name) const {
+    return {name, type_, public_key()};
+  }
+  unsigned signatures = 0;
+
+ private:
+  audit::KeyType type_;
+  std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key_;
+};
+
+class MemoryAnchor final : public audit::Anchor {
+ public:
+  std::optional<audit::AnchorState> read() override { return state; }
+  void write(const audit::AnchorState& now) override { state = now; }
+  std::optional<audit::AnchorState> state;
+};
+
+class SetClock final : public Clock {
+ public:
+  [[nodiscard]] UnixTime now() const override { return time; }
+  UnixTime time = 1800000000;
+};
+
+// Counts up: every block of bytes is another one.
+class CountingRandom final : public Random {
+ public:
+  void fill(MutableBytes out) override;
+
+ private:
+  std::uint64_t next_ = 1;
+};
+
+inline constexpr const char* kOrigin = "log.test";
+
+audit::Json genesis_data();
+audit::Json challenge_data(std::uint64_t number);
+
+// A home for one log: everything that Log::open asks for.
+struct HostLog {
+  explicit HostLog(std::filesystem::path where, audit::KeyType type = audit::KeyType::Ed25519)
+      : folder(std::move(where)), signer(type) {}
+  [[nodiscard]] audit::LogSettings settings() {
+    return {folder, clock, random, "qpcseal test", anchored ? &anchor : nullptr};
+  }
+  audit::Log create() { return audit::Log::create(settings(), signer, kOrigin, genesis_data()); }
+  audit::Log open() { return audit::Log::open(settings(), signer); }
+
+  std::filesystem::path folder;
+  HostSigner signer;
+  SetClock clock;
+  CountingRandom random;
+  MemoryAnchor anchor;
+  bool anchored = true;
+};
+
+std::string read_text(const std::filesystem::path& path);
+void write_text(const std::filesystem::path& path, const std::string& text);
+
+}  // namespace qpcseal::testing

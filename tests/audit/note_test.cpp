@@ -1,0 +1,106 @@
+#include "appliance/audit/note.h"
+
+#include <gtest/gtest.h>
+
+#include "appliance/audit/checkpoint.h"
+#include "base/error.h"
+#include "tests/audit/host_log.h"
+#include "tests/base/expect_error.h"
+
+namespace qpcseal::audit {
+namespace {
+
+using testing::HostSigner;
+using testing::kOrigin;
+
+// The example of the C2SP signed-note specification: its key and its note.
+constexpr std::string_view kExampleKey =
+    "example.com/foo+530d903d+AfSLbSFxlsV0yoJKbeQ9tMQw5LT0Fsx7T0ZAkGyqTT3B";
+constexpr std::string_view kExampleNote =
+    "This is an example message.\n"
+    "\n"
+    "\xE2\x80\x94 example.com/foo "
+    "Uw2QPTpPVb4JZDB9aL68bXkZpVLKUsRdWdDXzSmqXEXqX9PUsLhAvOOxJJIHRNRxyHaPLGy5gzUPb6Q"
+    "sFVqHkRTt2gA=\n";
+
+class BothTypes : public ::testing::TestWithParam<KeyType> {};
+
+TEST_P(BothTypes, ANoteRoundTripsAndAFlippedBitDoesNot) {
+  HostSigner signer(GetParam());
+  const VerifierKey key = signer.verifier(kOrigin);
+  const std::string note = sign_note("one\ntwo\n", key, signer);
+  EXPECT_EQ(open_note(note, key), "one\ntwo\n");
+  EXPECT_EQ(VerifierKey::parse(key.text()), key);
+  unsigned survived = 0;
+  for (std::size_t bit = 0; bit < note.size() * 8; ++bit) {
+    std::string bad = note;
+    bad[bit / 8] = static_cast<char>(static_cast<unsigned char>(bad[bit / 8]) ^ (1U << (bit % 8)));
+    try {
+      open_note(bad, key);
+      ++survived;
+    } catch (const Error&) {
+    }
+  }
+  EXPECT_EQ(survived, 0U);
+}
+
+TEST_P(BothTypes, AnotherKeyOfTheSameNameIsNotThisOne) {
+  HostSigner signer(GetParam()), other(GetParam());
+  const std::string note = sign_note("text\n", signer.verifier(kOrigin), signer);
+  EXPECT_ERROR(LogDamaged, "not signed by", open_note(note, other.verifier(kOrigin)));
+  EXPECT_ERROR(LogDamaged, "not signed by", open_note(note, signer.verifier("another")));
+  EXPECT_ERROR(Token, "does not accept", sign_note("text\n", other.verifier(kOrigin), signer));
+}
+
+TEST_P(BothTypes, ACheckpointSaysItsSizeAndRootOnly) {
+  HostSigner signer(GetParam());
+  const VerifierKey key = signer.verifier(kOrigin);
+  const Checkpoint checkpoint{7, sha256(view("root"))};
+  const std::string note = sign_checkpoint(checkpoint, key, signer);
+  EXPECT_EQ(open_checkpoint(note, key), checkpoint);
+  EXPECT_EQ(claimed_origin(note), kOrigin);
+  EXPECT_EQ(claimed_size(note), 7U);
+  const std::string root = to_base64(checkpoint.root);
+  const auto open_text = [&](const std::string& text) {
+    return open_checkpoint(sign_note(text, key, signer), key);
+  };
+  const std::string name = kOrigin;
+  EXPECT_EQ(open_text(name + "\n7\n" + root + "\n"), checkpoint);
+  EXPECT_ERROR(LogDamaged, "another log", open_text("other\n7\n" + root + "\n"));
+  for (const std::string size : {"07", "+7", "-7", " 7", "7 ", "0x7", "99999999999999999999"})
+    EXPECT_ERROR(Malformed, "", open_text(name + "\n" + size + "\n" + root + "\n"));
+  EXPECT_ERROR(Malformed, "", open_text(name + "\n7\n" + root + "\nextension\n"));
+  EXPECT_ERROR(Malformed, "", open_text(name + "\n7\n" + root.substr(4) + "\n"));
+  EXPECT_ERROR(Malformed, "", open_text(name + "\n7\n"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Keys, BothTypes, ::testing::Values(KeyType::Ed25519, KeyType::EcdsaP256));
+
+TEST(VerifierKeys, BadOnesAreRefused) {
+  HostSigner signer(KeyType::Ed25519);
+  const std::string good = signer.verifier("name").text();
+  EXPECT_ERROR(Malformed, "", VerifierKey::parse(""));
+  EXPECT_ERROR(Malformed, "", VerifierKey::parse("name"));
+  EXPECT_ERROR(Malformed, "id", VerifierKey::parse("other" + good.substr(4)));
+  EXPECT_ERROR(Malformed, "", VerifierKey::parse(good + "AAAA"));
+  EXPECT_ERROR(Malformed, "", VerifierKey("two words", KeyType::Ed25519, signer.public_key()));
+  EXPECT_ERROR(Malformed, "", VerifierKey("name", KeyType::EcdsaP256, signer.public_key()));
+  EXPECT_ERROR(Malformed, "", VerifierKey("name", KeyType::Ed25519, Bytes(31)));
+}
+
+TEST(SignedNote, SignaturesOfOthersArePassedOverUpToSixteenLines) {
+  HostSigner signer(KeyType::Ed25519), other(KeyType::EcdsaP256);
+  const VerifierKey key = signer.verifier(kOrigin);
+  const std::string note = sign_note("text\n", key, signer);
+  const std::string foreign = sign_note("text\n", other.verifier("witness"), other).substr(6);
+  std::string many = note;
+  for (int i = 0; i < 15; ++i) many += foreign;
+  EXPECT_EQ(open_note(many, key), "text\n");
+  EXPECT_ERROR(Malformed, "too many", open_note(many + foreign, key));
+  EXPECT_ERROR(Malformed, "twice", open_note(note + note.substr(6), key));
+  EXPECT_ERROR(Malformed, "", open_note("text\n", key));
+  EXPECT_ERROR(Malformed, "", open_note(note.substr(0, note.size() - 1), key));
+}
+
+}  // namespace
+}  // namespace qpcseal::audit
