@@ -45,10 +45,14 @@ std::string encode_entry(const Entry& entry) {
     json["intent"] = entry.intent.value();
     json["outcome"] = entry.outcome;
   }
-  return canonical(json);
+  std::string line = canonical(json);
+  if (line.size() > kMaxEntrySize)
+    throw Error(ErrorKind::Malformed, "an entry of more than " + std::to_string(kMaxEntrySize) + " bytes");
+  return line;
 }
 
 Entry parse_entry(std::string_view line) {
+  if (line.size() > kMaxEntrySize) throw Error(ErrorKind::Malformed, "an entry that is too long");
   const Json json = parse_canonical(line, "entry");
   Entry entry;
   entry.phase = phase_of(text_member(json, "phase"));

@@ -21,6 +21,8 @@
 
 namespace qpcseal::audit {
 
+inline constexpr std::size_t kMaxEntrySize = 65535;  // bytes, as in a tile of entries
+
 enum class Phase { Intent, Result, Event };
 
 struct Entry {
@@ -37,7 +39,7 @@ struct Entry {
 };
 
 std::string_view name_of(Phase phase);
-// Without the line feed.
+// Without the line feed. Error{Malformed} above kMaxEntrySize.
 std::string encode_entry(const Entry& entry);
 // Error{Malformed} for what encode_entry would not write.
 Entry parse_entry(std::string_view line);

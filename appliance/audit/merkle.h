@@ -46,6 +46,10 @@ class Tree {
   [[nodiscard]] Hash root() const { return root(size()); }
   [[nodiscard]] Hash root(std::uint64_t size) const;  // of the first `size` entries
   [[nodiscard]] const Hash& leaf(std::uint64_t index) const { return levels_.at(0).at(index); }
+  // The hash over entries [index * 2^level, (index + 1) * 2^level), all of them there.
+  [[nodiscard]] const Hash& node(unsigned level, std::uint64_t index) const {
+    return levels_.at(level).at(index);
+  }
   [[nodiscard]] Proof inclusion(std::uint64_t index, std::uint64_t size) const;
   [[nodiscard]] Proof consistency(std::uint64_t size1, std::uint64_t size2) const;
 

@@ -35,6 +35,7 @@ void add_encrypt_with_session_keys(CLI::App& app, Context& context);
 void add_attest(CLI::App& app, Context& context);
 void add_policy(CLI::App& app, Context& context);
 void add_trust(CLI::App& app, Context& context);
+void add_audit(CLI::App& app, Context& context);
 void add_inspect(CLI::App& app, Context& context);
 
 }  // namespace qpcseal::cli

@@ -57,6 +57,7 @@ void add_commands(CLI::App& app, Context& context) {
   add_attest(app, context);
   add_policy(app, context);
   add_trust(app, context);
+  add_audit(app, context);
   add_inspect(app, context);
 }
 

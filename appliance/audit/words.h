@@ -1,0 +1,15 @@
+// The PGP word list (Zimmermann and Juola, 1995): bytes as words to be read aloud and written down. Words of
+// two syllables stand for bytes at even places, of three for odd ones: a word left out, or two changed about,
+// is heard.
+#pragma once
+
+#include <string>
+
+#include "base/bytes.h"
+
+namespace qpcseal::audit {
+
+// One word a byte, with a space between.
+std::string words_of(ByteView bytes);
+
+}  // namespace qpcseal::audit

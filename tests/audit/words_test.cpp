@@ -1,0 +1,18 @@
+#include "appliance/audit/words.h"
+
+#include <gtest/gtest.h>
+
+namespace qpcseal::audit {
+namespace {
+
+// The example that is published with the list.
+TEST(Words, KnownAnswer) {
+  EXPECT_EQ(
+      words_of(from_hex("e58294f2e9a227486e8b061b31cc528fd7fa3f19")),
+      "topmost Istanbul Pluto vagabond treadmill Pacific brackish dictator goldfish Medusa afflict bravado "
+      "chatter revolver Dupont midsummer stopwatch whimsical cowbell bottomless");
+  EXPECT_EQ(words_of({}), "");
+}
+
+}  // namespace
+}  // namespace qpcseal::audit

@@ -1,0 +1,168 @@
+"""The audit commands on a log that a real token signed; proofs are checked again here, from the specifications."""
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import unittest
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+
+from appliance import Appliance, QPCSEAL, run
+
+NOWHERE = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}  # an auditor's machine: no home, no token
+
+
+def leaf(data):
+    return hashlib.sha256(b"\0" + data).digest()
+
+
+def node(left, right):
+    return hashlib.sha256(b"\1" + left + right).digest()
+
+
+def root_of(leaves):
+    if len(leaves) == 1:
+        return leaves[0]
+    half = 1
+    while half * 2 < len(leaves):
+        half *= 2
+    return node(root_of(leaves[:half]), root_of(leaves[half:]))
+
+
+def verify_note(note, vkey):
+    """The signed text of a note, after its signature was verified."""
+    name, key_id, blob = vkey.split("+", 2)
+    blob = base64.b64decode(blob)
+    text, signatures = note.split("\n\n", 1)
+    text += "\n"
+    for line in signatures.splitlines():
+        dash, signer, signature = line.split(" ")
+        assert dash == "\u2014"
+        signature = base64.b64decode(signature)
+        if signer != name or signature[:4].hex() != key_id:
+            continue
+        if blob[0] == 1:
+            assert hashlib.sha256(name.encode() + b"\n" + blob).hexdigest()[:8] == key_id
+            ed25519.Ed25519PublicKey.from_public_bytes(blob[1:]).verify(signature[4:], text.encode())
+        else:
+            assert hashlib.sha256(blob[1:]).hexdigest()[:8] == key_id
+            serialization.load_der_public_key(blob[1:]).verify(signature[4:], text.encode(),
+                                                               ec.ECDSA(hashes.SHA256()))
+        return text
+    raise AssertionError("no signature of " + name)
+
+
+class Audit(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.appliance = Appliance()
+        cls.appliance.qpcseal("mek", "generate", "resnet50")
+        cls.early = cls.appliance.root / "early"
+        cls.appliance.qpcseal("audit", "checkpoint", "-o", cls.early)
+        cls.model = cls.appliance.sample()
+        report = cls.appliance.attest("resnet50")
+        cls.appliance.qpcseal("encrypt-model", "--qpc", cls.model, "--mek", "resnet50", "--output-dir",
+                              cls.appliance.root / "sealed", "--pub-keys", report)
+        cls.vkey = cls.appliance.qpcseal("trust", "show", "--log-key").stdout.strip()
+        cls.log = cls.appliance.root / "home" / "log"
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.appliance.close()
+
+    def path(self, name):
+        return self.appliance.root / f"{self.id().rsplit('.', 1)[1]}-{name}"
+
+    def test_verify_needs_no_home(self):
+        copy = self.path("copy")
+        shutil.copytree(self.log, copy)
+        said = run(QPCSEAL, "audit", "verify", "--log", copy, "--key", self.vkey, "--json", env=NOWHERE)
+        said = json.loads(said.stdout)
+        self.assertTrue(said["verified"] and said["key_given"])
+        lines = (copy / "entries.jsonl").read_bytes().splitlines()
+        self.assertEqual(said["size"], len(lines))
+        self.assertEqual(said["root"], root_of([leaf(line) for line in lines]).hex())
+        text = verify_note((copy / "checkpoint").read_text(), self.vkey)
+        self.assertEqual(text, f"test\n{len(lines)}\n{base64.b64encode(bytes.fromhex(said['root'])).decode()}\n")
+
+    def test_damage_is_exit_8_and_names_the_entry(self):
+        copy = self.path("copy")
+        shutil.copytree(self.log, copy)
+        entries = copy / "entries.jsonl"
+        lines = entries.read_bytes().splitlines(keepends=True)
+        entries.write_bytes(b"".join(lines[:1] + [lines[1].replace(b"resnet50", b"resnet51")] + lines[2:]))
+        said = run(QPCSEAL, "audit", "verify", "--log", copy, "--key", self.vkey, env=NOWHERE, expect=8)
+        self.assertIn("entry 1 ", said.stderr)
+
+    def test_a_log_cut_back_is_found_by_an_earlier_checkpoint(self):
+        late = self.path("late")
+        self.appliance.qpcseal("audit", "checkpoint", "-o", late)
+        self.appliance.qpcseal("audit", "verify", "--earlier", self.early)
+        copy = self.path("copy")
+        copy.mkdir()
+        size = int(self.early.read_text().splitlines()[1])
+        lines = (self.log / "entries.jsonl").read_bytes().splitlines(keepends=True)
+        (copy / "entries.jsonl").write_bytes(b"".join(lines[:size]))
+        shutil.copy(self.early, copy / "checkpoint")
+        run(QPCSEAL, "audit", "verify", "--log", copy, "--key", self.vkey, env=NOWHERE)
+        said = run(QPCSEAL, "audit", "verify", "--log", copy, "--key", self.vkey, "--earlier", late, env=NOWHERE,
+                   expect=8)
+        self.assertIn("rolled back", said.stderr)
+
+    def test_show_filters(self):
+        releases = self.appliance.json("audit", "show", "--kind", "release")["entries"]
+        self.assertEqual([entry["phase"] for entry in releases], ["intent", "result"])
+        card = releases[1]["data"]["ueid"]
+        self.assertEqual(self.appliance.json("audit", "show", "--card", card)["entries"], releases)
+        self.assertEqual(self.appliance.json("audit", "show", "--since", "2100-01-01T00:00:00Z")["entries"], [])
+        of_mek = self.appliance.json("audit", "show", "--mek", "resnet50")["entries"]
+        self.assertIn("mek-generate", [entry["kind"] for entry in of_mek])
+        self.assertIn(card, self.appliance.qpcseal("audit", "show").stdout)
+        self.appliance.qpcseal("audit", "show", "--since", "yesterday", expect=4)
+
+    def test_receipt(self):
+        entry = self.appliance.json("audit", "show", "--kind", "release")["entries"][1]
+        receipt = self.path("receipt")
+        self.appliance.qpcseal("audit", "receipt", entry["seq"], "-o", receipt)
+        check = ("audit", "check-receipt", receipt, "--key", self.vkey)
+        said = json.loads(run(QPCSEAL, *check, "--json", env=NOWHERE).stdout)
+        self.assertEqual((said["outcome"], said["data"]), ("ok", entry["data"]))
+        self.appliance.qpcseal("audit", "receipt", entry["seq"], "-o", receipt, expect=3)
+        self.appliance.qpcseal("audit", "receipt", 100000, "-o", self.path("none"), expect=2)
+        good = receipt.read_bytes()
+        for i in range(len(good) - 1):
+            receipt.write_bytes(good[:i] + bytes([good[i] ^ 1]) + good[i + 1:])
+            if i % 29 == 0:
+                done = run_any(*check)
+                self.assertIn(done, (4, 8), f"byte {i}")
+
+    def test_export_is_in_the_layout_of_tlog_tiles(self):
+        out = self.path("tiles")
+        self.appliance.qpcseal("audit", "export", "-o", out)
+        size = int((out / "checkpoint").read_text().splitlines()[1])
+        tile = (out / "tile" / "0" / "000.p" / str(size)).read_bytes()
+        bundle = (out / "tile" / "entries" / "000.p" / str(size)).read_bytes()
+        leaves = []
+        while bundle:
+            length = int.from_bytes(bundle[:2], "big")
+            leaves.append(leaf(bundle[2:2 + length]))
+            bundle = bundle[2 + length:]
+        self.assertEqual(b"".join(leaves), tile)
+        self.assertEqual(base64.b64encode(root_of(leaves)).decode(), (out / "checkpoint").read_text().splitlines()[2])
+        self.appliance.qpcseal("audit", "export", "-o", out, expect=3)
+
+    def test_checkpoint_has_words(self):
+        said = self.appliance.json("audit", "checkpoint")
+        self.assertEqual(len(said["words"].split(" ")), 32)
+
+
+def run_any(*arguments):
+    return subprocess.run([QPCSEAL, *map(str, arguments)], env=NOWHERE, capture_output=True, check=False).returncode
+
+
+if __name__ == "__main__":
+    unittest.main()
