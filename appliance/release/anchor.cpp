@@ -23,9 +23,10 @@ std::vector<pkcs11::Object> anchors(pkcs11::Session& session) {
   return out;
 }
 
-audit::AnchorState value_of(pkcs11::Session& session, const pkcs11::Object& object) {
+// Nothing for an object that a token left half written.
+std::optional<audit::AnchorState> value_of(pkcs11::Session& session, const pkcs11::Object& object) {
   const auto value = session.attribute(object, CKA_VALUE);
-  if (!value) throw Error(ErrorKind::Token, "the log anchor in the token has no value");
+  if (!value || value->size() != 8 + kRoot) return std::nullopt;
   ByteReader reader(*value, "log anchor");
   audit::AnchorState state;
   state.size = reader.be(8);
@@ -33,6 +34,18 @@ audit::AnchorState value_of(pkcs11::Session& session, const pkcs11::Object& obje
   reader.expect_end();
   std::copy(root.begin(), root.end(), state.root.begin());
   return state;
+}
+
+CK_OBJECT_HANDLE newest_of(pkcs11::Session& session, const std::vector<pkcs11::Object>& objects) {
+  CK_OBJECT_HANDLE newest = CK_INVALID_HANDLE;
+  std::uint64_t size = 0;
+  for (const pkcs11::Object& object : objects) {
+    const auto state = value_of(session, object);
+    if (!state || state->size < size) continue;
+    newest = object.handle;
+    size = state->size;
+  }
+  return newest;
 }
 
 pkcs11::Object make(pkcs11::Session& session, bool token, const audit::AnchorState& state) {
@@ -54,16 +67,21 @@ pkcs11::Object make(pkcs11::Session& session, bool token, const audit::AnchorSta
 std::optional<audit::AnchorState> TokenAnchor::read() {
   std::optional<audit::AnchorState> best;
   for (const pkcs11::Object& object : anchors(session_)) {
-    const audit::AnchorState state = value_of(session_, object);
-    if (!best || state.size > best->size) best = state;
+    const auto state = value_of(session_, object);
+    if (state && (!best || state->size > best->size)) best = state;
   }
   return best;
 }
 
+// The newest of the old ones stays: a token may say that it has stored an object and lose it, and the log
+// holds good against an anchor that is one append behind.
 void TokenAnchor::write(const audit::AnchorState& state) {
   const auto old = anchors(session_);
   make(session_, true, state);
-  for (const pkcs11::Object& object : old) session_.destroy(object);
+  const auto newest = newest_of(session_, old);
+  for (const pkcs11::Object& object : old) {
+    if (object.handle != newest) session_.destroy(object);
+  }
 }
 
 bool can_anchor(pkcs11::Session& session) {
