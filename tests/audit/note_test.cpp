@@ -76,6 +76,16 @@ TEST_P(BothTypes, ACheckpointSaysItsSizeAndRootOnly) {
 
 INSTANTIATE_TEST_SUITE_P(Keys, BothTypes, ::testing::Values(KeyType::Ed25519, KeyType::EcdsaP256));
 
+TEST(SignedNote, TheSpecificationsExampleVerifies) {
+  const VerifierKey key = VerifierKey::parse(kExampleKey);
+  EXPECT_EQ(key.name(), "example.com/foo");
+  EXPECT_EQ(key.text(), kExampleKey);
+  EXPECT_EQ(open_note(kExampleNote, key), "This is an example message.\n");
+  std::string other(kExampleNote);
+  other[0] = 't';
+  EXPECT_ERROR(LogDamaged, "", open_note(other, key));
+}
+
 TEST(VerifierKeys, BadOnesAreRefused) {
   HostSigner signer(KeyType::Ed25519);
   const std::string good = signer.verifier("name").text();
