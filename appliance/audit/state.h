@@ -1,4 +1,5 @@
-// What the log says, replayed: the only state there is.
+// What the log says, replayed: the only state there is. What each kind of entry means is in a table
+// (state_kinds.h); a kind that is not in it is refused, as is a phase that the kind does not have.
 #pragma once
 
 #include <map>
@@ -46,16 +47,12 @@ struct State {
   std::map<Bytes, MekHistory> meks;              // by id
   std::map<Bytes, std::uint64_t> card_releases;  // by ueid
   std::set<std::string> quarantined;             // file names that recoveries recorded
+  std::set<std::string> approvals_used;          // nonces of approval requests, hex
   std::vector<OpenIntent> open;                  // intents without a result
 
   // The next entry. Error{Malformed} for one that cannot follow: numbers, times, serials that go down, a
-  // nonce used twice, a result without its intent.
+  // nonce used twice, a result without its intent, an unknown kind.
   void apply(const Entry& entry);
-
- private:
-  void apply_event(const Entry& entry);
-  void apply_intent(const Entry& entry);
-  void apply_result(const Entry& entry);
 };
 
 }  // namespace qpcseal::audit

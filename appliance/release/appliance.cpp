@@ -31,6 +31,11 @@ void expect_same(const std::string& what, const std::string& found, const std::s
 
 }  // namespace
 
+Json with_approval(Json intent, const Json& approval) {
+  if (!approval.is_null()) intent["approval"] = approval;
+  return intent;
+}
+
 void prepare_module(const Home& home, const Site& site) {
   if (!site.embedded) return;
   setenv("SOFTHSM2_CONF", (home.tokens() / "softhsm2.conf").c_str(),
@@ -130,7 +135,7 @@ std::unique_ptr<seal::KeyHandle> Appliance::open_key(const keys::Mek& mek) {
   return std::make_unique<keys::TokenKey>(*module_, token_, mek, pkcs11::probe_gcm(*session_), random_);
 }
 
-void Appliance::require_approvals(const std::string& operation) const {
+Json Appliance::approve(const std::string& operation, const Json& /*parameters*/) const {
   const auto needed = policy_.approvals_for(operation);
   if (!needed)
     throw Error(ErrorKind::Denied,
@@ -138,6 +143,7 @@ void Appliance::require_approvals(const std::string& operation) const {
   if (*needed > 0)
     throw Error(ErrorKind::ApprovalsMissing,
                 "'" + operation + "' needs the approval of " + std::to_string(*needed) + " officers");
+  return nullptr;
 }
 
 }  // namespace qpcseal::release

@@ -58,9 +58,10 @@ class Appliance {
   keys::Mek find_mek(const std::string& reference);
   // A key handle whose workers each open a session of their own.
   std::unique_ptr<seal::KeyHandle> open_key(const keys::Mek& mek);
-  // Error{Denied} where the policy does not allow the operation, Error{ApprovalsMissing} where officers must
-  // agree.
-  void require_approvals(const std::string& operation) const;
+  // Whether the officers agree to this act: what goes into its intent as `approval`, null where the policy
+  // asks for none. `parameters` say what exactly is done; the officers saw the same. Error{Denied} where the
+  // policy does not allow the operation, Error{ApprovalsMissing} where officers must agree and have not.
+  [[nodiscard]] audit::Json approve(const std::string& operation, const audit::Json& parameters) const;
 
  private:
   void check_against_genesis();
@@ -81,6 +82,9 @@ class Appliance {
   policy::Policy policy_;
   Trust trust_;
 };
+
+// `intent` with the approval that approve() gave, where there is one.
+audit::Json with_approval(audit::Json intent, const audit::Json& approval);
 
 // Names the module's own settings (SoftHSM's configuration) for an embedded token. Before the module is
 // loaded.

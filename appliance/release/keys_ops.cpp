@@ -30,11 +30,14 @@ Json attributes_of(const std::vector<keys::AttributeReport>& reports) {
   return out;
 }
 
-keys::Mek generate_logged(Appliance& appliance, const std::string& name, std::uint64_t generation) {
+keys::Mek generate_logged(Appliance& appliance, const std::string& name, std::uint64_t generation,
+                          const Json& approval) {
   const Bytes id = appliance.random().bytes(keys::kMekIdSize);
   const audit::Txn txn = appliance.log().intent(
       "mek-generate",
-      {{"mek_id", to_hex(id)}, {"label", keys::label_of(name, generation)}, {"generation", generation}});
+      with_approval(
+          {{"mek_id", to_hex(id)}, {"label", keys::label_of(name, generation)}, {"generation", generation}},
+          approval));
   try {
     pkcs11::Session fresh(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
     keys::Mek mek =
@@ -58,9 +61,8 @@ keys::Mek generate_logged(Appliance& appliance, const std::string& name, std::ui
 
 keys::Mek generate(Appliance& appliance, const std::string& name) {
   keys::check_name(name);
-  appliance.require_approvals("mek-generate");
   refuse_known_name(appliance, name);
-  return generate_logged(appliance, name, 1);
+  return generate_logged(appliance, name, 1, appliance.approve("mek-generate", {{"name", name}}));
 }
 
 std::vector<MekView> list(Appliance& appliance) {

@@ -36,13 +36,17 @@ policy::Decision decide(const Appliance& appliance, const keys::Mek& mek, const 
   return policy::evaluate(appliance.policy(), facts);
 }
 
+std::string model_name(const SealWish& wish) {
+  return wish.model_name.empty() ? wish.qpc.stem().string() : wish.model_name;
+}
+
 seal::SealOptions options_of(const Appliance& appliance, const keys::Mek& mek, const SealWish& wish,
                              const qpc::Container& container) {
   seal::SealOptions options;
   options.mode = wish.mode;
   options.segments = policy::segments_to_seal(appliance.policy(), mek.label, names_of(container));
   options.created = appliance.now();
-  options.model_name = wish.model_name.empty() ? wish.qpc.stem().string() : wish.model_name;
+  options.model_name = model_name(wish);
   options.model_version = wish.model_version;
   options.threads = wish.threads;
   if (options.model_name.empty() || options.model_name.size() > seal::kMaxModelName)
@@ -69,9 +73,10 @@ Json container_of(const Bytes& seal_id, const Sha256Digest& manifest) {
 // Logged before and after; the output is complete but has no name yet.
 seal::SealResult seal_logged(Appliance& appliance, const keys::Mek& mek, const Fd& input,
                              const qpc::Container& container, const seal::SealOptions& options,
-                             const Fd& output, const seal::Progress& progress) {
+                             const Json& approval, const Fd& output, const seal::Progress& progress) {
   const audit::Txn txn = appliance.log().intent(
-      "seal", intent_of(appliance, mek, options, seal::encryptions_needed(container, options)));
+      "seal", with_approval(intent_of(appliance, mek, options, seal::encryptions_needed(container, options)),
+                            approval));
   try {
     const auto key = appliance.open_key(mek);
     keys::SealKey signer(appliance.seal_key());
@@ -98,7 +103,8 @@ void require_one(const std::vector<Report>& reports) {
 
 SealedModel seal_model(Appliance& appliance, const keys::Mek& mek, const SealWish& wish,
                        const seal::Progress& progress) {
-  appliance.require_approvals("seal");
+  const Json approval = appliance.approve(
+      "seal", {{"mek", mek.label}, {"mek_id", to_hex(mek.id)}, {"model", model_name(wish)}});
   if (!wish.reports.empty()) require_one(wish.reports);
   return with_context("sealing '" + wish.qpc.string() + "'", [&] {
     const Fd input = open_to_read(wish.qpc);
@@ -111,7 +117,7 @@ SealedModel seal_model(Appliance& appliance, const keys::Mek& mek, const SealWis
     SealedModel model{wish.output_folder / kOutputName, {}, options.segments, {}};
     AtomicFile output(model.output, wish.existing);
     const auto seal_now = [&] {
-      model.sealed = seal_logged(appliance, mek, input, container, options, output.fd(), progress);
+      model.sealed = seal_logged(appliance, mek, input, container, options, approval, output.fd(), progress);
     };
     if (wish.reports.empty()) {
       seal_now();

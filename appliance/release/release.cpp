@@ -79,8 +79,16 @@ const audit::OpenIntent* unfinished(const audit::State& state, const Candidate& 
   return nullptr;
 }
 
+// What officers see and sign where the policy wants them to agree to each release.
+Json parameters_of(const keys::Mek& mek, const std::vector<Report>& reports) {
+  Json digests = Json::array();
+  for (const Report& report : reports) digests.push_back(to_hex(report.digest));
+  return {{"mek", mek.label}, {"mek_id", to_hex(mek.id)}, {"reports", std::move(digests)}};
+}
+
 // From here on the challenges are used up, whatever the policy says.
-void consume(Appliance& appliance, const keys::Mek& mek, std::vector<Candidate>& candidates) {
+void consume(Appliance& appliance, const keys::Mek& mek, const Json& approval,
+             std::vector<Candidate>& candidates) {
   std::vector<Json> data;
   std::vector<Candidate*> fresh;
   for (Candidate& c : candidates) {
@@ -94,6 +102,7 @@ void consume(Appliance& appliance, const keys::Mek& mek, std::vector<Candidate>&
     fresh.push_back(&c);
   }
   if (data.empty()) return;
+  data.front() = with_approval(std::move(data.front()), approval);
   const auto txns = appliance.log().intents("release", std::move(data));
   for (std::size_t i = 0; i < fresh.size(); ++i) fresh[i]->txn = txns[i];
 }
@@ -192,12 +201,12 @@ std::vector<Grant> carry_out(Appliance& appliance, const keys::Mek& mek,
 
 std::vector<Grant> release(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
                            const Act& act) {
-  appliance.require_approvals("release");
+  const Json approval = appliance.approve("release", parameters_of(mek, reports));
   std::vector<Candidate> candidates;
   for (const Report& report : reports) candidates.push_back(verify_one(appliance, mek, report));
   refuse_duplicates(candidates);
   const audit::State before = appliance.log().state();
-  consume(appliance, mek, candidates);
+  consume(appliance, mek, approval, candidates);
   decide(appliance, mek, before, candidates);
   conclude_denied(appliance, candidates);
   try {

@@ -1,0 +1,36 @@
+// The life of MEKs: made, and used to seal.
+#include "appliance/audit/state_kinds.h"
+
+namespace qpcseal::audit {
+
+namespace {
+
+void begin_generate(State& state, const Entry& entry) {
+  MekHistory mek;
+  mek.id = bytes_member(entry.data, "mek_id", kMekIdSize);
+  mek.label = text_member(entry.data, "label");
+  mek.generation = uint_member(entry.data, "generation");
+  mek.created = entry.time;
+  mek.state = "pending";
+  const Bytes id = mek.id;
+  require(state.meks.emplace(id, std::move(mek)).second, "a MEK id that was used before");
+}
+
+void end_generate(State& state, const Entry& entry, const OpenIntent& intent) {
+  known_mek(state, intent.data, "an unknown MEK").state = entry.outcome;
+}
+
+// Counted before they happen: what fails half way has used some of them.
+void begin_seal(State& state, const Entry& entry) {
+  known_mek(state, entry.data, "a seal under an unknown MEK").encryptions +=
+      uint_member(entry.data, "encryptions");
+}
+
+void end_seal(State& /*state*/, const Entry& /*entry*/, const OpenIntent& /*intent*/) {}
+
+}  // namespace
+
+const Kind kMekGenerate{"mek-generate", nullptr, begin_generate, end_generate};
+const Kind kSeal{"seal", nullptr, begin_seal, end_seal};
+
+}  // namespace qpcseal::audit

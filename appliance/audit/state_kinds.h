@@ -1,0 +1,43 @@
+// What each kind of entry does to the state; for state*.cpp alone. A further kind is one Kind in the file of
+// its subject and one line in the table in state.cpp.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "appliance/audit/state.h"
+#include "base/error.h"
+
+namespace qpcseal::audit {
+
+// A phase without a function is one that the kind does not have. All throw Error{Malformed} for an entry that
+// cannot follow.
+struct Kind {
+  std::string_view name;
+  void (*event)(State&, const Entry&) = nullptr;
+  void (*intent)(State&, const Entry&) = nullptr;
+  void (*result)(State&, const Entry&, const OpenIntent&) = nullptr;
+};
+
+// state_keys.cpp
+extern const Kind kMekGenerate, kSeal;
+// state_release.cpp
+extern const Kind kChallenge, kRelease, kDenied;
+// state_site.cpp
+extern const Kind kGenesis, kPolicy, kTrust, kRecovery, kRotateKey;
+
+inline constexpr std::size_t kNonceSize = 32, kMekIdSize = 16, kDigestSize = 32;  // bytes
+
+inline void require(bool good, const std::string& complaint) {
+  if (!good) throw Error(ErrorKind::Malformed, complaint);
+}
+inline Bytes bytes_member(const Json& data, const char* key, std::size_t size) {
+  return from_hex(hex_member(data, key, size));
+}
+// The MEK that data's `mek_id` names. Error{Malformed} `complaint` where the log knows none.
+MekHistory& known_mek(State& state, const Json& data, const std::string& complaint);
+
+// For a phase that changes nothing but what apply() itself keeps.
+inline void nothing(State& /*state*/, const Entry& /*entry*/) {}
+
+}  // namespace qpcseal::audit

@@ -1,0 +1,50 @@
+// Challenges, and the releases that answer them.
+#include "appliance/audit/state_kinds.h"
+
+namespace qpcseal::audit {
+
+namespace {
+
+Challenge challenge_of(const Entry& entry) {
+  const Json& data = entry.data;
+  Challenge out;
+  out.nonce = bytes_member(data, "nonce", kNonceSize);
+  out.mek_id = bytes_member(data, "mek_id", kMekIdSize);
+  out.made = entry.time;
+  out.expires = static_cast<UnixTime>(uint_member(data, "expires"));
+  if (const Json& ueid = member(data, "ueid"); !ueid.is_null())
+    out.ueid = from_hex(text_member(data, "ueid"));
+  if (const Json& host = member(data, "host"); !host.is_null()) out.host = text_member(data, "host");
+  if (const Json& device = member(data, "device"); !device.is_null())
+    out.device = uint_member(data, "device");
+  return out;
+}
+
+void make_challenge(State& state, const Entry& entry) {
+  Challenge challenge = challenge_of(entry);
+  const Bytes nonce = challenge.nonce;
+  require(state.challenges.emplace(nonce, std::move(challenge)).second, "a nonce that was used before");
+}
+
+// An unknown nonce is a denial, recorded all the same.
+void begin_release(State& state, const Entry& entry) {
+  const std::string& report = hex_member(entry.data, "report_sha256", kDigestSize);
+  const auto found = state.challenges.find(from_hex(text_member(entry.data, "nonce")));
+  if (found == state.challenges.end() || found->second.consumed) return;
+  found->second.consumed = true;
+  found->second.consumed_by = report;
+}
+
+void end_release(State& state, const Entry& entry, const OpenIntent& intent) {
+  if (entry.outcome != "ok") return;
+  ++known_mek(state, intent.data, "a release of an unknown MEK").releases;
+  ++state.card_releases[from_hex(text_member(entry.data, "ueid"))];
+}
+
+}  // namespace
+
+const Kind kChallenge{"challenge", make_challenge};
+const Kind kRelease{"release", nullptr, begin_release, end_release};
+const Kind kDenied{"denied", nothing};
+
+}  // namespace qpcseal::audit

@@ -1,0 +1,38 @@
+// What the site pinned: policy, trust, the log's own key and its repairs.
+#include "appliance/audit/state_kinds.h"
+
+namespace qpcseal::audit {
+
+namespace {
+
+void genesis(State& state, const Entry& entry) {
+  state.genesis = entry.data;
+  state.trust_digest = hex_member(entry.data, "trust", kDigestSize);
+  state.policy_digest = hex_member(member(entry.data, "policy"), "digest", kDigestSize);
+  state.policy_serial = uint_member(member(entry.data, "policy"), "serial");
+}
+
+void policy(State& state, const Entry& entry) {
+  const std::uint64_t serial = uint_member(entry.data, "serial");
+  require(serial > state.policy_serial, "a policy serial that does not rise");
+  state.policy_serial = serial;
+  state.policy_digest = hex_member(entry.data, "digest", kDigestSize);
+}
+
+void trust(State& state, const Entry& entry) {
+  state.trust_digest = hex_member(entry.data, "digest", kDigestSize);
+}
+
+void recovery(State& state, const Entry& entry) {
+  state.quarantined.insert(text_member(entry.data, "quarantine"));
+}
+
+}  // namespace
+
+const Kind kGenesis{"genesis", genesis};
+const Kind kPolicy{"policy", policy};
+const Kind kTrust{"trust", trust};
+const Kind kRecovery{"recovery", recovery};
+const Kind kRotateKey{"rotate-key", nothing};
+
+}  // namespace qpcseal::audit
