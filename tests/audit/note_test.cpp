@@ -14,14 +14,15 @@ using testing::HostSigner;
 using testing::kOrigin;
 
 // The example of the C2SP signed-note specification: its key and its note.
-constexpr std::string_view kExampleKey =
-    "example.com/foo+530d903d+AfSLbSFxlsV0yoJKbeQ9tMQw5LT0Fsx7T0ZAkGyqTT3B";
-constexpr std::string_view kExampleNote =
-    "This is an example message.\n"
-    "\n"
-    "\xE2\x80\x94 example.com/foo "
-    "Uw2QPTpPVb4JZDB9aL68bXkZpVLKUsRdWdDXzSmqXEXqX9PUsLhAvOOxJJIHRNRxyHaPLGy5gzUPb6Q"
-    "sFVqHkRTt2gA=\n";
+// The published example of the format's reference implementation (golang.org/x/mod/sumdb/note); the example
+// in C2SP's text comes without its key.
+constexpr std::string_view kExampleKey = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+constexpr std::string_view kExampleText =
+    "If you think cryptography is the answer to your problem,\n"
+    "then you don't know what your problem is.\n";
+constexpr std::string_view kExampleSignature =
+    "\n\xE2\x80\x94 PeterNeumann "
+    "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
 
 class BothTypes : public ::testing::TestWithParam<KeyType> {};
 
@@ -76,14 +77,15 @@ TEST_P(BothTypes, ACheckpointSaysItsSizeAndRootOnly) {
 
 INSTANTIATE_TEST_SUITE_P(Keys, BothTypes, ::testing::Values(KeyType::Ed25519, KeyType::EcdsaP256));
 
-TEST(SignedNote, TheSpecificationsExampleVerifies) {
+TEST(SignedNote, ThePublishedExampleVerifies) {
   const VerifierKey key = VerifierKey::parse(kExampleKey);
-  EXPECT_EQ(key.name(), "example.com/foo");
+  EXPECT_EQ(key.name(), "PeterNeumann");
   EXPECT_EQ(key.text(), kExampleKey);
-  EXPECT_EQ(open_note(kExampleNote, key), "This is an example message.\n");
-  std::string other(kExampleNote);
-  other[0] = 't';
-  EXPECT_ERROR(LogDamaged, "", open_note(other, key));
+  const std::string note = std::string(kExampleText) + std::string(kExampleSignature);
+  EXPECT_EQ(open_note(note, key), kExampleText);
+  std::string other = note;
+  other[0] = 'i';
+  EXPECT_ERROR(LogDamaged, "does not verify", open_note(other, key));
 }
 
 TEST(VerifierKeys, BadOnesAreRefused) {
