@@ -42,6 +42,7 @@ struct State {
   std::uint64_t size = 0;  // entries
   UnixTime last_time = 0;
   std::string policy_digest, trust_digest;  // hex
+  std::string officers_digest;              // hex; empty: an appliance without officers
   std::uint64_t policy_serial = 0;
   std::map<Bytes, Challenge> challenges;         // by nonce
   std::map<Bytes, MekHistory> meks;              // by id

@@ -10,6 +10,8 @@ void genesis(State& state, const Entry& entry) {
   state.trust_digest = hex_member(entry.data, "trust", kDigestSize);
   state.policy_digest = hex_member(member(entry.data, "policy"), "digest", kDigestSize);
   state.policy_serial = uint_member(member(entry.data, "policy"), "serial");
+  if (!member(entry.data, "officers").is_null())
+    state.officers_digest = hex_member(entry.data, "officers", kDigestSize);
 }
 
 void policy(State& state, const Entry& entry) {
@@ -27,11 +29,20 @@ void recovery(State& state, const Entry& entry) {
   state.quarantined.insert(text_member(entry.data, "quarantine"));
 }
 
+// Officers refused a request; it serves no more.
+void rejection(State& state, const Entry& entry) {
+  static_cast<void>(text_member(entry.data, "operation"));
+  static_cast<void>(hex_member(entry.data, "request_sha256", kDigestSize));
+  require(state.approvals_used.insert(hex_member(entry.data, "nonce", kNonceSize)).second,
+          "a rejection of a request that was used before");
+}
+
 }  // namespace
 
 const Kind kGenesis{"genesis", genesis};
 const Kind kPolicy{"policy", policy};
 const Kind kTrust{"trust", trust};
+const Kind kRejection{"rejection", rejection};
 const Kind kRecovery{"recovery", recovery};
 const Kind kRotateKey{"rotate-key", nothing};
 

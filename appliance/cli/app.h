@@ -15,6 +15,7 @@ struct Context {
   bool json = false;
   std::optional<int> pin_fd;
   unsigned lock_timeout = 60;  // seconds
+  release::ApprovalFiles approvals;
   std::function<Report()> command;
 
   SystemClock clock;
@@ -26,6 +27,8 @@ struct Context {
 // Adds --json, and for commands that open the token --pin-fd and --lock-timeout.
 void add_output_options(CLI::App& app, Context& context);
 void add_token_options(CLI::App& app, Context& context);
+// --request and --approval, for commands whose act officers may have to agree to.
+void add_approval_options(CLI::App& app, Context& context);
 
 void add_init(CLI::App& app, Context& context);
 void add_doctor(CLI::App& app, Context& context);
@@ -35,6 +38,7 @@ void add_encrypt_with_session_keys(CLI::App& app, Context& context);
 void add_attest(CLI::App& app, Context& context);
 void add_policy(CLI::App& app, Context& context);
 void add_trust(CLI::App& app, Context& context);
+void add_requests(CLI::App& app, Context& context);
 void add_audit(CLI::App& app, Context& context);
 void add_inspect(CLI::App& app, Context& context);
 

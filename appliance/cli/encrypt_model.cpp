@@ -73,6 +73,7 @@ void add_encrypt_model(CLI::App& app, Context& context) {
   command->add_flag("--force", options->force, "Replace an existing output");
   add_output_options(*command, context);
   add_token_options(*command, context);
+  add_approval_options(*command, context);
   command->callback(
       [&context, options] { context.command = [&context, options] { return run(context, *options); }; });
 }

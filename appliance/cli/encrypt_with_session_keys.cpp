@@ -43,6 +43,7 @@ void add_encrypt_with_session_keys(CLI::App& app, Context& context) {
   command->add_flag("--force", options->force, "Bind a bound container anew; replace an existing output");
   add_output_options(*command, context);
   add_token_options(*command, context);
+  add_approval_options(*command, context);
   command->callback(
       [&context, options] { context.command = [&context, options] { return run(context, *options); }; });
 }

@@ -57,6 +57,7 @@ void add_commands(CLI::App& app, Context& context) {
   add_attest(app, context);
   add_policy(app, context);
   add_trust(app, context);
+  add_requests(app, context);
   add_audit(app, context);
   add_inspect(app, context);
 }
@@ -91,9 +92,15 @@ int run(int argc, char** argv) {
 }  // namespace
 
 release::Environment Context::environment() {
-  return {release::locate_home(), clock, random, pin_fd, lock_timeout, [](const std::string& holder) {
+  return {release::locate_home(),
+          clock,
+          random,
+          pin_fd,
+          lock_timeout,
+          [](const std::string& holder) {
             std::fprintf(stderr, "qpcseal: waiting for another qpcseal (%s)\n", printable(holder).c_str());
-          }};
+          },
+          approvals};
 }
 
 void add_output_options(CLI::App& app, Context& context) {
@@ -104,6 +111,13 @@ void add_token_options(CLI::App& app, Context& context) {
   app.add_option("--pin-fd", context.pin_fd, "Read the token's PIN from this descriptor")
       ->check(CLI::Range(0, 1023));
   app.add_option("--lock-timeout", context.lock_timeout, "Seconds to wait for another qpcseal (default 60)");
+}
+
+void add_approval_options(CLI::App& app, Context& context) {
+  app.add_option("--request", context.approvals.requests,
+                 "Request for approval of this act ('qpcseal request new')");
+  app.add_option("--approval", context.approvals.signatures,
+                 "An officer's signature of it ('qpcseal approve', or ssh-keygen -Y sign)");
 }
 
 }  // namespace qpcseal::cli

@@ -70,8 +70,8 @@ Report show(Context& context, const std::string& reference) {
   return report;
 }
 
-void add(CLI::App& parent, Context& context, const char* name, const char* help, const char* argument,
-         const char* what, Report (*run)(Context&, const std::string&)) {
+CLI::App* add(CLI::App& parent, Context& context, const char* name, const char* help, const char* argument,
+              const char* what, Report (*run)(Context&, const std::string&)) {
   CLI::App* command = parent.add_subcommand(name, help);
   auto text = std::make_shared<std::string>();
   command->add_option(argument, *text, what)->required();
@@ -79,6 +79,7 @@ void add(CLI::App& parent, Context& context, const char* name, const char* help,
   add_token_options(*command, context);
   command->callback(
       [&context, text, run] { context.command = [&context, text, run] { return run(context, *text); }; });
+  return command;
 }
 
 }  // namespace
@@ -86,8 +87,9 @@ void add(CLI::App& parent, Context& context, const char* name, const char* help,
 void add_mek(CLI::App& app, Context& context) {
   CLI::App* mek = app.add_subcommand("mek", "Model Encryption Keys in the token");
   mek->require_subcommand(1);
-  add(*mek, context, "generate", "Make a key in the token", "NAME", "Letters, digits, '.', '_', '-'",
-      generate);
+  CLI::App* making = add(*mek, context, "generate", "Make a key in the token", "NAME",
+                         "Letters, digits, '.', '_', '-'", generate);
+  add_approval_options(*making, context);
   add(*mek, context, "show", "A key's attributes as the token reports them", "MEK",
       "Label, label#generation or PKCS #11 URI", show);
   CLI::App* listing = mek->add_subcommand("list", "All keys, with their use so far");

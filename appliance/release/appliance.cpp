@@ -60,7 +60,10 @@ Trust read_pinned_trust(const Home& home, const audit::State& state) {
 }
 
 Appliance::Appliance(const Environment& environment)
-    : home_(environment.home), clock_(environment.clock), random_(environment.random) {
+    : home_(environment.home),
+      approvals_(environment.approvals),
+      clock_(environment.clock),
+      random_(environment.random) {
   site_ = Site::read(home_.site());
   lock_.emplace(home_.lock(), environment.lock_timeout, environment.on_wait);
   prepare_module(home_, site_);
@@ -135,15 +138,40 @@ std::unique_ptr<seal::KeyHandle> Appliance::open_key(const keys::Mek& mek) {
   return std::make_unique<keys::TokenKey>(*module_, token_, mek, pkcs11::probe_gcm(*session_), random_);
 }
 
-Json Appliance::approve(const std::string& operation, const Json& /*parameters*/) const {
+Json Appliance::approve(const std::string& operation, const Json& parameters) {
   const auto needed = policy_.approvals_for(operation);
   if (!needed)
     throw Error(ErrorKind::Denied,
                 "the policy does not allow '" + operation + "': [approvals] does not name it");
-  if (*needed > 0)
-    throw Error(ErrorKind::ApprovalsMissing,
-                "'" + operation + "' needs the approval of " + std::to_string(*needed) + " officers");
-  return nullptr;
+  if (now() >= policy_.expires.value)
+    throw Error(ErrorKind::Denied, "the policy expired at " + format_time(policy_.expires.value),
+                "'qpcseal policy install' brings in the next one");
+  if (*needed == 0) return nullptr;
+  std::vector<std::string> requests, signatures;
+  for (const auto& path : approvals_.requests) requests.push_back(read_text_file(path, kMaxApprovalRequest));
+  for (const auto& path : approvals_.signatures)
+    signatures.push_back(read_text_file(path, policy::kMaxSshsig));
+  const policy::Officers officers = read_officers(home_, log_->state());
+  const Judgement judgement = judge_approval({log_->state(), log_->tree(), policy_, officers, now()},
+                                             operation, parameters, requests, signatures);
+  archive_approval(home_, judgement);
+  if (!judgement.rejecters.empty()) reject(operation, judgement);
+  return judgement.record;
+}
+
+void Appliance::reject(const std::string& operation, const Judgement& judgement) {
+  Json by = Json::array();
+  std::string names;
+  for (const auto& officer : judgement.rejecters) {
+    by.push_back({{"name", officer.name}, {"fingerprint", officer.fingerprint}});
+    names += (names.empty() ? "" : ", ") + officer.name;
+  }
+  log_->event("rejection", {{"operation", operation},
+                            {"nonce", judgement.record.at("nonce")},
+                            {"request_sha256", judgement.record.at("request_sha256")},
+                            {"rejecters", std::move(by)}});
+  throw Error(ErrorKind::ApprovalsMissing, "'" + operation + "' was rejected by " + names,
+              "the log records it; that request can no longer be used");
 }
 
 }  // namespace qpcseal::release

@@ -10,6 +10,7 @@
 #include "appliance/keys/gcm_key.h"
 #include "appliance/keys/signing.h"
 #include "appliance/release/anchor.h"
+#include "appliance/release/approvals.h"
 #include "appliance/release/home.h"
 #include "appliance/release/trust.h"
 #include "base/clock.h"
@@ -25,6 +26,7 @@ struct Environment {
   std::optional<int> pin_fd;
   unsigned lock_timeout = 60;                                   // seconds
   std::function<void(const std::string& holder)> on_wait = {};  // told once when the lock is taken
+  ApprovalFiles approvals = {};                                 // what officers signed for this command
 };
 
 // The policy in force: the file's digest must be the one in the log. Error{Denied} otherwise.
@@ -60,14 +62,17 @@ class Appliance {
   std::unique_ptr<seal::KeyHandle> open_key(const keys::Mek& mek);
   // Whether the officers agree to this act: what goes into its intent as `approval`, null where the policy
   // asks for none. `parameters` say what exactly is done; the officers saw the same. Error{Denied} where the
-  // policy does not allow the operation, Error{ApprovalsMissing} where officers must agree and have not.
-  [[nodiscard]] audit::Json approve(const std::string& operation, const audit::Json& parameters) const;
+  // policy does not allow the operation or has expired, Error{ApprovalsMissing} where officers must agree and
+  // have not, or have rejected it (which the log then records). Request and signatures are kept in the home.
+  [[nodiscard]] audit::Json approve(const std::string& operation, const audit::Json& parameters);
 
  private:
   void check_against_genesis();
   void reconcile();
+  [[noreturn]] void reject(const std::string& operation, const Judgement& judgement);
 
   Home home_;
+  ApprovalFiles approvals_;
   const Clock& clock_;
   Random& random_;
   std::optional<audit::Lock> lock_;

@@ -17,6 +17,7 @@ struct Home {
   [[nodiscard]] std::filesystem::path trust() const { return root / "trust"; }
   [[nodiscard]] std::filesystem::path log() const { return root / "log"; }
   [[nodiscard]] std::filesystem::path reports() const { return root / "reports"; }
+  [[nodiscard]] std::filesystem::path approvals() const { return root / "approvals"; }
   [[nodiscard]] std::filesystem::path lock() const { return root / "lock"; }
   [[nodiscard]] std::filesystem::path tokens() const { return root / "tokens"; }
 };

@@ -53,6 +53,7 @@ void CountingRandom::fill(MutableBytes out) {
 
 audit::Json genesis_data() {
   return {{"trust", std::string(64, 'a')},
+          {"officers", nullptr},
           {"policy", {{"digest", std::string(64, 'b')}, {"serial", 1}}},
           {"token", "0123456789abcdef"}};
 }

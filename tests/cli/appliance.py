@@ -19,10 +19,10 @@ class Failed(Exception):
     """A command gave another exit code than expected."""
 
 
-def run(*command, expect=0, env=None, stdin=None, timeout=120, cwd=None):
+def run(*command, expect=0, env=None, stdin=None, timeout=120, cwd=None, pass_fds=()):
     """Runs one command; returns its result or raises with all that it printed."""
     done = subprocess.run([str(part) for part in command], env=env, input=stdin, capture_output=True, text=True,
-                          timeout=timeout, cwd=cwd, check=False)
+                          timeout=timeout, cwd=cwd, check=False, pass_fds=pass_fds)
     if done.returncode != expect:
         raise Failed(f"{' '.join(map(str, command))}\nexit {done.returncode}, expected {expect}\n"
                      f"{done.stdout}{done.stderr}")
@@ -104,3 +104,73 @@ class Appliance:
             self.server.send_signal(signal.SIGTERM)
             self.server.wait(timeout=10)
         shutil.rmtree(self.root, ignore_errors=True)
+
+
+NAMESPACES = ("approval", "policy", "officers", "plan", "collateral")
+
+
+class Officer:
+    """A person with an SSH key."""
+
+    def __init__(self, folder, name, *kind):
+        self.name = name
+        self.key = folder / name
+        run("ssh-keygen", "-q", "-N", "", "-C", name, "-f", self.key, *kind)
+
+    def line(self, options=""):
+        names = ",".join(name + "@qpcseal" for name in NAMESPACES)
+        return f'{self.name} namespaces="{names}"{options} {self.key.with_suffix(".pub").read_text()}'
+
+    def sign(self, file, name_space="approval"):
+        """What `ssh-keygen -Y sign` makes of the file; the signature's path."""
+        file = pathlib.Path(file)
+        made = file.with_name(file.name + ".sig")
+        made.unlink(missing_ok=True)
+        run("ssh-keygen", "-q", "-Y", "sign", "-f", self.key, "-n", name_space + "@qpcseal", file)
+        return made.rename(file.with_name(f"{file.name}.{self.name}.sig"))
+
+
+class GuardedAppliance(Appliance):
+    """A real one, with a PIN and three officers, of whom two must agree to each operation in `guarded`."""
+
+    def __init__(self, guarded=("mek-generate", "seal", "release"), **more):
+        self.guarded = guarded
+        self.officers = []
+        super().__init__(policy_edit=self.with_thresholds, init=False, **more)
+        keys = self.root / "officers-keys"
+        keys.mkdir()
+        self.officers = [Officer(keys, "anna", "-t", "ed25519"), Officer(keys, "bela", "-t", "ecdsa", "-b", "256"),
+                         Officer(keys, "carl", "-t", "ecdsa", "-b", "384")]
+        self.officers_file = self.root / "officers"
+        self.officers_file.write_text("".join(officer.line() for officer in self.officers))
+        self.init()
+
+    def with_thresholds(self, text):
+        for operation in self.guarded:
+            text = text.replace(f"\n{operation} = 0\n", f"\n{operation} = 2\n")
+        return text
+
+    def init(self, expect=0, **more):
+        pin = self.root / "pin"
+        pin.touch(mode=0o600)
+        pin.write_text("12345678\n")
+        reader, writer = os.pipe()
+        os.write(writer, b"12345678\n12345678\n")
+        os.close(writer)
+        try:
+            return self.qpcseal("init", "--embedded", "--appliance-id", "test", "--policy", self.policy, "--trust",
+                                self.trust, "--officers", self.officers_file, "--pin-source", f"file:{pin}",
+                                "--pin-fd", reader, expect=expect, pass_fds=(reader,), **more)
+        finally:
+            os.close(reader)
+
+    def request(self, operation, *arguments, name="request", **more):
+        file = self.root / name
+        file.unlink(missing_ok=True)
+        self.qpcseal("request", "new", operation, *arguments, "-o", file, **more)
+        return file
+
+    def approved(self, operation, *arguments, by=(0, 1), name="request"):
+        """The options that carry a fresh request and its signatures."""
+        file = self.request(operation, *arguments, name=name)
+        return ["--request", file, "--approval", *(self.officers[i].sign(file) for i in by)]

@@ -1,0 +1,136 @@
+#include <memory>
+
+#include "appliance/audit/words.h"
+#include "appliance/cli/app.h"
+#include "appliance/release/approvals.h"
+#include "appliance/release/verify.h"
+#include "base/error.h"
+#include "base/file.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+using audit::Json;
+
+struct Options {
+  std::string operation, mek, lifetime = "7d", output;
+  std::vector<std::string> parameters, digests, reports;
+  bool force = false;
+};
+
+constexpr std::size_t kMaxDigestedFile = std::size_t{64} << 20;  // bytes
+
+// "NAME=VALUE"
+std::pair<std::string, std::string> split(const std::string& text, const char* option) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0)
+    throw Error(ErrorKind::Usage, std::string(option) + " " + text + ": not of the form NAME=VALUE");
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+void put(Json& parameters, const std::string& name, Json value) {
+  if (parameters.contains(name)) throw Error(ErrorKind::Usage, "parameter '" + name + "' is given twice");
+  parameters[name] = std::move(value);
+}
+
+// As the log knows it: no token is asked. A name alone must have one usable generation.
+const audit::MekHistory& find_mek(const audit::State& state, const std::string& reference) {
+  const audit::MekHistory* found = nullptr;
+  for (const auto& [id, mek] : state.meks) {
+    const bool named = mek.label == reference || mek.label.starts_with(reference + "#");
+    if (!named || mek.state == "failed") continue;
+    if (found != nullptr)
+      throw Error(ErrorKind::Usage,
+                  "'" + reference + "' names several keys: " + found->label + ", " + mek.label,
+                  "name one as label#generation");
+    found = &mek;
+  }
+  if (found == nullptr) throw Error(ErrorKind::Usage, "the log knows no MEK '" + reference + "'");
+  return *found;
+}
+
+Json parameters_of(const audit::State& state, const Options& options) {
+  Json out = Json::object();
+  for (const std::string& text : options.parameters) {
+    auto [name, value] = split(text, "--param");
+    put(out, name, std::move(value));
+  }
+  for (const std::string& text : options.digests) {
+    const auto [name, path] = split(text, "--digest");
+    put(out, name, to_hex(sha256(read_file(path, kMaxDigestedFile))));
+  }
+  if (!options.mek.empty()) {
+    const audit::MekHistory& mek = find_mek(state, options.mek);
+    put(out, "mek", mek.label);
+    put(out, "mek_id", to_hex(mek.id));
+  }
+  if (options.reports.empty()) return out;
+  Json digests = Json::array();
+  for (const std::string& path : options.reports)
+    digests.push_back(to_hex(release::read_report(path).digest));
+  put(out, "reports", std::move(digests));
+  return out;
+}
+
+// "12h" or "7d", at most 90 days, in seconds.
+std::int64_t lifetime_of(const std::string& text) {
+  constexpr std::int64_t kHour = 3600, kDay = 24 * kHour, kMost = 90 * kDay;
+  const bool good = text.size() >= 2 && text.size() <= 5 && (text.back() == 'h' || text.back() == 'd') &&
+                    text.find_first_not_of("0123456789") == text.size() - 1 && text.front() != '0';
+  const std::int64_t seconds = good ? std::stoll(text) * (text.back() == 'h' ? kHour : kDay) : 0;
+  if (seconds == 0 || seconds > kMost)
+    throw Error(ErrorKind::Usage, "--valid " + text + ": hours or days like 12h or 7d, at most 90d");
+  return seconds;
+}
+
+Report make(Context& context, const Options& options) {
+  const std::int64_t lifetime = lifetime_of(options.lifetime);
+  const release::Home home = release::locate_home();
+  const audit::LogCopy log = audit::read_log(home.log(), std::nullopt);
+  const policy::Policy policy = release::read_policy(home, log.state);
+  static_cast<void>(release::read_officers(home, log.state));
+  const UnixTime now = std::max({context.clock.now(), log.state.last_time, build_time()});
+  const release::ApprovalRequest request = release::make_approval_request(
+      log, policy, options.operation, parameters_of(log.state, options), now, lifetime, context.random);
+  const std::string text = release::encode_approval_request(request);
+  write_file(options.output, view(text), options.force ? Existing::Replace : Existing::Refuse);
+  const std::string digest = to_hex(sha256(view(text))), words = audit::words_of(sha256(view(text)));
+  const std::string name_space(release::approval_namespace(options.operation));
+  Report report;
+  report.json = {{"output", options.output},
+                 {"operation", options.operation},
+                 {"sha256", digest},
+                 {"words", words},
+                 {"namespace", name_space},
+                 {"threshold", request.threshold},
+                 {"not_after", format_time(request.not_after)}};
+  report.text = text + "\nSHA-256 " + digest + "\n" + words + "\n\nin " + options.output + ": " +
+                std::to_string(request.threshold) +
+                " officer(s) sign it by 'qpcseal approve', or 'ssh-keygen -Y sign -f KEY -n " + name_space +
+                " " + options.output + "'\n";
+  return report;
+}
+
+}  // namespace
+
+void add_requests(CLI::App& app, Context& context) {
+  CLI::App* request = app.add_subcommand("request", "What officers are asked to approve");
+  request->require_subcommand(1);
+  CLI::App* command = request->add_subcommand("new", "A request for one act; needs the home, but no token");
+  auto options = std::make_shared<Options>();
+  command->add_option("OPERATION", options->operation, "As in the policy's [approvals], e.g. mek-generate")
+      ->required();
+  command->add_option("--mek", options->mek, "The key that the act is about: parameters mek and mek_id");
+  command->add_option("--param", options->parameters, "NAME=VALUE, a parameter of the act");
+  command->add_option("--digest", options->digests, "NAME=FILE, the file's SHA-256 as a parameter");
+  command->add_option("--report", options->reports, "Attestation reports, for operation release, in order");
+  command->add_option("--valid", options->lifetime, "Hours or days from now: 12h, 7d (default)");
+  command->add_option("-o,--output", options->output, "File for the request")->required();
+  command->add_flag("--force", options->force, "Replace an existing file");
+  add_output_options(*command, context);
+  command->callback(
+      [&context, options] { context.command = [&context, options] { return make(context, *options); }; });
+}
+
+}  // namespace qpcseal::cli

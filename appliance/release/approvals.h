@@ -1,0 +1,60 @@
+// Whether officers agree to an act: requests and signatures as files, held against what is so.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "appliance/audit/read.h"
+#include "appliance/release/approval_request.h"
+#include "appliance/release/home.h"
+#include "base/random.h"
+#include "policy/officers.h"
+#include "policy/policy.h"
+
+namespace qpcseal::release {
+
+// What a command was given: paths, in any order. A signature counts for whichever request it fits.
+struct ApprovalFiles {
+  std::vector<std::filesystem::path> requests, signatures;
+};
+
+// What requests are held against.
+struct Situation {
+  const audit::State& state;
+  const audit::Tree& tree;
+  const policy::Policy& policy;
+  const policy::Officers& officers;  // the file in force
+  UnixTime now = 0;
+};
+
+struct Judgement {
+  std::string request;                  // its text
+  std::vector<std::string> signatures;  // all that were given
+  audit::Json record;                   // {"nonce", "request_sha256", "approvers": [{"name", "fingerprint"}]}
+  std::vector<policy::Approver> rejecters;  // officers who signed its rejection: then the act is refused
+};
+
+// The request for this act with enough signatures. Error{ApprovalsMissing} with the reason: no request for
+// it, other parameters or facts, expired, used before, too few officers (findings say which signatures do not
+// count); Error{Malformed} for a file that is no request.
+Judgement judge_approval(const Situation& situation, const std::string& operation,
+                         const audit::Json& parameters, const std::vector<std::string>& requests,
+                         const std::vector<std::string>& signatures);
+
+// A request for approval as of the log's present end. Error{Denied} where the policy does not allow the
+// operation; Error{Usage} where no officer needs to agree.
+ApprovalRequest make_approval_request(const audit::LogCopy& log, const policy::Policy& policy,
+                                      const std::string& operation, audit::Json parameters, UnixTime now,
+                                      std::int64_t lifetime, Random& random);
+
+// The officers in force: the file's digest must be the one in the log. Error{Denied} otherwise;
+// Error{ApprovalsMissing} for an appliance without officers.
+policy::Officers read_officers(const Home& home, const audit::State& state);
+
+std::string read_text_file(const std::filesystem::path& path, std::size_t limit);
+// Keeps request and signatures in the home, named by their SHA-256.
+void archive_approval(const Home& home, const Judgement& judgement);
+
+}  // namespace qpcseal::release

@@ -1,0 +1,174 @@
+"""Acts that officers must agree to: what counts, and what each thing that does not count gets."""
+
+import datetime
+import hashlib
+import unittest
+
+from appliance import GuardedAppliance, Officer
+
+
+def later(hours):
+    then = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=hours)
+    return then.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Approvals(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.appliance = GuardedAppliance()
+        cls.anna, cls.bela, cls.carl = cls.appliance.officers
+        cls.model = cls.appliance.sample()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.appliance.close()
+
+    def setUp(self):
+        self.name = self.id().rsplit(".", 1)[1].replace("test_", "")
+        self.request = self.appliance.request("mek-generate", "--param", f"name={self.name}", name=self.name)
+
+    def generate(self, *signatures, request=None, expect=0, name=None):
+        return self.appliance.qpcseal("mek", "generate", name or self.name, "--request", request or self.request,
+                                      *(["--approval", *signatures] if signatures else []), expect=expect)
+
+    def refused(self, result, *words):
+        for word in words:
+            self.assertIn(word, result.stderr)
+        labels = [mek["label"] for mek in self.appliance.json("mek", "list")]
+        self.assertNotIn(self.name + "#1", labels)
+
+    def edited(self, **lines):
+        """Another request, in which lines were changed."""
+        text = self.request.read_text()
+        for name, value in lines.items():
+            name = name.replace("_", " ")
+            text = "".join(f"{name}: {value}\n" if line.startswith(name + ": ") else line
+                           for line in text.splitlines(keepends=True))
+        self.assertNotEqual(text, self.request.read_text())
+        other = self.request.with_name(self.name + ".edited")
+        other.write_text(text)
+        return other
+
+    def test_two_of_three_in_any_order(self):
+        self.generate(self.carl.sign(self.request), self.anna.sign(self.request))
+        entry = self.appliance.json("audit", "show", "--kind", "mek-generate", "--mek", self.name)["entries"][0]
+        approval = entry["data"]["approval"]
+        digest = hashlib.sha256(self.request.read_bytes()).hexdigest()
+        self.assertEqual(approval["request_sha256"], digest)
+        self.assertEqual([person["name"] for person in approval["approvers"]], ["carl", "anna"])
+        kept = self.appliance.root / "home" / "approvals"
+        self.assertEqual((kept / (digest + ".request")).read_bytes(), self.request.read_bytes())
+        self.assertTrue((kept / (hashlib.sha256(self.request.with_name(self.name + ".anna.sig").read_bytes())
+                                 .hexdigest() + ".sig")).exists())
+
+    def test_no_request(self):
+        self.refused(self.appliance.qpcseal("mek", "generate", self.name, expect=7), "approval of 2 officers",
+                     "request new")
+
+    def test_one_short(self):
+        self.refused(self.generate(self.anna.sign(self.request), expect=7), "what counts is 1 (anna)")
+
+    def test_same_person_twice(self):
+        first = self.anna.sign(self.request)
+        second = first.rename(first.with_suffix(".again"))
+        self.refused(self.generate(self.anna.sign(self.request), second, expect=7), "POL-SIGNATURE-TWICE")
+
+    def test_expired(self):
+        old = self.edited(not_before="2026-01-01T00:00:00Z", not_after="2026-01-02T00:00:00Z")
+        self.refused(self.generate(self.anna.sign(old), self.bela.sign(old), request=old, expect=7), "expired")
+
+    def test_not_yet_valid(self):
+        early = self.edited(not_before=later(24), not_after=later(48))
+        self.refused(self.generate(self.anna.sign(early), self.bela.sign(early), request=early, expect=7),
+                     "valid from")
+
+    def test_other_parameters(self):
+        signatures = self.anna.sign(self.request), self.bela.sign(self.request)
+        self.refused(self.generate(*signatures, name="other-name", expect=7), "other-name", "parameter 'name'")
+
+    def test_signatures_for_another_request(self):
+        other = self.appliance.request("mek-generate", "--param", f"name={self.name}", name=self.name + ".other")
+        self.refused(self.generate(self.anna.sign(other), self.bela.sign(other), expect=7), "POL-SIGNATURE-BAD")
+
+    def test_other_namespace(self):
+        plan = self.anna.sign(self.request, "plan")
+        self.refused(self.generate(plan, self.bela.sign(self.request), expect=7), "POL-SIGNATURE-BAD")
+
+    def test_stranger(self):
+        stranger = Officer(self.appliance.root, self.name + "-key", "-t", "ed25519")
+        self.refused(self.generate(self.anna.sign(self.request), stranger.sign(self.request), expect=7),
+                     "POL-SIGNATURE-UNKNOWN")
+
+    def test_replayed(self):
+        signatures = self.anna.sign(self.request), self.bela.sign(self.request)
+        self.generate(*signatures)
+        again = self.generate(*signatures, expect=2)  # the name is taken already
+        self.assertIn("already", again.stderr)
+        seal = self.appliance.request("seal", "--mek", self.name, "--param", "model=model", name=self.name + ".seal")
+        signatures = self.anna.sign(seal), self.bela.sign(seal)
+        model = self.model
+        for out, expect in (("one", 0), ("two", 7)):
+            result = self.appliance.qpcseal("encrypt-model", "--qpc", model, "--mek", self.name, "--output-dir",
+                                            self.appliance.root / out, "--request", seal, "--approval", *signatures,
+                                            expect=expect)
+        self.assertIn("used before", result.stderr)
+        self.assertFalse((self.appliance.root / "two").exists())
+
+    def test_facts_must_be_as_they_are(self):
+        for line, value, word in (("aud", "00" * 16, "aud"), ("token_serial", '"0123"', "token"),
+                                  ("policy_sha256", "11" * 32, "policy"), ("officers_sha256", "22" * 32, "officers"),
+                                  ("threshold", "1", "threshold"), ("log_root", "33" * 32, "log"),
+                                  ("log_size", "100000", "log"), ("appliance", '"other"', "appliance")):
+            with self.subTest(line):
+                other = self.edited(**{line: value})
+                signatures = self.anna.sign(other), self.bela.sign(other)
+                self.refused(self.generate(*signatures, request=other, expect=7), word)
+
+    def test_what_is_no_request_in_its_written_form(self):
+        good = self.request.read_text()
+        bad = self.request.with_name("bad")
+        for text in (good + "\n", good.replace(": ", ":  ", 1), good[:-1], good.replace("\n", "\r\n"),
+                     good.replace("threshold: 2", "threshold: 02"), good.replace(self.name, self.name + "\u202e"),
+                     "", good.replace("operation", "Operation"),
+                     good.replace("parameter name", "parameter nam\u00e9")):
+            bad.write_text(text)
+            with self.subTest(text):
+                self.refused(self.generate(self.anna.sign(bad), self.bela.sign(bad), request=bad, expect=4),
+                             "approval request")
+
+    def test_rejected(self):
+        signatures = self.anna.sign(self.request), self.bela.sign(self.request)
+        text = self.request.with_name(self.name + ".rejection")
+        digest = hashlib.sha256(self.request.read_bytes()).hexdigest()
+        text.write_text(f"qpcseal rejection 1\nrequest sha256: {digest}\n")
+        self.refused(self.generate(*signatures, self.carl.sign(text), expect=7), "rejected by carl")
+        entry = self.appliance.json("audit", "show", "--kind", "rejection")["entries"][-1]
+        self.assertEqual(entry["data"]["request_sha256"], digest)
+        self.assertEqual([person["name"] for person in entry["data"]["rejecters"]], ["carl"])
+        self.refused(self.generate(*signatures, expect=7), "used before")
+
+    def test_seal_and_release_in_one_command(self):
+        self.generate(self.anna.sign(self.request), self.bela.sign(self.request))
+        report = self.appliance.attest(self.name, name=self.name + ".dat")
+        seal = self.appliance.approved("seal", "--mek", self.name, "--param", "model=model", name="s")
+        release = self.appliance.approved("release", "--mek", self.name, "--report", report, by=(1, 2), name="r")
+        model = self.model
+        command = ("encrypt-model", "--qpc", model, "--mek", self.name, "--output-dir", self.appliance.root / "both",
+                   "--pub-keys", report)
+        self.appliance.qpcseal(*command, *seal, expect=7)
+        self.assertFalse((self.appliance.root / "both" / "programqpc.bin").exists())
+        self.appliance.qpcseal(*command, *seal, *release)
+
+    def test_request_new_says_what_is_signed(self):
+        out = self.appliance.root / "said"
+        said = self.appliance.json("request", "new", "mek-generate", "--param", "name=x", "-o", out)
+        self.assertEqual(said["sha256"], hashlib.sha256(out.read_bytes()).hexdigest())
+        self.assertEqual((len(said["words"].split(" ")), said["threshold"]), (32, 2))
+        self.appliance.qpcseal("request", "new", "mek-generate", "--param", "name=x", "-o", out, expect=3)
+        self.appliance.qpcseal("request", "new", "mek-rotate", "-o", out, "--force", expect=2)
+        self.appliance.qpcseal("request", "new", "nonsense", "-o", out, "--force", expect=5)
+        self.appliance.qpcseal("request", "new", "seal", "--mek", "nobody", "-o", out, "--force", expect=2)
+
+
+if __name__ == "__main__":
+    unittest.main()
