@@ -1,0 +1,142 @@
+// Verifying reports, one after the other on one core, beside the ECDSA P-384 verifications that each needs:
+// of the report, of the leaf's certificate and of the issuing certificate. (The root is pinned by its
+// digest.)
+#include <openssl/evp.h>
+
+#include <cstdio>
+
+#include "appliance/release/verify.h"
+#include "attest/cose.h"
+#include "attest/device/certificates.h"
+#include "attest/device/policy_text.h"
+#include "attest/device/provision.h"
+#include "attest/device/statement.h"
+#include "base/error.h"
+#include "base/random.h"
+#include "tests/bench/measure.h"
+#include "tests/bench/process.h"
+
+namespace qpcseal::bench {
+
+namespace {
+
+constexpr int kSignatures = 3;
+
+// A card's reports, each on a challenge of its own, and an appliance that would release to all of them.
+class Desk {
+ public:
+  explicit Desk(std::size_t count) : now_(SystemClock().now()) {
+    const std::filesystem::path cards = work_.file("cards");
+    device::provision({cards, work_.file("root.pem"), 1}, SystemClock());
+    policy_ = policy::parse_policy(device::policy_for(cards, 0, now_));
+    const device::CardIdentity identity = device::read_identity(cards, 0);
+    trust_.roots = {{"root.der", identity.chain.back()}};
+    state_.genesis = {{"aud", to_hex(aud_)}};
+    audit::MekHistory mek;
+    mek.id = mek_id_;
+    mek.label = "bench#1";
+    mek.state = "ok";
+    state_.meks[mek_id_] = mek;
+    for (std::size_t i = 0; i < count; ++i) add_report(cards);
+  }
+
+  void verify(bool policy) const {
+    for (const release::Report& report : reports_) {
+      const release::Verified verified = release::verify_attestation(report, policy_, trust_, now_);
+      if (!verified.evidence.claims)
+        throw Error(ErrorKind::Internal, "not verified: " + verified.evidence.findings.front().id);
+      if (!policy) continue;
+      const auto verdict = release::judge({policy_, state_, now_, {}, mek_id_, 1}, report, verified);
+      if (!verdict.decision.allowed())
+        throw Error(ErrorKind::Internal, "not allowed: " + verdict.decision.findings().front().id);
+    }
+  }
+
+ private:
+  void add_report(const std::filesystem::path& cards) {
+    attest::Request request{aud_,         random_.bytes(32), mek_id_,
+                            std::nullopt, now_ + 3600,       {attest::SessionKeyType::P256}};
+    const auto statement = device::make_statement(device::read_config(cards, 0), device::read_boot(cards, 0),
+                                                  device::read_identity(cards, 0), request);
+    const Bytes evidence = device::encode_evidence(statement);
+    reports_.push_back({"report", evidence, sha256(evidence)});
+    audit::Challenge challenge;
+    challenge.nonce = request.nonce;
+    challenge.mek_id = mek_id_;
+    challenge.made = now_ - 60;
+    challenge.expires = request.expiry;
+    state_.challenges[request.nonce] = challenge;
+  }
+
+  Workspace work_;
+  SystemRandom random_;
+  UnixTime now_;
+  Bytes aud_ = Bytes(16, 0x61), mek_id_ = Bytes(16, 0x6d);
+  policy::Policy policy_;
+  release::Trust trust_;
+  audit::State state_;
+  std::vector<release::Report> reports_;
+};
+
+// The same number of signatures by as many keys, over as many bytes, verified and nothing else.
+class Bare {
+ public:
+  Bare() {
+    for (int i = 0; i < kSignatures; ++i) {
+      Signed item{attest::KeyPtr(EVP_EC_gen("P-384")), Bytes(700, static_cast<std::uint8_t>(i)), Bytes(128)};
+      const attest::DigestContextPtr context(EVP_MD_CTX_new());
+      std::size_t size = item.signature.size();
+      require(EVP_DigestSignInit(context.get(), nullptr, EVP_sha384(), nullptr, item.key.get()));
+      require(
+          EVP_DigestSign(context.get(), item.signature.data(), &size, item.text.data(), item.text.size()));
+      item.signature.resize(size);
+      items_.push_back(std::move(item));
+    }
+  }
+  void verify(std::size_t count) const {
+    for (std::size_t i = 0; i < count; ++i)
+      for (const Signed& item : items_) {
+        const attest::DigestContextPtr context(EVP_MD_CTX_new());
+        require(EVP_DigestVerifyInit(context.get(), nullptr, EVP_sha384(), nullptr, item.key.get()));
+        require(EVP_DigestVerify(context.get(), item.signature.data(), item.signature.size(),
+                                 item.text.data(), item.text.size()));
+      }
+  }
+
+ private:
+  struct Signed {
+    attest::KeyPtr key;
+    Bytes text, signature;
+  };
+  static void require(int result) {
+    if (result != 1) throw Error(ErrorKind::Internal, "ECDSA");
+  }
+  std::vector<Signed> items_;
+};
+
+void run(unsigned rounds, std::size_t count) {
+  print_machine();
+  const Desk desk(count);
+  const Bare bare;
+  std::printf("%zu distinct reports, one thread; %u rounds after one that does not count\n\n", count, rounds);
+  const auto units = static_cast<double>(count);
+  const auto rows = measure({{"bare ECDSA P-384, 3 a report", units, [&] { bare.verify(count); }},
+                             {"attestation", units, [&] { desk.verify(false); }},
+                             {"attestation and policy", units, [&] { desk.verify(true); }}},
+                            rounds);
+  print_table(rows, {"reports", 1});
+  std::printf("\n");
+  print_ratio(rows, "attestation and policy", "bare ECDSA P-384, 3 a report", 0.8);
+}
+
+}  // namespace
+
+}  // namespace qpcseal::bench
+
+int main(int argc, char** argv) {
+  std::size_t count = 10000;
+  const auto options = qpcseal::bench::parse_options(
+      argc, argv, "Verifying attestation reports on one core",
+      [&](CLI::App& app) { app.add_option("--reports", count, "How many")->capture_default_str(); });
+  return qpcseal::bench::guarded([&] { qpcseal::bench::run(options.rounds, count); });
+}
