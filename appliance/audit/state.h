@@ -37,6 +37,14 @@ struct OpenIntent {
   Json data;
 };
 
+// One measurement of one model of one scheme, for which releases have demanded a least security version.
+struct SvnSubject {
+  std::string scheme;
+  Bytes hwmodel;     // empty where the scheme has none
+  std::string name;  // "submodule/name" in a submodule
+  auto operator<=>(const SvnSubject&) const = default;
+};
+
 struct State {
   Json genesis;
   std::uint64_t size = 0;  // entries
@@ -44,12 +52,14 @@ struct State {
   std::string policy_digest, trust_digest;  // hex
   std::string officers_digest;              // hex; empty: an appliance without officers
   std::uint64_t policy_serial = 0;
-  std::map<Bytes, Challenge> challenges;         // by nonce
-  std::map<Bytes, MekHistory> meks;              // by id
-  std::map<Bytes, std::uint64_t> card_releases;  // by ueid
-  std::set<std::string> quarantined;             // file names that recoveries recorded
-  std::set<std::string> approvals_used;          // nonces of approval requests, hex
-  std::vector<OpenIntent> open;                  // intents without a result
+  std::map<Bytes, Challenge> challenges;           // by nonce
+  std::map<Bytes, MekHistory> meks;                // by id
+  std::map<Bytes, std::uint64_t> card_releases;    // by ueid
+  std::map<SvnSubject, std::uint64_t> svn_floors;  // they only rise
+  std::map<Bytes, Bytes> crl_numbers;              // the highest crlNumber seen, by the issuer's name (DER)
+  std::set<std::string> quarantined;               // file names that recoveries recorded
+  std::set<std::string> approvals_used;            // nonces of approval requests, hex
+  std::vector<OpenIntent> open;                    // intents without a result
 
   // The next entry. Error{Malformed} for one that cannot follow: numbers, times, serials that go down, a
   // nonce used twice, a result without its intent, an unknown kind.

@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "appliance/cli/app.h"
+#include "appliance/cli/claims.h"
 #include "appliance/keys/wrap.h"
 #include "appliance/seal/format.h"
 #include "appliance/seal/layout.h"
@@ -119,30 +120,11 @@ Report inspect_report(ByteView bytes) {
   for (const auto& scheme : attest::all_schemes()) {
     const attest::Evidence evidence = scheme->inspect(bytes);
     if (!evidence.claims) continue;
-    const attest::Claims& claims = *evidence.claims;
     Report report;
-    report.json = {{"type", "report"},
-                   {"scheme", scheme->id()},
-                   {"verified", false},
-                   {"ueid", to_hex(claims.ueid)},
-                   {"nonce", to_hex(claims.nonce)},
-                   {"dbgstat", claims.dbgstat},
-                   {"lifecycle", attest::lifecycle_name(claims.lifecycle)},
-                   {"session_key", attest::name_of(claims.session_key.type)},
-                   {"measurements", nlohmann::ordered_json::array()}};
-    Rows rows{{"ueid", to_hex(claims.ueid)},
-              {"nonce", to_hex(claims.nonce)},
-              {"oemid", std::to_string(claims.oemid)},
-              {"hwmodel", to_hex(claims.hwmodel)},
-              {"dbgstat", std::to_string(claims.dbgstat)},
-              {"lifecycle", attest::lifecycle_name(claims.lifecycle)},
-              {"session key", std::string(attest::name_of(claims.session_key.type))}};
-    for (const auto& m : claims.measurements) {
-      rows.push_back({"measurement", printable(m.name) + " " + to_hex(m.digest)});
-      report.json["measurements"].push_back({{"name", m.name}, {"digest", to_hex(m.digest)}});
-    }
+    report.json = {{"type", "report"}, {"scheme", scheme->id()}, {"verified", false}};
+    report.json.update(json_of(*evidence.claims));
     report.text = "attestation report, scheme " + std::string(scheme->id()) +
-                  ": what it SAYS; nothing is verified here\n" + table(rows);
+                  ": what it SAYS; nothing is verified here\n" + table(rows_of(*evidence.claims));
     return report;
   }
   throw Error(ErrorKind::Malformed, "neither a QPC, nor a report, nor a request");

@@ -56,6 +56,7 @@ policy::Policy read_policy(const Home& home, const audit::State& state) {
 Trust read_pinned_trust(const Home& home, const audit::State& state) {
   Trust trust = read_trust(home.trust());
   expect_same("the trust folder", to_hex(trust.digest), audit::text_member(state.genesis, "trust"));
+  trust.crl_floors = state.crl_numbers;
   return trust;
 }
 

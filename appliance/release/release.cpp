@@ -31,10 +31,55 @@ Json json_of(const Findings& findings) {
   return out;
 }
 
-[[noreturn]] void deny(const std::string& report, const Findings& findings) {
+// In AR4SI's names.
+Json json_of(const policy::TrustVector& trust) {
+  Json out = Json::object();
+  for (const auto& [name, value] : trust.claims()) out[name] = static_cast<std::uint64_t>(value);
+  return out;
+}
+
+Json json_of(const std::vector<policy::SvnFloor>& floors) {
+  Json out = Json::array();
+  for (const policy::SvnFloor& floor : floors)
+    out.push_back({{"scheme", floor.scheme},
+                   {"hwmodel", to_hex(floor.hwmodel)},
+                   {"name", floor.name},
+                   {"svn", floor.svn}});
+  return out;
+}
+
+Json json_of(const attest::CrlNumbers& crls) {
+  Json out = Json::array();
+  for (const auto& [issuer, number] : crls)
+    out.push_back({{"issuer", to_hex(issuer)}, {"number", to_hex(number)}});
+  return out;
+}
+
+std::string words_of(const std::string& report, const Findings& findings) {
   std::string ids;
   for (const Finding& finding : findings) ids += (ids.empty() ? "" : ", ") + finding.id;
-  throw Error(ErrorKind::Denied, report + " is denied: " + ids, "", findings);
+  return report + " is denied: " + ids;
+}
+
+[[noreturn]] void deny(const std::string& report, const Findings& findings) {
+  throw Error(ErrorKind::Denied, words_of(report, findings),
+              "'qpcseal attest verify' shows what the card says", findings);
+}
+
+// All denied reports at once; their findings name the report where there is more than one.
+[[noreturn]] void deny(const std::vector<const Candidate*>& denied) {
+  if (denied.size() == 1) deny(denied[0]->report->name, denied[0]->verdict->decision.findings());
+  std::string words;
+  Findings all;
+  for (const Candidate* c : denied) {
+    const Findings& findings = c->verdict->decision.findings();
+    words += (words.empty() ? "" : "; ") + words_of(c->report->name, findings);
+    for (Finding finding : findings) {
+      finding.claim.insert(0, c->report->name + ": ");
+      all.push_back(std::move(finding));
+    }
+  }
+  throw Error(ErrorKind::Denied, words, "'qpcseal attest verify' shows what each card says", all);
 }
 
 // Signature, path and claims. Nothing is consumed by what does not verify: garbage must not use up a
@@ -49,6 +94,7 @@ Candidate verify_one(Appliance& appliance, const keys::Mek& mek, const Report& r
       {{"report_sha256", to_hex(report.digest)},
        {"mek_id", to_hex(mek.id)},
        {"policy", {{"digest", appliance.policy_digest()}, {"serial", appliance.policy().serial.value}}},
+       {"trust_vector", json_of(policy::appraise(findings, false))},
        {"findings", json_of(findings)}});
   deny(report.name, findings);
 }
@@ -122,19 +168,19 @@ Json policy_of(const Appliance& appliance) {
 
 void conclude_denied(Appliance& appliance, const std::vector<Candidate>& candidates) {
   std::vector<audit::Outcome> outcomes;
-  const Candidate* first = nullptr;
+  std::vector<const Candidate*> denied;
   for (const Candidate& c : candidates) {
-    const bool allowed = c.verdict->decision.allowed();
-    if (!allowed && first == nullptr) first = &c;
+    if (!c.verdict->decision.allowed()) denied.push_back(&c);
     outcomes.push_back({c.txn,
                         "denied",
                         {{"ueid", to_hex(c.claims().ueid)},
                          {"policy", policy_of(appliance)},
+                         {"trust_vector", json_of(c.verdict->decision.trust())},
                          {"findings", json_of(c.verdict->decision.findings())}}});
   }
-  if (first == nullptr) return;
+  if (denied.empty()) return;
   appliance.log().results(std::move(outcomes));
-  deny(first->report->name, first->verdict->decision.findings());
+  deny(denied);
 }
 
 // The only caller of keys::wrap_mek for a card. A Decision that allows can come from the policy's evaluation
@@ -152,6 +198,9 @@ Grant grant_of(Appliance& appliance, const keys::Mek& mek, const Candidate& c) {
   grant.report_digest = c.report->digest;
   grant.claims = c.claims();
   grant.device_class = verdict.decision.device_class();
+  grant.crls = c.verified.evidence.crls;
+  grant.trust = verdict.decision.trust();
+  grant.svn_minimums = verdict.decision.svn_minimums();
   const audit::Challenge& challenge = appliance.log().state().challenges.at(c.claims().nonce);
   grant.host = challenge.host;
   grant.device = challenge.device;
@@ -165,9 +214,12 @@ Json result_of(const Appliance& appliance, const keys::Mek& mek, const Grant& gr
           {"nonce", to_hex(grant.claims.nonce)},
           {"ueid", to_hex(grant.claims.ueid)},
           {"device_class", grant.device_class},
+          {"trust_vector", json_of(grant.trust)},
+          {"svn_floors", json_of(grant.svn_minimums)},
+          {"crls", json_of(grant.crls)},
           {"session_key",
-           {{"type", attest::name_of(grant.claims.session_key.type)},
-            {"sha256", to_hex(sha256(grant.claims.session_key.public_key))}}},
+           {{"type", attest::name_of(grant.claims.session_key.value().type)},
+            {"sha256", to_hex(sha256(grant.claims.session_key.value().public_key))}}},
           {"suite", keys::name_of(grant.wrapped.suite)},
           {"wrapped_sha256", to_hex(sha256(grant.wrapped.encrypt))},
           {"report_sha256", to_hex(grant.report_digest)},

@@ -18,8 +18,11 @@ struct Grant {
   Sha256Digest report_digest{};
   attest::Claims claims;
   std::string device_class;
-  std::string host;                     // from the request; may be empty
-  std::optional<std::uint64_t> device;  // number on that host
+  attest::CrlNumbers crls;                     // the revocation lists that were looked at
+  policy::TrustVector trust;                   // the card's appraisal: affirming throughout
+  std::vector<policy::SvnFloor> svn_minimums;  // what the release demanded
+  std::string host;                            // from the request; may be empty
+  std::optional<std::uint64_t> device;         // number on that host
   keys::WrappedMek wrapped;
   std::uint64_t entry = 0;  // the result's number in the log, once there is one
 

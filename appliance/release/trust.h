@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "attest/certpath.h"
 #include "base/bytes.h"
 #include "base/digest.h"
 
@@ -16,6 +17,7 @@ struct TrustFile {
 
 struct Trust {
   std::vector<TrustFile> roots, crls;
+  attest::CrlNumbers crl_floors;  // from the log: what releases have seen
   // SHA-256 over kind, name and content of all files in order of name: what the genesis entry pins.
   Sha256Digest digest{};
 };

@@ -53,7 +53,7 @@ struct Verdict {
 // `verified` must have claims.
 Verdict judge(const Question& question, const Report& report, const Verified& verified);
 
-// The card's key and identity, from verified claims.
+// The card's key and identity, from verified claims that have a session key.
 keys::Peer peer_of(const attest::Claims& claims);
 
 }  // namespace qpcseal::release

@@ -110,6 +110,8 @@ std::string identity_rules(const std::vector<Bytes>& ueids) {
   out += "ueids = " + hex_list(ueids) + "\n";
   out += "# Cards that are lost or broken: they get nothing, whatever else they prove.\n";
   out += "revoked_ueids = []\n";
+  out += "# How often one card may be given keys, over its whole life and all keys together.\n";
+  out += "max_releases_per_card = 100000\n";
   out +=
       "# \"required\": each issuer of the card's certificates needs a current revocation list among the "
       "trust\n";
