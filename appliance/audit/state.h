@@ -1,5 +1,6 @@
 // What the log says, replayed: the only state there is. What each kind of entry means is in a table
-// (state_kinds.h); a kind that is not in it is refused, as is a phase that the kind does not have.
+// (state_kinds.h); a kind that is not in it is refused, as is a phase that the kind does not have. A new
+// member goes into state_codec.cpp too, which does not compile without it.
 #pragma once
 
 #include <map>
@@ -20,6 +21,8 @@ struct Challenge {
   UnixTime made = 0, expires = 0;
   bool consumed = false;
   std::string consumed_by;  // SHA-256 of the report, hex
+
+  bool operator==(const Challenge&) const = default;
 };
 
 struct MekHistory {
@@ -29,12 +32,33 @@ struct MekHistory {
   UnixTime created = 0;
   std::uint64_t encryptions = 0, releases = 0;
   std::string state;  // "pending", "ok", "failed", "unknown"
+
+  bool operator==(const MekHistory&) const = default;
 };
 
 struct OpenIntent {
   std::uint64_t seq = 0;
   std::string kind, txn;
   Json data;
+
+  bool operator==(const OpenIntent&) const = default;
+};
+
+// Who signs the log: checkpoints of more than `since` entries.
+struct LogKey {
+  std::uint64_t since = 0;
+  std::string vkey;
+
+  bool operator==(const LogKey&) const = default;
+};
+
+// What a witness has seen of the log, by its cosigned checkpoint.
+struct Witnessed {
+  std::uint64_t size = 0;
+  std::string root;  // hex
+  UnixTime time = 0;
+
+  bool operator==(const Witnessed&) const = default;
 };
 
 // One measurement of one model of one scheme, for which releases have demanded a least security version.
@@ -60,6 +84,11 @@ struct State {
   std::set<std::string> quarantined;               // file names that recoveries recorded
   std::set<std::string> approvals_used;            // nonces of approval requests, hex
   std::vector<OpenIntent> open;                    // intents without a result
+  std::vector<LogKey> log_keys;                  // first to last
+  std::set<std::string> witness_keys;            // vkeys of the witnesses that this site believes
+  std::map<std::string, Witnessed> witnessed;    // by the witness's vkey: the largest
+
+  bool operator==(const State&) const = default;
 
   // The next entry. Error{Malformed} for one that cannot follow: numbers, times, serials that go down, a
   // nonce used twice, a result without its intent, an unknown kind.

@@ -25,6 +25,8 @@ extern const Kind kMekGenerate, kSeal;
 extern const Kind kChallenge, kRelease, kDenied;
 // state_site.cpp
 extern const Kind kGenesis, kPolicy, kTrust, kRejection, kRecovery, kRotateKey;
+// state_witness.cpp
+extern const Kind kWitnessKey, kWitness;
 
 inline constexpr std::size_t kNonceSize = 32, kMekIdSize = 16, kDigestSize = 32;  // bytes
 

@@ -7,6 +7,7 @@ namespace {
 
 void genesis(State& state, const Entry& entry) {
   state.genesis = entry.data;
+  state.log_keys.push_back({0, text_member(entry.data, "log_key")});
   state.trust_digest = hex_member(entry.data, "trust", kDigestSize);
   state.policy_digest = hex_member(member(entry.data, "policy"), "digest", kDigestSize);
   state.policy_serial = uint_member(member(entry.data, "policy"), "serial");
@@ -37,6 +38,12 @@ void rejection(State& state, const Entry& entry) {
           "a rejection of a request that was used before");
 }
 
+void end_rotate_key(State& state, const Entry& entry, const OpenIntent& /*intent*/) {
+  if (entry.outcome != "ok") return;
+  const VerifierKey next = rotated_key(entry, VerifierKey::parse(state.log_keys.back().vkey));
+  state.log_keys.push_back({entry.seq, next.text()});
+}
+
 }  // namespace
 
 const Kind kGenesis{"genesis", genesis};
@@ -44,6 +51,6 @@ const Kind kPolicy{"policy", policy};
 const Kind kTrust{"trust", trust};
 const Kind kRejection{"rejection", rejection};
 const Kind kRecovery{"recovery", recovery};
-const Kind kRotateKey{"rotate-key", nothing};
+const Kind kRotateKey{"rotate-key", nullptr, nothing, end_rotate_key};
 
 }  // namespace qpcseal::audit

@@ -40,6 +40,7 @@ void add_policy(CLI::App& app, Context& context);
 void add_trust(CLI::App& app, Context& context);
 void add_requests(CLI::App& app, Context& context);
 void add_audit(CLI::App& app, Context& context);
+void add_home(CLI::App& app, Context& context);
 void add_inspect(CLI::App& app, Context& context);
 
 }  // namespace qpcseal::cli

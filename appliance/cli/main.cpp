@@ -59,6 +59,7 @@ void add_commands(CLI::App& app, Context& context) {
   add_trust(app, context);
   add_requests(app, context);
   add_audit(app, context);
+  add_home(app, context);
   add_inspect(app, context);
 }
 

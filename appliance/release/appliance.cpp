@@ -4,7 +4,9 @@
 #include <array>
 #include <cstdlib>
 
+#include "appliance/release/log_key.h"
 #include "appliance/release/pin.h"
+#include "appliance/release/witness.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -73,7 +75,8 @@ Appliance::Appliance(const Environment& environment)
   token_ = module_->token(site_.token_label, site_.token_serial);
   session_.emplace(*module_, token_, pkcs11::Access::ReadWrite);
   session_->login(pin);
-  log_key_.emplace(*session_, keys::kLogKeyLabel);
+  const std::string log_key = find_log_key(*session_, home_.log());
+  log_key_.emplace(*session_, log_key);
   seal_key_.emplace(*session_, keys::kSealKeyLabel);
   signer_.emplace(*log_key_);
   anchor_.emplace(*session_);
@@ -81,6 +84,8 @@ Appliance::Appliance(const Environment& environment)
                                  site_.anchor ? &*anchor_ : nullptr},
                                 *signer_));
   check_against_genesis();
+  check_witnesses(home_, *log_);
+  retire_log_keys(*session_, log_key);
   policy_ = read_policy(home_, log_->state());
   trust_ = read_pinned_trust(home_, log_->state());
   reconcile();

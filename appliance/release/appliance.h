@@ -49,6 +49,9 @@ class Appliance {
   [[nodiscard]] const pkcs11::TokenInfo& token() const { return token_; }
   pkcs11::Session& session() { return *session_; }
   keys::SigningKey& seal_key() { return *seal_key_; }
+  // Another key for the log, the old one signing it; the old one is destroyed. The new vkey text comes back.
+  // The officers must agree (log-key-rotate).
+  std::string rotate_log_key();
   audit::Log& log() { return *log_; }
   [[nodiscard]] const audit::Log& log() const { return *log_; }
   Random& random() { return random_; }
@@ -80,8 +83,8 @@ class Appliance {
   std::optional<pkcs11::Module> module_;
   pkcs11::TokenInfo token_;
   std::optional<pkcs11::Session> session_;
-  std::optional<keys::SigningKey> log_key_, seal_key_;
-  std::optional<keys::LogSigner> signer_;
+  std::optional<keys::SigningKey> log_key_, seal_key_, next_log_key_;
+  std::optional<keys::LogSigner> signer_, next_signer_;
   std::optional<TokenAnchor> anchor_;
   std::optional<audit::Log> log_;
   policy::Policy policy_;

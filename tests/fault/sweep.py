@@ -119,6 +119,15 @@ class Sweep(unittest.TestCase):
 
         self.sweep(("mek", "generate", "second"), check)
 
+    def test_rotate_key(self):
+        def check(done, _entries, where):
+            said = json.loads(self.appliance.qpcseal("audit", "verify", "--key", self.vkey, "--json").stdout)
+            if done.returncode == 0:
+                self.assertEqual(said["key_rotations"], 1, where)
+            self.appliance.qpcseal("audit", "rotate-key")
+
+        self.sweep(("audit", "rotate-key"), check)
+
     def test_attest_request(self):
         request = self.appliance.root / "request"
 
