@@ -31,6 +31,12 @@ struct MekHistory {
   std::string state;  // "pending", "ok", "failed", "unknown"
 };
 
+// A release that was done: a wrapped MEK that left.
+struct ReleaseRecord {
+  std::uint64_t seq = 0;  // of the result
+  Bytes mek_id, ueid, nonce;
+};
+
 struct OpenIntent {
   std::uint64_t seq = 0;
   std::string kind, txn;
@@ -44,12 +50,13 @@ struct State {
   std::string policy_digest, trust_digest;  // hex
   std::string officers_digest;              // hex; empty: an appliance without officers
   std::uint64_t policy_serial = 0;
-  std::map<Bytes, Challenge> challenges;         // by nonce
-  std::map<Bytes, MekHistory> meks;              // by id
-  std::map<Bytes, std::uint64_t> card_releases;  // by ueid
-  std::set<std::string> quarantined;             // file names that recoveries recorded
-  std::set<std::string> approvals_used;          // nonces of approval requests, hex
-  std::vector<OpenIntent> open;                  // intents without a result
+  std::map<Bytes, Challenge> challenges;          // by nonce
+  std::map<Bytes, MekHistory> meks;               // by id
+  std::map<Bytes, std::uint64_t> card_releases;   // by ueid
+  std::map<std::string, ReleaseRecord> releases;  // done, by SHA-256 of the wrapped MEK (MEK.encrypt), hex
+  std::set<std::string> quarantined;              // file names that recoveries recorded
+  std::set<std::string> approvals_used;           // nonces of approval requests, hex
+  std::vector<OpenIntent> open;                   // intents without a result
 
   // The next entry. Error{Malformed} for one that cannot follow: numbers, times, serials that go down, a
   // nonce used twice, a result without its intent, an unknown kind.
