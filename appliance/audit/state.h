@@ -36,6 +36,14 @@ struct MekHistory {
   bool operator==(const MekHistory&) const = default;
 };
 
+// A release that was done: a wrapped MEK that left.
+struct ReleaseRecord {
+  std::uint64_t seq = 0;  // of the result
+  Bytes mek_id, ueid, nonce;
+
+  bool operator==(const ReleaseRecord&) const = default;
+};
+
 struct OpenIntent {
   std::uint64_t seq = 0;
   std::string kind, txn;
@@ -79,6 +87,7 @@ struct State {
   std::map<Bytes, Challenge> challenges;           // by nonce
   std::map<Bytes, MekHistory> meks;                // by id
   std::map<Bytes, std::uint64_t> card_releases;    // by ueid
+  std::map<std::string, ReleaseRecord> releases;  // done, by SHA-256 of the wrapped MEK (MEK.encrypt), hex
   std::map<SvnSubject, std::uint64_t> svn_floors;  // they only rise
   std::map<Bytes, Bytes> crl_numbers;              // the highest crlNumber seen, by the issuer's name (DER)
   std::set<std::string> quarantined;               // file names that recoveries recorded

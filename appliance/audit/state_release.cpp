@@ -62,8 +62,12 @@ void raise_crls(State& state, const Json& crls) {
 
 void end_release(State& state, const Entry& entry, const OpenIntent& intent) {
   if (entry.outcome != "ok") return;
-  ++known_mek(state, intent.data, "a release of an unknown MEK").releases;
-  ++state.card_releases[from_hex(text_member(entry.data, "ueid"))];
+  MekHistory& mek = known_mek(state, intent.data, "a release of an unknown MEK");
+  ++mek.releases;
+  ReleaseRecord record{entry.seq, mek.id, from_hex(text_member(entry.data, "ueid")),
+                       from_hex(text_member(entry.data, "nonce"))};
+  ++state.card_releases[record.ueid];
+  state.releases[hex_member(entry.data, "wrapped_sha256", kDigestSize)] = std::move(record);
   if (const auto floors = entry.data.find("svn_floors"); floors != entry.data.end())
     raise_floors(state, *floors);
   if (const auto crls = entry.data.find("crls"); crls != entry.data.end()) raise_crls(state, *crls);

@@ -35,6 +35,8 @@ void add_doctor(CLI::App& app, Context& context);
 void add_mek(CLI::App& app, Context& context);
 void add_encrypt_model(CLI::App& app, Context& context);
 void add_encrypt_with_session_keys(CLI::App& app, Context& context);
+void add_wrap_mek(CLI::App& app, Context& context);
+void add_replace_mek(CLI::App& app, Context& context);
 void add_attest(CLI::App& app, Context& context);
 void add_policy(CLI::App& app, Context& context);
 void add_trust(CLI::App& app, Context& context);

@@ -51,6 +51,8 @@ void add_commands(CLI::App& app, Context& context) {
   app.set_version_flag("--version", "qpcseal " + std::string(software_version()));
   add_encrypt_model(app, context);
   add_encrypt_with_session_keys(app, context);
+  add_wrap_mek(app, context);
+  add_replace_mek(app, context);
   add_init(app, context);
   add_doctor(app, context);
   add_mek(app, context);

@@ -17,29 +17,54 @@ constexpr std::size_t kPiece = std::size_t{1} << 20;  // bytes
 
 struct LoadOptions {
   std::string folder, file, out;
-  unsigned device = 0;
+  std::vector<unsigned> devices;
   bool force = false, json = false;
 };
 
+nlohmann::ordered_json json_of(const LoadedPart& part) {
+  nlohmann::ordered_json out{{"device", part.card}};
+  if (!part.partition.empty()) out["partition"] = part.partition;
+  out["segments"] = part.segments;
+  out["bytes"] = part.bytes;
+  return out;
+}
+
+std::string text_of(const LoadedPart& part, const std::string& model, std::uint64_t version) {
+  const std::string what =
+      part.partition.empty() ? "" : " partition " + nlohmann::json(part.partition).dump();
+  return "card " + std::to_string(part.card) + " loaded " + model + " version " + std::to_string(version) +
+         what + ": " + std::to_string(part.segments) + " segments, " + std::to_string(part.bytes) +
+         " bytes\n";
+}
+
 int run_load(const LoadOptions& options) {
-  const Card card = open_card(options.folder, options.device);
+  std::vector<Card> cards;
+  for (const unsigned number : options.devices) cards.push_back(open_card(options.folder, number));
   std::optional<std::filesystem::path> out;
   if (!options.out.empty()) out = options.out;
-  const Loaded loaded = load(options.file, card, out, options.force ? Existing::Replace : Existing::Refuse);
-  const nlohmann::ordered_json json{
-      {"device", options.device},    {"model", loaded.model_name}, {"model_version", loaded.model_version},
-      {"segments", loaded.segments}, {"bytes", loaded.bytes},      {"seconds", loaded.seconds}};
-  const std::string text =
-      options.json
-          ? json.dump(2)
-          : "card " + std::to_string(options.device) + " loaded " + json["model"].dump() + " version " +
-                std::to_string(loaded.model_version) + ": " + std::to_string(loaded.segments) +
-                " segments, " + std::to_string(loaded.bytes) + " bytes";
-  std::puts(text.c_str());
+  const Loaded loaded = load(options.file, cards, out, options.force ? Existing::Replace : Existing::Refuse);
+  nlohmann::ordered_json json{{"model", loaded.model_name},
+                              {"model_version", loaded.model_version},
+                              {"cards", nlohmann::ordered_json::array()},
+                              {"seconds", loaded.seconds}};
+  std::string text;
+  for (const LoadedPart& part : loaded.parts) {
+    json["cards"].push_back(json_of(part));
+    text += text_of(part, json["model"].dump(), loaded.model_version);
+  }
+  print(options.json ? json.dump(2) + "\n" : text);
   return 0;
 }
 
+std::string difference(const Fd& a, const qpc::Container& left, const Fd& b, const qpc::Container& right);
+
+// Where both are containers themselves, what counts is their segments.
 std::string difference(const Fd& a, const qpc::Segment& left, const Fd& b, const qpc::Segment& right) {
+  if (qpc::is_qpc(a, left.data_position, left.size) && qpc::is_qpc(b, right.data_position, right.size)) {
+    const std::string found = difference(a, qpc::Container::read(a, left.data_position, left.size), b,
+                                         qpc::Container::read(b, right.data_position, right.size));
+    return found.empty() || left.name != right.name ? found : "in '" + left.name + "': " + found;
+  }
   if (left.name != right.name) return "'" + left.name + "' and '" + right.name + "' stand in the same place";
   if (left.size != right.size || left.offset != right.offset)
     return "'" + left.name + "' differs in size or offset";
@@ -52,54 +77,33 @@ std::string difference(const Fd& a, const qpc::Segment& left, const Fd& b, const
   return {};
 }
 
-int run_compare(const std::string& first, const std::string& second) {
-  const Fd a = open_to_read(first), b = open_to_read(second);
-  const qpc::Container left = qpc::Container::read(a), right = qpc::Container::read(b);
+std::string difference(const Fd& a, const qpc::Container& left, const Fd& b, const qpc::Container& right) {
   std::string found;
   if (left.segments().size() != right.segments().size()) found = "they have another number of segments";
   for (std::size_t i = 0; found.empty() && i < left.segments().size(); ++i)
     found = difference(a, left.segments()[i], b, right.segments()[i]);
-  std::puts(found.empty() ? "the same segments, names, sizes, offsets and bytes" : found.c_str());
+  return found;
+}
+
+int run_compare(const std::string& first, const std::string& second) {
+  const Fd a = open_to_read(first), b = open_to_read(second);
+  const std::string found = difference(a, qpc::Container::read(a), b, qpc::Container::read(b));
+  print((found.empty() ? "the same segments, names, sizes, offsets and bytes" : found) + "\n");
   return found.empty() ? 0 : kDifferent;
-}
-
-// Bytes that look like nothing in particular, the same in each run.
-Bytes filler(std::size_t size, std::uint64_t seed) {
-  Bytes out(size);
-  std::uint64_t state = seed * 0x9e3779b97f4a7c15ULL + 1;
-  for (auto& byte : out) {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    byte = static_cast<std::uint8_t>(state);
-  }
-  return out;
-}
-
-int run_sample(const std::string& path, std::size_t size) {
-  const std::vector<std::pair<std::string, std::size_t>> parts{
-      {"network.elf", size / 4 + 1}, {"constants.bin", size}, {"constantsdesc.bin", 512},
-      {"networkdesc.bin", 2048},     {"metadata.crc", 4},     {"constants.bin.crc", 4}};
-  std::vector<qpc::Segment> rows;
-  for (const auto& [name, length] : parts)
-    rows.push_back({name, length, name == "constants.bin" ? length / 2 : 0, 0});
-  const std::uint64_t total = qpc::place_unaligned(rows);
-  AtomicFile file(path, Existing::Refuse);
-  write_exact(file.fd(), qpc::encode_front(rows, total), 0);
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    write_exact(file.fd(), filler(parts[i].second, i + 1), rows[i].data_position);
-  file.commit();
-  std::printf("wrote %s, a plain QPC of %llu bytes\n", path.c_str(), static_cast<unsigned long long>(total));
-  return 0;
 }
 
 }  // namespace
 
 void add_load(CLI::App& app, Context& context) {
-  CLI::App* command = app.add_subcommand("load", "Load a sealed model as the card would");
+  CLI::App* command = app.add_subcommand("load", "Load a sealed model as the cards would");
   auto options = std::make_shared<LoadOptions>();
   command->add_option("--dir", options->folder, "The cards' folder")->required();
-  command->add_option("--device", options->device, "Which card")->required();
+  command
+      ->add_option("--device,-d", options->devices,
+                   "Which card; for a model in partitions one for each, in their order: 0,1,2,3")
+      ->required()
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command->add_option("FILE", options->file, "The sealed container")->required();
   command->add_option("--out", options->out, "Write the plain QPC that the card sees");
   command->add_flag("--force", options->force, "Replace an existing file");
@@ -115,21 +119,6 @@ void add_compare(CLI::App& app, Context& context) {
   command->add_option("B", files->second, "Another")->required();
   command->callback(
       [&context, files] { context.command = [files] { return run_compare(files->first, files->second); }; });
-}
-
-void add_sample(CLI::App& app, Context& context) {
-  struct Options {
-    std::string out;
-    std::size_t size = std::size_t{1} << 20;
-  };
-  CLI::App* command = app.add_subcommand("sample", "Write a plain QPC to try things on");
-  auto options = std::make_shared<Options>();
-  command->add_option("--out", options->out, "File")->required();
-  command->add_option("--size", options->size, "Bytes of constants.bin (default 1 MiB)")
-      ->check(CLI::Range(std::size_t{2}, std::size_t{1} << 36));
-  command->callback([&context, options] {
-    context.command = [options] { return run_sample(options->out, options->size); };
-  });
 }
 
 }  // namespace qpcseal::device
