@@ -1,5 +1,6 @@
 #include "appliance/release/model.h"
 
+#include "appliance/release/failure.h"
 #include "appliance/seal/bind.h"
 #include "appliance/seal/manifest.h"
 #include "base/error.h"
@@ -87,7 +88,7 @@ seal::SealResult seal_logged(Appliance& appliance, const keys::Mek& mek, const F
     appliance.log().result(txn, "ok", std::move(data));
     return result;
   } catch (const Error& error) {
-    appliance.log().result(txn, "failed", {{"error", error.what()}});
+    log_failure([&] { appliance.log().result(txn, "failed", {{"error", error.what()}}); });
     throw;
   }
 }
@@ -128,9 +129,9 @@ SealedModel seal_model(Appliance& appliance, const keys::Mek& mek, const SealWis
         release(appliance, mek, wish.reports, [&](const std::vector<Grant>& grants) -> std::vector<Json> {
           seal_now();
           seal::write_slots(output.fd(), model.sealed.slot_page, grants.front().slots());
-          output.commit();
           return {container_of(model.sealed.seal_id, model.sealed.manifest_digest)};
         });
+    output.commit();
     return model;
   });
 }
@@ -155,9 +156,9 @@ BoundModel bind_model(Appliance& appliance, const keys::Mek& mek, const BindWish
     model.grants =
         release(appliance, mek, wish.reports, [&](const std::vector<Grant>& grants) -> std::vector<Json> {
           seal::bind_copy(input, container, grants.front().slots(), output.fd());
-          output.commit();
           return {container_of(manifest.seal_id, sha256(container.manifest()))};
         });
+    output.commit();
     return model;
   });
 }
