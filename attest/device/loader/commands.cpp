@@ -63,36 +63,6 @@ int run_compare(const std::string& first, const std::string& second) {
   return found.empty() ? 0 : kDifferent;
 }
 
-// Bytes that look like nothing in particular, the same in each run.
-Bytes filler(std::size_t size, std::uint64_t seed) {
-  Bytes out(size);
-  std::uint64_t state = seed * 0x9e3779b97f4a7c15ULL + 1;
-  for (auto& byte : out) {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    byte = static_cast<std::uint8_t>(state);
-  }
-  return out;
-}
-
-int run_sample(const std::string& path, std::size_t size) {
-  const std::vector<std::pair<std::string, std::size_t>> parts{
-      {"network.elf", size / 4 + 1}, {"constants.bin", size}, {"constantsdesc.bin", 512},
-      {"networkdesc.bin", 2048},     {"metadata.crc", 4},     {"constants.bin.crc", 4}};
-  std::vector<qpc::Segment> rows;
-  for (const auto& [name, length] : parts)
-    rows.push_back({name, length, name == "constants.bin" ? length / 2 : 0, 0});
-  const std::uint64_t total = qpc::place_unaligned(rows);
-  AtomicFile file(path, Existing::Refuse);
-  write_exact(file.fd(), qpc::encode_front(rows, total), 0);
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    write_exact(file.fd(), filler(parts[i].second, i + 1), rows[i].data_position);
-  file.commit();
-  std::printf("wrote %s, a plain QPC of %llu bytes\n", path.c_str(), static_cast<unsigned long long>(total));
-  return 0;
-}
-
 }  // namespace
 
 void add_load(CLI::App& app, Context& context) {
@@ -115,21 +85,6 @@ void add_compare(CLI::App& app, Context& context) {
   command->add_option("B", files->second, "Another")->required();
   command->callback(
       [&context, files] { context.command = [files] { return run_compare(files->first, files->second); }; });
-}
-
-void add_sample(CLI::App& app, Context& context) {
-  struct Options {
-    std::string out;
-    std::size_t size = std::size_t{1} << 20;
-  };
-  CLI::App* command = app.add_subcommand("sample", "Write a plain QPC to try things on");
-  auto options = std::make_shared<Options>();
-  command->add_option("--out", options->out, "File")->required();
-  command->add_option("--size", options->size, "Bytes of constants.bin (default 1 MiB)")
-      ->check(CLI::Range(std::size_t{2}, std::size_t{1} << 36));
-  command->callback([&context, options] {
-    context.command = [options] { return run_sample(options->out, options->size); };
-  });
 }
 
 }  // namespace qpcseal::device
