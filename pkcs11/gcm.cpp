@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "pkcs11/probe.h"
 
 namespace qpcseal::pkcs11 {
 
@@ -49,12 +50,15 @@ void encrypt(Session& session, bool multipart, const Object& key, MutableBytes i
 bool can_multipart(Session& session, const Object& key, ByteView plain, ByteView expected) {
   std::array<std::uint8_t, kGcmIv> iv{};
   Bytes out(expected.size());
-  try {
-    encrypt(session, true, key, iv, kProbeAad, plain, out);
-  } catch (const Error&) {
-    return false;
-  }
-  return equal(out, expected);
+  const bool works = can_do(session, [&] {
+    try {
+      encrypt(session, true, key, iv, kProbeAad, plain, out);
+    } catch (const Error&) {
+      session.abandon_encryption();
+      throw;
+    }
+  });
+  return works && equal(out, expected);
 }
 
 }  // namespace

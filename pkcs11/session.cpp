@@ -33,6 +33,11 @@ void Session::login(const SecretBuffer& pin) {
   if (result != CKR_USER_ALREADY_LOGGED_IN) check(result, "C_Login", "token '" + token_.label + "'");
 }
 
+void Session::require_alive() {
+  CK_SESSION_INFO info{};
+  check(calls_.C_GetSessionInfo(handle_, &info), "C_GetSessionInfo", "token '" + token_.label + "'");
+}
+
 std::vector<CK_OBJECT_HANDLE> Session::find(Template wanted, std::size_t limit) {
   auto attributes = wanted.attributes();
   check(calls_.C_FindObjectsInit(handle_, attributes.data(), attributes.size()), "C_FindObjectsInit");

@@ -56,6 +56,12 @@ class Session {
   void encrypt(CK_MECHANISM mechanism, const Object& key, ByteView plain, MutableBytes out);
   void encrypt_pieces(CK_MECHANISM mechanism, const Object& key, ByteView plain, MutableBytes out,
                       std::size_t piece);
+  // Ends what a failed piece left: a token ends it itself (PKCS #11 section 5.8.3), but NSS softoken does
+  // not, and every later C_WrapKey of the session would then find an active operation.
+  void abandon_encryption() noexcept;
+
+  // Error{Token} where the module no longer knows the session.
+  void require_alive();
 
   [[nodiscard]] const TokenInfo& token() const { return token_; }
 

@@ -1,3 +1,5 @@
+#include <array>
+
 #include "base/error.h"
 #include "pkcs11/session.h"
 
@@ -39,6 +41,13 @@ void Session::encrypt(CK_MECHANISM mechanism, const Object& key, ByteView plain,
   CK_ULONG size = out.size();
   check(calls_.C_Encrypt(handle_, unconst(plain), plain.size(), out.data(), &size), "C_Encrypt", key.name);
   if (size != out.size()) refuse_length("C_Encrypt", key);
+}
+
+void Session::abandon_encryption() noexcept {
+  unsigned char byte = 0;
+  std::array<unsigned char, 64> out{};
+  CK_ULONG size = out.size();
+  calls_.C_Encrypt(handle_, &byte, 1, out.data(), &size);
 }
 
 void Session::encrypt_pieces(CK_MECHANISM mechanism, const Object& key, ByteView plain, MutableBytes out,

@@ -87,15 +87,15 @@ struct State {
   std::map<Bytes, Challenge> challenges;           // by nonce
   std::map<Bytes, MekHistory> meks;                // by id
   std::map<Bytes, std::uint64_t> card_releases;    // by ueid
-  std::map<std::string, ReleaseRecord> releases;  // done, by SHA-256 of the wrapped MEK (MEK.encrypt), hex
+  std::map<std::string, ReleaseRecord> releases;   // done, by SHA-256 of the wrapped MEK (MEK.encrypt), hex
   std::map<SvnSubject, std::uint64_t> svn_floors;  // they only rise
   std::map<Bytes, Bytes> crl_numbers;              // the highest crlNumber seen, by the issuer's name (DER)
   std::set<std::string> quarantined;               // file names that recoveries recorded
   std::set<std::string> approvals_used;            // nonces of approval requests, hex
   std::vector<OpenIntent> open;                    // intents without a result
-  std::vector<LogKey> log_keys;                  // first to last
-  std::set<std::string> witness_keys;            // vkeys of the witnesses that this site believes
-  std::map<std::string, Witnessed> witnessed;    // by the witness's vkey: the largest
+  std::vector<LogKey> log_keys;                    // first to last
+  std::set<std::string> witness_keys;              // vkeys of the witnesses that this site believes
+  std::map<std::string, Witnessed> witnessed;      // by the witness's vkey: the largest
 
   bool operator==(const State&) const = default;
 

@@ -19,8 +19,8 @@ auto members(Either<State> auto& state) {
          meks, card_releases, releases, svn_floors, crl_numbers, quarantined, approvals_used, open, log_keys,
          witness_keys, witnessed] = state;
   return std::tie(genesis, size, last_time, policy_digest, trust_digest, officers_digest, policy_serial,
-                  challenges, meks, card_releases, releases, svn_floors, crl_numbers, quarantined, approvals_used, open,
-                  log_keys, witness_keys, witnessed);
+                  challenges, meks, card_releases, releases, svn_floors, crl_numbers, quarantined,
+                  approvals_used, open, log_keys, witness_keys, witnessed);
 }
 auto members(Either<ReleaseRecord> auto& release) {
   auto& [seq, mek_id, ueid, nonce] = release;

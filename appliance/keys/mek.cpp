@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "base/error.h"
+#include "pkcs11/probe.h"
 
 namespace qpcseal::keys {
 
@@ -133,16 +134,16 @@ std::vector<std::string> probe_desired(Session& session) {
     // Ask for this one alone, so that one refusal does not hide the others.
     std::vector<std::string> others = all;
     std::erase(others, one);
-    try {
+    bool honoured = true;
+    const bool made = pkcs11::can_do(session, [&] {
       const pkcs11::Temporary key(
           session,
           session.generate({CKM_AES_KEY_GEN, nullptr, 0},
                            mek_template("qpcseal-probe", view("qpcseal-probe-00"), others), "probe key"));
       for (const AttributeReport& report : inspect_mek(session, key.get(), {}))
-        if (desired_name(report) == one && !report.good) missing.push_back(one);
-    } catch (const Error&) {
-      missing.push_back(one);
-    }
+        if (desired_name(report) == one && !report.good) honoured = false;
+    });
+    if (!made || !honoured) missing.push_back(one);
   }
   return missing;
 }

@@ -37,7 +37,8 @@ Mek generate_mek(pkcs11::Session& session, pkcs11::Session& fresh, const std::st
 std::vector<Mek> list_meks(pkcs11::Session& session);
 
 // `reference` is a name (with one generation in the token), a label, or a PKCS #11 URI. Error{Token} where
-// nothing or more than one object matches; Error{Usage} for a path or an existing file, naming `mek import`.
+// nothing or more than one object matches; Error{Malformed} for a path or an existing file, naming `mek
+// import`.
 Mek find_mek(pkcs11::Session& session, const std::string& reference);
 // By id; Error{Token} as above.
 Mek find_mek_by_id(pkcs11::Session& session, ByteView id);

@@ -51,7 +51,7 @@ std::optional<Mek> mek_from(pkcs11::Session& session, CK_OBJECT_HANDLE handle) {
 void refuse_file(const std::string& reference) {
   std::error_code ignored;
   if (reference.find('/') == std::string::npos && !std::filesystem::exists(reference, ignored)) return;
-  throw Error(ErrorKind::Usage, "--mek '" + reference + "' is a file: here a MEK is a key in the token",
+  throw Error(ErrorKind::Malformed, "--mek '" + reference + "' is a file: here a MEK is a key in the token",
               "name the key by its label; a MEK file of the vendor's tool comes in by 'qpcseal mek import'");
 }
 

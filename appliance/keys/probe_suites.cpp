@@ -1,5 +1,5 @@
 #include "appliance/keys/wrap.h"
-#include "base/error.h"
+#include "pkcs11/probe.h"
 
 namespace qpcseal::keys {
 
@@ -50,13 +50,9 @@ Mek throw_away_key(pkcs11::Session& session) {
 }
 
 bool works(pkcs11::Session& session, const Mek& key, const SuiteAbility& ability) {
-  try {
+  return pkcs11::can_do(session, [&] {
     static_cast<void>(wrap_mek(session, key, ability.suite, trial_peer(ability.type), Bytes(32, 0)));
-    return true;
-  } catch (const Error& error) {
-    if (error.kind() == ErrorKind::Token) return false;
-    throw;
-  }
+  });
 }
 
 }  // namespace

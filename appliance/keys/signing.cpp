@@ -6,6 +6,7 @@
 #include "appliance/keys/spki.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "pkcs11/probe.h"
 
 namespace qpcseal::keys {
 
@@ -79,15 +80,12 @@ Bytes sign_with(Session& session, const Object& key, SigningType type, ByteView 
 }
 
 bool can_sign(Session& session, SigningType type) {
-  try {
+  return pkcs11::can_do(session, [&] {
     auto pair = generate_of_type(session, "qpcseal-probe", false, type);
     const pkcs11::Temporary private_key(session, std::move(pair.private_key)),
         public_key(session, std::move(pair.public_key));
     sign_with(session, private_key.get(), type, spki_of(session, public_key.get(), type), view("probe"));
-    return true;
-  } catch (const Error&) {
-    return false;
-  }
+  });
 }
 
 Object only_one(Session& session, CK_OBJECT_CLASS kind, const std::string& label) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "pkcs11/probe.h"
 
 namespace qpcseal::release {
 
@@ -85,12 +86,7 @@ void TokenAnchor::write(const audit::AnchorState& state) {
 }
 
 bool can_anchor(pkcs11::Session& session) {
-  try {
-    session.destroy(make(session, true, {}));
-    return true;
-  } catch (const Error&) {
-    return false;
-  }
+  return pkcs11::can_do(session, [&] { session.destroy(make(session, true, {})); });
 }
 
 }  // namespace qpcseal::release

@@ -67,9 +67,9 @@ BoundModel bind_model(Appliance& appliance, const keys::Mek& mek, const BindWish
           bind_to(files[i], slots_of(grants), *targets[i]);
         }
       }
-      outputs.commit();
       return acts_of(files, grants.size());
     });
+    outputs.commit();
     return model;
   });
 }

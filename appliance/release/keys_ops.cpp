@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "appliance/release/failure.h"
 #include "base/error.h"
 
 namespace qpcseal::release {
@@ -50,9 +51,11 @@ keys::Mek generate_logged(Appliance& appliance, const std::string& name, std::ui
     return mek;
   } catch (const Error& error) {
     // Whether a key is there is looked up by its id, now or at the next start.
-    const auto meks = keys::list_meks(appliance.session());
-    const bool there = std::any_of(meks.begin(), meks.end(), [&](const auto& mek) { return mek.id == id; });
-    appliance.log().result(txn, there ? "unknown" : "failed", {{"error", error.what()}});
+    log_failure([&] {
+      const auto meks = keys::list_meks(appliance.session());
+      const bool there = std::any_of(meks.begin(), meks.end(), [&](const auto& mek) { return mek.id == id; });
+      appliance.log().result(txn, there ? "unknown" : "failed", {{"error", error.what()}});
+    });
     throw;
   }
 }

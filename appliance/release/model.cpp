@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "appliance/release/failure.h"
 #include "appliance/seal/bind.h"
 #include "base/error.h"
 
@@ -136,7 +137,7 @@ seal::NestedResult seal_logged(Appliance& appliance, const keys::Mek& mek, const
     appliance.log().result(txn, "ok", std::move(data));
     return result;
   } catch (const Error& error) {
-    appliance.log().result(txn, "failed", {{"error", error.what()}});
+    log_failure([&] { appliance.log().result(txn, "failed", {{"error", error.what()}}); });
     throw;
   }
 }
@@ -191,7 +192,6 @@ SealedModel seal_model(Appliance& appliance, const keys::Mek& mek, const SealWis
     const auto act = [&](const std::vector<Grant>& grants) {
       const seal::NestedResult sealed = seal_logged(appliance, mek, plan, approval, output.fd(), progress);
       std::vector<Json> acts = bind_new(sealed, grants, output.fd());
-      output.commit();
       model.sealed = sealed.root;
       return acts;
     };
@@ -200,6 +200,7 @@ SealedModel seal_model(Appliance& appliance, const keys::Mek& mek, const SealWis
     } else {
       model.grants = release(appliance, mek, wish.reports, act);
     }
+    output.commit();
     return model;
   });
 }

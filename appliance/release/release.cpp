@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "appliance/release/failure.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -264,7 +265,7 @@ std::vector<Grant> release(Appliance& appliance, const keys::Mek& mek, const std
   try {
     return carry_out(appliance, mek, candidates, act);
   } catch (const Error& error) {
-    conclude_failed(appliance, candidates, error.what());
+    log_failure([&] { conclude_failed(appliance, candidates, error.what()); });
     throw;
   }
 }

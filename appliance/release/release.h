@@ -34,7 +34,8 @@ using Act = std::function<std::vector<audit::Json>(const std::vector<Grant>&)>;
 
 // All or nothing over the reports. Error{Denied} with all findings where one report does not pass: its
 // challenge is then used up, and so are all others of the call, unless the report did not even verify. `act`
-// must make its outputs appear as its last step; when it throws, the results in the log say "failed".
+// writes its outputs, but they get their names only after this has returned: nothing with a released key is
+// there before the log has its result. When `act` throws, the results in the log say "failed".
 std::vector<Grant> release(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
                            const Act& act);
 

@@ -64,7 +64,6 @@ Rewrapped wrap_to_files(Appliance& appliance, const keys::Mek& mek, const Rewrap
     first = appliance.log().state().size;
     const auto cards = cards_of(grants, first);
     write_wrapped(outputs, wish.output_folder, mek, cards);
-    outputs.commit();
     std::vector<Json> acts;
     for (const WrappedFor& card : cards) {
       done.folders.push_back(card.folder);
@@ -75,6 +74,7 @@ Rewrapped wrap_to_files(Appliance& appliance, const keys::Mek& mek, const Rewrap
   for (std::size_t i = 0; i < done.grants.size(); ++i)
     if (done.grants[i].entry != first + i)
       throw Error(ErrorKind::Internal, "config.json names another log entry than the release's");
+  outputs.commit();
   return done;
 }
 

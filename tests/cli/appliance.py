@@ -30,10 +30,15 @@ def run(*command, expect=0, env=None, stdin=None, timeout=120, cwd=None, pass_fd
 
 
 class Appliance:
-    """init --embedded --insecure-demo, a policy from card 0, and a server for the cards."""
+    """A home, a policy from card 0, and a server for the cards.
 
-    def __init__(self, cards=2, provision=(), policy_edit=None, init=True):
+    The token is the embedded one (init --embedded --insecure-demo), or what `token` makes of a folder
+    (tokens.py); then there is one officer, whose agreement the policy asks for nowhere.
+    """
+
+    def __init__(self, cards=2, provision=(), policy_edit=None, init=True, token=None):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="qpcseal-test-"))
+        self.token = token(self.root / "token") if token else None
         self.env = {"PATH": os.environ["PATH"], "QPCSEAL_HOME": str(self.root / "home")}
         self.cards = self.root / "cards"
         self.server = None
@@ -49,9 +54,19 @@ class Appliance:
         if init:
             self.init()
 
-    def init(self, expect=0, **more):
-        result = self.qpcseal("init", "--embedded", "--insecure-demo", "--appliance-id", "test", "--policy",
-                              self.policy, "--trust", self.trust, expect=expect, **more)
+    def officers(self):
+        path = self.root / "officers"
+        if not path.exists():
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", self.root / "officer")
+            path.write_text('officer namespaces="approval@qpcseal,policy@qpcseal,officers@qpcseal,plan@qpcseal,'
+                            'collateral@qpcseal" ' + (self.root / "officer.pub").read_text())
+        return path
+
+    def init(self, *options, expect=0, **more):
+        kind = [*self.token.init_options(), "--officers", self.officers()] if self.token else [
+            "--embedded", "--insecure-demo"]
+        result = self.qpcseal("init", *kind, "--appliance-id", "test", "--policy", self.policy, "--trust", self.trust,
+                              *options, expect=expect, **more)
         if expect == 0:
             key = self.root / "seal-key.pem"
             key.write_text(self.qpcseal("trust", "show", "--seal-key").stdout)
@@ -103,6 +118,8 @@ class Appliance:
         if self.server is not None:
             self.server.send_signal(signal.SIGTERM)
             self.server.wait(timeout=10)
+        if self.token is not None:
+            self.token.close()
         shutil.rmtree(self.root, ignore_errors=True)
 
 

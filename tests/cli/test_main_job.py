@@ -101,7 +101,7 @@ class MainJob(unittest.TestCase):
         old = self.folder("MEK.dat")
         old.write_bytes(os.urandom(16))
         result = self.appliance.qpcseal("encrypt-model", "--qpc", self.model, "--mek", old, "--output-dir",
-                                        self.folder("x"), expect=2)
+                                        self.folder("x"), expect=4)
         self.refused(result, "mek import")
 
     def test_unknown_mek(self):

@@ -65,7 +65,7 @@ TEST(SoftHsm, NamesOneMekOrNone) {
             "net#1");
   EXPECT_EQ(kind_of([&] { find_mek(session, "other"); }), ErrorKind::Token);
   EXPECT_EQ(kind_of([&] { find_mek(session, "pkcs11:object=net%231;token=elsewhere"); }), ErrorKind::Token);
-  EXPECT_EQ(kind_of([&] { find_mek(session, "/tmp/MEK.dat"); }), ErrorKind::Usage);
+  EXPECT_EQ(kind_of([&] { find_mek(session, "/tmp/MEK.dat"); }), ErrorKind::Malformed);
   generate_mek(session, fresh, "net", 1, Bytes(16, 0x43), {});
   std::string message;
   EXPECT_EQ(kind_of([&] { find_mek(session, "net#1"); }, &message), ErrorKind::Token);

@@ -18,6 +18,7 @@ constexpr std::array kKinds = {
     Named{"return", FaultKind::Return, true},  Named{"return-after", FaultKind::ReturnAfter, true},
     Named{"vanish", FaultKind::Vanish, false}, Named{"vanish-after", FaultKind::VanishAfter, false},
     Named{"kill", FaultKind::Kill, false},     Named{"kill-after", FaultKind::KillAfter, false},
+    Named{"stop", FaultKind::Stop, false},     Named{"stop-after", FaultKind::StopAfter, false},
     Named{"delay", FaultKind::Delay, true},    Named{"short", FaultKind::Short, false},
     Named{"lie", FaultKind::Lie, false},       Named{"handle", FaultKind::Handle, false},
 };

@@ -7,7 +7,10 @@
 //   C_GenerateKey 1 vanish-after       the same, after the token has done it
 //   C_WrapKey     1 kill               the calling process is killed (SIGKILL) before the token acts
 //   C_WrapKey     1 kill-after         the same, after it
-//   C_WrapKey     1 delay 5000         the call waits this many milliseconds: time for a memory scan
+//   C_WrapKey     1 stop               the calling process is stopped (SIGSTOP) before the token acts: it stands
+//                                      still, for a memory scan, until the test sends SIGCONT
+//   C_WrapKey     1 stop-after         the same, after it
+//   C_WrapKey     1 delay 5000         the call waits this many milliseconds
 //   C_GetAttributeValue 2 short        CKR_BUFFER_TOO_SMALL whatever the buffer; the lengths are true
 //   C_FindObjects 1 lie [LENGTH]       succeeds and tells this length or count (else 65536 above the true one)
 //   C_GenerateKey 1 handle [NUMBER]    succeeds and gives this handle (else 0, which is none)
@@ -29,7 +32,20 @@
 
 namespace qpcseal::forward {
 
-enum class FaultKind { Return, ReturnAfter, Vanish, VanishAfter, Kill, KillAfter, Delay, Short, Lie, Handle };
+enum class FaultKind {
+  Return,
+  ReturnAfter,
+  Vanish,
+  VanishAfter,
+  Kill,
+  KillAfter,
+  Stop,
+  StopAfter,
+  Delay,
+  Short,
+  Lie,
+  Handle
+};
 
 struct Rule {
   FaultKind kind = FaultKind::Return;

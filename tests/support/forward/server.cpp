@@ -113,6 +113,7 @@ CK_RV Server::call(Fn fn, pid_t client, const Faults& faults, Reader& in, Writer
   if (faults.has(FaultKind::Vanish)) stop("vanishes before the call", 0);
   if (faults.has(FaultKind::Kill)) ::kill(client, SIGKILL);
   if (faults.has(FaultKind::Kill)) throw WireError("the client was killed");
+  if (faults.has(FaultKind::Stop)) ::kill(client, SIGSTOP);
   if (const auto code = faults.argument(FaultKind::Return)) return *code;
   const CK_SESSION_HANDLE session = in.peek_number();  // of every call that makes a key
   Writer results;
@@ -128,6 +129,7 @@ CK_RV Server::call(Fn fn, pid_t client, const Faults& faults, Reader& in, Writer
   if (faults.has(FaultKind::VanishAfter)) stop("vanishes after the call", 0);
   if (faults.has(FaultKind::KillAfter)) ::kill(client, SIGKILL);
   if (faults.has(FaultKind::KillAfter)) throw WireError("the client was killed");
+  if (faults.has(FaultKind::StopAfter)) ::kill(client, SIGSTOP);
   if (const auto code = faults.argument(FaultKind::ReturnAfter)) return *code;
   out.raw(results.data().data(), results.data().size());
   return result;

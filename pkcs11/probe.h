@@ -1,0 +1,26 @@
+// Whether a token can do something, found by doing it.
+#pragma once
+
+#include "base/error.h"
+#include "pkcs11/session.h"
+
+namespace qpcseal::pkcs11 {
+
+// False where `trial` throws Error{Token} twice: what fails once and then works was a hiccup, no inability,
+// and must not decide how a key is wrapped. Error{Token} where the session itself is gone; other errors pass.
+// `trial` works on throw-away objects alone.
+template <typename Trial>
+bool can_do(Session& session, Trial trial) {
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    try {
+      trial();
+      return true;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::Token) throw;
+    }
+    session.require_alive();
+  }
+  return false;
+}
+
+}  // namespace qpcseal::pkcs11

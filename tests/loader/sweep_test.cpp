@@ -1,0 +1,105 @@
+// A card given a container with any byte changed refuses to load it: every byte, no exception.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <fstream>
+#include <map>
+
+#include "appliance/seal/slots.h"
+#include "attest/device/loader/load.h"
+#include "tests/loader/bench.h"
+
+namespace qpcseal::test {
+namespace {
+
+// Where a byte of the file belongs to: a segment's name, "header", "table", "names" or "padding".
+std::vector<std::string> map_of(ByteView container, const std::filesystem::path& path) {
+  const Fd file = open_to_read(path);
+  const qpc::Container opened = qpc::Container::read(file);
+  std::vector<std::string> out(container.size(), "padding");
+  const auto mark = [&](std::uint64_t from, std::uint64_t size, const std::string& what) {
+    std::fill_n(out.begin() + static_cast<std::ptrdiff_t>(from), size, what);
+  };
+  const auto& rows = opened.segments();
+  mark(0, qpc::kHeaderSize, "header");
+  mark(qpc::kHeaderSize, rows.size() * qpc::kRowSize, "table");
+  const std::uint64_t names = qpc::kHeaderSize + rows.size() * qpc::kRowSize;
+  mark(names, qpc::front_size(rows) - names, "names");
+  for (const qpc::Segment& row : rows) mark(row.data_position, row.size, row.name);
+  return out;
+}
+
+class Sweep : public ::testing::TestWithParam<seal::Mode> {};
+
+TEST_P(Sweep, EveryByteOfABoundContainerIsNeeded) {
+  Bench bench;
+  const Bytes good = bench.seal({.mode = GetParam()});
+  const device::Card card = bench.card();
+  ASSERT_EQ(bench.refusal(good, card), "");
+  const auto places = map_of(good, bench.file());
+  const Fd file(open(bench.file().c_str(), O_RDWR | O_CLOEXEC));
+  std::map<std::string, std::uint64_t> refused;
+  for (std::uint64_t at = 0; at < good.size(); ++at) {
+    const std::array<std::uint8_t, 1> bad{static_cast<std::uint8_t>(good[at] ^ (1U << (at % 8)))};
+    write_exact(file, bad, at);
+    try {
+      static_cast<void>(device::load(bench.file(), card, std::nullopt, Existing::Refuse));
+      ADD_FAILURE() << "byte " << at << " (" << places[at] << ") changed, and the card loads it";
+    } catch (const Error& error) {
+      ASSERT_TRUE(error.kind() == ErrorKind::Denied || error.kind() == ErrorKind::Malformed) << error.what();
+      ++refused[places[at]];
+    }
+    write_exact(file, ByteView(good).subspan(at, 1), at);
+  }
+  ASSERT_EQ(bench.refusal(good, card), "") << "put back, it loads";
+  std::uint64_t total = 0;
+  std::string list;
+  for (const auto& [place, count] : refused) {
+    total += count;
+    list += "  " + place + " " + std::to_string(count);
+  }
+  EXPECT_EQ(total, good.size());
+  std::cout << "mode " << seal::name_of(GetParam()) << ": " << total << " of " << good.size()
+            << " changed bytes refused:" << list << "\n";
+}
+
+TEST_P(Sweep, EveryBitOfTheFrontAndTheSlots) {
+  Bench bench;
+  const Bytes good = bench.seal({.mode = GetParam()});
+  const device::Card card = bench.card();
+  std::uint64_t count = 0;
+  for (std::uint64_t at = 0; at < 2 * seal::kPageSize; at += at < 600 || at >= seal::kPageSize ? 1 : 64) {
+    for (unsigned bit = 0; bit < 8; ++bit) {
+      Bytes bad = good;
+      bad[at] ^= static_cast<std::uint8_t>(1U << bit);
+      EXPECT_NE(bench.refusal(ByteView(bad).first(bad.size()), card), "") << at << " bit " << bit;
+      ++count;
+    }
+  }
+  std::cout << "mode " << seal::name_of(GetParam()) << ": " << count << " flipped bits refused\n";
+}
+
+TEST_P(Sweep, EveryLengthButItsOwn) {
+  Bench bench;
+  const Bytes good = bench.seal({.mode = GetParam()});
+  const device::Card card = bench.card();
+  std::uint64_t count = 0;
+  for (std::uint64_t size = 0; size<good.size(); size += size + 600> good.size() || size < 600 ? 1 : 509) {
+    EXPECT_NE(bench.refusal(ByteView(good).first(size), card), "") << size;
+    ++count;
+  }
+  for (const std::size_t more : {1, 2, 64, 4095, 4096, 70000}) {
+    Bytes longer = good;
+    longer.resize(good.size() + more);
+    EXPECT_NE(bench.refusal(longer, card), "") << more << " bytes more";
+    ++count;
+  }
+  std::cout << "mode " << seal::name_of(GetParam()) << ": " << count << " other lengths refused\n";
+}
+
+INSTANTIATE_TEST_SUITE_P(BothModes, Sweep, ::testing::Values(seal::Mode::Token, seal::Mode::Envelope),
+                         [](const auto& one) { return std::string(seal::name_of(one.param)); });
+
+}  // namespace
+}  // namespace qpcseal::test
