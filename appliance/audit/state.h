@@ -43,6 +43,7 @@ struct State {
   UnixTime last_time = 0;
   std::string policy_digest, trust_digest;  // hex
   std::string officers_digest;              // hex; empty: an appliance without officers
+  bool genesis_accepted = false;            // every officer signed it
   std::uint64_t policy_serial = 0;
   std::map<Bytes, Challenge> challenges;         // by nonce
   std::map<Bytes, MekHistory> meks;              // by id

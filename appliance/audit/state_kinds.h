@@ -24,7 +24,7 @@ extern const Kind kMekGenerate, kSeal;
 // state_release.cpp
 extern const Kind kChallenge, kRelease, kDenied;
 // state_site.cpp
-extern const Kind kGenesis, kPolicy, kTrust, kRejection, kRecovery, kRotateKey;
+extern const Kind kGenesis, kGenesisAccepted, kPolicy, kOfficers, kTrust, kRejection, kRecovery, kRotateKey;
 
 inline constexpr std::size_t kNonceSize = 32, kMekIdSize = 16, kDigestSize = 32;  // bytes
 
