@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "policy/collateral_rules.h"
+
 namespace qpcseal::policy {
 namespace {
 
@@ -27,7 +29,8 @@ std::vector<std::string> hexes(const std::vector<Bytes>& list) {
 // Collects findings against one class.
 class Checker {
  public:
-  Checker(const Policy& policy, const DeviceClass& device) : policy_(policy), device_(device) {}
+  Checker(const Policy& policy, const DeviceClass& device, const CollateralFacts& collateral)
+      : policy_(policy), device_(device), collateral_(collateral) {}
 
   void expect(bool good, std::string id, std::string claim, std::string observed, std::string expected,
               int line) {
@@ -117,8 +120,9 @@ class Checker {
 
  private:
   void measurement(const MeasurementRule& rule, const MeasurementFact& fact, const std::string& where) {
-    expect(contains(rule.digests, fact.digest), "POL-MEASUREMENT-DIGEST", where + fact.name,
-           to_hex(fact.digest), join(hexes(rule.digests)), rule.line);
+    const std::vector<Bytes> digests = allowed_digests(rule, collateral_);
+    expect(contains(digests, fact.digest), "POL-MEASUREMENT-DIGEST", where + fact.name, to_hex(fact.digest),
+           digests.empty() ? "a reference that no bundle has" : join(hexes(digests)), rule.line);
     expect(fact.svn.value_or(0) >= rule.min_svn, "POL-SVN", "SVN of " + where + fact.name,
            fact.svn ? std::to_string(*fact.svn) : "absent", "at least " + std::to_string(rule.min_svn),
            rule.line);
@@ -126,13 +130,14 @@ class Checker {
 
   const Policy& policy_;
   const DeviceClass& device_;
+  const CollateralFacts& collateral_;
   Findings findings_;
 };
 
 }  // namespace
 
 Findings check_card(const Policy& policy, const DeviceClass& device, const Facts& facts) {
-  Checker checker(policy, device);
+  Checker checker(policy, device, facts.collateral);
   checker.identity(facts.card);
   checker.state(facts.card);
   checker.challenge(facts.challenge, facts.now);

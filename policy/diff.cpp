@@ -29,6 +29,7 @@ void add_measurements(Rules& out, const std::string& where, const std::vector<Me
   for (const MeasurementRule& rule : rules) {
     const std::string name = where + "measurement '" + rule.name + "': ";
     out[name + "digests"] = words(rule.digests);
+    out[name + "references"] = words(rule.references);
     out[name + "least security version"] = std::to_string(rule.min_svn);
   }
 }
@@ -67,6 +68,7 @@ void add_mek(Rules& out, const MekRule& mek) {
 Rules rules_of(const Policy& policy) {
   Rules out;
   out["serial"] = std::to_string(policy.serial.value);
+  out["collateral bundle"] = policy.collateral_required.value ? "required" : "not required";
   out["expires"] = format_time(policy.expires.value);
   for (const DeviceClass& device : policy.devices) add_device(out, device);
   for (const MekRule& mek : policy.meks) add_mek(out, mek);

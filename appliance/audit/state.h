@@ -45,9 +45,11 @@ struct State {
   std::string officers_digest;              // hex; empty: an appliance without officers
   bool genesis_accepted = false;            // every officer signed it
   std::uint64_t policy_serial = 0;
+  std::uint64_t collateral_serial = 0;           // 0: no bundle was imported, the trust folder counts
   std::map<Bytes, Challenge> challenges;         // by nonce
   std::map<Bytes, MekHistory> meks;              // by id
   std::map<Bytes, std::uint64_t> card_releases;  // by ueid
+  std::map<Bytes, Bytes> crl_numbers;            // the highest crlNumber seen, by the issuer's name (DER)
   std::set<std::string> quarantined;             // file names that recoveries recorded
   std::set<std::string> approvals_used;          // nonces of approval requests, hex
   std::vector<OpenIntent> open;                  // intents without a result

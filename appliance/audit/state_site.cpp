@@ -41,8 +41,30 @@ void end_officers(State& state, const Entry& entry, const OpenIntent& intent) {
   if (entry.outcome == "ok") state.officers_digest = hex_member(intent.data, "digest", kDigestSize);
 }
 
-void trust(State& state, const Entry& entry) {
-  state.trust_digest = hex_member(entry.data, "digest", kDigestSize);
+// Numbers are big-endian without leading zeros, so the longer one is the higher.
+void raise_crls(State& state, const Json& crls) {
+  require(crls.is_array(), "crls are no list");
+  for (const Json& crl : crls) {
+    Bytes& highest = state.crl_numbers[from_hex(text_member(crl, "issuer"))];
+    const Bytes number = from_hex(text_member(crl, "number"));
+    require(number.empty() || number.front() != 0, "a crlNumber with leading zeros");
+    const bool lower = number.size() != highest.size() ? number.size() < highest.size() : number < highest;
+    require(!lower, "a crlNumber that does not rise");
+    highest = number;
+  }
+}
+
+void begin_trust(State& state, const Entry& entry) {
+  static_cast<void>(hex_member(entry.data, "digest", kDigestSize));
+  static_cast<void>(member(entry.data, "crls"));
+  require(uint_member(entry.data, "serial") > state.collateral_serial, "a bundle serial that does not rise");
+}
+
+void end_trust(State& state, const Entry& entry, const OpenIntent& intent) {
+  if (entry.outcome != "ok") return;
+  state.collateral_serial = uint_member(intent.data, "serial");
+  state.trust_digest = hex_member(intent.data, "digest", kDigestSize);
+  raise_crls(state, member(intent.data, "crls"));
 }
 
 void recovery(State& state, const Entry& entry) {
@@ -63,7 +85,7 @@ const Kind kGenesis{"genesis", genesis};
 const Kind kGenesisAccepted{"genesis-accepted", genesis_accepted};
 const Kind kPolicy{"policy", nullptr, begin_policy, end_policy};
 const Kind kOfficers{"officers", nullptr, begin_officers, end_officers};
-const Kind kTrust{"trust", trust};
+const Kind kTrust{"trust", nullptr, begin_trust, end_trust};
 const Kind kRejection{"rejection", rejection};
 const Kind kRecovery{"recovery", recovery};
 const Kind kRotateKey{"rotate-key", nothing};

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdlib>
 
+#include "appliance/release/collateral.h"
 #include "appliance/release/pin.h"
 #include "appliance/release/pinned.h"
 #include "base/error.h"
@@ -55,6 +56,7 @@ policy::Policy read_policy(const Home& home, const audit::State& state) {
 }
 
 Trust read_pinned_trust(const Home& home, const audit::State& state) {
+  if (state.collateral_serial > 0) return read_collateral_trust(home.collateral(), state.trust_digest);
   Trust trust = read_trust(home.trust());
   expect_same("the trust folder", to_hex(trust.digest), state.trust_digest);
   return trust;

@@ -118,7 +118,7 @@ void check_signed(const Environment& environment, const InitOptions& options, co
                   const std::string& officers) {
   const std::vector<std::string> signatures = read_signatures(options.policy_signatures);
   check_first_policy(policy, officers, signatures, std::max(environment.clock.now(), build_time()));
-  archive_approval(environment.home, policy, ".policy", signatures);
+  archive_approval(environment.home, policy, ".signed", signatures);
 }
 
 // The files that the log pins, checked before anything is made in the token.

@@ -26,6 +26,21 @@ Installed install_policy(Appliance& appliance, const std::filesystem::path& file
 // officers signed. Error{Usage} where the new file lists fewer people than the policy's greatest threshold.
 Installed install_officers(Appliance& appliance, const std::filesystem::path& file);
 
+// A file whose own bytes officers sign.
+struct SignedFile {
+  std::string operation;        // of the policy's [approvals]
+  std::string_view name_space;  // e.g. policy@qpcseal
+  const std::string& text;
+};
+// As many officers in force as the policy in force wants for the operation (outside a demonstration at least
+// one) signed the file; it and the signatures are kept. Error{ApprovalsMissing}; Error{Denied} where the
+// policy does not name the operation.
+std::vector<policy::Approver> check_signed_file(Appliance& appliance, const SignedFile& file,
+                                                const std::vector<std::filesystem::path>& signatures);
+// Intent, file, result. A crash between them is settled at the next start by was_installed().
+void replace_pinned(Appliance& appliance, const std::string& kind, audit::Json intent,
+                    const std::string& text);
+
 // How many officers must have signed the first policy: its own policy-change, and at least one.
 // Error{ApprovalsMissing}, Error{Denied} where it has expired.
 void check_first_policy(const std::string& policy, const std::string& officers,

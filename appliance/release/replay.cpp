@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 
 #include "appliance/release/verify.h"
 #include "attest/scheme.h"
@@ -45,9 +46,11 @@ std::vector<std::filesystem::path> archived(const Home& home) {
 
 }  // namespace
 
-std::vector<Replayed> replay(const Home& home, audit::State state, const Trust& trust,
-                             const policy::Policy& before, const policy::Policy& after) {
+std::vector<Replayed> replay(const Home& home, audit::State state, Trust trust, const policy::Policy& before,
+                             const policy::Policy& after) {
   for (auto& [nonce, challenge] : state.challenges) challenge.consumed = false;
+  trust.collateral.not_before = 0;
+  trust.collateral.not_after = std::numeric_limits<UnixTime>::max();
   std::vector<Replayed> out;
   for (const std::filesystem::path& path : archived(home)) {
     const Report report = read_report(path);

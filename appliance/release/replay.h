@@ -19,9 +19,10 @@ struct Replayed {
   Findings why_before, why_after;
 };
 
-// Each as of the time when its challenge was made, as if the challenge were unused. In order of digest.
+// Each as of the time when its challenge was made, as if the challenge were unused and the
+// collateral bundle fresh. In order of digest.
 // Error{Malformed} for a file there that is no report.
-std::vector<Replayed> replay(const Home& home, audit::State state, const Trust& trust,
-                             const policy::Policy& before, const policy::Policy& after);
+std::vector<Replayed> replay(const Home& home, audit::State state, Trust trust, const policy::Policy& before,
+                             const policy::Policy& after);
 
 }  // namespace qpcseal::release
