@@ -1,13 +1,16 @@
 #include <memory>
 
+#include "appliance/audit/words.h"
 #include "appliance/cli/app.h"
 #include "appliance/keys/wrap.h"
+#include "appliance/release/approval_request.h"
 #include "appliance/seal/format.h"
 #include "appliance/seal/layout.h"
 #include "appliance/seal/manifest.h"
 #include "appliance/seal/slots.h"
 #include "attest/request.h"
 #include "attest/scheme.h"
+#include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -148,6 +151,23 @@ Report inspect_report(ByteView bytes) {
   throw Error(ErrorKind::Malformed, "neither a QPC, nor a report, nor a request");
 }
 
+Report inspect_approval(const std::string& text) {
+  const release::ApprovalRequest request = release::parse_approval_request(text);
+  const Sha256Digest digest = sha256(view(text));
+  Report report;
+  report.json = {{"type", "approval request"},
+                 {"operation", request.operation},
+                 {"parameters", nlohmann::ordered_json(request.parameters)},
+                 {"appliance", request.appliance_id},
+                 {"not_before", format_time(request.not_before)},
+                 {"not_after", format_time(request.not_after)},
+                 {"threshold", request.threshold},
+                 {"sha256", to_hex(digest)},
+                 {"words", audit::words_of(digest)}};
+  report.text = text + "\nSHA-256 " + to_hex(digest) + "\n" + audit::words_of(digest) + "\n";
+  return report;
+}
+
 bool is_qpc(const Fd& file) {
   if (file_size(file) < sizeof(qpc::kMagic)) return false;
   Bytes magic(sizeof(qpc::kMagic));
@@ -163,6 +183,8 @@ Report run(const std::string& path) {
       return container.is_sealed() ? inspect_sealed(file) : inspect_plain(container);
     }
     const Bytes bytes = read_file(path, attest::kMaxReport);
+    const std::string text(text_of(bytes));
+    if (release::is_approval_request(text)) return inspect_approval(text);
     try {
       return inspect_request(attest::parse_request(bytes));
     } catch (const Error&) {
@@ -177,7 +199,7 @@ void add_inspect(CLI::App& app, Context& context) {
   CLI::App* command =
       app.add_subcommand("inspect", "What a file is and holds; no token, no home, nothing verified");
   auto path = std::make_shared<std::string>();
-  command->add_option("FILE", *path, "QPC, sealed QPC, report or request")->required();
+  command->add_option("FILE", *path, "QPC, sealed QPC, report, request, or request for approval")->required();
   add_output_options(*command, context);
   command->callback([&context, path] { context.command = [path] { return run(*path); }; });
 }
