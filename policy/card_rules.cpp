@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "policy/collateral_rules.h"
+
 namespace qpcseal::policy {
 namespace {
 
@@ -159,8 +161,9 @@ class Checker {
   }
 
   void measurement(const MeasurementRule& rule, const MeasurementFact& fact, const std::string& where) {
-    expect(contains(rule.digests, fact.digest), "POL-MEASUREMENT-DIGEST", where + fact.name,
-           to_hex(fact.digest), join(hexes(rule.digests)), rule.line);
+    const std::vector<Bytes> digests = allowed_digests(rule, facts_.collateral);
+    expect(contains(digests, fact.digest), "POL-MEASUREMENT-DIGEST", where + fact.name, to_hex(fact.digest),
+           digests.empty() ? "a reference that no bundle has" : join(hexes(digests)), rule.line);
     expect(fact.svn.value_or(0) >= rule.min_svn, "POL-SVN", "SVN of " + where + fact.name,
            fact.svn ? std::to_string(*fact.svn) : "absent", "at least " + std::to_string(rule.min_svn),
            rule.line);

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "policy/card_rules.h"
+#include "policy/collateral_rules.h"
 #include "policy/glob.h"
 
 namespace qpcseal::policy {
@@ -173,6 +174,7 @@ Decision evaluate(const Policy& policy, const Facts& facts) {
   Findings findings = check_policy_time(policy, facts.now);
   append_all(findings, check_challenge(policy, facts));
   append_all(findings, check_revocation(policy, facts.card));
+  append_all(findings, check_collateral(policy, facts));
   const MekRule* rule = find_rule(policy, facts.mek.label, findings);
   if (rule == nullptr) return Judge::release(std::move(findings), nullptr, false, facts);
   check_suite(policy, *rule, facts, findings);

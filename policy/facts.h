@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -72,6 +73,15 @@ struct SvnFloor {
   bool operator==(const SvnFloor&) const = default;
 };
 
+// The collateral bundle in force (roots and CRLs apart), where there is one.
+struct CollateralFacts {
+  bool present = false;
+  std::uint64_t serial = 0;
+  UnixTime not_before = 0, not_after = 0;  // fresh in [not_before, not_after)
+  std::vector<Bytes> revoked_ueids;
+  std::map<std::string, std::vector<Bytes>> references;  // name -> digests
+};
+
 // One release of one MEK to one card.
 struct Facts {
   UnixTime now = 0;
@@ -79,6 +89,7 @@ struct Facts {
   unsigned suite = 0;
   CardFacts card;
   ChallengeFacts challenge;
+  CollateralFacts collateral;
   std::uint64_t releases_wanted = 1;  // of this MEK in the whole transaction, all cards
   std::uint64_t card_releases = 0;    // to this card so far, of all keys
   std::vector<SvnFloor> svn_floors;   // the log's; those of other models do not count

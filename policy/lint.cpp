@@ -14,6 +14,8 @@ class Linter {
 
   void device(const DeviceClass& d) {
     warn(!d.ueids.value, d.ueids.line, "any card of class '" + d.name + "' is accepted, whichever its UEID");
+    warn(!d.ueids.value && d.revoked_ueids.value.empty() && !d.crl_required.value, d.revoked_ueids.line,
+         "class '" + d.name + "' takes any card and has no rule that could revoke one");
     warn(d.min_dbgstat.value < 2, d.min_dbgstat.line,
          "class '" + d.name + "' takes cards that can be debugged");
     warn(!d.crl_required.value, d.crl_required.line,
@@ -51,6 +53,8 @@ class Linter {
   }
 
   void approvals() {
+    warn(!policy_.approvals_for("policy-change"), 1,
+         "[approvals] lacks 'policy-change': this policy could never be replaced");
     for (const auto& [operation, count] : policy_.approvals) {
       warn(count.value == 0, count.line, "'" + operation + "' needs no officer");
       warn(count.value == 1, count.line, "'" + operation + "' needs one officer alone");

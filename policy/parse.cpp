@@ -82,7 +82,11 @@ MeasurementRule read_measurement(TomlReader& reader) {
   MeasurementRule out;
   out.line = reader.line();
   out.name = reader.text("name");
-  out.digests = reader.hexes("digests");
+  if (reader.has("references") && !reader.has("digests")) {
+    out.references = reader.texts("references");
+  } else {
+    out.digests = reader.hexes("digests");  // with both of them, `references` is a key that nobody wants
+  }
   for (const Bytes& digest : out.digests) {
     if (digest.size() != 32 && digest.size() != 48) {
       reader.refuse(reader.line_of_key("digests"), "a digest has neither 32 nor 48 bytes");
@@ -257,6 +261,8 @@ Policy parse_policy(std::string_view toml, const std::string& file) {
   } catch (const Error& error) {
     reader.refuse(out.expires.line, std::string("'expires': ") + error.what());
   }
+  out.collateral_required =
+      rule(reader, "collateral", word(reader, "collateral", {"required", "none"}) == "required");
   for (TomlReader& inner : reader.tables("device", "device")) out.devices.push_back(read_device(inner));
   refuse_same_names(reader, out.devices);
   for (TomlReader& inner : reader.tables("mek", "mek")) out.meks.push_back(read_mek(inner, out));

@@ -25,7 +25,8 @@ struct Rule {
 
 struct MeasurementRule {
   std::string name;
-  std::vector<Bytes> digests;  // any one of these: SHA-256 or SHA-384
+  std::vector<Bytes> digests;           // any one of these: SHA-256 or SHA-384
+  std::vector<std::string> references;  // or one that the collateral bundle has under one of these names
   std::uint64_t min_svn = 0;
   int line = 0;
 };
@@ -75,6 +76,7 @@ struct Policy {
   std::string file;  // as findings name it, e.g. "policy.toml"
   Rule<std::uint64_t> serial;
   Rule<UnixTime> expires;
+  Rule<bool> collateral_required;  // a release needs a collateral bundle; one in force must be fresh anyhow
   std::vector<DeviceClass> devices;
   std::vector<MekRule> meks;
   std::map<std::string, Rule<int>> approvals;

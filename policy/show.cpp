@@ -50,6 +50,8 @@ void show_measurements(std::ostringstream& out, const std::vector<MeasurementRul
   for (const MeasurementRule& rule : rules) {
     out << indent << rule.name << ", SVN " << rule.min_svn << " or higher, one of:\n";
     for (const Bytes& digest : rule.digests) out << indent << "  " << to_hex(digest) << "\n";
+    for (const std::string& name : rule.references)
+      out << indent << "  what the collateral bundle calls '" << name << "'\n";
   }
 }
 
@@ -103,6 +105,8 @@ void show_mek(std::ostringstream& out, const MekRule& mek) {
 std::string show(const Policy& policy) {
   std::ostringstream out;
   out << "Policy number " << policy.serial.value << ", valid until " << format_time(policy.expires.value)
+      << ".\nA release "
+      << (policy.collateral_required.value ? "needs a fresh collateral bundle" : "needs no collateral bundle")
       << ".\n";
   for (const DeviceClass& device : policy.devices) show_device(out, device);
   for (const MekRule& mek : policy.meks) show_mek(out, mek);

@@ -10,9 +10,9 @@ namespace qpcseal::audit {
 namespace {
 
 const Kind& kind_of(const std::string& name) {
-  static const std::array kinds = {&kGenesis,   &kPolicy,     &kTrust,   &kRejection, &kRecovery,
-                                   &kRotateKey, &kChallenge,  &kRelease, &kDenied,    &kMekGenerate,
-                                   &kSeal,      &kWitnessKey, &kWitness};
+  static const std::array kinds = {&kGenesis,   &kGenesisAccepted, &kOfficers,  &kPolicy,      &kTrust,
+                                   &kRejection, &kRecovery,        &kRotateKey, &kWitnessKey,  &kWitness,
+                                   &kChallenge, &kRelease,         &kDenied,    &kMekGenerate, &kSeal};
   const auto found = std::ranges::find(kinds, name, &Kind::name);
   require(found != kinds.end(), "its kind '" + name + "' is not known");
   return **found;

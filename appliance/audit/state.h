@@ -83,7 +83,9 @@ struct State {
   UnixTime last_time = 0;
   std::string policy_digest, trust_digest;  // hex
   std::string officers_digest;              // hex; empty: an appliance without officers
+  bool genesis_accepted = false;            // every officer signed it
   std::uint64_t policy_serial = 0;
+  std::uint64_t collateral_serial = 0;             // 0: no bundle was imported, the trust folder counts
   std::map<Bytes, Challenge> challenges;           // by nonce
   std::map<Bytes, MekHistory> meks;                // by id
   std::map<Bytes, std::uint64_t> card_releases;    // by ueid

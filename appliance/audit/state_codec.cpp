@@ -15,12 +15,12 @@ concept Either = std::same_as<std::remove_const_t<T>, As>;
 // One of these for each struct. A structured binding names every member, so that one which is missing here
 // does not compile; add it to both lists.
 auto members(Either<State> auto& state) {
-  auto& [genesis, size, last_time, policy_digest, trust_digest, officers_digest, policy_serial, challenges,
-         meks, card_releases, releases, svn_floors, crl_numbers, quarantined, approvals_used, open, log_keys,
-         witness_keys, witnessed] = state;
-  return std::tie(genesis, size, last_time, policy_digest, trust_digest, officers_digest, policy_serial,
-                  challenges, meks, card_releases, releases, svn_floors, crl_numbers, quarantined,
-                  approvals_used, open, log_keys, witness_keys, witnessed);
+  auto& [genesis, size, last_time, policy_digest, trust_digest, officers_digest, genesis_accepted,
+         policy_serial, collateral_serial, challenges, meks, card_releases, releases, svn_floors, crl_numbers,
+         quarantined, approvals_used, open, log_keys, witness_keys, witnessed] = state;
+  return std::tie(genesis, size, last_time, policy_digest, trust_digest, officers_digest, genesis_accepted,
+                  policy_serial, collateral_serial, challenges, meks, card_releases, releases, svn_floors,
+                  crl_numbers, quarantined, approvals_used, open, log_keys, witness_keys, witnessed);
 }
 auto members(Either<ReleaseRecord> auto& release) {
   auto& [seq, mek_id, ueid, nonce] = release;

@@ -48,18 +48,6 @@ void raise_floors(State& state, const Json& floors) {
   }
 }
 
-// Numbers are big-endian without leading zeros, so the longer one is the higher.
-void raise_crls(State& state, const Json& crls) {
-  require(crls.is_array(), "crls are no list");
-  for (const Json& crl : crls) {
-    Bytes& highest = state.crl_numbers[from_hex(text_member(crl, "issuer"))];
-    const Bytes number = from_hex(text_member(crl, "number"));
-    require(number.empty() || number.front() != 0, "a crlNumber with leading zeros");
-    const bool higher = number.size() != highest.size() ? number.size() > highest.size() : number > highest;
-    if (higher) highest = number;
-  }
-}
-
 void end_release(State& state, const Entry& entry, const OpenIntent& intent) {
   if (entry.outcome != "ok") return;
   MekHistory& mek = known_mek(state, intent.data, "a release of an unknown MEK");
@@ -70,10 +58,23 @@ void end_release(State& state, const Entry& entry, const OpenIntent& intent) {
   state.releases[hex_member(entry.data, "wrapped_sha256", kDigestSize)] = std::move(record);
   if (const auto floors = entry.data.find("svn_floors"); floors != entry.data.end())
     raise_floors(state, *floors);
-  if (const auto crls = entry.data.find("crls"); crls != entry.data.end()) raise_crls(state, *crls);
+  if (const auto crls = entry.data.find("crls"); crls != entry.data.end()) raise_crls(state, *crls, true);
 }
 
 }  // namespace
+
+// Numbers are big-endian without leading zeros, so the longer one is the higher.
+void raise_crls(State& state, const Json& crls, bool older_too) {
+  require(crls.is_array(), "crls are no list");
+  for (const Json& crl : crls) {
+    Bytes& highest = state.crl_numbers[from_hex(text_member(crl, "issuer"))];
+    Bytes number = from_hex(text_member(crl, "number"));
+    require(number.empty() || number.front() != 0, "a crlNumber with leading zeros");
+    const bool lower = number.size() != highest.size() ? number.size() < highest.size() : number < highest;
+    require(older_too || !lower, "a crlNumber that does not rise");
+    if (!lower) highest = std::move(number);
+  }
+}
 
 const Kind kChallenge{"challenge", make_challenge};
 const Kind kRelease{"release", nullptr, begin_release, end_release};

@@ -2,13 +2,16 @@
 #include <memory>
 
 #include "appliance/audit/receipt.h"
+#include "appliance/audit/words.h"
 #include "appliance/cli/app.h"
 #include "appliance/cli/audit_show.h"
 #include "appliance/cli/claims.h"
 #include "appliance/cli/inspect_container.h"
 #include "appliance/qpc/container.h"
+#include "appliance/release/approval_request.h"
 #include "attest/request.h"
 #include "attest/scheme.h"
+#include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -54,6 +57,23 @@ Report inspect_report(ByteView bytes) {
   throw Error(ErrorKind::Malformed, "neither a QPC, nor a report, a request or a receipt");
 }
 
+Report inspect_approval(const std::string& text) {
+  const release::ApprovalRequest request = release::parse_approval_request(text);
+  const Sha256Digest digest = sha256(view(text));
+  Report report;
+  report.json = {{"type", "approval request"},
+                 {"operation", request.operation},
+                 {"parameters", nlohmann::ordered_json(request.parameters)},
+                 {"appliance", request.appliance_id},
+                 {"not_before", format_time(request.not_before)},
+                 {"not_after", format_time(request.not_after)},
+                 {"threshold", request.threshold},
+                 {"sha256", to_hex(digest)},
+                 {"words", audit::words_of(digest)}};
+  report.text = text + "\nSHA-256 " + to_hex(digest) + "\n" + audit::words_of(digest) + "\n";
+  return report;
+}
+
 // The entry and the checkpoint as they stand in it; 'audit check-receipt' verifies them.
 Report inspect_receipt(std::string_view text) {
   if (text.ends_with('\n')) text.remove_suffix(1);
@@ -87,7 +107,9 @@ bool is_json(ByteView bytes) {
 }
 
 Report inspect_bytes(ByteView bytes) {
-  if (is_json(bytes)) return inspect_receipt(text_of(bytes));
+  const std::string text(text_of(bytes));
+  if (release::is_approval_request(text)) return inspect_approval(text);
+  if (is_json(bytes)) return inspect_receipt(text);
   try {
     return inspect_request(attest::parse_request(bytes));
   } catch (const Error&) {
@@ -109,7 +131,8 @@ void add_inspect(CLI::App& app, Context& context) {
   CLI::App* command =
       app.add_subcommand("inspect", "What a file is and holds; no token, no home, nothing verified");
   auto path = std::make_shared<std::string>();
-  command->add_option("FILE", *path, "QPC, sealed QPC, report, request or receipt")->required();
+  command->add_option("FILE", *path, "QPC, sealed QPC, report, request, request for approval or receipt")
+      ->required();
   add_output_options(*command, context);
   command->callback([&context, path] { context.command = [path] { return run(*path); }; });
 }

@@ -60,6 +60,9 @@ void add_commands(CLI::App& app, Context& context) {
   add_policy(app, context);
   add_trust(app, context);
   add_requests(app, context);
+  add_approve(app, context);
+  add_officers(app, context);
+  add_genesis(app, context);
   add_audit(app, context);
   add_home(app, context);
   add_inspect(app, context);

@@ -4,8 +4,10 @@
 #include <array>
 #include <cstdlib>
 
+#include "appliance/release/collateral.h"
 #include "appliance/release/log_key.h"
 #include "appliance/release/pin.h"
+#include "appliance/release/pinned.h"
 #include "appliance/release/witness.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -56,8 +58,10 @@ policy::Policy read_policy(const Home& home, const audit::State& state) {
 }
 
 Trust read_pinned_trust(const Home& home, const audit::State& state) {
-  Trust trust = read_trust(home.trust());
-  expect_same("the trust folder", to_hex(trust.digest), audit::text_member(state.genesis, "trust"));
+  const bool bundled = state.collateral_serial > 0;
+  Trust trust =
+      bundled ? read_collateral_trust(home.collateral(), state.trust_digest) : read_trust(home.trust());
+  if (!bundled) expect_same("the trust folder", to_hex(trust.digest), state.trust_digest);
   trust.crl_floors = state.crl_numbers;
   return trust;
 }
@@ -86,9 +90,9 @@ Appliance::Appliance(const Environment& environment)
   check_against_genesis();
   check_witnesses(home_, *log_);
   retire_log_keys(*session_, log_key);
+  reconcile();
   policy_ = read_policy(home_, log_->state());
   trust_ = read_pinned_trust(home_, log_->state());
-  reconcile();
 }
 
 UnixTime Appliance::now() const { return std::max({clock_.now(), log_->state().last_time, build_time()}); }
@@ -114,6 +118,10 @@ void Appliance::reconcile() {
   for (const audit::OpenIntent& intent : open) {
     if (intent.kind == "release") continue;
     const audit::Txn txn{intent.seq, intent.txn, intent.kind};
+    if (is_pinned(intent.kind)) {
+      log_->result(txn, was_installed(home_, intent) ? "ok" : "failed", {{"reconciled", true}});
+      continue;
+    }
     if (intent.kind != "mek-generate") {
       log_->result(txn, "unknown", Json::object());
       continue;
@@ -152,30 +160,30 @@ Json Appliance::approve(const std::string& operation, const Json& parameters) {
   if (now() >= policy_.expires.value)
     throw Error(ErrorKind::Denied, "the policy expired at " + format_time(policy_.expires.value),
                 "'qpcseal policy install' brings in the next one");
+  if (!log_->state().genesis_accepted && !insecure_demo())
+    throw Error(ErrorKind::ApprovalsMissing, "the officers have not signed the genesis yet",
+                "'qpcseal genesis show -o FILE', every officer signs it, then 'qpcseal genesis accept'");
   if (*needed == 0) return nullptr;
   std::vector<std::string> requests, signatures;
   for (const auto& path : approvals_.requests) requests.push_back(read_text_file(path, kMaxApprovalRequest));
   for (const auto& path : approvals_.signatures)
     signatures.push_back(read_text_file(path, policy::kMaxSshsig));
   const policy::Officers officers = read_officers(home_, log_->state());
-  const Judgement judgement = judge_approval({log_->state(), log_->tree(), policy_, officers, now()},
-                                             operation, parameters, requests, signatures);
-  archive_approval(home_, judgement);
+  const Judgement judgement =
+      judge_approval({log_->state(), log_->tree(), policy_, officers, now()}, operation, parameters, requests,
+                     read_signatures(approvals_.signatures));
+  archive_approval(home_, judgement.request, ".request", judgement.signatures);
   if (!judgement.rejecters.empty()) reject(operation, judgement);
   return judgement.record;
 }
 
 void Appliance::reject(const std::string& operation, const Judgement& judgement) {
-  Json by = Json::array();
   std::string names;
-  for (const auto& officer : judgement.rejecters) {
-    by.push_back({{"name", officer.name}, {"fingerprint", officer.fingerprint}});
-    names += (names.empty() ? "" : ", ") + officer.name;
-  }
+  for (const auto& officer : judgement.rejecters) names += (names.empty() ? "" : ", ") + officer.name;
   log_->event("rejection", {{"operation", operation},
                             {"nonce", judgement.record.at("nonce")},
                             {"request_sha256", judgement.record.at("request_sha256")},
-                            {"rejecters", std::move(by)}});
+                            {"rejecters", json_of(judgement.rejecters)}});
   throw Error(ErrorKind::ApprovalsMissing, "'" + operation + "' was rejected by " + names,
               "the log records it; that request can no longer be used");
 }

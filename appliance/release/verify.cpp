@@ -149,7 +149,7 @@ Verified verify_attestation(const Report& report, const policy::Policy& policy, 
     if (!scheme)
       throw Error(ErrorKind::Denied,
                   "the policy names scheme '" + id + "', which this program does not know");
-    Verified verified{id, scheme->verify(report.bytes, context_of(policy, id, trust, now))};
+    Verified verified{id, scheme->verify(report.bytes, context_of(policy, id, trust, now)), trust.collateral};
     if (verified.evidence.claims) return verified;
     if (!telling || scheme->recognises(report.bytes)) telling = std::move(verified);
   }
@@ -168,6 +168,7 @@ Verdict judge(const Question& question, const Report& report, const Verified& ve
   facts.challenge = challenge_facts(question.state, claims.nonce, report);
   facts.mek = mek_facts(question.state, question.mek_id.value_or(facts.challenge.mek_id));
   facts.card = card_facts(verified);
+  facts.collateral = verified.collateral;
   facts.releases_wanted = question.releases_wanted;
   facts.card_releases = card_releases(question.state, claims.ueid);
   for (const auto& [subject, svn] : question.state.svn_floors)

@@ -28,6 +28,7 @@ Report read_report(const std::filesystem::path& path);
 struct Verified {
   std::string scheme;
   attest::Evidence evidence;
+  policy::CollateralFacts collateral;  // what it was verified with
 };
 // Tries the schemes that the policy names. Error{Malformed} where the bytes are no report of any scheme.
 Verified verify_attestation(const Report& report, const policy::Policy& policy, const Trust& trust,

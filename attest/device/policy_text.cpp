@@ -55,6 +55,12 @@ max_releases = 1000000
 max_encryptions = 4294967296
 )";
 
+constexpr const char* kCollateral =
+    R"(# "required": a release needs a fresh collateral bundle ('qpcseal trust import'). "none": it needs none; one that
+# was imported must be fresh all the same.
+collateral = "none"
+)";
+
 constexpr const char* kApprovalsHead = R"(
 # How many officers must sign each operation. One that does not stand here is denied; 0, no officer at all, has
 # to be written out, and is for trials only.
@@ -145,6 +151,7 @@ std::string policy_for(const std::filesystem::path& dir, unsigned number, UnixTi
   const Sha256Digest root = sha256(read_identity(dir, number).chain.back());
   std::string out = kHead;
   out += "expires = " + quoted(format_time(now + kValidity)) + "\n";
+  out += kCollateral;
   out += kDeviceHead;
   out += "roots = " + hex_list({copy(root)}) + "\n";
   out += hardware_rules(card) + identity_rules(all_ueids(dir)) + measurement_rules(card.measurements);

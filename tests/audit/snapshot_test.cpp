@@ -38,7 +38,7 @@ void write_something_of_all(Log& log) {
                      {"approval", {{"nonce", std::string(64, 'f')}}}};
   log.result(log.intent("release", release), "ok", testing::release_result(release));
   log.intent("seal", {{"mek_id", mek}, {"encryptions", 5}});
-  log.event("policy", {{"serial", 2}, {"digest", std::string(64, '1')}});
+  log.result(log.intent("policy", {{"serial", 2}, {"digest", std::string(64, '1')}}), "ok", Json::object());
 }
 
 class Snapshots : public ::testing::Test {

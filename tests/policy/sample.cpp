@@ -8,6 +8,7 @@ namespace {
 
 constexpr const char* kText = R"(serial = 7
 expires = "2027-01-01T00:00:00Z"
+collateral = "none"
 
 [[device]]
 name = "ai100"
