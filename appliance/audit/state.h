@@ -20,7 +20,9 @@ struct Challenge {
   std::optional<std::uint64_t> device;  // number on that host
   UnixTime made = 0, expires = 0;
   bool consumed = false;
-  std::string consumed_by;  // SHA-256 of the report, hex
+  std::string consumed_by;                   // SHA-256 of the report, hex
+  std::uint64_t intent = 0;                  // of the release that used it up
+  std::optional<std::uint64_t> released_by;  // the result "ok" of that release
 
   bool operator==(const Challenge&) const = default;
 };
@@ -94,7 +96,7 @@ struct State {
   std::map<Bytes, Bytes> crl_numbers;              // the highest crlNumber seen, by the issuer's name (DER)
   std::set<std::string> quarantined;               // file names that recoveries recorded
   std::set<std::string> approvals_used;            // nonces of approval requests, hex
-  std::vector<OpenIntent> open;                    // intents without a result
+  std::map<std::uint64_t, OpenIntent> open;        // intents without a result, by number
   std::vector<LogKey> log_keys;                    // first to last
   std::set<std::string> witness_keys;              // vkeys of the witnesses that this site believes
   std::map<std::string, Witnessed> witnessed;      // by the witness's vkey: the largest

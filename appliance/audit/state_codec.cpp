@@ -31,8 +31,10 @@ auto members(Either<SvnSubject> auto& subject) {
   return std::tie(scheme, hwmodel, name);
 }
 auto members(Either<Challenge> auto& challenge) {
-  auto& [nonce, mek_id, ueid, host, device, made, expires, consumed, consumed_by] = challenge;
-  return std::tie(nonce, mek_id, ueid, host, device, made, expires, consumed, consumed_by);
+  auto& [nonce, mek_id, ueid, host, device, made, expires, consumed, consumed_by, intent, released_by] =
+      challenge;
+  return std::tie(nonce, mek_id, ueid, host, device, made, expires, consumed, consumed_by, intent,
+                  released_by);
 }
 auto members(Either<MekHistory> auto& mek) {
   auto& [id, label, generation, created, encryptions, releases, state] = mek;

@@ -20,7 +20,7 @@ struct Kind {
 };
 
 // state_keys.cpp
-extern const Kind kMekGenerate, kSeal;
+extern const Kind kMekGenerate, kMekRotate, kSeal;
 // state_release.cpp
 extern const Kind kChallenge, kRelease, kDenied;
 // state_site.cpp

@@ -35,6 +35,7 @@ void begin_release(State& state, const Entry& entry) {
   if (found == state.challenges.end() || found->second.consumed) return;
   found->second.consumed = true;
   found->second.consumed_by = report;
+  found->second.intent = entry.seq;
 }
 
 // What the release demanded is the least for all that follow.
@@ -59,6 +60,9 @@ void end_release(State& state, const Entry& entry, const OpenIntent& intent) {
   if (const auto floors = entry.data.find("svn_floors"); floors != entry.data.end())
     raise_floors(state, *floors);
   if (const auto crls = entry.data.find("crls"); crls != entry.data.end()) raise_crls(state, *crls, true);
+  const auto challenge = state.challenges.find(from_hex(text_member(intent.data, "nonce")));
+  if (challenge != state.challenges.end() && challenge->second.intent == intent.seq)
+    challenge->second.released_by = entry.seq;
 }
 
 }  // namespace

@@ -38,6 +38,8 @@ void add_encrypt_with_session_keys(CLI::App& app, Context& context);
 void add_wrap_mek(CLI::App& app, Context& context);
 void add_replace_mek(CLI::App& app, Context& context);
 void add_attest(CLI::App& app, Context& context);
+void add_attest_request(CLI::App& attest, Context& context);
+void add_plan(CLI::App& app, Context& context);
 void add_policy(CLI::App& app, Context& context);
 void add_trust(CLI::App& app, Context& context);
 void add_approve(CLI::App& app, Context& context);

@@ -3,44 +3,12 @@
 #include "appliance/audit/read.h"
 #include "appliance/cli/app.h"
 #include "appliance/cli/claims.h"
-#include "appliance/release/challenge.h"
 #include "appliance/release/verify.h"
 #include "base/error.h"
-#include "base/file.h"
 
 namespace qpcseal::cli {
 
 namespace {
-
-struct RequestOptions {
-  std::string mek, ueid, host;
-  std::optional<std::uint64_t> device;
-  std::string output;
-  bool force = false;
-};
-
-Report request(Context& context, const RequestOptions& options) {
-  release::Appliance appliance(context.environment());
-  const keys::Mek mek = appliance.find_mek(options.mek);
-  release::ChallengeWish wish;
-  if (!options.ueid.empty()) wish.ueid = from_hex(options.ueid);
-  wish.host = options.host;
-  wish.device = options.device;
-  AtomicFile output(options.output, options.force ? Existing::Replace : Existing::Refuse);
-  const attest::Request made = release::make_requests(appliance, mek, {wish}).front();
-  write_exact(output.fd(), attest::encode_request(made), 0);
-  output.commit();
-  Report report;
-  report.json = {{"output", options.output},
-                 {"mek", mek.label},
-                 {"nonce", to_hex(made.nonce)},
-                 {"expires", format_time(made.expiry)}};
-  report.text = "request " + options.output + " for " + mek.label + ", to be answered by " +
-                format_time(made.expiry) +
-                "\ntake it to the card's host: qpcseal-attest --ip HOST --device N -i " + options.output +
-                " -o report.dat\n";
-  return report;
-}
 
 nlohmann::ordered_json json_of_trust(const policy::TrustVector& trust) {
   nlohmann::ordered_json out;
@@ -111,25 +79,12 @@ Report verify(Context& context, const std::string& path) {
   if (!evidence.claims)
     return report_of({verified.scheme, false, evidence.findings, policy::appraise(evidence.findings, false),
                       std::nullopt, "", ""});
-  const release::Verdict judged = release::judge({policy, state, now, {}, std::nullopt, 1}, given, verified);
+  const release::Verdict judged =
+      release::judge({policy, state, now, {}, std::nullopt, 1},
+                     release::challenge_facts(state, evidence.claims->nonce, given), verified);
   const policy::Decision& decision = judged.decision;
   return report_of({verified.scheme, decision.allowed(), decision.findings(), decision.trust(),
                     evidence.claims, judged.mek_label, decision.device_class()});
-}
-
-void add_request(CLI::App& parent, Context& context) {
-  CLI::App* command = parent.add_subcommand("request", "A challenge for a card, to be taken to its host");
-  auto options = std::make_shared<RequestOptions>();
-  command->add_option("--mek", options->mek, "The key that is to be released")->required();
-  command->add_option("--ueid", options->ueid, "Only this card may answer (hex)");
-  command->add_option("--host", options->host, "Noted in the log and in config.json");
-  command->add_option("--device", options->device, "Number of the card on its host, noted likewise");
-  command->add_option("-o,--output", options->output, "File for the request")->required();
-  command->add_flag("--force", options->force, "Replace an existing file");
-  add_output_options(*command, context);
-  add_token_options(*command, context);
-  command->callback(
-      [&context, options] { context.command = [&context, options] { return request(context, *options); }; });
 }
 
 }  // namespace
@@ -137,7 +92,7 @@ void add_request(CLI::App& parent, Context& context) {
 void add_attest(CLI::App& app, Context& context) {
   CLI::App* attest = app.add_subcommand("attest", "Requests to cards, and their reports");
   attest->require_subcommand(1);
-  add_request(*attest, context);
+  add_attest_request(*attest, context);
   CLI::App* command = attest->add_subcommand("verify", "Judge a report; consumes nothing, needs no token");
   auto path = std::make_shared<std::string>();
   command->add_option("REPORT", *path, "The card's report")->required();

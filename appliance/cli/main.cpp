@@ -3,6 +3,7 @@
 
 #include "appliance/cli/app.h"
 #include "appliance/cli/harden.h"
+#include "appliance/cli/help.h"
 #include "base/clock.h"
 #include "base/error.h"
 
@@ -57,6 +58,7 @@ void add_commands(CLI::App& app, Context& context) {
   add_doctor(app, context);
   add_mek(app, context);
   add_attest(app, context);
+  add_plan(app, context);
   add_policy(app, context);
   add_trust(app, context);
   add_requests(app, context);
@@ -66,6 +68,7 @@ void add_commands(CLI::App& app, Context& context) {
   add_audit(app, context);
   add_home(app, context);
   add_inspect(app, context);
+  add_help(app);
 }
 
 int print(const Report& report, bool json) {

@@ -4,6 +4,7 @@
 
 #include "appliance/cli/app.h"
 #include "appliance/release/keys_ops.h"
+#include "appliance/release/rotate.h"
 
 namespace qpcseal::cli {
 
@@ -16,6 +17,22 @@ Report generate(Context& context, const std::string& name) {
   report.json = {{"label", mek.label}, {"id", to_hex(mek.id)}, {"token", appliance.token().label}};
   report.text =
       "made " + mek.label + " (id " + to_hex(mek.id) + ") in token " + appliance.token().label + "\n";
+  return report;
+}
+
+Report rotate(Context& context, const std::string& name) {
+  release::Appliance appliance(context.environment());
+  const release::Rotated made = release::rotate(appliance, name);
+  Report report;
+  report.json = {{"label", made.next.label},
+                 {"id", to_hex(made.next.id)},
+                 {"replaces", made.replaced.label},
+                 {"token", appliance.token().label}};
+  report.text = "made " + made.next.label + " (id " + to_hex(made.next.id) + ") in token " +
+                appliance.token().label + "; '" + made.next.name + "' now means this one\n" +
+                made.replaced.label +
+                " seals nothing more; what it sealed stays as it is: 'qpcseal plan compromise " +
+                made.replaced.label + "' lists it and what to do\n";
   return report;
 }
 
@@ -90,6 +107,9 @@ void add_mek(CLI::App& app, Context& context) {
   CLI::App* making = add(*mek, context, "generate", "Make a key in the token", "NAME",
                          "Letters, digits, '.', '_', '-'", generate);
   add_approval_options(*making, context);
+  CLI::App* rotating = add(*mek, context, "rotate", "Make the key's next generation, which takes its place",
+                           "NAME", "The key's name, without a generation", rotate);
+  add_approval_options(*rotating, context);
   add(*mek, context, "show", "A key's attributes as the token reports them", "MEK",
       "Label, label#generation or PKCS #11 URI", show);
   CLI::App* listing = mek->add_subcommand("list", "All keys, with their use so far");

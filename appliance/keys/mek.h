@@ -36,7 +36,7 @@ Mek generate_mek(pkcs11::Session& session, pkcs11::Session& fresh, const std::st
 // All MEKs: AES token keys whose label is `name#generation` and whose id has 16 bytes; by label.
 std::vector<Mek> list_meks(pkcs11::Session& session);
 
-// `reference` is a name (with one generation in the token), a label, or a PKCS #11 URI. Error{Token} where
+// `reference` is a name (its newest generation), a label, or a PKCS #11 URI. Error{Token} where
 // nothing or more than one object matches; Error{Malformed} for a path or an existing file, naming `mek
 // import`.
 Mek find_mek(pkcs11::Session& session, const std::string& reference);

@@ -115,14 +115,14 @@ void Appliance::check_against_genesis() {
 // the others are looked up in the token, or are as unknown as they are.
 void Appliance::reconcile() {
   const auto open = log_->state().open;
-  for (const audit::OpenIntent& intent : open) {
+  for (const auto& [seq, intent] : open) {
     if (intent.kind == "release") continue;
-    const audit::Txn txn{intent.seq, intent.txn, intent.kind};
+    const audit::Txn txn{seq, intent.txn, intent.kind};
     if (is_pinned(intent.kind)) {
       log_->result(txn, was_installed(home_, intent) ? "ok" : "failed", {{"reconciled", true}});
       continue;
     }
-    if (intent.kind != "mek-generate") {
+    if (intent.kind != "mek-generate" && intent.kind != "mek-rotate") {
       log_->result(txn, "unknown", Json::object());
       continue;
     }

@@ -31,14 +31,15 @@ Json attributes_of(const std::vector<keys::AttributeReport>& reports) {
   return out;
 }
 
-keys::Mek generate_logged(Appliance& appliance, const std::string& name, std::uint64_t generation,
-                          const Json& approval) {
+}  // namespace
+
+keys::Mek make_logged(Appliance& appliance, const std::string& kind, const std::string& name,
+                      std::uint64_t generation, Json intent) {
   const Bytes id = appliance.random().bytes(keys::kMekIdSize);
-  const audit::Txn txn = appliance.log().intent(
-      "mek-generate",
-      with_approval(
-          {{"mek_id", to_hex(id)}, {"label", keys::label_of(name, generation)}, {"generation", generation}},
-          approval));
+  intent["mek_id"] = to_hex(id);
+  intent["label"] = keys::label_of(name, generation);
+  intent["generation"] = generation;
+  const audit::Txn txn = appliance.log().intent(kind, std::move(intent));
   try {
     pkcs11::Session fresh(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
     keys::Mek mek =
@@ -60,12 +61,11 @@ keys::Mek generate_logged(Appliance& appliance, const std::string& name, std::ui
   }
 }
 
-}  // namespace
-
 keys::Mek generate(Appliance& appliance, const std::string& name) {
   keys::check_name(name);
   refuse_known_name(appliance, name);
-  return generate_logged(appliance, name, 1, appliance.approve("mek-generate", {{"name", name}}));
+  return make_logged(appliance, "mek-generate", name, 1,
+                     with_approval(Json::object(), appliance.approve("mek-generate", {{"name", name}})));
 }
 
 std::vector<MekView> list(Appliance& appliance) {

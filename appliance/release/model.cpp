@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "appliance/release/failure.h"
+#include "appliance/release/rotate.h"
 #include "appliance/seal/bind.h"
 #include "base/error.h"
 
@@ -176,6 +177,7 @@ std::vector<Json> bind_new(const seal::NestedResult& sealed, const std::vector<G
 
 SealedModel seal_model(Appliance& appliance, const keys::Mek& mek, const SealWish& wish,
                        const seal::Progress& progress) {
+  refuse_replaced(appliance.log().state(), mek);
   const Json approval = appliance.approve(
       "seal", {{"mek", mek.label}, {"mek_id", to_hex(mek.id)}, {"model", model_name(wish)}});
   return with_context("sealing '" + wish.qpc.string() + "'", [&] {

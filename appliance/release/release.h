@@ -39,4 +39,21 @@ using Act = std::function<std::vector<audit::Json>(const std::vector<Grant>&)>;
 std::vector<Grant> release(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
                            const Act& act);
 
+// What officers see and sign where the policy wants them to agree to each release; `reports` are their
+// digests in hex.
+audit::Json release_parameters(const keys::Mek& mek, audit::Json reports);
+
+// What became of one report: a grant, or the findings against it.
+struct Answer {
+  std::optional<Grant> grant;
+  Findings findings;
+};
+
+// Each report for itself, in one transaction: those that pass are released, the others denied; the answers
+// are in the reports' order. `act` gets the grants of all that pass, whose results will be the log's next
+// entries; its outputs get their names afterwards, as with release(). The caller saw to the officers'
+// approval; `note` goes into the first intent and says so. No two reports may be of one card or challenge.
+std::vector<Answer> release_each(Appliance& appliance, const keys::Mek& mek,
+                                 const std::vector<Report>& reports, const audit::Json& note, const Act& act);
+
 }  // namespace qpcseal::release

@@ -1,5 +1,7 @@
 #include "appliance/release/rewrap.h"
 
+#include <sys/resource.h>
+
 #include "attest/scheme.h"
 #include "base/error.h"
 
@@ -12,12 +14,6 @@ using audit::Json;
 std::vector<std::string> folders_of(const std::vector<CardName>& cards) {
   if (cards.size() == 1) return {kHere};
   return folder_names(cards);
-}
-
-std::optional<attest::Claims> unverified_claims(const Report& report) {
-  for (const auto& scheme : attest::all_schemes())
-    if (auto evidence = scheme->inspect(report.bytes); evidence.claims) return evidence.claims;
-  return std::nullopt;
 }
 
 // The folders that the reports will get if all of them pass, from what they merely say: only to find outputs
@@ -42,18 +38,41 @@ std::vector<WrappedFor> cards_of(const std::vector<Grant>& grants, std::uint64_t
   for (const Grant& grant : grants) names.push_back({grant.host, grant.device, grant.claims.ueid});
   const auto folders = folders_of(names);
   std::vector<WrappedFor> out;
-  for (std::size_t i = 0; i < grants.size(); ++i) {
-    const Grant& grant = grants[i];
-    out.push_back({folders[i], grant.host, grant.device, grant.claims.ueid,
-                   std::string(keys::name_of(grant.wrapped.suite)), grant.report_digest, first_entry + i,
-                   grant.slots()});
-  }
+  for (std::size_t i = 0; i < grants.size(); ++i)
+    out.push_back(wrapped_for(grants[i], folders[i], first_entry + i));
   return out;
+}
+
+// Each card's files are open until all appear: better to say so before a challenge is used up.
+void require_descriptors(std::size_t cards) {
+  constexpr std::size_t kFiles = 4, kOthers = 64;
+  struct rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / kFiles > cards + kOthers) return;
+  throw Error(ErrorKind::Usage, std::to_string(cards) + " cards are too many to serve all or none of them",
+              "--skip-denied serves them in batches");
 }
 
 }  // namespace
 
+std::optional<attest::Claims> unverified_claims(const Report& report) {
+  for (const auto& scheme : attest::all_schemes())
+    if (auto evidence = scheme->inspect(report.bytes); evidence.claims) return evidence.claims;
+  return std::nullopt;
+}
+
+WrappedFor wrapped_for(const Grant& grant, const std::string& folder, std::uint64_t entry) {
+  return {folder,
+          grant.host,
+          grant.device,
+          grant.claims.ueid,
+          std::string(keys::name_of(grant.wrapped.suite)),
+          grant.report_digest,
+          entry,
+          grant.slots()};
+}
+
 Rewrapped wrap_to_files(Appliance& appliance, const keys::Mek& mek, const RewrapWish& wish) {
+  require_descriptors(wish.reports.size());
   if (wish.existing == Existing::Refuse)
     refuse_existing(wish.output_folder, expected_folders(appliance.log().state(), wish.reports));
   OutputSet outputs(wish.existing);

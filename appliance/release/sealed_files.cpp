@@ -57,8 +57,10 @@ void require_mek(const std::vector<SealedFile>& files, const Bytes& mek_id, cons
   for (const SealedFile& file : files) {
     const Bytes& id = file.tree.root().manifest.mek_id;
     if (id != mek_id)
-      throw Error(ErrorKind::Denied, file.path.string() + " is sealed under MEK id " + to_hex(id) + ", not " +
-                                         label + " (" + to_hex(mek_id) + ")");
+      throw Error(ErrorKind::Denied,
+                  file.path.string() + " is sealed under MEK id " + to_hex(id) + ", not " + label + " (" +
+                      to_hex(mek_id) + ")",
+                  "an older generation of a key is named in full: NAME#1");
   }
 }
 

@@ -40,27 +40,8 @@ policy::CardFacts card_facts(const Verified& verified) {
 }
 
 // A release that was cut short may be finished, by the same report alone.
-bool is_unfinished(const audit::State& state, const Bytes& nonce, const std::string& report) {
-  return std::any_of(state.open.begin(), state.open.end(), [&](const audit::OpenIntent& intent) {
-    return intent.kind == "release" && audit::text_member(intent.data, "nonce") == to_hex(nonce) &&
-           audit::text_member(intent.data, "report_sha256") == report;
-  });
-}
-
-policy::ChallengeFacts challenge_facts(const audit::State& state, const Bytes& nonce, const Report& report) {
-  policy::ChallengeFacts out;
-  const auto found = state.challenges.find(nonce);
-  if (found == state.challenges.end()) return out;
-  const audit::Challenge& challenge = found->second;
-  out.known = true;
-  out.consumed = challenge.consumed && !is_unfinished(state, nonce, to_hex(report.digest));
-  out.aud = from_hex(audit::text_member(state.genesis, "aud"));
-  out.nonce = challenge.nonce;
-  out.mek_id = challenge.mek_id;
-  out.ueid = challenge.ueid;
-  out.made = challenge.made;
-  out.expiry = challenge.expires;
-  return out;
+bool is_unfinished(const audit::State& state, const audit::Challenge& challenge, const std::string& report) {
+  return challenge.consumed_by == report && state.open.contains(challenge.intent);
 }
 
 policy::MekFacts mek_facts(const audit::State& state, const Bytes& id) {
@@ -156,16 +137,32 @@ Verified verify_attestation(const Report& report, const policy::Policy& policy, 
   return std::move(telling.value());
 }
 
+policy::ChallengeFacts challenge_facts(const audit::State& state, const Bytes& nonce, const Report& report) {
+  policy::ChallengeFacts out;
+  const auto found = state.challenges.find(nonce);
+  if (found == state.challenges.end()) return out;
+  const audit::Challenge& challenge = found->second;
+  out.known = true;
+  out.consumed = challenge.consumed && !is_unfinished(state, challenge, to_hex(report.digest));
+  out.aud = from_hex(audit::text_member(state.genesis, "aud"));
+  out.nonce = challenge.nonce;
+  out.mek_id = challenge.mek_id;
+  out.ueid = challenge.ueid;
+  out.made = challenge.made;
+  out.expiry = challenge.expires;
+  return out;
+}
+
 keys::Peer peer_of(const attest::Claims& claims) {
   const attest::SessionKey& key = claims.session_key.value();
   return {peer_type(key.type), key.public_key, claims.ueid};
 }
 
-Verdict judge(const Question& question, const Report& report, const Verified& verified) {
+Verdict judge(const Question& question, const policy::ChallengeFacts& challenge, const Verified& verified) {
   const attest::Claims& claims = *verified.evidence.claims;
   policy::Facts facts;
   facts.now = question.now;
-  facts.challenge = challenge_facts(question.state, claims.nonce, report);
+  facts.challenge = challenge;
   facts.mek = mek_facts(question.state, question.mek_id.value_or(facts.challenge.mek_id));
   facts.card = card_facts(verified);
   facts.collateral = verified.collateral;

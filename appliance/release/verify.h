@@ -51,8 +51,11 @@ struct Verdict {
   std::string mek_label;
 };
 
+// What the log says of the challenge, for this report: a release uses it up, so ask before.
+policy::ChallengeFacts challenge_facts(const audit::State& state, const Bytes& nonce, const Report& report);
+
 // `verified` must have claims.
-Verdict judge(const Question& question, const Report& report, const Verified& verified);
+Verdict judge(const Question& question, const policy::ChallengeFacts& challenge, const Verified& verified);
 
 // The card's key and identity, from verified claims that have a session key.
 keys::Peer peer_of(const attest::Claims& claims);

@@ -55,6 +55,11 @@ bool is_there(const std::filesystem::path& path) {
   return std::filesystem::exists(std::filesystem::symlink_status(path));
 }
 
+void refuse_file(const std::filesystem::path& path) {
+  if (is_there(path))
+    throw Error(ErrorKind::Io, path.string() + " exists", "name another output, or replace it with --force");
+}
+
 seal::Slots read_slots(const std::filesystem::path& folder) {
   const auto read = [&](const char* name) { return read_file(folder / name, seal::kMaxSlotContent); };
   return {read(kNames[0]), read(kNames[1]), read(kNames[2])};
@@ -150,34 +155,41 @@ std::vector<std::string> folder_names(const std::vector<CardName>& cards) {
   return out;
 }
 
+std::vector<std::pair<std::string, Bytes>> card_files(const keys::Mek& mek, const WrappedFor& card) {
+  const std::string config = config_text(mek, Ordered::array({json_of(card, kHere)}));
+  return {{kNames[0], card.slots.encrypt},
+          {kNames[1], card.slots.nonce},
+          {kNames[2], card.slots.pub},
+          {kConfigName, copy(view(config))}};
+}
+
+std::string index_text(const keys::Mek& mek, const std::vector<WrappedFor>& cards) {
+  Ordered all = Ordered::array();
+  for (const WrappedFor& card : cards) all.push_back(json_of(card, card.folder));
+  return config_text(mek, std::move(all));
+}
+
+void refuse_existing_card(const std::filesystem::path& output, const std::string& folder) {
+  refuse_file(output / folder / kConfigName);
+  for (const char* name : kNames) refuse_file(output / folder / name);
+}
+
 void refuse_existing(const std::filesystem::path& output, const std::vector<std::string>& folders) {
-  const auto refuse = [](const std::filesystem::path& path) {
-    if (is_there(path))
-      throw Error(ErrorKind::Io, path.string() + " exists",
-                  "name another output, or replace it with --force");
-  };
-  refuse(output / kConfigName);
-  for (const std::string& folder : folders) {
-    refuse(output / folder / kConfigName);
-    for (const char* name : kNames) refuse(output / folder / name);
-  }
+  refuse_file(output / kConfigName);
+  for (const std::string& folder : folders) refuse_existing_card(output, folder);
 }
 
 void write_wrapped(OutputSet& out, const std::filesystem::path& output, const keys::Mek& mek,
                    const std::vector<WrappedFor>& cards) {
   out.folder(output);
-  Ordered all = Ordered::array();
   for (const WrappedFor& card : cards) {
     const bool here = card.folder == kHere;
     const std::filesystem::path folder = here ? output : output / card.folder;
     if (!here) out.folder(folder);
-    out.write(folder / kNames[0], card.slots.encrypt);
-    out.write(folder / kNames[1], card.slots.nonce);
-    out.write(folder / kNames[2], card.slots.pub);
-    if (!here) out.write(folder / kConfigName, config_text(mek, Ordered::array({json_of(card, kHere)})));
-    all.push_back(json_of(card, card.folder));
+    for (const auto& [name, bytes] : card_files(mek, card))
+      if (!here || name != kConfigName) out.write(folder / name, bytes);
   }
-  out.write(output / kConfigName, config_text(mek, std::move(all)));
+  out.write(output / kConfigName, index_text(mek, cards));
 }
 
 WrappedSet read_wrapped(const std::vector<std::filesystem::path>& folders) {

@@ -44,7 +44,7 @@ TEST_P(Sweep, EveryByteOfABoundContainerIsNeeded) {
     const std::array<std::uint8_t, 1> bad{static_cast<std::uint8_t>(good[at] ^ (1U << (at % 8)))};
     write_exact(file, bad, at);
     try {
-      static_cast<void>(device::load(bench.file(), card, std::nullopt, Existing::Refuse));
+      static_cast<void>(device::load(bench.file(), {card}, std::nullopt, Existing::Refuse));
       ADD_FAILURE() << "byte " << at << " (" << places[at] << ") changed, and the card loads it";
     } catch (const Error& error) {
       ASSERT_TRUE(error.kind() == ErrorKind::Denied || error.kind() == ErrorKind::Malformed) << error.what();

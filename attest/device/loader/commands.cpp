@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "appliance/qpc/container.h"
+#include "attest/device/loader/host_settings.h"
 #include "attest/device/loader/load.h"
 #include "base/error.h"
 
@@ -42,11 +43,17 @@ int run_load(const LoadOptions& options) {
   for (const unsigned number : options.devices) cards.push_back(open_card(options.folder, number));
   std::optional<std::filesystem::path> out;
   if (!options.out.empty()) out = options.out;
+  const HostSettings host = settings_for(file_size(open_to_read(options.file)) / cards.size());
+  std::fputs(text_of(host).c_str(), stderr);  // before a load that may take long
   const Loaded loaded = load(options.file, cards, out, options.force ? Existing::Replace : Existing::Refuse);
   nlohmann::ordered_json json{{"model", loaded.model_name},
                               {"model_version", loaded.model_version},
                               {"cards", nlohmann::ordered_json::array()},
-                              {"seconds", loaded.seconds}};
+                              {"seconds", loaded.seconds},
+                              {"host",
+                               {{"reckoned_seconds", host.seconds},
+                                {"control_resp_timeout_s", host.control_resp_timeout_s},
+                                {"mhi_timeout_ms", host.mhi_timeout_ms}}}};
   std::string text;
   for (const LoadedPart& part : loaded.parts) {
     json["cards"].push_back(json_of(part));
