@@ -28,13 +28,22 @@ struct MekHistory {
   std::uint64_t generation = 0;
   UnixTime created = 0;
   std::uint64_t encryptions = 0, releases = 0;
-  std::string state;  // "pending", "ok", "failed", "unknown"
+  // "pending", "ok", "failed", "unknown", "suspended", "destroying", "destroyed"
+  std::string state;
+  std::string origin = "generated";  // else "restored" (may wrap, not encrypt), "heir", "imported"
+  std::string before;                // the state before "destroying"
 };
 
 struct OpenIntent {
   std::uint64_t seq = 0;
   std::string kind, txn;
   Json data;
+};
+
+struct Ceremony {
+  std::string id;         // hex, 16 bytes
+  std::uint64_t seq = 0;  // of the entry that began it
+  std::string outcome;    // empty while it goes on
 };
 
 struct State {
@@ -48,6 +57,8 @@ struct State {
   std::map<Bytes, MekHistory> meks;              // by id
   std::map<Bytes, std::uint64_t> card_releases;  // by ueid
   std::set<std::string> quarantined;             // file names that recoveries recorded
+  std::map<Bytes, UnixTime> drills;              // until when a drill's certificate holds, by MEK id
+  std::map<std::string, Ceremony> ceremonies;    // by the plan's SHA-256, hex: a plan serves once
   std::set<std::string> approvals_used;          // nonces of approval requests, hex
   std::vector<OpenIntent> open;                  // intents without a result
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "appliance/release/key_life.h"
 #include "base/error.h"
 
 namespace qpcseal::release {
@@ -9,26 +10,6 @@ namespace qpcseal::release {
 namespace {
 
 using audit::Json;
-
-void refuse_known_name(Appliance& appliance, const std::string& name) {
-  const auto meks = keys::list_meks(appliance.session());
-  const auto& logged = appliance.log().state().meks;
-  const auto has_name = [&](const std::string& label) { return label.starts_with(name + "#"); };
-  const bool known =
-      std::any_of(meks.begin(), meks.end(), [&](const auto& mek) { return mek.name == name; }) ||
-      std::any_of(logged.begin(), logged.end(), [&](const auto& item) {
-        return has_name(item.second.label) && item.second.state != "failed";
-      });
-  if (known)
-    throw Error(ErrorKind::Usage, "there is a MEK '" + name + "' already",
-                "'qpcseal mek list' shows it; another name for another model");
-}
-
-Json attributes_of(const std::vector<keys::AttributeReport>& reports) {
-  Json out = Json::object();
-  for (const auto& report : reports) out[report.name] = report.observed;
-  return out;
-}
 
 keys::Mek generate_logged(Appliance& appliance, const std::string& name, std::uint64_t generation,
                           const Json& approval) {
@@ -58,6 +39,26 @@ keys::Mek generate_logged(Appliance& appliance, const std::string& name, std::ui
 }
 
 }  // namespace
+
+void refuse_known_name(Appliance& appliance, const std::string& name) {
+  const auto meks = keys::list_meks(appliance.session());
+  const auto& logged = appliance.log().state().meks;
+  const auto has_name = [&](const std::string& label) { return label.starts_with(name + "#"); };
+  const bool known =
+      std::any_of(meks.begin(), meks.end(), [&](const auto& mek) { return mek.name == name; }) ||
+      std::any_of(logged.begin(), logged.end(), [&](const auto& item) {
+        return has_name(item.second.label) && item.second.state != "failed";
+      });
+  if (known)
+    throw Error(ErrorKind::Usage, "there is a MEK '" + name + "' already",
+                "'qpcseal mek list' shows it; another name for another model");
+}
+
+Json attributes_of(const std::vector<keys::AttributeReport>& reports) {
+  Json out = Json::object();
+  for (const auto& report : reports) out[report.name] = report.observed;
+  return out;
+}
 
 keys::Mek generate(Appliance& appliance, const std::string& name) {
   keys::check_name(name);

@@ -103,6 +103,7 @@ void require_one(const std::vector<Report>& reports) {
 
 SealedModel seal_model(Appliance& appliance, const keys::Mek& mek, const SealWish& wish,
                        const seal::Progress& progress) {
+  appliance.refuse_wrap_only(mek);
   const Json approval = appliance.approve(
       "seal", {{"mek", mek.label}, {"mek_id", to_hex(mek.id)}, {"model", model_name(wish)}});
   if (!wish.reports.empty()) require_one(wish.reports);

@@ -61,10 +61,10 @@ constexpr const char* kApprovalsHead = R"(
 [approvals]
 )";
 
-constexpr std::array kOperations = {"seal",        "release",     "mek-generate",  "mek-rotate",
-                                    "mek-backup",  "mek-restore", "mek-import",    "mek-drill",
-                                    "mek-suspend", "mek-destroy", "policy-change", "officers-change",
-                                    "trust-import"};
+constexpr std::array kOperations = {"seal",          "release",         "mek-generate", "mek-rotate",
+                                    "mek-backup",    "mek-restore",     "mek-import",   "mek-drill",
+                                    "mek-suspend",   "mek-resume",      "mek-destroy",  "recovery-key",
+                                    "policy-change", "officers-change", "trust-import"};
 
 std::string quoted(const std::string& text) { return "\"" + text + "\""; }
 
