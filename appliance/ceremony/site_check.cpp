@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "appliance/ceremony/acts.h"
+#include "appliance/keys/wrap.h"
 #include "appliance/release/approvals.h"
 #include "base/digest.h"
 #include "base/error.h"

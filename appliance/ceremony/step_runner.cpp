@@ -18,7 +18,7 @@ using audit::Json;
 constexpr std::size_t kMaxOutput = std::size_t{1} << 20;  // bytes
 constexpr std::string_view kApprovalDomain = "qpcseal/ceremony-step/1";
 
-bool exists(const std::filesystem::path& path) {
+bool is_there(const std::filesystem::path& path) {
   std::error_code ignored;
   return std::filesystem::symlink_status(path, ignored).type() != std::filesystem::file_type::not_found;
 }
@@ -88,7 +88,7 @@ Attempt StepRunner::begin(const Step& step) {
 // A recovery key's file whose pair was rolled back: of no use to anybody, and in the way.
 void StepRunner::drop_orphan(const Step& step) const {
   const auto path = output_path(step);
-  if (step.act != "recovery-key" || !exists(path)) return;
+  if (step.act != "recovery-key" || !is_there(path)) return;
   const auto file = release::parse_recovery_key(read_file(path, release::kMaxRecoveryKeyFile));
   if (to_hex(file.aud) != audit::text_member(appliance_.log().state().genesis, "aud")) return;
   console_.say("  " + path.string() + " was left by the run that was cut short, and is removed\n");
@@ -135,7 +135,7 @@ void StepRunner::act(const Step& step, const Attempt& attempt) {
 
 // A drill's certificate is the receipt of its entry: it can be written at any time.
 void StepRunner::complete_output(const Step& step, const Attempt& attempt) const {
-  if (step.act != "mek-drill" || exists(output_path(step))) return;
+  if (step.act != "mek-drill" || is_there(output_path(step))) return;
   const std::string text =
       audit::make_receipt(audit::read_log(appliance_.home().log(), std::nullopt), attempt.acts.back().seq);
   write_file(output_path(step), view(text), Existing::Refuse);

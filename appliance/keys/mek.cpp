@@ -93,8 +93,10 @@ std::vector<AttributeReport> inspect_mek(Session& session, const Object& mek,
                                          const std::vector<std::string>& accept, Origin origin) {
   std::vector<AttributeReport> out;
   const auto length = session.number(mek, CKA_VALUE_LEN);
-  out.push_back(
-      {"CKA_VALUE_LEN", length ? std::to_string(*length) : "absent", "16", true, length == 16UL, false});
+  // SoftHSM 2.6.1 says 0 of an unwrapped key; what unwraps from 24 bytes has 16 (RFC 3394).
+  const bool unwrapped = origin == Origin::Restored || origin == Origin::Heir;
+  out.push_back({"CKA_VALUE_LEN", length ? std::to_string(*length) : "absent", "16", true,
+                 length == 16UL || (unwrapped && length == 0UL), false});
   for (const FlagRule& rule : kFlags) {
     const auto value = session.flag(mek, rule.type);
     const bool good = wanted(rule, origin);
@@ -135,10 +137,12 @@ Template mek_template(const std::string& label, ByteView id, const std::vector<s
       .text(CKA_LABEL, label)
       .bytes(CKA_ID, id);
   if (origin == Origin::Generated) out.number(CKA_VALUE_LEN, 16);  // else the value says it
+  // Before the flags: SoftHSM applies a template in order, and refuses it after "not MODIFIABLE" on
+  // unwrapping.
+  if (!contains(accept, "allowed-mechanisms")) out.numbers(CKA_ALLOWED_MECHANISMS, {CKM_AES_GCM});
   for (const FlagRule& rule : kFlags)
     if (!is_read_only(rule.type) && !contains(accept, rule.desired))
       out.flag(rule.type, wanted(rule, origin));
-  if (!contains(accept, "allowed-mechanisms")) out.numbers(CKA_ALLOWED_MECHANISMS, {CKM_AES_GCM});
   return out;
 }
 

@@ -64,7 +64,7 @@ TEST(Plan, RefusesEverythingElse) {
   EXPECT_ERROR(Malformed, "stands twice",
                parse("output = \"resnet50.backup\"", "output = \"log.checkpoint\""));
   EXPECT_ERROR(Malformed, "stands twice", parse("id = \"compare\"", "id = \"prepare\""));
-  EXPECT_ERROR(Malformed, "stands twice", parse("name = \"Carl Cohen\"", "name = \"Anna Adler\""));
+  EXPECT_ERROR(Malformed, "stands twice", parse("name = \"Wanda Wolf\"", "name = \"Bela Balog\""));
   EXPECT_ERROR(Malformed, "SHA-256", parse("recovery_key_sha256 = \"00", "recovery_key_sha256 = \""));
   EXPECT_ERROR(Malformed, "anchor", parse("anchor = true", "anchor = 1"));
   EXPECT_ERROR(Malformed, "unknown", parse("rehearsed = true", "rehearsed = true\nhurry = true"));

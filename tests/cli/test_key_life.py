@@ -61,7 +61,9 @@ class KeyLife(unittest.TestCase):
         return out
 
     def seal(self, appliance, folder, expect=0):
-        model = self.first.sample(f"{self.name}.qpc")
+        model = self.path("model.qpc")
+        if not model.exists():
+            self.first.sample(model.name)
         out = self.path(folder)
         said = appliance.qpcseal("encrypt-model", "--qpc", model, "--mek", self.name, "--output-dir", out,
                                  expect=expect)
