@@ -10,10 +10,12 @@ namespace qpcseal::audit {
 namespace {
 
 const Kind& kind_of(const std::string& name) {
-  static const std::array kinds = {&kGenesis,   &kGenesisAccepted, &kOfficers,  &kPolicy,      &kTrust,
-                                   &kRejection, &kRecovery,        &kRotateKey, &kWitnessKey,  &kWitness,
-                                   &kChallenge, &kRelease,         &kDenied,    &kMekGenerate,
-                                   &kMekRotate, &kSeal};
+  static const std::array kinds = {
+      &kGenesis, &kGenesisAccepted, &kOfficers, &kPolicy, &kTrust, &kRejection, &kRecovery, &kRotateKey,
+      &kWitnessKey, &kWitness, &kChallenge, &kRelease, &kDenied, &kMekGenerate, &kMekRotate, &kSeal,
+      // the life of keys, and ceremonies
+      &kMekSuspend, &kMekResume, &kMekDestroy, &kMekBackup, &kMekRestore, &kMekImport, &kMekDrill, &kShred,
+      &kRecoveryKey, &kPinChange, &kCeremony, &kCeremonyStep};
   const auto found = std::ranges::find(kinds, name, &Kind::name);
   require(found != kinds.end(), "its kind '" + name + "' is not known");
   return **found;

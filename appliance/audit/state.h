@@ -33,7 +33,10 @@ struct MekHistory {
   std::uint64_t generation = 0;
   UnixTime created = 0;
   std::uint64_t encryptions = 0, releases = 0;
-  std::string state;  // "pending", "ok", "failed", "unknown"
+  // "pending", "ok", "failed", "unknown", "suspended", "destroying", "destroyed"
+  std::string state;
+  std::string origin = "generated";  // else "restored" (may wrap, not encrypt), "heir", "imported"
+  std::string before;                // the state before "destroying"
 
   bool operator==(const MekHistory&) const = default;
 };
@@ -79,6 +82,14 @@ struct SvnSubject {
   auto operator<=>(const SvnSubject&) const = default;
 };
 
+struct Ceremony {
+  std::string id;         // hex, 16 bytes
+  std::uint64_t seq = 0;  // of the entry that began it
+  std::string outcome;    // empty while it goes on
+
+  bool operator==(const Ceremony&) const = default;
+};
+
 struct State {
   Json genesis;
   std::uint64_t size = 0;  // entries
@@ -94,6 +105,8 @@ struct State {
   std::map<std::string, ReleaseRecord> releases;   // done, by SHA-256 of the wrapped MEK (MEK.encrypt), hex
   std::map<SvnSubject, std::uint64_t> svn_floors;  // they only rise
   std::map<Bytes, Bytes> crl_numbers;              // the highest crlNumber seen, by the issuer's name (DER)
+  std::map<Bytes, UnixTime> drills;                // until when a drill's certificate holds, by MEK id
+  std::map<std::string, Ceremony> ceremonies;      // by the plan's SHA-256, hex: a plan serves once
   std::set<std::string> quarantined;               // file names that recoveries recorded
   std::set<std::string> approvals_used;            // nonces of approval requests, hex
   std::map<std::uint64_t, OpenIntent> open;        // intents without a result, by number

@@ -21,6 +21,11 @@ struct Kind {
 
 // state_keys.cpp
 extern const Kind kMekGenerate, kMekRotate, kSeal;
+// state_life.cpp
+extern const Kind kMekSuspend, kMekResume, kMekDestroy, kMekBackup, kMekRestore, kMekImport, kMekDrill,
+    kShred, kRecoveryKey, kPinChange;
+// state_ceremony.cpp
+extern const Kind kCeremony, kCeremonyStep;
 // state_release.cpp
 extern const Kind kChallenge, kRelease, kDenied;
 // state_site.cpp

@@ -33,6 +33,11 @@ void add_approval_options(CLI::App& app, Context& context);
 void add_init(CLI::App& app, Context& context);
 void add_doctor(CLI::App& app, Context& context);
 void add_mek(CLI::App& app, Context& context);
+void add_mek_life(CLI::App& mek, Context& context);    // subcommands of mek
+void add_mek_backup(CLI::App& mek, Context& context);  // likewise
+void add_recovery_key(CLI::App& app, Context& context);
+void add_pin(CLI::App& app, Context& context);
+void add_ceremony(CLI::App& app, Context& context);
 void add_encrypt_model(CLI::App& app, Context& context);
 void add_encrypt_with_session_keys(CLI::App& app, Context& context);
 void add_wrap_mek(CLI::App& app, Context& context);

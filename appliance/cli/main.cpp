@@ -57,6 +57,9 @@ void add_commands(CLI::App& app, Context& context) {
   add_init(app, context);
   add_doctor(app, context);
   add_mek(app, context);
+  add_recovery_key(app, context);
+  add_pin(app, context);
+  add_ceremony(app, context);
   add_attest(app, context);
   add_plan(app, context);
   add_policy(app, context);

@@ -111,29 +111,15 @@ void Appliance::check_against_genesis() {
                 "set the workstation's clock");
 }
 
-// What an earlier run left between intent and result. A release may still be finished, with the same report;
-// the others are looked up in the token, or are as unknown as they are.
-void Appliance::reconcile() {
-  const auto open = log_->state().open;
-  for (const auto& [seq, intent] : open) {
-    if (intent.kind == "release") continue;
-    const audit::Txn txn{seq, intent.txn, intent.kind};
-    if (is_pinned(intent.kind)) {
-      log_->result(txn, was_installed(home_, intent) ? "ok" : "failed", {{"reconciled", true}});
-      continue;
-    }
-    if (intent.kind != "mek-generate" && intent.kind != "mek-rotate") {
-      log_->result(txn, "unknown", Json::object());
-      continue;
-    }
-    const Bytes id = from_hex(audit::text_member(intent.data, "mek_id"));
-    const auto meks = keys::list_meks(*session_);
-    const bool made =
-        std::any_of(meks.begin(), meks.end(), [&](const keys::Mek& mek) { return mek.id == id; });
-    log_->result(txn, made ? "unknown" : "failed",
-                 {{"reconciled", made ? "the key is in the token" : "the key is not in the token"}});
-  }
+namespace {
+
+std::string why_not(const std::string& state) {
+  if (state == "suspended") return "an officer suspended it; 'qpcseal mek resume' puts it back";
+  if (state == "destroying" || state == "destroyed") return "it is destroyed, or about to be";
+  return "its making was cut short; make another key";
 }
+
+}  // namespace
 
 keys::Mek Appliance::find_mek(const std::string& reference) {
   keys::Mek mek = keys::find_mek(*session_, reference);
@@ -144,15 +130,25 @@ keys::Mek Appliance::find_mek(const std::string& reference) {
   if (known->second.state != "ok")
     throw Error(ErrorKind::Denied,
                 mek.object.name + " may not be used: its state is '" + known->second.state + "'",
-                "its generation was cut short; make another key");
+                why_not(known->second.state));
   return mek;
 }
 
+void Appliance::refuse_wrap_only(const keys::Mek& mek) const {
+  const auto known = log().state().meks.find(mek.id);
+  if (known == log().state().meks.end() || known->second.origin != "restored") return;
+  throw Error(ErrorKind::Denied,
+              mek.label + " is restored from a backup and only wraps: its source may still encrypt",
+              "when the source is destroyed, restore it again with the receipt of that (--retirement)");
+}
+
 std::unique_ptr<seal::KeyHandle> Appliance::open_key(const keys::Mek& mek) {
+  refuse_wrap_only(mek);
   return std::make_unique<keys::TokenKey>(*module_, token_, mek, pkcs11::probe_gcm(*session_), random_);
 }
 
 Json Appliance::approve(const std::string& operation, const Json& parameters) {
+  if (authority_) return authority_(operation);
   const auto needed = policy_.approvals_for(operation);
   if (!needed)
     throw Error(ErrorKind::Denied,

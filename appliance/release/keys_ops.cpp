@@ -3,35 +3,12 @@
 #include <algorithm>
 
 #include "appliance/release/failure.h"
+#include "appliance/release/key_life.h"
 #include "base/error.h"
 
 namespace qpcseal::release {
 
-namespace {
-
 using audit::Json;
-
-void refuse_known_name(Appliance& appliance, const std::string& name) {
-  const auto meks = keys::list_meks(appliance.session());
-  const auto& logged = appliance.log().state().meks;
-  const auto has_name = [&](const std::string& label) { return label.starts_with(name + "#"); };
-  const bool known =
-      std::any_of(meks.begin(), meks.end(), [&](const auto& mek) { return mek.name == name; }) ||
-      std::any_of(logged.begin(), logged.end(), [&](const auto& item) {
-        return has_name(item.second.label) && item.second.state != "failed";
-      });
-  if (known)
-    throw Error(ErrorKind::Usage, "there is a MEK '" + name + "' already",
-                "'qpcseal mek list' shows it; another name for another model");
-}
-
-Json attributes_of(const std::vector<keys::AttributeReport>& reports) {
-  Json out = Json::object();
-  for (const auto& report : reports) out[report.name] = report.observed;
-  return out;
-}
-
-}  // namespace
 
 keys::Mek make_logged(Appliance& appliance, const std::string& kind, const std::string& name,
                       std::uint64_t generation, Json intent) {
@@ -59,6 +36,26 @@ keys::Mek make_logged(Appliance& appliance, const std::string& kind, const std::
     });
     throw;
   }
+}
+
+void refuse_known_name(Appliance& appliance, const std::string& name) {
+  const auto meks = keys::list_meks(appliance.session());
+  const auto& logged = appliance.log().state().meks;
+  const auto has_name = [&](const std::string& label) { return label.starts_with(name + "#"); };
+  const bool known =
+      std::any_of(meks.begin(), meks.end(), [&](const auto& mek) { return mek.name == name; }) ||
+      std::any_of(logged.begin(), logged.end(), [&](const auto& item) {
+        return has_name(item.second.label) && item.second.state != "failed";
+      });
+  if (known)
+    throw Error(ErrorKind::Usage, "there is a MEK '" + name + "' already",
+                "'qpcseal mek list' shows it; another name for another model");
+}
+
+Json attributes_of(const std::vector<keys::AttributeReport>& reports) {
+  Json out = Json::object();
+  for (const auto& report : reports) out[report.name] = report.observed;
+  return out;
 }
 
 keys::Mek generate(Appliance& appliance, const std::string& name) {

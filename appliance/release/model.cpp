@@ -178,6 +178,7 @@ std::vector<Json> bind_new(const seal::NestedResult& sealed, const std::vector<G
 SealedModel seal_model(Appliance& appliance, const keys::Mek& mek, const SealWish& wish,
                        const seal::Progress& progress) {
   refuse_replaced(appliance.log().state(), mek);
+  appliance.refuse_wrap_only(mek);
   const Json approval = appliance.approve(
       "seal", {{"mek", mek.label}, {"mek_id", to_hex(mek.id)}, {"model", model_name(wish)}});
   return with_context("sealing '" + wish.qpc.string() + "'", [&] {

@@ -67,10 +67,10 @@ constexpr const char* kApprovalsHead = R"(
 [approvals]
 )";
 
-constexpr std::array kOperations = {"seal",         "release",        "mek-generate",  "mek-rotate",
-                                    "mek-backup",   "mek-restore",    "mek-import",    "mek-drill",
-                                    "mek-suspend",  "mek-destroy",    "policy-change", "officers-change",
-                                    "trust-import", "log-key-rotate", "witness-change"};
+constexpr auto kOperations = std::to_array<const char*>(
+    {"seal", "release", "mek-generate", "mek-rotate", "mek-backup", "mek-restore", "mek-import", "mek-drill",
+     "mek-suspend", "mek-resume", "mek-destroy", "recovery-key", "policy-change", "officers-change",
+     "trust-import", "log-key-rotate", "witness-change"});
 
 std::string quoted(const std::string& text) { return "\"" + text + "\""; }
 
