@@ -40,7 +40,7 @@ class Floors : public ::testing::Test {
     append(
         Phase::Intent, "", std::nullopt,
         {{"nonce", to_hex(Bytes(32, 1))}, {"mek_id", to_hex(kMek)}, {"report_sha256", to_hex(Bytes(32, 2))}});
-    Json data{{"ueid", "01aabbccddeeff"}};
+    Json data{{"ueid", "01aabbccddeeff"}, {"nonce", to_hex(Bytes(32, 1))}};
     if (!floors.is_null()) data["svn_floors"] = std::move(floors);
     append(Phase::Result, outcome, intent, data);
   }
