@@ -23,6 +23,11 @@ std::filesystem::path file_of(const Home& home, const std::string& kind) {
   return kind == "policy" ? home.policy() : home.officers();
 }
 
+// False where there is no such file: a first bundle that was never written.
+bool holds(const std::filesystem::path& file, const std::string& digest) {
+  return std::filesystem::exists(file) && digest_of(read_text_file(file, kMaxPinnedFile)) == digest;
+}
+
 policy::Tally count(const policy::Officers& officers, const SignedFile& file,
                     const std::vector<std::string>& signatures, int needed, UnixTime now) {
   policy::Tally tally = policy::tally_signatures(officers, file.name_space, view(file.text), signatures, now);
@@ -75,7 +80,10 @@ void replace_pinned(Appliance& appliance, const std::string& kind, Json intent, 
   try {
     write_file(file_of(appliance.home(), kind), view(text), Existing::Replace, 0600);
   } catch (const Error& error) {
-    appliance.log().result(txn, "failed", {{"error", error.what()}});
+    // Its name may have moved before the fault, as where the folder could not be synced: what is there
+    // decides.
+    const bool there = holds(file_of(appliance.home(), kind), digest_of(text));
+    appliance.log().result(txn, there ? "ok" : "failed", {{"error", error.what()}});
     throw;
   }
   appliance.log().result(txn, "ok", {{"digest", digest_of(text)}});
@@ -123,9 +131,7 @@ void check_first_policy(const std::string& policy, const std::string& officers,
 bool is_pinned(const std::string& kind) { return kind == "policy" || kind == "officers" || kind == "trust"; }
 
 bool was_installed(const Home& home, const audit::OpenIntent& intent) {
-  const std::filesystem::path file = file_of(home, intent.kind);
-  if (!std::filesystem::exists(file)) return false;  // a first bundle that was never written
-  return digest_of(read_text_file(file, kMaxPinnedFile)) == audit::text_member(intent.data, "digest");
+  return holds(file_of(home, intent.kind), audit::text_member(intent.data, "digest"));
 }
 
 }  // namespace qpcseal::release

@@ -35,12 +35,20 @@ class Floors : public ::testing::Test {
     state.apply(entry);
   }
 
+  static Json released(const Json& crl_list = nullptr) {
+    Json data{{"ueid", "01aabbccddeeff"},
+              {"nonce", to_hex(Bytes(32, 1))},
+              {"wrapped_sha256", to_hex(Bytes(32, 3))}};
+    if (!crl_list.is_null()) data["crls"] = crl_list;
+    return data;
+  }
+
   void release(const std::string& outcome, Json floors) {
     const std::uint64_t intent = state.size;
     append(
         Phase::Intent, "", std::nullopt,
         {{"nonce", to_hex(Bytes(32, 1))}, {"mek_id", to_hex(kMek)}, {"report_sha256", to_hex(Bytes(32, 2))}});
-    Json data{{"ueid", "01aabbccddeeff"}};
+    Json data = released();
     if (!floors.is_null()) data["svn_floors"] = std::move(floors);
     append(Phase::Result, outcome, intent, data);
   }
@@ -73,8 +81,7 @@ TEST_F(Floors, RevocationListsOnlyRiseToo) {
     append(
         Phase::Intent, "", std::nullopt,
         {{"nonce", to_hex(Bytes(32, 1))}, {"mek_id", to_hex(kMek)}, {"report_sha256", to_hex(Bytes(32, 2))}});
-    append(Phase::Result, "ok", intent,
-           {{"ueid", "01aabbccddeeff"}, {"crls", Json::array({{{"issuer", "3000"}, {"number", number}}})}});
+    append(Phase::Result, "ok", intent, released(Json::array({{{"issuer", "3000"}, {"number", number}}})));
     return to_hex(state.crl_numbers.at(from_hex("3000")));
   };
   EXPECT_EQ(see(""), "");

@@ -9,7 +9,6 @@ namespace {
 constexpr const char* kText = R"(serial = 7
 expires = "2027-01-01T00:00:00Z"
 collateral = "none"
-
 [[device]]
 name = "ai100"
 scheme = "eat-card"
