@@ -5,6 +5,7 @@
 #include "appliance/audit/store.h"
 #include "appliance/release/appliance.h"
 #include "base/error.h"
+#include "base/file.h"
 
 namespace qpcseal::release {
 
@@ -18,6 +19,15 @@ bool signed_checkpoint(pkcs11::Session& session, const std::string& label, const
     return true;
   } catch (const Error&) {
     return false;
+  }
+}
+
+// SoftHSM does not sync what it writes, and a checkpoint by a key that is lost would be the end of the log.
+void sync_files(const std::filesystem::path& folder) {
+  for (const auto& item : std::filesystem::recursive_directory_iterator(folder)) {
+    if (item.is_directory()) sync_folder(item.path());
+    if (item.is_regular_file() && fsync(open_to_read(item.path()).get()) != 0)
+      throw_errno(item.path().string());
   }
 }
 
@@ -43,7 +53,7 @@ std::string Appliance::rotate_log_key() {
   const audit::Json approval = approve("log-key-rotate", {{"previous", log().key().text()}});
   const audit::Txn txn = log().intent("rotate-key", with_approval({{"label", label}}, approval));
   keys::generate_signing_key(*session_, label, log_key_->type());
-  sync();  // SoftHSM does not, and a checkpoint by a key that is lost would be the end of the log
+  if (site_.embedded) sync_files(home_.tokens());
   next_log_key_.emplace(*session_, label);
   next_signer_.emplace(*next_log_key_);
   log().rotate(txn, *next_signer_);

@@ -69,6 +69,8 @@ audit::Json release_result(const audit::Json& intent) {
   return {{"ueid", intent["ueid"]},
           {"nonce", intent["nonce"]},
           {"mek_id", intent["mek_id"]},
+          {"svn_floors", {{{"scheme", "s"}, {"hwmodel", "0102"}, {"name", "n"}, {"svn", 3}}}},
+          {"crls", {{{"issuer", "3000"}, {"number", "07"}}}},
           {"wrapped_sha256", std::string(64, 'd')}};
 }
 

@@ -67,6 +67,9 @@ TEST_F(Snapshots, HoldTheStateMemberByMember) {
   EXPECT_FALSE(state.challenges.empty());
   EXPECT_FALSE(state.meks.empty());
   EXPECT_FALSE(state.card_releases.empty());
+  EXPECT_FALSE(state.svn_floors.empty());
+  EXPECT_FALSE(state.crl_numbers.empty());
+  EXPECT_FALSE(state.releases.empty());
   EXPECT_FALSE(state.open.empty());
   EXPECT_FALSE(state.approvals_used.empty());
   EXPECT_FALSE(state.log_keys.empty());
