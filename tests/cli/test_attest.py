@@ -21,7 +21,7 @@ class Verdicts(unittest.TestCase):
 
     def release(self, appliance, report, expect=0):
         out = report.with_suffix(".sealed")
-        return appliance.qpcseal("encrypt-model", "--qpc", appliance.sample(), "--mek", "m", "--output-dir", out,
+        return appliance.qpcseal("encrypt-model", "--qpc", appliance.sample(report.stem + ".qpc"), "--mek", "m", "--output-dir", out,
                                  "--pub-keys", report, expect=expect)
 
     def results(self, appliance, kind):
