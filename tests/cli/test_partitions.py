@@ -1,6 +1,8 @@
 """A model in partitions on several cards."""
 
 import json
+import pathlib
+import sys
 import unittest
 
 from appliance import DEVICE, run
@@ -40,6 +42,18 @@ class Partitions(Case):
         releases = [e for e in self.appliance.json("audit", "show", "--kind", "release")["entries"]][-8:]
         self.assertEqual(len({e["txn"] for e in releases}), 1, "one transaction over the releases")
         self.assertEqual([e["data"]["act"]["containers"][0]["partition"] for e in releases[4:]], [0, 1, 2, 3])
+
+    def test_the_decryptor_written_from_the_format_opens_it_too(self):
+        model = self.parts(count=2)
+        sealed = self.encrypt(model, self.reports(range(2))) / "programqpc.bin"
+        decryptor = pathlib.Path(__file__).parent.parent / "format" / "decryptor.py"
+        cards = json.loads(self.appliance.device("list", "--dir", self.appliance.cards, "--json").stdout)["devices"][:2]
+        for card in cards:
+            key = self.appliance.cards / "cards" / str(card["device"]) / "boot" / "session.pem"
+            out = self.folder(f"plain-{card['device']}.qpc")
+            run(sys.executable, decryptor, sealed, "--session-key", key, "--ueid", card["ueid"], "--seal-key",
+                self.appliance.root / "seal-key.pem", "-o", out)
+            self.appliance.device("compare", model, out)
 
     def test_sealed_then_bound_then_replaced(self):
         model = self.parts()
