@@ -6,7 +6,7 @@ import pathlib
 import shutil
 import unittest
 
-from appliance import Appliance, ATTEST, QPCSEAL, run
+from appliance import Appliance, ATTEST, GuardedAppliance, run
 
 FILES = {"MEK.encrypt", "MEK.nonce", "MEK.pub", "config.json"}
 
@@ -102,6 +102,20 @@ class Wrap(Case):
         out = self.wrap([self.attest(0), self.attest(0)], expect=2)
         self.assertIn("twice", self.said.stderr)
         self.assertFalse(out.exists())
+
+
+class Approved(unittest.TestCase):
+    def test_officers_agree_to_the_wrap(self):
+        appliance = GuardedAppliance(guarded=("release",), cards=1)
+        self.addCleanup(appliance.close)
+        appliance.qpcseal("mek", "generate", "m")
+        report = appliance.attest("m")
+        out = appliance.root / "wrapped"
+        command = ("wrap-mek", "--mek", "m", "--pub-keys", report, "--output-dir", out)
+        appliance.qpcseal(*command, expect=7)
+        self.assertFalse(out.exists())
+        appliance.qpcseal(*command, *appliance.approved("release", "--mek", "m", "--report", report))
+        self.assertEqual({path.name for path in out.iterdir()}, FILES)
 
 
 class Replace(Case):
