@@ -31,7 +31,8 @@ Answer ask(const policy::Policy& policy, const audit::State& state, const Trust&
            UnixTime now) {
   const Verified verified = verify_attestation(report, policy, trust, now);
   if (!verified.evidence.claims) return {false, verified.evidence.findings, ""};
-  const Verdict verdict = judge({policy, state, now, {}, std::nullopt, 1}, report, verified);
+  const policy::ChallengeFacts challenge = challenge_facts(state, verified.evidence.claims->nonce, report);
+  const Verdict verdict = judge({policy, state, now, {}, std::nullopt, 1}, challenge, verified);
   return {verdict.decision.allowed(), verdict.decision.findings(), to_hex(verified.evidence.claims->ueid)};
 }
 
