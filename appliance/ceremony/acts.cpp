@@ -6,6 +6,7 @@
 #include "appliance/release/key_life.h"
 #include "appliance/release/keys_ops.h"
 #include "appliance/release/mek_backup.h"
+#include "appliance/release/rotate.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -19,9 +20,10 @@ constexpr ArgumentRule kOutput{"output", ArgumentKind::File};
 constexpr ArgumentRule kBackup{"backup", ArgumentKind::File};
 constexpr ArgumentRule kBackupDigest{"backup_sha256", ArgumentKind::Digest};
 
-const std::array<ActRule, 10>& rules() {
-  static const std::array<ActRule, 10> kRules = {{
+const std::array<ActRule, 11>& rules() {
+  static const std::array<ActRule, 11> kRules = {{
       {"mek-generate", true, {kMek}},
+      {"mek-rotate", true, {kMek}},
       {"mek-suspend", true, {kMek}},
       {"mek-resume", true, {kMek}},
       {"mek-destroy", true, {kMek}},
@@ -86,6 +88,8 @@ void carry_out(release::Appliance& appliance, const Step& step, const std::files
   const auto text = [&](const char* name) { return step.arguments.at(name); };
   if (step.act == "mek-generate") {
     static_cast<void>(release::generate(appliance, text("mek")));
+  } else if (step.act == "mek-rotate") {
+    static_cast<void>(release::rotate(appliance, text("mek")));
   } else if (step.act == "mek-suspend") {
     static_cast<void>(release::suspend(appliance, text("mek")));
   } else if (step.act == "mek-resume") {
@@ -115,7 +119,7 @@ bool is_output_of(const release::Appliance& appliance, const Step& step, const s
   try {
     if (step.act == "checkpoint") return is_our_checkpoint(appliance, path);
     if (step.act != "mek-backup") return false;
-    const release::Backup backup = release::parse_backup(read_file(path, release::kMaxBackupFile));
+    const release::MekBackup backup = release::parse_backup(read_file(path, release::kMaxBackupFile));
     return to_hex(backup.header.nonce) == audit::text_member(data, "nonce") &&
            to_base64(backup.header.seal_key) ==
                audit::text_member(appliance.log().state().genesis, "seal_key");

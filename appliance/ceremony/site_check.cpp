@@ -136,6 +136,8 @@ Complaints check_token(const Plan& plan, const Json& environment) {
 
 policy::Tally check_signatures(const Plan& plan, const release::Home& home, const audit::State& state,
                                const std::vector<std::filesystem::path>& signatures, UnixTime now) {
+  if (!state.genesis_accepted && !audit::bool_member(state.genesis, "insecure_demo"))
+    throw Error(ErrorKind::ApprovalsMissing, "the officers have not signed the genesis yet");
   if (state.officers_digest.empty()) {
     if (plan.threshold > 0)
       throw Error(ErrorKind::ApprovalsMissing,

@@ -53,9 +53,9 @@ Report back_up(Context& context, const Options& options) {
 
 Report restore(Context& context, const Options& options) {
   release::Appliance appliance(context.environment());
-  release::RestoreWish wish{options.file, std::nullopt};
+  release::MekRestoreWish wish{options.file, std::nullopt};
   if (!options.retirement.empty()) wish.retirement = options.retirement;
-  const release::Restored back = release::restore(appliance, wish);
+  const release::RestoredMek back = release::restore(appliance, wish);
   Report report;
   report.json = {{"label", back.mek.label},
                  {"id", to_hex(back.mek.id)},

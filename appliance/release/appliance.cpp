@@ -148,6 +148,9 @@ std::unique_ptr<seal::KeyHandle> Appliance::open_key(const keys::Mek& mek) {
 }
 
 Json Appliance::approve(const std::string& operation, const Json& parameters) {
+  if (!log_->state().genesis_accepted && !insecure_demo())
+    throw Error(ErrorKind::ApprovalsMissing, "the officers have not signed the genesis yet",
+                "'qpcseal genesis show -o FILE', every officer signs it, then 'qpcseal genesis accept'");
   if (authority_) return authority_(operation);
   const auto needed = policy_.approvals_for(operation);
   if (!needed)
@@ -156,9 +159,6 @@ Json Appliance::approve(const std::string& operation, const Json& parameters) {
   if (now() >= policy_.expires.value)
     throw Error(ErrorKind::Denied, "the policy expired at " + format_time(policy_.expires.value),
                 "'qpcseal policy install' brings in the next one");
-  if (!log_->state().genesis_accepted && !insecure_demo())
-    throw Error(ErrorKind::ApprovalsMissing, "the officers have not signed the genesis yet",
-                "'qpcseal genesis show -o FILE', every officer signs it, then 'qpcseal genesis accept'");
   if (*needed == 0) return nullptr;
   std::vector<std::string> requests, signatures;
   for (const auto& path : approvals_.requests) requests.push_back(read_text_file(path, kMaxApprovalRequest));

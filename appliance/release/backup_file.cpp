@@ -146,7 +146,7 @@ Bytes signed_text(ByteView header, const keys::WrappedMek& wrapped) {
   return out;
 }
 
-Bytes encode(const Backup& backup) {
+Bytes encode(const MekBackup& backup) {
   cbor::Writer out;
   out.map(5).unsigned_(1).text(kBackupType).unsigned_(2).bytes(backup.header_bytes);
   out.unsigned_(3).bytes(backup.wrapped.encrypt).unsigned_(4).bytes(backup.wrapped.pub);
@@ -154,10 +154,10 @@ Bytes encode(const Backup& backup) {
   return out.take();
 }
 
-Backup parse_backup(ByteView bytes) {
+MekBackup parse_backup(ByteView bytes) {
   const cbor::Value map = cbor::parse(bytes, cbor::Level::Deterministic, "backup");
   const Fields fields(map, kBackupType, 5);
-  Backup out;
+  MekBackup out;
   out.header_bytes = fields.bytes(2, 0);
   out.header = parse_header(out.header_bytes);
   out.wrapped = {out.header.suite, fields.bytes(3, 0), out.header.nonce, fields.bytes(4, kPoint)};

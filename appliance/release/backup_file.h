@@ -39,7 +39,7 @@ struct BackupHeader {
   keys::Suite suite = keys::Suite::EcdhX963;
   Bytes nonce;  // 32 bytes
 };
-struct Backup {
+struct MekBackup {
   BackupHeader header;
   Bytes header_bytes;
   keys::WrappedMek wrapped;
@@ -48,9 +48,9 @@ struct Backup {
 Bytes encode_header(const BackupHeader& header);
 // What the source's seal key signs.
 Bytes signed_text(ByteView header, const keys::WrappedMek& wrapped);
-Bytes encode(const Backup& backup);
+Bytes encode(const MekBackup& backup);
 // Error{Malformed}; Error{Denied} where the signature by the seal key that the header names does not hold.
 // Whether that key is a source to be trusted is the officers' question.
-Backup parse_backup(ByteView bytes);
+MekBackup parse_backup(ByteView bytes);
 
 }  // namespace qpcseal::release

@@ -64,7 +64,7 @@ Bytes wrap_backup(Appliance& appliance, const keys::Mek& mek, BackupHeader heade
   header.encryptions = appliance.log().state().meks.at(mek.id).encryptions;
   header.checkpoint = appliance.log().checkpoint();
   header.check_value = keys::make_check_value(appliance.session(), mek.object, mek.id, appliance.random());
-  Backup out;
+  MekBackup out;
   out.header_bytes = encode_header(header);
   out.wrapped =
       keys::wrap_mek(appliance.session(), mek, header.suite,

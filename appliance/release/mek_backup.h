@@ -33,19 +33,19 @@ struct BackupMade {
 // a restored MEK; Error{Token} where source and recovery token have no suite in common.
 BackupMade backup(Appliance& appliance, const BackupWish& wish);
 
-struct RestoreWish {
+struct MekRestoreWish {
   std::filesystem::path backup;
   // The receipt of the source's mek-destroy: the key goes on here in its place, encryptions and all.
   std::optional<std::filesystem::path> retirement;
 };
-struct Restored {
+struct RestoredMek {
   keys::Mek mek;
   keys::Origin origin = keys::Origin::Restored;
   BackupHeader header;
 };
 // Error{Denied} where the backup is for another recovery key, does not hold its check value, or the receipt
 // is not of this key's end; Error{Usage} where the key is here.
-Restored restore(Appliance& appliance, const RestoreWish& wish);
+RestoredMek restore(Appliance& appliance, const MekRestoreWish& wish);
 
 struct Drilled {
   BackupHeader header;

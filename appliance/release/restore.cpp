@@ -12,7 +12,7 @@ namespace {
 using audit::Json;
 
 struct Given {
-  Backup backup;
+  MekBackup backup;
   std::string sha256;
   keys::RecoveryKey key;
 };
@@ -70,14 +70,14 @@ std::uint64_t final_count(const std::filesystem::path& path, const BackupHeader&
   return std::max(audit::uint_member(entry.data, "encryptions"), header.encryptions);
 }
 
-Json restore_intent(const Given& given, const Restored& wanted) {
+Json restore_intent(const Given& given, const RestoredMek& wanted) {
   Json out = parameters_of(given.backup.header, given.sha256);
   out["origin"] = keys::name_of(wanted.origin);
   return out;
 }
 
 void restore_logged(Appliance& appliance, const Given& given, const Json& approval, Json intent,
-                    Restored& out) {
+                    RestoredMek& out) {
   const auto& accept = appliance.site().accept;
   intent["label"] = keys::label_of(out.header.name, out.header.generation);
   intent["generation"] = out.header.generation;
@@ -114,9 +114,9 @@ Json parameters_of(const BackupHeader& header, const std::string& sha256_hex) {
           {"source_seal_key_sha256", to_hex(sha256(header.seal_key))}};
 }
 
-Restored restore(Appliance& appliance, const RestoreWish& wish) {
+RestoredMek restore(Appliance& appliance, const MekRestoreWish& wish) {
   const Given given = open_backup(appliance, wish.backup);
-  Restored out;
+  RestoredMek out;
   out.header = given.backup.header;
   keys::check_name(out.header.name);
   refuse_present(appliance, out.header);

@@ -35,8 +35,13 @@ class SamplePlans(unittest.TestCase):
         self.assertEqual(record["comparison"], [])
         return folder
 
-    def labels(self, site):
-        return [mek["label"] for mek in site.json("mek", "list")]
+    def labels(self, site, name="resnet50"):
+        return [mek["label"] for mek in site.json("mek", "list") if mek["label"].startswith(name)]
+
+    def test_rotation(self):
+        self.site.qpcseal("mek", "generate", "rotated", *self.site.approved("mek-generate", "--param", "name=rotated"))
+        self.run_plan(self.site, "rotation", mek="rotated")
+        self.assertEqual(self.labels(self.site, "rotated"), ["rotated#1", "rotated#2"])
 
     def test_in_the_order_of_a_key_s_life(self):
         site, recovery = self.site, self.recovery
