@@ -93,10 +93,10 @@ int on_error(int good, X509_STORE_CTX* context) {
   return 0;
 }
 
-void configure(X509_STORE_CTX* context, UnixTime now, Path& path) {
+void configure(X509_STORE_CTX* context, bool strict, UnixTime now, Path& path) {
   X509_VERIFY_PARAM* parameters = X509_STORE_CTX_get0_param(context);
-  X509_VERIFY_PARAM_set_flags(parameters,
-                              X509_V_FLAG_X509_STRICT | X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+  X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+  if (strict) X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_X509_STRICT);
   X509_VERIFY_PARAM_set_depth(parameters, static_cast<int>(kMaxPath) - 2);  // intermediates alone
   X509_VERIFY_PARAM_set_time(parameters, now);
   X509_VERIFY_PARAM_set_auth_level(parameters, kSecurityLevel);
@@ -119,6 +119,18 @@ void check_order(STACK_OF(X509) * built, const std::vector<CertPtr>& given, Find
   }
 }
 
+// What OpenSSL asks of issuers under X509_STRICT alone.
+void check_issuers(STACK_OF(X509) * built, Findings& findings) {
+  for (int i = 1; i < sk_X509_num(built); ++i) {
+    X509* issuer = sk_X509_value(built, i);
+    const std::uint32_t flags = X509_get_extension_flags(issuer);
+    const bool signs = (flags & EXFLAG_KUSAGE) != 0 && (X509_get_key_usage(issuer) & KU_KEY_CERT_SIGN) != 0;
+    if ((flags & EXFLAG_CA) != 0 && (flags & EXFLAG_BCONS) != 0 && signs) continue;
+    add(findings, "ATT-CHAIN-ISSUER", "certificate " + std::to_string(i), "may not issue certificates",
+        "CA:TRUE and keyCertSign");
+  }
+}
+
 void check_keys(STACK_OF(X509) * built, Findings& findings) {
   for (int i = 0; i < sk_X509_num(built); ++i) {
     EVP_PKEY* key = X509_get0_pubkey(sk_X509_value(built, i));
@@ -133,21 +145,33 @@ void check_keys(STACK_OF(X509) * built, Findings& findings) {
   }
 }
 
-// Names by which a CRL is sought. One for an issuer of this path has to be numbered and to say when it ends.
-void check_crls(STACK_OF(X509) * built, const TrustAnchors& anchors, Findings& findings) {
+// Whether an issuer of the path has the list's name; `verifies` where one of them has also signed it.
+bool is_of_path(STACK_OF(X509) * built, X509_CRL* crl, bool& verifies) {
+  bool named = false;
+  for (int i = 1; i < sk_X509_num(built); ++i) {
+    X509* issuer = sk_X509_value(built, i);
+    if (X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_subject_name(issuer)) != 0) continue;
+    named = true;
+    verifies = verifies || X509_CRL_verify(crl, X509_get0_pubkey(issuer)) == 1;
+  }
+  return named;
+}
+
+// Every list of an issuer of this path, also one that OpenSSL did not choose, has to be signed, numbered, not
+// older than one that was accepted before, and to say when it ends.
+void check_crls(STACK_OF(X509) * built, const TrustAnchors& anchors, PathResult& result) {
   for (const Bytes& der : anchors.crls) {
     const unsigned char* at = der.data();
     const CrlPtr crl(d2i_X509_CRL(nullptr, &at, static_cast<long>(der.size())));
-    bool ours = !crl;
-    for (int i = 1; crl && i < sk_X509_num(built); ++i) {
-      ours = ours || X509_NAME_cmp(X509_CRL_get_issuer(crl.get()),
-                                   X509_get_subject_name(sk_X509_value(built, i))) == 0;
-    }
-    if (!ours) continue;
+    bool verifies = false;
+    if (crl && !is_of_path(built, crl.get(), verifies)) continue;
+    if (crl && !verifies) add(result.findings, "ATT-CRL", "CRL", "not signed by its issuer", "a signed CRL");
     try {
-      static_cast<void>(read_crl(der));
+      const Findings old = check_crl_floors({der}, anchors.crl_floors);
+      result.findings.insert(result.findings.end(), old.begin(), old.end());
+      result.crls = raised(std::move(result.crls), {der});
     } catch (const Error& error) {
-      add(findings, "ATT-CRL", "CRL", error.what(), "a CRL with crlNumber and nextUpdate");
+      add(result.findings, "ATT-CRL", "CRL", error.what(), "a CRL with crlNumber and nextUpdate");
     }
   }
   ERR_clear_error();
@@ -165,20 +189,28 @@ void check_built(X509_STORE_CTX* context, const std::vector<CertPtr>& given, con
     add(result.findings, "ATT-CHAIN-ROOT", "root", to_hex(root), "a pinned root");
   }
   check_order(built, given, result.findings);
+  check_issuers(built, result.findings);
   check_keys(built, result.findings);
-  check_crls(built, anchors, result.findings);
+  check_crls(built, anchors, result);
 }
 
-std::string serial_number_of(const X509* leaf) {
+// The text of an attribute of the subject that is there once; empty otherwise.
+std::string subject_text(const X509* leaf, int attribute) {
   const X509_NAME* subject = X509_get_subject_name(leaf);
-  const int at = X509_NAME_get_index_by_NID(subject, NID_serialNumber, -1);
-  if (at < 0 || X509_NAME_get_index_by_NID(subject, NID_serialNumber, at) >= 0) return {};
+  const int at = X509_NAME_get_index_by_NID(subject, attribute, -1);
+  if (at < 0 || X509_NAME_get_index_by_NID(subject, attribute, at) >= 0) return {};
   const ASN1_STRING* text = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
   const auto size = static_cast<std::size_t>(ASN1_STRING_length(text));
   return std::string(text_of({ASN1_STRING_get0_data(text), size}));
 }
 
-void check_leaf(X509* leaf, const LeafProfile& profile, PathResult& result) {
+bool identifies(const std::string& subject, const PathProfile& profile) {
+  if (profile.identity.empty() || !subject.starts_with(profile.identity)) return false;
+  const std::string rest = subject.substr(profile.identity.size());
+  return profile.domain ? rest.size() > 1 && rest.front() == '.' : rest.empty();
+}
+
+void check_leaf(X509* leaf, const PathProfile& profile, PathResult& result) {
   const std::uint32_t flags = X509_get_extension_flags(leaf);
   if ((flags & EXFLAG_BCONS) == 0 || (flags & EXFLAG_CA) != 0) {
     add(result.findings, "ATT-LEAF-CA", "leaf basicConstraints",
@@ -191,10 +223,10 @@ void check_leaf(X509* leaf, const LeafProfile& profile, PathResult& result) {
   if (curve != profile.curve) {
     add(result.findings, "ATT-LEAF-KEY", "leaf key", curve.empty() ? "no named curve" : curve, profile.curve);
   }
-  const std::string serial = serial_number_of(leaf);
-  if (serial.empty() || serial != to_hex(profile.ueid)) {
-    add(result.findings, "ATT-LEAF-UEID", "leaf serialNumber", serial.empty() ? "absent or repeated" : serial,
-        to_hex(profile.ueid));
+  const std::string subject = subject_text(leaf, profile.attribute);
+  if (!identifies(subject, profile)) {
+    add(result.findings, "ATT-LEAF-UEID", std::string("leaf ") + OBJ_nid2ln(profile.attribute),
+        subject.empty() ? "absent or repeated" : subject, profile.identity + (profile.domain ? ".*" : ""));
   }
 }
 
@@ -225,12 +257,12 @@ CertPtr parse_certificate(ByteView der) {
 }
 
 PathResult verify_path(const std::vector<ByteView>& chain, const TrustAnchors& anchors,
-                       const LeafProfile& leaf, UnixTime now) {
+                       const PathProfile& profile, UnixTime now) {
   PathResult result;
   const std::vector<CertPtr> given = parse_chain(chain, result.findings);
   if (given.empty()) return result;
   result.leaf_key.reset(X509_get_pubkey(given.front().get()));
-  check_leaf(given.front().get(), leaf, result);
+  check_leaf(given.front().get(), profile, result);
   const StorePtr store = make_store(anchors);
   const StackPtr untrusted(made(sk_X509_new_null(), "sk_X509_new_null"));
   for (const CertPtr& certificate : given) {
@@ -242,7 +274,7 @@ PathResult verify_path(const std::vector<ByteView>& chain, const TrustAnchors& a
   if (X509_STORE_CTX_init(context.get(), store.get(), given.front().get(), untrusted.get()) != 1) {
     throw Error(ErrorKind::Internal, "X509_STORE_CTX_init failed");
   }
-  configure(context.get(), now, path);
+  configure(context.get(), profile.strict, now, path);
   const bool good = X509_verify_cert(context.get()) == 1;
   ERR_clear_error();
   result.findings.insert(result.findings.end(), path.findings.begin(), path.findings.end());

@@ -2,6 +2,7 @@
 // trusted: no system store, no partial paths; what the message carries is only ever untrusted.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,23 +18,32 @@ namespace qpcseal::attest {
 // A path has at most this many certificates, the root counted.
 inline constexpr std::size_t kMaxPath = 6;
 
+// The highest crlNumber of each issuer: its name (DER) -> the number as in CrlInfo.
+using CrlNumbers = std::map<Bytes, Bytes>;
+
 struct TrustAnchors {
   std::vector<Bytes> roots;           // DER
   std::vector<Sha256Digest> allowed;  // a root counts only where the SHA-256 of its DER stands here
   std::vector<Bytes> crls;            // DER
+  CrlNumbers crl_floors = {};         // the highest numbers ever accepted; a CRL below is an old one put back
 };
 
 struct PathResult {
   Findings findings;                 // empty: the path is good
   KeyPtr leaf_key;                   // null where the leaf does not even parse
   std::optional<Sha256Digest> root;  // of the path's root; set where a path was built
+  CrlNumbers crls;                   // of the path's issuers, as the lists given here number them
   bool crls_current = false;  // every issuer on the path has a current CRL here, and nothing is revoked
 };
 
-// What the leaf of a scheme has to be.
-struct LeafProfile {
-  std::string curve = SN_secp384r1;
-  Bytes ueid;  // subject serialNumber (2.5.4.5) must be its lower-case hex
+// What a scheme demands of its paths.
+struct PathProfile {
+  std::string curve = SN_secp384r1;  // of the leaf's key
+  int attribute = NID_serialNumber;  // of the leaf's subject, there exactly once,
+  std::string identity;              // with this text
+  bool domain = false;               // or, where set, this text, '.', and more
+  // X509_STRICT. Only for a maker whose certificates lack what RFC 5280 wants beside what is checked here.
+  bool strict = true;
 };
 
 // `chain` is DER, leaf first, each certificate the issuer of the one before; the root may be left out. Checks
@@ -42,7 +52,7 @@ struct LeafProfile {
 // stale, unsigned or unnumbered ones are findings; an issuer without one only leaves crls_current false, so
 // that a policy can say whether that matters.
 PathResult verify_path(const std::vector<ByteView>& chain, const TrustAnchors& anchors,
-                       const LeafProfile& leaf, UnixTime now);
+                       const PathProfile& profile, UnixTime now);
 
 struct CrlInfo {
   Bytes issuer;  // the name, DER
@@ -53,6 +63,13 @@ struct CrlInfo {
 // Throws Error{Malformed} for what is no CRL or lacks crlNumber or nextUpdate. Does not look at the
 // signature.
 CrlInfo read_crl(ByteView der);
+
+// Numbers as CrlInfo has them, of any length.
+bool crl_number_less(const Bytes& a, const Bytes& b);
+// `seen` raised to what `crls` (DER) hold: what to keep once they were accepted. Throws as read_crl.
+CrlNumbers raised(CrlNumbers seen, const std::vector<Bytes>& crls);
+// One finding (ATT-CRL-ROLLBACK) for each of `crls` whose number lies below `floors`. Throws as read_crl.
+Findings check_crl_floors(const std::vector<Bytes>& crls, const CrlNumbers& floors);
 
 // Exactly one DER certificate and nothing after it; throws Error{Malformed}.
 CertPtr parse_certificate(ByteView der);

@@ -11,16 +11,21 @@ constexpr std::int64_t kAlgorithm = 1;
 constexpr std::int64_t kCritical = 2;
 constexpr std::int64_t kContentType = 3;
 constexpr std::int64_t kX5Chain = 33;
+constexpr int kMinRsaBits = 2048;  // RFC 8230 section 2
 
 struct AlgorithmRow {
   CoseAlgorithm algorithm;
-  std::string_view name, curve, digest;
-  std::size_t field;  // bytes of r and of s
+  std::string_view name, digest;
+  std::string_view curve;  // empty: RSASSA-PSS, MGF1 with the same digest, a salt of the digest's size
+  std::size_t field;       // bytes of r and of s
 };
 constexpr std::array kAlgorithms = {
-    AlgorithmRow{CoseAlgorithm::Es256, "ES256", SN_X9_62_prime256v1, "SHA256", 32},
-    AlgorithmRow{CoseAlgorithm::Es384, "ES384", SN_secp384r1, "SHA384", 48},
-    AlgorithmRow{CoseAlgorithm::Es512, "ES512", SN_secp521r1, "SHA512", 66},
+    AlgorithmRow{CoseAlgorithm::Es256, "ES256", "SHA256", SN_X9_62_prime256v1, 32},
+    AlgorithmRow{CoseAlgorithm::Es384, "ES384", "SHA384", SN_secp384r1, 48},
+    AlgorithmRow{CoseAlgorithm::Es512, "ES512", "SHA512", SN_secp521r1, 66},
+    AlgorithmRow{CoseAlgorithm::Ps256, "PS256", "SHA256", "", 0},
+    AlgorithmRow{CoseAlgorithm::Ps384, "PS384", "SHA384", "", 0},
+    AlgorithmRow{CoseAlgorithm::Ps512, "PS512", "SHA512", "", 0},
 };
 
 const AlgorithmRow& row_of(CoseAlgorithm algorithm) {
@@ -102,6 +107,27 @@ Bytes to_der(ByteView signature, std::size_t field) {
   return der;
 }
 
+bool suits(const EVP_PKEY* key, const AlgorithmRow& row) {
+  if (!row.curve.empty()) return curve_of(key) == row.curve;
+  return key != nullptr && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA && EVP_PKEY_get_bits(key) >= kMinRsaBits;
+}
+
+// The signature as OpenSSL wants it; nothing where it does not have its full size.
+std::optional<Bytes> openssl_form(ByteView signature, const EVP_PKEY* key, const AlgorithmRow& row) {
+  if (!row.curve.empty()) {
+    if (signature.size() != 2 * row.field) return std::nullopt;
+    return to_der(signature, row.field);
+  }
+  if (signature.size() != static_cast<std::size_t>(EVP_PKEY_get_size(key))) return std::nullopt;
+  return copy(signature);
+}
+
+void set_pss(EVP_PKEY_CTX* parameters) {
+  if (EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PSS_PADDING) != 1 ||
+      EVP_PKEY_CTX_set_rsa_pss_saltlen(parameters, RSA_PSS_SALTLEN_DIGEST) != 1)
+    throw Error(ErrorKind::Internal, "setting RSASSA-PSS failed");
+}
+
 }  // namespace
 
 std::string_view name_of(CoseAlgorithm algorithm) { return row_of(algorithm).name; }
@@ -136,27 +162,22 @@ Bytes sig_structure(const Sign1& message, ByteView external_aad) {
   return writer.take();
 }
 
-std::optional<CoseAlgorithm> algorithm_for(const EVP_PKEY* key) {
-  const std::string curve = curve_of(key);
-  for (const AlgorithmRow& row : kAlgorithms) {
-    if (curve == row.curve) return row.algorithm;
-  }
-  return std::nullopt;
-}
-
 bool verify_sign1(const Sign1& message, EVP_PKEY* key, ByteView external_aad) {
-  if (algorithm_for(key) != message.algorithm) return false;
   const AlgorithmRow& row = row_of(message.algorithm);
-  if (message.signature.size() != 2 * row.field) return false;
-  const Bytes der = to_der(message.signature, row.field);
+  if (!suits(key, row)) return false;
+  const std::optional<Bytes> signature = openssl_form(message.signature, key, row);
+  if (!signature) return false;
   const Bytes signed_bytes = sig_structure(message, external_aad);
   const DigestContextPtr context(made(EVP_MD_CTX_new(), "EVP_MD_CTX_new"));
   const std::string digest(row.digest);
-  if (EVP_DigestVerifyInit_ex(context.get(), nullptr, digest.c_str(), nullptr, nullptr, key, nullptr) != 1) {
+  EVP_PKEY_CTX* parameters = nullptr;  // the digest context's
+  if (EVP_DigestVerifyInit_ex(context.get(), &parameters, digest.c_str(), nullptr, nullptr, key, nullptr) !=
+      1) {
     throw Error(ErrorKind::Internal, "EVP_DigestVerifyInit_ex failed");
   }
-  const bool good =
-      EVP_DigestVerify(context.get(), der.data(), der.size(), signed_bytes.data(), signed_bytes.size()) == 1;
+  if (row.curve.empty()) set_pss(parameters);
+  const bool good = EVP_DigestVerify(context.get(), signature->data(), signature->size(), signed_bytes.data(),
+                                     signed_bytes.size()) == 1;
   ERR_clear_error();
   return good;
 }

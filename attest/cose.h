@@ -1,6 +1,6 @@
 // COSE_Sign1 (RFC 9052 section 4.2), strictly, over the bytes received: nothing is ever encoded anew but the
-// Sig_structure around them. ECDSA only (RFC 9053 section 2.1), each algorithm with its own curve and no
-// other.
+// Sig_structure around them. ECDSA (RFC 9053 section 2.1), each algorithm with its own curve and no other,
+// and RSASSA-PSS (RFC 8230) for schemes that name it; which of them a scheme takes is its profile's to say.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,14 @@
 
 namespace qpcseal::attest {
 
-enum class CoseAlgorithm : std::int64_t { Es256 = -7, Es384 = -35, Es512 = -36 };
+enum class CoseAlgorithm : std::int64_t {
+  Es256 = -7,
+  Es384 = -35,
+  Es512 = -36,
+  Ps256 = -37,
+  Ps384 = -38,
+  Ps512 = -39
+};
 std::string_view name_of(CoseAlgorithm algorithm);
 
 // What a scheme lets a message look like. Whatever is not named here is refused; `crit` (2) always is.
@@ -39,9 +46,8 @@ Sign1 parse_sign1(ByteView message, const CoseProfile& profile);
 // The bytes that are signed (RFC 9052 section 4.4).
 Bytes sig_structure(const Sign1& message, ByteView external_aad = {});
 
-// The algorithm that goes with a key: P-256 ES256, P-384 ES384, P-521 ES512; nothing for any other key.
-std::optional<CoseAlgorithm> algorithm_for(const EVP_PKEY* key);
-// False unless the key is of the algorithm's curve, the signature has the full size and it verifies.
+// False unless the key is of the algorithm's curve (for PS256 to PS512: RSA from 2048 bits), the signature
+// has the full size and it verifies.
 [[nodiscard]] bool verify_sign1(const Sign1& message, EVP_PKEY* key, ByteView external_aad = {});
 
 }  // namespace qpcseal::attest

@@ -35,6 +35,32 @@ Bytes number_of(const X509_CRL* crl) {
 
 }  // namespace
 
+bool crl_number_less(const Bytes& a, const Bytes& b) {
+  return a.size() != b.size() ? a.size() < b.size() : a < b;
+}
+
+CrlNumbers raised(CrlNumbers seen, const std::vector<Bytes>& crls) {
+  for (const Bytes& der : crls) {
+    CrlInfo info = read_crl(der);
+    Bytes& number = seen[info.issuer];
+    if (crl_number_less(number, info.number)) number = std::move(info.number);
+  }
+  return seen;
+}
+
+Findings check_crl_floors(const std::vector<Bytes>& crls, const CrlNumbers& floors) {
+  Findings out;
+  for (const Bytes& der : crls) {
+    const CrlInfo info = read_crl(der);
+    const auto floor = floors.find(info.issuer);
+    if (floor == floors.end() || !crl_number_less(info.number, floor->second)) continue;
+    out.push_back({"ATT-CRL-ROLLBACK", "crlNumber of " + info.issuer_text, "0x" + to_hex(info.number),
+                   "at least 0x" + to_hex(floor->second) + ", which was accepted before",
+                   "FORMAT.md section 5, chain"});
+  }
+  return out;
+}
+
 CrlInfo read_crl(ByteView der) {
   const CrlPtr crl = parse_crl(der);
   CrlInfo info;

@@ -60,6 +60,10 @@ class EatCard final : public Scheme {
  public:
   std::string_view id() const override { return "eat-card"; }
   NonceSize nonce_size() const override { return {8, 64}; }
+  bool recognises(ByteView report) const override {
+    constexpr std::array<std::uint8_t, 2> tag = {0xd8, 61};
+    return report.size() > tag.size() && equal(report.first(tag.size()), tag);
+  }
 
   Evidence verify(ByteView report, const VerifyContext& context) const override {
     Evidence out;
@@ -68,7 +72,7 @@ class EatCard final : public Scheme {
     check_shape(*message, out.findings);
     std::optional<Claims> claims = parse_claims(message->payload, out.findings);
     PathResult path = verify_path(message->x5chain, context.anchors,
-                                  {SN_secp384r1, claims ? claims->ueid : Bytes{}}, context.now);
+                                  {.identity = claims ? to_hex(claims->ueid) : ""}, context.now);
     out.findings.insert(out.findings.end(), path.findings.begin(), path.findings.end());
     if (!path.leaf_key || !verify_sign1(*message, path.leaf_key.get())) {
       out.findings.push_back(
@@ -78,6 +82,7 @@ class EatCard final : public Scheme {
     if (!out.findings.empty()) return out;
     out.root = path.root;
     out.crls_current = path.crls_current;
+    out.crls = path.crls;
     out.claims = std::move(claims);
     return out;
   }

@@ -36,23 +36,25 @@ struct Submodule {
   std::vector<Measurement> measurements;
 };
 
+// A claim that a scheme's evidence has no place for is left empty; whether it may be is the policy's to say.
 struct Claims {
-  Bytes aud;    // 16 bytes: the appliance that asked
-  Bytes nonce;  // 8 to 64 bytes
+  Bytes aud;    // the appliance that asked: 16 bytes in scheme eat-card
+  Bytes nonce;  // as long as the scheme allows
   Bytes ueid;   // 7 to 33 bytes: which card
-  std::uint64_t oemid = 0;
-  Bytes hwmodel;  // 1 to 32 bytes
-  HardwareVersion hwversion;
-  bool oemboot = false;
+  std::optional<std::uint64_t> oemid;
+  std::optional<Bytes> hwmodel;  // 1 to 32 bytes
+  std::optional<HardwareVersion> hwversion;
+  std::optional<bool> oemboot;
   unsigned dbgstat =
       0;  // 0 enabled, 1 disabled, 2 disabled since boot, 3 permanently, 4 fully and permanently
   std::string profile;
-  Bytes bootseed;          // 32 to 64 bytes
-  unsigned lifecycle = 0;  // 0 test, 1 development, 2 secured, 3 RMA
+  Bytes bootseed;                     // 32 to 64 bytes
+  std::optional<unsigned> lifecycle;  // 0 test, 1 development, 2 secured, 3 RMA
   std::optional<UnixTime> exp, iat;
   std::vector<Measurement> measurements;
   std::vector<Submodule> submods;
-  SessionKey session_key;
+  std::optional<SessionKey> session_key;
+  std::string session_key_fault;  // why there is none, e.g. "no public_key"
 };
 
 inline constexpr const char* kEatCardProfile = "tag:qpcseal.example,2026:eat-card/1";

@@ -30,12 +30,20 @@ bool is_der_certificate(ByteView bytes) {
 std::vector<std::unique_ptr<Scheme>> all_schemes() {
   std::vector<std::unique_ptr<Scheme>> out;
   out.push_back(make_eat_card_scheme());
+  out.push_back(make_aws_nitro_scheme());
   return out;
 }
 
 std::unique_ptr<Scheme> find_scheme(std::string_view id) {
   for (std::unique_ptr<Scheme>& scheme : all_schemes()) {
     if (scheme->id() == id) return std::move(scheme);
+  }
+  return nullptr;
+}
+
+std::unique_ptr<Scheme> scheme_of(ByteView report) {
+  for (std::unique_ptr<Scheme>& scheme : all_schemes()) {
+    if (scheme->recognises(report)) return std::move(scheme);
   }
   return nullptr;
 }

@@ -26,6 +26,7 @@ struct Evidence {
   Findings findings;
   std::optional<Sha256Digest> root;  // SHA-256 of the root the path ends at
   bool crls_current = false;         // see PathResult
+  CrlNumbers crls;                   // likewise
 };
 
 struct NonceSize {
@@ -40,6 +41,8 @@ class Scheme {
   virtual ~Scheme() = default;
   [[nodiscard]] virtual std::string_view id() const = 0;  // as policies name it, e.g. "eat-card"
   [[nodiscard]] virtual NonceSize nonce_size() const = 0;
+  // Whether the outermost bytes are this scheme's: says whose findings explain a report that nobody accepts.
+  [[nodiscard]] virtual bool recognises(ByteView report) const = 0;
   // Structure, path, signature, claims, expiry. Whether nonce and aud are ours, and whether the claims are
   // good enough, is not decided here. Throws only Error{Internal}, and Error{Malformed} for a bad root among
   // the anchors.
@@ -51,7 +54,10 @@ class Scheme {
 std::vector<std::unique_ptr<Scheme>> all_schemes();
 // Null where no scheme has that id.
 std::unique_ptr<Scheme> find_scheme(std::string_view id);
+// The one that recognises the report; null where none does.
+std::unique_ptr<Scheme> scheme_of(ByteView report);
 std::unique_ptr<Scheme> make_eat_card_scheme();
+std::unique_ptr<Scheme> make_aws_nitro_scheme();
 
 // Throws Error{Malformed} with the reason when `bytes` is a key or a certificate (PEM or DER) and no report:
 // whoever has only a public key cannot know where its private half lives.

@@ -130,16 +130,34 @@ SessionKey parse_rsa(const cbor::Value& key) {
   return {SessionKeyType::Rsa, rsa_spki(key.find(kFirst)->as_bytes("session key: n"))};
 }
 
-void check_rsa_spki(const Bytes& spki) {
-  const unsigned char* at = spki.data();
-  const KeyPtr key(d2i_PUBKEY(nullptr, &at, static_cast<long>(spki.size())));
+KeyPtr decode_spki(ByteView der) {
+  const unsigned char* at = der.data();
+  KeyPtr key(d2i_PUBKEY(nullptr, &at, static_cast<long>(der.size())));
   ERR_clear_error();
+  if (!key) refuse("no SubjectPublicKeyInfo");
+  if (to_spki(key.get()) != copy(der)) refuse("the SubjectPublicKeyInfo is not in its one accepted form");
+  return key;
+}
+
+void check_rsa_spki(ByteView spki) {
+  const KeyPtr key = decode_spki(spki);
   BIGNUM* raw = nullptr;
-  if (!key || EVP_PKEY_get_bn_param(key.get(), OSSL_PKEY_PARAM_RSA_N, &raw) != 1) refuse("no RSA public key");
+  if (EVP_PKEY_get_bn_param(key.get(), OSSL_PKEY_PARAM_RSA_N, &raw) != 1) refuse("no RSA public key");
   const NumberPtr n(raw);
   Bytes modulus(static_cast<std::size_t>(BN_num_bytes(n.get())));
   BN_bn2bin(n.get(), modulus.data());
-  if (rsa_spki(modulus) != spki) refuse("the SubjectPublicKeyInfo is not in its one accepted form");
+  if (rsa_spki(modulus) != copy(spki)) refuse("e is not 65537, or the key is no plain RSA key");
+}
+
+Bytes point_of(const EVP_PKEY* key, std::size_t size) {
+  Bytes point(size);
+  std::size_t written = 0;
+  if (EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, point.data(), size, &written) != 1 ||
+      written != size) {
+    ERR_clear_error();
+    refuse("the point is not in uncompressed form");
+  }
+  return point;
 }
 
 }  // namespace
@@ -164,6 +182,20 @@ SessionKey parse_session_key(const cbor::Value& cose_key) {
   if (number == kEc2) return parse_ec(cose_key);
   if (number == kRsa) return parse_rsa(cose_key);
   refuse("key type " + std::to_string(number) + " is neither EC2 nor RSA");
+}
+
+SessionKey parse_session_spki(ByteView der) {
+  const KeyPtr key = decode_spki(der);
+  const std::string group = curve_of(key.get());
+  for (const CurveRow& curve : kCurves) {
+    if (group != curve.group) continue;
+    SessionKey out{curve.type, point_of(key.get(), 1 + 2 * curve.field)};
+    check_point(curve, out.public_key);
+    return out;
+  }
+  if (EVP_PKEY_get_base_id(key.get()) != EVP_PKEY_RSA) refuse("neither P-256, nor P-384, nor RSA");
+  check_rsa_spki(der);
+  return {SessionKeyType::Rsa, copy(der)};
 }
 
 void check_session_key(const SessionKey& key) {

@@ -27,6 +27,9 @@ struct SessionKey {
 // EC2 on P-256 or P-384 with full-size coordinates on the curve, or RSA of 3072 to 4096 bits, n odd and
 // without small factors, e = 65537. No private or other members. Throws Error{Malformed}.
 SessionKey parse_session_key(const cbor::Value& cose_key);
+// The same from a SubjectPublicKeyInfo, DER, in the one form that OpenSSL writes (named curve, uncompressed
+// point).
+SessionKey parse_session_spki(ByteView der);
 // The same checks on a SessionKey's own bytes, for keys that arrive some other way.
 void check_session_key(const SessionKey& key);
 

@@ -37,6 +37,12 @@ Sha256Digest Sha256::finish() {
   return out;
 }
 
+Sha256Digest Sha256::so_far() const {
+  Sha256 branch;
+  require(EVP_MD_CTX_copy_ex(branch.state_->context, state_->context), "EVP_MD_CTX_copy_ex");
+  return branch.finish();
+}
+
 Sha256Digest sha256(ByteView bytes) {
   Sha256Digest out{};
   require(EVP_Digest(bytes.data(), bytes.size(), out.data(), nullptr, EVP_sha256(), nullptr), "EVP_Digest");

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/file_parts.h"
 #include "base/random.h"
 
 namespace qpcseal {
@@ -16,37 +17,6 @@ namespace qpcseal {
 namespace {
 
 constexpr std::size_t kStep = std::size_t{1} << 30;  // one read or write moves at most 1 GiB
-
-std::filesystem::path parent_of(const std::filesystem::path& path) {
-  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
-}
-
-Error exists_error(const std::filesystem::path& path) {
-  return {ErrorKind::Io, path.string() + " exists", "name another output, or replace it with --force"};
-}
-
-Fd create_beside(const std::filesystem::path& temporary, unsigned mode) {
-  const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-  Fd fd(open(temporary.c_str(), flags, 0600));
-  if (!fd) throw_errno(temporary.string());
-  if (fchmod(fd.get(), mode) != 0) throw_errno(temporary.string());
-  return fd;
-}
-
-void publish(const std::filesystem::path& from, const std::filesystem::path& to, Existing existing) {
-  if (existing == Existing::Replace) {
-    if (rename(from.c_str(), to.c_str()) != 0) throw_errno(to.string());
-    return;
-  }
-  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return;
-  if (errno == EEXIST) throw exists_error(to);
-  if (errno != EINVAL && errno != ENOSYS) throw_errno(to.string());
-  if (link(from.c_str(), to.c_str()) != 0) {  // a file system without RENAME_NOREPLACE
-    if (errno == EEXIST) throw exists_error(to);
-    throw_errno(to.string());
-  }
-  unlink(from.c_str());
-}
 
 }  // namespace
 
@@ -163,6 +133,37 @@ void AtomicFile::commit() {
   publish(temporary_, final_, existing_);
   temporary_.clear();
   sync_folder(parent_of(final_));
+}
+
+std::filesystem::path parent_of(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+}
+
+Error exists_error(const std::filesystem::path& path) {
+  return {ErrorKind::Io, path.string() + " exists", "name another output, or replace it with --force"};
+}
+
+Fd create_beside(const std::filesystem::path& temporary, unsigned mode) {
+  const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  Fd fd(open(temporary.c_str(), flags, 0600));
+  if (!fd) throw_errno(temporary.string());
+  if (fchmod(fd.get(), mode) != 0) throw_errno(temporary.string());
+  return fd;
+}
+
+void publish(const std::filesystem::path& from, const std::filesystem::path& to, Existing existing) {
+  if (existing == Existing::Replace) {
+    if (rename(from.c_str(), to.c_str()) != 0) throw_errno(to.string());
+    return;
+  }
+  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return;
+  if (errno == EEXIST) throw exists_error(to);
+  if (errno != EINVAL && errno != ENOSYS) throw_errno(to.string());
+  if (link(from.c_str(), to.c_str()) != 0) {  // a file system without RENAME_NOREPLACE
+    if (errno == EEXIST) throw exists_error(to);
+    throw_errno(to.string());
+  }
+  unlink(from.c_str());
 }
 
 void write_file(const std::filesystem::path& path, ByteView bytes, Existing existing, unsigned mode) {

@@ -8,6 +8,17 @@ function(qpcseal_library name)
   target_link_libraries(${name} PUBLIC ${ARG_PUBLIC} PRIVATE qpcseal_flags ${ARG_PRIVATE})
 endfunction()
 
+# The man page of a program, out of its own command tree.
+function(qpcseal_manual program)
+  set(page "${PROJECT_BINARY_DIR}/manual/${program}.1")
+  add_custom_command(TARGET ${program} POST_BUILD
+    COMMAND ${CMAKE_COMMAND} -E make_directory "${PROJECT_BINARY_DIR}/manual"
+    COMMAND sh -c "\"$0\" --man >\"$1\"" "$<TARGET_FILE:${program}>" "${page}"
+    BYPRODUCTS "${page}"
+    VERBATIM)
+  install(FILES "${page}" DESTINATION "${CMAKE_INSTALL_MANDIR}/man1")
+endfunction()
+
 function(qpcseal_test name)
   cmake_parse_arguments(ARG "" "LABEL" "SOURCES;LINKS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})

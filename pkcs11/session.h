@@ -42,6 +42,12 @@ class Session {
                      const std::string& name);
   Object derive(CK_MECHANISM mechanism, const Object& base, Template attributes, const std::string& name);
   void destroy(const Object& object);
+  // An object with the value `secret` (CKA_VALUE), which is copied nowhere on the way.
+  Object create_secret(Template attributes, const SecretBuffer& secret, const std::string& name);
+  Object unwrap(CK_MECHANISM mechanism, const Object& unwrapping, ByteView wrapped, Template attributes,
+                const std::string& name);
+  // The user's PIN; one try. The session must be ReadWrite.
+  void set_pin(const SecretBuffer& old_pin, const SecretBuffer& new_pin);
 
   // Nothing where the token has no such attribute or keeps it to itself.
   std::optional<Bytes> attribute(const Object& object, CK_ATTRIBUTE_TYPE type);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "policy/collateral_rules.h"
+
 namespace qpcseal::policy {
 namespace {
 
@@ -24,10 +26,37 @@ std::vector<std::string> hexes(const std::vector<Bytes>& list) {
   return out;
 }
 
+std::string shown(const std::string& text) { return text; }
+std::string shown(std::uint64_t number) { return std::to_string(number); }
+std::string shown(const Bytes& bytes) { return to_hex(bytes); }
+std::string shown(bool yes) { return yes ? "true" : "false"; }
+std::string shown(const std::vector<std::string>& list) { return join(list); }
+
+template <typename T>
+std::string or_absent(const std::optional<T>& value) {
+  return value ? shown(*value) : "absent";
+}
+template <typename T>
+std::string or_no_claim(const std::optional<T>& value) {
+  return value ? shown(*value) : "no such claim";
+}
+
+// The log's floor for a measurement of this model; 0 where it has none.
+std::uint64_t floor_of(const Facts& facts, const std::string& name) {
+  std::uint64_t out = 0;
+  for (const SvnFloor& floor : facts.svn_floors) {
+    const bool same = floor.scheme == facts.card.scheme &&
+                      floor.hwmodel == facts.card.hwmodel.value_or(Bytes{}) && floor.name == name;
+    if (same) out = std::max(out, floor.svn);
+  }
+  return out;
+}
+
 // Collects findings against one class.
 class Checker {
  public:
-  Checker(const Policy& policy, const DeviceClass& device) : policy_(policy), device_(device) {}
+  Checker(const Policy& policy, const DeviceClass& device, const Facts& facts)
+      : policy_(policy), device_(device), facts_(facts) {}
 
   void expect(bool good, std::string id, std::string claim, std::string observed, std::string expected,
               int line) {
@@ -41,12 +70,9 @@ class Checker {
     expect(card.scheme == d.scheme.value, "POL-SCHEME", "scheme", card.scheme, d.scheme.value, d.scheme.line);
     expect(contains(d.roots.value, card.root), "POL-ROOT", "root", to_hex(card.root),
            join(hexes(d.roots.value)), d.roots.line);
-    expect(card.oemid == d.oemid.value, "POL-OEMID", "oemid", std::to_string(card.oemid),
-           std::to_string(d.oemid.value), d.oemid.line);
-    expect(card.hwmodel == d.hwmodel.value, "POL-HWMODEL", "hwmodel", to_hex(card.hwmodel),
-           to_hex(d.hwmodel.value), d.hwmodel.line);
-    expect(card.hwversion == d.hwversion.value, "POL-HWVERSION", "hwversion", card.hwversion,
-           d.hwversion.value, d.hwversion.line);
+    same("POL-OEMID", "oemid", card.oemid, d.oemid);
+    same("POL-HWMODEL", "hwmodel", card.hwmodel, d.hwmodel);
+    same("POL-HWVERSION", "hwversion", card.hwversion, d.hwversion);
     const bool listed = !d.ueids.value || contains(*d.ueids.value, card.ueid);
     expect(listed && !card.ueid.empty(), "POL-UEID", "ueid", to_hex(card.ueid), "a listed card",
            d.ueids.line);
@@ -59,11 +85,16 @@ class Checker {
     expect(card.dbgstat >= d.min_dbgstat.value && card.dbgstat <= 4, "POL-DBGSTAT", "dbgstat",
            std::to_string(card.dbgstat), "at least " + std::to_string(d.min_dbgstat.value),
            d.min_dbgstat.line);
-    expect(contains(d.lifecycle.value, card.lifecycle), "POL-LIFECYCLE", "lifecycle", card.lifecycle,
-           join(d.lifecycle.value), d.lifecycle.line);
+    const bool staged =
+        d.lifecycle.value ? card.lifecycle && contains(*d.lifecycle.value, *card.lifecycle) : !card.lifecycle;
+    expect(staged, "POL-LIFECYCLE", "lifecycle", or_absent(card.lifecycle), or_no_claim(d.lifecycle.value),
+           d.lifecycle.line);
     expect(contains(d.session_keys.value, card.session_key), "POL-SESSION-KEY", "session key",
-           card.session_key, join(d.session_keys.value), d.session_keys.line);
-    if (!card.oemboot) findings_.push_back({"POL-OEMBOOT", "oemboot", "false", "true", kBuiltIn});
+           card.session_key.empty() ? "none: " + card.session_key_fault : card.session_key,
+           join(d.session_keys.value), d.session_keys.line);
+    const bool booted = d.oemboot.value ? card.oemboot == true : !card.oemboot;
+    expect(booted, "POL-OEMBOOT", "oemboot", or_absent(card.oemboot),
+           d.oemboot.value ? "true" : "no such claim", d.oemboot.line);
   }
 
   void challenge(const ChallengeFacts& challenge, UnixTime now) {
@@ -72,6 +103,13 @@ class Checker {
     const bool young = challenge.made <= now && now - challenge.made < lifetime.value;
     expect(young, "POL-CHALLENGE-LIFETIME", "challenge age", std::to_string(now - challenge.made) + " s",
            "less than " + std::to_string(lifetime.value) + " s", lifetime.line);
+  }
+
+  void budget() {
+    const Rule<std::uint64_t>& most = device_.max_releases;
+    expect(facts_.card_releases < most.value, "POL-CARD-RELEASES", "releases to this card",
+           std::to_string(facts_.card_releases) + " so far, of all keys",
+           "at most " + std::to_string(most.value), most.line);
   }
 
   void measurements(const std::vector<MeasurementRule>& rules, const std::vector<MeasurementFact>& facts,
@@ -116,29 +154,56 @@ class Checker {
   Findings take() { return std::move(findings_); }
 
  private:
+  template <typename T>
+  void same(const char* id, const char* claim, const std::optional<T>& value,
+            const Rule<std::optional<T>>& rule) {
+    expect(value == rule.value, id, claim, or_absent(value), or_no_claim(rule.value), rule.line);
+  }
+
   void measurement(const MeasurementRule& rule, const MeasurementFact& fact, const std::string& where) {
-    expect(contains(rule.digests, fact.digest), "POL-MEASUREMENT-DIGEST", where + fact.name,
-           to_hex(fact.digest), join(hexes(rule.digests)), rule.line);
+    const std::vector<Bytes> digests = allowed_digests(rule, facts_.collateral);
+    expect(contains(digests, fact.digest), "POL-MEASUREMENT-DIGEST", where + fact.name, to_hex(fact.digest),
+           digests.empty() ? "a reference that no bundle has" : join(hexes(digests)), rule.line);
     expect(fact.svn.value_or(0) >= rule.min_svn, "POL-SVN", "SVN of " + where + fact.name,
            fact.svn ? std::to_string(*fact.svn) : "absent", "at least " + std::to_string(rule.min_svn),
            rule.line);
+    const std::uint64_t floor = floor_of(facts_, where + fact.name);
+    if (fact.svn.value_or(0) < floor)
+      findings_.push_back(
+          {"POL-SVN-FLOOR", "SVN of " + where + fact.name, fact.svn ? std::to_string(*fact.svn) : "absent",
+           "at least " + std::to_string(floor) + ", as earlier releases demanded", "the log"});
   }
 
   const Policy& policy_;
   const DeviceClass& device_;
+  const Facts& facts_;
   Findings findings_;
 };
 
 }  // namespace
 
 Findings check_card(const Policy& policy, const DeviceClass& device, const Facts& facts) {
-  Checker checker(policy, device);
+  Checker checker(policy, device, facts);
   checker.identity(facts.card);
   checker.state(facts.card);
   checker.challenge(facts.challenge, facts.now);
+  checker.budget();
   checker.measurements(device.measurements, facts.card.measurements, "", device.line);
   checker.submods(facts.card);
   return checker.take();
+}
+
+std::vector<SvnFloor> svn_minimums(const DeviceClass& device, const Facts& facts) {
+  std::vector<SvnFloor> out;
+  const auto add = [&](const MeasurementRule& rule, const std::string& where) {
+    const std::uint64_t least = std::max(rule.min_svn, floor_of(facts, where + rule.name));
+    if (least > 0)
+      out.push_back({facts.card.scheme, facts.card.hwmodel.value_or(Bytes{}), where + rule.name, least});
+  };
+  for (const MeasurementRule& rule : device.measurements) add(rule, "");
+  for (const SubmodRule& submod : device.submods.value)
+    for (const MeasurementRule& rule : submod.measurements) add(rule, submod.name + "/");
+  return out;
 }
 
 Findings check_challenge(const Policy&, const Facts& facts) {

@@ -10,6 +10,10 @@ namespace qpcseal::policy {
 // Every rule of `device` that the card breaks. Empty: the card belongs to the class.
 Findings check_card(const Policy& policy, const DeviceClass& device, const Facts& facts);
 
+// The least security versions that `device` demands of the card: the policy's, or the log's where that is
+// higher. What a release commits to the log.
+std::vector<SvnFloor> svn_minimums(const DeviceClass& device, const Facts& facts);
+
 // What holds for every card whatever its class: the challenge is ours, unused, unexpired and for this MEK and
 // card, and no class of the policy lists the card as revoked.
 Findings check_challenge(const Policy& policy, const Facts& facts);

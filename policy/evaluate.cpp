@@ -5,16 +5,31 @@
 
 #include "base/error.h"
 #include "policy/card_rules.h"
+#include "policy/collateral_rules.h"
 #include "policy/glob.h"
 
 namespace qpcseal::policy {
 
 class Judge {
  public:
-  // The only way to a Decision: it allows where nothing was found, and never otherwise.
-  static Decision conclude(Findings findings, std::string device_class = {}) {
-    const bool allowed = findings.empty();
-    return {allowed, std::move(findings), allowed ? std::move(device_class) : std::string()};
+  // The only ways to a Decision. A seal is allowed where nothing was found, and never otherwise.
+  static Decision seal(Findings findings) {
+    Decision out;
+    out.allowed_ = findings.empty();
+    out.findings_ = std::move(findings);
+    return out;
+  }
+
+  // A release is allowed where nothing was found, a class fits, and the appraisal affirms throughout.
+  static Decision release(Findings findings, const DeviceClass* device, bool appraised, const Facts& facts) {
+    Decision out;
+    out.trust_ = appraise(findings, appraised);
+    out.allowed_ = findings.empty() && device != nullptr && out.trust_.affirming();
+    out.findings_ = std::move(findings);
+    if (!out.allowed_) return out;
+    out.device_class_ = device->name;
+    out.svn_minimums_ = svn_minimums(*device, facts);
+    return out;
   }
 };
 
@@ -98,7 +113,9 @@ void check_suite(const Policy& policy, const MekRule& rule, const Facts& facts, 
   }
   if (!suite_serves(facts.suite, facts.card.session_key)) {
     findings.push_back({"POL-SUITE-KEY", "suite", std::to_string(facts.suite),
-                        "one for " + facts.card.session_key + " keys", "FORMAT.md section 3"});
+                        facts.card.session_key.empty() ? "a session key to serve"
+                                                       : "one for " + facts.card.session_key + " keys",
+                        "FORMAT.md section 3"});
   }
 }
 
@@ -111,7 +128,8 @@ void check_releases(const Policy& policy, const MekRule& rule, const Facts& fact
 }
 
 // The first class that fits; where none does, everything against each of them.
-std::string find_class(const Policy& policy, const MekRule& rule, const Facts& facts, Findings& findings) {
+const DeviceClass* find_class(const Policy& policy, const MekRule& rule, const Facts& facts,
+                              Findings& findings) {
   Findings against;
   for (const std::string& name : rule.devices.value) {
     const DeviceClass* device = policy.device(name);
@@ -120,13 +138,13 @@ std::string find_class(const Policy& policy, const MekRule& rule, const Facts& f
       continue;
     }
     Findings found = check_card(policy, *device, facts);
-    if (found.empty()) return name;
+    if (found.empty()) return device;
     append_all(against, std::move(found));
   }
   if (against.empty())
     against.push_back({"POL-DEVICE", "device class", "none", "one or more", policy.at(rule.line)});
   append_all(findings, std::move(against));
-  return {};
+  return nullptr;
 }
 
 bool sealed_by_default(std::string_view name) { return name == "network.elf" || name == "constants.bin"; }
@@ -156,18 +174,19 @@ Decision evaluate(const Policy& policy, const Facts& facts) {
   Findings findings = check_policy_time(policy, facts.now);
   append_all(findings, check_challenge(policy, facts));
   append_all(findings, check_revocation(policy, facts.card));
+  append_all(findings, check_collateral(policy, facts));
   const MekRule* rule = find_rule(policy, facts.mek.label, findings);
-  if (rule == nullptr) return Judge::conclude(std::move(findings));
+  if (rule == nullptr) return Judge::release(std::move(findings), nullptr, false, facts);
   check_suite(policy, *rule, facts, findings);
   check_releases(policy, *rule, facts, findings);
-  std::string device_class = find_class(policy, *rule, facts, findings);
-  return Judge::conclude(std::move(findings), std::move(device_class));
+  const DeviceClass* device = find_class(policy, *rule, facts, findings);
+  return Judge::release(std::move(findings), device, true, facts);
 }
 
 Decision evaluate(const Policy& policy, const SealFacts& facts) {
   Findings findings = check_policy_time(policy, facts.now);
   const MekRule* rule = find_rule(policy, facts.mek.label, findings);
-  if (rule == nullptr) return Judge::conclude(std::move(findings));
+  if (rule == nullptr) return Judge::seal(std::move(findings));
   const auto& modes = rule->modes.value;
   if (std::find(modes.begin(), modes.end(), facts.mode) == modes.end()) {
     findings.push_back({"POL-MODE", "mode", facts.mode, join(modes), policy.at(rule->modes.line)});
@@ -180,7 +199,7 @@ Decision evaluate(const Policy& policy, const SealFacts& facts) {
                         "at most " + std::to_string(rule->max_encryptions.value),
                         policy.at(rule->max_encryptions.line)});
   }
-  return Judge::conclude(std::move(findings));
+  return Judge::seal(std::move(findings));
 }
 
 std::vector<std::string> segments_to_seal(const Policy& policy, std::string_view label,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/finding.h"
+#include "policy/appraisal.h"
 #include "policy/facts.h"
 #include "policy/policy.h"
 
@@ -21,14 +22,19 @@ class [[nodiscard]] Decision {
   [[nodiscard]] const Findings& findings() const { return findings_; }
   // The device class that the card belongs to, where a release is allowed.
   [[nodiscard]] const std::string& device_class() const { return device_class_; }
+  // The appraisal of the card; a release is allowed only where all of it affirms. None for a seal.
+  [[nodiscard]] const TrustVector& trust() const { return trust_; }
+  // The security versions that were the least for this release, to be held as floors from now on.
+  [[nodiscard]] const std::vector<SvnFloor>& svn_minimums() const { return svn_minimums_; }
 
  private:
   friend class Judge;
-  Decision(bool allowed, Findings findings, std::string device_class)
-      : allowed_(allowed), findings_(std::move(findings)), device_class_(std::move(device_class)) {}
+  Decision() = default;
   bool allowed_ = false;
   Findings findings_;
   std::string device_class_;
+  TrustVector trust_;
+  std::vector<SvnFloor> svn_minimums_;
 };
 
 // May this MEK be wrapped to this card? A card needs one device class, named by the MEK's rule, whose every

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,14 +31,15 @@ struct CardFacts {
   Bytes root;                 // SHA-256 of the root certificate
   bool crls_current = false;  // a current CRL from every issuer on the path
   Bytes ueid;
-  std::uint64_t oemid = 0;
-  Bytes hwmodel;
-  std::string hwversion;
-  bool oemboot = false;
+  std::optional<std::uint64_t> oemid;  // no value: the evidence does not say
+  std::optional<Bytes> hwmodel;
+  std::optional<std::string> hwversion;
+  std::optional<bool> oemboot;
   unsigned dbgstat = 0;
-  std::string lifecycle;    // "test", "development", "secured", "rma"
-  std::string session_key;  // "p256", "p384", "rsa"
-  Bytes aud, nonce;         // as the report has them
+  std::optional<std::string> lifecycle;  // "test", "development", "secured", "rma"
+  std::string session_key;               // "p256", "p384", "rsa"; empty: none
+  std::string session_key_fault;         // why there is none
+  Bytes aud, nonce;                      // as the report has them
   std::vector<MeasurementFact> measurements;
   std::vector<SubmodFact> submods;
 };
@@ -61,6 +63,25 @@ struct MekFacts {
   std::uint64_t encryptions = 0;  // so far
 };
 
+// A security version that the log holds as the least: what earlier releases demanded. It only rises.
+struct SvnFloor {
+  std::string scheme;
+  Bytes hwmodel;     // empty where the scheme has none
+  std::string name;  // of the measurement; "submodule/name" in a submodule
+  std::uint64_t svn = 0;
+
+  bool operator==(const SvnFloor&) const = default;
+};
+
+// The collateral bundle in force (roots and CRLs apart), where there is one.
+struct CollateralFacts {
+  bool present = false;
+  std::uint64_t serial = 0;
+  UnixTime not_before = 0, not_after = 0;  // fresh in [not_before, not_after)
+  std::vector<Bytes> revoked_ueids;
+  std::map<std::string, std::vector<Bytes>> references;  // name -> digests
+};
+
 // One release of one MEK to one card.
 struct Facts {
   UnixTime now = 0;
@@ -68,7 +89,10 @@ struct Facts {
   unsigned suite = 0;
   CardFacts card;
   ChallengeFacts challenge;
+  CollateralFacts collateral;
   std::uint64_t releases_wanted = 1;  // of this MEK in the whole transaction, all cards
+  std::uint64_t card_releases = 0;    // to this card so far, of all keys
+  std::vector<SvnFloor> svn_floors;   // the log's; those of other models do not count
 };
 
 // One model sealed under one MEK.

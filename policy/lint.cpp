@@ -14,13 +14,19 @@ class Linter {
 
   void device(const DeviceClass& d) {
     warn(!d.ueids.value, d.ueids.line, "any card of class '" + d.name + "' is accepted, whichever its UEID");
+    warn(!d.ueids.value && d.revoked_ueids.value.empty() && !d.crl_required.value, d.revoked_ueids.line,
+         "class '" + d.name + "' takes any card and has no rule that could revoke one");
     warn(d.min_dbgstat.value < 2, d.min_dbgstat.line,
          "class '" + d.name + "' takes cards that can be debugged");
     warn(!d.crl_required.value, d.crl_required.line,
          "class '" + d.name + "' needs no certificate revocation lists");
     warn(d.challenge_lifetime.value > kLongLifetime, d.challenge_lifetime.line,
          "challenges live for more than a week");
-    for (const std::string& state : d.lifecycle.value) {
+    claims(d);
+    warn(d.max_releases.value == 0, d.max_releases.line, "cards of class '" + d.name + "' can get no key");
+    warn(d.max_releases.value > kManyReleases, d.max_releases.line,
+         "the maximum of releases to a card is hardly a limit");
+    for (const std::string& state : d.lifecycle.value.value_or(std::vector<std::string>{})) {
       warn(state != "secured", d.lifecycle.line,
            "class '" + d.name + "' takes cards in lifecycle '" + state + "'");
     }
@@ -47,6 +53,8 @@ class Linter {
   }
 
   void approvals() {
+    warn(!policy_.approvals_for("policy-change"), 1,
+         "[approvals] lacks 'policy-change': this policy could never be replaced");
     for (const auto& [operation, count] : policy_.approvals) {
       warn(count.value == 0, count.line, "'" + operation + "' needs no officer");
       warn(count.value == 1, count.line, "'" + operation + "' needs one officer alone");
@@ -58,6 +66,15 @@ class Linter {
  private:
   void warn(bool when, int line, std::string text) {
     if (when) warnings_.push_back({policy_.at(line), std::move(text)});
+  }
+
+  void claims(const DeviceClass& d) {
+    warn(!d.oemid.value || !d.hwmodel.value, d.oemid.line,
+         "class '" + d.name + "' is known by its roots alone, not by maker and model");
+    warn(!d.oemboot.value, d.oemboot.line,
+         "class '" + d.name + "' takes evidence that does not say whether only the maker's code booted");
+    warn(!d.lifecycle.value, d.lifecycle.line,
+         "class '" + d.name + "' takes evidence that does not say its lifecycle");
   }
 
   void measurements(const std::vector<MeasurementRule>& rules) {

@@ -65,11 +65,28 @@ std::int64_t read_lifetime(TomlReader& reader, std::string_view key) {
   return seconds;
 }
 
+// "none", written out instead of a value, for a claim that the scheme's evidence does not have.
+bool is_none(TomlReader& reader, std::string_view key) {
+  const toml::value<std::string>* text = reader.take(key).as_string();
+  return text != nullptr && text->get() == "none";
+}
+
+template <typename T, typename Read>
+Rule<std::optional<T>> unless_none(TomlReader& reader, std::string_view key, Read&& read) {
+  Rule<std::optional<T>> out{std::nullopt, reader.line_of_key(key)};
+  if (!is_none(reader, key)) out.value = read();
+  return out;
+}
+
 MeasurementRule read_measurement(TomlReader& reader) {
   MeasurementRule out;
   out.line = reader.line();
   out.name = reader.text("name");
-  out.digests = reader.hexes("digests");
+  if (reader.has("references") && !reader.has("digests")) {
+    out.references = reader.texts("references");
+  } else {
+    out.digests = reader.hexes("digests");  // with both of them, `references` is a key that nobody wants
+  }
   for (const Bytes& digest : out.digests) {
     if (digest.size() != 32 && digest.size() != 48) {
       reader.refuse(reader.line_of_key("digests"), "a digest has neither 32 nor 48 bytes");
@@ -127,6 +144,21 @@ Rule<std::optional<std::vector<Bytes>>> read_ueids(TomlReader& reader) {
   return out;
 }
 
+// `oemboot` alone need not be written: that a card booted only what its maker signed is asked of every class.
+void read_hardware(TomlReader& reader, DeviceClass& out) {
+  out.oemid = unless_none<std::uint64_t>(
+      reader, "oemid", [&] { return static_cast<std::uint64_t>(reader.integer("oemid", 0, kHuge)); });
+  out.hwmodel = unless_none<Bytes>(reader, "hwmodel", [&] { return reader.hex("hwmodel"); });
+  if (out.hwmodel.value) check_sizes(reader, "hwmodel", {*out.hwmodel.value}, 1, 32);
+  out.hwversion = unless_none<std::string>(reader, "hwversion", [&] { return reader.text("hwversion"); });
+  out.lifecycle = unless_none<std::vector<std::string>>(reader, "lifecycle", [&] {
+    return words(reader, "lifecycle", {"test", "development", "secured", "rma"});
+  });
+  out.oemboot = {true, out.line};
+  if (reader.has("oemboot"))
+    out.oemboot = rule(reader, "oemboot", word(reader, "oemboot", {"required", "none"}) == "required");
+}
+
 DeviceClass read_device(TomlReader& reader) {
   DeviceClass out;
   out.line = reader.line();
@@ -134,18 +166,15 @@ DeviceClass read_device(TomlReader& reader) {
   out.scheme = rule(reader, "scheme", reader.text("scheme"));
   out.roots = rule(reader, "roots", reader.hexes("roots"));
   check_sizes(reader, "roots", out.roots.value, 32, 32);
-  out.oemid = rule(reader, "oemid", static_cast<std::uint64_t>(reader.integer("oemid", 0, kHuge)));
-  out.hwmodel = rule(reader, "hwmodel", reader.hex("hwmodel"));
-  check_sizes(reader, "hwmodel", {out.hwmodel.value}, 1, 32);
-  out.hwversion = rule(reader, "hwversion", reader.text("hwversion"));
+  read_hardware(reader, out);
   out.min_dbgstat = rule(reader, "min_dbgstat", static_cast<unsigned>(reader.integer("min_dbgstat", 0, 4)));
-  out.lifecycle =
-      rule(reader, "lifecycle", words(reader, "lifecycle", {"test", "development", "secured", "rma"}));
   out.session_keys = rule(reader, "session_keys", words(reader, "session_keys", {"p256", "p384", "rsa"}));
   out.challenge_lifetime = rule(reader, "challenge_lifetime", read_lifetime(reader, "challenge_lifetime"));
   out.ueids = read_ueids(reader);
   out.revoked_ueids = rule(reader, "revoked_ueids", reader.hexes("revoked_ueids", Empty::Allowed));
   check_sizes(reader, "revoked_ueids", out.revoked_ueids.value, 7, 33);
+  out.max_releases = rule(reader, "max_releases_per_card",
+                          static_cast<std::uint64_t>(reader.integer("max_releases_per_card", 0, kHuge)));
   out.crl_required = rule(reader, "crl", word(reader, "crl", {"required", "none"}) == "required");
   out.measurements = read_measurements(reader);
   out.submods = read_submods(reader);
@@ -232,6 +261,8 @@ Policy parse_policy(std::string_view toml, const std::string& file) {
   } catch (const Error& error) {
     reader.refuse(out.expires.line, std::string("'expires': ") + error.what());
   }
+  out.collateral_required =
+      rule(reader, "collateral", word(reader, "collateral", {"required", "none"}) == "required");
   for (TomlReader& inner : reader.tables("device", "device")) out.devices.push_back(read_device(inner));
   refuse_same_names(reader, out.devices);
   for (TomlReader& inner : reader.tables("mek", "mek")) out.meks.push_back(read_mek(inner, out));

@@ -8,10 +8,10 @@
 namespace qpcseal::policy {
 
 std::span<const std::string_view> operations() {
-  static constexpr std::array<std::string_view, 13> kNames = {
-      "seal",          "release",         "mek-generate", "mek-rotate",  "mek-backup",
-      "mek-restore",   "mek-import",      "mek-drill",    "mek-suspend", "mek-destroy",
-      "policy-change", "officers-change", "trust-import"};
+  static constexpr auto kNames = std::to_array<std::string_view>(
+      {"seal", "release", "mek-generate", "mek-rotate", "mek-backup", "mek-restore", "mek-import",
+       "mek-drill", "mek-suspend", "mek-resume", "mek-destroy", "recovery-key", "policy-change",
+       "officers-change", "trust-import", "log-key-rotate", "witness-change"});
   return kNames;
 }
 

@@ -25,7 +25,8 @@ struct Rule {
 
 struct MeasurementRule {
   std::string name;
-  std::vector<Bytes> digests;  // any one of these: SHA-256 or SHA-384
+  std::vector<Bytes> digests;           // any one of these: SHA-256 or SHA-384
+  std::vector<std::string> references;  // or one that the collateral bundle has under one of these names
   std::uint64_t min_svn = 0;
   int line = 0;
 };
@@ -36,21 +37,24 @@ struct SubmodRule {
   int line = 0;
 };
 
-// [[device]]: one class of cards. A card belongs to it when every rule holds.
+// [[device]]: one class of cards. A card belongs to it when every rule holds. A rule without a value, written
+// "none", is for schemes whose evidence has no such claim: a card that makes the claim then breaks the rule.
 struct DeviceClass {
   std::string name;
   int line = 0;
   Rule<std::string> scheme;
   Rule<std::vector<Bytes>> roots;  // SHA-256 of the root certificate's DER
-  Rule<std::uint64_t> oemid;
-  Rule<Bytes> hwmodel;
-  Rule<std::string> hwversion;
-  Rule<unsigned> min_dbgstat;                     // for the card and for each submodule
-  Rule<std::vector<std::string>> lifecycle;       // "test", "development", "secured", "rma"
-  Rule<std::vector<std::string>> session_keys;    // "p256", "p384", "rsa"
-  Rule<std::int64_t> challenge_lifetime;          // seconds from the request's making
-  Rule<std::optional<std::vector<Bytes>>> ueids;  // no list: any
+  Rule<std::optional<std::uint64_t>> oemid;
+  Rule<std::optional<Bytes>> hwmodel;
+  Rule<std::optional<std::string>> hwversion;
+  Rule<bool> oemboot;          // the card must say so; false: it must not say at all
+  Rule<unsigned> min_dbgstat;  // for the card and for each submodule
+  Rule<std::optional<std::vector<std::string>>> lifecycle;  // "test", "development", "secured", "rma"
+  Rule<std::vector<std::string>> session_keys;              // "p256", "p384", "rsa"
+  Rule<std::int64_t> challenge_lifetime;                    // seconds from the request's making
+  Rule<std::optional<std::vector<Bytes>>> ueids;            // no list: any
   Rule<std::vector<Bytes>> revoked_ueids;
+  Rule<std::uint64_t> max_releases;  // to one card, of all keys
   Rule<bool> crl_required;
   std::vector<MeasurementRule> measurements;
   Rule<std::vector<SubmodRule>> submods;  // empty: the card must have none
@@ -72,6 +76,7 @@ struct Policy {
   std::string file;  // as findings name it, e.g. "policy.toml"
   Rule<std::uint64_t> serial;
   Rule<UnixTime> expires;
+  Rule<bool> collateral_required;  // a release needs a collateral bundle; one in force must be fresh anyhow
   std::vector<DeviceClass> devices;
   std::vector<MekRule> meks;
   std::map<std::string, Rule<int>> approvals;

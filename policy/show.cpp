@@ -50,7 +50,21 @@ void show_measurements(std::ostringstream& out, const std::vector<MeasurementRul
   for (const MeasurementRule& rule : rules) {
     out << indent << rule.name << ", SVN " << rule.min_svn << " or higher, one of:\n";
     for (const Bytes& digest : rule.digests) out << indent << "  " << to_hex(digest) << "\n";
+    for (const std::string& name : rule.references)
+      out << indent << "  what the collateral bundle calls '" << name << "'\n";
   }
+}
+
+std::string hardware_words(const DeviceClass& device) {
+  std::ostringstream out;
+  out << "  its maker is " << (device.oemid.value ? std::to_string(*device.oemid.value) : "NOT CLAIMED")
+      << ", its model " << (device.hwmodel.value ? to_hex(*device.hwmodel.value) : "NOT CLAIMED")
+      << ", its version " << device.hwversion.value.value_or("NOT CLAIMED") << "\n"
+      << (device.oemboot.value ? "  it booted only what its maker signed, "
+                               : "  what it booted is NOT CLAIMED, ")
+      << dbgstat_words(device.min_dbgstat.value) << ", and its lifecycle is "
+      << (device.lifecycle.value ? "one of: " + join(*device.lifecycle.value) : "NOT CLAIMED") << "\n";
+  return out.str();
 }
 
 void show_device(std::ostringstream& out, const DeviceClass& device) {
@@ -58,15 +72,12 @@ void show_device(std::ostringstream& out, const DeviceClass& device) {
       << "  its evidence is of scheme " << device.scheme.value
       << " and its path ends at a root with SHA-256\n"
       << "    " << join_hex(device.roots.value) << "\n"
-      << "  its maker is " << device.oemid.value << ", its model " << to_hex(device.hwmodel.value)
-      << ", its version " << device.hwversion.value << "\n"
-      << "  it booted only what its maker signed, " << dbgstat_words(device.min_dbgstat.value)
-      << ", and its lifecycle is one of: " << join(device.lifecycle.value) << "\n"
-      << "  its session key is one of: " << join(device.session_keys.value) << "\n"
+      << hardware_words(device) << "  its session key is one of: " << join(device.session_keys.value) << "\n"
       << "  it answers a challenge less than " << duration(device.challenge_lifetime.value) << " old\n"
       << "  its UEID is " << (device.ueids.value ? "one of: " + join_hex(*device.ueids.value) : "ANY") << "\n"
       << "  revoked UEIDs: "
       << (device.revoked_ueids.value.empty() ? "none" : join_hex(device.revoked_ueids.value)) << "\n"
+      << "  it gets keys at most " << device.max_releases.value << " times\n"
       << "  certificate revocation lists are " << (device.crl_required.value ? "required" : "NOT required")
       << "\n"
       << "  it measured exactly\n";
@@ -94,6 +105,8 @@ void show_mek(std::ostringstream& out, const MekRule& mek) {
 std::string show(const Policy& policy) {
   std::ostringstream out;
   out << "Policy number " << policy.serial.value << ", valid until " << format_time(policy.expires.value)
+      << ".\nA release "
+      << (policy.collateral_required.value ? "needs a fresh collateral bundle" : "needs no collateral bundle")
       << ".\n";
   for (const DeviceClass& device : policy.devices) show_device(out, device);
   for (const MekRule& mek : policy.meks) show_mek(out, mek);

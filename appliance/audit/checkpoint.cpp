@@ -43,16 +43,21 @@ std::string sign_checkpoint(const Checkpoint& checkpoint, const VerifierKey& key
   return sign_note(text, key, signer);
 }
 
+CheckpointText parse_checkpoint(std::string_view text) {
+  CheckpointText out;
+  out.origin = take_line(text, "origin");
+  out.checkpoint.size = parse_size(take_line(text, "size"));
+  out.checkpoint.root = parse_root(take_line(text, "root"));
+  if (!text.empty()) throw malformed("extension lines are not allowed");
+  return out;
+}
+
 Checkpoint open_checkpoint(std::string_view note, const VerifierKey& key) {
   if (note.size() > kMaxCheckpointSize) throw malformed("too large");
-  std::string_view text = open_note(note, key);
-  if (take_line(text, "origin") != key.name())
+  const CheckpointText text = parse_checkpoint(open_note(note, key));
+  if (text.origin != key.name())
     throw Error(ErrorKind::LogDamaged, "checkpoint: of another log than " + key.name());
-  Checkpoint checkpoint;
-  checkpoint.size = parse_size(take_line(text, "size"));
-  checkpoint.root = parse_root(take_line(text, "root"));
-  if (!text.empty()) throw malformed("extension lines are not allowed");
-  return checkpoint;
+  return text.checkpoint;
 }
 
 std::string claimed_origin(std::string_view note) { return std::string(take_line(note, "origin")); }

@@ -27,6 +27,13 @@ std::string sign_checkpoint(const Checkpoint& checkpoint, const VerifierKey& key
 // Error{Malformed} for another shape, Error{LogDamaged} for a bad or missing signature or another origin.
 Checkpoint open_checkpoint(std::string_view note, const VerifierKey& key);
 
+// The text that was signed. Error{Malformed} for another shape.
+struct CheckpointText {
+  std::string origin;
+  Checkpoint checkpoint;
+};
+CheckpointText parse_checkpoint(std::string_view text);
+
 // What a note says of itself, nothing checked: to choose the entries and key to check it with.
 std::string claimed_origin(std::string_view note);
 std::uint64_t claimed_size(std::string_view note);

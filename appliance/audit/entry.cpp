@@ -1,7 +1,9 @@
 #include "appliance/audit/entry.h"
 
 #include <algorithm>
+#include <array>
 
+#include "appliance/audit/scan.h"
 #include "base/error.h"
 
 namespace qpcseal::audit {
@@ -11,17 +13,69 @@ namespace {
 constexpr std::size_t kTxnSize = 16;  // bytes
 constexpr std::string_view kOutcomes[] = {"ok", "denied", "failed", "unknown"};
 
-Phase phase_of(const std::string& name) {
+Phase phase_of(std::string_view name) {
   for (const Phase phase : {Phase::Intent, Phase::Result, Phase::Event})
     if (name == name_of(phase)) return phase;
-  throw Error(ErrorKind::Malformed, "unknown phase '" + name + "'");
+  throw Error(ErrorKind::Malformed, "unknown phase '" + std::string(name) + "'");
 }
 
-void read_result(const Json& json, Entry& entry) {
-  entry.intent = uint_member(json, "intent");
-  entry.outcome = text_member(json, "outcome");
-  if (std::find(std::begin(kOutcomes), std::end(kOutcomes), entry.outcome) == std::end(kOutcomes))
-    throw Error(ErrorKind::Malformed, "unknown outcome '" + entry.outcome + "'");
+// In the order of canonical JSON; `intent` and `outcome` are a result's.
+constexpr std::array<std::string_view, 11> kMembers = {"data", "intent",   "kind", "outcome", "phase", "prev",
+                                                       "seq",  "software", "time", "txn",     "v"};
+
+bool belongs(std::string_view name, bool result) { return result || (name != "intent" && name != "outcome"); }
+
+// All members of an entry, and no other; those that an entry of its phase does not have stay empty.
+struct Members {
+  std::array<RawMember, kMembers.size()> of;
+
+  explicit Members(std::string_view line) {
+    std::array<RawMember, kMembers.size()> found;
+    const std::size_t count = scan_object(line, found);
+    const bool result = count == found.size();
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < kMembers.size(); ++i) {
+      if (!belongs(kMembers[i], result)) continue;
+      if (at == count || found[at].key != kMembers[i])
+        throw Error(ErrorKind::Malformed, "entry: no member '" + std::string(kMembers[i]) + "'");
+      of[i] = found[at++];
+    }
+    if (at != count) throw Error(ErrorKind::Malformed, "entry: unknown member");
+  }
+  [[nodiscard]] bool has(std::string_view name) const {
+    return std::ranges::find(of, name, &RawMember::key) != of.end();
+  }
+  [[nodiscard]] const RawMember& get(std::string_view name) const {
+    return *std::ranges::find(of, name, &RawMember::key);
+  }
+  [[nodiscard]] std::string_view text(std::string_view name) const {
+    return plain_text(get(name).value, name);
+  }
+  [[nodiscard]] std::uint64_t number(std::string_view name) const {
+    return plain_uint(get(name).value, name);
+  }
+  [[nodiscard]] std::string_view hex(std::string_view name, std::size_t size) const {
+    const std::string_view digits = text(name);
+    if (!is_hex(digits, size))
+      throw Error(ErrorKind::Malformed,
+                  "'" + std::string(name) + "' is not " + std::to_string(size) + " bytes in lower-case hex");
+    return digits;
+  }
+};
+
+void read_result(const Members& members, EntryView& entry) {
+  entry.intent = members.number("intent");
+  entry.outcome = members.text("outcome");
+  if (std::ranges::find(kOutcomes, entry.outcome) == std::end(kOutcomes))
+    throw Error(ErrorKind::Malformed, "unknown outcome '" + std::string(entry.outcome) + "'");
+}
+
+Hash hash_of(std::string_view hex) {
+  const auto digit = [](char c) { return static_cast<unsigned>(c <= '9' ? c - '0' : c - 'a' + 10); };
+  Hash out{};
+  for (std::size_t i = 0; i < out.size(); ++i)
+    out[i] = static_cast<std::uint8_t>(digit(hex[2 * i]) << 4U | digit(hex[(2 * i) + 1]));
+  return out;
 }
 
 }  // namespace
@@ -51,31 +105,42 @@ std::string encode_entry(const Entry& entry) {
   return line;
 }
 
-Entry parse_entry(std::string_view line) {
+EntryView scan_entry(std::string_view line) {
   if (line.size() > kMaxEntrySize) throw Error(ErrorKind::Malformed, "an entry that is too long");
-  const Json json = parse_canonical(line, "entry");
-  Entry entry;
-  entry.phase = phase_of(text_member(json, "phase"));
-  if (entry.phase == Phase::Result) {
-    expect_keys(json,
-                {"v", "seq", "time", "kind", "phase", "txn", "software", "prev", "data", "intent", "outcome"},
-                "entry");
-    read_result(json, entry);
-  } else {
-    expect_keys(json, {"v", "seq", "time", "kind", "phase", "txn", "software", "prev", "data"}, "entry");
-  }
-  if (uint_member(json, "v") != 1) throw Error(ErrorKind::Malformed, "entry of an unknown version");
-  entry.seq = uint_member(json, "seq");
-  const std::uint64_t time = uint_member(json, "time");
+  const Members members(line);
+  EntryView entry;
+  if (members.number("v") != 1) throw Error(ErrorKind::Malformed, "entry of an unknown version");
+  entry.phase = phase_of(members.text("phase"));
+  const bool has_outcome = members.has("outcome");
+  if (has_outcome != (entry.phase == Phase::Result))
+    throw Error(ErrorKind::Malformed, "entry: 'outcome' and 'intent' are a result's");
+  if (has_outcome) read_result(members, entry);
+  entry.seq = members.number("seq");
+  const std::uint64_t time = members.number("time");
   if (time > static_cast<std::uint64_t>(INT64_MAX)) throw Error(ErrorKind::Malformed, "a time out of range");
   entry.time = static_cast<UnixTime>(time);
-  entry.kind = text_member(json, "kind");
-  entry.txn = hex_member(json, "txn", kTxnSize);
-  entry.software = text_member(json, "software");
-  const Bytes prev = from_hex(hex_member(json, "prev", entry.prev.size()));
-  std::copy(prev.begin(), prev.end(), entry.prev.begin());
-  entry.data = member(json, "data");
-  if (!entry.data.is_object()) throw Error(ErrorKind::Malformed, "data is not an object");
+  entry.kind = members.text("kind");
+  entry.txn = members.hex("txn", kTxnSize);
+  entry.software = members.text("software");
+  entry.prev = hash_of(members.hex("prev", entry.prev.size()));
+  entry.data = members.get("data").value;
+  if (!entry.data.starts_with('{')) throw Error(ErrorKind::Malformed, "data is not an object");
+  return entry;
+}
+
+Entry parse_entry(std::string_view line) {
+  const EntryView seen = scan_entry(line);
+  Entry entry;
+  entry.seq = seen.seq;
+  entry.time = seen.time;
+  entry.kind = seen.kind;
+  entry.phase = seen.phase;
+  entry.txn = seen.txn;
+  entry.software = seen.software;
+  entry.prev = seen.prev;
+  entry.intent = seen.intent;
+  entry.outcome = seen.outcome;
+  entry.data = parse_json(seen.data, "entry");
   return entry;
 }
 
@@ -88,10 +153,15 @@ Bytes rotation_message(const VerifierKey& next) {
   return out;
 }
 
+bool is_rotation(const Entry& entry) {
+  return entry.kind == "rotate-key" && entry.phase == Phase::Result && entry.outcome == "ok";
+}
+
 VerifierKey rotated_key(const Entry& entry, const VerifierKey& current) {
   VerifierKey next = VerifierKey::parse(text_member(entry.data, "log_key"));
   const Bytes signature = from_base64(text_member(entry.data, "signature"));
-  if (next.name() != current.name() || !current.verify(rotation_message(next), signature))
+  if (next.name() != current.name() || text_member(entry.data, "previous") != current.text() ||
+      !current.verify(rotation_message(next), signature))
     throw Error(ErrorKind::LogDamaged, "the log's key did not sign the key that follows it");
   return next;
 }

@@ -38,16 +38,29 @@ struct Entry {
   Json data = Json::object();
 };
 
+// The same, as views into the line: what can be checked of an entry without building its data.
+struct EntryView {
+  std::uint64_t seq = 0;
+  UnixTime time = 0;
+  std::string_view kind, txn, software, outcome, data;  // data: canonical JSON, an object
+  Phase phase = Phase::Event;
+  Hash prev{};
+  std::optional<std::uint64_t> intent;
+};
+
 std::string_view name_of(Phase phase);
 // Without the line feed. Error{Malformed} above kMaxEntrySize.
 std::string encode_entry(const Entry& entry);
 // Error{Malformed} for what encode_entry would not write.
 Entry parse_entry(std::string_view line);
+// As strict as parse_entry, in a tenth of its time.
+EntryView scan_entry(std::string_view line);
 
 // What the log's key signs to hand over to `next`: "qpcseal/rotate-key/1" 00 || vkey text.
 Bytes rotation_message(const VerifierKey& next);
-// The key that a rotate-key entry brings in: data "log_key" (vkey) and "signature" (base64, by `current`).
-// The name stays. Error{LogDamaged}.
+[[nodiscard]] bool is_rotation(const Entry& entry);  // a result of rotate-key that says ok
+// The key that a rotation brings in: data "log_key" (vkey) and "signature" (base64, by `current`, which is
+// its "previous"). The name stays. Error{LogDamaged}.
 VerifierKey rotated_key(const Entry& entry, const VerifierKey& current);
 
 }  // namespace qpcseal::audit

@@ -1,8 +1,10 @@
 #include "appliance/audit/log.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "appliance/audit/chain.h"
+#include "appliance/audit/snapshot.h"
 #include "base/error.h"
 
 namespace qpcseal::audit {
@@ -26,44 +28,52 @@ Log Log::create(const LogSettings& settings, Signer& signer, const std::string& 
   VerifierKey key(origin, signer.type(), signer.public_key());
   genesis["log_key"] = key.text();
   Store store = Store::create(settings.folder);
-  Log log(settings, signer, std::move(store), {{}, {}, {}, {}, std::move(key), {}, {0}, {}});
+  Log log(settings, signer, std::move(store), Position(std::move(key)));
   log.event("genesis", std::move(genesis));
   return log;
 }
 
 Log Log::open(const LogSettings& settings, Signer& signer) {
-  LogCopy copy = read_log(settings.folder, std::nullopt);
-  if (copy.key.type() != signer.type() || copy.key.key() != signer.public_key())
-    throw Error(ErrorKind::LogDamaged,
-                "the audit log was signed with another key than the one in this token");
-  check_clock(settings.clock, copy.state.last_time);
-  Log log(settings, signer, Store::open(settings.folder), std::move(copy));
-  log.check_anchor();
+  std::optional<AnchorState> anchor;
+  if (settings.anchor != nullptr) anchor = settings.anchor->read();
+  Store store = Store::open(settings.folder);
+  // What the anchor knows must be replayed from there on, to see that it is no more than one append behind.
+  Position at = find_position(store, settings.folder, signer, anchor ? anchor->size : UINT64_MAX);
+  check_clock(settings.clock, at.state.last_time);
+  Log log(settings, signer, std::move(store), std::move(at));
+  log.check_anchor(anchor);
   log.recover();
+  log.save_snapshot();
   return log;
 }
 
-// Entries [first, end) are what one append writes.
-bool Log::is_last_append(std::uint64_t first) const {
-  Lines lines;
-  for (std::uint64_t seq = first; seq < copy_.state.size; ++seq) lines.push_back(copy_.line(seq));
-  return is_one_append(lines);
+const Tree& Log::tree() const {
+  if (at_.tree.is_whole()) return at_.tree;
+  if (whole_ && whole_->size() == at_.tree.size()) return *whole_;
+  Tree tree;
+  const std::string text = store_.read_entries();
+  for (const std::string_view line : split_lines(text))
+    if (tree.size() < at_.tree.size()) tree.append(leaf_hash(view(line)));
+  if (tree.root() != at_.tree.root())
+    throw Error(ErrorKind::LogDamaged, "the audit log's entries changed under us");
+  return whole_.emplace(std::move(tree));
 }
 
 // The anchor may be one append behind, where a run ended between checkpoint and anchor; never ahead.
-void Log::check_anchor() {
+void Log::check_anchor(const std::optional<AnchorState>& anchor) {
+  const std::string recent = std::exchange(at_.recent, {});
   if (settings_.anchor == nullptr) return;
-  const auto anchor = settings_.anchor->read();
-  const AnchorState now{copy_.checkpoint.size, copy_.checkpoint.root};
+  const AnchorState now{at_.checkpoint.size, at_.checkpoint.root};
   if (!anchor && now.size > 1) throw Error(ErrorKind::LogDamaged, "the log's anchor is gone from the token");
   if (anchor && anchor->size > now.size)
     throw Error(ErrorKind::LogDamaged, "the audit log was rolled back: it has " + std::to_string(now.size) +
                                            " entries, the token remembers " + std::to_string(anchor->size) +
                                            "; " + entry_name(now.size) + " is missing");
-  if (anchor && (anchor->size == 0 || copy_.tree.root(anchor->size) != anchor->root))
+  if (anchor && (anchor->size == 0 || at_.tree.root(anchor->size) != anchor->root))
     throw Error(ErrorKind::LogDamaged, "the audit log is not the one that the token remembers at " +
                                            std::to_string(anchor->size) + " entries");
-  if (anchor && !is_last_append(anchor->size))
+  const Lines lines = split_lines(recent);
+  if (anchor && !is_one_append(std::span(lines).subspan(lines.size() - (now.size - anchor->size))))
     throw Error(ErrorKind::LogDamaged,
                 "the token's memory of the audit log is old: it ends before " + entry_name(anchor->size) +
                     ", and more than one append follows",
@@ -73,13 +83,10 @@ void Log::check_anchor() {
 
 // Lines that no checkpoint covers were never acknowledged: they are kept apart, and not adopted.
 void Log::recover() {
-  if (!copy_.tail.empty()) {
-    const std::string tail = std::move(copy_.tail);
-    copy_.tail.clear();
-    store_.quarantine(copy_.starts.back(), tail);
-  }
+  const std::string tail = std::exchange(at_.tail, {});
+  if (!tail.empty()) store_.quarantine(at_.end, tail);
   for (const std::string& name : store_.quarantine_files()) {
-    if (copy_.state.quarantined.contains(name)) continue;
+    if (at_.state.quarantined.contains(name)) continue;
     const std::string text = store_.read_quarantine(name);
     event("recovery", {{"quarantine", name},
                        {"bytes", text.size()},
@@ -88,11 +95,24 @@ void Log::recover() {
   }
 }
 
+// Without it the next start takes longer, and that is all: what was appended is on disk, so that a full disk
+// or a failing token is no reason to say that it is not.
+void Log::save_snapshot() {
+  if (at_.state.size - at_.in_snapshot < settings_.snapshot_every) return;
+  try {
+    store_.write_snapshot(
+        sign_snapshot({at_.state, at_.tree, at_.end, at_.written.so_far()}, at_.key, *signer_));
+    at_.in_snapshot = at_.state.size;
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::Internal) throw;
+  }
+}
+
 std::string Log::new_txn() { return to_hex(settings_.random.bytes(kTxnSize)); }
 
 Entry Log::make(const std::string& kind, Phase phase, const std::string& txn, Json data) const {
   Entry entry;
-  entry.time = std::max(settings_.clock.now(), copy_.state.last_time);
+  entry.time = std::max(settings_.clock.now(), at_.state.last_time);
   entry.kind = kind;
   entry.phase = phase;
   entry.txn = txn;
@@ -145,31 +165,53 @@ std::vector<std::uint64_t> Log::events(const std::string& kind, std::vector<Json
   return out;
 }
 
-std::uint64_t Log::append(std::vector<Entry> entries) {
+std::uint64_t Log::rotate(const Txn& txn, Signer& next) {
+  const VerifierKey key(at_.key.name(), next.type(), next.public_key());
+  Entry entry = make(txn.kind, Phase::Result, txn.id,
+                     {{"log_key", key.text()},
+                      {"signature", to_base64(signer_->sign(rotation_message(key)))},
+                      {"previous", at_.key.text()}});
+  entry.intent = txn.seq;
+  entry.outcome = "ok";
+  return append({std::move(entry)}, &next);
+}
+
+// Into state and tree; the lines come back.
+std::string Log::add(std::vector<Entry>& entries) {
+  std::string lines;
+  for (Entry& entry : entries) {
+    entry.seq = at_.state.size;
+    if (entry.seq > 0) entry.prev = at_.tree.leaf(entry.seq - 1);
+    const std::string line = encode_entry(entry);
+    at_.state.apply(entry);
+    at_.tree.append(leaf_hash(view(line)));
+    lines += line + "\n";
+  }
+  return lines;
+}
+
+std::uint64_t Log::append(std::vector<Entry> entries, Signer* next) {
   if (broken_) throw Error(ErrorKind::Io, "the audit log could not be written; nothing more is done");
-  if (!copy_.note.empty() && store_.read_checkpoint() != copy_.note)
+  if (!at_.note.empty() && store_.read_checkpoint() != at_.note)
     throw Error(ErrorKind::LogDamaged, "the audit log's checkpoint changed under us");
   // Until all of it is on disk this object is of no more use: an entry that cannot follow, or a fault, ends
   // it.
   broken_ = true;
-  std::string lines;
-  const std::uint64_t first = copy_.state.size, end = copy_.starts.back();
-  for (Entry& entry : entries) {
-    entry.seq = copy_.state.size;
-    if (entry.seq > 0) entry.prev = copy_.tree.leaf(entry.seq - 1);
-    const std::string line = encode_entry(entry);
-    copy_.state.apply(entry);
-    copy_.tree.append(leaf_hash(view(line)));
-    lines += line + "\n";
-    copy_.starts.push_back(end + lines.size());
+  const std::uint64_t first = at_.state.size;
+  const std::string lines = add(entries);
+  store_.append(at_.end, lines);
+  at_.end += lines.size();
+  at_.written.update(view(lines));
+  if (next != nullptr) {
+    signer_ = next;
+    at_.key = VerifierKey(at_.key.name(), next->type(), next->public_key());
   }
-  copy_.text += lines;
-  store_.append(end, lines);
-  copy_.checkpoint = {copy_.tree.size(), copy_.tree.root()};
-  copy_.note = sign_checkpoint(copy_.checkpoint, copy_.key, *signer_);
-  store_.publish(copy_.note);
-  if (settings_.anchor != nullptr) settings_.anchor->write({copy_.checkpoint.size, copy_.checkpoint.root});
+  at_.checkpoint = {at_.tree.size(), at_.tree.root()};
+  at_.note = sign_checkpoint(at_.checkpoint, at_.key, *signer_);
+  store_.publish(at_.note);
+  if (settings_.anchor != nullptr) settings_.anchor->write({at_.checkpoint.size, at_.checkpoint.root});
   broken_ = false;
+  save_snapshot();
   return first;
 }
 

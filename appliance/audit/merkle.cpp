@@ -114,11 +114,47 @@ void Tree::append(const Hash& leaf) {
   Hash hash = leaf;
   for (std::size_t level = 0;; ++level) {
     if (level == levels_.size()) levels_.emplace_back();
-    std::vector<Hash>& row = levels_[level];
-    row.push_back(hash);
-    if (row.size() % 2 != 0) return;
-    hash = node_hash(row[row.size() - 2], row.back());
+    Level& row = levels_[level];
+    row.hashes.push_back(hash);
+    if (row.end() % 2 != 0) return;
+    hash = node_hash(row.hashes[row.hashes.size() - 2], row.hashes.back());
   }
+}
+
+const Hash& Tree::node(unsigned level, std::uint64_t index) const {
+  const bool held = level < levels_.size() && index >= levels_[level].first && index < levels_[level].end();
+  if (!held) throw Error(ErrorKind::Internal, "Merkle tree: asked for a hash that it does not hold");
+  return levels_[level].hashes[index - levels_[level].first];
+}
+
+std::vector<Hash> Tree::edge() const {
+  std::vector<Hash> out;
+  if (size() == 0) return out;
+  out.push_back(leaf(size() - 1));
+  for (unsigned level = 0; level < levels_.size(); ++level) {
+    const std::uint64_t count = size() >> level;
+    if (count % 2 != 0) out.push_back(node(level, count - 1));
+  }
+  return out;
+}
+
+Tree Tree::from_edge(std::uint64_t size, std::span<const Hash> edge) {
+  Tree tree;
+  const std::size_t wanted = size == 0 ? 0 : 1 + static_cast<std::size_t>(std::popcount(size));
+  if (edge.size() != wanted) throw Error(ErrorKind::Malformed, "the edge of a tree of another size");
+  if (size == 0) return tree;
+  const Hash& last = edge.front();
+  edge = edge.subspan(1);
+  for (std::uint64_t count = size; count > 0; count >>= 1) {
+    Level level{count, {}};
+    if (count % 2 != 0) {
+      level = {count - 1, {edge.front()}};
+      edge = edge.subspan(1);
+    }
+    tree.levels_.push_back(std::move(level));
+  }
+  if (size % 2 == 0) tree.levels_[0] = {size - 1, {last}};  // an odd tree's last leaf is in its edge
+  return tree;
 }
 
 void Tree::check_size(std::uint64_t size) const {
@@ -130,7 +166,7 @@ Hash Tree::range(std::uint64_t start, std::uint64_t end) const {
   const std::uint64_t width = end - start;
   if (std::has_single_bit(width)) {
     const auto level = static_cast<unsigned>(std::countr_zero(width));
-    return levels_[level][start >> level];
+    return node(level, start >> level);
   }
   const std::uint64_t middle = start + split_of(width);
   return node_hash(range(start, middle), range(middle, end));

@@ -38,25 +38,37 @@ Hash empty_root();  // SHA-256 of nothing
                                               const Hash& root2);
 
 // Holds the hash of every complete subtree: 64 bytes an entry, so that any proof costs O(log^2 size) look-ups
-// and hashes. Arguments out of range are Error{Internal}.
+// and hashes. One that was begun from an edge holds what came after it, and knows the roots of all sizes from
+// there on. Arguments out of range are Error{Internal}.
 class Tree {
  public:
   void append(const Hash& leaf);
-  [[nodiscard]] std::uint64_t size() const { return levels_.empty() ? 0 : levels_[0].size(); }
+  [[nodiscard]] std::uint64_t size() const { return levels_.empty() ? 0 : levels_[0].end(); }
   [[nodiscard]] Hash root() const { return root(size()); }
   [[nodiscard]] Hash root(std::uint64_t size) const;  // of the first `size` entries
-  [[nodiscard]] const Hash& leaf(std::uint64_t index) const { return levels_.at(0).at(index); }
+  [[nodiscard]] const Hash& leaf(std::uint64_t index) const { return node(0, index); }
   // The hash over entries [index * 2^level, (index + 1) * 2^level), all of them there.
-  [[nodiscard]] const Hash& node(unsigned level, std::uint64_t index) const {
-    return levels_.at(level).at(index);
-  }
+  [[nodiscard]] const Hash& node(unsigned level, std::uint64_t index) const;
+
+  // What a tree goes on from: the last leaf, then the hash of each complete subtree of its right edge, least
+  // first (one for each bit of the size). Nothing for an empty tree.
+  [[nodiscard]] std::vector<Hash> edge() const;
+  // Error{Malformed} where the count of hashes is not the size's.
+  static Tree from_edge(std::uint64_t size, std::span<const Hash> edge);
+  // Whether it holds all of it, and not only what came after an edge.
+  [[nodiscard]] bool is_whole() const { return levels_.empty() || levels_[0].first == 0; }
   [[nodiscard]] Proof inclusion(std::uint64_t index, std::uint64_t size) const;
   [[nodiscard]] Proof consistency(std::uint64_t size1, std::uint64_t size2) const;
 
  private:
   [[nodiscard]] Hash range(std::uint64_t start, std::uint64_t end) const;
   void check_size(std::uint64_t size) const;
-  std::vector<std::vector<Hash>> levels_;  // levels_[k][i] covers entries [i * 2^k, (i + 1) * 2^k)
+  struct Level {
+    std::uint64_t first = 0;  // index of hashes[0]; what lies before is not held
+    std::vector<Hash> hashes;
+    [[nodiscard]] std::uint64_t end() const { return first + hashes.size(); }
+  };
+  std::vector<Level> levels_;  // node i of levels_[k] covers entries [i * 2^k, (i + 1) * 2^k)
 };
 
 }  // namespace qpcseal::audit

@@ -65,23 +65,17 @@ std::optional<std::string_view> cut(std::string_view& text, char mark) {
   return front;
 }
 
-struct SignatureLine {
-  std::string_view name;
-  Bytes blob;  // key id, then the signature
-};
-
-SignatureLine parse_signature(std::string_view line) {
+NoteSignature parse_signature(std::string_view line) {
   if (!line.starts_with(kDash)) throw malformed("signed note: a signature line does not begin with a dash");
   line.remove_prefix(kDash.size());
   const auto name = cut(line, ' ');
   if (!name || !is_key_name(*name)) throw malformed("signed note: a signature without a key name");
-  Bytes blob = from_base64(line);
-  if (blob.size() <= 4) throw malformed("signed note: a signature is too short");
-  return {*name, std::move(blob)};
-}
-
-bool signed_by(const SignatureLine& line, const VerifierKey& key) {
-  return line.name == key.name() && equal(ByteView(line.blob).first(4), key.id());
+  const Bytes blob = from_base64(line);
+  NoteSignature out{*name, {}, {}};
+  if (blob.size() <= out.id.size()) throw malformed("signed note: a signature is too short");
+  std::copy_n(blob.begin(), out.id.size(), out.id.begin());
+  out.signature.assign(blob.begin() + out.id.size(), blob.end());
+  return out;
 }
 
 }  // namespace
@@ -149,23 +143,29 @@ std::string sign_note(std::string_view text, const VerifierKey& key, Signer& sig
   return std::string(text) + "\n" + std::string(kDash) + key.name() + " " + to_base64(blob) + "\n";
 }
 
-std::string_view open_note(std::string_view note, const VerifierKey& key) {
+Note parse_note(std::string_view note) {
   const std::size_t gap = note.find("\n\n");
   if (gap == std::string_view::npos || gap == 0 || !note.ends_with('\n'))
     throw malformed("signed note: not a text, an empty line and signatures");
-  const std::string_view text = note.substr(0, gap + 1);
-  std::string_view rest = note.substr(gap + 2);
+  Note out{note.substr(0, gap + 1), {}};
+  for (std::string_view rest = note.substr(gap + 2); !rest.empty();) {
+    if (out.signatures.size() == kMaxSignatures) throw malformed("signed note: too many signatures");
+    out.signatures.push_back(parse_signature(*cut(rest, '\n')));
+  }
+  return out;
+}
+
+std::string_view open_note(std::string_view note, const VerifierKey& key) {
+  const Note parts = parse_note(note);
   bool good = false;
-  for (std::size_t count = 0; !rest.empty(); ++count) {
-    if (count == kMaxSignatures) throw malformed("signed note: too many signatures");
-    const SignatureLine line = parse_signature(*cut(rest, '\n'));
-    if (!signed_by(line, key)) continue;
+  for (const NoteSignature& one : parts.signatures) {
+    if (one.name != key.name() || one.id != key.id()) continue;
     if (good) throw malformed("signed note: the same key signs twice");
-    good = key.verify(view(text), ByteView(line.blob).subspan(4));
+    good = key.verify(view(parts.text), one.signature);
     if (!good) throw Error(ErrorKind::LogDamaged, "the signature of " + key.name() + " does not verify");
   }
   if (!good) throw Error(ErrorKind::LogDamaged, "not signed by " + key.name() + "+" + to_hex(key.id()));
-  return text;
+  return parts.text;
 }
 
 }  // namespace qpcseal::audit

@@ -13,6 +13,7 @@
 #include <array>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.h"
 
@@ -55,6 +56,17 @@ class VerifierKey {
 // `text` ends in LF and has no empty line. The signature is checked before it is used: Error{Token} where the
 // signer gives one that `key` does not accept.
 std::string sign_note(std::string_view text, const VerifierKey& key, Signer& signer);
+struct NoteSignature {
+  std::string_view name;
+  std::array<std::uint8_t, 4> id{};
+  Bytes signature;
+};
+struct Note {
+  std::string_view text;  // LF included
+  std::vector<NoteSignature> signatures;
+};
+// Its parts, at most 16 signatures; nothing is verified. Error{Malformed}. Views into `note`.
+Note parse_note(std::string_view note);
 // The signed text, LF included, a view into `note`. Signatures by other keys are passed over (at most 16
 // lines). Error{Malformed} for another shape; Error{LogDamaged} where `key` has no valid signature.
 std::string_view open_note(std::string_view note, const VerifierKey& key);

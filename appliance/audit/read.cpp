@@ -1,6 +1,7 @@
 #include "appliance/audit/read.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "appliance/audit/chain.h"
 #include "base/error.h"
@@ -23,69 +24,110 @@ decltype(auto) or_damaged(const std::string& where, Act act) {
   }
 }
 
+void apply_line(std::string_view line, const Hash& prev, State& state) {
+  const Entry entry = parse_entry(line);
+  if (entry.prev != prev) throw Error(ErrorKind::Malformed, "it does not follow the entry before");
+  state.apply(entry);
+}
+
 VerifierKey genesis_key(std::string_view first_line) {
   return or_damaged(entry_name(0),
                     [&] { return VerifierKey::parse(text_member(parse_entry(first_line).data, "log_key")); });
 }
 
-// Applies the lines to state and tree; the chain of hashes is checked on the way.
-void replay(LogCopy& copy, const Lines& lines) {
-  Hash prev{};
-  for (std::uint64_t i = 0; i < lines.size(); ++i) {
-    or_damaged(entry_name(i), [&] {
-      const Entry entry = parse_entry(lines[i]);
-      if (entry.prev != prev) throw Error(ErrorKind::Malformed, "it does not follow the entry before");
-      copy.state.apply(entry);
+// The keys that signed the log so far: the genesis entry's, and those that rotations brought in.
+std::vector<LogKey> keys_of(std::string_view text, const std::vector<std::size_t>& starts,
+                            const VerifierKey& first) {
+  constexpr std::string_view kMark = "\"kind\":\"rotate-key\"";
+  std::vector<LogKey> keys{{0, first.text()}};
+  for (const char* at = text.data();; ++at) {
+    const auto left = static_cast<std::size_t>(text.data() + text.size() - at);
+    at = static_cast<const char*>(memmem(at, left, kMark.data(), kMark.size()));
+    if (at == nullptr) return keys;
+    const auto offset = static_cast<std::size_t>(at - text.data());
+    const auto line =
+        static_cast<std::uint64_t>(std::ranges::upper_bound(starts, offset) - starts.begin() - 1);
+    or_damaged(entry_name(line), [&] {
+      const Entry entry = parse_entry(text.substr(starts[line], starts[line + 1] - starts[line] - 1));
+      if (!is_rotation(entry)) return;
+      keys.push_back({line, rotated_key(entry, VerifierKey::parse(keys.back().vkey)).text()});
     });
-    prev = copy.tree.leaf(i);
   }
 }
 
-// The key in force at the checkpoint: the genesis entry's, or the one that a rotation brought in.
-VerifierKey current_key(const Lines& lines, const VerifierKey& first) {
-  VerifierKey key = first;
-  for (std::uint64_t i = 1; i < lines.size(); ++i) {
-    if (lines[i].find("\"kind\":\"rotate-key\"") == std::string_view::npos) continue;
-    const Entry entry = or_damaged(entry_name(i), [&] { return parse_entry(lines[i]); });
-    if (entry.kind != "rotate-key") continue;
-    or_damaged(entry_name(i), [&] { key = rotated_key(entry, key); });
+// The tree is complete: each entry in its place, chained to the one before, in time.
+void check_chain(const LogCopy& copy, State& state) {
+  for (std::uint64_t i = 0; i < copy.checkpoint.size; ++i) {
+    or_damaged(entry_name(i), [&] {
+      const EntryView entry = scan_entry(copy.line(i));
+      if (entry.seq != i) throw Error(ErrorKind::Malformed, "its number is " + std::to_string(entry.seq));
+      if (entry.prev != (i == 0 ? Hash{} : copy.tree.leaf(i - 1)))
+        throw Error(ErrorKind::Malformed, "it does not follow the entry before");
+      if (entry.time < state.last_time)
+        throw Error(ErrorKind::Malformed, "its time lies before that of the entry before");
+      state.last_time = entry.time;
+    });
   }
-  return key;
+  state.size = copy.checkpoint.size;
 }
 
-LogCopy read_once(const Store& store, std::string note, const std::optional<VerifierKey>& key) {
+// What witnesses saw must be this log.
+void check_witnessed(const LogCopy& copy) {
+  for (const auto& [vkey, seen] : copy.state.witnessed)
+    if (to_hex(copy.tree.root(seen.size)) != seen.root)
+      damaged("its first " + std::to_string(seen.size) + " entries are not those that " + vkey + " saw");
+}
+
+LogCopy read_once(const Store& store, std::string note, const std::optional<VerifierKey>& key, Check check) {
   std::string text = store.read_entries();
   Lines lines = split_lines(text);
   if (lines.empty()) damaged("entry 0 is missing");
   const VerifierKey first = genesis_key(lines[0]);
   if (key && !(*key == first)) damaged("it was signed for another key: " + first.text());
   const std::uint64_t size = or_damaged("checkpoint", [&] { return claimed_size(note); });
-  const Lines covered(lines.begin(),
-                      lines.begin() + static_cast<std::ptrdiff_t>(std::min(size, lines.size())));
-  const VerifierKey now = current_key(covered, first);
+  lines.resize(std::min(size, lines.size()));
+  std::vector<std::size_t> starts{0};
+  for (const std::string_view line : lines) starts.push_back(starts.back() + line.size() + 1);
+  std::vector<LogKey> keys = keys_of(std::string_view(text).substr(0, starts.back()), starts, first);
+  const VerifierKey now = VerifierKey::parse(keys.back().vkey);
   const Checkpoint checkpoint = or_damaged("checkpoint", [&] { return open_checkpoint(note, now); });
   if (checkpoint.size == 0) damaged("the checkpoint covers nothing");
-  LogCopy copy{{}, checkpoint, std::move(note), {}, now, {}, {0}, {}};
-  for (const std::string_view line : covered) {
-    copy.tree.append(leaf_hash(view(line)));
-    copy.starts.push_back(copy.starts.back() + line.size() + 1);
-  }
-  if (covered.size() < checkpoint.size || copy.tree.root() != checkpoint.root)
-    damaged(first_bad(covered, checkpoint));
-  replay(copy, covered);
+  LogCopy copy{{}, checkpoint, std::move(note), {}, now, {}, std::move(starts), {}};
+  for (const std::string_view line : lines) copy.tree.append(leaf_hash(view(line)));
+  if (lines.size() < checkpoint.size || copy.tree.root() != checkpoint.root)
+    damaged(first_bad(lines, checkpoint));
   copy.tail = text.substr(copy.starts.back());
   text.resize(copy.starts.back());
   copy.text = std::move(text);
+  if (check == Check::Proofs) {
+    check_chain(copy, copy.state);
+    copy.state.log_keys = std::move(keys);
+    return copy;
+  }
+  Hash prev{};
+  for (std::uint64_t i = 0; i < checkpoint.size; ++i) {
+    or_damaged(entry_name(i), [&] { apply_line(copy.line(i), prev, copy.state); });
+    prev = copy.tree.leaf(i);
+  }
+  check_witnessed(copy);
   return copy;
 }
 
 }  // namespace
 
-LogCopy read_log(const std::filesystem::path& folder, const std::optional<VerifierKey>& key) {
+void replay(const Lines& lines, Tree& tree, State& state) {
+  for (const std::string_view line : lines) {
+    or_damaged(entry_name(tree.size()),
+               [&] { apply_line(line, tree.size() == 0 ? Hash{} : tree.leaf(tree.size() - 1), state); });
+    tree.append(leaf_hash(view(line)));
+  }
+}
+
+LogCopy read_log(const std::filesystem::path& folder, const std::optional<VerifierKey>& key, Check check) {
   const Store store = Store::open_to_read(folder);
   std::string note = store.read_checkpoint();
   while (true) {
-    LogCopy copy = read_once(store, note, key);
+    LogCopy copy = read_once(store, note, key, check);
     if (is_one_append(split_lines(copy.tail))) return copy;
     // More than one append behind the checkpoint: a writer was at work meanwhile, or the checkpoint is old.
     std::string again = store.read_checkpoint();

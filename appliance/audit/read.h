@@ -28,9 +28,18 @@ struct LogCopy {
   }
 };
 
+// Everything: checkpoint, tree, and what the entries say, replayed. Proofs: checkpoint, tree, and the form
+// and chain of the entries; `state` then has but size, last time and log keys.
+enum class Check { Everything, Proofs };
+
 // `key`: who signed the log from its first entry on; nothing: the key that the genesis entry names, which
 // proves no more than that the log agrees with itself. Error{LogDamaged} naming the first bad entry;
 // Error{Io}.
-LogCopy read_log(const std::filesystem::path& folder, const std::optional<VerifierKey>& key);
+LogCopy read_log(const std::filesystem::path& folder, const std::optional<VerifierKey>& key,
+                 Check check = Check::Everything);
+
+// Whether the entries `lines` follow on those that `tree` and `state` hold, and end at the checkpoint: both
+// are brought up to it. Error{Malformed} or Error{LogDamaged} naming the entry.
+void replay(const std::vector<std::string_view>& lines, Tree& tree, State& state);
 
 }  // namespace qpcseal::audit

@@ -25,38 +25,72 @@ Proof proof_of(const Json& list) {
   return out;
 }
 
+Entry entry_of(const Json& json, const Checkpoint& checkpoint) {
+  const std::string& line = text_member(json, "entry");
+  const std::uint64_t index = uint_member(json, "index");
+  const Proof proof = proof_of(member(json, "proof"));
+  if (!verify_inclusion(index, checkpoint.size, leaf_hash(view(line)), proof, checkpoint.root))
+    throw Error(ErrorKind::LogDamaged, "the receipt's entry is not in the log that its checkpoint covers");
+  Entry entry = parse_entry(line);
+  if (entry.seq != index) throw Error(ErrorKind::LogDamaged, "the receipt's entry has another number");
+  return entry;
+}
+
+// The key in force after the rotations, from one that was in force at any time. Their proofs are checked once
+// it is known what they must be in.
+VerifierKey last_key(const Json& rotations, VerifierKey key) {
+  constexpr std::size_t kMaxRotations = 256;
+  if (!rotations.is_array() || rotations.size() > kMaxRotations)
+    throw Error(ErrorKind::Malformed, "receipt: 'rotations' is not a list");
+  bool begun = false;
+  for (const Json& rotation : rotations) {
+    const Entry entry = parse_entry(text_member(rotation, "entry"));
+    if (!is_rotation(entry)) throw Error(ErrorKind::Malformed, "receipt: a rotation that is none");
+    // Those before the key that was given are not needed.
+    if (!begun && text_member(entry.data, "previous") != key.text()) continue;
+    key = rotated_key(entry, key);
+    begun = true;
+  }
+  return key;
+}
+
 }  // namespace
 
-std::string make_receipt(const LogCopy& log, std::uint64_t seq) {
+Json proven(const LogCopy& log, std::uint64_t seq) {
   if (seq >= log.checkpoint.size)
     throw Error(ErrorKind::Usage, "the log has no entry " + std::to_string(seq) + "; it has " +
                                       std::to_string(log.checkpoint.size) + " entries, counted from 0");
   Json proof = Json::array();
   for (const Hash& hash : log.tree.inclusion(seq, log.checkpoint.size)) proof.push_back(to_base64(hash));
-  return canonical({{"type", kType},
-                    {"v", 1U},
-                    {"index", seq},
-                    {"entry", log.line(seq)},
-                    {"proof", std::move(proof)},
-                    {"checkpoint", log.note}}) +
-         "\n";
+  return {{"index", seq}, {"entry", log.line(seq)}, {"proof", std::move(proof)}};
+}
+
+Entry check_proven(const Json& json, const Checkpoint& checkpoint) {
+  expect_keys(json, {"index", "entry", "proof"}, "receipt");
+  return entry_of(json, checkpoint);
+}
+
+std::string make_receipt(const LogCopy& log, std::uint64_t seq) {
+  Json receipt = proven(log, seq);
+  receipt["type"] = kType;
+  receipt["v"] = 1U;
+  receipt["checkpoint"] = log.note;
+  receipt["rotations"] = Json::array();
+  for (std::size_t i = 1; i < log.state.log_keys.size(); ++i)
+    receipt["rotations"].push_back(proven(log, log.state.log_keys[i].since));
+  return canonical(receipt) + "\n";
 }
 
 Receipt check_receipt(std::string_view text, const VerifierKey& key) {
   if (text.ends_with('\n')) text.remove_suffix(1);
   const Json json = parse_canonical(text, "receipt");
-  expect_keys(json, {"type", "v", "index", "entry", "proof", "checkpoint"}, "receipt");
+  expect_keys(json, {"type", "v", "index", "entry", "proof", "checkpoint", "rotations"}, "receipt");
   if (text_member(json, "type") != kType || uint_member(json, "v") != 1)
     throw Error(ErrorKind::Malformed, "not a receipt of this program");
-  const std::string& line = text_member(json, "entry");
-  const std::uint64_t index = uint_member(json, "index");
-  const Checkpoint checkpoint = open_checkpoint(text_member(json, "checkpoint"), key);
-  const Proof proof = proof_of(member(json, "proof"));
-  if (!verify_inclusion(index, checkpoint.size, leaf_hash(view(line)), proof, checkpoint.root))
-    throw Error(ErrorKind::LogDamaged, "the receipt's entry is not in the log that its checkpoint covers");
-  Receipt out{parse_entry(line), checkpoint};
-  if (out.entry.seq != index) throw Error(ErrorKind::LogDamaged, "the receipt's entry has another number");
-  return out;
+  const Json& rotations = member(json, "rotations");
+  const Checkpoint checkpoint = open_checkpoint(text_member(json, "checkpoint"), last_key(rotations, key));
+  for (const Json& rotation : rotations) static_cast<void>(check_proven(rotation, checkpoint));
+  return {entry_of(json, checkpoint), checkpoint};
 }
 
 }  // namespace qpcseal::audit

@@ -1,10 +1,12 @@
 // A receipt: one entry, the proof that it is in the log, and the signed checkpoint that covers it. With the
-// log's verification key it is checked years later, without log or token.
+// log's verification key it is checked years later, without log or token. It carries the rotations of the
+// log's key, so that an earlier key serves as well as the one that signed the checkpoint.
 //
 // Canonical JSON and a line feed:
 //   {"checkpoint":"<signed
-//   note>","entry":"<line>","index":7,"proof":["<base64>",...],"type":"qpcseal-receipt",
-//    "v":1}
+//   note>","entry":"<line>","index":7,"proof":["<base64>",...],"rotations":[<proven>...],
+//    "type":"qpcseal-receipt","v":1}
+//   proven = {"entry":"<line>","index":3,"proof":["<base64>",...]}
 #pragma once
 
 #include <optional>
@@ -20,11 +22,16 @@ inline constexpr std::size_t kMaxReceiptSize = std::size_t{1} << 20;  // bytes
 // Error{Usage} where the log has no such entry.
 std::string make_receipt(const LogCopy& log, std::uint64_t seq);
 
+// An entry with the proof that it is in the log: a part of receipts and of bundles.
+Json proven(const LogCopy& log, std::uint64_t seq);
+Entry check_proven(const Json& proven, const Checkpoint& checkpoint);
+
 struct Receipt {
   Entry entry;
   Checkpoint checkpoint;
 };
-// Error{Malformed} for another shape, Error{LogDamaged} where signature or proof do not hold.
+// `key`: the one that signed the checkpoint, or one before it. Error{Malformed} for another shape,
+// Error{LogDamaged} where signature or proof do not hold.
 Receipt check_receipt(std::string_view text, const VerifierKey& key);
 
 }  // namespace qpcseal::audit

@@ -10,8 +10,12 @@ namespace qpcseal::audit {
 namespace {
 
 const Kind& kind_of(const std::string& name) {
-  static const std::array kinds = {&kGenesis,   &kPolicy,  &kTrust,  &kRejection,   &kRecovery, &kRotateKey,
-                                   &kChallenge, &kRelease, &kDenied, &kMekGenerate, &kSeal};
+  static const std::array kinds = {
+      &kGenesis, &kGenesisAccepted, &kOfficers, &kPolicy, &kTrust, &kRejection, &kRecovery, &kRotateKey,
+      &kWitnessKey, &kWitness, &kChallenge, &kRelease, &kDenied, &kMekGenerate, &kMekRotate, &kSeal,
+      // the life of keys, and ceremonies
+      &kMekSuspend, &kMekResume, &kMekDestroy, &kMekBackup, &kMekRestore, &kMekImport, &kMekDrill, &kShred,
+      &kRecoveryKey, &kPinChange, &kCeremony, &kCeremonyStep};
   const auto found = std::ranges::find(kinds, name, &Kind::name);
   require(found != kinds.end(), "its kind '" + name + "' is not known");
   return **found;
@@ -35,14 +39,14 @@ void apply_intent(State& state, const Kind& kind, const Entry& entry) {
   require(kind.intent != nullptr, "a '" + entry.kind + "' has no intent");
   use_approval(state, entry.data);
   kind.intent(state, entry);
-  state.open.push_back({entry.seq, entry.kind, entry.txn, entry.data});
+  state.open.emplace(entry.seq, OpenIntent{entry.seq, entry.kind, entry.txn, entry.data});
 }
 
 void apply_result(State& state, const Kind& kind, const Entry& entry) {
-  const auto found = std::ranges::find(state.open, *entry.intent, &OpenIntent::seq);
-  require(found != state.open.end() && found->kind == entry.kind && found->txn == entry.txn,
+  const auto found = state.open.find(*entry.intent);
+  require(found != state.open.end() && found->second.kind == entry.kind && found->second.txn == entry.txn,
           "a result without its intent");
-  kind.result(state, entry, *found);
+  kind.result(state, entry, found->second);
   state.open.erase(found);
 }
 

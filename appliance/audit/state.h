@@ -1,5 +1,6 @@
 // What the log says, replayed: the only state there is. What each kind of entry means is in a table
-// (state_kinds.h); a kind that is not in it is refused, as is a phase that the kind does not have.
+// (state_kinds.h); a kind that is not in it is refused, as is a phase that the kind does not have. A new
+// member goes into state_codec.cpp too, which does not compile without it.
 #pragma once
 
 #include <map>
@@ -19,7 +20,11 @@ struct Challenge {
   std::optional<std::uint64_t> device;  // number on that host
   UnixTime made = 0, expires = 0;
   bool consumed = false;
-  std::string consumed_by;  // SHA-256 of the report, hex
+  std::string consumed_by;                   // SHA-256 of the report, hex
+  std::uint64_t intent = 0;                  // of the release that used it up
+  std::optional<std::uint64_t> released_by;  // the result "ok" of that release
+
+  bool operator==(const Challenge&) const = default;
 };
 
 struct MekHistory {
@@ -28,13 +33,61 @@ struct MekHistory {
   std::uint64_t generation = 0;
   UnixTime created = 0;
   std::uint64_t encryptions = 0, releases = 0;
-  std::string state;  // "pending", "ok", "failed", "unknown"
+  // "pending", "ok", "failed", "unknown", "suspended", "destroying", "destroyed"
+  std::string state;
+  std::string origin = "generated";  // else "restored" (may wrap, not encrypt), "heir", "imported"
+  std::string before;                // the state before "destroying"
+
+  bool operator==(const MekHistory&) const = default;
+};
+
+// A release that was done: a wrapped MEK that left.
+struct ReleaseRecord {
+  std::uint64_t seq = 0;  // of the result
+  Bytes mek_id, ueid, nonce;
+
+  bool operator==(const ReleaseRecord&) const = default;
 };
 
 struct OpenIntent {
   std::uint64_t seq = 0;
   std::string kind, txn;
   Json data;
+
+  bool operator==(const OpenIntent&) const = default;
+};
+
+// Who signs the log: checkpoints of more than `since` entries.
+struct LogKey {
+  std::uint64_t since = 0;
+  std::string vkey;
+
+  bool operator==(const LogKey&) const = default;
+};
+
+// What a witness has seen of the log, by its cosigned checkpoint.
+struct Witnessed {
+  std::uint64_t size = 0;
+  std::string root;  // hex
+  UnixTime time = 0;
+
+  bool operator==(const Witnessed&) const = default;
+};
+
+// One measurement of one model of one scheme, for which releases have demanded a least security version.
+struct SvnSubject {
+  std::string scheme;
+  Bytes hwmodel;     // empty where the scheme has none
+  std::string name;  // "submodule/name" in a submodule
+  auto operator<=>(const SvnSubject&) const = default;
+};
+
+struct Ceremony {
+  std::string id;         // hex, 16 bytes
+  std::uint64_t seq = 0;  // of the entry that began it
+  std::string outcome;    // empty while it goes on
+
+  bool operator==(const Ceremony&) const = default;
 };
 
 struct State {
@@ -43,13 +96,25 @@ struct State {
   UnixTime last_time = 0;
   std::string policy_digest, trust_digest;  // hex
   std::string officers_digest;              // hex; empty: an appliance without officers
+  bool genesis_accepted = false;            // every officer signed it
   std::uint64_t policy_serial = 0;
-  std::map<Bytes, Challenge> challenges;         // by nonce
-  std::map<Bytes, MekHistory> meks;              // by id
-  std::map<Bytes, std::uint64_t> card_releases;  // by ueid
-  std::set<std::string> quarantined;             // file names that recoveries recorded
-  std::set<std::string> approvals_used;          // nonces of approval requests, hex
-  std::vector<OpenIntent> open;                  // intents without a result
+  std::uint64_t collateral_serial = 0;             // 0: no bundle was imported, the trust folder counts
+  std::map<Bytes, Challenge> challenges;           // by nonce
+  std::map<Bytes, MekHistory> meks;                // by id
+  std::map<Bytes, std::uint64_t> card_releases;    // by ueid
+  std::map<std::string, ReleaseRecord> releases;   // done, by SHA-256 of the wrapped MEK (MEK.encrypt), hex
+  std::map<SvnSubject, std::uint64_t> svn_floors;  // they only rise
+  std::map<Bytes, Bytes> crl_numbers;              // the highest crlNumber seen, by the issuer's name (DER)
+  std::map<Bytes, UnixTime> drills;                // until when a drill's certificate holds, by MEK id
+  std::map<std::string, Ceremony> ceremonies;      // by the plan's SHA-256, hex: a plan serves once
+  std::set<std::string> quarantined;               // file names that recoveries recorded
+  std::set<std::string> approvals_used;            // nonces of approval requests, hex
+  std::map<std::uint64_t, OpenIntent> open;        // intents without a result, by number
+  std::vector<LogKey> log_keys;                    // first to last
+  std::set<std::string> witness_keys;              // vkeys of the witnesses that this site believes
+  std::map<std::string, Witnessed> witnessed;      // by the witness's vkey: the largest
+
+  bool operator==(const State&) const = default;
 
   // The next entry. Error{Malformed} for one that cannot follow: numbers, times, serials that go down, a
   // nonce used twice, a result without its intent, an unknown kind.

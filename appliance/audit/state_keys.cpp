@@ -16,6 +16,19 @@ void begin_generate(State& state, const Entry& entry) {
   require(state.meks.emplace(id, std::move(mek)).second, "a MEK id that was used before");
 }
 
+// Takes the place of another generation of the same name, and is newer than all of them.
+void begin_rotate(State& state, const Entry& entry) {
+  const auto replaced = state.meks.find(bytes_member(entry.data, "replaces", kMekIdSize));
+  require(replaced != state.meks.end(), "a rotation of an unknown MEK");
+  const std::string label = text_member(entry.data, "label");
+  const std::string name = label.substr(0, label.rfind('#') + 1);
+  const std::uint64_t generation = uint_member(entry.data, "generation");
+  require(replaced->second.label.starts_with(name), "a rotation to another name");
+  for (const auto& [id, mek] : state.meks)
+    require(!mek.label.starts_with(name) || mek.generation < generation, "a generation that does not rise");
+  begin_generate(state, entry);
+}
+
 void end_generate(State& state, const Entry& entry, const OpenIntent& intent) {
   known_mek(state, intent.data, "an unknown MEK").state = entry.outcome;
 }
@@ -31,6 +44,7 @@ void end_seal(State& /*state*/, const Entry& /*entry*/, const OpenIntent& /*inte
 }  // namespace
 
 const Kind kMekGenerate{"mek-generate", nullptr, begin_generate, end_generate};
+const Kind kMekRotate{"mek-rotate", nullptr, begin_rotate, end_generate};
 const Kind kSeal{"seal", nullptr, begin_seal, end_seal};
 
 }  // namespace qpcseal::audit

@@ -20,11 +20,18 @@ struct Kind {
 };
 
 // state_keys.cpp
-extern const Kind kMekGenerate, kSeal;
+extern const Kind kMekGenerate, kMekRotate, kSeal;
+// state_life.cpp
+extern const Kind kMekSuspend, kMekResume, kMekDestroy, kMekBackup, kMekRestore, kMekImport, kMekDrill,
+    kShred, kRecoveryKey, kPinChange;
+// state_ceremony.cpp
+extern const Kind kCeremony, kCeremonyStep;
 // state_release.cpp
 extern const Kind kChallenge, kRelease, kDenied;
 // state_site.cpp
-extern const Kind kGenesis, kPolicy, kTrust, kRejection, kRecovery, kRotateKey;
+extern const Kind kGenesis, kGenesisAccepted, kPolicy, kOfficers, kTrust, kRejection, kRecovery, kRotateKey;
+// state_witness.cpp
+extern const Kind kWitnessKey, kWitness;
 
 inline constexpr std::size_t kNonceSize = 32, kMekIdSize = 16, kDigestSize = 32;  // bytes
 
@@ -36,6 +43,10 @@ inline Bytes bytes_member(const Json& data, const char* key, std::size_t size) {
 }
 // The MEK that data's `mek_id` names. Error{Malformed} `complaint` where the log knows none.
 MekHistory& known_mek(State& state, const Json& data, const std::string& complaint);
+
+// crlNumbers that were seen, by issuer: a list of {issuer, number}. One below the highest so far is refused,
+// unless `older_too`.
+void raise_crls(State& state, const Json& crls, bool older_too);
 
 // For a phase that changes nothing but what apply() itself keeps.
 inline void nothing(State& /*state*/, const Entry& /*entry*/) {}

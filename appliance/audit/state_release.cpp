@@ -1,4 +1,6 @@
 // Challenges, and the releases that answer them.
+#include <algorithm>
+
 #include "appliance/audit/state_kinds.h"
 
 namespace qpcseal::audit {
@@ -33,15 +35,50 @@ void begin_release(State& state, const Entry& entry) {
   if (found == state.challenges.end() || found->second.consumed) return;
   found->second.consumed = true;
   found->second.consumed_by = report;
+  found->second.intent = entry.seq;
+}
+
+// What the release demanded is the least for all that follow.
+void raise_floors(State& state, const Json& floors) {
+  require(floors.is_array(), "svn_floors are no list");
+  for (const Json& floor : floors) {
+    const SvnSubject subject{text_member(floor, "scheme"), from_hex(text_member(floor, "hwmodel")),
+                             text_member(floor, "name")};
+    std::uint64_t& least = state.svn_floors[subject];
+    least = std::max(least, uint_member(floor, "svn"));
+  }
 }
 
 void end_release(State& state, const Entry& entry, const OpenIntent& intent) {
   if (entry.outcome != "ok") return;
-  ++known_mek(state, intent.data, "a release of an unknown MEK").releases;
-  ++state.card_releases[from_hex(text_member(entry.data, "ueid"))];
+  MekHistory& mek = known_mek(state, intent.data, "a release of an unknown MEK");
+  ++mek.releases;
+  ReleaseRecord record{entry.seq, mek.id, from_hex(text_member(entry.data, "ueid")),
+                       from_hex(text_member(entry.data, "nonce"))};
+  ++state.card_releases[record.ueid];
+  state.releases[hex_member(entry.data, "wrapped_sha256", kDigestSize)] = std::move(record);
+  if (const auto floors = entry.data.find("svn_floors"); floors != entry.data.end())
+    raise_floors(state, *floors);
+  if (const auto crls = entry.data.find("crls"); crls != entry.data.end()) raise_crls(state, *crls, true);
+  const auto challenge = state.challenges.find(from_hex(text_member(intent.data, "nonce")));
+  if (challenge != state.challenges.end() && challenge->second.intent == intent.seq)
+    challenge->second.released_by = entry.seq;
 }
 
 }  // namespace
+
+// Numbers are big-endian without leading zeros, so the longer one is the higher.
+void raise_crls(State& state, const Json& crls, bool older_too) {
+  require(crls.is_array(), "crls are no list");
+  for (const Json& crl : crls) {
+    Bytes& highest = state.crl_numbers[from_hex(text_member(crl, "issuer"))];
+    Bytes number = from_hex(text_member(crl, "number"));
+    require(number.empty() || number.front() != 0, "a crlNumber with leading zeros");
+    const bool lower = number.size() != highest.size() ? number.size() < highest.size() : number < highest;
+    require(older_too || !lower, "a crlNumber that does not rise");
+    if (!lower) highest = std::move(number);
+  }
+}
 
 const Kind kChallenge{"challenge", make_challenge};
 const Kind kRelease{"release", nullptr, begin_release, end_release};

@@ -7,6 +7,7 @@ namespace {
 
 void genesis(State& state, const Entry& entry) {
   state.genesis = entry.data;
+  state.log_keys.push_back({0, text_member(entry.data, "log_key")});
   state.trust_digest = hex_member(entry.data, "trust", kDigestSize);
   state.policy_digest = hex_member(member(entry.data, "policy"), "digest", kDigestSize);
   state.policy_serial = uint_member(member(entry.data, "policy"), "serial");
@@ -14,15 +15,44 @@ void genesis(State& state, const Entry& entry) {
     state.officers_digest = hex_member(entry.data, "officers", kDigestSize);
 }
 
-void policy(State& state, const Entry& entry) {
-  const std::uint64_t serial = uint_member(entry.data, "serial");
-  require(serial > state.policy_serial, "a policy serial that does not rise");
-  state.policy_serial = serial;
-  state.policy_digest = hex_member(entry.data, "digest", kDigestSize);
+void genesis_accepted(State& state, const Entry& entry) {
+  static_cast<void>(hex_member(entry.data, "text_sha256", kDigestSize));
+  require(!state.officers_digest.empty() && !state.genesis_accepted, "a genesis that was accepted before");
+  state.genesis_accepted = true;
 }
 
-void trust(State& state, const Entry& entry) {
-  state.trust_digest = hex_member(entry.data, "digest", kDigestSize);
+// A pinned file changes by an intent that names the next digest; it holds from the result "ok" on.
+void begin_policy(State& state, const Entry& entry) {
+  static_cast<void>(hex_member(entry.data, "digest", kDigestSize));
+  require(uint_member(entry.data, "serial") > state.policy_serial, "a policy serial that does not rise");
+}
+
+void end_policy(State& state, const Entry& entry, const OpenIntent& intent) {
+  if (entry.outcome != "ok") return;
+  state.policy_serial = uint_member(intent.data, "serial");
+  state.policy_digest = hex_member(intent.data, "digest", kDigestSize);
+}
+
+void begin_officers(State& state, const Entry& entry) {
+  require(!state.officers_digest.empty(), "officers for an appliance that began without");
+  static_cast<void>(hex_member(entry.data, "digest", kDigestSize));
+}
+
+void end_officers(State& state, const Entry& entry, const OpenIntent& intent) {
+  if (entry.outcome == "ok") state.officers_digest = hex_member(intent.data, "digest", kDigestSize);
+}
+
+void begin_trust(State& state, const Entry& entry) {
+  static_cast<void>(hex_member(entry.data, "digest", kDigestSize));
+  static_cast<void>(member(entry.data, "crls"));
+  require(uint_member(entry.data, "serial") > state.collateral_serial, "a bundle serial that does not rise");
+}
+
+void end_trust(State& state, const Entry& entry, const OpenIntent& intent) {
+  if (entry.outcome != "ok") return;
+  state.collateral_serial = uint_member(intent.data, "serial");
+  state.trust_digest = hex_member(intent.data, "digest", kDigestSize);
+  raise_crls(state, member(intent.data, "crls"), false);
 }
 
 void recovery(State& state, const Entry& entry) {
@@ -37,13 +67,21 @@ void rejection(State& state, const Entry& entry) {
           "a rejection of a request that was used before");
 }
 
+void end_rotate_key(State& state, const Entry& entry, const OpenIntent& /*intent*/) {
+  if (entry.outcome != "ok") return;
+  const VerifierKey next = rotated_key(entry, VerifierKey::parse(state.log_keys.back().vkey));
+  state.log_keys.push_back({entry.seq, next.text()});
+}
+
 }  // namespace
 
 const Kind kGenesis{"genesis", genesis};
-const Kind kPolicy{"policy", policy};
-const Kind kTrust{"trust", trust};
+const Kind kGenesisAccepted{"genesis-accepted", genesis_accepted};
+const Kind kPolicy{"policy", nullptr, begin_policy, end_policy};
+const Kind kOfficers{"officers", nullptr, begin_officers, end_officers};
+const Kind kTrust{"trust", nullptr, begin_trust, end_trust};
 const Kind kRejection{"rejection", rejection};
 const Kind kRecovery{"recovery", recovery};
-const Kind kRotateKey{"rotate-key", nothing};
+const Kind kRotateKey{"rotate-key", nullptr, nothing, end_rotate_key};
 
 }  // namespace qpcseal::audit

@@ -12,7 +12,8 @@ namespace qpcseal::audit {
 namespace {
 
 constexpr std::string_view kQuarantine = "quarantine-";
-constexpr std::size_t kMaxLog = std::size_t{16} << 30;  // bytes
+constexpr std::size_t kMaxLog = std::size_t{16} << 30;      // bytes
+constexpr std::size_t kMaxSnapshot = std::size_t{1} << 32;  // bytes
 
 Fd open_entries(const std::filesystem::path& path, int flags) {
   Fd fd(::open(path.c_str(), flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600));
@@ -54,7 +55,34 @@ std::string Store::read_checkpoint() const {
   return std::string(text_of(read_file(checkpoint_path(), kMaxCheckpointSize)));
 }
 
-std::string Store::read_entries() const { return std::string(text_of(read_file(entries_path(), kMaxLog))); }
+std::string Store::read_entries(std::uint64_t from) const {
+  const Fd fd = qpcseal::open_to_read(entries_path());
+  const std::uint64_t size = file_size(fd);
+  if (size > kMaxLog) throw Error(ErrorKind::Malformed, entries_path().string() + ": too large");
+  std::string out(size > from ? size - from : 0, '\0');
+  read_exact(fd, {reinterpret_cast<std::uint8_t*>(out.data()), out.size()}, from);
+  return out;
+}
+
+void Store::digest_entries(std::uint64_t bytes, Sha256& out) const {
+  constexpr std::uint64_t kPiece = 1U << 18;  // bytes; stays in the cache until it is hashed
+  const Fd fd = qpcseal::open_to_read(entries_path());
+  Bytes piece(std::min(bytes, kPiece));
+  for (std::uint64_t at = 0; at < bytes; at += piece.size()) {
+    piece.resize(std::min(bytes - at, kPiece));
+    read_exact(fd, piece, at);
+    out.update(piece);
+  }
+}
+
+std::optional<Bytes> Store::read_snapshot() const {
+  if (!std::filesystem::exists(snapshot_path())) return std::nullopt;
+  return read_file(snapshot_path(), kMaxSnapshot);
+}
+
+void Store::write_snapshot(ByteView snapshot) {
+  write_file(snapshot_path(), snapshot, Existing::Replace, 0600);
+}
 
 void Store::append(std::uint64_t end, std::string_view lines) {
   with_context(entries_path().string(), [&] {

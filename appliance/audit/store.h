@@ -1,7 +1,8 @@
-// The log's files: entries.jsonl, one entry a line, and the signed checkpoint beside it.
+// The log's files: entries.jsonl, one entry a line, the signed checkpoint beside it, and a snapshot.
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,8 +20,13 @@ class Store {
 
   [[nodiscard]] std::filesystem::path entries_path() const { return folder_ / "entries.jsonl"; }
   [[nodiscard]] std::filesystem::path checkpoint_path() const { return folder_ / "checkpoint"; }
+  [[nodiscard]] std::filesystem::path snapshot_path() const { return folder_ / "snapshot"; }
   [[nodiscard]] std::string read_checkpoint() const;
-  [[nodiscard]] std::string read_entries() const;
+  [[nodiscard]] std::string read_entries(std::uint64_t from = 0) const;  // from that byte on
+  // The first `bytes` bytes of the entries. Error{Io} where there are fewer.
+  void digest_entries(std::uint64_t bytes, Sha256& out) const;
+  [[nodiscard]] std::optional<Bytes> read_snapshot() const;
+  void write_snapshot(ByteView snapshot);
 
   // Adds text (whole lines) behind `end` bytes and syncs it.
   void append(std::uint64_t end, std::string_view lines);

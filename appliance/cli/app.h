@@ -33,13 +33,26 @@ void add_approval_options(CLI::App& app, Context& context);
 void add_init(CLI::App& app, Context& context);
 void add_doctor(CLI::App& app, Context& context);
 void add_mek(CLI::App& app, Context& context);
+void add_mek_life(CLI::App& mek, Context& context);    // subcommands of mek
+void add_mek_backup(CLI::App& mek, Context& context);  // likewise
+void add_recovery_key(CLI::App& app, Context& context);
+void add_pin(CLI::App& app, Context& context);
+void add_ceremony(CLI::App& app, Context& context);
 void add_encrypt_model(CLI::App& app, Context& context);
 void add_encrypt_with_session_keys(CLI::App& app, Context& context);
+void add_wrap_mek(CLI::App& app, Context& context);
+void add_replace_mek(CLI::App& app, Context& context);
 void add_attest(CLI::App& app, Context& context);
+void add_attest_request(CLI::App& attest, Context& context);
+void add_plan(CLI::App& app, Context& context);
 void add_policy(CLI::App& app, Context& context);
 void add_trust(CLI::App& app, Context& context);
+void add_approve(CLI::App& app, Context& context);
+void add_officers(CLI::App& app, Context& context);
+void add_genesis(CLI::App& app, Context& context);
 void add_requests(CLI::App& app, Context& context);
 void add_audit(CLI::App& app, Context& context);
+void add_home(CLI::App& app, Context& context);
 void add_inspect(CLI::App& app, Context& context);
 
 }  // namespace qpcseal::cli

@@ -11,7 +11,7 @@ namespace {
 
 struct Options {
   release::SealWish wish;
-  std::string mek, mode = "token";
+  std::string mek, mode = "token", order = "metadata";
   std::vector<std::string> reports;
   bool force = false;
 };
@@ -25,6 +25,7 @@ Report render(const release::SealedModel& model, const keys::Mek& mek, seal::Mod
                  {"seal_id", to_hex(model.sealed.seal_id)},
                  {"manifest_sha256", to_hex(model.sealed.manifest_digest)},
                  {"segments", model.segments},
+                 {"partitions", model.partitions},
                  {"size", model.sealed.file_size},
                  {"encryptions", model.sealed.encryptions},
                  {"released", json_of(model.grants)}};
@@ -33,6 +34,8 @@ Report render(const release::SealedModel& model, const keys::Mek& mek, seal::Mod
   report.text = "sealed " + model.output.string() + " under " + mek.label + ", mode " +
                 std::string(seal::name_of(mode)) + "\nsealed segments:" + names + "\nseal id " +
                 to_hex(model.sealed.seal_id) + "\n";
+  for (std::size_t i = 0; i < model.partitions.size(); ++i)
+    report.text += "partition " + std::to_string(i) + ": " + printable(model.partitions[i]) + "\n";
   report.text += model.grants.empty() ? "not bound to a card: 'qpcseal encrypt-with-session-keys' binds it\n"
                                       : text_of(model.grants);
   return report;
@@ -40,6 +43,8 @@ Report render(const release::SealedModel& model, const keys::Mek& mek, seal::Mod
 
 Report run(Context& context, Options& options) {
   options.wish.mode = options.mode == "envelope" ? seal::Mode::Envelope : seal::Mode::Token;
+  options.wish.order =
+      options.order == "container" ? release::PartitionOrder::Container : release::PartitionOrder::Metadata;
   options.wish.existing = options.force ? Existing::Replace : Existing::Refuse;
   for (const std::string& path : options.reports) options.wish.reports.push_back(release::read_report(path));
   release::Appliance appliance(context.environment());
@@ -61,7 +66,12 @@ void add_encrypt_model(CLI::App& app, Context& context) {
   command->add_option("--mek", options->mek, "Key in the token: label, label#generation or PKCS #11 URI")
       ->required();
   command->add_option("--output-dir", options->wish.output_folder, "Where programqpc.bin goes")->required();
-  command->add_option("--pub-keys", options->reports, "Attestation report of the card");
+  command->add_option("--pub-keys", options->reports,
+                      "Attestation reports: one, or one a partition in their order");
+  command
+      ->add_option("--partition-order", options->order,
+                   "metadata (default): as mdp_meta_info names them; container: as they lie in the file")
+      ->check(CLI::IsMember({"metadata", "container"}));
   command
       ->add_option("--mode", options->mode, "token (default): the token encrypts; envelope: a data key does")
       ->check(CLI::IsMember({"token", "envelope"}));

@@ -23,8 +23,13 @@ Report run(Context& context, Options& options) {
   const keys::Mek mek = appliance.find_mek(options.mek);
   const release::BoundModel model = release::bind_model(appliance, mek, options.wish);
   Report report;
-  report.json = {{"output", model.output.string()}, {"mek", mek.label}, {"released", json_of(model.grants)}};
-  report.text = "bound " + model.output.string() + "\n" + text_of(model.grants);
+  report.json = {
+      {"outputs", nlohmann::ordered_json::array()}, {"mek", mek.label}, {"released", json_of(model.grants)}};
+  for (const std::filesystem::path& output : model.outputs) {
+    report.json["outputs"].push_back(output.string());
+    report.text += "bound " + printable(output.string()) + "\n";
+  }
+  report.text += text_of(model.grants);
   return report;
 }
 
@@ -34,12 +39,16 @@ void add_encrypt_with_session_keys(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("encrypt-with-session-keys",
                                          "Release a sealed model's key to a card and bind the model to it");
   auto options = std::make_shared<Options>();
-  command->add_option("--input-dir", options->wish.input_folder, "Folder of the sealed programqpc.bin")
+  command
+      ->add_option("--input-dir", options->wish.input_folder,
+                   "Folder of the sealed models; all in it are bound to the same cards")
       ->required();
   command->add_option("--mek", options->mek, "The key it is sealed under")->required();
-  command->add_option("--pub-keys", options->reports, "Attestation report of the card")->required();
-  command->add_option("--output-dir", options->wish.output_folder,
-                      "Default: in place, by replacing the file");
+  command
+      ->add_option("--pub-keys", options->reports,
+                   "Attestation reports: one, or one a partition in their order")
+      ->required();
+  command->add_option("--output-dir", options->wish.output_folder, "Default: in place");
   command->add_flag("--force", options->force, "Bind a bound container anew; replace an existing output");
   add_output_options(*command, context);
   add_token_options(*command, context);

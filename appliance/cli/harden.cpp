@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 
 #include "base/error.h"
@@ -14,6 +15,8 @@
 namespace qpcseal::cli {
 
 namespace {
+
+constexpr rlim_t kOpenFiles = 65536;
 
 void open_standard_descriptors() {
   for (int fd = 0; fd < 3; ++fd)
@@ -28,6 +31,11 @@ void harden_process() {
   if (setrlimit(RLIMIT_CORE, &none) != 0) throw_errno("setrlimit(RLIMIT_CORE)");
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) throw_errno("prctl(PR_SET_DUMPABLE)");
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) throw_errno("prctl(PR_SET_NO_NEW_PRIVS)");
+  rlimit files{};  // outputs for many cards are open at once
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = std::min<rlim_t>(files.rlim_max, kOpenFiles);
+    static_cast<void>(setrlimit(RLIMIT_NOFILE, &files));  // fewer will do for most
+  }
   umask(077);
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error code, not a death in the middle of an act
   if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr) != 1)

@@ -34,6 +34,9 @@ Report render(const release::InitResult& made, const release::InitOptions& optio
                 "; log anchor in the token: " + (made.anchor ? "yes" : "no") + "\n";
   if (options.insecure_demo)
     report.text += "INSECURE DEMO: no officers, an unsigned policy, the PIN in a file. For trials only.\n";
+  else
+    report.text +=
+        "next: every officer signs the genesis ('qpcseal genesis show -o FILE'); no MEK is made before\n";
   return report;
 }
 
@@ -52,6 +55,8 @@ void add_init(CLI::App& app, Context& context) {
       ->required();
   command->add_option("--officers", options->officers, "Security officers, OpenSSH allowed_signers format");
   command->add_option("--policy", options->policy, "The policy, TOML")->required();
+  command->add_option("--policy-signature", options->policy_signatures,
+                      "An officer's signature of the policy ('qpcseal policy sign')");
   command->add_option("--trust", options->trust, "Folder of the vendor's root certificates and CRLs")
       ->required();
   command->add_option("--pin-source", options->pin_source, "tty (default) or file:/absolute/path, mode 0600");

@@ -3,6 +3,7 @@
 
 #include "appliance/cli/app.h"
 #include "appliance/cli/harden.h"
+#include "appliance/cli/help.h"
 #include "base/clock.h"
 #include "base/error.h"
 
@@ -51,15 +52,26 @@ void add_commands(CLI::App& app, Context& context) {
   app.set_version_flag("--version", "qpcseal " + std::string(software_version()));
   add_encrypt_model(app, context);
   add_encrypt_with_session_keys(app, context);
+  add_wrap_mek(app, context);
+  add_replace_mek(app, context);
   add_init(app, context);
   add_doctor(app, context);
   add_mek(app, context);
+  add_recovery_key(app, context);
+  add_pin(app, context);
+  add_ceremony(app, context);
   add_attest(app, context);
+  add_plan(app, context);
   add_policy(app, context);
   add_trust(app, context);
   add_requests(app, context);
+  add_approve(app, context);
+  add_officers(app, context);
+  add_genesis(app, context);
   add_audit(app, context);
+  add_home(app, context);
   add_inspect(app, context);
+  add_help(app);
 }
 
 int print(const Report& report, bool json) {

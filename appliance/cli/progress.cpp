@@ -13,8 +13,9 @@ constexpr unsigned kWidth = 30;  // characters
 constexpr double kMiB = 1048576.0;
 }  // namespace
 
-ProgressBar::ProgressBar(std::string what)
+ProgressBar::ProgressBar(std::string what, Unit unit)
     : what_(std::move(what)),
+      unit_(unit),
       terminal_(isatty(STDERR_FILENO) == 1),
       start_(std::chrono::steady_clock::now()),
       last_(start_) {}
@@ -34,8 +35,9 @@ void ProgressBar::update(std::uint64_t done, std::uint64_t total) {
   const double seconds = std::chrono::duration<double>(now - start_).count();
   std::string bar(filled, '#');
   bar.append(kWidth - filled, '.');
-  std::fprintf(stderr, "\r%s [%s] %3.0f%%  %.0f MiB/s\033[K", what_.c_str(), bar.c_str(), share * 100,
-               static_cast<double>(done) / kMiB / seconds);
+  const bool bytes = unit_ == Unit::Bytes;
+  std::fprintf(stderr, "\r%s [%s] %3.0f%%  %.0f %s/s\033[K", what_.c_str(), bar.c_str(), share * 100,
+               static_cast<double>(done) / (bytes ? kMiB : 1) / seconds, bytes ? "MiB" : "cards");
 }
 
 }  // namespace qpcseal::cli

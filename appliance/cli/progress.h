@@ -9,7 +9,8 @@ namespace qpcseal::cli {
 
 class ProgressBar {
  public:
-  explicit ProgressBar(std::string what);
+  enum class Unit { Bytes, Cards };
+  explicit ProgressBar(std::string what, Unit unit = Unit::Bytes);
   ~ProgressBar();
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
@@ -19,6 +20,7 @@ class ProgressBar {
  private:
   using Time = std::chrono::steady_clock::time_point;
   std::string what_;
+  Unit unit_;
   bool terminal_, drawn_ = false;
   Time start_, last_;
 };

@@ -19,6 +19,8 @@ struct Report {
 
 // Text that came from outside, fit for a terminal: control and non-ASCII bytes are shown as \xNN.
 std::string printable(std::string_view text);
+// The same for text of several lines.
+std::string printable_text(std::string_view text);
 
 // One line a finding: "POL-DBGSTAT: dbgstat is 0, expected at least 3 (policy.toml:12)".
 std::vector<std::string> lines_of(const Findings& findings);

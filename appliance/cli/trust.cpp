@@ -4,10 +4,13 @@
 
 #include "appliance/audit/read.h"
 #include "appliance/cli/app.h"
+#include "appliance/cli/collateral.h"
 
 namespace qpcseal::cli {
 
 namespace {
+
+using Json = nlohmann::ordered_json;
 
 std::string pem_of(const std::string& base64) {
   constexpr std::size_t kLine = 64;
@@ -24,6 +27,43 @@ Report show_key(const audit::State& state) {
   return report;
 }
 
+void add_bundle(Report& report, const policy::CollateralFacts& bundle) {
+  report.json["bundle"] = nullptr;
+  if (!bundle.present) return;
+  auto revoked = Json::array();
+  for (const Bytes& ueid : bundle.revoked_ueids) revoked.push_back(to_hex(ueid));
+  auto references = Json::object();
+  for (const auto& [name, digests] : bundle.references) {
+    references[name] = Json::array();
+    for (const Bytes& digest : digests) references[name].push_back(to_hex(digest));
+  }
+  report.json["bundle"] = {{"serial", bundle.serial},
+                           {"not_before", format_time(bundle.not_before)},
+                           {"not_after", format_time(bundle.not_after)},
+                           {"references", references},
+                           {"revoked_ueids", revoked}};
+  report.text += "collateral bundle " + std::to_string(bundle.serial) + ", fresh from " +
+                 format_time(bundle.not_before) + " to " + format_time(bundle.not_after) + ", " +
+                 std::to_string(bundle.references.size()) + " reference measurement(s), " +
+                 std::to_string(bundle.revoked_ueids.size()) + " revoked card(s)\n";
+}
+
+Report show_files(const release::Trust& trust) {
+  Report report;
+  std::vector<std::vector<std::string>> rows{{"FILE", "KIND", "SHA-256"}};
+  report.json = {{"sha256", to_hex(trust.digest)}, {"files", Json::array()}};
+  const auto add = [&](const char* kind, const release::TrustFile& file) {
+    const std::string digest = to_hex(sha256(file.der));
+    rows.push_back({printable(file.name), kind, digest});
+    report.json["files"].push_back({{"file", file.name}, {"kind", kind}, {"sha256", digest}});
+  };
+  for (const auto& root : trust.roots) add("root", root);
+  for (const auto& crl : trust.crls) add("CRL", crl);
+  report.text = table(rows);
+  add_bundle(report, trust.collateral);
+  return report;
+}
+
 Report show(bool seal_key, bool log_key) {
   const release::Home home = release::locate_home();
   const audit::State state = audit::read_log(home.log(), std::nullopt).state;
@@ -34,18 +74,7 @@ Report show(bool seal_key, bool log_key) {
     report.json = {{"log_key", audit::text_member(state.genesis, "log_key")}};
     return report;
   }
-  const release::Trust trust = release::read_pinned_trust(home, state);
-  std::vector<std::vector<std::string>> rows{{"FILE", "KIND", "SHA-256"}};
-  report.json = {{"sha256", to_hex(trust.digest)}, {"files", nlohmann::ordered_json::array()}};
-  const auto add = [&](const char* kind, const release::TrustFile& file) {
-    const std::string digest = to_hex(sha256(file.der));
-    rows.push_back({printable(file.name), kind, digest});
-    report.json["files"].push_back({{"file", file.name}, {"kind", kind}, {"sha256", digest}});
-  };
-  for (const auto& root : trust.roots) add("root", root);
-  for (const auto& crl : trust.crls) add("CRL", crl);
-  report.text = table(rows);
-  return report;
+  return show_files(release::read_pinned_trust(home, state));
 }
 
 }  // namespace
@@ -60,6 +89,7 @@ void add_trust(CLI::App& app, Context& context) {
                                          "The seal verification key, PEM: cards are provisioned with it");
   showing->add_flag("--log-key", *log_key, "The log verification key (vkey): auditors keep it")
       ->excludes(first);
+  add_collateral(*trust, context);
   add_output_options(*showing, context);
   showing->callback([&context, seal_key, log_key] {
     context.command = [seal_key, log_key] { return show(*seal_key, *log_key); };

@@ -46,17 +46,11 @@ bool contains(const std::vector<std::string>& list, std::string_view name) {
 // Set by the token alone; asking for them is an error.
 bool is_read_only(CK_ATTRIBUTE_TYPE type) { return type == CKA_LOCAL || type == CKA_ALWAYS_SENSITIVE; }
 
-Template mek_template(const std::string& label, ByteView id, const std::vector<std::string>& accept) {
-  Template out;
-  out.number(CKA_CLASS, CKO_SECRET_KEY)
-      .number(CKA_KEY_TYPE, CKK_AES)
-      .number(CKA_VALUE_LEN, 16)
-      .text(CKA_LABEL, label)
-      .bytes(CKA_ID, id);
-  for (const FlagRule& rule : kFlags)
-    if (!is_read_only(rule.type) && !contains(accept, rule.desired)) out.flag(rule.type, rule.value);
-  if (!contains(accept, "allowed-mechanisms")) out.numbers(CKA_ALLOWED_MECHANISMS, {CKM_AES_GCM});
-  return out;
+// The table is of generated keys; a restored one may not encrypt, and none but a generated one was always in
+// the token.
+bool wanted(const FlagRule& rule, Origin origin) {
+  if (rule.type == CKA_ENCRYPT) return origin != Origin::Restored;
+  return is_read_only(rule.type) ? origin == Origin::Generated : rule.value;
 }
 
 std::string shown(const std::optional<bool>& value) { return !value ? "absent" : *value ? "true" : "false"; }
@@ -97,15 +91,18 @@ bool is_desired(std::string_view name) {
 }
 
 std::vector<AttributeReport> inspect_mek(Session& session, const Object& mek,
-                                         const std::vector<std::string>& accept) {
+                                         const std::vector<std::string>& accept, Origin origin) {
   std::vector<AttributeReport> out;
   const auto length = session.number(mek, CKA_VALUE_LEN);
-  out.push_back(
-      {"CKA_VALUE_LEN", length ? std::to_string(*length) : "absent", "16", true, length == 16UL, false});
+  // SoftHSM 2.6.1 says 0 of an unwrapped key; what unwraps from 24 bytes has 16 (RFC 3394).
+  const bool unwrapped = origin == Origin::Restored || origin == Origin::Heir;
+  out.push_back({"CKA_VALUE_LEN", length ? std::to_string(*length) : "absent", "16", true,
+                 length == 16UL || (unwrapped && length == 0UL), false});
   for (const FlagRule& rule : kFlags) {
     const auto value = session.flag(mek, rule.type);
-    out.push_back({std::string(rule.name), shown(value), rule.value ? "true" : "false", rule.desired.empty(),
-                   value == rule.value, false});
+    const bool good = wanted(rule, origin);
+    out.push_back(
+        {std::string(rule.name), shown(value), shown(good), rule.desired.empty(), value == good, false});
   }
   out.push_back(inspect_mechanisms(session, mek));
   for (AttributeReport& report : out)
@@ -113,18 +110,70 @@ std::vector<AttributeReport> inspect_mek(Session& session, const Object& mek,
   return out;
 }
 
+std::string_view name_of(Origin origin) {
+  switch (origin) {
+    case Origin::Generated:
+      return "generated";
+    case Origin::Restored:
+      return "restored";
+    case Origin::Heir:
+      return "heir";
+    case Origin::Imported:
+      return "imported";
+  }
+  return "?";
+}
+
+std::optional<Origin> origin_from(std::string_view name) {
+  for (const Origin origin : {Origin::Generated, Origin::Restored, Origin::Heir, Origin::Imported})
+    if (name == name_of(origin)) return origin;
+  return std::nullopt;
+}
+
+Template mek_template(const std::string& label, ByteView id, const std::vector<std::string>& accept,
+                      Origin origin) {
+  Template out;
+  out.number(CKA_CLASS, CKO_SECRET_KEY)
+      .number(CKA_KEY_TYPE, CKK_AES)
+      .text(CKA_LABEL, label)
+      .bytes(CKA_ID, id);
+  if (origin == Origin::Generated) out.number(CKA_VALUE_LEN, 16);  // else the value says it
+  // Before the flags: SoftHSM applies a template in order, and refuses it after "not MODIFIABLE" on
+  // unwrapping.
+  if (!contains(accept, "allowed-mechanisms")) out.numbers(CKA_ALLOWED_MECHANISMS, {CKM_AES_GCM});
+  for (const FlagRule& rule : kFlags)
+    if (!is_read_only(rule.type) && !contains(accept, rule.desired))
+      out.flag(rule.type, wanted(rule, origin));
+  return out;
+}
+
+Mek check_made(Session& session, Session& fresh, const Object& made, const std::string& label, ByteView id,
+               const std::vector<std::string>& accept, Origin origin) {
+  const Mek mek = find_mek_by_id(fresh, id);
+  const std::string wrong = complaints(inspect_mek(fresh, mek.object, accept, origin));
+  if (wrong.empty() && mek.label == label) return mek;
+  session.destroy(made);
+  throw Error(ErrorKind::Token, "key '" + label + "' was not made as asked and is destroyed again: " + wrong,
+              "what this token lacks may be accepted by name in site.toml; 'qpcseal doctor' lists it");
+}
+
 Mek generate_mek(Session& session, Session& fresh, const std::string& name, std::uint64_t generation,
                  ByteView id, const std::vector<std::string>& accept) {
   check_name(name);
   const std::string label = label_of(name, generation);
   const Object made =
-      session.generate({CKM_AES_KEY_GEN, nullptr, 0}, mek_template(label, id, accept), "key '" + label + "'");
-  const Mek mek = find_mek_by_id(fresh, id);
-  const std::string wrong = complaints(inspect_mek(fresh, mek.object, accept));
-  if (wrong.empty() && mek.label == label) return mek;
-  session.destroy(made);
-  throw Error(ErrorKind::Token, "key '" + label + "' was not made as asked and is destroyed again: " + wrong,
-              "what this token lacks may be accepted by name in site.toml; 'qpcseal doctor' lists it");
+      session.generate({CKM_AES_KEY_GEN, nullptr, 0}, mek_template(label, id, accept, Origin::Generated),
+                       "key '" + label + "'");
+  return check_made(session, fresh, made, label, id, accept, Origin::Generated);
+}
+
+Mek import_mek(Session& session, Session& fresh, const std::string& name, std::uint64_t generation,
+               ByteView id, const SecretBuffer& value, const std::vector<std::string>& accept) {
+  check_name(name);
+  const std::string label = label_of(name, generation);
+  const Object made =
+      session.create_secret(mek_template(label, id, accept, Origin::Imported), value, "key '" + label + "'");
+  return check_made(session, fresh, made, label, id, accept, Origin::Imported);
 }
 
 std::vector<std::string> probe_desired(Session& session) {
@@ -139,7 +188,8 @@ std::vector<std::string> probe_desired(Session& session) {
       const pkcs11::Temporary key(
           session,
           session.generate({CKM_AES_KEY_GEN, nullptr, 0},
-                           mek_template("qpcseal-probe", view("qpcseal-probe-00"), others), "probe key"));
+                           mek_template("qpcseal-probe", view("qpcseal-probe-00"), others, Origin::Generated),
+                           "probe key"));
       for (const AttributeReport& report : inspect_mek(session, key.get(), {}))
         if (desired_name(report) == one && !report.good) honoured = false;
     });

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,16 @@ struct Mek {
   Bytes id;
 };
 
+// How a key came into the token. What its attributes must be depends on it.
+enum class Origin {
+  Generated,  // made in the token
+  Restored,   // unwrapped from a backup, to wrap only: its source still counts encryptions
+  Heir,       // unwrapped from a backup whose source key is destroyed: it goes on in its place
+  Imported,   // from a file
+};
+std::string_view name_of(Origin origin);  // "generated", "restored", "heir", "imported"
+std::optional<Origin> origin_from(std::string_view name);
+
 // What a token may lack and a site may accept by name (site.toml, `accept`).
 inline constexpr std::string_view kDesired[] = {"not-copyable", "not-modifiable", "allowed-mechanisms",
                                                 "local", "always-sensitive"};
@@ -33,10 +44,21 @@ std::string label_of(std::string_view name, std::uint64_t generation);
 Mek generate_mek(pkcs11::Session& session, pkcs11::Session& fresh, const std::string& name,
                  std::uint64_t generation, ByteView id, const std::vector<std::string>& accept);
 
+// For the other ways in: the attributes to ask for, and the check of what came of it, as above.
+pkcs11::Template mek_template(const std::string& label, ByteView id, const std::vector<std::string>& accept,
+                              Origin origin);
+Mek check_made(pkcs11::Session& session, pkcs11::Session& fresh, const pkcs11::Object& made,
+               const std::string& label, ByteView id, const std::vector<std::string>& accept, Origin origin);
+
+// A key from a file: `value` has 16 bytes. Error{Token} where the token takes no keys in the clear.
+Mek import_mek(pkcs11::Session& session, pkcs11::Session& fresh, const std::string& name,
+               std::uint64_t generation, ByteView id, const SecretBuffer& value,
+               const std::vector<std::string>& accept);
+
 // All MEKs: AES token keys whose label is `name#generation` and whose id has 16 bytes; by label.
 std::vector<Mek> list_meks(pkcs11::Session& session);
 
-// `reference` is a name (with one generation in the token), a label, or a PKCS #11 URI. Error{Token} where
+// `reference` is a name (its newest generation), a label, or a PKCS #11 URI. Error{Token} where
 // nothing or more than one object matches; Error{Malformed} for a path or an existing file, naming `mek
 // import`.
 Mek find_mek(pkcs11::Session& session, const std::string& reference);
@@ -51,9 +73,10 @@ struct AttributeReport {
   bool good = false;
   bool accepted = false;  // not good, desired, and named in `accept`
 };
-// The table of required and desired attributes of a generated MEK, as the token reports them now.
+// The table of required and desired attributes of a MEK of that origin, as the token reports them now.
 std::vector<AttributeReport> inspect_mek(pkcs11::Session& session, const pkcs11::Object& mek,
-                                         const std::vector<std::string>& accept);
+                                         const std::vector<std::string>& accept,
+                                         Origin origin = Origin::Generated);
 
 // Which of kDesired the token does not honour on a generated token key, found by making one and destroying
 // it.

@@ -110,8 +110,13 @@ Mek find_mek(pkcs11::Session& session, const std::string& reference) {
                     [&](const Mek& mek) { return matches_uri(uri, session.token(), mek); });
   }
   refuse_file(reference);
-  return only_one(list_meks(session), what,
-                  [&](const Mek& mek) { return mek.label == reference || mek.name == reference; });
+  std::vector<Mek> all = list_meks(session);
+  std::uint64_t newest = 0;
+  for (const Mek& mek : all)
+    if (mek.name == reference) newest = std::max(newest, mek.generation);
+  return only_one(std::move(all), what, [&](const Mek& mek) {
+    return mek.label == reference || (mek.name == reference && mek.generation == newest);
+  });
 }
 
 Mek find_mek_by_id(pkcs11::Session& session, ByteView id) {

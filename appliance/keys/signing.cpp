@@ -1,5 +1,6 @@
 #include "appliance/keys/signing.h"
 
+#include <algorithm>
 #include <array>
 
 #include "appliance/keys/spki.h"
@@ -111,13 +112,37 @@ std::optional<SigningType> probe_signing(Session& session) {
   return std::nullopt;
 }
 
-bool has_signing_keys(Session& session) {
-  for (const char* label : {kSealKeyLabel, kLogKeyLabel}) {
-    Template wanted;
-    wanted.flag(CKA_TOKEN, true).text(CKA_LABEL, label);
-    if (!session.find(wanted).empty()) return true;
+std::string log_key_label(std::size_t generation) {
+  return generation <= 1 ? kLogKeyLabel : kLogKeyLabel + std::string("#") + std::to_string(generation);
+}
+
+std::vector<std::string> log_key_labels(Session& session) {
+  Template wanted;
+  wanted.number(CKA_CLASS, CKO_PRIVATE_KEY).flag(CKA_TOKEN, true);
+  std::vector<std::string> out;
+  for (const CK_OBJECT_HANDLE handle : session.find(wanted)) {
+    const auto label = session.attribute({handle, "private key"}, CKA_LABEL);
+    if (!label) continue;
+    std::string text(text_of(*label));
+    if (text == kLogKeyLabel || text.starts_with(kLogKeyLabel + std::string("#")))
+      out.push_back(std::move(text));
   }
-  return false;
+  std::ranges::sort(out);
+  return out;
+}
+
+void destroy_signing_key(Session& session, const std::string& label) {
+  for (const CK_OBJECT_CLASS kind : {CKO_PRIVATE_KEY, CKO_PUBLIC_KEY}) {
+    Template wanted;
+    wanted.number(CKA_CLASS, kind).flag(CKA_TOKEN, true).text(CKA_LABEL, label);
+    for (const CK_OBJECT_HANDLE handle : session.find(wanted)) session.destroy({handle, name_of(label)});
+  }
+}
+
+bool has_signing_keys(Session& session) {
+  Template wanted;
+  wanted.flag(CKA_TOKEN, true).text(CKA_LABEL, kSealKeyLabel);
+  return !session.find(wanted).empty() || !log_key_labels(session).empty();
 }
 
 void generate_signing_key(Session& session, const std::string& label, SigningType type) {

@@ -19,6 +19,13 @@ using SigningType = audit::KeyType;
 // Nothing where it can do neither.
 std::optional<SigningType> probe_signing(pkcs11::Session& session);
 
+// Labels of the log's keys that the token holds, in order: kLogKeyLabel, and "qpcseal-log#2" and so on after
+// rotations. More than one only while a rotation is under way, or was cut short.
+std::vector<std::string> log_key_labels(pkcs11::Session& session);
+std::string log_key_label(std::size_t generation);
+// Both halves of the pair; what is not there is no error. Error{Token}.
+void destroy_signing_key(pkcs11::Session& session, const std::string& label);
+
 // Whether the token holds a key with one of our labels.
 bool has_signing_keys(pkcs11::Session& session);
 

@@ -17,11 +17,15 @@ std::optional<Suite> suite_from(unsigned number);
 
 enum class PeerType { P256, P384, Rsa };
 
-// The card's session key, from verified evidence.
+inline constexpr std::string_view kWrapDomain = "qpcseal/wrap/1";
+
+// To whom a key is wrapped: a card's session key, from verified evidence, or a recovery token's key
+// (backup.h).
 struct Peer {
   PeerType type = PeerType::P256;
-  Bytes public_key;  // EC: uncompressed point, 65 or 97 bytes; RSA: SubjectPublicKeyInfo
-  Bytes ueid;        // 7 to 33 bytes
+  Bytes public_key;                       // EC: uncompressed point, 65 or 97 bytes; RSA: SubjectPublicKeyInfo
+  Bytes ueid;                             // 7 to 33 bytes
+  std::string_view domain = kWrapDomain;  // begins the context: what the wrapped key is for
 };
 
 bool serves(Suite suite, PeerType type);

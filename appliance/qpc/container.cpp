@@ -29,10 +29,10 @@ std::uint64_t resolve(std::uint64_t pointer, std::uint64_t length, const Header&
   return position;
 }
 
-Header read_header(const Fd& file, std::uint64_t size) {
+Header read_header(const Fd& file, std::uint64_t begin, std::uint64_t size) {
   if (size < kHeaderSize) throw bad("shorter than its header");
   Bytes bytes(kHeaderSize);
-  read_exact(file, bytes, 0);
+  read_exact(file, bytes, begin);
   ByteReader reader(bytes, "QPC header");
   if (reader.le(4) != kMagic) throw bad("wrong magic: not a QPC file");
   const std::uint64_t major = reader.le(1), minor = reader.le(1), compression = reader.le(2);
@@ -53,9 +53,9 @@ Header read_header(const Fd& file, std::uint64_t size) {
   return header;
 }
 
-std::string read_name(const Fd& file, std::uint64_t position, std::uint64_t file_size,
-                      const std::string& what) {
-  Bytes bytes(static_cast<std::size_t>(std::min<std::uint64_t>(kMaxName + 1, file_size - position)));
+// `position` and `limit` are the file's.
+std::string read_name(const Fd& file, std::uint64_t position, std::uint64_t limit, const std::string& what) {
+  Bytes bytes(static_cast<std::size_t>(std::min<std::uint64_t>(kMaxName + 1, limit - position)));
   read_exact(file, bytes, position);
   const auto end = std::ranges::find(bytes, 0);
   if (end == bytes.end()) throw bad(what + " is not terminated within 255 bytes");
@@ -73,14 +73,17 @@ void refuse_overlap(std::vector<Range> ranges) {
 
 }  // namespace
 
-Container Container::read(const Fd& file) {
+Container Container::read(const Fd& file) { return read(file, 0, qpcseal::file_size(file)); }
+
+Container Container::read(const Fd& file, std::uint64_t begin, std::uint64_t size) {
   Container out;
-  out.size_ = qpcseal::file_size(file);
-  const Header header = read_header(file, out.size_);
+  out.begin_ = begin;
+  out.size_ = size;
+  const Header header = read_header(file, begin, size);
   out.base_ = header.base;
   const std::uint64_t table = resolve(header.table, header.count * kRowSize, header, "the segment table");
   Bytes rows(static_cast<std::size_t>(header.count * kRowSize));
-  read_exact(file, rows, table);
+  read_exact(file, rows, begin + table);
   std::vector<Range> ranges = {{0, kHeaderSize, "the header"}};
   if (!rows.empty()) ranges.push_back({table, table + rows.size(), "the segment table"});
   std::set<std::string> names;
@@ -92,14 +95,14 @@ Container Container::read(const Fd& file) {
     segment.offset = reader.le(8);
     const std::uint64_t name_pointer = reader.le(8), data_pointer = reader.le(8);
     const std::uint64_t name_position = resolve(name_pointer, 1, header, "the name of " + row);
-    segment.name = read_name(file, name_position, out.size_, "the name of " + row);
+    segment.name = read_name(file, begin + name_position, begin + size, "the name of " + row);
     if (!names.insert(segment.name).second) throw bad("two segments are named '" + segment.name + "'");
     const std::string what = "segment '" + segment.name + "'";
-    segment.data_position = resolve(data_pointer, segment.size, header, what);
+    const std::uint64_t data_position = resolve(data_pointer, segment.size, header, what);
+    segment.data_position = begin + data_position;
     if (segment.offset > segment.size) throw bad(what + ": its offset field lies beyond its size");
     ranges.push_back({name_position, name_position + segment.name.size() + 1, "the name of " + what});
-    if (segment.size > 0)
-      ranges.push_back({segment.data_position, segment.data_position + segment.size, what});
+    if (segment.size > 0) ranges.push_back({data_position, data_position + segment.size, what});
     out.segments_.push_back(std::move(segment));
   }
   refuse_overlap(std::move(ranges));
@@ -109,6 +112,13 @@ Container Container::read(const Fd& file) {
 const Segment* Container::find(std::string_view name) const {
   const auto found = std::ranges::find(segments_, name, &Segment::name);
   return found == segments_.end() ? nullptr : &*found;
+}
+
+bool is_qpc(const Fd& file, std::uint64_t begin, std::uint64_t size) {
+  if (size < sizeof(kMagic)) return false;
+  Bytes magic(sizeof(kMagic));
+  read_exact(file, magic, begin);
+  return load_le(magic) == kMagic;
 }
 
 bool is_reserved_name(std::string_view name) { return name.starts_with("seal.") || name.starts_with("MEK."); }

@@ -24,25 +24,32 @@ struct Segment {
   std::string name;
   std::uint64_t size = 0;           // bytes
   std::uint64_t offset = 0;         // the table's `offset` field, kept as it is
-  std::uint64_t data_position = 0;  // in the file
+  std::uint64_t data_position = 0;  // in the file, whatever the container's own begin
 };
 
 class Container {
  public:
   // Throws Error{Malformed} naming the field that lies, Error{Io} when reading fails.
   static Container read(const Fd& file);
+  // One that lies inside the file, in `size` bytes from `begin` (both inside it): its pointers count from
+  // there.
+  static Container read(const Fd& file, std::uint64_t begin, std::uint64_t size);
 
   [[nodiscard]] const std::vector<Segment>& segments() const { return segments_; }
   [[nodiscard]] const Segment* find(std::string_view name) const;  // null when absent
+  [[nodiscard]] std::uint64_t begin() const { return begin_; }     // in the file
   [[nodiscard]] std::uint64_t file_size() const { return size_; }
   [[nodiscard]] std::uint64_t base() const { return base_; }
   // Has a segment `seal.manifest`.
   [[nodiscard]] bool is_sealed() const { return find("seal.manifest") != nullptr; }
 
  private:
-  std::uint64_t size_ = 0, base_ = 0;
+  std::uint64_t begin_ = 0, size_ = 0, base_ = 0;
   std::vector<Segment> segments_;
 };
+
+// Whether the `size` bytes from `begin` start with the magic: a segment that does is a container itself.
+bool is_qpc(const Fd& file, std::uint64_t begin, std::uint64_t size);
 
 // Whether the name belongs to the sealed format: starts with "seal." or "MEK.".
 bool is_reserved_name(std::string_view name);

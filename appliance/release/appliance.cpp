@@ -4,7 +4,11 @@
 #include <array>
 #include <cstdlib>
 
+#include "appliance/release/collateral.h"
+#include "appliance/release/log_key.h"
 #include "appliance/release/pin.h"
+#include "appliance/release/pinned.h"
+#include "appliance/release/witness.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -54,8 +58,11 @@ policy::Policy read_policy(const Home& home, const audit::State& state) {
 }
 
 Trust read_pinned_trust(const Home& home, const audit::State& state) {
-  Trust trust = read_trust(home.trust());
-  expect_same("the trust folder", to_hex(trust.digest), audit::text_member(state.genesis, "trust"));
+  const bool bundled = state.collateral_serial > 0;
+  Trust trust =
+      bundled ? read_collateral_trust(home.collateral(), state.trust_digest) : read_trust(home.trust());
+  if (!bundled) expect_same("the trust folder", to_hex(trust.digest), state.trust_digest);
+  trust.crl_floors = state.crl_numbers;
   return trust;
 }
 
@@ -72,7 +79,8 @@ Appliance::Appliance(const Environment& environment)
   token_ = module_->token(site_.token_label, site_.token_serial);
   session_.emplace(*module_, token_, pkcs11::Access::ReadWrite);
   session_->login(pin);
-  log_key_.emplace(*session_, keys::kLogKeyLabel);
+  const std::string log_key = find_log_key(*session_, home_.log());
+  log_key_.emplace(*session_, log_key);
   seal_key_.emplace(*session_, keys::kSealKeyLabel);
   signer_.emplace(*log_key_);
   anchor_.emplace(*session_);
@@ -80,9 +88,11 @@ Appliance::Appliance(const Environment& environment)
                                  site_.anchor ? &*anchor_ : nullptr},
                                 *signer_));
   check_against_genesis();
+  check_witnesses(home_, *log_);
+  retire_log_keys(*session_, log_key);
+  reconcile();
   policy_ = read_policy(home_, log_->state());
   trust_ = read_pinned_trust(home_, log_->state());
-  reconcile();
 }
 
 UnixTime Appliance::now() const { return std::max({clock_.now(), log_->state().last_time, build_time()}); }
@@ -101,25 +111,15 @@ void Appliance::check_against_genesis() {
                 "set the workstation's clock");
 }
 
-// What an earlier run left between intent and result. A release may still be finished, with the same report;
-// the others are looked up in the token, or are as unknown as they are.
-void Appliance::reconcile() {
-  const auto open = log_->state().open;
-  for (const audit::OpenIntent& intent : open) {
-    if (intent.kind == "release") continue;
-    const audit::Txn txn{intent.seq, intent.txn, intent.kind};
-    if (intent.kind != "mek-generate") {
-      log_->result(txn, "unknown", Json::object());
-      continue;
-    }
-    const Bytes id = from_hex(audit::text_member(intent.data, "mek_id"));
-    const auto meks = keys::list_meks(*session_);
-    const bool made =
-        std::any_of(meks.begin(), meks.end(), [&](const keys::Mek& mek) { return mek.id == id; });
-    log_->result(txn, made ? "unknown" : "failed",
-                 {{"reconciled", made ? "the key is in the token" : "the key is not in the token"}});
-  }
+namespace {
+
+std::string why_not(const std::string& state) {
+  if (state == "suspended") return "an officer suspended it; 'qpcseal mek resume' puts it back";
+  if (state == "destroying" || state == "destroyed") return "it is destroyed, or about to be";
+  return "its making was cut short; make another key";
 }
+
+}  // namespace
 
 keys::Mek Appliance::find_mek(const std::string& reference) {
   keys::Mek mek = keys::find_mek(*session_, reference);
@@ -130,15 +130,25 @@ keys::Mek Appliance::find_mek(const std::string& reference) {
   if (known->second.state != "ok")
     throw Error(ErrorKind::Denied,
                 mek.object.name + " may not be used: its state is '" + known->second.state + "'",
-                "its generation was cut short; make another key");
+                why_not(known->second.state));
   return mek;
 }
 
+void Appliance::refuse_wrap_only(const keys::Mek& mek) const {
+  const auto known = log().state().meks.find(mek.id);
+  if (known == log().state().meks.end() || known->second.origin != "restored") return;
+  throw Error(ErrorKind::Denied,
+              mek.label + " is restored from a backup and only wraps: its source may still encrypt",
+              "when the source is destroyed, restore it again with the receipt of that (--retirement)");
+}
+
 std::unique_ptr<seal::KeyHandle> Appliance::open_key(const keys::Mek& mek) {
+  refuse_wrap_only(mek);
   return std::make_unique<keys::TokenKey>(*module_, token_, mek, pkcs11::probe_gcm(*session_), random_);
 }
 
 Json Appliance::approve(const std::string& operation, const Json& parameters) {
+  if (authority_) return authority_(operation);
   const auto needed = policy_.approvals_for(operation);
   if (!needed)
     throw Error(ErrorKind::Denied,
@@ -146,30 +156,30 @@ Json Appliance::approve(const std::string& operation, const Json& parameters) {
   if (now() >= policy_.expires.value)
     throw Error(ErrorKind::Denied, "the policy expired at " + format_time(policy_.expires.value),
                 "'qpcseal policy install' brings in the next one");
+  if (!log_->state().genesis_accepted && !insecure_demo())
+    throw Error(ErrorKind::ApprovalsMissing, "the officers have not signed the genesis yet",
+                "'qpcseal genesis show -o FILE', every officer signs it, then 'qpcseal genesis accept'");
   if (*needed == 0) return nullptr;
   std::vector<std::string> requests, signatures;
   for (const auto& path : approvals_.requests) requests.push_back(read_text_file(path, kMaxApprovalRequest));
   for (const auto& path : approvals_.signatures)
     signatures.push_back(read_text_file(path, policy::kMaxSshsig));
   const policy::Officers officers = read_officers(home_, log_->state());
-  const Judgement judgement = judge_approval({log_->state(), log_->tree(), policy_, officers, now()},
-                                             operation, parameters, requests, signatures);
-  archive_approval(home_, judgement);
+  const Judgement judgement =
+      judge_approval({log_->state(), log_->tree(), policy_, officers, now()}, operation, parameters, requests,
+                     read_signatures(approvals_.signatures));
+  archive_approval(home_, judgement.request, ".request", judgement.signatures);
   if (!judgement.rejecters.empty()) reject(operation, judgement);
   return judgement.record;
 }
 
 void Appliance::reject(const std::string& operation, const Judgement& judgement) {
-  Json by = Json::array();
   std::string names;
-  for (const auto& officer : judgement.rejecters) {
-    by.push_back({{"name", officer.name}, {"fingerprint", officer.fingerprint}});
-    names += (names.empty() ? "" : ", ") + officer.name;
-  }
+  for (const auto& officer : judgement.rejecters) names += (names.empty() ? "" : ", ") + officer.name;
   log_->event("rejection", {{"operation", operation},
                             {"nonce", judgement.record.at("nonce")},
                             {"request_sha256", judgement.record.at("request_sha256")},
-                            {"rejecters", std::move(by)}});
+                            {"rejecters", json_of(judgement.rejecters)}});
   throw Error(ErrorKind::ApprovalsMissing, "'" + operation + "' was rejected by " + names,
               "the log records it; that request can no longer be used");
 }

@@ -49,6 +49,9 @@ class Appliance {
   [[nodiscard]] const pkcs11::TokenInfo& token() const { return token_; }
   pkcs11::Session& session() { return *session_; }
   keys::SigningKey& seal_key() { return *seal_key_; }
+  // Another key for the log, the old one signing it; the old one is destroyed. The new vkey text comes back.
+  // The officers must agree (log-key-rotate).
+  std::string rotate_log_key();
   audit::Log& log() { return *log_; }
   [[nodiscard]] const audit::Log& log() const { return *log_; }
   Random& random() { return random_; }
@@ -65,6 +68,11 @@ class Appliance {
   // policy does not allow the operation or has expired, Error{ApprovalsMissing} where officers must agree and
   // have not, or have rejected it (which the log then records). Request and signatures are kept in the home.
   [[nodiscard]] audit::Json approve(const std::string& operation, const audit::Json& parameters);
+  // Within a ceremony the officers agreed to a whole plan: from now on approve() gives what `authority` says.
+  using Authority = std::function<audit::Json(const std::string& operation)>;
+  void act_under(Authority authority) { authority_ = std::move(authority); }
+  // Error{Denied} for a restored MEK, whose source still counts the encryptions.
+  void refuse_wrap_only(const keys::Mek& mek) const;
 
  private:
   void check_against_genesis();
@@ -80,12 +88,13 @@ class Appliance {
   std::optional<pkcs11::Module> module_;
   pkcs11::TokenInfo token_;
   std::optional<pkcs11::Session> session_;
-  std::optional<keys::SigningKey> log_key_, seal_key_;
-  std::optional<keys::LogSigner> signer_;
+  std::optional<keys::SigningKey> log_key_, seal_key_, next_log_key_;
+  std::optional<keys::LogSigner> signer_, next_signer_;
   std::optional<TokenAnchor> anchor_;
   std::optional<audit::Log> log_;
   policy::Policy policy_;
   Trust trust_;
+  Authority authority_;
 };
 
 // `intent` with the approval that approve() gave, where there is one.

@@ -99,12 +99,9 @@ std::string names_of(const std::vector<policy::Approver>& approvers) {
 }
 
 Json record_of(const Candidate& candidate, const std::vector<policy::Approver>& approvers) {
-  Json people = Json::array();
-  for (const auto& approver : approvers)
-    people.push_back({{"name", approver.name}, {"fingerprint", approver.fingerprint}});
   return {{"nonce", candidate.request.nonce},
           {"request_sha256", to_hex(sha256(view(candidate.text)))},
-          {"approvers", std::move(people)}};
+          {"approvers", json_of(approvers)}};
 }
 
 }  // namespace
@@ -177,14 +174,27 @@ std::string read_text_file(const std::filesystem::path& path, std::size_t limit)
   return std::string(text_of(read_file(path, limit)));
 }
 
-void archive_approval(const Home& home, const Judgement& judgement) {
+std::vector<std::string> read_signatures(const std::vector<std::filesystem::path>& paths) {
+  std::vector<std::string> out;
+  for (const auto& path : paths) out.push_back(read_text_file(path, policy::kMaxSshsig));
+  return out;
+}
+
+void archive_approval(const Home& home, const std::string& text, const char* extension,
+                      const std::vector<std::string>& signatures) {
   make_folder(home.approvals());
-  const auto keep = [&](const std::string& text, const char* extension) {
-    write_file(home.approvals() / (to_hex(sha256(view(text))) + extension), view(text), Existing::Replace,
-               0600);
+  const auto keep = [&](const std::string& what, const char* kind) {
+    write_file(home.approvals() / (to_hex(sha256(view(what))) + kind), view(what), Existing::Replace, 0600);
   };
-  keep(judgement.request, ".request");
-  for (const std::string& signature : judgement.signatures) keep(signature, ".sig");
+  keep(text, extension);
+  for (const std::string& signature : signatures) keep(signature, ".sig");
+}
+
+Json json_of(const std::vector<policy::Approver>& approvers) {
+  Json out = Json::array();
+  for (const auto& approver : approvers)
+    out.push_back({{"name", approver.name}, {"fingerprint", approver.fingerprint}});
+  return out;
 }
 
 }  // namespace qpcseal::release

@@ -15,7 +15,9 @@ struct Home {
   [[nodiscard]] std::filesystem::path policy() const { return root / "policy.toml"; }
   [[nodiscard]] std::filesystem::path officers() const { return root / "officers"; }
   [[nodiscard]] std::filesystem::path trust() const { return root / "trust"; }
+  [[nodiscard]] std::filesystem::path collateral() const { return root / "collateral.json"; }
   [[nodiscard]] std::filesystem::path log() const { return root / "log"; }
+  [[nodiscard]] std::filesystem::path witness() const { return root / "witness"; }
   [[nodiscard]] std::filesystem::path reports() const { return root / "reports"; }
   [[nodiscard]] std::filesystem::path approvals() const { return root / "approvals"; }
   [[nodiscard]] std::filesystem::path lock() const { return root / "lock"; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "appliance/release/pin.h"
+#include "appliance/release/pinned.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "policy/officers.h"
@@ -113,21 +114,30 @@ Json genesis_of(const Environment& environment, const InitOptions& options, cons
   return out;
 }
 
+void check_signed(const Environment& environment, const InitOptions& options, const std::string& policy,
+                  const std::string& officers) {
+  const std::vector<std::string> signatures = read_signatures(options.policy_signatures);
+  check_first_policy(policy, officers, signatures, std::max(environment.clock.now(), build_time()));
+  archive_approval(environment.home, policy, ".signed", signatures);
+}
+
 // The files that the log pins, checked before anything is made in the token.
-void copy_inputs(const Home& home, const InitOptions& options) {
-  const Bytes policy = read_file(options.policy, policy::kMaxPolicySize);
-  static_cast<void>(policy::parse_policy(text_of(policy), options.policy.string()));
-  write_file(home.policy(), policy, Existing::Refuse, 0600);
+void copy_inputs(const Environment& environment, const InitOptions& options) {
+  const Home& home = environment.home;
+  const std::string policy = read_text_file(options.policy, policy::kMaxPolicySize);
+  static_cast<void>(policy::parse_policy(policy, options.policy.string()));
+  write_text(home.policy(), policy);
   copy_trust(options.trust, home);
   if (options.officers.empty()) return;
-  const Bytes officers = read_file(options.officers, policy::kMaxOfficersFile);
-  static_cast<void>(policy::parse_officers(text_of(officers)));
-  write_file(home.officers(), officers, Existing::Refuse, 0600);
+  const std::string officers = read_text_file(options.officers, policy::kMaxOfficersFile);
+  static_cast<void>(policy::parse_officers(officers));
+  write_text(home.officers(), officers);
+  if (!options.insecure_demo) check_signed(environment, options, policy, officers);
 }
 
 InitResult build(const Environment& environment, const InitOptions& options) {
   const Home& home = environment.home;
-  copy_inputs(home, options);
+  copy_inputs(environment, options);
   Site site = site_of(options);
   const audit::Lock lock(home.lock(), environment.lock_timeout, environment.on_wait);
   if (site.embedded) make_embedded_token(home, site, environment, options);

@@ -16,7 +16,8 @@ struct InitOptions {
   std::string token_label;       // default with `embedded`: "qpcseal"
   bool embedded = false;
   std::string appliance_id;
-  std::filesystem::path officers, policy, trust;  // officers may be empty with insecure_demo
+  std::filesystem::path officers, policy, trust;         // officers may be empty with insecure_demo
+  std::vector<std::filesystem::path> policy_signatures;  // by officers, unless insecure_demo
   std::string pin_source = "tty";
   std::vector<std::string> accept;
   bool insecure_demo = false;

@@ -3,42 +3,20 @@
 #include <algorithm>
 
 #include "appliance/release/failure.h"
+#include "appliance/release/key_life.h"
 #include "base/error.h"
 
 namespace qpcseal::release {
 
-namespace {
-
 using audit::Json;
 
-void refuse_known_name(Appliance& appliance, const std::string& name) {
-  const auto meks = keys::list_meks(appliance.session());
-  const auto& logged = appliance.log().state().meks;
-  const auto has_name = [&](const std::string& label) { return label.starts_with(name + "#"); };
-  const bool known =
-      std::any_of(meks.begin(), meks.end(), [&](const auto& mek) { return mek.name == name; }) ||
-      std::any_of(logged.begin(), logged.end(), [&](const auto& item) {
-        return has_name(item.second.label) && item.second.state != "failed";
-      });
-  if (known)
-    throw Error(ErrorKind::Usage, "there is a MEK '" + name + "' already",
-                "'qpcseal mek list' shows it; another name for another model");
-}
-
-Json attributes_of(const std::vector<keys::AttributeReport>& reports) {
-  Json out = Json::object();
-  for (const auto& report : reports) out[report.name] = report.observed;
-  return out;
-}
-
-keys::Mek generate_logged(Appliance& appliance, const std::string& name, std::uint64_t generation,
-                          const Json& approval) {
+keys::Mek make_logged(Appliance& appliance, const std::string& kind, const std::string& name,
+                      std::uint64_t generation, Json intent) {
   const Bytes id = appliance.random().bytes(keys::kMekIdSize);
-  const audit::Txn txn = appliance.log().intent(
-      "mek-generate",
-      with_approval(
-          {{"mek_id", to_hex(id)}, {"label", keys::label_of(name, generation)}, {"generation", generation}},
-          approval));
+  intent["mek_id"] = to_hex(id);
+  intent["label"] = keys::label_of(name, generation);
+  intent["generation"] = generation;
+  const audit::Txn txn = appliance.log().intent(kind, std::move(intent));
   try {
     pkcs11::Session fresh(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
     keys::Mek mek =
@@ -60,12 +38,31 @@ keys::Mek generate_logged(Appliance& appliance, const std::string& name, std::ui
   }
 }
 
-}  // namespace
+void refuse_known_name(Appliance& appliance, const std::string& name) {
+  const auto meks = keys::list_meks(appliance.session());
+  const auto& logged = appliance.log().state().meks;
+  const auto has_name = [&](const std::string& label) { return label.starts_with(name + "#"); };
+  const bool known =
+      std::any_of(meks.begin(), meks.end(), [&](const auto& mek) { return mek.name == name; }) ||
+      std::any_of(logged.begin(), logged.end(), [&](const auto& item) {
+        return has_name(item.second.label) && item.second.state != "failed";
+      });
+  if (known)
+    throw Error(ErrorKind::Usage, "there is a MEK '" + name + "' already",
+                "'qpcseal mek list' shows it; another name for another model");
+}
+
+Json attributes_of(const std::vector<keys::AttributeReport>& reports) {
+  Json out = Json::object();
+  for (const auto& report : reports) out[report.name] = report.observed;
+  return out;
+}
 
 keys::Mek generate(Appliance& appliance, const std::string& name) {
   keys::check_name(name);
   refuse_known_name(appliance, name);
-  return generate_logged(appliance, name, 1, appliance.approve("mek-generate", {{"name", name}}));
+  return make_logged(appliance, "mek-generate", name, 1,
+                     with_approval(Json::object(), appliance.approve("mek-generate", {{"name", name}})));
 }
 
 std::vector<MekView> list(Appliance& appliance) {

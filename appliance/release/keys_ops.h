@@ -14,4 +14,9 @@ struct MekView {
 keys::Mek generate(Appliance& appliance, const std::string& name);
 std::vector<MekView> list(Appliance& appliance);
 
+// Makes the key between an intent and a result of this kind; `intent` is what its entry says beside the key's
+// id, label and generation.
+keys::Mek make_logged(Appliance& appliance, const std::string& kind, const std::string& name,
+                      std::uint64_t generation, audit::Json intent);
+
 }  // namespace qpcseal::release

@@ -1,8 +1,10 @@
 #include "appliance/release/model.h"
 
+#include <algorithm>
+
 #include "appliance/release/failure.h"
+#include "appliance/release/rotate.h"
 #include "appliance/seal/bind.h"
-#include "appliance/seal/manifest.h"
 #include "base/error.h"
 
 namespace qpcseal::release {
@@ -17,74 +19,122 @@ using audit::Json;
   throw Error(ErrorKind::Denied, what + " is denied: " + ids, "", findings);
 }
 
-std::vector<std::string> names_of(const qpc::Container& container) {
+// What is to be sealed, and how.
+struct Plan {
+  const Fd& input;
+  const qpc::Container& container;
+  std::vector<seal::Partition> partitions;
+  seal::SealOptions options;
+
+  [[nodiscard]] std::size_t parts() const { return std::max<std::size_t>(1, partitions.size()); }
+  [[nodiscard]] std::uint64_t encryptions() const {
+    return seal::encryptions_needed(container, partitions, options);
+  }
+};
+
+// Non-empty segments that are no partitions.
+std::vector<std::string> names_of(const qpc::Container& container,
+                                  const std::vector<seal::Partition>& partitions) {
   std::vector<std::string> out;
-  for (const qpc::Segment& segment : container.segments())
-    if (segment.size > 0) out.push_back(segment.name);
+  for (const qpc::Segment& segment : container.segments()) {
+    const bool inner =
+        std::any_of(partitions.begin(), partitions.end(),
+                    [&](const seal::Partition& partition) { return partition.name == segment.name; });
+    if (segment.size > 0 && !inner) out.push_back(segment.name);
+  }
   return out;
 }
 
-policy::Decision decide(const Appliance& appliance, const keys::Mek& mek, const qpc::Container& container,
-                        const seal::SealOptions& options) {
+// The policy on one container, with what sealing all of the model needs.
+Findings findings_on(const Appliance& appliance, const keys::Mek& mek, const Plan& plan,
+                     const std::vector<std::string>& segments, const std::vector<std::string>& available) {
   const audit::MekHistory& history = appliance.log().state().meks.at(mek.id);
   policy::SealFacts facts;
   facts.now = appliance.now();
   facts.mek = {mek.label, mek.id, history.releases, history.encryptions};
-  facts.mode = seal::name_of(options.mode);
-  facts.segments = options.segments;
-  facts.available = names_of(container);
-  facts.encryptions_wanted = seal::encryptions_needed(container, options);
-  return policy::evaluate(appliance.policy(), facts);
+  facts.mode = seal::name_of(plan.options.mode);
+  facts.segments = segments;
+  facts.available = available;
+  facts.encryptions_wanted = plan.encryptions();
+  return policy::evaluate(appliance.policy(), facts).findings();
+}
+
+// Each container that has segments to seal is judged for itself; one that only holds partitions has none.
+void require_allowed(const Appliance& appliance, const keys::Mek& mek, const Plan& plan) {
+  if (plan.partitions.empty() || !plan.options.segments.empty()) {
+    const auto findings =
+        findings_on(appliance, mek, plan, plan.options.segments, names_of(plan.container, plan.partitions));
+    if (!findings.empty()) deny("sealing", findings);
+  }
+  for (const seal::Partition& partition : plan.partitions) {
+    const auto findings =
+        findings_on(appliance, mek, plan, partition.segments, names_of(partition.container, {}));
+    if (!findings.empty()) deny("sealing partition '" + partition.name + "'", findings);
+  }
 }
 
 std::string model_name(const SealWish& wish) {
   return wish.model_name.empty() ? wish.qpc.stem().string() : wish.model_name;
 }
 
-seal::SealOptions options_of(const Appliance& appliance, const keys::Mek& mek, const SealWish& wish,
-                             const qpc::Container& container) {
-  seal::SealOptions options;
+Plan plan_for(const Appliance& appliance, const keys::Mek& mek, const SealWish& wish, const Fd& input,
+              const qpc::Container& container) {
+  Plan plan{input, container, read_partitions(input, container, wish.order), {}};
+  const auto wanted = [&](const std::vector<std::string>& names) {
+    return policy::segments_to_seal(appliance.policy(), mek.label, names);
+  };
+  for (seal::Partition& partition : plan.partitions)
+    partition.segments = wanted(names_of(partition.container, {}));
+  seal::SealOptions& options = plan.options;
   options.mode = wish.mode;
-  options.segments = policy::segments_to_seal(appliance.policy(), mek.label, names_of(container));
+  options.segments = wanted(names_of(container, plan.partitions));
   options.created = appliance.now();
   options.model_name = model_name(wish);
   options.model_version = wish.model_version;
   options.threads = wish.threads;
   if (options.model_name.empty() || options.model_name.size() > seal::kMaxModelName)
     throw Error(ErrorKind::Usage, "the model's name has 1 to 128 bytes");
-  return options;
+  return plan;
 }
 
-Json intent_of(const Appliance& appliance, const keys::Mek& mek, const seal::SealOptions& options,
-               std::uint64_t encryptions) {
+std::vector<std::string> sealed_segments(const Plan& plan) {
+  std::vector<std::string> out = plan.options.segments;
+  for (const seal::Partition& partition : plan.partitions)
+    for (const std::string& segment : partition.segments) out.push_back(partition.name + "/" + segment);
+  return out;
+}
+
+Json intent_of(const Appliance& appliance, const keys::Mek& mek, const Plan& plan) {
   return {{"mek_id", to_hex(mek.id)},
           {"mek", mek.label},
-          {"mode", seal::name_of(options.mode)},
-          {"segments", options.segments},
-          {"encryptions", encryptions},
-          {"model", options.model_name},
-          {"model_version", options.model_version},
+          {"mode", seal::name_of(plan.options.mode)},
+          {"segments", sealed_segments(plan)},
+          {"partitions", plan.partitions.size()},
+          {"encryptions", plan.encryptions()},
+          {"model", plan.options.model_name},
+          {"model_version", plan.options.model_version},
           {"policy", {{"digest", appliance.policy_digest()}, {"serial", appliance.policy().serial.value}}}};
 }
 
-Json container_of(const Bytes& seal_id, const Sha256Digest& manifest) {
-  return {{"seal_id", to_hex(seal_id)}, {"manifest_sha256", to_hex(manifest)}};
+Json container_of(const seal::SealResult& sealed) {
+  return {{"seal_id", to_hex(sealed.seal_id)}, {"manifest_sha256", to_hex(sealed.manifest_digest)}};
 }
 
 // Logged before and after; the output is complete but has no name yet.
-seal::SealResult seal_logged(Appliance& appliance, const keys::Mek& mek, const Fd& input,
-                             const qpc::Container& container, const seal::SealOptions& options,
-                             const Json& approval, const Fd& output, const seal::Progress& progress) {
-  const audit::Txn txn = appliance.log().intent(
-      "seal", with_approval(intent_of(appliance, mek, options, seal::encryptions_needed(container, options)),
-                            approval));
+seal::NestedResult seal_logged(Appliance& appliance, const keys::Mek& mek, const Plan& plan,
+                               const Json& approval, const Fd& output, const seal::Progress& progress) {
+  const audit::Txn txn =
+      appliance.log().intent("seal", with_approval(intent_of(appliance, mek, plan), approval));
   try {
     const auto key = appliance.open_key(mek);
     keys::SealKey signer(appliance.seal_key());
-    seal::SealResult result =
-        seal::seal(input, container, options, *key, signer, appliance.random(), output, progress);
-    Json data = container_of(result.seal_id, result.manifest_digest);
-    data["file_size"] = result.file_size;
+    seal::NestedResult result = seal::seal_nested(plan.input, plan.container, plan.partitions, plan.options,
+                                                  *key, signer, appliance.random(), output, progress);
+    Json data = container_of(result.root);
+    data["file_size"] = result.root.file_size;
+    data["partitions"] = Json::array();
+    for (const seal::SealResult& partition : result.partitions)
+      data["partitions"].push_back(container_of(partition));
     appliance.log().result(txn, "ok", std::move(data));
     return result;
   } catch (const Error& error) {
@@ -93,71 +143,66 @@ seal::SealResult seal_logged(Appliance& appliance, const keys::Mek& mek, const F
   }
 }
 
-void require_one(const std::vector<Report>& reports) {
-  if (reports.size() != 1)
-    throw Error(ErrorKind::Usage,
-                std::to_string(reports.size()) + " reports for a container of one partition",
-                "give one report");
+void require_one_a_part(const Plan& plan, const std::vector<Report>& reports) {
+  if (reports.size() == plan.parts()) return;
+  throw Error(ErrorKind::Usage,
+              std::to_string(reports.size()) + (reports.size() == 1 ? " report" : " reports") +
+                  " for a model of " + std::to_string(plan.parts()) +
+                  (plan.parts() == 1 ? " part" : " partitions"),
+              "give one report for each, in the order of the partitions");
+}
+
+// The container, or the partition of each card.
+std::vector<seal::SealResult> loads_of(const seal::NestedResult& sealed) {
+  if (sealed.partitions.empty()) return {sealed.root};
+  return sealed.partitions;
+}
+
+std::vector<Json> bind_new(const seal::NestedResult& sealed, const std::vector<Grant>& grants,
+                           const Fd& output) {
+  const std::vector<seal::SealResult> loads = loads_of(sealed);
+  std::vector<Json> acts;
+  std::vector<seal::Binding> bindings;
+  for (std::size_t i = 0; i < grants.size(); ++i) {
+    bindings.push_back({loads[i].slot_page, grants[i].slots()});
+    Json container = container_of(sealed.root);
+    container["partition"] = i;
+    acts.push_back({{"containers", Json::array({std::move(container)})}});
+  }
+  seal::write_slots(output, bindings);
+  return acts;
 }
 
 }  // namespace
 
 SealedModel seal_model(Appliance& appliance, const keys::Mek& mek, const SealWish& wish,
                        const seal::Progress& progress) {
+  refuse_replaced(appliance.log().state(), mek);
+  appliance.refuse_wrap_only(mek);
   const Json approval = appliance.approve(
       "seal", {{"mek", mek.label}, {"mek_id", to_hex(mek.id)}, {"model", model_name(wish)}});
-  if (!wish.reports.empty()) require_one(wish.reports);
   return with_context("sealing '" + wish.qpc.string() + "'", [&] {
     const Fd input = open_to_read(wish.qpc);
     const qpc::Container container = qpc::Container::read(input);
     seal::check_plain(container);
-    const seal::SealOptions options = options_of(appliance, mek, wish, container);
-    if (const auto decision = decide(appliance, mek, container, options); !decision.allowed())
-      deny("sealing", decision.findings());
+    const Plan plan = plan_for(appliance, mek, wish, input, container);
+    if (!wish.reports.empty()) require_one_a_part(plan, wish.reports);
+    require_allowed(appliance, mek, plan);
     make_folder(wish.output_folder, 0755);
-    SealedModel model{wish.output_folder / kOutputName, {}, options.segments, {}};
+    SealedModel model{wish.output_folder / kOutputName, {}, sealed_segments(plan), {}, {}};
+    for (const seal::Partition& partition : plan.partitions) model.partitions.push_back(partition.name);
     AtomicFile output(model.output, wish.existing);
-    const auto seal_now = [&] {
-      model.sealed = seal_logged(appliance, mek, input, container, options, approval, output.fd(), progress);
+    const auto act = [&](const std::vector<Grant>& grants) {
+      const seal::NestedResult sealed = seal_logged(appliance, mek, plan, approval, output.fd(), progress);
+      std::vector<Json> acts = bind_new(sealed, grants, output.fd());
+      model.sealed = sealed.root;
+      return acts;
     };
     if (wish.reports.empty()) {
-      seal_now();
-      output.commit();
-      return model;
+      act({});
+    } else {
+      model.grants = release(appliance, mek, wish.reports, act);
     }
-    model.grants =
-        release(appliance, mek, wish.reports, [&](const std::vector<Grant>& grants) -> std::vector<Json> {
-          seal_now();
-          seal::write_slots(output.fd(), model.sealed.slot_page, grants.front().slots());
-          return {container_of(model.sealed.seal_id, model.sealed.manifest_digest)};
-        });
-    output.commit();
-    return model;
-  });
-}
-
-BoundModel bind_model(Appliance& appliance, const keys::Mek& mek, const BindWish& wish) {
-  require_one(wish.reports);
-  const std::filesystem::path source = wish.input_folder / kOutputName;
-  return with_context("binding '" + source.string() + "'", [&] {
-    const Fd input = open_to_read(source);
-    const seal::SealedContainer container = seal::SealedContainer::read(input);
-    const seal::Manifest manifest = seal::parse_manifest(container.manifest());
-    if (manifest.mek_id != mek.id)
-      throw Error(ErrorKind::Denied, "it is sealed under MEK id " + to_hex(manifest.mek_id) + ", not " +
-                                         mek.label + " (" + to_hex(mek.id) + ")");
-    if (seal::parse_slots(container.slot_page()) && !wish.rebind)
-      throw Error(ErrorKind::Usage, "it is bound to a card already",
-                  "--force binds it anew; the old binding is then gone");
-    const bool in_place = wish.output_folder.empty();
-    if (!in_place) make_folder(wish.output_folder, 0755);
-    BoundModel model{in_place ? source : wish.output_folder / kOutputName, {}};
-    AtomicFile output(model.output, in_place ? Existing::Replace : wish.existing);
-    model.grants =
-        release(appliance, mek, wish.reports, [&](const std::vector<Grant>& grants) -> std::vector<Json> {
-          seal::bind_copy(input, container, grants.front().slots(), output.fd());
-          return {container_of(manifest.seal_id, sha256(container.manifest()))};
-        });
     output.commit();
     return model;
   });

@@ -3,8 +3,8 @@
 
 #include <filesystem>
 
+#include "appliance/release/partitions.h"
 #include "appliance/release/release.h"
-#include "appliance/seal/sealer.h"
 #include "base/file.h"
 
 namespace qpcseal::release {
@@ -12,7 +12,8 @@ namespace qpcseal::release {
 struct SealWish {
   std::filesystem::path qpc;
   std::filesystem::path output_folder;  // made when it does not exist
-  std::vector<Report> reports;          // none: unbound
+  std::vector<Report> reports;          // one a partition, in their order; none: unbound
+  PartitionOrder order = PartitionOrder::Metadata;
   seal::Mode mode = seal::Mode::Token;
   std::string model_name;  // empty: the file's name without its extension
   std::uint64_t model_version = 0;
@@ -23,7 +24,8 @@ struct SealWish {
 struct SealedModel {
   std::filesystem::path output;
   seal::SealResult sealed;
-  std::vector<std::string> segments;  // that were sealed
+  std::vector<std::string> segments;    // that were sealed; in a partition as PARTITION/SEGMENT
+  std::vector<std::string> partitions;  // their names, in the order of the cards; none: a model of one part
   std::vector<Grant> grants;
 };
 
@@ -34,18 +36,19 @@ SealedModel seal_model(Appliance& appliance, const keys::Mek& mek, const SealWis
                        const seal::Progress& progress);
 
 struct BindWish {
-  std::filesystem::path input_folder;
+  std::filesystem::path input_folder;   // all sealed containers in it
   std::filesystem::path output_folder;  // empty: in place
-  std::vector<Report> reports;
-  bool rebind = false;  // a container that is bound already
+  std::vector<Report> reports;          // one a partition, in their order
+  bool rebind = false;                  // containers that are bound already
   Existing existing = Existing::Refuse;
 };
 struct BoundModel {
-  std::filesystem::path output;
+  std::vector<std::filesystem::path> outputs;
   std::vector<Grant> grants;
 };
 
-// Binds the sealed container of the folder.
+// Binds every sealed container of the folder to the same cards; each must have as many partitions as there
+// are reports.
 BoundModel bind_model(Appliance& appliance, const keys::Mek& mek, const BindWish& wish);
 
 }  // namespace qpcseal::release

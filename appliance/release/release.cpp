@@ -1,10 +1,10 @@
 #include "appliance/release/release.h"
 
-#include <set>
+#include <algorithm>
 
+#include "appliance/release/candidate.h"
 #include "appliance/release/failure.h"
 #include "base/error.h"
-#include "base/file.h"
 
 namespace qpcseal::release {
 
@@ -12,210 +12,138 @@ namespace {
 
 using audit::Json;
 
-struct Candidate {
-  const Report* report = nullptr;
-  Verified verified;
-  audit::Txn txn;
-  std::optional<Verdict> verdict;
+std::string words_of(const Candidate& c) {
+  std::string ids;
+  for (const Finding& finding : c.findings()) ids += (ids.empty() ? "" : ", ") + finding.id;
+  return c.report->name + " is denied: " + ids;
+}
 
-  [[nodiscard]] const attest::Claims& claims() const { return *verified.evidence.claims; }
-};
+// All denied reports at once; their findings name the report where there is more than one.
+[[noreturn]] void deny(const std::vector<const Candidate*>& denied) {
+  if (denied.size() == 1)
+    throw Error(ErrorKind::Denied, words_of(*denied[0]), "'qpcseal attest verify' shows what the card says",
+                denied[0]->findings());
+  std::string words;
+  Findings all;
+  for (const Candidate* c : denied) {
+    words += (words.empty() ? "" : "; ") + words_of(*c);
+    for (Finding finding : c->findings()) {
+      finding.claim.insert(0, c->report->name + ": ");
+      all.push_back(std::move(finding));
+    }
+  }
+  throw Error(ErrorKind::Denied, words, "'qpcseal attest verify' shows what each card says", all);
+}
 
-Json json_of(const Findings& findings) {
+Json digests_of(const std::vector<Report>& reports) {
   Json out = Json::array();
-  for (const Finding& f : findings)
-    out.push_back({{"id", f.id},
-                   {"claim", f.claim},
-                   {"observed", f.observed},
-                   {"expected", f.expected},
-                   {"rule", f.rule}});
+  for (const Report& report : reports) out.push_back(to_hex(report.digest));
   return out;
 }
 
-[[noreturn]] void deny(const std::string& report, const Findings& findings) {
-  std::string ids;
-  for (const Finding& finding : findings) ids += (ids.empty() ? "" : ", ") + finding.id;
-  throw Error(ErrorKind::Denied, report + " is denied: " + ids, "", findings);
-}
-
-// Signature, path and claims. Nothing is consumed by what does not verify: garbage must not use up a
-// challenge.
-Candidate verify_one(Appliance& appliance, const keys::Mek& mek, const Report& report) {
-  Candidate candidate{
-      &report, verify_attestation(report, appliance.policy(), appliance.trust(), appliance.now()), {}, {}};
-  if (candidate.verified.evidence.claims) return candidate;
-  const Findings& findings = candidate.verified.evidence.findings;
-  appliance.log().event(
-      "denied",
-      {{"report_sha256", to_hex(report.digest)},
-       {"mek_id", to_hex(mek.id)},
-       {"policy", {{"digest", appliance.policy_digest()}, {"serial", appliance.policy().serial.value}}},
-       {"findings", json_of(findings)}});
-  deny(report.name, findings);
-}
-
-void refuse_duplicates(const std::vector<Candidate>& candidates) {
-  std::set<Bytes> nonces, cards;
-  for (const Candidate& c : candidates) {
-    if (!cards.insert(c.claims().ueid).second)
-      throw Error(ErrorKind::Usage, c.report->name + ": card " + to_hex(c.claims().ueid) + " is given twice");
-    if (!nonces.insert(c.claims().nonce).second)
-      throw Error(ErrorKind::Usage, c.report->name + ": another report answers the same challenge");
-  }
-}
-
-Json intent_of(const Candidate& c, const keys::Mek& mek) {
-  return {{"nonce", to_hex(c.claims().nonce)},
-          {"mek_id", to_hex(mek.id)},
-          {"mek", mek.label},
-          {"report_sha256", to_hex(c.report->digest)},
-          {"ueid", to_hex(c.claims().ueid)}};
-}
-
-const audit::OpenIntent* unfinished(const audit::State& state, const Candidate& c) {
-  for (const audit::OpenIntent& intent : state.open)
-    if (intent.kind == "release" &&
-        audit::text_member(intent.data, "report_sha256") == to_hex(c.report->digest))
-      return &intent;
-  return nullptr;
-}
-
-// What officers see and sign where the policy wants them to agree to each release.
-Json parameters_of(const keys::Mek& mek, const std::vector<Report>& reports) {
-  Json digests = Json::array();
-  for (const Report& report : reports) digests.push_back(to_hex(report.digest));
-  return {{"mek", mek.label}, {"mek_id", to_hex(mek.id)}, {"reports", std::move(digests)}};
-}
-
-// From here on the challenges are used up, whatever the policy says.
-void consume(Appliance& appliance, const keys::Mek& mek, const Json& approval,
-             std::vector<Candidate>& candidates) {
-  std::vector<Json> data;
-  std::vector<Candidate*> fresh;
-  for (Candidate& c : candidates) {
-    write_file(appliance.home().reports() / (to_hex(c.report->digest) + ".report"), c.report->bytes,
-               Existing::Replace, 0600);
-    if (const auto* open = unfinished(appliance.log().state(), c)) {
-      c.txn = {open->seq, open->txn, open->kind};
-      continue;
-    }
-    data.push_back(intent_of(c, mek));
-    fresh.push_back(&c);
-  }
-  if (data.empty()) return;
-  data.front() = with_approval(std::move(data.front()), approval);
-  const auto txns = appliance.log().intents("release", std::move(data));
-  for (std::size_t i = 0; i < fresh.size(); ++i) fresh[i]->txn = txns[i];
-}
-
-// The state before the intents: what the challenges were when this transaction began.
-void decide(Appliance& appliance, const keys::Mek& mek, const audit::State& before,
-            std::vector<Candidate>& candidates) {
-  const Question question{
-      appliance.policy(), before, appliance.now(), keys::probe_suites(appliance.session()), mek.id,
-      candidates.size()};
-  for (Candidate& c : candidates) c.verdict = judge(question, *c.report, c.verified);
-}
-
-Json policy_of(const Appliance& appliance) {
-  return {{"digest", appliance.policy_digest()}, {"serial", appliance.policy().serial.value}};
-}
-
-void conclude_denied(Appliance& appliance, const std::vector<Candidate>& candidates) {
-  std::vector<audit::Outcome> outcomes;
-  const Candidate* first = nullptr;
-  for (const Candidate& c : candidates) {
-    const bool allowed = c.verdict->decision.allowed();
-    if (!allowed && first == nullptr) first = &c;
-    outcomes.push_back({c.txn,
-                        "denied",
-                        {{"ueid", to_hex(c.claims().ueid)},
-                         {"policy", policy_of(appliance)},
-                         {"findings", json_of(c.verdict->decision.findings())}}});
-  }
-  if (first == nullptr) return;
-  appliance.log().results(std::move(outcomes));
-  deny(first->report->name, first->verdict->decision.findings());
-}
-
-// The only caller of keys::wrap_mek for a card. A Decision that allows can come from the policy's evaluation
-// alone.
-keys::WrappedMek wrap_for(Appliance& appliance, const policy::Decision& decision, const keys::Mek& mek,
-                          keys::Suite suite, const attest::Claims& claims) {
-  if (!decision.allowed()) throw Error(ErrorKind::Internal, "a release without a decision that allows it");
-  return keys::wrap_mek(appliance.session(), mek, suite, peer_of(claims), claims.nonce);
-}
-
-Grant grant_of(Appliance& appliance, const keys::Mek& mek, const Candidate& c) {
-  const Verdict& verdict = *c.verdict;
-  Grant grant;
-  grant.report = c.report->name;
-  grant.report_digest = c.report->digest;
-  grant.claims = c.claims();
-  grant.device_class = verdict.decision.device_class();
-  const audit::Challenge& challenge = appliance.log().state().challenges.at(c.claims().nonce);
-  grant.host = challenge.host;
-  grant.device = challenge.device;
-  grant.wrapped = wrap_for(appliance, verdict.decision, mek, verdict.suite.value(), c.claims());
-  return grant;
-}
-
-Json result_of(const Appliance& appliance, const keys::Mek& mek, const Grant& grant, Json act) {
-  return {{"mek_id", to_hex(mek.id)},
-          {"mek", mek.label},
-          {"nonce", to_hex(grant.claims.nonce)},
-          {"ueid", to_hex(grant.claims.ueid)},
-          {"device_class", grant.device_class},
-          {"session_key",
-           {{"type", attest::name_of(grant.claims.session_key.type)},
-            {"sha256", to_hex(sha256(grant.claims.session_key.public_key))}}},
-          {"suite", keys::name_of(grant.wrapped.suite)},
-          {"wrapped_sha256", to_hex(sha256(grant.wrapped.encrypt))},
-          {"report_sha256", to_hex(grant.report_digest)},
-          {"policy", policy_of(appliance)},
-          {"token_serial", appliance.token().serial},
-          {"act", std::move(act)}};
-}
-
-void conclude_failed(Appliance& appliance, const std::vector<Candidate>& candidates, const std::string& why) {
-  std::vector<audit::Outcome> outcomes;
-  for (const Candidate& c : candidates) outcomes.push_back({c.txn, "failed", {{"error", why}}});
-  appliance.log().results(std::move(outcomes));
-}
-
+// Wraps, acts, and records it; `denied` are results of the same transaction, recorded behind it. For an act
+// that throws the results say "failed".
 std::vector<Grant> carry_out(Appliance& appliance, const keys::Mek& mek,
-                             const std::vector<Candidate>& candidates, const Act& act) {
-  std::vector<Grant> grants;
+                             const std::vector<Candidate*>& candidates, std::vector<audit::Outcome> denied,
+                             const Act& act) {
+  try {
+    std::vector<Grant> grants = wrap_all(appliance, mek, candidates);
+    std::vector<Json> acts = act(grants);
+    std::vector<audit::Outcome> outcomes;
+    for (std::size_t i = 0; i < grants.size(); ++i)
+      outcomes.push_back(granted_outcome(appliance, mek, *candidates[i], grants[i], std::move(acts.at(i))));
+    outcomes.insert(outcomes.end(), denied.begin(), denied.end());
+    const auto entries = appliance.log().results(std::move(outcomes));
+    for (std::size_t i = 0; i < grants.size(); ++i) grants[i].entry = entries[i];
+    return grants;
+  } catch (const Error& error) {
+    for (const Candidate* c : candidates) denied.push_back({c->txn, "failed", {{"error", error.what()}}});
+    log_failure([&] { appliance.log().results(std::move(denied)); });
+    throw;
+  }
+}
+
+std::vector<Candidate*> those(std::vector<Candidate>& candidates, bool (Candidate::*quality)() const) {
+  std::vector<Candidate*> out;
+  for (Candidate& c : candidates)
+    if ((c.*quality)()) out.push_back(&c);
+  return out;
+}
+
+std::vector<audit::Outcome> denials(const Appliance& appliance, const std::vector<Candidate*>& candidates) {
+  std::vector<audit::Outcome> out;
+  for (const Candidate* c : candidates)
+    if (!c->allowed()) out.push_back(denied_outcome(appliance, *c));
+  return out;
+}
+
+void refuse_unverified(const std::vector<Candidate>& candidates) {
+  std::vector<const Candidate*> denied;
   for (const Candidate& c : candidates)
-    grants.push_back(with_context("releasing " + mek.label + " to card " + to_hex(c.claims().ueid),
-                                  [&] { return grant_of(appliance, mek, c); }));
-  const std::vector<Json> acts = act(grants);
+    if (!c.verifies()) denied.push_back(&c);
+  if (!denied.empty()) deny(denied);
+}
+
+// One that is denied denies all: each result says so, with the findings against that report.
+void conclude_denied(Appliance& appliance, const std::vector<Candidate*>& candidates) {
   std::vector<audit::Outcome> outcomes;
-  for (std::size_t i = 0; i < grants.size(); ++i)
-    outcomes.push_back({candidates[i].txn, "ok", result_of(appliance, mek, grants[i], acts.at(i))});
-  const auto entries = appliance.log().results(std::move(outcomes));
-  for (std::size_t i = 0; i < grants.size(); ++i) grants[i].entry = entries[i];
-  return grants;
+  std::vector<const Candidate*> denied;
+  for (const Candidate* c : candidates) {
+    if (!c->allowed()) denied.push_back(c);
+    outcomes.push_back(denied_outcome(appliance, *c));
+  }
+  if (denied.empty()) return;
+  appliance.log().results(std::move(outcomes));
+  deny(denied);
 }
 
 }  // namespace
 
+Json release_parameters(const keys::Mek& mek, Json reports) {
+  return {{"mek", mek.label}, {"mek_id", to_hex(mek.id)}, {"reports", std::move(reports)}};
+}
+
 std::vector<Grant> release(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
                            const Act& act) {
-  const Json approval = appliance.approve("release", parameters_of(mek, reports));
-  std::vector<Candidate> candidates;
-  for (const Report& report : reports) candidates.push_back(verify_one(appliance, mek, report));
+  const Json approval = appliance.approve("release", release_parameters(mek, digests_of(reports)));
+  std::vector<Candidate> candidates = verify_all(appliance, reports);
+  record_unverified(appliance, mek, candidates);
+  refuse_unverified(candidates);
   refuse_duplicates(candidates);
-  const audit::State before = appliance.log().state();
-  consume(appliance, mek, approval, candidates);
-  decide(appliance, mek, before, candidates);
-  conclude_denied(appliance, candidates);
-  try {
-    return carry_out(appliance, mek, candidates, act);
-  } catch (const Error& error) {
-    log_failure([&] { conclude_failed(appliance, candidates, error.what()); });
-    throw;
+  const std::vector<Candidate*> all = those(candidates, &Candidate::verifies);
+  consume(appliance, mek, with_approval(Json::object(), approval), all);
+  decide(appliance, mek, Count::Together, all);
+  conclude_denied(appliance, all);
+  return carry_out(appliance, mek, all, {}, act);
+}
+
+std::vector<Answer> release_each(Appliance& appliance, const keys::Mek& mek,
+                                 const std::vector<Report>& reports, const Json& note, const Act& act) {
+  std::vector<Candidate> candidates = verify_all(appliance, reports);
+  record_unverified(appliance, mek, candidates);
+  const std::vector<Candidate*> verified = those(candidates, &Candidate::verifies);
+  if (!verified.empty()) {
+    consume(appliance, mek, note, verified);
+    decide(appliance, mek, Count::Each, verified);
   }
+  const std::vector<Candidate*> allowed = those(candidates, &Candidate::allowed);
+  std::vector<audit::Outcome> denied = denials(appliance, verified);
+  std::vector<Grant> grants;
+  if (!allowed.empty()) {
+    grants = carry_out(appliance, mek, allowed, std::move(denied), act);
+  } else if (!denied.empty()) {
+    appliance.log().results(std::move(denied));
+  }
+  std::vector<Answer> out;
+  std::size_t next = 0;
+  for (const Candidate& c : candidates) {
+    if (c.allowed()) {
+      out.push_back({std::move(grants[next++]), {}});
+    } else {
+      out.push_back({std::nullopt, c.findings()});
+    }
+  }
+  return out;
 }
 
 }  // namespace qpcseal::release

@@ -18,8 +18,11 @@ struct Grant {
   Sha256Digest report_digest{};
   attest::Claims claims;
   std::string device_class;
-  std::string host;                     // from the request; may be empty
-  std::optional<std::uint64_t> device;  // number on that host
+  attest::CrlNumbers crls;                     // the revocation lists that were looked at
+  policy::TrustVector trust;                   // the card's appraisal: affirming throughout
+  std::vector<policy::SvnFloor> svn_minimums;  // what the release demanded
+  std::string host;                            // from the request; may be empty
+  std::optional<std::uint64_t> device;         // number on that host
   keys::WrappedMek wrapped;
   std::uint64_t entry = 0;  // the result's number in the log, once there is one
 
@@ -35,5 +38,22 @@ using Act = std::function<std::vector<audit::Json>(const std::vector<Grant>&)>;
 // there before the log has its result. When `act` throws, the results in the log say "failed".
 std::vector<Grant> release(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
                            const Act& act);
+
+// What officers see and sign where the policy wants them to agree to each release; `reports` are their
+// digests in hex.
+audit::Json release_parameters(const keys::Mek& mek, audit::Json reports);
+
+// What became of one report: a grant, or the findings against it.
+struct Answer {
+  std::optional<Grant> grant;
+  Findings findings;
+};
+
+// Each report for itself, in one transaction: those that pass are released, the others denied; the answers
+// are in the reports' order. `act` gets the grants of all that pass, whose results will be the log's next
+// entries; its outputs get their names afterwards, as with release(). The caller saw to the officers'
+// approval; `note` goes into the first intent and says so. No two reports may be of one card or challenge.
+std::vector<Answer> release_each(Appliance& appliance, const keys::Mek& mek,
+                                 const std::vector<Report>& reports, const audit::Json& note, const Act& act);
 
 }  // namespace qpcseal::release

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "attest/certpath.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -93,6 +95,23 @@ Trust read_trust(const std::filesystem::path& folder) {
   if (trust.roots.empty()) throw Error(ErrorKind::Malformed, folder.string() + " holds no root certificate");
   trust.digest = digest_of(trust);
   return trust;
+}
+
+void check_root(const Bytes& der) { static_cast<void>(attest::parse_certificate(der)); }
+
+void check_crl(const Bytes& der) { static_cast<void>(attest::read_crl(der)); }
+
+std::string describe_root(const Bytes& der) {
+  const attest::CertPtr root = attest::parse_certificate(der);
+  char text[256];
+  X509_NAME_oneline(X509_get_subject_name(root.get()), text, sizeof text);
+  return text;
+}
+
+std::string describe_crl(const Bytes& der) {
+  const attest::CrlInfo crl = attest::read_crl(der);
+  return "of " + crl.issuer_text + ", number 0x" + to_hex(crl.number) + ", from " +
+         format_time(crl.this_update) + ", next by " + format_time(crl.next_update);
 }
 
 }  // namespace qpcseal::release

@@ -1,11 +1,14 @@
-// The trust folder: the vendor's root certificates and CRLs, as files.
+// The vendor's root certificates and CRLs: the trust folder that an appliance begins with, or the collateral
+// bundle that takes its place (release/collateral.h).
 #pragma once
 
 #include <filesystem>
 #include <vector>
 
+#include "attest/certpath.h"
 #include "base/bytes.h"
 #include "base/digest.h"
+#include "policy/facts.h"
 
 namespace qpcseal::release {
 
@@ -16,12 +19,22 @@ struct TrustFile {
 
 struct Trust {
   std::vector<TrustFile> roots, crls;
-  // SHA-256 over kind, name and content of all files in order of name: what the genesis entry pins.
+  attest::CrlNumbers crl_floors;  // from the log: what releases have seen
+  // Of a folder SHA-256 over kind, name and content of all files in order of name, of a bundle SHA-256 of its
+  // bytes: what the log pins.
   Sha256Digest digest{};
+  policy::CollateralFacts collateral;  // of a bundle
 };
 
 // Reads a folder of *.pem, *.crt, *.cer, *.der (certificates) and *.crl (PEM or DER; one item a file). Any
 // other file is Error{Malformed}, and so is a folder without a certificate. At most 64 files of 64 KiB each.
 Trust read_trust(const std::filesystem::path& folder);
+
+// Error{Malformed} where the DER is not one certificate, or one CRL with a crlNumber.
+void check_root(const Bytes& der);
+void check_crl(const Bytes& der);
+// "CN=..." and for a CRL its number and dates.
+std::string describe_root(const Bytes& der);
+std::string describe_crl(const Bytes& der);
 
 }  // namespace qpcseal::release

@@ -25,11 +25,12 @@ policy::CardFacts card_facts(const Verified& verified) {
   card.ueid = claims.ueid;
   card.oemid = claims.oemid;
   card.hwmodel = claims.hwmodel;
-  card.hwversion = claims.hwversion.text;
+  if (claims.hwversion) card.hwversion = claims.hwversion->text;
   card.oemboot = claims.oemboot;
   card.dbgstat = claims.dbgstat;
-  card.lifecycle = attest::lifecycle_name(claims.lifecycle);
-  card.session_key = attest::name_of(claims.session_key.type);
+  if (claims.lifecycle) card.lifecycle = attest::lifecycle_name(*claims.lifecycle);
+  if (claims.session_key) card.session_key = attest::name_of(claims.session_key->type);
+  card.session_key_fault = claims.session_key_fault;
   card.aud = claims.aud;
   card.nonce = claims.nonce;
   card.measurements = facts_of(claims.measurements);
@@ -39,33 +40,19 @@ policy::CardFacts card_facts(const Verified& verified) {
 }
 
 // A release that was cut short may be finished, by the same report alone.
-bool is_unfinished(const audit::State& state, const Bytes& nonce, const std::string& report) {
-  return std::any_of(state.open.begin(), state.open.end(), [&](const audit::OpenIntent& intent) {
-    return intent.kind == "release" && audit::text_member(intent.data, "nonce") == to_hex(nonce) &&
-           audit::text_member(intent.data, "report_sha256") == report;
-  });
-}
-
-policy::ChallengeFacts challenge_facts(const audit::State& state, const Bytes& nonce, const Report& report) {
-  policy::ChallengeFacts out;
-  const auto found = state.challenges.find(nonce);
-  if (found == state.challenges.end()) return out;
-  const audit::Challenge& challenge = found->second;
-  out.known = true;
-  out.consumed = challenge.consumed && !is_unfinished(state, nonce, to_hex(report.digest));
-  out.aud = from_hex(audit::text_member(state.genesis, "aud"));
-  out.nonce = challenge.nonce;
-  out.mek_id = challenge.mek_id;
-  out.ueid = challenge.ueid;
-  out.made = challenge.made;
-  out.expiry = challenge.expires;
-  return out;
+bool is_unfinished(const audit::State& state, const audit::Challenge& challenge, const std::string& report) {
+  return challenge.consumed_by == report && state.open.contains(challenge.intent);
 }
 
 policy::MekFacts mek_facts(const audit::State& state, const Bytes& id) {
   const auto found = state.meks.find(id);
   if (found == state.meks.end()) return {"", id, 0, 0};
   return {found->second.label, id, found->second.releases, found->second.encryptions};
+}
+
+std::uint64_t card_releases(const audit::State& state, const Bytes& ueid) {
+  const auto found = state.card_releases.find(ueid);
+  return found == state.card_releases.end() ? 0 : found->second;
 }
 
 bool token_serves(const std::vector<keys::SuiteAbility>& abilities, keys::Suite suite, keys::PeerType type) {
@@ -103,6 +90,7 @@ attest::VerifyContext context_of(const policy::Policy& policy, const std::string
   context.now = now;
   for (const TrustFile& root : trust.roots) context.anchors.roots.push_back(root.der);
   for (const TrustFile& crl : trust.crls) context.anchors.crls.push_back(crl.der);
+  context.anchors.crl_floors = trust.crl_floors;
   for (const policy::DeviceClass& device : policy.devices) {
     if (device.scheme.value != scheme) continue;
     for (const Bytes& root : device.roots.value) {
@@ -136,32 +124,55 @@ Report read_report(const std::filesystem::path& path) {
 
 Verified verify_attestation(const Report& report, const policy::Policy& policy, const Trust& trust,
                             UnixTime now) {
-  std::optional<Verified> first;
+  std::optional<Verified> telling;
   for (const std::string& id : schemes_of(policy)) {
     const auto scheme = attest::find_scheme(id);
     if (!scheme)
       throw Error(ErrorKind::Denied,
                   "the policy names scheme '" + id + "', which this program does not know");
-    Verified verified{id, scheme->verify(report.bytes, context_of(policy, id, trust, now))};
+    Verified verified{id, scheme->verify(report.bytes, context_of(policy, id, trust, now)), trust.collateral};
     if (verified.evidence.claims) return verified;
-    if (!first) first = std::move(verified);
+    if (!telling || scheme->recognises(report.bytes)) telling = std::move(verified);
   }
-  return std::move(first.value());
+  return std::move(telling.value());
+}
+
+policy::ChallengeFacts challenge_facts(const audit::State& state, const Bytes& nonce, const Report& report) {
+  policy::ChallengeFacts out;
+  const auto found = state.challenges.find(nonce);
+  if (found == state.challenges.end()) return out;
+  const audit::Challenge& challenge = found->second;
+  out.known = true;
+  out.consumed = challenge.consumed && !is_unfinished(state, challenge, to_hex(report.digest));
+  out.aud = from_hex(audit::text_member(state.genesis, "aud"));
+  out.nonce = challenge.nonce;
+  out.mek_id = challenge.mek_id;
+  out.ueid = challenge.ueid;
+  out.made = challenge.made;
+  out.expiry = challenge.expires;
+  return out;
 }
 
 keys::Peer peer_of(const attest::Claims& claims) {
-  return {peer_type(claims.session_key.type), claims.session_key.public_key, claims.ueid};
+  const attest::SessionKey& key = claims.session_key.value();
+  return {peer_type(key.type), key.public_key, claims.ueid};
 }
 
-Verdict judge(const Question& question, const Report& report, const Verified& verified) {
+Verdict judge(const Question& question, const policy::ChallengeFacts& challenge, const Verified& verified) {
   const attest::Claims& claims = *verified.evidence.claims;
   policy::Facts facts;
   facts.now = question.now;
-  facts.challenge = challenge_facts(question.state, claims.nonce, report);
+  facts.challenge = challenge;
   facts.mek = mek_facts(question.state, question.mek_id.value_or(facts.challenge.mek_id));
   facts.card = card_facts(verified);
+  facts.collateral = verified.collateral;
   facts.releases_wanted = question.releases_wanted;
-  const auto suite = choose_suite(question, facts.mek.label, peer_of(claims).type);
+  facts.card_releases = card_releases(question.state, claims.ueid);
+  for (const auto& [subject, svn] : question.state.svn_floors)
+    facts.svn_floors.push_back({subject.scheme, subject.hwmodel, subject.name, svn});
+  std::optional<keys::Suite> suite;
+  if (claims.session_key)
+    suite = choose_suite(question, facts.mek.label, peer_type(claims.session_key->type));
   facts.suite = suite ? static_cast<unsigned>(*suite) : 0;
   return {policy::evaluate(question.policy, facts), suite, facts.mek.id, facts.mek.label};
 }

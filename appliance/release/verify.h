@@ -28,6 +28,7 @@ Report read_report(const std::filesystem::path& path);
 struct Verified {
   std::string scheme;
   attest::Evidence evidence;
+  policy::CollateralFacts collateral;  // what it was verified with
 };
 // Tries the schemes that the policy names. Error{Malformed} where the bytes are no report of any scheme.
 Verified verify_attestation(const Report& report, const policy::Policy& policy, const Trust& trust,
@@ -50,10 +51,13 @@ struct Verdict {
   std::string mek_label;
 };
 
-// `verified` must have claims.
-Verdict judge(const Question& question, const Report& report, const Verified& verified);
+// What the log says of the challenge, for this report: a release uses it up, so ask before.
+policy::ChallengeFacts challenge_facts(const audit::State& state, const Bytes& nonce, const Report& report);
 
-// The card's key and identity, from verified claims.
+// `verified` must have claims.
+Verdict judge(const Question& question, const policy::ChallengeFacts& challenge, const Verified& verified);
+
+// The card's key and identity, from verified claims that have a session key.
 keys::Peer peer_of(const attest::Claims& claims);
 
 }  // namespace qpcseal::release

@@ -37,22 +37,37 @@ std::uint64_t copy_in_kernel(const Fd& from, const Fd& to, std::uint64_t size) {
   return static_cast<std::uint64_t>(in);
 }
 
-void copy_whole(const Fd& from, const Fd& to, std::uint64_t size) {
-  if (ioctl(to.get(), FICLONE, from.get()) == 0) return;
-  copy_by_hand(from, to, copy_in_kernel(from, to, size), size);
-}
-
 }  // namespace
 
-void write_slots(const Fd& file, std::uint64_t slot_page, const Slots& slots) {
-  write_exact(file, encode_slots(slots), slot_page);
+bool clone_whole(const Fd& from, const Fd& to) { return ioctl(to.get(), FICLONE, from.get()) == 0; }
+
+bool copy_whole(const Fd& from, const Fd& to, std::uint64_t size) {
+  if (clone_whole(from, to)) return true;
+  copy_by_hand(from, to, copy_in_kernel(from, to, size), size);
+  return false;
 }
 
-void bind_copy(const Fd& source, const SealedContainer& container, const Slots& slots, const Fd& bound) {
-  copy_whole(source, bound, container.layout().file_size);
-  if (file_size(bound) != container.layout().file_size)
-    throw Error(ErrorKind::Io, "the container changed while it was copied");
-  write_slots(bound, container.layout().slot_page, slots);
+std::vector<Binding> bindings_for(const SealedTree& tree, const std::vector<Slots>& slots) {
+  const auto loads = tree.loads();
+  if (slots.size() != loads.size())
+    throw Error(ErrorKind::Usage,
+                "the container has " + std::to_string(loads.size()) +
+                    (loads.size() == 1 ? " part" : " partitions") + ", and there are " +
+                    std::to_string(slots.size()) + " wrapped MEKs",
+                "one for each card, in the order of the partitions");
+  std::vector<Binding> out;
+  for (std::size_t i = 0; i < loads.size(); ++i) out.push_back({loads[i]->slot_page(), slots[i]});
+  return out;
+}
+
+void write_slots(const Fd& file, const std::vector<Binding>& bindings) {
+  for (const Binding& binding : bindings) write_exact(file, encode_slots(binding.slots), binding.slot_page);
+}
+
+void bind_copy(const Fd& source, std::uint64_t size, const std::vector<Binding>& bindings, const Fd& bound) {
+  copy_whole(source, bound, size);
+  if (file_size(bound) != size) throw Error(ErrorKind::Io, "the container changed while it was copied");
+  write_slots(bound, bindings);
 }
 
 }  // namespace qpcseal::seal

@@ -20,15 +20,20 @@ bool is_zero(ByteView bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
 }
 
-Bytes read_range(const Fd& file, std::uint64_t begin, std::uint64_t end) {
-  Bytes out(end - begin);
-  read_exact(file, out, begin);
-  return out;
-}
+// The bytes of one container in a file.
+struct Window {
+  const Fd& file;
+  std::uint64_t begin = 0;
 
-void check_zeros(const Fd& file, std::uint64_t begin, std::uint64_t end) {
-  if (end > begin && !is_zero(read_range(file, begin, end))) refuse("padding that is not zero");
-}
+  [[nodiscard]] Bytes read(std::uint64_t from, std::uint64_t to) const {
+    Bytes out(to - from);
+    read_exact(file, out, begin + from);
+    return out;
+  }
+  void check_zeros(std::uint64_t from, std::uint64_t to) const {
+    if (to > from && !is_zero(read(from, to))) refuse("padding that is not zero");
+  }
+};
 
 // The last six names, in their order and of their sizes; returns the input's segments before them.
 std::vector<qpc::Segment> split_off_added(const std::vector<qpc::Segment>& all) {
@@ -41,20 +46,20 @@ std::vector<qpc::Segment> split_off_added(const std::vector<qpc::Segment>& all) 
   return {all.begin(), all.begin() + static_cast<std::ptrdiff_t>(own)};
 }
 
-void compare_front(const Fd& file, const Layout& layout) {
+void compare_front(const Window& window, const Layout& layout) {
   const Bytes expected = qpc::encode_front(layout.segments, layout.file_size);
-  if (!equal(read_range(file, 0, expected.size()), expected))
+  if (!equal(window.read(0, expected.size()), expected))
     refuse("header, table or names are not where they must be");
-  check_zeros(file, expected.size(), layout.slot_page);
+  window.check_zeros(expected.size(), layout.slot_page);
 }
 
 // Between the pieces of data; the pieces lie in row order, the slots apart.
-void check_padding(const Fd& file, const Layout& layout) {
+void check_padding(const Window& window, const Layout& layout) {
   std::uint64_t at = layout.slot_page + kPageSize;
   for (std::size_t i = 0; i + 3 < layout.segments.size(); ++i) {
     const qpc::Segment& segment = layout.segments[i];
     if (segment.size == 0) continue;
-    check_zeros(file, at, segment.data_position);
+    window.check_zeros(at, segment.data_position);
     at = segment.data_position + segment.size;
   }
 }
@@ -84,20 +89,24 @@ Layout plan_layout(std::vector<qpc::Segment> stored, std::uint64_t manifest_size
   return out;
 }
 
-SealedContainer SealedContainer::read(const Fd& file) {
-  const qpc::Container container = qpc::Container::read(file);
+SealedContainer SealedContainer::read(const Fd& file) { return read(file, 0, file_size(file)); }
+
+SealedContainer SealedContainer::read(const Fd& file, std::uint64_t begin, std::uint64_t size) {
+  const qpc::Container container = qpc::Container::read(file, begin, size);
   if (!container.is_sealed())
     throw Error(ErrorKind::Malformed, "this QPC is not sealed", "seal it with 'qpcseal encrypt-model'");
   if (container.base() != 0) refuse("base is not 0");
   const std::vector<qpc::Segment> own = split_off_added(container.segments());
+  const Window window{file, begin};
   SealedContainer out;
+  out.begin_ = begin;
   out.layout_ = plan_layout(own, container.segments()[own.size()].size);
   if (out.layout_.file_size != container.file_size()) refuse("its size is not that of its segments");
-  compare_front(file, out.layout_);
-  check_padding(file, out.layout_);
+  compare_front(window, out.layout_);
+  check_padding(window, out.layout_);
   const qpc::Segment& manifest = out.layout_.segments[own.size()];
-  out.manifest_ = read_range(file, manifest.data_position, manifest.data_position + manifest.size);
-  out.slot_page_ = read_range(file, out.layout_.slot_page, out.layout_.slot_page + kPageSize);
+  out.manifest_ = window.read(manifest.data_position, manifest.data_position + manifest.size);
+  out.slot_page_ = window.read(out.layout_.slot_page, out.layout_.slot_page + kPageSize);
   return out;
 }
 

@@ -19,9 +19,10 @@ inline constexpr std::size_t kTagSegmentSize = 60, kSignatureSize = 64;
 inline constexpr std::array<std::string_view, 6> kAddedNames{"seal.manifest", "seal.tag",  "seal.sig",
                                                              "MEK.encrypt",   "MEK.nonce", "MEK.pub"};
 
+// Positions count from the container's begin, which in a nested one is not the file's.
 struct Layout {
   std::vector<qpc::Segment> segments;  // the input's, then the six
-  std::uint64_t slot_page = 0;         // file position
+  std::uint64_t slot_page = 0;
   std::uint64_t file_size = 0;
 };
 
@@ -33,11 +34,15 @@ Layout plan_layout(std::vector<qpc::Segment> stored, std::uint64_t manifest_size
 class SealedContainer {
  public:
   static SealedContainer read(const Fd& file);
+  // An inner container: `size` bytes from `begin`.
+  static SealedContainer read(const Fd& file, std::uint64_t begin, std::uint64_t size);
+  [[nodiscard]] std::uint64_t begin() const { return begin_; }  // in the file
   [[nodiscard]] const Layout& layout() const { return layout_; }
   [[nodiscard]] const Bytes& manifest() const { return manifest_; }  // the bytes, not verified
   [[nodiscard]] const Bytes& slot_page() const { return slot_page_; }
 
  private:
+  std::uint64_t begin_ = 0;
   Layout layout_;
   Bytes manifest_, slot_page_;
 };

@@ -7,6 +7,7 @@
 #include "appliance/seal/data_key.h"
 #include "appliance/seal/layout.h"
 #include "appliance/seal/parallel.h"
+#include "appliance/seal/plan.h"
 #include "base/cbor.h"
 #include "base/error.h"
 
@@ -15,35 +16,6 @@ namespace qpcseal::seal {
 namespace {
 
 constexpr std::size_t kCopyPiece = std::size_t{1} << 20;  // bytes
-
-// One segment on its way: what it will be stored as, and the digests of its parts.
-struct Part {
-  const qpc::Segment* source = nullptr;
-  bool sealed = false;
-  SegmentHeader header;
-  Bytes header_block;                 // 64 or 108 bytes
-  SecretBuffer data_key;              // mode 2
-  std::vector<Sha256Digest> digests;  // of the stored chunks, or one of the whole clear segment
-  std::uint64_t position = 0;         // of the stored segment in the output
-  std::uint64_t first_task = 0;
-
-  [[nodiscard]] std::uint64_t stored_size() const { return sealed ? header.stored_size() : source->size; }
-  [[nodiscard]] std::uint64_t tasks() const { return sealed ? header.chunk_count() : 1; }
-};
-
-bool wants(const SealOptions& options, const std::string& name) {
-  return std::find(options.segments.begin(), options.segments.end(), name) != options.segments.end();
-}
-
-void check_wanted(const qpc::Container& container, const SealOptions& options) {
-  for (const std::string& name : options.segments) {
-    const qpc::Segment* segment = container.find(name);
-    if (segment == nullptr || segment->size == 0)
-      throw Error(ErrorKind::Malformed, "segment '" + name + "' is to be sealed but is " +
-                                            (segment == nullptr ? "not there" : "empty"));
-  }
-  if (options.segments.empty()) throw Error(ErrorKind::Malformed, "no segment to seal");
-}
 
 class Sealing {
  public:
@@ -54,12 +26,12 @@ class Sealing {
         key_(key),
         random_(random),
         token_(key.open_worker()) {
-    seal_id_ = random.bytes(kIdSize);
+    seal_id_ = options.seal_id.empty() ? random.bytes(kIdSize) : options.seal_id;
   }
 
   SealResult run(const qpc::Container& container, SealSigner& signer, const Progress& progress) {
     prepare(container);
-    const Layout layout = plan_layout(stored_rows(), encode_manifest(manifest()).size());
+    const Layout layout = planned_layout(container, options_);
     place(layout);
     encrypt_all(progress);
     return finish(layout, signer);
@@ -70,18 +42,18 @@ class Sealing {
     parts_.resize(container.segments().size());
     for (std::size_t i = 0; i < parts_.size(); ++i) {
       Part& part = parts_[i];
-      part.source = &container.segments()[i];
-      part.sealed = wants(options_, part.source->name);
+      part = part_for(container.segments()[i], options_);
       if (part.sealed) prepare_header(part);
       part.digests.resize(part.tasks());
       part.first_task = tasks_;
       tasks_ += part.tasks();
-      total_ += part.source->size;
+      if (part.inner == nullptr) total_ += part.source->size;
     }
   }
 
   void prepare_header(Part& part) {
-    part.header = {options_.mode, options_.chunk_log2, part.source->size, copy(key_.id()), seal_id_};
+    part.header.mek_id = copy(key_.id());
+    part.header.seal_id = seal_id_;
     const auto header = encode_header(part.header);
     part.header_block = copy(header);
     if (options_.mode == Mode::Token) return;
@@ -92,15 +64,9 @@ class Sealing {
                     wrapped.subspan(kIvSize));
   }
 
-  [[nodiscard]] std::vector<qpc::Segment> stored_rows() const {
-    std::vector<qpc::Segment> rows;
-    for (const Part& part : parts_)
-      rows.push_back({part.source->name, part.stored_size(), part.source->offset, 0});
-    return rows;
-  }
-
   void place(const Layout& layout) {
-    for (std::size_t i = 0; i < parts_.size(); ++i) parts_[i].position = layout.segments[i].data_position;
+    for (std::size_t i = 0; i < parts_.size(); ++i)
+      parts_[i].position = options_.begin + layout.segments[i].data_position;
   }
 
   // One worker thread: its own session, its own buffers.
@@ -167,6 +133,7 @@ class Sealing {
   }
 
   static Sha256Digest digest_of(const Part& part) {
+    if (part.inner != nullptr) return part.inner->manifest_digest;
     if (!part.sealed) return part.digests[0];
     Sha256 hash;
     hash.update(part.header_block);
@@ -175,18 +142,8 @@ class Sealing {
   }
 
   [[nodiscard]] Manifest manifest() const {
-    Manifest out{seal_id_,
-                 copy(key_.id()),
-                 options_.created,
-                 options_.model_name,
-                 options_.model_version,
-                 options_.root_seal_id.empty() ? seal_id_ : options_.root_seal_id,
-                 options_.partition_index,
-                 options_.partition_count,
-                 {}};
-    for (const Part& part : parts_)
-      out.segments.push_back({part.source->name, part.stored_size(), part.source->offset,
-                              part.sealed ? SegmentKind::Sealed : SegmentKind::Clear, digest_of(part)});
+    Manifest out = manifest_of(options_, seal_id_, key_.id());
+    for (const Part& part : parts_) out.segments.push_back(row_of(part, digest_of(part)));
     return out;
   }
 
@@ -203,13 +160,14 @@ class Sealing {
                     MutableBytes(tag).subspan(kIvSize));
     const Bytes signature = signer.sign(seal_message(digest));
     const std::size_t own = parts_.size();
-    write_exact(output_, bytes, layout.segments[own].data_position);
-    write_exact(output_, tag, layout.segments[own + 1].data_position);
-    write_exact(output_, signature, layout.segments[own + 2].data_position);
-    write_exact(output_, qpc::encode_front(layout.segments, layout.file_size), 0);
-    if (file_size(output_) != layout.file_size || signature.size() != kSignatureSize)
+    const std::uint64_t begin = options_.begin;
+    write_exact(output_, bytes, begin + layout.segments[own].data_position);
+    write_exact(output_, tag, begin + layout.segments[own + 1].data_position);
+    write_exact(output_, signature, begin + layout.segments[own + 2].data_position);
+    write_exact(output_, qpc::encode_front(layout.segments, layout.file_size), begin);
+    if (file_size(output_) != begin + layout.file_size || signature.size() != kSignatureSize)
       throw Error(ErrorKind::Internal, "the sealed container does not have the size of its layout");
-    return {seal_id_, digest, 0, layout.slot_page, layout.file_size};
+    return {seal_id_, digest, 0, begin + layout.slot_page, layout.file_size};
   }
 
   const Fd &input_, &output_;
@@ -224,29 +182,6 @@ class Sealing {
 };
 
 }  // namespace
-
-void check_plain(const qpc::Container& container) {
-  if (container.is_sealed())
-    throw Error(ErrorKind::Malformed, "this QPC is sealed already: it has a segment seal.manifest",
-                "seal the plain QPC");
-  for (const qpc::Segment& segment : container.segments())
-    if (qpc::is_reserved_name(segment.name))
-      throw Error(
-          ErrorKind::Malformed,
-          "segment '" + segment.name + "': names that begin with seal. or MEK. belong to the sealed format");
-}
-
-std::uint64_t encryptions_needed(const qpc::Container& container, const SealOptions& options) {
-  std::uint64_t count = 1;  // the tag
-  for (const qpc::Segment& segment : container.segments()) {
-    if (!wants(options, segment.name)) continue;
-    SegmentHeader header;
-    header.chunk_log2 = options.chunk_log2;
-    header.plain_size = segment.size;
-    count += options.mode == Mode::Token ? header.chunk_count() : 1;
-  }
-  return count;
-}
 
 SealResult seal(const Fd& input, const qpc::Container& container, const SealOptions& options, KeyHandle& key,
                 SealSigner& signer, Random& random, const Fd& output, const Progress& progress) {

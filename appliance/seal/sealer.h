@@ -9,14 +9,23 @@
 #include "appliance/qpc/container.h"
 #include "appliance/seal/format.h"
 #include "appliance/seal/key_handle.h"
+#include "appliance/seal/layout.h"
 #include "appliance/seal/manifest.h"
 #include "base/random.h"
 
 namespace qpcseal::seal {
 
+// A segment that is a container itself: where it was sealed into the output already.
+struct InnerSeal {
+  std::string name;
+  std::uint64_t stored_size = 0;   // bytes, of the sealed container
+  Sha256Digest manifest_digest{};  // of its manifest
+};
+
 struct SealOptions {
   Mode mode = Mode::Token;
   std::vector<std::string> segments;  // to be sealed; each in the container and not empty
+  std::vector<InnerSeal> inner;       // not to be touched: see appliance/seal/nested.h
   UnixTime created = 0;
   std::string model_name;
   std::uint64_t model_version = 0;
@@ -25,13 +34,15 @@ struct SealOptions {
   // Where this container is one of several.
   Bytes root_seal_id;  // empty: stands alone
   std::uint64_t partition_index = 0, partition_count = 1;
+  Bytes seal_id;            // 16; empty: a random one
+  std::uint64_t begin = 0;  // of this container in the output
 };
 
 struct SealResult {
   Bytes seal_id;  // 16
   Sha256Digest manifest_digest{};
   std::uint64_t encryptions = 0;  // made under the MEK
-  std::uint64_t slot_page = 0;    // file position
+  std::uint64_t slot_page = 0;    // position in the output
   std::uint64_t file_size = 0;
 };
 
@@ -41,11 +52,15 @@ void check_plain(const qpc::Container& container);
 // How many encryptions under the MEK sealing will make: what the log must count before they happen.
 std::uint64_t encryptions_needed(const qpc::Container& container, const SealOptions& options);
 
+// Where everything will lie, counted from the container's begin.
+Layout planned_layout(const qpc::Container& container, const SealOptions& options);
+
 // Bytes of the input done, of all; called from the calling thread, about ten times a second.
 using Progress = std::function<void(std::uint64_t done, std::uint64_t total)>;
 
-// Reads `input` once and writes the whole of `output` (empty, its size is set). Error{Malformed} for a
-// container that holds reserved names, is sealed already or lacks a segment to be sealed.
+// Reads `input` once and writes the whole container into `output` from options.begin on; it may not have
+// bytes behind that. Error{Malformed} for a container that holds reserved names, is sealed already or lacks a
+// segment to be sealed.
 SealResult seal(const Fd& input, const qpc::Container& container, const SealOptions& options, KeyHandle& key,
                 SealSigner& signer, Random& random, const Fd& output, const Progress& progress = {});
 

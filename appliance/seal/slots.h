@@ -19,4 +19,12 @@ Bytes encode_slots(const Slots& slots);
 // Nothing where the page is all zero: unbound. Error{Malformed} for anything encode_slots would not write.
 std::optional<Slots> parse_slots(ByteView page);
 
+// The front of MEK.encrypt: "QMEK" | version 1 | suite | MEK id[16] | wrapped key (FORMAT.md section 3).
+struct WrapHead {
+  unsigned suite = 0;
+  Bytes mek_id;  // 16
+};
+// Nothing where it does not begin so.
+std::optional<WrapHead> parse_wrap_head(ByteView encrypt);
+
 }  // namespace qpcseal::seal

@@ -3,14 +3,14 @@
 #include <sstream>
 
 #include "attest/courier/courier.h"
-#include "attest/courier/devices.h"
+#include "attest/devices.h"
 #include "base/error.h"
 #include "base/file.h"
 
 namespace qpcseal::courier {
 namespace {
 
-constexpr std::size_t kMaxBatch = 1U << 20;  // bytes
+constexpr std::size_t kMaxBatch = 4U << 20;  // bytes
 
 int parse_port(const std::string& text) {
   int out = 0;
@@ -27,7 +27,7 @@ Errand parse_line(const std::string& line, const std::filesystem::path& folder) 
   words >> ip >> port >> device >> request >> report;
   if (report.empty() || words >> more)
     throw Error(ErrorKind::Malformed, "not the five words IP PORT DEVICE REQUEST REPORT");
-  const std::vector<unsigned> devices = parse_devices(device);
+  const std::vector<unsigned> devices = attest::parse_devices(device);
   if (devices.size() != 1) throw Error(ErrorKind::Malformed, "'" + device + "' is more than one card");
   return {{ip, parse_port(port)}, devices.front(), folder / request, folder / report};
 }

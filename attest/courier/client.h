@@ -9,7 +9,7 @@
 namespace qpcseal::courier {
 
 struct Endpoint {
-  std::string host;  // a name or an address
+  std::string host = {};  // a name or an address
   int port = 62473;
 };
 // "host:62473", "[::1]:62473"

@@ -3,16 +3,17 @@
 #include <exception>
 
 #include "attest/courier/courier.h"
-#include "attest/courier/devices.h"
+#include "attest/devices.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "manual/manual.h"
 
 namespace qpcseal::courier {
 namespace {
 
 struct Arguments {
-  Endpoint host;
+  Endpoint host{"localhost"};
   std::string device = "0", request, report, batch;
   Options options;
 };
@@ -45,9 +46,13 @@ void add_options(CLI::App& app, Arguments& to) {
       "and the\n"
       "appliance verifies every report itself. --print_json shows what a report claims, which nobody has "
       "verified.\n"
+      "Examples:\n"
+      "  qpcseal-attest --ip node7 -d 0 -i request.cbor -o report.dat\n"
+      "  qpcseal-attest --batch trip/batch\n\n"
       "Exit codes: 0 done, 1 internal, 2 usage, 3 input/output or network, 4 malformed, 5 refused by the "
       "card.");
-  CLI::Option* ip = app.add_option("--ip", to.host.host, "Host of the cards: an address or a name");
+  CLI::Option* ip =
+      app.add_option("--ip", to.host.host, "Host of the cards: an address or a name (default localhost)");
   CLI::Option* port = app.add_option("--port", to.host.port, "Port of its session service (default 62473)")
                           ->check(CLI::Range(1, 65535));
   CLI::Option* device =
@@ -59,7 +64,9 @@ void add_options(CLI::App& app, Arguments& to) {
       "--attestation_report,-o", to.report,
       "Where the report goes (default report.dat); with several cards a folder for report-N.dat "
       "(default reports)");
-  app.add_option("--batch", to.batch, "File of errands, one a line: IP PORT DEVICE REQUEST REPORT")
+  app.add_option("--batch", to.batch,
+                 "File of errands, one a line: IP PORT DEVICE REQUEST REPORT; `qpcseal attest request` "
+                 "writes it for several cards")
       ->excludes(ip)
       ->excludes(port)
       ->excludes(device)
@@ -68,13 +75,18 @@ void add_options(CLI::App& app, Arguments& to) {
   app.add_option("--timeout", to.options.timeout, "Seconds to wait for each card (default 30)")
       ->check(CLI::Range(1U, 3600U));
   app.add_flag("--force", to.options.force, "Overwrite existing reports");
+  add_manual(app, {"qpcseal-attest",
+                   "carry attestation requests to cards and their reports back",
+                   std::string(software_version()),
+                   format_time(build_time()).substr(0, 10),
+                   {},
+                   {"qpcseal(1)", "qpcseal-device(1)"}});
 }
 
 std::vector<Errand> errands_of(const Arguments& arguments) {
   if (!arguments.batch.empty()) return read_batch(arguments.batch);
-  if (arguments.host.host.empty()) throw Error(ErrorKind::Usage, "--ip is missing");
   if (arguments.request.empty()) throw Error(ErrorKind::Usage, "--attestation_request (-i) is missing");
-  const std::vector<unsigned> devices = parse_devices(arguments.device);
+  const std::vector<unsigned> devices = attest::parse_devices(arguments.device);
   if (devices.size() == 1) {
     const std::string report = arguments.report.empty() ? "report.dat" : arguments.report;
     return {{arguments.host, devices.front(), arguments.request, report}};

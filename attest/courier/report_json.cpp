@@ -19,20 +19,21 @@ Json measurements_json(const std::vector<attest::Measurement>& list) {
 }
 
 Json claims_json(const attest::Claims& claims) {
-  return {{"aud", to_hex(claims.aud)},
-          {"nonce", to_hex(claims.nonce)},
-          {"ueid", to_hex(claims.ueid)},
-          {"oemid", claims.oemid},
-          {"hwmodel", to_hex(claims.hwmodel)},
-          {"hwversion", claims.hwversion.text},
-          {"oemboot", claims.oemboot},
-          {"dbgstat", claims.dbgstat},
-          {"lifecycle", attest::lifecycle_name(claims.lifecycle)},
-          {"bootseed", to_hex(claims.bootseed)},
-          {"session_key_type", attest::name_of(claims.session_key.type)},
-          {"session_key", to_hex(claims.session_key.public_key)},
-          {"measurements", measurements_json(claims.measurements)},
-          {"submodules", claims.submods.size()}};
+  Json out = {{"aud", to_hex(claims.aud)}, {"nonce", to_hex(claims.nonce)}, {"ueid", to_hex(claims.ueid)}};
+  if (claims.oemid) out["oemid"] = *claims.oemid;
+  if (claims.hwmodel) out["hwmodel"] = to_hex(*claims.hwmodel);
+  if (claims.hwversion) out["hwversion"] = claims.hwversion->text;
+  if (claims.oemboot) out["oemboot"] = *claims.oemboot;
+  out["dbgstat"] = claims.dbgstat;
+  if (claims.lifecycle) out["lifecycle"] = attest::lifecycle_name(*claims.lifecycle);
+  if (!claims.bootseed.empty()) out["bootseed"] = to_hex(claims.bootseed);
+  if (claims.session_key) {
+    out["session_key_type"] = attest::name_of(claims.session_key->type);
+    out["session_key"] = to_hex(claims.session_key->public_key);
+  }
+  out["measurements"] = measurements_json(claims.measurements);
+  out["submodules"] = claims.submods.size();
+  return out;
 }
 
 Json findings_json(const Findings& findings) {
@@ -48,7 +49,9 @@ Json report_json(const Errand& errand, ByteView report) {
   Json out = {{"host", text_of(errand.host)},     {"device", errand.device},
               {"report", errand.report.string()}, {"size", report.size()},
               {"sha256", to_hex(sha256(report))}, {"verified", false}};
-  const attest::Evidence evidence = attest::make_eat_card_scheme()->inspect(report);
+  auto scheme = attest::scheme_of(report);
+  if (!scheme) scheme = attest::make_eat_card_scheme();  // it says what is amiss
+  const attest::Evidence evidence = scheme->inspect(report);
   if (evidence.claims) {
     out["unverified_claims"] = claims_json(*evidence.claims);
   } else {

@@ -55,16 +55,22 @@ max_releases = 1000000
 max_encryptions = 4294967296
 )";
 
+constexpr const char* kCollateral =
+    R"(# "required": a release needs a fresh collateral bundle ('qpcseal trust import'). "none": it needs none; one that
+# was imported must be fresh all the same.
+collateral = "none"
+)";
+
 constexpr const char* kApprovalsHead = R"(
 # How many officers must sign each operation. One that does not stand here is denied; 0, no officer at all, has
 # to be written out, and is for trials only.
 [approvals]
 )";
 
-constexpr std::array kOperations = {"seal",        "release",     "mek-generate",  "mek-rotate",
-                                    "mek-backup",  "mek-restore", "mek-import",    "mek-drill",
-                                    "mek-suspend", "mek-destroy", "policy-change", "officers-change",
-                                    "trust-import"};
+constexpr auto kOperations = std::to_array<const char*>(
+    {"seal", "release", "mek-generate", "mek-rotate", "mek-backup", "mek-restore", "mek-import", "mek-drill",
+     "mek-suspend", "mek-resume", "mek-destroy", "recovery-key", "policy-change", "officers-change",
+     "trust-import", "log-key-rotate", "witness-change"});
 
 std::string quoted(const std::string& text) { return "\"" + text + "\""; }
 
@@ -110,6 +116,8 @@ std::string identity_rules(const std::vector<Bytes>& ueids) {
   out += "ueids = " + hex_list(ueids) + "\n";
   out += "# Cards that are lost or broken: they get nothing, whatever else they prove.\n";
   out += "revoked_ueids = []\n";
+  out += "# How often one card may be given keys, over its whole life and all keys together.\n";
+  out += "max_releases_per_card = 100000\n";
   out +=
       "# \"required\": each issuer of the card's certificates needs a current revocation list among the "
       "trust\n";
@@ -143,6 +151,7 @@ std::string policy_for(const std::filesystem::path& dir, unsigned number, UnixTi
   const Sha256Digest root = sha256(read_identity(dir, number).chain.back());
   std::string out = kHead;
   out += "expires = " + quoted(format_time(now + kValidity)) + "\n";
+  out += kCollateral;
   out += kDeviceHead;
   out += "roots = " + hex_list({copy(root)}) + "\n";
   out += hardware_rules(card) + identity_rules(all_ueids(dir)) + measurement_rules(card.measurements);

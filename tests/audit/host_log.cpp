@@ -65,6 +65,15 @@ audit::Json challenge_data(std::uint64_t number) {
           {"host", nullptr},       {"device", nullptr}};
 }
 
+audit::Json release_result(const audit::Json& intent) {
+  return {{"ueid", intent["ueid"]},
+          {"nonce", intent["nonce"]},
+          {"mek_id", intent["mek_id"]},
+          {"svn_floors", {{{"scheme", "s"}, {"hwmodel", "0102"}, {"name", "n"}, {"svn", 3}}}},
+          {"crls", {{{"issuer", "3000"}, {"number", "07"}}}},
+          {"wrapped_sha256", std::string(64, 'd')}};
+}
+
 std::string read_text(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   std::ostringstream out;

@@ -54,13 +54,15 @@ inline constexpr const char* kOrigin = "log.test";
 
 audit::Json genesis_data();
 audit::Json challenge_data(std::uint64_t number);
+// A result for a release's intent with what the state reads of it.
+audit::Json release_result(const audit::Json& intent);
 
 // A home for one log: everything that Log::open asks for.
 struct HostLog {
   explicit HostLog(std::filesystem::path where, audit::KeyType type = audit::KeyType::Ed25519)
       : folder(std::move(where)), signer(type) {}
   [[nodiscard]] audit::LogSettings settings() {
-    return {folder, clock, random, "qpcseal test", anchored ? &anchor : nullptr};
+    return {folder, clock, random, "qpcseal test", anchored ? &anchor : nullptr, every};
   }
   audit::Log create() { return audit::Log::create(settings(), signer, kOrigin, genesis_data()); }
   audit::Log open() { return audit::Log::open(settings(), signer); }
@@ -71,6 +73,7 @@ struct HostLog {
   CountingRandom random;
   MemoryAnchor anchor;
   bool anchored = true;
+  std::uint64_t every = 1024;  // entries between snapshots
 };
 
 std::string read_text(const std::filesystem::path& path);

@@ -182,5 +182,30 @@ TEST_F(Vectors, SubtreeConsistency) {
   });
 }
 
+// A tree that goes on from the edge of another gives the roots of what follows.
+TEST(Merkle, ATreeGoesOnFromAnEdge) {
+  constexpr std::uint64_t kMost = 70;
+  const std::vector<Hash> leaves = leaves_of(kMost);
+  const Tree whole = tree_of(leaves);
+  for (std::uint64_t begun = 0; begun <= kMost; ++begun) {
+    const Tree first = tree_of({leaves.begin(), leaves.begin() + static_cast<std::ptrdiff_t>(begun)});
+    Tree resumed = Tree::from_edge(begun, first.edge());
+    ASSERT_EQ(resumed.size(), begun);
+    if (begun > 0) {
+      ASSERT_EQ(resumed.leaf(begun - 1), leaves[begun - 1]);
+    }
+    for (std::uint64_t i = begun; i < kMost; ++i) resumed.append(leaves[i]);
+    for (std::uint64_t size = begun; size <= kMost; ++size)
+      ASSERT_EQ(resumed.root(size), whole.root(size)) << begun << " " << size;
+    EXPECT_EQ(resumed.edge(), whole.edge());
+    auto longer = first.edge();
+    longer.emplace_back();
+    EXPECT_ERROR(Malformed, "edge", Tree::from_edge(begun, longer));
+    if (begun > 2) {
+      EXPECT_ERROR(Internal, "does not hold", static_cast<void>(resumed.leaf(0)));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace qpcseal::audit

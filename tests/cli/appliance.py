@@ -150,36 +150,51 @@ class Officer:
 class GuardedAppliance(Appliance):
     """A real one, with a PIN and three officers, of whom two must agree to each operation in `guarded`."""
 
-    def __init__(self, guarded=("mek-generate", "seal", "release"), **more):
-        self.guarded = guarded
-        self.officers = []
+    def __init__(self, guarded=("mek-generate", "seal", "release"), extra_officers=None, genesis=True, init_now=True,
+                 **more):
+        """extra_officers: folder -> lines of the officers file, and a function file -> their signatures of it."""
+        self.guarded, self.genesis = guarded, genesis
         super().__init__(policy_edit=self.with_thresholds, init=False, **more)
         keys = self.root / "officers-keys"
         keys.mkdir()
         self.officers = [Officer(keys, "anna", "-t", "ed25519"), Officer(keys, "bela", "-t", "ecdsa", "-b", "256"),
                          Officer(keys, "carl", "-t", "ecdsa", "-b", "384")]
+        lines, self.extra_signatures = extra_officers(keys) if extra_officers else ([], lambda file: [])
         self.officers_file = self.root / "officers"
-        self.officers_file.write_text("".join(officer.line() for officer in self.officers))
-        self.init()
+        self.officers_file.write_text("".join([officer.line() for officer in self.officers] + lines))
+        if init_now:
+            self.init()
 
     def with_thresholds(self, text):
         for operation in self.guarded:
             text = text.replace(f"\n{operation} = 0\n", f"\n{operation} = 2\n")
         return text
 
-    def init(self, expect=0, **more):
+    def init(self, expect=0, signatures=None, **more):
+        if signatures is None:
+            signatures = [officer.sign(self.policy, "policy") for officer in self.officers[:2]]
         pin = self.root / "pin"
         pin.touch(mode=0o600)
         pin.write_text("12345678\n")
         reader, writer = os.pipe()
         os.write(writer, b"12345678\n12345678\n")
         os.close(writer)
+        signed = ["--policy-signature", *signatures] if signatures else []
         try:
-            return self.qpcseal("init", "--embedded", "--appliance-id", "test", "--policy", self.policy, "--trust",
-                                self.trust, "--officers", self.officers_file, "--pin-source", f"file:{pin}",
-                                "--pin-fd", reader, expect=expect, pass_fds=(reader,), **more)
+            result = self.qpcseal("init", "--embedded", "--appliance-id", "test", "--policy", self.policy, *signed,
+                                  "--trust", self.trust, "--officers", self.officers_file, "--pin-source",
+                                  f"file:{pin}", "--pin-fd", reader, expect=expect, pass_fds=(reader,), **more)
         finally:
             os.close(reader)
+        if expect == 0 and self.genesis:
+            self.accept_genesis()
+        return result
+
+    def accept_genesis(self):
+        text = self.root / "genesis"
+        self.qpcseal("genesis", "show", "-o", text)
+        self.qpcseal("genesis", "accept", "--approval", *(officer.sign(text) for officer in self.officers),
+                     *self.extra_signatures(text))
 
     def request(self, operation, *arguments, name="request", **more):
         file = self.root / name

@@ -164,6 +164,9 @@ class Approvals(unittest.TestCase):
         said = self.appliance.json("request", "new", "mek-generate", "--param", "name=x", "-o", out)
         self.assertEqual(said["sha256"], hashlib.sha256(out.read_bytes()).hexdigest())
         self.assertEqual((len(said["words"].split(" ")), said["threshold"]), (32, 2))
+        seen = self.appliance.json("inspect", out)
+        self.assertEqual((seen["operation"], seen["sha256"], seen["parameters"]),
+                         ("mek-generate", said["sha256"], {"name": "x"}))
         self.appliance.qpcseal("request", "new", "mek-generate", "--param", "name=x", "-o", out, expect=3)
         self.appliance.qpcseal("request", "new", "mek-rotate", "-o", out, "--force", expect=2)
         self.appliance.qpcseal("request", "new", "nonsense", "-o", out, "--force", expect=5)

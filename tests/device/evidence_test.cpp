@@ -57,7 +57,7 @@ TEST_P(KeyTypes, EvidenceVerifiesAndIsAboutTheRequest) {
   EXPECT_EQ(evidence.claims->session_key, card.session_public);
   EXPECT_EQ(card.session_public.type, GetParam());
   EXPECT_EQ(evidence.claims->dbgstat, 3U);
-  EXPECT_EQ(attest::lifecycle_name(evidence.claims->lifecycle), "secured");
+  EXPECT_EQ(attest::lifecycle_name(evidence.claims->lifecycle.value()), "secured");
   EXPECT_EQ(evidence.claims->measurements.size(), 3U);
 }
 
@@ -74,7 +74,7 @@ TEST(Evidence, DebugAndLifecycleAreReported) {
   const attest::Evidence evidence = verify(cards, ask(cards, make_request()));
   ASSERT_TRUE(evidence.claims.has_value());
   EXPECT_EQ(evidence.claims->dbgstat, 0U);
-  EXPECT_EQ(attest::lifecycle_name(evidence.claims->lifecycle), "development");
+  EXPECT_EQ(attest::lifecycle_name(evidence.claims->lifecycle.value()), "development");
 }
 
 TEST(Evidence, CardsAreTheirOwn) {

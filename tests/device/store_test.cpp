@@ -149,7 +149,7 @@ TEST(PolicyText, IsAValidPolicyThatTheCardKeeps) {
     EXPECT_EQ(cls.hwmodel.value, config.hwmodel);
     EXPECT_EQ(cls.hwversion.value, config.hwversion);
     EXPECT_EQ(cls.min_dbgstat.value, config.dbgstat);
-    EXPECT_THAT(cls.lifecycle.value, ElementsAre(attest::lifecycle_name(lifecycle)));
+    EXPECT_THAT(cls.lifecycle.value.value(), ElementsAre(attest::lifecycle_name(lifecycle)));
     EXPECT_THAT(cls.session_keys.value, ElementsAre("p256"));
     EXPECT_THAT(cls.ueids.value.value(), ElementsAre(read_config(cards.dir, 0).ueid, config.ueid));
     EXPECT_TRUE(cls.submods.value.empty());

@@ -8,6 +8,7 @@ points are counted apart.
 """
 
 import collections
+import hashlib
 import json
 import os
 import pathlib
@@ -118,6 +119,29 @@ class Sweep(unittest.TestCase):
                 self.assertIn(("mek-generate", "ok"), [(e["kind"], e.get("outcome")) for e in entries[3:]], where)
 
         self.sweep(("mek", "generate", "second"), check)
+
+    def test_rotate_key(self):
+        def check(done, _entries, where):
+            said = json.loads(self.appliance.qpcseal("audit", "verify", "--key", self.vkey, "--json").stdout)
+            if done.returncode == 0:
+                self.assertEqual(said["key_rotations"], 1, where)
+            self.appliance.qpcseal("audit", "rotate-key")
+
+        self.sweep(("audit", "rotate-key"), check)
+
+    def test_policy_install(self):
+        text = (self.appliance.root / "policy.toml").read_text()
+        following = self.appliance.root / "next.toml"
+        following.write_text(text.replace("serial = 1\n", "serial = 2\n"))
+        old, new = (hashlib.sha256(t.encode()).hexdigest() for t in (text, following.read_text()))
+
+        def check(done, entries, where):
+            now = self.appliance.json("policy", "show")["sha256"]
+            self.assertIn(now, (new,) if done.returncode == 0 else (old, new), where)
+            phases = [e["phase"] for e in entries if e["kind"] == "policy"]
+            self.assertIn(phases, ([], ["intent", "result"]), where)
+
+        self.sweep(("policy", "install", following), check)
 
     def test_attest_request(self):
         request = self.appliance.root / "request"

@@ -85,35 +85,51 @@ def open_segment(mek, manifest, name, stored):
     )
 
 
-def find_mek(six, manifest, session_key, ueid):
-    slots = read_slots(six)
+def find_mek(slots, manifest, session_key, ueid):
     require(slots is not None, "the container is not bound to a card")
     mek_id, mek = wrapping.unwrap(*slots, session_key, ueid)
     require(mek_id == manifest.mek_id, "MEK.encrypt holds another MEK")
     return mek
 
 
+def find_partition_mek(manifest, others, session_key, ueid):
+    """The MEK out of the slots of the partition that is this card's."""
+    for entry, segment in zip(manifest.entries, others):
+        if entry.kind == sf.INNER:
+            try:
+                return find_mek(read_slots(read_layout(segment.data)[0]), manifest, session_key, ueid)
+            except ERRORS:
+                pass
+    raise FormatError("no partition is bound to this card")
+
+
 def open_inner(entry, segment, outer, mek, seal_key):
-    opened = open_container(segment.data, mek=mek, seal_key=seal_key)
+    opened = open_container(segment.data, mek=mek, seal_key=seal_key, inner=True)
     inner = opened["manifest"]
     require(inner.root == outer.root and inner.mek_id == outer.mek_id, "inner container of another seal")
     return inner, (entry.name, entry.offset, qpc_format.write_from_files(opened["segments"]))
 
 
-def open_container(data, mek=None, session_key=None, ueid=None, seal_key=None):
+def open_container(data, mek=None, session_key=None, ueid=None, seal_key=None, inner=False):
     """Returns {"segments": [(name, offset, bytes)], "manifest": Manifest}; with seal_key it checks the signature too.
 
     Keys are `cryptography` objects, mek and ueid are bytes. An inner container comes back as a plain QPC.
     """
     six, others = read_layout(data)
-    read_slots(six)
+    slots = read_slots(six)
     manifest_bytes = six["seal.manifest"].data
     manifest = sf.decode_manifest(manifest_bytes)
     if seal_key is not None:
         check_signature(seal_key, manifest_bytes, six["seal.sig"].data)
+    nested = any(entry.kind == sf.INNER for entry in manifest.entries)
+    require(not nested or slots is None, "slots in use beside partitions")
+    require(not nested or not inner, "partitions in a partition")
     if mek is None:
         require(session_key is not None and ueid is not None, "give a MEK, or a session key and a ueid")
-        mek = find_mek(six, manifest, session_key, ueid)
+        if nested:
+            mek = find_partition_mek(manifest, others, session_key, ueid)
+        else:
+            mek = find_mek(slots, manifest, session_key, ueid)
     tagged = gcm_open(mek, six["seal.tag"].data, sf.TAG_AAD)
     require(tagged == sf.sha256(manifest_bytes), "seal.tag is of another manifest")
     require(len(manifest.entries) == len(others), "manifest and table differ")
@@ -122,14 +138,16 @@ def open_container(data, mek=None, session_key=None, ueid=None, seal_key=None):
     for entry, segment in zip(manifest.entries, others):
         check_digest(entry, segment)
         if entry.kind == sf.INNER:
-            inner, opened = open_inner(entry, segment, manifest, mek, seal_key)
-            inners.append(inner)
+            partition, opened = open_inner(entry, segment, manifest, mek, seal_key)
+            inners.append(partition)
             segments.append(opened)
         elif entry.kind == sf.SEALED:
             segments.append((entry.name, entry.offset, open_segment(mek, manifest, entry.name, segment.data)))
         else:
             segments.append((entry.name, entry.offset, segment.data))
     check_partitions(inners)
+    alone = (manifest.root, manifest.index, manifest.count) == (manifest.seal_id, 0, 1)
+    require(inner or alone, "one partition of a model, taken out of it")
     return {"segments": segments, "manifest": manifest}
 
 

@@ -93,9 +93,17 @@ class Nested(Refusals):
         data = self.nested()
         inner = reclose(self.segments[1][2], **dict(zip(sf.SLOTS, map(sf.pack_slot, slots_for(1, "p256")))))
         bound = reclose(data, part0=inner)
-        decryptor.open_container(bound, mek=MEK, seal_key=SEAL_KEY.public_key())
-        opened = decryptor.open_container(inner, session_key=SESSION_KEYS["p256"], ueid=UEID)
-        self.assertEqual(opened["segments"], SEGMENTS[:3])
+        by_mek = decryptor.open_container(bound, mek=MEK, seal_key=SEAL_KEY.public_key())
+        opened = decryptor.open_container(bound, session_key=SESSION_KEYS["p256"], ueid=UEID)
+        self.assertEqual(opened["segments"], by_mek["segments"])
+        self.refused(data, "no partition is bound", session_key=SESSION_KEYS["p256"], ueid=UEID)
+        self.refused(inner, "taken out of it")
+
+    def test_slots_beside_partitions_and_partitions_in_partitions(self):
+        slots = dict(zip(sf.SLOTS, map(sf.pack_slot, slots_for(1, "p256"))))
+        self.refused(reclose(self.nested(), **slots), "slots in use")
+        segments = [("part", 0, self.nested()), ("mdp_meta_info", 0, b"{}")]
+        self.refused(sealed(segments, seal_id=filler("outermost", 16), inner=("part",)), "partitions in a partition")
 
 
 class CommandLine(unittest.TestCase):

@@ -106,7 +106,8 @@ TEST(Evidence, IsVerifiedAndNotWithAnyByteChanged) {
     EXPECT_EQ(evidence.claims->nonce, request.nonce);
     EXPECT_EQ(evidence.claims->aud, request.aud);
     EXPECT_EQ(evidence.claims->ueid, request.ueid);
-    EXPECT_EQ(evidence.claims->session_key.public_key, hex(out.at("session_public")));
+    ASSERT_TRUE(evidence.claims->session_key.has_value());
+    EXPECT_EQ(evidence.claims->session_key->public_key, hex(out.at("session_public")));
     const std::size_t count =
         sweep(frozen, [&](const Bytes& bytes) { return scheme->verify(bytes, context).claims.has_value(); });
     std::cout << count << " changed bytes of evidence refused\n";
@@ -152,7 +153,7 @@ TEST_F(Container, IsMadeByteForByte) {
   const Fd frozen = file_of(bytes_);
   const auto slots = seal::parse_slots(seal::SealedContainer::read(frozen).slot_page());
   ASSERT_TRUE(slots.has_value());
-  seal::write_slots(sealed, made.slot_page, *slots);
+  seal::write_slots(sealed, {{made.slot_page, *slots}});
   EXPECT_EQ(contents(sealed), bytes_);
 }
 
@@ -163,7 +164,7 @@ TEST_F(Container, OpensAndNotWithAnyByteChanged) {
   const device::Card card = this->card();
   const auto loads = [&](const Bytes& bytes) {
     write_file(folder / "sealed", bytes, Existing::Replace);
-    static_cast<void>(device::load(folder / "sealed", card, folder / "plain", Existing::Replace));
+    static_cast<void>(device::load(folder / "sealed", {card}, folder / "plain", Existing::Replace));
     return true;
   };
   ASSERT_TRUE(loads(bytes_));
@@ -175,7 +176,7 @@ TEST_F(Container, OpensAndNotWithAnyByteChanged) {
     const Bytes bad{static_cast<std::uint8_t>(bytes_[i] ^ (1U << (i % 8)))};
     write_exact(file, bad, i);
     try {
-      static_cast<void>(device::load(folder / "sealed", card, std::nullopt, Existing::Refuse));
+      static_cast<void>(device::load(folder / "sealed", {card}, std::nullopt, Existing::Refuse));
       ADD_FAILURE() << "byte " << i;
     } catch (const Error&) {
       ++refused;

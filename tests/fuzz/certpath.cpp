@@ -41,8 +41,7 @@ QPCSEAL_FUZZ_TARGET(input) {
     std::copy(trusted_root().begin(), trusted_root().end(), allowed.begin());
     anchors.allowed.push_back(allowed);
     all.erase(all.begin());
-    const attest::PathResult result =
-        attest::verify_path(all, anchors, {SN_secp384r1, from_hex(kUeid)}, kNow);
+    const attest::PathResult result = attest::verify_path(all, anchors, {.identity = kUeid}, kNow);
     if (result.findings.empty())
       fuzz::require(result.root == allowed && sha256(anchors.roots[0]) == allowed, "a path to another root");
   });

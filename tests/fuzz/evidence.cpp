@@ -11,13 +11,16 @@ void check(const std::optional<attest::Claims>& claims, const Findings& findings
 }
 }  // namespace
 
-// The same bytes as a report and as a bare claim set. verify() has no root to trust, so it must find fault.
+// The same bytes as a report of each scheme and as a bare claim set. verify() has no root to trust, so it
+// must find fault.
 QPCSEAL_FUZZ_TARGET(input) {
-  static const auto scheme = attest::make_eat_card_scheme();
-  const attest::Evidence verified = scheme->verify(input, {});
-  fuzz::require(!verified.claims && !verified.findings.empty(), "verified without a root");
-  const attest::Evidence seen = scheme->inspect(input);
-  check(seen.claims, seen.findings);
+  static const auto schemes = attest::all_schemes();
+  for (const auto& scheme : schemes) {
+    const attest::Evidence verified = scheme->verify(input, {});
+    fuzz::require(!verified.claims && !verified.findings.empty(), "verified without a root");
+    const attest::Evidence seen = scheme->inspect(input);
+    check(seen.claims, seen.findings);
+  }
   Findings findings;
   const auto claims = attest::parse_claims(input, findings);
   check(claims, findings);

@@ -158,7 +158,7 @@ Bytes Bench::seal(const Wish& wish) {
     const auto wrapped =
         keys::wrap_mek(token_->session(), key, keys::Suite::EcdhEcbKdf,
                        {keys::PeerType::P256, target.session_public.public_key, ueid_}, nonce_);
-    seal::write_slots(out.fd(), made.slot_page, {wrapped.encrypt, wrapped.nonce, wrapped.pub});
+    seal::write_slots(out.fd(), {{made.slot_page, {wrapped.encrypt, wrapped.nonce, wrapped.pub}}});
   }
   out.commit();
   return contents(file_);
@@ -167,7 +167,7 @@ Bytes Bench::seal(const Wish& wish) {
 std::string Bench::refusal(ByteView container, const device::Card& card) {
   file_of(file_, container);
   try {
-    static_cast<void>(device::load(file_, card, std::nullopt, Existing::Refuse));
+    static_cast<void>(device::load(file_, {card}, std::nullopt, Existing::Refuse));
   } catch (const Error& error) {
     EXPECT_TRUE(error.kind() == ErrorKind::Denied || error.kind() == ErrorKind::Malformed) << error.what();
     return error.what();

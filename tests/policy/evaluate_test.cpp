@@ -70,13 +70,13 @@ std::vector<Change<Facts>> card_changes() {
       {"no root", [](Facts& f) { f.card.root.clear(); }, "POL-ROOT"},
       {"crls", [](Facts& f) { f.card.crls_current = false; }, "POL-CRL"},
       {"oemid", [](Facts& f) { f.card.oemid = 1; }, "POL-OEMID"},
-      {"hwmodel", [](Facts& f) { f.card.hwmodel.push_back(0); }, "POL-HWMODEL"},
+      {"hwmodel", [](Facts& f) { f.card.hwmodel->push_back(0); }, "POL-HWMODEL"},
       {"hwversion", [](Facts& f) { f.card.hwversion = "2.0 "; }, "POL-HWVERSION"},
       {"oemboot", [](Facts& f) { f.card.oemboot = false; }, "POL-OEMBOOT"},
       {"dbgstat 1", [](Facts& f) { f.card.dbgstat = 1; }, "POL-DBGSTAT"},
       {"dbgstat 5", [](Facts& f) { f.card.dbgstat = 5; }, "POL-DBGSTAT"},
       {"lifecycle", [](Facts& f) { f.card.lifecycle = "rma"; }, "POL-LIFECYCLE"},
-      {"no lifecycle", [](Facts& f) { f.card.lifecycle.clear(); }, "POL-LIFECYCLE"},
+      {"no lifecycle", [](Facts& f) { f.card.lifecycle.reset(); }, "POL-LIFECYCLE"},
       {"measurement missing", [](Facts& f) { f.card.measurements.clear(); }, "POL-MEASUREMENT-MISSING"},
       {"measurement extra", [](Facts& f) { f.card.measurements.push_back({"more", Bytes(32, 9), 9}); },
        "POL-MEASUREMENT-EXTRA"},
@@ -84,8 +84,18 @@ std::vector<Change<Facts>> card_changes() {
       {"digest cut", [](Facts& f) { f.card.measurements[0].digest.pop_back(); }, "POL-MEASUREMENT-DIGEST"},
       {"second entry of the same name, wrong",
        [](Facts& f) { f.card.measurements.push_back({"boot", Bytes(32, 9), 9}); }, "POL-MEASUREMENT-DIGEST"},
-      {"svn low", [](Facts& f) { f.card.measurements[0].svn = 4; }, "POL-SVN"},
-      {"svn absent", [](Facts& f) { f.card.measurements[0].svn.reset(); }, "POL-SVN"},
+      {"svn low", [](Facts& f) { f.card.measurements[0].svn = 4; }, "POL-SVN POL-SVN-FLOOR"},
+      {"svn absent", [](Facts& f) { f.card.measurements[0].svn.reset(), f.svn_floors.clear(); }, "POL-SVN"},
+      {"svn under the log's floor", [](Facts& f) { f.svn_floors[0].svn = 6; }, "POL-SVN-FLOOR"},
+      {"svn absent under a floor",
+       [](Facts& f) { f.svn_floors.push_back({"eat-card", *f.card.hwmodel, "nsp/firmware", 1}); },
+       "POL-SVN-FLOOR"},
+      {"as often as a card may", [](Facts& f) { f.card_releases = 100; }, "POL-CARD-RELEASES"},
+      {"far more often", [](Facts& f) { f.card_releases = kMost; }, "POL-CARD-RELEASES"},
+      {"no oemid", [](Facts& f) { f.card.oemid.reset(); }, "POL-OEMID"},
+      {"no hwmodel, and so no floor either", [](Facts& f) { f.card.hwmodel.reset(); }, "POL-HWMODEL"},
+      {"no hwversion", [](Facts& f) { f.card.hwversion.reset(); }, "POL-HWVERSION"},
+      {"no oemboot", [](Facts& f) { f.card.oemboot.reset(); }, "POL-OEMBOOT"},
       {"submod missing", [](Facts& f) { f.card.submods.clear(); }, "POL-SUBMOD-MISSING"},
       {"submod extra", [](Facts& f) { f.card.submods.push_back({"x", 4, {}}); }, "POL-SUBMOD-EXTRA"},
       {"submod dbgstat", [](Facts& f) { f.card.submods[0].dbgstat = 1; }, "POL-SUBMOD-DBGSTAT"},
@@ -154,6 +164,52 @@ void expect_each_denied(const F& good, const std::vector<Change<F>>& changes) {
 
 TEST(Release, EachFactOfTheCardCounts) { expect_each_denied(sample_facts(), card_changes()); }
 TEST(Release, SoDoChallengeBudgetAndKey) { expect_each_denied(sample_facts(), other_changes()); }
+
+TEST(Release, ClaimsWrittenAsNoneMustBeAbsent) {
+  Policy policy = sample_policy();
+  DeviceClass& device = policy.devices[0];
+  device.oemid.value.reset();
+  device.hwmodel.value.reset();
+  device.hwversion.value.reset();
+  device.lifecycle.value.reset();
+  device.oemboot.value = false;
+  EXPECT_THAT(ids(evaluate(policy, sample_facts())),
+              ElementsAre("POL-OEMID", "POL-HWMODEL", "POL-HWVERSION", "POL-LIFECYCLE", "POL-OEMBOOT"));
+  Facts facts = sample_facts();
+  facts.card.oemid.reset();
+  facts.card.hwmodel.reset();
+  facts.card.hwversion.reset();
+  facts.card.lifecycle.reset();
+  facts.card.oemboot.reset();
+  EXPECT_TRUE(evaluate(policy, facts).allowed());
+  facts.card.oemboot = false;
+  EXPECT_THAT(ids(evaluate(policy, facts)), ElementsAre("POL-OEMBOOT"));
+}
+
+TEST(Release, WithoutASessionKeyItSaysWhy) {
+  Facts facts = sample_facts();
+  facts.card.session_key.clear();
+  facts.card.session_key_fault = "no public_key";
+  const Decision decision = evaluate(sample_policy(), facts);
+  EXPECT_THAT(ids(decision), ElementsAre("POL-SUITE-KEY", "POL-SESSION-KEY"));
+  EXPECT_EQ(decision.findings()[1].observed, "none: no public_key");
+}
+
+TEST(Release, FloorsOfOtherModelsDoNotCountAndMinimumsAreTheHigher) {
+  Facts facts = sample_facts();
+  facts.svn_floors = {{"aws-nitro", *facts.card.hwmodel, "boot", 9},
+                      {"eat-card", from_hex("beef"), "boot", 9},
+                      {"eat-card", *facts.card.hwmodel, "firmware", 9}};
+  facts.card.measurements[0].svn = 8;
+  const Decision first = evaluate(sample_policy(), facts);
+  ASSERT_TRUE(first.allowed());
+  EXPECT_THAT(first.svn_minimums(), ElementsAre(SvnFloor{"eat-card", *facts.card.hwmodel, "boot", 5}));
+  facts.svn_floors.push_back({"eat-card", *facts.card.hwmodel, "boot", 7});
+  const Decision second = evaluate(sample_policy(), facts);
+  EXPECT_THAT(second.svn_minimums(), ElementsAre(SvnFloor{"eat-card", *facts.card.hwmodel, "boot", 7}));
+  facts.card.measurements[0].svn = 6;
+  EXPECT_THAT(evaluate(sample_policy(), facts).svn_minimums(), IsEmpty());
+}
 
 TEST(Release, FindingsNameTheLineOfTheRule) {
   Facts facts = sample_facts();

@@ -70,6 +70,27 @@ TEST(PolicyParse, TheSampleIsReadAsWritten) {
   EXPECT_EQ(policy.meks[0].max_encryptions.value, 1000U);
 }
 
+TEST(PolicyParse, ClaimsThatASchemeLacksAreWrittenOutAsNone) {
+  EXPECT_TRUE(sample_policy().devices[0].oemboot.value);
+  const std::pair<const char*, const char*> lines[] = {{"oemid = 4660", "oemid = \"none\""},
+                                                       {"hwmodel = \"a1cd\"", "hwmodel = \"none\""},
+                                                       {"hwversion = \"2.0\"", "hwversion = \"none\""},
+                                                       {"lifecycle = [\"secured\"]", "lifecycle = \"none\""}};
+  for (const auto& [from, to] : lines) {
+    const DeviceClass device = parse_policy(sample_policy_text(from, to)).devices[0];
+    const int values = static_cast<int>(device.oemid.value.has_value()) +
+                       static_cast<int>(device.hwmodel.value.has_value()) +
+                       static_cast<int>(device.hwversion.value.has_value()) +
+                       static_cast<int>(device.lifecycle.value.has_value());
+    EXPECT_EQ(values, 3) << to;
+  }
+  const std::string with = sample_policy_text("oemid = 4660", "oemid = 4660\noemboot = \"none\"");
+  EXPECT_FALSE(parse_policy(with).devices[0].oemboot.value);
+  for (const char* value : {"\"no\"", "true", "0", "\"\""})
+    expect_refused(sample_policy_text("oemid = 4660", std::string("oemid = 4660\noemboot = ") + value),
+                   "oemboot", value);
+}
+
 TEST(PolicyParse, ApprovalsAreWrittenOutOrTheOperationIsDenied) {
   const Policy policy = sample_policy();
   EXPECT_EQ(policy.approvals_for("release"), 2);
@@ -91,7 +112,7 @@ TEST(PolicyParse, EachRuleIsRequired) {
     expect_refused(join(without), "the rule '" + key + "' is missing", lines[i]);
     ++rules;
   }
-  EXPECT_EQ(rules, 29);
+  EXPECT_EQ(rules, 31);
 }
 
 TEST(PolicyParse, EachKeyStandsOnceAndIsKnown) {
@@ -190,7 +211,7 @@ TEST(PolicyParse, ErrorsNameTheLineItself) {
   EXPECT_ERROR(Malformed,
                "policy.toml:11:", parse_policy(sample_policy_text("min_dbgstat = 2", "min_dbgstat = 9")));
   EXPECT_ERROR(Malformed,
-               "policy.toml:35:", parse_policy(sample_policy_text("max_releases = 10", "max_releases = -1")));
+               "policy.toml:36:", parse_policy(sample_policy_text("max_releases = 10", "max_releases = -1")));
 }
 
 TEST(PolicyParse, SizeAndGarbage) {
@@ -303,7 +324,12 @@ TEST(Lint, EachWarningAppearsWhenItShould) {
       {"can be debugged", [](Policy& p) { p.devices[0].min_dbgstat.value = 1; }},
       {"needs no certificate revocation", [](Policy& p) { p.devices[0].crl_required.value = false; }},
       {"more than a week", [](Policy& p) { p.devices[0].challenge_lifetime.value = 8 * 86400; }},
-      {"lifecycle 'test'", [](Policy& p) { p.devices[0].lifecycle.value.emplace_back("test"); }},
+      {"lifecycle 'test'", [](Policy& p) { p.devices[0].lifecycle.value->emplace_back("test"); }},
+      {"known by its roots alone", [](Policy& p) { p.devices[0].oemid.value.reset(); }},
+      {"only the maker's code", [](Policy& p) { p.devices[0].oemboot.value = false; }},
+      {"does not say its lifecycle", [](Policy& p) { p.devices[0].lifecycle.value.reset(); }},
+      {"can get no key", [](Policy& p) { p.devices[0].max_releases.value = 0; }},
+      {"to a card is hardly a limit", [](Policy& p) { p.devices[0].max_releases.value = 100001; }},
       {"no [[mek]] names", [](Policy& p) { p.meks[0].devices.value = {"x"}; }},
       {"'boot' may be of any", [](Policy& p) { p.devices[0].measurements[0].min_svn = 0; }},
       {"suite 4", [](Policy& p) { p.meks[0].suites.value.push_back(4); }},

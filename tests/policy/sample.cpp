@@ -8,7 +8,7 @@ namespace {
 
 constexpr const char* kText = R"(serial = 7
 expires = "2027-01-01T00:00:00Z"
-
+collateral = "none"
 [[device]]
 name = "ai100"
 scheme = "eat-card"
@@ -22,6 +22,7 @@ session_keys = ["p256", "p384"]
 challenge_lifetime = "24h"
 ueids = ["01aabbccddeeff", "01aabbccddee00"]
 revoked_ueids = ["01aabbccddee00"]
+max_releases_per_card = 100
 crl = "required"
 [[device.measurement]]
 name = "boot"
@@ -86,6 +87,8 @@ policy::Facts sample_facts() {
   card.submods = {{"nsp", 2, {{"firmware", Bytes(32, 0x33), std::nullopt}}}};
   facts.challenge = {true,         false,     card.aud,         card.nonce,
                      facts.mek.id, card.ueid, facts.now - 3600, facts.now + 3600};
+  facts.card_releases = 99;
+  facts.svn_floors = {{"eat-card", card.hwmodel.value(), "boot", 5}};
   return facts;
 }
 

@@ -13,6 +13,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "policy/officers.h"
+#include "policy/ssh_sign.h"
+#include "tests/base/expect_error.h"
 
 namespace qpcseal::policy {
 namespace {
@@ -67,6 +69,25 @@ TEST_F(SshKeygen, SignsAndWeVerify) {
     EXPECT_FALSE(verify_sshsig(signature, kNamespace, view("serial = 2\n"))) << type;
     EXPECT_FALSE(verify_sshsig(signature, "plan@qpcseal", view("serial = 1\n"))) << type;
   }
+}
+
+TEST_F(SshKeygen, WeSignAndItVerifies) {
+  for (const std::string type : {"ED25519", "P-256", "P-384"}) {
+    const EvpKey key(type == "ED25519" ? EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")
+                                       : EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", type.c_str()));
+    ASSERT_TRUE(key);
+    const Bytes blob = ssh_key_blob(key.get());
+    write("allowed",
+          "anna namespaces=\"policy@qpcseal\" " + parse_ssh_key(blob).type + " " + to_base64(blob) + "\n");
+    for (unsigned i = 0; i < 8; ++i) {  // numbers that begin with a set bit, and short ones
+      write("message.sig", sign_sshsig(key.get(), kNamespace, view("serial = 1\n")));
+      EXPECT_EQ(shell("ssh-keygen -Y verify -f allowed -I anna -n policy@qpcseal -s message.sig < message"),
+                0)
+          << type;
+    }
+  }
+  const EvpKey other(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-521"));
+  EXPECT_ERROR(Malformed, "cannot approve", sign_sshsig(other.get(), kNamespace, view("x")));
 }
 
 TEST_F(SshKeygen, RefusesKindsAndHashesThatMayNotApprove) {

@@ -196,7 +196,7 @@ TEST(Bind, TouchesTheSlotPageAlone) {
   EXPECT_EQ(parse_slots(sealed.container.slot_page()), std::nullopt);
   const Slots slots{Bytes(46, 1), Bytes(32, 2), Bytes(65, 3)};
   const Fd bound = test::scratch_file();
-  bind_copy(sealed.file, sealed.container, slots, bound);
+  bind_copy(sealed.file, sealed.bytes.size(), {{sealed.result.slot_page, slots}}, bound);
   Bytes bytes = test::contents(bound);
   EXPECT_EQ(parse_slots(SealedContainer::read(bound).slot_page()), slots);
   const std::uint64_t page = sealed.container.layout().slot_page;

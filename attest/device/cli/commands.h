@@ -17,7 +17,4 @@ void add_describe(CLI::App& app, Context& context);
 void add_attest(CLI::App& app, Context& context);
 void add_serve(CLI::App& app, Context& context);
 
-// Standard output, all of it, or Error{Io}.
-void print(std::string_view text);
-
 }  // namespace qpcseal::device

@@ -4,6 +4,7 @@
 #include "attest/device/cli/commands.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "manual/manual.h"
 #ifdef QPCSEAL_DEVICE_LOADER
 #include "attest/device/loader/commands.h"
 #endif
@@ -50,6 +51,12 @@ void add_commands(CLI::App& app, Context& context) {
   add_compare(app, context);
   add_sample(app, context);
 #endif
+  add_manual(app, {"qpcseal-device",
+                   "simulated cards, their session service and a reference loader",
+                   std::string(software_version()),
+                   format_time(build_time()).substr(0, 10),
+                   {},
+                   {"qpcseal(1)", "qpcseal-attest(1)"}});
 }
 
 int run(int argc, char** argv) {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "appliance/qpc/container.h"
+#include "attest/device/loader/host_settings.h"
 #include "attest/device/loader/load.h"
 #include "base/error.h"
 
@@ -17,29 +18,60 @@ constexpr std::size_t kPiece = std::size_t{1} << 20;  // bytes
 
 struct LoadOptions {
   std::string folder, file, out;
-  unsigned device = 0;
+  std::vector<unsigned> devices;
   bool force = false, json = false;
 };
 
+nlohmann::ordered_json json_of(const LoadedPart& part) {
+  nlohmann::ordered_json out{{"device", part.card}};
+  if (!part.partition.empty()) out["partition"] = part.partition;
+  out["segments"] = part.segments;
+  out["bytes"] = part.bytes;
+  return out;
+}
+
+std::string text_of(const LoadedPart& part, const std::string& model, std::uint64_t version) {
+  const std::string what =
+      part.partition.empty() ? "" : " partition " + nlohmann::json(part.partition).dump();
+  return "card " + std::to_string(part.card) + " loaded " + model + " version " + std::to_string(version) +
+         what + ": " + std::to_string(part.segments) + " segments, " + std::to_string(part.bytes) +
+         " bytes\n";
+}
+
 int run_load(const LoadOptions& options) {
-  const Card card = open_card(options.folder, options.device);
+  std::vector<Card> cards;
+  for (const unsigned number : options.devices) cards.push_back(open_card(options.folder, number));
   std::optional<std::filesystem::path> out;
   if (!options.out.empty()) out = options.out;
-  const Loaded loaded = load(options.file, card, out, options.force ? Existing::Replace : Existing::Refuse);
-  const nlohmann::ordered_json json{
-      {"device", options.device},    {"model", loaded.model_name}, {"model_version", loaded.model_version},
-      {"segments", loaded.segments}, {"bytes", loaded.bytes},      {"seconds", loaded.seconds}};
-  const std::string text =
-      options.json
-          ? json.dump(2)
-          : "card " + std::to_string(options.device) + " loaded " + json["model"].dump() + " version " +
-                std::to_string(loaded.model_version) + ": " + std::to_string(loaded.segments) +
-                " segments, " + std::to_string(loaded.bytes) + " bytes";
-  std::puts(text.c_str());
+  const HostSettings host = settings_for(file_size(open_to_read(options.file)) / cards.size());
+  std::fputs(text_of(host).c_str(), stderr);  // before a load that may take long
+  const Loaded loaded = load(options.file, cards, out, options.force ? Existing::Replace : Existing::Refuse);
+  nlohmann::ordered_json json{{"model", loaded.model_name},
+                              {"model_version", loaded.model_version},
+                              {"cards", nlohmann::ordered_json::array()},
+                              {"seconds", loaded.seconds},
+                              {"host",
+                               {{"reckoned_seconds", host.seconds},
+                                {"control_resp_timeout_s", host.control_resp_timeout_s},
+                                {"mhi_timeout_ms", host.mhi_timeout_ms}}}};
+  std::string text;
+  for (const LoadedPart& part : loaded.parts) {
+    json["cards"].push_back(json_of(part));
+    text += text_of(part, json["model"].dump(), loaded.model_version);
+  }
+  print(options.json ? json.dump(2) + "\n" : text);
   return 0;
 }
 
+std::string difference(const Fd& a, const qpc::Container& left, const Fd& b, const qpc::Container& right);
+
+// Where both are containers themselves, what counts is their segments.
 std::string difference(const Fd& a, const qpc::Segment& left, const Fd& b, const qpc::Segment& right) {
+  if (qpc::is_qpc(a, left.data_position, left.size) && qpc::is_qpc(b, right.data_position, right.size)) {
+    const std::string found = difference(a, qpc::Container::read(a, left.data_position, left.size), b,
+                                         qpc::Container::read(b, right.data_position, right.size));
+    return found.empty() || left.name != right.name ? found : "in '" + left.name + "': " + found;
+  }
   if (left.name != right.name) return "'" + left.name + "' and '" + right.name + "' stand in the same place";
   if (left.size != right.size || left.offset != right.offset)
     return "'" + left.name + "' differs in size or offset";
@@ -52,24 +84,33 @@ std::string difference(const Fd& a, const qpc::Segment& left, const Fd& b, const
   return {};
 }
 
-int run_compare(const std::string& first, const std::string& second) {
-  const Fd a = open_to_read(first), b = open_to_read(second);
-  const qpc::Container left = qpc::Container::read(a), right = qpc::Container::read(b);
+std::string difference(const Fd& a, const qpc::Container& left, const Fd& b, const qpc::Container& right) {
   std::string found;
   if (left.segments().size() != right.segments().size()) found = "they have another number of segments";
   for (std::size_t i = 0; found.empty() && i < left.segments().size(); ++i)
     found = difference(a, left.segments()[i], b, right.segments()[i]);
-  std::puts(found.empty() ? "the same segments, names, sizes, offsets and bytes" : found.c_str());
+  return found;
+}
+
+int run_compare(const std::string& first, const std::string& second) {
+  const Fd a = open_to_read(first), b = open_to_read(second);
+  const std::string found = difference(a, qpc::Container::read(a), b, qpc::Container::read(b));
+  print((found.empty() ? "the same segments, names, sizes, offsets and bytes" : found) + "\n");
   return found.empty() ? 0 : kDifferent;
 }
 
 }  // namespace
 
 void add_load(CLI::App& app, Context& context) {
-  CLI::App* command = app.add_subcommand("load", "Load a sealed model as the card would");
+  CLI::App* command = app.add_subcommand("load", "Load a sealed model as the cards would");
   auto options = std::make_shared<LoadOptions>();
   command->add_option("--dir", options->folder, "The cards' folder")->required();
-  command->add_option("--device", options->device, "Which card")->required();
+  command
+      ->add_option("--device,-d", options->devices,
+                   "Which card; for a model in partitions one for each, in their order: 0,1,2,3")
+      ->required()
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command->add_option("FILE", options->file, "The sealed container")->required();
   command->add_option("--out", options->out, "Write the plain QPC that the card sees");
   command->add_flag("--force", options->force, "Replace an existing file");

@@ -35,14 +35,17 @@ void require_zero(const Fd& file, std::uint64_t from, std::uint64_t to) {
 
 std::uint64_t next_page(std::uint64_t at) { return (at + kPage - 1) & ~(kPage - 1); }
 
-// Walks the file from its first byte to its last; each byte is header, table, name, data, slot or a zero.
+// Walks the container from its first byte to its last; each byte is header, table, name, data, slot or a
+// zero. An inner one begins on a page of the file, so that its pages are the file's.
 void check_layout(const Fd& file, const qpc::Container& container, std::uint64_t slots_at) {
   const auto& rows = container.segments();
-  const std::uint64_t front = qpc::front_size(rows);
-  require(equal(read_at(file, 0, front), qpc::encode_front(rows, container.file_size())),
+  const std::uint64_t begin = container.begin(), front = qpc::front_size(rows);
+  std::vector<qpc::Segment> own = rows;
+  for (qpc::Segment& row : own) row.data_position -= begin;
+  require(equal(read_at(file, begin, front), qpc::encode_front(own, container.file_size())),
           "header, table or names are not canonical");
-  require(slots_at == next_page(front), "the slot page is not where it must be");
-  require_zero(file, front, slots_at);
+  require(slots_at == next_page(begin + front), "the slot page is not where it must be");
+  require_zero(file, begin + front, slots_at);
   std::uint64_t at = slots_at + kPage;
   for (std::size_t i = 0; i + 3 < rows.size(); ++i) {
     const std::uint64_t start = next_page(at);
@@ -51,7 +54,7 @@ void check_layout(const Fd& file, const qpc::Container& container, std::uint64_t
     require_zero(file, at, start);
     at = start + rows[i].size;
   }
-  require(at == container.file_size(), "something follows the last segment");
+  require(at == begin + container.file_size(), "something follows the last segment");
 }
 
 std::optional<Wrapped> read_slots(const Bytes& page) {
@@ -112,18 +115,27 @@ void read_manifest(Sealed& out, const std::vector<qpc::Segment>& rows) {
   static_cast<void>(member(map, 4).as_unsigned("created"));
   out.model_name = member(map, 5).as_text("model name");
   out.model_version = member(map, 6).as_unsigned("model version");
-  require(id_of(map.find(7)) == out.seal_id && member(map, 8).as_unsigned("index") == 0 &&
-              member(map, 9).as_unsigned("count") == 1,
-          "it is one partition of several");
+  out.root_seal_id = id_of(map.find(7));
+  out.partition_index = member(map, 8).as_unsigned("index");
+  out.partition_count = member(map, 9).as_unsigned("count");
   const auto& list = member(map, 10).as_array("segments");
   require(list.size() + kSix.size() == rows.size(), "the segments are not those of the manifest");
   for (std::size_t i = 0; i < list.size(); ++i) out.segments.push_back(listed_of(list[i], rows[i]));
 }
 
+// Which partition of how many this is, and of which model: as its manifest says and as it must be.
+void check_inner(const Sealed& inner, const Listed& listed, const Sealed& root, std::uint64_t count) {
+  require(sha256(inner.manifest) == listed.digest, "it is not the partition that was sealed");
+  require(inner.root_seal_id == root.seal_id && inner.mek_id == root.mek_id, "it is a part of another model");
+  require(inner.partition_count == count, "the model has another number of partitions");
+  for (const Listed& segment : inner.segments)
+    require(segment.kind != Kind::Inner, "a partition that holds containers itself");
+}
+
 }  // namespace
 
-Sealed read_sealed(const Fd& file) {
-  const qpc::Container container = qpc::Container::read(file);
+Sealed read_sealed(const Fd& file, std::uint64_t begin, std::uint64_t size) {
+  const qpc::Container container = qpc::Container::read(file, begin, size);
   const auto& rows = container.segments();
   if (!container.is_sealed()) throw Error(ErrorKind::Malformed, "this QPC is not sealed");
   require(rows.size() >= kSix.size() && container.base() == 0, "it lacks segments of a sealed container");
@@ -139,6 +151,7 @@ Sealed read_sealed(const Fd& file) {
             "the MEK slots are not in one page");
   check_layout(file, container, slots_at);
   Sealed out;
+  out.begin = begin;
   out.wrapped = read_slots(read_at(file, slots_at, kPage));
   out.manifest = read_at(file, rows[own].data_position, rows[own].size);
   out.tag = read_at(file, rows[own + 1].data_position, 60);
@@ -150,6 +163,29 @@ Sealed read_sealed(const Fd& file) {
     refuse(error.what());
   }
   return out;
+}
+
+SealedModel read_model(const Fd& file) {
+  SealedModel model{read_sealed(file, 0, file_size(file)), {}};
+  const Sealed& root = model.root;
+  require(root.root_seal_id == root.seal_id && root.partition_index == 0 && root.partition_count == 1,
+          "it is one partition of a model, taken out of it");
+  const auto count =
+      static_cast<std::uint64_t>(std::ranges::count(root.segments, Kind::Inner, &Listed::kind));
+  std::vector<std::optional<Sealed>> found(count);
+  for (const Listed& segment : root.segments) {
+    if (segment.kind != Kind::Inner) continue;
+    with_context("partition '" + segment.name + "'", [&] {
+      Sealed inner = read_sealed(file, segment.position, segment.size);
+      check_inner(inner, segment, root, count);
+      require(inner.partition_index < count && !found[inner.partition_index], "its number is another's");
+      inner.segment = segment.name;
+      found[inner.partition_index] = std::move(inner);
+    });
+  }
+  for (auto& inner : found) model.partitions.push_back(std::move(inner.value()));
+  require(count == 0 || !root.wrapped, "its own MEK slots are in use, though it holds partitions");
+  return model;
 }
 
 }  // namespace qpcseal::device

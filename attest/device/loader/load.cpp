@@ -1,212 +1,125 @@
 #include "attest/device/loader/load.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
-#include <exception>
-#include <functional>
-#include <mutex>
-#include <thread>
+#include <deque>
+#include <map>
+#include <set>
 
-#include "attest/device/loader/container.h"
+#include "attest/device/loader/part.h"
 #include "base/error.h"
 
 namespace qpcseal::device {
 
 namespace {
 
-constexpr std::size_t kHead = 64, kDataKey = 44, kOverhead = 28;  // bytes
-constexpr std::size_t kPiece = std::size_t{1} << 20;
-
-[[noreturn]] void refuse(const std::string& why) {
-  throw Error(ErrorKind::Denied, "container refused: " + why);
+void check_cards(const SealedModel& model, const std::vector<Card>& cards) {
+  const std::size_t parts = model.partitions.empty() ? 1 : model.partitions.size();
+  if (cards.size() != parts)
+    throw Error(ErrorKind::Usage, "the model has " + std::to_string(parts) +
+                                      (parts == 1 ? " part, and " : " partitions, and ") +
+                                      std::to_string(cards.size()) + " cards were given");
+  std::set<unsigned> seen;
+  for (const Card& card : cards)
+    if (!seen.insert(card.number).second)
+      throw Error(ErrorKind::Usage, "card " + std::to_string(card.number) + " is given twice");
 }
 
-// Runs job(0) .. job(count - 1) on all cores; the first failure is thrown.
-void on_all_cores(std::uint64_t count, const std::function<void(std::uint64_t)>& job) {
-  std::atomic<std::uint64_t> next{0};
-  std::mutex mutex;
-  std::exception_ptr failure;
-  const auto work = [&] {
-    try {
-      for (std::uint64_t i = next++; i < count; i = next++) job(i);
-    } catch (...) {
-      const std::lock_guard lock(mutex);
-      if (!failure) failure = std::current_exception();
-      next = count;
-    }
-  };
-  {
-    std::vector<std::jthread> threads;
-    const std::uint64_t wanted =
-        std::clamp<std::uint64_t>(std::thread::hardware_concurrency(), 1, std::max<std::uint64_t>(count, 1));
-    for (std::uint64_t i = 0; i < wanted; ++i) threads.emplace_back(work);
-  }
-  if (failure) std::rethrow_exception(failure);
+std::uint64_t size_of(const std::vector<qpc::Segment>& rows) {
+  std::uint64_t size = qpc::front_size(rows);
+  for (const qpc::Segment& row : rows) size += row.size;
+  return size;
 }
 
-struct Header {
-  Bytes block;  // 64 bytes
-  unsigned mode = 0;
-  std::uint64_t chunk = 0, plain = 0, count = 0, begin = 0;
-};
-
-Header read_header(const Fd& file, const Listed& segment, const Sealed& sealed) {
-  if (segment.size <= kHead) refuse("segment '" + segment.name + "' is too short to be sealed");
-  Header h;
-  h.block.resize(kHead);
-  read_exact(file, h.block, segment.position);
-  const ByteView b = h.block;
-  const unsigned log2 = b[10];
-  h.mode = b[9];
-  h.plain = load_le(b.subspan(16, 8));
-  const bool zeros = load_le(b.subspan(56, 8)) == 0 && load_be(b.subspan(11, 5)) == 0;
-  if (text_of(b.first(8)) != std::string_view("QPCSEAL\0", 8) || b[8] != 1 || (h.mode != 1 && h.mode != 2) ||
-      log2 < 16 || log2 > 24 || !zeros || h.plain == 0 || h.plain > segment.size ||
-      !equal(b.subspan(24, 16), sealed.mek_id) || !equal(b.subspan(40, 16), sealed.seal_id)) {
-    refuse("segment '" + segment.name + "' has a header that is not its own");
-  }
-  h.chunk = std::uint64_t{1} << log2;
-  h.count = (h.plain + h.chunk - 1) / h.chunk;
-  h.begin = kHead + (h.mode == 2 ? kDataKey : 0);
-  if (segment.size != h.begin + h.plain + h.count * kOverhead)
-    refuse("segment '" + segment.name + "' has another size than its header says");
-  return h;
+LoadedPart loaded_part(const Card& card, const std::string& partition,
+                       const std::vector<qpc::Segment>& rows) {
+  LoadedPart out{card.number, partition, rows.size(), 0};
+  for (const qpc::Segment& row : rows) out.bytes += row.size;
+  return out;
 }
 
-SecretBuffer key_for(const Fd& file, const Listed& segment, const Header& header, const SecretBuffer& mek) {
-  SecretBuffer key(16);
-  if (header.mode == 1) {
-    std::copy(mek.bytes().begin(), mek.bytes().end(), key.bytes().begin());
-    return key;
-  }
-  Bytes wrapped(kDataKey), aad = header.block;
-  read_exact(file, wrapped, segment.position + kHead);
-  append(aad, segment.name);
-  if (!open_gcm(mek.bytes(), aad, wrapped, key.bytes()))
-    refuse("the data key of '" + segment.name + "' does not open");
-  return key;
-}
-
+// A model on its cards.
 class Loading {
  public:
-  Loading(const Fd& file, const Card& card) : file_(file), card_(card), sealed_(read_sealed(file)) {}
-
-  const Sealed& sealed() const { return sealed_; }
-
-  void verify() {
-    const Sha256Digest digest = sha256(sealed_.manifest);
-    if (card_.seal_key) {
-      Bytes message = copy(view("qpcseal/seal/1"));
-      message.push_back(0);
-      append(message, digest);
-      if (!verify_seal(card_.seal_key.get(), message, sealed_.signature))
-        refuse("seal.sig is not this appliance's signature");
-    }
-    if (sealed_.model_version < card_.minimum_model_version)
-      refuse("the model is older than this card accepts");
-    if (!sealed_.wrapped) refuse("it is not bound to a card");
-    mek_ = unwrap_mek(card_, *sealed_.wrapped, sealed_.mek_id);
-    Bytes tagged(digest.size());
-    if (!open_gcm(mek_.bytes(), view("qpcseal/manifest/1"), sealed_.tag, tagged) || !equal(tagged, digest))
-      refuse("seal.tag does not fit the manifest");
-    for (const Listed& segment : sealed_.segments) prepare(segment);
+  Loading(const Fd& file, const SealedModel& model, const std::vector<Card>& cards)
+      : model_(model), cards_(cards), root_(file, model.root) {
+    for (const Sealed& partition : model.partitions) parts_.emplace_back(file, partition);
   }
 
-  // Every byte of every segment, digests first; `out` gets the plain ones.
-  void run(const Fd* out, const std::vector<qpc::Segment>& places) {
-    for (std::size_t i = 0; i < sealed_.segments.size(); ++i) {
-      const Listed& segment = sealed_.segments[i];
-      if (segment.kind == Kind::Sealed) {
-        open_sealed(i, out, places[i].data_position);
-      } else {
-        copy_clear(segment, out, places[i].data_position);
-      }
+  // What each card does before it decrypts anything. The MEK comes out of the slots of its partition, and
+  // opens the root's tag too.
+  void judge() {
+    if (parts_.empty()) {
+      root_.check_origin(cards_[0]);
+      root_.open(root_.unwrap(cards_[0]).bytes());
+    }
+    for (std::size_t i = 0; i < parts_.size(); ++i)
+      with_context("partition " + std::to_string(i) + " on card " + std::to_string(cards_[i].number), [&] {
+        root_.check_origin(cards_[i]);
+        parts_[i].check_origin(cards_[i]);
+        const SecretBuffer mek = parts_[i].unwrap(cards_[i]);
+        root_.open(mek.bytes());
+        parts_[i].open(mek.bytes());
+      });
+    std::map<std::string, std::uint64_t> sizes;
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
+      rows_.push_back(parts_[i].plain_rows({}));
+      sizes[model_.partitions[i].segment] = size_of(rows_.back());
+    }
+    root_rows_ = root_.plain_rows(sizes);
+  }
+
+  // All bytes; `out`: the plain QPC.
+  void run(const Fd* out) const {
+    write(root_, root_rows_, out, 0);
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
+      const auto place = std::ranges::find(root_rows_, model_.partitions[i].segment, &qpc::Segment::name);
+      with_context("partition " + std::to_string(i) + " on card " + std::to_string(cards_[i].number),
+                   [&] { write(parts_[i], rows_[i], out, place->data_position); });
     }
   }
 
-  [[nodiscard]] std::vector<qpc::Segment> plain_rows() const {
-    std::vector<qpc::Segment> rows;
-    for (std::size_t i = 0; i < sealed_.segments.size(); ++i) {
-      const Listed& s = sealed_.segments[i];
-      rows.push_back({s.name, s.kind == Kind::Sealed ? headers_[i].plain : s.size, s.offset, 0});
-    }
-    return rows;
+  [[nodiscard]] std::vector<LoadedPart> loaded() const {
+    if (parts_.empty()) return {loaded_part(cards_[0], "", root_rows_)};
+    std::vector<LoadedPart> out;
+    for (std::size_t i = 0; i < parts_.size(); ++i)
+      out.push_back(loaded_part(cards_[i], model_.partitions[i].segment, rows_[i]));
+    return out;
   }
 
  private:
-  void prepare(const Listed& segment) {
-    if (segment.kind == Kind::Inner) refuse("it holds inner containers, for several cards");
-    headers_.push_back(segment.kind == Kind::Sealed ? read_header(file_, segment, sealed_) : Header{});
+  static void write(const Part& part, const std::vector<qpc::Segment>& rows, const Fd* out,
+                    std::uint64_t begin) {
+    if (out != nullptr) write_exact(*out, qpc::encode_front(rows, size_of(rows)), begin);
+    part.run(out, begin, rows);
   }
 
-  void open_sealed(std::size_t index, const Fd* out, std::uint64_t place) {
-    const Listed& segment = sealed_.segments[index];
-    const Header& header = headers_[index];
-    const SecretBuffer key = key_for(file_, segment, header, mek_);
-    std::vector<Sha256Digest> digests(header.count);
-    on_all_cores(header.count, [&](std::uint64_t i) {
-      Bytes stored(std::min(header.chunk, header.plain - i * header.chunk) + kOverhead),
-          plain(stored.size() - kOverhead);
-      read_exact(file_, stored, segment.position + header.begin + i * (header.chunk + kOverhead));
-      digests[i] = sha256(stored);
-      Bytes aad = header.block;
-      append_lp16(aad, view(segment.name));
-      append_be(aad, i, 8);
-      aad.push_back(i + 1 == header.count ? 1 : 0);
-      if (!open_gcm(key.bytes(), aad, stored, plain))
-        refuse("chunk " + std::to_string(i) + " of '" + segment.name + "' does not open");
-      if (out != nullptr) write_exact(*out, plain, place + i * header.chunk);
-    });
-    Bytes block(header.begin);
-    read_exact(file_, block, segment.position);
-    Sha256 hash;
-    hash.update(block);
-    for (const Sha256Digest& digest : digests) hash.update(digest);
-    if (hash.finish() != segment.digest)
-      refuse("segment '" + segment.name + "' is not the one that was sealed");
-  }
-
-  void copy_clear(const Listed& segment, const Fd* out, std::uint64_t place) {
-    Sha256 hash;
-    Bytes buffer(kPiece);
-    for (std::uint64_t at = 0; at < segment.size; at += buffer.size()) {
-      buffer.resize(std::min<std::uint64_t>(kPiece, segment.size - at));
-      read_exact(file_, buffer, segment.position + at);
-      hash.update(buffer);
-      if (out != nullptr) write_exact(*out, buffer, place + at);
-    }
-    if (hash.finish() != segment.digest)
-      refuse("segment '" + segment.name + "' is not the one that was sealed");
-  }
-
-  const Fd& file_;
-  const Card& card_;
-  Sealed sealed_;
-  SecretBuffer mek_;
-  std::vector<Header> headers_;
+  const SealedModel& model_;
+  const std::vector<Card>& cards_;
+  Part root_;
+  std::deque<Part> parts_;
+  std::vector<std::vector<qpc::Segment>> rows_;
+  std::vector<qpc::Segment> root_rows_;
 };
 
 }  // namespace
 
-Loaded load(const std::filesystem::path& path, const Card& card,
+Loaded load(const std::filesystem::path& path, const std::vector<Card>& cards,
             const std::optional<std::filesystem::path>& out, Existing existing) {
   const auto start = std::chrono::steady_clock::now();
   const Fd file = open_to_read(path);
-  Loading loading(file, card);
-  loading.verify();
-  std::vector<qpc::Segment> rows = loading.plain_rows();
-  const std::uint64_t size = qpc::place_unaligned(rows);
+  const SealedModel model = read_model(file);
+  check_cards(model, cards);
+  Loading loading(file, model, cards);
+  loading.judge();
   if (out) {
     AtomicFile plain(*out, existing, 0600);
-    write_exact(plain.fd(), qpc::encode_front(rows, size), 0);
-    loading.run(&plain.fd(), rows);
+    loading.run(&plain.fd());
     plain.commit();
   } else {
-    loading.run(nullptr, rows);
+    loading.run(nullptr);
   }
-  Loaded loaded{loading.sealed().model_name, loading.sealed().model_version, rows.size(), 0, 0};
-  for (const auto& row : rows) loaded.bytes += row.size;
+  Loaded loaded{model.root.model_name, model.root.model_version, loading.loaded(), 0};
   loaded.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return loaded;
 }

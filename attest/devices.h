@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-namespace qpcseal::courier {
+namespace qpcseal::attest {
 
 inline constexpr unsigned kMaxDevice = 1023;
 
@@ -12,4 +12,4 @@ inline constexpr unsigned kMaxDevice = 1023;
 // twice.
 std::vector<unsigned> parse_devices(std::string_view text);
 
-}  // namespace qpcseal::courier
+}  // namespace qpcseal::attest

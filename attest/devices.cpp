@@ -1,4 +1,4 @@
-#include "attest/courier/devices.h"
+#include "attest/devices.h"
 
 #include <algorithm>
 #include <charconv>
@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 
-namespace qpcseal::courier {
+namespace qpcseal::attest {
 namespace {
 
 [[noreturn]] void refuse(std::string_view text, const std::string& why) {
@@ -49,4 +49,4 @@ std::vector<unsigned> parse_devices(std::string_view text) {
   return out;
 }
 
-}  // namespace qpcseal::courier
+}  // namespace qpcseal::attest

@@ -1,0 +1,35 @@
+// What a replay of the log came to, signed by the log's key, so that the next run begins there:
+//
+//   "qpcseal/snapshot/1" 00 | u32be body size | body | u16be signature size | signature
+//   body = lp(vkey text) | u64be size | root (32) | u64be bytes | SHA-256 of the first `bytes` bytes of
+//          entries.jsonl (32) | u8 count | that many hashes: the tree's edge (merkle.h) | state
+//          (state_codec.h)
+//   signature, by that key, over "qpcseal/snapshot/1" 00 || SHA-256(body)
+//
+// A snapshot saves time and nothing else: one that does not fit in every way is passed over.
+#pragma once
+
+#include <optional>
+
+#include "appliance/audit/state.h"
+
+namespace qpcseal::audit {
+
+struct Snapshot {
+  State state;
+  Tree tree;
+  std::uint64_t bytes = 0;  // of entries.jsonl
+  Hash digest{};            // of these bytes
+};
+
+// Error{Token} where the signer's signature does not verify.
+Bytes sign_snapshot(const Snapshot& snapshot, const VerifierKey& key, Signer& signer);
+
+struct OpenedSnapshot {
+  Snapshot snapshot;
+  VerifierKey key;
+};
+// Nothing where it is not well formed, not signed by the key `type` and `public_key`, or contradicts itself.
+std::optional<OpenedSnapshot> open_snapshot(ByteView bytes, KeyType type, const Bytes& public_key);
+
+}  // namespace qpcseal::audit

@@ -1,0 +1,45 @@
+// Key ceremonies: one plan, its steps in order, and the record's digest at the end.
+#include "appliance/audit/state_kinds.h"
+
+namespace qpcseal::audit {
+
+namespace {
+
+constexpr std::size_t kCeremonyIdSize = 16;  // bytes
+
+Ceremony& ceremony_of(State& state, const Json& data) {
+  const auto found = state.ceremonies.find(hex_member(data, "plan_sha256", kDigestSize));
+  require(found != state.ceremonies.end() &&
+              found->second.id == hex_member(data, "ceremony", kCeremonyIdSize) &&
+              found->second.outcome.empty(),
+          "a step of a ceremony that does not go on");
+  return found->second;
+}
+
+// A plan serves once, and one ceremony goes on at a time.
+void begin(State& state, const Entry& entry) {
+  for (const auto& [plan, ceremony] : state.ceremonies)
+    require(!ceremony.outcome.empty(), "a ceremony begins while another goes on");
+  const Ceremony next{hex_member(entry.data, "ceremony", kCeremonyIdSize), entry.seq, ""};
+  require(state.ceremonies.emplace(hex_member(entry.data, "plan_sha256", kDigestSize), next).second,
+          "a plan that was used before");
+}
+
+void end(State& state, const Entry& entry, const OpenIntent& intent) {
+  ceremony_of(state, intent.data).outcome = entry.outcome;
+}
+
+void begin_step(State& state, const Entry& entry) {
+  static_cast<void>(ceremony_of(state, entry.data));
+  static_cast<void>(text_member(entry.data, "step"));
+  static_cast<void>(uint_member(entry.data, "attempt"));
+}
+
+void end_step(State& /*state*/, const Entry& /*entry*/, const OpenIntent& /*intent*/) {}
+
+}  // namespace
+
+const Kind kCeremony{"ceremony", nullptr, begin, end};
+const Kind kCeremonyStep{"ceremony-step", nullptr, begin_step, end_step};
+
+}  // namespace qpcseal::audit

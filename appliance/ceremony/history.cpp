@@ -1,0 +1,109 @@
+#include "appliance/ceremony/history.h"
+
+#include <algorithm>
+
+namespace qpcseal::ceremony {
+
+namespace {
+
+using audit::Entry;
+using audit::Json;
+using audit::Phase;
+
+class Reader {
+ public:
+  Reader(const Json& begin, History& history)
+      : id_(audit::text_member(begin, "ceremony")), history_(history) {}
+
+  void take(const Entry& entry) {
+    if (entry.kind == "ceremony-step") {
+      take_step(entry);
+    } else if (entry.kind == "ceremony" && entry.phase == Phase::Result) {
+      history_.end = entry.seq;
+      history_.outcome = entry.outcome;
+      history_.result = entry.data;
+    } else {
+      take_act(entry);
+    }
+  }
+
+ private:
+  void take_step(const Entry& entry) {
+    if (entry.phase == Phase::Intent) {
+      Attempt next;
+      next.number = audit::uint_member(entry.data, "attempt");
+      next.seq = entry.seq;
+      next.txn = entry.txn;
+      next.began = entry.time;
+      history_.steps[audit::text_member(entry.data, "step")].push_back(std::move(next));
+      return;
+    }
+    for (auto& [step, attempts] : history_.steps) {
+      for (Attempt& attempt : attempts) {
+        if (attempt.seq != entry.intent) continue;
+        attempt.outcome = entry.outcome;
+        attempt.ended = history_.ended = entry.time;
+        attempt.data = entry.data;
+      }
+    }
+  }
+
+  // An intent or event names the ceremony in its approval; a result belongs to its intent.
+  void take_act(const Entry& entry) {
+    if (entry.phase == Phase::Result) {
+      const auto open = open_.find(entry.intent.value());
+      if (open == open_.end()) return;
+      add(open->second, {entry.seq, entry.kind, entry.outcome, open->second.data, entry.data});
+      open_.erase(open);
+      return;
+    }
+    const auto approval = entry.data.find("approval");
+    if (approval == entry.data.end() || approval->value("ceremony", "") != id_) return;
+    if (entry.phase == Phase::Intent) {
+      open_.emplace(entry.seq, entry);
+    } else {
+      add(entry, {entry.seq, entry.kind, "ok", entry.data, entry.data});
+    }
+  }
+
+  void add(const Entry& asked, ActSeen act) {
+    const Json& approval = asked.data.at("approval");
+    auto& attempts = history_.steps[audit::text_member(approval, "step")];
+    const std::uint64_t number = audit::uint_member(approval, "attempt");
+    const auto found = std::ranges::find(attempts, number, &Attempt::number);
+    if (found != attempts.end()) found->acts.push_back(std::move(act));
+  }
+
+  std::string id_;
+  History& history_;
+  std::map<std::uint64_t, Entry> open_;
+};
+
+}  // namespace
+
+const Attempt* History::last_attempt(const std::string& step) const {
+  const auto found = steps.find(step);
+  return found == steps.end() || found->second.empty() ? nullptr : &found->second.back();
+}
+
+bool History::done(const std::string& step) const {
+  const Attempt* last = last_attempt(step);
+  return last != nullptr && last->outcome == "ok";
+}
+
+std::optional<History> history_of(const audit::LogCopy& log, const std::string& plan_sha256) {
+  const auto known = log.state.ceremonies.find(plan_sha256);
+  if (known == log.state.ceremonies.end()) return std::nullopt;
+  History out;
+  const Entry first = audit::parse_entry(log.line(known->second.seq));
+  out.seq = first.seq;
+  out.txn = first.txn;
+  out.began = out.ended = first.time;
+  out.begin = first.data;
+  Reader reader(first.data, out);
+  for (std::uint64_t seq = first.seq + 1; seq < log.state.size && !out.end; ++seq)
+    reader.take(audit::parse_entry(log.line(seq)));
+  return out;
+}
+
+}  // namespace qpcseal::ceremony

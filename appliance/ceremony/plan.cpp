@@ -1,0 +1,179 @@
+#include "appliance/ceremony/plan.h"
+
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <set>
+
+#include "appliance/audit/words.h"
+#include "appliance/ceremony/acts.h"
+#include "base/digest.h"
+#include "base/error.h"
+#include "policy/toml_reader.h"
+
+namespace qpcseal::ceremony {
+
+namespace {
+
+using policy::TomlReader;
+
+constexpr std::size_t kMaxName = 64;  // bytes
+constexpr std::size_t kMaxSteps = 64;
+
+bool is_plain_name(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxName && name.front() != '.' && name.front() != '-' &&
+         std::ranges::all_of(name, [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+                  c == '_' || c == '-';
+         });
+}
+
+std::string plain_name(TomlReader& reader, std::string_view key) {
+  std::string out = reader.text(key);
+  if (!is_plain_name(out))
+    reader.refuse(reader.line_of_key(key),
+                  "'" + std::string(key) + "': letters, digits, '.', '_' and '-', at most 64, no folder");
+  return out;
+}
+
+bool flag(TomlReader& reader, std::string_view key) {
+  const auto value = reader.take(key).value_exact<bool>();
+  if (!value) reader.refuse(reader.line_of_key(key), "'" + std::string(key) + "' must be true or false");
+  return *value;
+}
+
+TokenRule read_token(TomlReader reader) {
+  TokenRule out;
+  out.manufacturer = reader.text("manufacturer");
+  out.model = reader.text("model");
+  out.signing = reader.text("signing");
+  if (out.signing != "ed25519" && out.signing != "ecdsa-p256")
+    reader.refuse(reader.line_of_key("signing"), "'signing' is \"ed25519\" or \"ecdsa-p256\"");
+  out.suites = reader.integers("suites", 1, 4);
+  out.lacking = reader.texts("lacking", TomlReader::Empty::Allowed);
+  out.anchor = flag(reader, "anchor");
+  reader.finish();
+  return out;
+}
+
+void read_argument(TomlReader& reader, const ArgumentRule& rule, Step& step) {
+  const std::string key(rule.name);
+  switch (rule.kind) {
+    case ArgumentKind::File:
+      step.arguments[key] = plain_name(reader, key);
+      break;
+    case ArgumentKind::Digest: {
+      const Bytes digest = reader.hex(key);
+      if (digest.size() != sizeof(Sha256Digest))
+        reader.refuse(reader.line_of_key(key), "'" + key + "' is no SHA-256");
+      step.arguments[key] = to_hex(digest);
+      break;
+    }
+    case ArgumentKind::Days:
+      step.arguments[key] = std::to_string(reader.integer(key, 1, 3650));
+      break;
+    case ArgumentKind::Text:
+      step.arguments[key] = reader.text(key);
+      break;
+  }
+}
+
+Step read_step(TomlReader& reader, const Plan& plan) {
+  Step out;
+  out.line = reader.line();
+  out.id = plain_name(reader, "id");
+  out.act = reader.text("do");
+  const ActRule* rule = act_rule(out.act);
+  if (rule == nullptr) reader.refuse(reader.line_of_key("do"), "no such act '" + out.act + "'");
+  out.who = reader.text("who");
+  const auto is_them = [&](const Person& person) { return person.name == out.who; };
+  if (std::ranges::none_of(plan.people, is_them))
+    reader.refuse(reader.line_of_key("who"), "'" + out.who + "' is none of the people");
+  out.see = reader.text("see");
+  if (reader.has("say")) out.say = reader.text("say");
+  for (const ArgumentRule& argument : rule->arguments) read_argument(reader, argument, out);
+  reader.finish();
+  return out;
+}
+
+void refuse_twice(const Plan& plan, const TomlReader& reader) {
+  std::set<std::string> ids, outputs, people;
+  for (const Person& person : plan.people)
+    if (!people.insert(person.name).second)
+      reader.refuse(reader.line(), "'" + person.name + "' stands twice");
+  for (const Step& step : plan.steps) {
+    if (!ids.insert(step.id).second) reader.refuse(step.line, "step '" + step.id + "' stands twice");
+    const auto output = step.arguments.find("output");
+    if (output != step.arguments.end() && !outputs.insert(output->second).second)
+      reader.refuse(step.line, "output '" + output->second + "' stands twice");
+  }
+}
+
+Plan read_plan(TomlReader& reader, const std::string& file) {
+  Plan out;
+  out.file = file;
+  if (reader.text("format") != "qpcseal/plan/1")
+    reader.refuse(reader.line_of_key("format"), "'format' must be \"qpcseal/plan/1\"");
+  out.id = plain_name(reader, "ceremony");
+  out.title = reader.text("title");
+  out.appliance = reader.text("appliance");
+  const Bytes aud = reader.hex("aud");
+  if (aud.size() != 16) reader.refuse(reader.line_of_key("aud"), "'aud' has 16 bytes");
+  out.aud = to_hex(aud);
+  const std::string until = reader.text("valid_until");
+  out.valid_until = with_context(file + ": valid_until", [&] { return parse_time(until); });
+  out.threshold = static_cast<unsigned>(reader.integer("threshold", 0, 100));
+  out.rehearsed = flag(reader, "rehearsed");
+  out.token = read_token(reader.table("token", "token"));
+  for (TomlReader& inner : reader.tables("person", "person")) {
+    out.people.push_back({inner.text("name"), inner.text("role")});
+    inner.finish();
+  }
+  for (TomlReader& inner : reader.tables("step", "step")) out.steps.push_back(read_step(inner, out));
+  if (out.steps.size() > kMaxSteps) reader.refuse(reader.line(), "more than 64 steps");
+  reader.finish();
+  refuse_twice(out, reader);
+  return out;
+}
+
+}  // namespace
+
+const Step* Plan::step(std::string_view name) const {
+  const auto found = std::ranges::find(steps, name, &Step::id);
+  return found == steps.end() ? nullptr : &*found;
+}
+
+Plan parse_plan(std::string_view text, const std::string& file) {
+  if (text.size() > kMaxPlanSize) throw Error(ErrorKind::Malformed, file + ": more than 64 KiB");
+  toml::table table;
+  try {
+    table = toml::parse(text);
+  } catch (const toml::parse_error& error) {
+    throw Error(ErrorKind::Malformed, file + ":" + std::to_string(error.source().begin.line) + ": " +
+                                          std::string(error.description()));
+  }
+  TomlReader reader(table, "plan", file);
+  Plan out = read_plan(reader, file);
+  out.text = std::string(text);
+  out.sha256 = to_hex(sha256(view(text)));
+  return out;
+}
+
+std::string show(const Plan& plan) {
+  std::string out = "Ceremony '" + plan.id + "': " + plan.title + "\nappliance " + plan.appliance + " (" +
+                    plan.aud + ")\nSHA-256   " + plan.sha256 + "\nwords     " +
+                    audit::words_of(from_hex(plan.sha256)) + "\nuntil     " + format_time(plan.valid_until) +
+                    "; " + std::to_string(plan.threshold) + " officers sign it; " +
+                    (plan.rehearsed ? "it is rehearsed first" : "it runs without a rehearsal") +
+                    "\ntoken     " + plan.token.manufacturer + ", " + plan.token.model + "\n";
+  for (const Person& person : plan.people) out += "person    " + person.name + ", " + person.role + "\n";
+  unsigned number = 0;
+  for (const Step& step : plan.steps) {
+    out += "step " + std::to_string(++number) + "    " + step.id + ": " + step.act;
+    for (const auto& [name, value] : step.arguments) out += " " + name + "=" + value;
+    out += "; by " + step.who + "\n";
+  }
+  return out;
+}
+
+}  // namespace qpcseal::ceremony

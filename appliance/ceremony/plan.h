@@ -1,0 +1,56 @@
+// A ceremony's plan: what is done, in which order, by whom, on which kind of token. TOML, read as strictly as
+// a policy. Officers sign the file's bytes (namespace plan@qpcseal), and these bytes are what runs; facts of
+// the site (module, slot, where the PIN comes from) are not in it. docs/FORMAT.md section 9.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+
+namespace qpcseal::ceremony {
+
+inline constexpr std::size_t kMaxPlanSize = 65536;  // bytes
+inline constexpr std::string_view kPlanNamespace = "plan@qpcseal";
+
+struct TokenRule {
+  std::string manufacturer, model, signing;  // signing: "ed25519" or "ecdsa-p256"
+  std::vector<std::int64_t> suites;          // that the token must serve
+  std::vector<std::string> lacking;          // desired key attributes that it may lack
+  bool anchor = false;                       // the token must keep the log's anchor
+};
+
+struct Person {
+  std::string name, role;
+};
+
+struct Step {
+  std::string id, act;  // act: "mek-generate", ... (acts.h)
+  std::string who, see, say;
+  std::map<std::string, std::string> arguments;  // "mek", "output", ...: what the act wants
+  int line = 0;
+};
+
+struct Plan {
+  std::string file, id, title, appliance, aud, sha256;  // aud: hex; sha256 of the bytes, hex
+  std::string text;
+  UnixTime valid_until = 0;
+  unsigned threshold = 0;  // officers who must sign
+  bool rehearsed = true;   // a run wants the record of a rehearsal
+  TokenRule token;
+  std::vector<Person> people;
+  std::vector<Step> steps;
+
+  [[nodiscard]] const Step* step(std::string_view name) const;
+};
+
+// Error{Malformed} "FILE:LINE: ...".
+Plan parse_plan(std::string_view text, const std::string& file);
+
+// The plan in words, for people to agree or disagree with.
+std::string show(const Plan& plan);
+
+}  // namespace qpcseal::ceremony

@@ -1,0 +1,24 @@
+// The record of a ceremony: everything a reader needs years later, made from the log and the plan alone, so
+// that it can be made again. Its digest is in the log.
+#pragma once
+
+#include <string>
+
+#include "appliance/ceremony/history.h"
+#include "appliance/ceremony/plan.h"
+
+namespace qpcseal::ceremony {
+
+// `comparison` is what the rehearsal said otherwise (null: there was none). Up to the entry that ends the
+// ceremony.
+audit::Json record_of(const audit::LogCopy& log, const Plan& plan, const History& history,
+                      const audit::Json& comparison);
+
+// The same as a page that prints: no script, nothing from elsewhere.
+std::string page_of(const audit::Json& record);
+
+// Where a run went otherwise than its rehearsal: token, software, steps, acts and resulting attributes.
+// Times, ids, serial numbers and digests of outputs are left out: they must differ.
+std::vector<std::string> differences(const audit::Json& rehearsal, const audit::Json& record);
+
+}  // namespace qpcseal::ceremony

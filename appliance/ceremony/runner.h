@@ -1,0 +1,45 @@
+// Runs a ceremony, and goes on with one that stopped. The log says how far it came: a ceremony is one intent
+// that stays open, a step another, and the acts within carry an approval that names plan, step and attempt
+// and serves once: so no step can act twice, whatever happens.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "appliance/ceremony/console.h"
+#include "appliance/ceremony/history.h"
+#include "appliance/ceremony/plan.h"
+#include "appliance/release/appliance.h"
+#include "policy/officers.h"
+
+namespace qpcseal::ceremony {
+
+struct Wish {
+  Plan plan;
+  std::filesystem::path folder;                    // of inputs and outputs
+  std::vector<std::filesystem::path> signatures;   // of officers, over the plan
+  std::optional<std::filesystem::path> rehearsal;  // its record
+};
+
+struct Finished {
+  std::string ceremony, record, page;    // id; the record as canonical JSON, and as HTML
+  std::vector<std::string> differences;  // from the rehearsal
+};
+
+// From the beginning. Error{ApprovalsMissing}, Error{Denied}: nothing was begun. Error{Usage} where people
+// stop: it can go on.
+Finished run(release::Appliance& appliance, const Wish& wish, Console& console);
+// Goes on with a ceremony of this plan. Error{Usage} where there is none, or it has ended.
+Finished resume(release::Appliance& appliance, const Wish& wish, Console& console);
+// Ends it where it stands, as failed. What its steps did stays done and is in the record.
+Finished abandon(release::Appliance& appliance, const Wish& wish, const std::string& why);
+// The record of one that has ended, made again from the log: the same bytes.
+Finished report(const audit::LogCopy& log, const Plan& plan);
+
+// A rehearsal: the same plan without signatures, in a throw-away appliance. `conditions` say what was made to
+// stand in for what the real token has.
+Finished rehearse(release::Appliance& appliance, const Wish& wish, Console& console,
+                  const std::vector<std::string>& stand_ins);
+
+}  // namespace qpcseal::ceremony

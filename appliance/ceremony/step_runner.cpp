@@ -1,0 +1,185 @@
+#include "appliance/ceremony/step_runner.h"
+
+#include <algorithm>
+
+#include "appliance/audit/receipt.h"
+#include "appliance/audit/words.h"
+#include "appliance/ceremony/acts.h"
+#include "appliance/release/backup_file.h"
+#include "base/error.h"
+#include "base/file.h"
+
+namespace qpcseal::ceremony {
+
+namespace {
+
+using audit::Json;
+
+constexpr std::size_t kMaxOutput = std::size_t{1} << 20;  // bytes
+constexpr std::string_view kApprovalDomain = "qpcseal/ceremony-step/1";
+
+bool is_there(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::symlink_status(path, ignored).type() != std::filesystem::file_type::not_found;
+}
+
+// What people check against the screen and write down.
+std::string seen(const ActSeen& act) {
+  std::string out = "  log entry " + std::to_string(act.seq) + ": " + act.kind + " " + act.outcome + "\n";
+  for (const char* key : {"mek", "label", "mek_id", "recovery_key_sha256", "backup_sha256", "check_value"}) {
+    for (const Json* source : {&act.data, &act.intent}) {
+      const auto found = source->find(key);
+      if (found == source->end() || !found->is_string()) continue;
+      out += "  " + std::string(key) + ": " + found->get<std::string>() + "\n";
+      break;
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+Json step_data(const Frame& frame, const std::string& step, std::uint64_t attempt) {
+  return {
+      {"ceremony", frame.ceremony}, {"plan_sha256", frame.plan_sha256}, {"step", step}, {"attempt", attempt}};
+}
+
+History StepRunner::history() const {
+  auto found = history_of(audit::read_log(appliance_.home().log(), std::nullopt), frame_.plan_sha256);
+  if (!found) throw Error(ErrorKind::Internal, "a ceremony that is not in the log");
+  return std::move(*found);
+}
+
+std::filesystem::path StepRunner::output_path(const Step& step) const {
+  return folder_ / output_of(step).value_or("");
+}
+
+Json StepRunner::approval_of(const Step& step, const Attempt& attempt) const {
+  Bytes text = copy(view(kApprovalDomain));
+  text.push_back(0);
+  append(text, from_hex(frame_.plan_sha256));
+  append(text, from_hex(frame_.ceremony));
+  append_lp16(text, view(step.id));
+  append_be(text, attempt.number, 8);
+  Json out = step_data(frame_, step.id, attempt.number);
+  out["nonce"] = to_hex(sha256(text));
+  out["approvers"] = frame_.approvers;
+  return out;
+}
+
+void StepRunner::close(const Attempt& attempt, const std::string& outcome, Json data) {
+  appliance_.log().result({attempt.seq, attempt.txn, "ceremony-step"}, outcome, std::move(data));
+}
+
+Attempt StepRunner::begin(const Step& step) {
+  const History before = history();
+  const Attempt* last = before.last_attempt(step.id);
+  if (last != nullptr && last->outcome.empty()) return *last;
+  Attempt next;
+  next.number = last == nullptr ? 1 : last->number + 1;
+  Json data = step_data(frame_, step.id, next.number);
+  data["act"] = step.act;
+  const audit::Txn txn = appliance_.log().intent("ceremony-step", std::move(data));
+  next.seq = txn.seq;
+  next.txn = txn.id;
+  return next;
+}
+
+// A recovery key's file whose pair was rolled back: of no use to anybody, and in the way.
+void StepRunner::drop_orphan(const Step& step) const {
+  const auto path = output_path(step);
+  if (step.act != "recovery-key" || !is_there(path)) return;
+  const auto file = release::parse_recovery_key(read_file(path, release::kMaxRecoveryKeyFile));
+  if (to_hex(file.aud) != audit::text_member(appliance_.log().state().genesis, "aud")) return;
+  console_.say("  " + path.string() + " was left by the run that was cut short, and is removed\n");
+  std::filesystem::remove(path);
+}
+
+bool StepRunner::settle(const Step& step, Attempt& attempt) {
+  if (step.act == "checkpoint") return is_output_of(appliance_, step, output_path(step), {});
+  if (attempt.acts.empty()) return false;
+  const ActSeen& act = attempt.acts.back();
+  if (act.outcome == "ok" ||
+      (output_of(step) && is_output_of(appliance_, step, output_path(step), act.intent)))
+    return true;
+  Json data = step_data(frame_, step.id, attempt.number);
+  data["act"] = {{"entry", act.seq}, {"outcome", act.outcome}};
+  close(attempt, "failed", std::move(data));
+  drop_orphan(step);
+  console_.say("  attempt " + std::to_string(attempt.number) + " came to nothing (" + act.outcome +
+               "); it begins anew\n");
+  attempt = begin(step);
+  return false;
+}
+
+void StepRunner::act(const Step& step, const Attempt& attempt) {
+  if (step.act == "manual") {
+    console_.say("  do:         " + step.arguments.at("text") + "\n");
+    while (console_.ask("  type 'done' when it is done: ") != "done") continue;
+    return;
+  }
+  while (console_.ask("  type 'go' to do it: ") != "go") continue;
+  appliance_.act_under([&](const std::string&) { return approval_of(step, attempt); });
+  try {
+    carry_out(appliance_, step, folder_);
+  } catch (const Error& error) {
+    appliance_.act_under(nullptr);
+    Json data = step_data(frame_, step.id, attempt.number);
+    data["error"] = error.what();
+    close(attempt, "failed", std::move(data));
+    throw Error(error.kind(), "step '" + step.id + "': " + error.what(),
+                "'qpcseal ceremony resume' tries it again; with --abandon it ends the ceremony");
+  }
+  appliance_.act_under(nullptr);
+}
+
+// A drill's certificate is the receipt of its entry: it can be written at any time.
+void StepRunner::complete_output(const Step& step, const Attempt& attempt) const {
+  if (step.act != "mek-drill" || is_there(output_path(step))) return;
+  const std::string text =
+      audit::make_receipt(audit::read_log(appliance_.home().log(), std::nullopt), attempt.acts.back().seq);
+  write_file(output_path(step), view(text), Existing::Refuse);
+}
+
+void StepRunner::finish(const Step& step, const Attempt& attempt) {
+  const History now = history();
+  const Attempt* last = now.last_attempt(step.id);
+  if (last == nullptr || last->seq != attempt.seq) throw Error(ErrorKind::Internal, "a step that is lost");
+  for (const ActSeen& act : last->acts) console_.say(seen(act));
+  complete_output(step, *last);
+  Json data = step_data(frame_, step.id, attempt.number);
+  data["outputs"] = Json::array();
+  if (const auto output = output_of(step)) {
+    const std::string digest = to_hex(sha256(read_file(folder_ / *output, kMaxOutput)));
+    console_.say("  " + *output + ": SHA-256 " + digest + "\n  words: " + audit::words_of(from_hex(digest)) +
+                 "\n");
+    data["outputs"].push_back({{"file", *output}, {"sha256", digest}});
+  }
+  std::string initials;
+  while (initials.empty()) initials = console_.ask("  witness, your initials: ");
+  data["initials"] = initials;
+  data["deviation"] = console_.ask("  deviation from the plan (Enter for none): ");
+  close(attempt, "ok", std::move(data));
+}
+
+void StepRunner::announce(const Step& step, std::size_t number) {
+  console_.say("\nStep " + std::to_string(number) + " of " + std::to_string(plan_.steps.size()) + ": " +
+               step.id + " (" + step.act + ")\n  who acts:   " + step.who + "\n  must see:   " + step.see +
+               "\n");
+  if (!step.say.empty()) console_.say("  read aloud: \"" + step.say + "\"\n");
+  for (const auto& [name, value] : step.arguments)
+    if (name != "text") console_.say("  " + name + ": " + value + "\n");
+}
+
+void StepRunner::run(const Step& step, std::size_t number) {
+  announce(step, number);
+  Attempt attempt = begin(step);
+  if (settle(step, attempt)) {
+    console_.say("  it was done before the interruption\n");
+  } else {
+    act(step, attempt);
+  }
+  finish(step, attempt);
+}
+
+}  // namespace qpcseal::ceremony

@@ -1,0 +1,16 @@
+// What a report says, for people and for programs. Says nothing about whether it is true.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "attest/evidence.h"
+
+namespace qpcseal::cli {
+
+// One row a claim that is there: name, value.
+std::vector<std::vector<std::string>> rows_of(const attest::Claims& claims);
+nlohmann::ordered_json json_of(const attest::Claims& claims);
+
+}  // namespace qpcseal::cli

@@ -1,0 +1,16 @@
+// The reports that a command line names: thousands of them do not fit into its arguments.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace qpcseal::cli {
+
+// Each argument is a report, a folder (all *.report and *.dat files directly in it, by name, numbers by their
+// size), or @LIST, a file with the path of a report on each line, from the list's folder on; empty lines and
+// lines that start with # do not count. Error{Usage} for a folder or list without reports, or more than 20000
+// in all.
+std::vector<std::filesystem::path> report_paths(const std::vector<std::string>& arguments);
+
+}  // namespace qpcseal::cli

@@ -1,0 +1,77 @@
+#include "appliance/release/model.h"
+#include "appliance/release/sealed_files.h"
+#include "base/error.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+using audit::Json;
+
+std::vector<SealedFile> open_all(const keys::Mek& mek, const BindWish& wish) {
+  std::vector<SealedFile> files = open_sealed(wish.input_folder, wish.output_folder.empty());
+  require_mek(files, mek.id, mek.label);
+  for (const SealedFile& file : files) {
+    if (file.parts() != wish.reports.size())
+      throw Error(ErrorKind::Usage,
+                  file.path.string() + " has " + std::to_string(file.parts()) +
+                      (file.parts() == 1 ? " part" : " partitions") + ", and there are " +
+                      std::to_string(wish.reports.size()) + " reports",
+                  "give one report for each, in the order of the partitions");
+    if (file.bound() && !wish.rebind)
+      throw Error(ErrorKind::Usage, file.path.string() + " is bound to a card already",
+                  "--force binds it anew; the old binding is then gone");
+  }
+  return files;
+}
+
+// What one card got, over all containers.
+std::vector<Json> acts_of(const std::vector<SealedFile>& files, std::size_t cards) {
+  std::vector<Json> out;
+  for (std::size_t card = 0; card < cards; ++card) {
+    Json containers = Json::array();
+    for (const SealedFile& file : files)
+      containers.push_back({{"seal_id", to_hex(file.tree.root().manifest.seal_id)},
+                            {"manifest_sha256", to_hex(sha256(file.tree.root().container.manifest()))},
+                            {"partition", card}});
+    out.push_back({{"containers", std::move(containers)}});
+  }
+  return out;
+}
+
+std::vector<seal::Slots> slots_of(const std::vector<Grant>& grants) {
+  std::vector<seal::Slots> out;
+  for (const Grant& grant : grants) out.push_back(grant.slots());
+  return out;
+}
+
+}  // namespace
+
+BoundModel bind_model(Appliance& appliance, const keys::Mek& mek, const BindWish& wish) {
+  return with_context("binding '" + wish.input_folder.string() + "'", [&] {
+    const std::vector<SealedFile> files = open_all(mek, wish);
+    const bool in_place = wish.output_folder.empty();
+    OutputSet outputs(wish.existing);
+    if (!in_place) outputs.folder(wish.output_folder);
+    BoundModel model;
+    std::vector<const Fd*> targets;
+    for (const SealedFile& file : files) {
+      model.outputs.push_back(in_place ? file.path : wish.output_folder / file.path.filename());
+      if (!in_place) targets.push_back(&outputs.file(model.outputs.back()));
+    }
+    model.grants = release(appliance, mek, wish.reports, [&](const std::vector<Grant>& grants) {
+      for (std::size_t i = 0; i < files.size(); ++i) {
+        if (in_place) {
+          bind_in_place(files[i], slots_of(grants));
+        } else {
+          bind_to(files[i], slots_of(grants), *targets[i]);
+        }
+      }
+      return acts_of(files, grants.size());
+    });
+    outputs.commit();
+    return model;
+  });
+}
+
+}  // namespace qpcseal::release

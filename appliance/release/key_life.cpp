@@ -1,0 +1,75 @@
+#include "appliance/release/key_life.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+using audit::Json;
+
+// A key in any state, as long as the log knows it.
+keys::Mek known_mek(Appliance& appliance, const std::string& reference) {
+  keys::Mek mek = keys::find_mek(appliance.session(), reference);
+  const auto known = appliance.log().state().meks.find(mek.id);
+  if (known == appliance.log().state().meks.end() || known->second.label != mek.label)
+    throw Error(ErrorKind::Denied, mek.object.name + " is in the token but not in the log");
+  return mek;
+}
+
+keys::Mek change_state(Appliance& appliance, const std::string& reference, const std::string& operation,
+                       const std::string& from) {
+  keys::Mek mek = known_mek(appliance, reference);
+  const std::string& state = appliance.log().state().meks.at(mek.id).state;
+  if (state != from)
+    throw Error(ErrorKind::Denied, mek.object.name + " is '" + state + "', not '" + from + "'");
+  const Json approval = appliance.approve(operation, parameters_of(mek));
+  appliance.log().event(operation, with_approval(parameters_of(mek), approval));
+  return mek;
+}
+
+bool is_there(pkcs11::Session& session, ByteView id) {
+  const auto meks = keys::list_meks(session);
+  return std::any_of(meks.begin(), meks.end(), [&](const keys::Mek& mek) { return equal(mek.id, id); });
+}
+
+}  // namespace
+
+Json parameters_of(const keys::Mek& mek) { return {{"mek", mek.label}, {"mek_id", to_hex(mek.id)}}; }
+
+keys::Mek suspend(Appliance& appliance, const std::string& reference) {
+  return change_state(appliance, reference, "mek-suspend", "ok");
+}
+
+keys::Mek resume(Appliance& appliance, const std::string& reference) {
+  return change_state(appliance, reference, "mek-resume", "suspended");
+}
+
+Destroyed destroy(Appliance& appliance, const std::string& reference) {
+  Destroyed out{known_mek(appliance, reference), 0, 0};
+  const keys::Mek& mek = out.mek;
+  const Json approval = appliance.approve("mek-destroy", parameters_of(mek));
+  const audit::Txn txn = appliance.log().intent("mek-destroy", with_approval(parameters_of(mek), approval));
+  std::string error = "the token still finds it";
+  try {
+    appliance.session().destroy(mek.object);
+  } catch (const Error& thrown) {
+    error = thrown.what();
+  }
+  pkcs11::Session fresh(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
+  if (is_there(fresh, mek.id)) {
+    appliance.log().result(txn, "failed", {{"error", error}});
+    throw Error(ErrorKind::Token, mek.object.name + " is not destroyed: " + error);
+  }
+  out.encryptions = appliance.log().state().meks.at(mek.id).encryptions;
+  Json data = parameters_of(mek);
+  data["searched"] = "no key with this id in the token";
+  data["encryptions"] = out.encryptions;
+  data["token_serial"] = appliance.token().serial;
+  out.entry = appliance.log().result(txn, "ok", std::move(data));
+  return out;
+}
+
+}  // namespace qpcseal::release

@@ -1,0 +1,43 @@
+// What happens to a MEK after it is made: suspended, resumed, destroyed. Each act in the log before and
+// after, with the officers' approval where the policy asks for it.
+#pragma once
+
+#include "appliance/release/appliance.h"
+
+namespace qpcseal::release {
+
+// What the officers of each of these acts agree to: {"mek": label, "mek_id": hex}.
+audit::Json parameters_of(const keys::Mek& mek);
+
+// Nothing is done with the key until it is resumed. Error{Denied} for one that is not in use.
+keys::Mek suspend(Appliance& appliance, const std::string& reference);
+keys::Mek resume(Appliance& appliance, const std::string& reference);
+
+struct Destroyed {
+  keys::Mek mek;
+  std::uint64_t encryptions = 0;  // under it, over its whole life
+  std::uint64_t entry = 0;        // the result's: its receipt proves the end
+};
+// Any key that the log knows, whatever its state. Afterwards the token is searched, in another session.
+Destroyed destroy(Appliance& appliance, const std::string& reference);
+
+// A key from the vendor's tool: 16 raw bytes. Its history is not known: who has a copy, how often it was
+// used.
+struct Imported {
+  keys::Mek mek;
+  bool shredded = false;
+  std::string shred_error;  // why not, where asked
+};
+// With `shred` the file is overwritten, synced and removed when the key is safely in the token. That says
+// nothing of copies, snapshots, journals, or of what a flash drive keeps.
+Imported import_file(Appliance& appliance, const std::string& name, const std::filesystem::path& file,
+                     bool shred);
+
+// Error{Usage} where log or token know a key of this name.
+void refuse_known_name(Appliance& appliance, const std::string& name);
+audit::Json attributes_of(const std::vector<keys::AttributeReport>& reports);
+
+// A new PIN for the token's user: one try. Where site.toml names a file it gets the new PIN.
+void change_pin(Appliance& appliance, const SecretBuffer& old_pin, const SecretBuffer& new_pin);
+
+}  // namespace qpcseal::release

@@ -1,0 +1,29 @@
+// Which releases this appliance's log tells of, looked up without token or lock.
+#pragma once
+
+#include <optional>
+
+#include "appliance/audit/state.h"
+#include "appliance/release/wrap_files.h"
+#include "policy/policy.h"
+
+namespace qpcseal::release {
+
+class KnownReleases {
+ public:
+  KnownReleases(audit::State state, policy::Policy policy)
+      : state_(std::move(state)), policy_(std::move(policy)) {}
+  // The home's, where there is one: a home that QPCSEAL_HOME names must be there. Nothing: no home on this
+  // machine. Error{LogDamaged}, Error{Denied} where the policy is not the log's.
+  static std::optional<KnownReleases> find();
+
+  // Error{Denied}, with the reason, for a wrapped MEK that no logged release made, or whose release no longer
+  // holds: card revoked, MEK not in use.
+  void require(const WrappedSet& wrapped) const;
+
+ private:
+  audit::State state_;
+  policy::Policy policy_;
+};
+
+}  // namespace qpcseal::release

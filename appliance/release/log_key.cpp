@@ -1,0 +1,64 @@
+#include "appliance/release/log_key.h"
+
+#include <unistd.h>
+
+#include "appliance/audit/store.h"
+#include "appliance/release/appliance.h"
+#include "base/error.h"
+#include "base/file.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+bool signed_checkpoint(pkcs11::Session& session, const std::string& label, const std::string& note) {
+  keys::SigningKey key(session, label);
+  const keys::LogSigner signer(key);
+  try {
+    audit::open_checkpoint(note, {audit::claimed_origin(note), signer.type(), signer.public_key()});
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+// SoftHSM does not sync what it writes, and a checkpoint by a key that is lost would be the end of the log.
+void sync_files(const std::filesystem::path& folder) {
+  for (const auto& item : std::filesystem::recursive_directory_iterator(folder)) {
+    if (item.is_directory()) sync_folder(item.path());
+    if (item.is_regular_file() && fsync(open_to_read(item.path()).get()) != 0)
+      throw_errno(item.path().string());
+  }
+}
+
+}  // namespace
+
+std::string find_log_key(pkcs11::Session& session, const std::filesystem::path& log) {
+  const std::vector<std::string> labels = keys::log_key_labels(session);
+  if (labels.size() == 1) return labels.front();
+  if (labels.empty()) return keys::kLogKeyLabel;  // SigningKey says that it is not there
+  const std::string note = audit::Store::open_to_read(log).read_checkpoint();
+  for (const std::string& label : labels)
+    if (signed_checkpoint(session, label, note)) return label;
+  throw Error(ErrorKind::LogDamaged, "none of the log keys in the token signed the log's checkpoint");
+}
+
+void retire_log_keys(pkcs11::Session& session, const std::string& label) {
+  for (const std::string& other : keys::log_key_labels(session))
+    if (other != label) keys::destroy_signing_key(session, other);
+}
+
+std::string Appliance::rotate_log_key() {
+  const std::string label = keys::log_key_label(log().state().log_keys.size() + 1);
+  const audit::Json approval = approve("log-key-rotate", {{"previous", log().key().text()}});
+  const audit::Txn txn = log().intent("rotate-key", with_approval({{"label", label}}, approval));
+  keys::generate_signing_key(*session_, label, log_key_->type());
+  if (site_.embedded) sync_files(home_.tokens());
+  next_log_key_.emplace(*session_, label);
+  next_signer_.emplace(*next_log_key_);
+  log().rotate(txn, *next_signer_);
+  retire_log_keys(*session_, label);
+  return log().key().text();
+}
+
+}  // namespace qpcseal::release

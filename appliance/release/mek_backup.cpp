@@ -1,0 +1,141 @@
+#include "appliance/release/mek_backup.h"
+
+#include <algorithm>
+
+#include "appliance/release/key_life.h"
+#include "base/error.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+using audit::Json;
+
+constexpr std::size_t kNonce = 32;  // bytes
+
+std::string hex_digest(ByteView bytes) { return to_hex(sha256(bytes)); }
+
+Bytes aud_of(const Appliance& appliance) {
+  return from_hex(audit::text_member(appliance.log().state().genesis, "aud"));
+}
+std::string id_of(const Appliance& appliance) {
+  return audit::text_member(appliance.log().state().genesis, "appliance_id");
+}
+
+keys::Suite common_suite(Appliance& appliance, const RecoveryKeyFile& key) {
+  const auto able = keys::probe_suites(appliance.session());
+  for (const keys::Suite suite : key.suites)
+    if (std::any_of(able.begin(), able.end(), [&](const keys::SuiteAbility& each) {
+          return each.suite == suite && each.type == keys::PeerType::P256;
+        }))
+      return suite;
+  throw Error(ErrorKind::Token, "this token wraps by none of the suites that the recovery token opens",
+              "'qpcseal doctor' lists the suites of a token");
+}
+
+// The policy's limit counts the check value too; a restored MEK has none to give.
+void check_may_encrypt(const Appliance& appliance, const keys::Mek& mek) {
+  appliance.refuse_wrap_only(mek);
+  const policy::MekRule* rule = appliance.policy().mek(mek.label);
+  if (rule == nullptr) throw Error(ErrorKind::Denied, "the policy has no one rule for " + mek.label);
+  if (appliance.log().state().meks.at(mek.id).encryptions >= rule->max_encryptions.value)
+    throw Error(ErrorKind::Denied, mek.label + " has done all the encryptions that the policy allows");
+}
+
+BackupHeader header_of(Appliance& appliance, const keys::Mek& mek, const RecoveryKeyFile& key) {
+  BackupHeader out;
+  out.aud = aud_of(appliance);
+  out.appliance_id = id_of(appliance);
+  out.token_serial = appliance.token().serial;
+  out.mek_id = mek.id;
+  out.name = mek.name;
+  out.generation = mek.generation;
+  out.created = appliance.now();
+  out.seal_key = appliance.seal_key().spki();
+  out.log_key = audit::text_member(appliance.log().state().genesis, "log_key");
+  out.checkpoint = appliance.log().checkpoint();
+  out.recovery_point = key.point;
+  out.nonce = appliance.random().bytes(kNonce);
+  return out;
+}
+
+// After the intent: the count in the header has the check value in it.
+Bytes wrap_backup(Appliance& appliance, const keys::Mek& mek, BackupHeader header) {
+  header.encryptions = appliance.log().state().meks.at(mek.id).encryptions;
+  header.checkpoint = appliance.log().checkpoint();
+  header.check_value = keys::make_check_value(appliance.session(), mek.object, mek.id, appliance.random());
+  Backup out;
+  out.header_bytes = encode_header(header);
+  out.wrapped =
+      keys::wrap_mek(appliance.session(), mek, header.suite,
+                     keys::recovery_peer(header.recovery_point, sha256(out.header_bytes)), header.nonce);
+  out.signature = appliance.seal_key().sign(signed_text(out.header_bytes, out.wrapped));
+  return encode(out);
+}
+
+}  // namespace
+
+RecoveryKeyMade make_recovery_key(Appliance& appliance, const std::filesystem::path& output,
+                                  Existing existing) {
+  AtomicFile file(output, existing);
+  RecoveryKeyMade out;
+  out.file.suites = keys::probe_opening(appliance.session());
+  if (out.file.suites.empty())
+    throw Error(ErrorKind::Token, "this token can open no backup: neither suite 1 nor suite 2 works");
+  const Json approval = appliance.approve("recovery-key", Json::object());
+  const audit::Txn txn = appliance.log().intent("recovery-key", with_approval(Json::object(), approval));
+  try {
+    pkcs11::Session fresh(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
+    out.file.point = keys::make_recovery_key(appliance.session(), fresh).point;
+    out.file.token_serial = appliance.token().serial;
+    out.file.token_model = appliance.token().model;
+    out.file.aud = aud_of(appliance);
+    out.file.appliance_id = id_of(appliance);
+    out.file.created = appliance.now();
+    const Bytes bytes = encode(out.file);
+    out.sha256 = hex_digest(bytes);
+    write_exact(file.fd(), bytes, 0);
+    file.commit();
+  } catch (const Error& error) {
+    appliance.log().result(txn, "failed", {{"error", error.what()}});
+    throw;
+  }
+  appliance.log().result(txn, "ok",
+                         {{"recovery_key_sha256", out.sha256}, {"token_serial", appliance.token().serial}});
+  return out;
+}
+
+BackupMade backup(Appliance& appliance, const BackupWish& wish) {
+  BackupMade out;
+  out.mek = appliance.find_mek(wish.mek);
+  check_may_encrypt(appliance, out.mek);
+  const Bytes key_file = read_file(wish.recovery_key, kMaxRecoveryKeyFile);
+  const RecoveryKeyFile key =
+      with_context(wish.recovery_key.string(), [&] { return parse_recovery_key(key_file); });
+  out.recovery_key_sha256 = hex_digest(key_file);
+  AtomicFile file(wish.output, wish.existing, 0600);
+  BackupHeader header = header_of(appliance, out.mek, key);
+  header.recovery_key = from_hex(out.recovery_key_sha256);
+  header.suite = out.suite = common_suite(appliance, key);
+  Json intent = parameters_of(out.mek);
+  intent["recovery_key_sha256"] = out.recovery_key_sha256;
+  const Json approval = appliance.approve("mek-backup", intent);
+  intent["suite"] = keys::name_of(out.suite);
+  intent["nonce"] = to_hex(header.nonce);  // tells the file that is this act's
+  intent["encryptions"] = 1U;
+  const audit::Txn txn = appliance.log().intent("mek-backup", with_approval(std::move(intent), approval));
+  try {
+    const Bytes bytes = wrap_backup(appliance, out.mek, std::move(header));
+    out.sha256 = hex_digest(bytes);
+    write_exact(file.fd(), bytes, 0);
+    file.commit();
+  } catch (const Error& error) {
+    appliance.log().result(txn, "failed", {{"error", error.what()}});
+    throw;
+  }
+  out.encryptions = appliance.log().state().meks.at(out.mek.id).encryptions;
+  appliance.log().result(txn, "ok", {{"backup_sha256", out.sha256}, {"encryptions", out.encryptions}});
+  return out;
+}
+
+}  // namespace qpcseal::release

@@ -1,0 +1,51 @@
+#include "appliance/release/outputs.h"
+
+#include <unistd.h>
+
+#include "base/error.h"
+
+namespace qpcseal::release {
+
+OutputSet::~OutputSet() {
+  if (committed_) return;
+  files_.clear();  // their temporary files go first
+  for (auto folder = folders_.rbegin(); folder != folders_.rend(); ++folder) rmdir(folder->c_str());
+}
+
+void OutputSet::folder(const std::filesystem::path& path) {
+  const bool there = std::filesystem::exists(std::filesystem::symlink_status(path));
+  make_folder(path, 0755);
+  if (!there) folders_.push_back(path);
+}
+
+const Fd& OutputSet::file(const std::filesystem::path& path) {
+  files_.push_back({path, AtomicFile(path, existing_)});
+  return files_.back().file.fd();
+}
+
+void OutputSet::write(const std::filesystem::path& path, std::string_view text) { write(path, view(text)); }
+
+void OutputSet::write(const std::filesystem::path& path, ByteView bytes) {
+  const Fd& fd = file(path);
+  with_context(path.string(), [&] { write_exact(fd, bytes, 0); });
+}
+
+// What replaced another file stays: the other one is gone.
+void OutputSet::take_back(std::size_t appeared) noexcept {
+  if (existing_ == Existing::Replace) return;
+  for (std::size_t i = 0; i < appeared; ++i) unlink(files_[i].path.c_str());
+}
+
+void OutputSet::commit() {
+  for (Output& output : files_) output.file.sync();
+  std::size_t appeared = 0;
+  try {
+    for (; appeared < files_.size(); ++appeared) files_[appeared].file.commit();
+  } catch (const Error&) {
+    take_back(appeared);
+    throw;
+  }
+  committed_ = true;
+}
+
+}  // namespace qpcseal::release

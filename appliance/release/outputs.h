@@ -1,0 +1,43 @@
+// Several output files that appear together or not at all.
+#pragma once
+
+#include <deque>
+#include <filesystem>
+#include <string_view>
+#include <vector>
+
+#include "base/file.h"
+
+namespace qpcseal::release {
+
+// Files under temporary names until commit(). A commit that fails takes back what had appeared; a process
+// that is killed in the middle of one may leave some of the files, the first ones first.
+class OutputSet {
+ public:
+  explicit OutputSet(Existing existing) : existing_(existing) {}
+  OutputSet(const OutputSet&) = delete;
+  OutputSet& operator=(const OutputSet&) = delete;
+  ~OutputSet();  // without commit: folders that were made are removed again
+
+  // Makes a folder (0755) where there is none.
+  void folder(const std::filesystem::path& path);
+  // Error{Io} where the name is taken and must not be replaced. The reference holds until commit().
+  const Fd& file(const std::filesystem::path& path);
+  void write(const std::filesystem::path& path, std::string_view text);
+  void write(const std::filesystem::path& path, ByteView bytes);
+  void commit();
+
+ private:
+  struct Output {
+    std::filesystem::path path;
+    AtomicFile file;
+  };
+  void take_back(std::size_t appeared) noexcept;
+
+  Existing existing_;
+  std::deque<Output> files_;
+  std::vector<std::filesystem::path> folders_;
+  bool committed_ = false;
+};
+
+}  // namespace qpcseal::release

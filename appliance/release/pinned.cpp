@@ -1,0 +1,137 @@
+#include "appliance/release/pinned.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/digest.h"
+#include "base/error.h"
+#include "base/file.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+using audit::Json;
+
+constexpr std::size_t kMaxPinnedFile = std::size_t{4} << 20;  // bytes
+constexpr std::string_view kPolicyNamespace = "policy@qpcseal";
+
+std::string digest_of(const std::string& text) { return to_hex(sha256(view(text))); }
+
+std::filesystem::path file_of(const Home& home, const std::string& kind) {
+  if (kind == "trust") return home.collateral();
+  return kind == "policy" ? home.policy() : home.officers();
+}
+
+// False where there is no such file: a first bundle that was never written.
+bool holds(const std::filesystem::path& file, const std::string& digest) {
+  return std::filesystem::exists(file) && digest_of(read_text_file(file, kMaxPinnedFile)) == digest;
+}
+
+policy::Tally count(const policy::Officers& officers, const SignedFile& file,
+                    const std::vector<std::string>& signatures, int needed, UnixTime now) {
+  policy::Tally tally = policy::tally_signatures(officers, file.name_space, view(file.text), signatures, now);
+  if (tally.approvers.size() < static_cast<std::size_t>(needed))
+    throw Error(
+        ErrorKind::ApprovalsMissing,
+        "the file must be signed by " + std::to_string(needed) + " officers, in namespace " +
+            std::string(file.name_space) + "; what counts is " + std::to_string(tally.approvers.size()),
+        "'qpcseal policy sign' or 'trust sign', or ssh-keygen -Y sign -n " + std::string(file.name_space),
+        tally.findings);
+  return tally;
+}
+
+void refuse_expired(const policy::Policy& policy, UnixTime now) {
+  if (now >= policy.expires.value)
+    throw Error(ErrorKind::Denied, "the policy expired at " + format_time(policy.expires.value));
+}
+
+// A file that leaves too few people for what the policy asks would lock everybody out.
+void refuse_too_few(const policy::Policy& policy, const policy::Officers& officers) {
+  std::set<std::string> people;
+  for (const policy::Officer& officer : officers.list) people.insert(officer.name);
+  for (const auto& [operation, count] : policy.approvals)
+    if (static_cast<std::size_t>(count.value) > people.size())
+      throw Error(ErrorKind::Usage, "'" + operation + "' needs " + std::to_string(count.value) +
+                                        " officers (" + policy.at(count.line) +
+                                        "), the officers file lists " + std::to_string(people.size()));
+}
+
+}  // namespace
+
+std::vector<policy::Approver> check_signed_file(Appliance& appliance, const SignedFile& file,
+                                                const std::vector<std::filesystem::path>& paths) {
+  const auto named = appliance.policy().approvals_for(file.operation);
+  if (!named)
+    throw Error(ErrorKind::Denied,
+                "the policy in force does not allow '" + file.operation + "': [approvals] does not name it");
+  const int needed = appliance.insecure_demo() ? *named : std::max(1, *named);
+  const std::vector<std::string> signatures = read_signatures(paths);
+  policy::Tally tally;
+  if (needed > 0)
+    tally = count(read_officers(appliance.home(), appliance.log().state()), file, signatures, needed,
+                  appliance.now());
+  archive_approval(appliance.home(), file.text, ".signed", signatures);
+  return std::move(tally.approvers);
+}
+
+void replace_pinned(Appliance& appliance, const std::string& kind, Json intent, const std::string& text) {
+  const audit::Txn txn = appliance.log().intent(kind, std::move(intent));
+  try {
+    write_file(file_of(appliance.home(), kind), view(text), Existing::Replace, 0600);
+  } catch (const Error& error) {
+    // Its name may have moved before the fault, as where the folder could not be synced: what is there
+    // decides.
+    const bool there = holds(file_of(appliance.home(), kind), digest_of(text));
+    appliance.log().result(txn, there ? "ok" : "failed", {{"error", error.what()}});
+    throw;
+  }
+  appliance.log().result(txn, "ok", {{"digest", digest_of(text)}});
+}
+
+Installed install_policy(Appliance& appliance, const std::filesystem::path& file,
+                         const std::vector<std::filesystem::path>& paths) {
+  const std::string text = read_text_file(file, policy::kMaxPolicySize);
+  const policy::Policy next = policy::parse_policy(text, file.string());
+  const audit::State& state = appliance.log().state();
+  if (next.serial.value <= state.policy_serial)
+    throw Error(ErrorKind::Denied, "its serial is " + std::to_string(next.serial.value) +
+                                       ", and must be above " + std::to_string(state.policy_serial));
+  refuse_expired(next, appliance.now());
+  if (!state.officers_digest.empty()) refuse_too_few(next, read_officers(appliance.home(), state));
+  const auto approvers = check_signed_file(appliance, {"policy-change", kPolicyNamespace, text}, paths);
+  const std::string digest = digest_of(text);
+  replace_pinned(appliance, "policy",
+                 {{"digest", digest}, {"serial", next.serial.value}, {"approvers", json_of(approvers)}},
+                 text);
+  return {digest, next.serial.value, approvers};
+}
+
+Installed install_officers(Appliance& appliance, const std::filesystem::path& file) {
+  const std::string text = read_text_file(file, policy::kMaxOfficersFile);
+  const policy::Officers next = policy::parse_officers(text);
+  refuse_too_few(appliance.policy(), next);
+  const std::string digest = digest_of(text);
+  const Json approval = appliance.approve("officers-change", {{"officers_sha256", digest}});
+  archive_approval(appliance.home(), text, ".officers", {});
+  replace_pinned(appliance, "officers", with_approval({{"digest", digest}}, approval), text);
+  return {digest, 0, {}};
+}
+
+void check_first_policy(const std::string& policy, const std::string& officers,
+                        const std::vector<std::string>& signatures, UnixTime now) {
+  const policy::Policy parsed = policy::parse_policy(policy);
+  const policy::Officers listed = policy::parse_officers(officers);
+  refuse_expired(parsed, now);
+  refuse_too_few(parsed, listed);
+  static_cast<void>(count(listed, {"policy-change", kPolicyNamespace, policy}, signatures,
+                          std::max(1, parsed.approvals_for("policy-change").value_or(1)), now));
+}
+
+bool is_pinned(const std::string& kind) { return kind == "policy" || kind == "officers" || kind == "trust"; }
+
+bool was_installed(const Home& home, const audit::OpenIntent& intent) {
+  return holds(file_of(home, intent.kind), audit::text_member(intent.data, "digest"));
+}
+
+}  // namespace qpcseal::release

@@ -1,0 +1,54 @@
+// Files that the log pins by digest, and how they change: what officers signed is checked, the change is an
+// intent in the log, the file is replaced, the result makes it hold.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "appliance/release/appliance.h"
+
+namespace qpcseal::release {
+
+struct Installed {
+  std::string digest;        // hex
+  std::uint64_t serial = 0;  // policies and bundles
+  std::vector<policy::Approver> approvers;
+};
+
+// A policy that officers signed (namespace policy@qpcseal, over its bytes): as many as the policy in force
+// wants for policy-change, by the officers in force. Its serial must rise and it must not have expired.
+// Error{Denied}, Error{ApprovalsMissing}.
+Installed install_policy(Appliance& appliance, const std::filesystem::path& file,
+                         const std::vector<std::filesystem::path>& signatures);
+
+// The next officers file, by a request for officers-change (parameter officers_sha256) that the old file's
+// officers signed. Error{Usage} where the new file lists fewer people than the policy's greatest threshold.
+Installed install_officers(Appliance& appliance, const std::filesystem::path& file);
+
+// A file whose own bytes officers sign.
+struct SignedFile {
+  std::string operation;        // of the policy's [approvals]
+  std::string_view name_space;  // e.g. policy@qpcseal
+  const std::string& text;
+};
+// As many officers in force as the policy in force wants for the operation (outside a demonstration at least
+// one) signed the file; it and the signatures are kept. Error{ApprovalsMissing}; Error{Denied} where the
+// policy does not name the operation.
+std::vector<policy::Approver> check_signed_file(Appliance& appliance, const SignedFile& file,
+                                                const std::vector<std::filesystem::path>& signatures);
+// Intent, file, result. A crash between them is settled at the next start by was_installed().
+void replace_pinned(Appliance& appliance, const std::string& kind, audit::Json intent,
+                    const std::string& text);
+
+// How many officers must have signed the first policy: its own policy-change, and at least one.
+// Error{ApprovalsMissing}, Error{Denied} where it has expired.
+void check_first_policy(const std::string& policy, const std::string& officers,
+                        const std::vector<std::string>& signatures, UnixTime now);
+
+// Kinds of entries that change a pinned file.
+[[nodiscard]] bool is_pinned(const std::string& kind);
+// Whether an open intent of kind policy, officers or trust came to replace its file: the log's result.
+bool was_installed(const Home& home, const audit::OpenIntent& intent);
+
+}  // namespace qpcseal::release

@@ -1,0 +1,53 @@
+// Plans: what the log says is to be done when something went wrong, as ordered commands. Read alone; nothing
+// is changed.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "appliance/audit/read.h"
+
+namespace qpcseal::release {
+
+// A container that was sealed under the MEK.
+struct HeldContainer {
+  std::string seal_id;  // hex
+  std::string model;
+  std::uint64_t version = 0;
+  UnixTime sealed = 0;
+  std::uint64_t entry = 0;  // of the seal's result in the log
+  std::string again;        // a newer generation that the same model was sealed under since; else empty
+};
+
+// A card that got the MEK. Until its last reset it may hold it; the log does not hear of resets.
+struct HeldCard {
+  std::string ueid;                     // hex
+  std::string host;                     // of the last release; may be empty
+  std::optional<std::uint64_t> device;  // likewise
+  std::uint64_t releases = 0;
+  UnixTime last = 0;
+  std::uint64_t entry = 0;           // of the last release's result
+  std::set<std::string> containers;  // seal ids that were bound to it
+  bool again = false;                // it got a newer generation since
+};
+
+struct Step {
+  std::string what;
+  std::vector<std::string> commands;  // words in capitals are for the reader to fill in
+};
+
+struct CompromisePlan {
+  audit::MekHistory mek;
+  std::string successor;  // label; empty: not rotated yet
+  std::vector<HeldContainer> containers;
+  std::vector<HeldCard> cards;
+  std::vector<Step> steps;
+};
+
+// For the MEK that `reference` (a label, or a name with one generation) names in the log. Error{Usage} where
+// it names none or several.
+CompromisePlan plan_compromise(const audit::LogCopy& log, const std::string& reference);
+
+}  // namespace qpcseal::release

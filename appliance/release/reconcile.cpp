@@ -1,0 +1,85 @@
+// What an earlier run left between intent and result: looked up in the token, and said in the log.
+#include <algorithm>
+#include <array>
+
+#include "appliance/keys/backup.h"
+#include "appliance/release/appliance.h"
+#include "appliance/release/pinned.h"
+#include "base/error.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+using audit::Json;
+
+struct Found {
+  std::string outcome, what;
+};
+
+// A release may be finished with the same report; a ceremony goes on by 'ceremony resume'.
+bool stays_open(const std::string& kind) {
+  static constexpr std::array<std::string_view, 3> kKinds = {"release", "ceremony", "ceremony-step"};
+  return std::ranges::find(kKinds, kind) != kKinds.end();
+}
+
+bool brings_a_key(const std::string& kind) {
+  static constexpr std::array<std::string_view, 4> kKinds = {"mek-generate", "mek-rotate", "mek-restore",
+                                                             "mek-import"};
+  return std::ranges::find(kKinds, kind) != kKinds.end();
+}
+
+std::vector<keys::Mek> with_id(pkcs11::Session& session, const Json& data) {
+  const Bytes id = from_hex(audit::text_member(data, "mek_id"));
+  auto meks = keys::list_meks(session);
+  std::erase_if(meks, [&](const keys::Mek& mek) { return mek.id != id; });
+  return meks;
+}
+
+// Nobody was told of the key and nothing was done with it: it goes again, and the act has failed whole.
+Found roll_back(pkcs11::Session& session, const Json& data) {
+  const auto meks = with_id(session, data);
+  if (meks.empty()) return {"failed", "the key is not in the token"};
+  try {
+    for (const keys::Mek& mek : meks) session.destroy(mek.object);
+  } catch (const Error&) {
+    return {"unknown", "the key is in the token and does not go"};
+  }
+  return {"failed", "the key was in the token and is destroyed again"};
+}
+
+Found look_up(pkcs11::Session& session, const Home& home, const audit::OpenIntent& intent) {
+  if (is_pinned(intent.kind))
+    return {was_installed(home, intent) ? "ok" : "failed", "by the file that is there"};
+  if (brings_a_key(intent.kind)) return roll_back(session, intent.data);
+  if (intent.kind == "mek-destroy")
+    return with_id(session, intent.data).empty() ? Found{"ok", "no key with this id in the token"}
+                                                 : Found{"failed", "the key is in the token"};
+  if (intent.kind == "recovery-key") {
+    keys::destroy_recovery_key(session);
+    return {"failed", "the recovery key, where it was made, is destroyed again"};
+  }
+  return {"unknown", ""};
+}
+
+}  // namespace
+
+void Appliance::reconcile() {
+  const auto open = log_->state().open;
+  for (const auto& [seq, intent] : open) {
+    if (stays_open(intent.kind)) continue;
+    const Found found = look_up(*session_, home_, intent);
+    Json data = Json::object();
+    if (!found.what.empty()) data["reconciled"] = found.what;
+    if (intent.kind == "mek-destroy" && found.outcome == "ok") {
+      // A receipt of this entry says the same as one of an undisturbed run.
+      data["mek"] = audit::text_member(intent.data, "mek");
+      data["mek_id"] = audit::text_member(intent.data, "mek_id");
+      data["encryptions"] =
+          log_->state().meks.at(from_hex(audit::text_member(intent.data, "mek_id"))).encryptions;
+    }
+    log_->result({intent.seq, intent.txn, intent.kind}, found.outcome, std::move(data));
+  }
+}
+
+}  // namespace qpcseal::release

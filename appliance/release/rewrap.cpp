@@ -1,0 +1,100 @@
+#include "appliance/release/rewrap.h"
+
+#include <sys/resource.h>
+
+#include "attest/scheme.h"
+#include "base/error.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+using audit::Json;
+
+std::vector<std::string> folders_of(const std::vector<CardName>& cards) {
+  if (cards.size() == 1) return {kHere};
+  return folder_names(cards);
+}
+
+// The folders that the reports will get if all of them pass, from what they merely say: only to find outputs
+// that are there before any challenge is used up. Nothing where one says nothing.
+std::vector<std::string> expected_folders(const audit::State& state, const std::vector<Report>& reports) {
+  std::vector<CardName> cards;
+  for (const Report& report : reports) {
+    const auto claims = unverified_claims(report);
+    if (!claims) return {};
+    CardName card{{}, {}, claims->ueid};
+    if (const auto found = state.challenges.find(claims->nonce); found != state.challenges.end()) {
+      card.host = found->second.host;
+      card.device = found->second.device;
+    }
+    cards.push_back(std::move(card));
+  }
+  return folders_of(cards);
+}
+
+std::vector<WrappedFor> cards_of(const std::vector<Grant>& grants, std::uint64_t first_entry) {
+  std::vector<CardName> names;
+  for (const Grant& grant : grants) names.push_back({grant.host, grant.device, grant.claims.ueid});
+  const auto folders = folders_of(names);
+  std::vector<WrappedFor> out;
+  for (std::size_t i = 0; i < grants.size(); ++i)
+    out.push_back(wrapped_for(grants[i], folders[i], first_entry + i));
+  return out;
+}
+
+// Each card's files are open until all appear: better to say so before a challenge is used up.
+void require_descriptors(std::size_t cards) {
+  constexpr std::size_t kFiles = 4, kOthers = 64;
+  struct rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / kFiles > cards + kOthers) return;
+  throw Error(ErrorKind::Usage, std::to_string(cards) + " cards are too many to serve all or none of them",
+              "--skip-denied serves them in batches");
+}
+
+}  // namespace
+
+std::optional<attest::Claims> unverified_claims(const Report& report) {
+  for (const auto& scheme : attest::all_schemes())
+    if (auto evidence = scheme->inspect(report.bytes); evidence.claims) return evidence.claims;
+  return std::nullopt;
+}
+
+WrappedFor wrapped_for(const Grant& grant, const std::string& folder, std::uint64_t entry) {
+  return {folder,
+          grant.host,
+          grant.device,
+          grant.claims.ueid,
+          std::string(keys::name_of(grant.wrapped.suite)),
+          grant.report_digest,
+          entry,
+          grant.slots()};
+}
+
+Rewrapped wrap_to_files(Appliance& appliance, const keys::Mek& mek, const RewrapWish& wish) {
+  require_descriptors(wish.reports.size());
+  if (wish.existing == Existing::Refuse)
+    refuse_existing(wish.output_folder, expected_folders(appliance.log().state(), wish.reports));
+  OutputSet outputs(wish.existing);
+  Rewrapped done;
+  std::uint64_t first = 0;
+  done.grants = release(appliance, mek, wish.reports, [&](const std::vector<Grant>& grants) {
+    // Nobody else writes to the log while we hold its lock: the results will be the next entries.
+    first = appliance.log().state().size;
+    const auto cards = cards_of(grants, first);
+    write_wrapped(outputs, wish.output_folder, mek, cards);
+    std::vector<Json> acts;
+    for (const WrappedFor& card : cards) {
+      done.folders.push_back(card.folder);
+      acts.push_back({{"wrapped_to", card.folder}});
+    }
+    return acts;
+  });
+  for (std::size_t i = 0; i < done.grants.size(); ++i)
+    if (done.grants[i].entry != first + i)
+      throw Error(ErrorKind::Internal, "config.json names another log entry than the release's");
+  outputs.commit();
+  return done;
+}
+
+}  // namespace qpcseal::release

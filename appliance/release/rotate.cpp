@@ -1,0 +1,70 @@
+#include "appliance/release/rotate.h"
+
+#include <algorithm>
+
+#include "appliance/release/keys_ops.h"
+#include "base/error.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+using audit::Json;
+
+std::string_view name_in(std::string_view label) { return label.substr(0, label.rfind('#')); }
+
+// Also of keys that were cut short, destroyed or are not ours: a generation is never used twice.
+std::uint64_t highest_generation(Appliance& appliance, const std::string& name) {
+  std::uint64_t highest = 0;
+  for (const auto& [id, mek] : appliance.log().state().meks)
+    if (name_in(mek.label) == name) highest = std::max(highest, mek.generation);
+  for (const keys::Mek& mek : keys::list_meks(appliance.session()))
+    if (mek.name == name) highest = std::max(highest, mek.generation);
+  return highest;
+}
+
+// The newest one of the log that is in the token. It need not be usable: a key that may not be used any more
+// is one that wants replacing.
+keys::Mek newest_known(Appliance& appliance, const std::string& name) {
+  const auto& known = appliance.log().state().meks;
+  std::optional<keys::Mek> newest;
+  for (keys::Mek& mek : keys::list_meks(appliance.session()))
+    if (mek.name == name && known.contains(mek.id) && (!newest || mek.generation > newest->generation))
+      newest = std::move(mek);
+  if (!newest)
+    throw Error(ErrorKind::Usage, "there is no MEK '" + name + "' of this appliance in the token",
+                "'qpcseal mek generate " + name + "' makes its first generation");
+  return std::move(*newest);
+}
+
+}  // namespace
+
+Rotated rotate(Appliance& appliance, const std::string& name) {
+  keys::check_name(name);
+  keys::Mek replaced = newest_known(appliance, name);
+  const std::uint64_t generation = highest_generation(appliance, name) + 1;
+  const Json approval =
+      appliance.approve("mek-rotate", {{"mek", replaced.label}, {"mek_id", to_hex(replaced.id)}});
+  keys::Mek next = make_logged(appliance, "mek-rotate", name, generation,
+                               with_approval({{"replaces", to_hex(replaced.id)}}, approval));
+  return {std::move(next), std::move(replaced)};
+}
+
+std::optional<audit::MekHistory> successor(const audit::State& state, const audit::MekHistory& mek) {
+  const audit::MekHistory* newest = &mek;
+  for (const auto& [id, other] : state.meks)
+    if (name_in(other.label) == name_in(mek.label) && other.state == "ok" &&
+        other.generation > newest->generation)
+      newest = &other;
+  if (newest == &mek) return std::nullopt;
+  return *newest;
+}
+
+void refuse_replaced(const audit::State& state, const keys::Mek& mek) {
+  const auto next = successor(state, state.meks.at(mek.id));
+  if (next)
+    throw Error(ErrorKind::Denied, mek.label + " seals nothing more: " + next->label + " took its place",
+                "seal with --mek " + next->label);
+}
+
+}  // namespace qpcseal::release

@@ -1,0 +1,79 @@
+#include "appliance/release/sealed_files.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+constexpr std::size_t kMaxFiles = 10000;
+
+std::vector<std::filesystem::path> containers_in(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> out;
+  std::error_code failed;
+  for (const auto& item : std::filesystem::directory_iterator(folder, failed)) {
+    if (item.path().filename().string().starts_with(".") || !item.is_regular_file() || item.is_symlink())
+      continue;
+    const Fd fd = open_to_read(item.path());
+    if (qpc::is_qpc(fd, 0, file_size(fd))) out.push_back(item.path());
+    if (out.size() > kMaxFiles)
+      throw Error(ErrorKind::Io, folder.string() + " holds more than 10000 containers");
+  }
+  if (failed) throw Error(ErrorKind::Io, folder.string() + ": " + failed.message());
+  if (out.empty()) throw Error(ErrorKind::Io, folder.string() + " holds no QPC file");
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+SealedFile open_one(const std::filesystem::path& path, bool finish) {
+  return with_context(path.string(), [&]() -> SealedFile {
+    if (finish) seal::finish_binding(path);
+    Fd fd = open_to_read(path);
+    seal::SealedTree tree = seal::SealedTree::read(fd);
+    return {path, std::move(fd), std::move(tree)};
+  });
+}
+
+}  // namespace
+
+bool SealedFile::bound() const {
+  const auto loads = tree.loads();
+  return std::any_of(loads.begin(), loads.end(), [](const auto* node) { return node->slots().has_value(); });
+}
+
+std::vector<SealedFile> open_sealed(const std::filesystem::path& path, bool finish) {
+  std::vector<SealedFile> out;
+  if (!std::filesystem::is_directory(std::filesystem::symlink_status(path))) {
+    out.push_back(open_one(path, finish));
+    return out;
+  }
+  for (const auto& file : containers_in(path)) out.push_back(open_one(file, finish));
+  return out;
+}
+
+void require_mek(const std::vector<SealedFile>& files, const Bytes& mek_id, const std::string& label) {
+  for (const SealedFile& file : files) {
+    const Bytes& id = file.tree.root().manifest.mek_id;
+    if (id != mek_id)
+      throw Error(ErrorKind::Denied,
+                  file.path.string() + " is sealed under MEK id " + to_hex(id) + ", not " + label + " (" +
+                      to_hex(mek_id) + ")",
+                  "an older generation of a key is named in full: NAME#1");
+  }
+}
+
+void bind_to(const SealedFile& file, const std::vector<seal::Slots>& slots, const Fd& output) {
+  with_context(file.path.string(), [&] {
+    seal::bind_copy(file.fd, file.tree.file_size(), seal::bindings_for(file.tree, slots), output);
+  });
+}
+
+seal::InPlace bind_in_place(const SealedFile& file, const std::vector<seal::Slots>& slots) {
+  return with_context(file.path.string(), [&] {
+    return seal::bind_in_place(file.path, file.tree, seal::bindings_for(file.tree, slots));
+  });
+}
+
+}  // namespace qpcseal::release

@@ -1,0 +1,35 @@
+// Sealed containers on disk: one, or all of a folder; and where they go once they are bound.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "appliance/release/outputs.h"
+#include "appliance/seal/bind.h"
+#include "appliance/seal/tree.h"
+#include "base/file.h"
+
+namespace qpcseal::release {
+
+struct SealedFile {
+  std::filesystem::path path;
+  Fd fd;
+  seal::SealedTree tree;
+
+  [[nodiscard]] std::size_t parts() const { return tree.loads().size(); }
+  [[nodiscard]] bool bound() const;  // any part of it
+};
+
+// A file, or all QPC files directly in a folder, by name; names that begin with a dot are left out. With
+// `finish` a binding that was cut short is completed first. Error{Malformed} for one that is not sealed,
+// Error{Io} for a folder without any.
+std::vector<SealedFile> open_sealed(const std::filesystem::path& path, bool finish);
+
+// Error{Denied} where one of them is sealed under another MEK.
+void require_mek(const std::vector<SealedFile>& files, const Bytes& mek_id, const std::string& label);
+
+// Binds a copy of `file` into `output`, an empty file.
+void bind_to(const SealedFile& file, const std::vector<seal::Slots>& slots, const Fd& output);
+seal::InPlace bind_in_place(const SealedFile& file, const std::vector<seal::Slots>& slots);
+
+}  // namespace qpcseal::release

@@ -1,0 +1,40 @@
+// What a courier takes along for many cards: a request for each, and the batch file that says which one goes
+// where (FORMAT.md section 4).
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "appliance/release/challenge.h"
+#include "base/file.h"
+
+namespace qpcseal::release {
+
+inline constexpr const char* kBatchName = "batch";
+inline constexpr int kSessionPort = 62473;      // of the vendor's session service
+inline constexpr std::size_t kMaxTrip = 20000;  // cards
+
+struct Stop {
+  std::string host;  // a name or an address
+  unsigned device = 0;
+};
+
+// Each device on each host, hosts first. Error{Usage} for a host that is no name or address, one that comes
+// twice, or more than kMaxTrip cards.
+std::vector<Stop> stops_of(const std::vector<std::string>& hosts, const std::vector<unsigned>& devices);
+
+struct Trip {
+  std::filesystem::path folder;
+  std::vector<std::string> requests;  // file names in `folder`
+  UnixTime expiry = 0;
+};
+
+// Challenges for all stops, logged under one checkpoint, then HOST-DEVICE.request for each and, last,
+// `batch`, which names HOST-DEVICE.report as what is to come back. Existing files are found before anything
+// is logged.
+Trip prepare_trip(Appliance& appliance, const keys::Mek& mek, const std::vector<Stop>& stops, int port,
+                  const std::filesystem::path& folder, Existing existing);
+
+}  // namespace qpcseal::release

@@ -1,0 +1,120 @@
+// The text that officers sign: one form for one meaning, and nothing in it that a screen could show
+// otherwise.
+#include "appliance/release/approval_request.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/base/expect_error.h"
+
+namespace qpcseal::release {
+namespace {
+
+ApprovalRequest sample() {
+  ApprovalRequest out;
+  out.operation = "release";
+  out.parameters = {
+      {"mek", "resnet50#1"}, {"mek_id", std::string(32, '7')}, {"reports", {std::string(64, 'a')}}};
+  out.appliance_id = "test";
+  out.aud = std::string(32, '1');
+  out.token_serial = "0123 \"x\"";
+  out.policy_digest = std::string(64, '2');
+  out.officers_digest = std::string(64, '3');
+  out.log_size = 12;
+  out.log_root = std::string(64, '4');
+  out.nonce = std::string(64, '5');
+  out.not_before = parse_time("2026-11-24T08:30:00Z");
+  out.not_after = parse_time("2026-11-25T08:30:00Z");
+  out.threshold = 2;
+  return out;
+}
+
+TEST(ApprovalRequestText, IsReadBackAsWritten) {
+  const std::string text = encode_approval_request(sample());
+  const ApprovalRequest read = parse_approval_request(text);
+  EXPECT_EQ(read.parameters, sample().parameters);
+  EXPECT_EQ(read.token_serial, sample().token_serial);
+  EXPECT_EQ(encode_approval_request(read), text);
+}
+
+TEST(ApprovalRequestText, HasNothingThatAScreenCouldShowOtherwise) {
+  ApprovalRequest request = sample();
+  request.parameters["model"] =
+      "a\xE2\x80\xAE"
+      "b\nthreshold: 0\x1b[2K\x7f";
+  const std::string text = encode_approval_request(request);
+  EXPECT_TRUE(std::ranges::all_of(text, [](char c) { return c == '\n' || (c >= ' ' && c <= '~'); }));
+  EXPECT_EQ(std::ranges::count(text, '\n'), 17);
+  EXPECT_EQ(parse_approval_request(text).parameters, request.parameters);
+}
+
+TEST(ApprovalRequestText, EveryChangedByteIsRefusedOrSaysSomethingElse) {
+  const std::string text = encode_approval_request(sample());
+  unsigned refused = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    for (unsigned bit = 0; bit < 8; ++bit) {
+      std::string mutant = text;
+      mutant[i] = static_cast<char>(mutant[i] ^ (1 << bit));
+      try {
+        EXPECT_EQ(encode_approval_request(parse_approval_request(mutant)), mutant) << i;
+      } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::Malformed) << i << ": " << error.what();
+        ++refused;
+      }
+    }
+  }
+  EXPECT_GT(refused, text.size() * 4);
+}
+
+TEST(ApprovalRequestText, LinesInAnotherOrderMissingOrTwiceAreRefused) {
+  const std::string text = encode_approval_request(sample());
+  std::vector<std::string> lines;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = text.find('\n', at) + 1;
+    lines.push_back(text.substr(at, end - at));
+    at = end;
+  }
+  const auto joined = [](const std::vector<std::string>& list) {
+    std::string out;
+    for (const auto& line : list) out += line;
+    return out;
+  };
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    std::vector<std::string> twice = lines, swapped = lines, missing = lines;
+    twice.insert(twice.begin() + static_cast<std::ptrdiff_t>(i), lines[i]);
+    missing.erase(missing.begin() + static_cast<std::ptrdiff_t>(i));
+    EXPECT_ERROR(Malformed, "", parse_approval_request(joined(twice)));
+    if (!lines[i].starts_with("parameter")) {
+      EXPECT_ERROR(Malformed, "", parse_approval_request(joined(missing)));
+    }
+    if (i + 1 == lines.size()) continue;
+    std::swap(swapped[i], swapped[i + 1]);
+    EXPECT_ERROR(Malformed, "", parse_approval_request(joined(swapped)));
+  }
+}
+
+TEST(ApprovalRequestText, WhatCannotBeWrittenIsRefused) {
+  ApprovalRequest request = sample();
+  request.parameters["Upper"] = 1;
+  EXPECT_ERROR(Malformed, "parameter's name", encode_approval_request(request));
+  request = sample();
+  request.operation = "";
+  EXPECT_ERROR(Malformed, "operation's name", encode_approval_request(request));
+  request = sample();
+  request.parameters["x"] = 1.5;
+  EXPECT_ERROR(Malformed, "", encode_approval_request(request));
+  request.parameters["x"] = std::string(70000, 'x');
+  EXPECT_ERROR(Malformed, "64 KiB", encode_approval_request(request));
+}
+
+TEST(ApprovalRequestText, EachOperationHasItsNamespace) {
+  EXPECT_EQ(approval_namespace("officers-change"), "officers@qpcseal");
+  EXPECT_EQ(approval_namespace("release"), "approval@qpcseal");
+  const std::string text = encode_approval_request(sample());
+  EXPECT_FALSE(is_approval_request(rejection_text(text)));
+  EXPECT_NE(rejection_text(text), rejection_text(text + " "));
+}
+
+}  // namespace
+}  // namespace qpcseal::release

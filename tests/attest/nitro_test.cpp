@@ -1,0 +1,268 @@
+// Scheme `aws-nitro`: the published documents at the times and with the nonces of their manifest, and
+// documents made here that are wrong in one place each.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "attest/scheme.h"
+#include "tests/attest/test_enclave.h"
+#include "tests/attest/vectors.h"
+
+namespace qpcseal::attest {
+namespace {
+
+using namespace qpcseal::testing;
+using ::testing::Contains;
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+std::vector<std::string> ids(const Findings& findings) {
+  std::vector<std::string> out;
+  for (const Finding& finding : findings) out.push_back(finding.id);
+  return out;
+}
+
+Evidence verify(ByteView report, const VerifyContext& context) {
+  return find_scheme("aws-nitro")->verify(report, context);
+}
+
+class NitroVectors : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const auto folder = vectors_folder();
+    if (!folder) GTEST_SKIP() << "QPCSEAL_VECTORS is not set";
+    valid = read_vector(*folder, "nitro/valid-attestation-doc-bytes");
+    debug = read_vector(*folder, "nitro/debug-mode-attestation-doc-bytes");
+    const Bytes pem = read_vector(*folder, "nitro/nitro.pem");
+    const Owned<BIO, BIO_free_all> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+    const CertPtr certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+    root.resize(static_cast<std::size_t>(i2d_X509(certificate.get(), nullptr)));
+    unsigned char* at = root.data();
+    i2d_X509(certificate.get(), &at);
+  }
+  [[nodiscard]] VerifyContext at(const char* time) const {
+    return {parse_time(time), {{root}, {sha256(root)}, {}}};
+  }
+  Bytes valid, debug, root;
+};
+
+TEST_F(NitroVectors, TheValidDocumentVerifiesAtItsTime) {
+  const Evidence evidence = verify(valid, at("2022-10-13T08:58:02Z"));
+  ASSERT_THAT(ids(evidence.findings), IsEmpty());
+  const Claims& claims = evidence.claims.value();
+  EXPECT_EQ(text_of(claims.ueid), "i-020b6af9246d90e92");
+  // The manifest gives the first 20 of the nonce's 256 bytes.
+  EXPECT_EQ(claims.nonce.size(), 256U);
+  EXPECT_EQ(to_hex(ByteView(claims.nonce).first(20)), "cb3dc2eb76c0c1344adf10cc4868591e5bb7fa4b");
+  EXPECT_EQ(claims.dbgstat, 2U);
+  EXPECT_EQ(claims.iat, parse_time("2022-10-13T08:58:02Z"));
+  ASSERT_EQ(claims.measurements.size(), 6U);  // PCR0 to 4 and 8; the others are zero
+  EXPECT_EQ(claims.measurements[0].name, "pcr0");
+  EXPECT_EQ(to_hex(claims.measurements[0].digest).substr(0, 8), "f4d48b81");
+  EXPECT_EQ(claims.measurements[5].name, "pcr8");
+  EXPECT_FALSE(claims.oemid || claims.hwmodel || claims.hwversion || claims.oemboot || claims.lifecycle);
+  EXPECT_FALSE(claims.session_key);
+  EXPECT_EQ(claims.session_key_fault, "no public_key");
+  EXPECT_EQ(evidence.root, sha256(root));
+}
+
+TEST_F(NitroVectors, OutsideItsWindowItIsRefused) {
+  for (const char* time : {"2022-10-13T08:57:59Z", "2022-10-13T11:58:01Z"})
+    EXPECT_TRUE(verify(valid, at(time)).claims.has_value()) << time;
+  for (const char* time : {"2022-10-13T08:57:58Z", "2022-10-13T11:58:02Z", "2026-11-24T00:00:00Z"}) {
+    const Evidence evidence = verify(valid, at(time));
+    EXPECT_FALSE(evidence.claims.has_value()) << time;
+    EXPECT_THAT(ids(evidence.findings), ElementsAre("ATT-CHAIN-TIME")) << time;
+  }
+}
+
+TEST_F(NitroVectors, TheDebugDocumentVerifiesAndSaysSo) {
+  const Evidence evidence = verify(debug, at("2022-10-12T13:50:06Z"));
+  ASSERT_THAT(ids(evidence.findings), IsEmpty());
+  EXPECT_EQ(evidence.claims->dbgstat, 0U);
+  EXPECT_THAT(evidence.claims->nonce, IsEmpty());
+  EXPECT_FALSE(evidence.claims->session_key);  // its public_key is a line of text
+  EXPECT_EQ(evidence.claims->session_key_fault, "session key: no SubjectPublicKeyInfo");
+}
+
+TEST_F(NitroVectors, WithoutThatRootTheyAreRefused) {
+  VerifyContext context = at("2022-10-13T08:58:02Z");
+  context.anchors.allowed = {sha256(view("another"))};
+  EXPECT_THAT(ids(verify(valid, context).findings), Contains("ATT-CHAIN-ROOT"));
+}
+
+TEST_F(NitroVectors, FlippedBitsAreRefused) {
+  const VerifyContext context = at("2022-10-13T08:58:02Z");
+  for (std::size_t bit = 0; bit < valid.size() * 8; bit += 29) {
+    Bytes report = valid;
+    report[bit / 8] ^= static_cast<std::uint8_t>(1U << (bit % 8));
+    const Evidence evidence = verify(report, context);
+    ASSERT_FALSE(evidence.claims.has_value()) << "bit " << bit;
+    ASSERT_FALSE(evidence.findings.empty()) << "bit " << bit;
+  }
+}
+
+class Nitro : public ::testing::Test {
+ protected:
+  TestEnclave enclave;
+  void expect_only(const std::string& id) {
+    const Evidence evidence = verify(enclave.report(), enclave.context());
+    EXPECT_THAT(ids(evidence.findings), Each(id));
+    EXPECT_FALSE(evidence.findings.empty()) << id;
+    EXPECT_FALSE(evidence.claims.has_value());
+  }
+};
+
+TEST_F(Nitro, AGoodDocumentGivesItsClaims) {
+  const Evidence evidence = verify(enclave.report(), enclave.context());
+  ASSERT_THAT(ids(evidence.findings), IsEmpty());
+  EXPECT_EQ(text_of(evidence.claims->ueid), "i-0123456789abcdef0");
+  EXPECT_EQ(evidence.claims->aud, enclave.aud);
+  EXPECT_EQ(evidence.claims->nonce, enclave.nonce);
+  EXPECT_EQ(evidence.claims->session_key.value().type, SessionKeyType::P384);
+  EXPECT_EQ(evidence.claims->session_key->public_key, point_of(enclave.session.get()));
+  EXPECT_EQ(evidence.claims->measurements.size(), 4U);  // PCR3 is zero
+}
+
+TEST_F(Nitro, SessionKeysComeInOneForm) {
+  const auto rsa = make_rsa_key(3072);
+  enclave.set("public_key", cbor_bytes(spki_of(rsa.get())));
+  EXPECT_EQ(verify(enclave.report(), enclave.context()).claims.value().session_key.value().type,
+            SessionKeyType::Rsa);
+  const auto fault_of = [&](ByteView key) {
+    enclave.set("public_key", cbor_bytes(key));
+    const Claims claims = verify(enclave.report(), enclave.context()).claims.value();
+    EXPECT_FALSE(claims.session_key);
+    return claims.session_key_fault;
+  };
+  EXPECT_THAT(fault_of(spki_of(make_ec_key("P-521").get())), ::testing::HasSubstr("neither P-256"));
+  EXPECT_THAT(fault_of(spki_of(make_rsa_key(2048).get())), ::testing::HasSubstr("2048 bits"));
+  Bytes longer = spki_of(enclave.session.get());
+  longer.push_back(0);
+  EXPECT_THAT(fault_of(longer), ::testing::HasSubstr("one accepted form"));
+  EXPECT_THAT(fault_of(view("my super secret key")), ::testing::HasSubstr("no SubjectPublicKeyInfo"));
+}
+
+TEST_F(Nitro, EachRequiredFieldMustBeThere) {
+  for (const auto& [name, id] : std::vector<std::pair<std::string, std::string>>{
+           {"timestamp", "ATT-IAT"}, {"digest", "ATT-MEASUREMENTS"}, {"pcrs", "ATT-MEASUREMENTS"}}) {
+    TestEnclave other;
+    other.remove(name);
+    EXPECT_THAT(ids(verify(other.report(), other.context()).findings), ElementsAre(id)) << name;
+    other.set(name, from_hex("f6"));
+    EXPECT_THAT(ids(verify(other.report(), other.context()).findings), ElementsAre(id)) << name;
+  }
+  enclave.remove("module_id");
+  EXPECT_THAT(ids(verify(enclave.report(), enclave.context()).findings),
+              ElementsAre("ATT-UEID", "ATT-LEAF-UEID"));
+}
+
+TEST_F(Nitro, OptionalFieldsMayBeAbsentOrNullAndAreThenEmpty) {
+  for (const char* name : {"public_key", "user_data", "nonce"}) {
+    enclave.set(name, from_hex("f6"));
+    EXPECT_TRUE(verify(enclave.report(), enclave.context()).claims.has_value()) << name;
+    enclave.remove(name);
+    EXPECT_TRUE(verify(enclave.report(), enclave.context()).claims.has_value()) << name;
+  }
+  const Evidence evidence = verify(enclave.report(), enclave.context());
+  EXPECT_THAT(evidence.claims->aud, IsEmpty());
+  EXPECT_THAT(evidence.claims->nonce, IsEmpty());
+  EXPECT_FALSE(evidence.claims->session_key);
+}
+
+TEST_F(Nitro, FieldsHaveTheirTypesAndSizes) {
+  const std::vector<std::tuple<std::string, Bytes, std::string>> wrong = {
+      {"module_id", cbor_text("i-0123456789abcdef0"), "ATT-UEID"},
+      {"module_id", cbor_text("0123456789abcdef-enc01"), "ATT-UEID"},
+      {"module_id", cbor_text("i-0123456789abcdeF0-enc01"), "ATT-UEID"},
+      {"timestamp", cbor_int(0), "ATT-IAT"},
+      {"timestamp", cbor_text("now"), "ATT-IAT"},
+      {"digest", cbor_text("SHA256"), "ATT-MEASUREMENTS"},
+      {"pcrs", cbor_map({}), "ATT-MEASUREMENTS"},
+      {"pcrs", cbor_map({{cbor_int(32), cbor_bytes(Bytes(48, 1))}}), "ATT-MEASUREMENTS"},
+      {"pcrs", cbor_map({{cbor_int(-1), cbor_bytes(Bytes(48, 1))}}), "ATT-MEASUREMENTS"},
+      {"pcrs", cbor_map({{cbor_text("0"), cbor_bytes(Bytes(48, 1))}}), "ATT-MEASUREMENTS"},
+      {"pcrs", cbor_map({{cbor_int(0), cbor_bytes(Bytes(32, 1))}}), "ATT-MEASUREMENTS"},
+      {"nonce", cbor_bytes(Bytes(513)), "ATT-NONCE"},
+      {"nonce", cbor_text("n"), "ATT-NONCE"},
+      {"user_data", cbor_bytes(Bytes(1025)), "ATT-AUD"},
+      {"public_key", cbor_bytes({}), "ATT-CNF"},
+      {"public_key", cbor_bytes(Bytes(1025)), "ATT-CNF"},
+      {"more", cbor_int(1), "ATT-UNKNOWN-CLAIM"}};
+  for (const auto& [name, value, id] : wrong) {
+    TestEnclave other;
+    other.set(name, value);
+    const Evidence evidence = verify(other.report(), other.context());
+    EXPECT_FALSE(evidence.claims.has_value()) << name;
+    EXPECT_THAT(ids(evidence.findings), Contains(id)) << name;
+  }
+}
+
+TEST_F(Nitro, TheMessageIsUntaggedWithOneHeaderOnly) {
+  const Bytes alg = cbor_map({{cbor_int(1), cbor_int(-35)}}), none = cbor_map({});
+  const auto made = [&](const std::vector<std::uint64_t>& tags, const Bytes& header, const Bytes& open) {
+    return make_sign1(tags, header, open, enclave.document(), enclave.leaf.key.get());
+  };
+  const Bytes two = cbor_map({{cbor_int(1), cbor_int(-35)}, {cbor_int(4), cbor_bytes({})}});
+  for (const Bytes& report : {made({18}, alg, none), made({61, 18}, alg, none), made({}, none, alg),
+                              made({}, two, none), made({}, cbor_map({{cbor_int(1), cbor_int(-7)}}), none)}) {
+    EXPECT_THAT(ids(verify(report, enclave.context()).findings), ElementsAre("ATT-COSE"));
+  }
+}
+
+TEST_F(Nitro, LooseCborIsRefused) {
+  Bytes document = enclave.document();
+  document.push_back(0);
+  EXPECT_THAT(ids(verify(enclave.report_of(document), enclave.context()).findings), Contains("ATT-CBOR"));
+  document = enclave.document();
+  document[0] = 0xbf;  // of indefinite length
+  document.push_back(0xff);
+  EXPECT_THAT(ids(verify(enclave.report_of(document), enclave.context()).findings), Contains("ATT-CBOR"));
+  enclave.fields.push_back(enclave.fields.front());
+  EXPECT_THAT(ids(verify(enclave.report(), enclave.context()).findings), Contains("ATT-CBOR"));
+}
+
+TEST_F(Nitro, TheCertificateMustNameTheEnclave) {
+  for (const std::string name : {"i-0123456789abcdef0-enc0123456789abcdee.us-east-1.aws",
+                                 "i-0123456789abcdef0-enc0123456789abcdef", "x", kTestModule}) {
+    TestEnclave other;
+    other.leaf = make_identity(
+        {.common_name = name, .basic_constraints = "critical,CA:FALSE", .key_usage = "digitalSignature"},
+        make_ec_key("P-384"), &other.instance);
+    other.set("certificate", cbor_bytes(other.leaf.der()));
+    EXPECT_THAT(ids(verify(other.report(), other.context()).findings), ElementsAre("ATT-LEAF-UEID")) << name;
+  }
+}
+
+TEST_F(Nitro, IssuersMustBeIssuersThoughThePathIsNotStrict) {
+  enclave.root = make_identity({.common_name = "test.nitro-enclaves", .key_usage = std::nullopt},
+                               make_ec_key("P-384"), nullptr);
+  enclave.instance = make_identity({.common_name = "instance"}, make_ec_key("P-384"), &enclave.root);
+  enclave.leaf = make_identity({.common_name = std::string(kTestModule) + ".us-east-1.aws",
+                                .basic_constraints = "critical,CA:FALSE",
+                                .key_usage = "digitalSignature"},
+                               make_ec_key("P-384"), &enclave.instance);
+  enclave.set("certificate", cbor_bytes(enclave.leaf.der()));
+  enclave.set("cabundle", cbor_array({cbor_bytes(enclave.root.der()), cbor_bytes(enclave.instance.der())}));
+  expect_only("ATT-CHAIN-ISSUER");
+}
+
+TEST_F(Nitro, TheBundleIsThePathRootFirst) {
+  enclave.set("cabundle", cbor_array({cbor_bytes(enclave.instance.der()), cbor_bytes(enclave.root.der())}));
+  EXPECT_THAT(ids(verify(enclave.report(), enclave.context()).findings),
+              ElementsAre("ATT-CHAIN-ORDER", "ATT-CHAIN-ROOT"));
+  enclave.set("cabundle", cbor_array({cbor_bytes(enclave.instance.der())}));  // the root left out
+  expect_only("ATT-CHAIN-ROOT");
+  enclave.set("cabundle", cbor_array({}));
+  EXPECT_THAT(ids(verify(enclave.report(), enclave.context()).findings), Contains("ATT-CHAIN"));
+}
+
+TEST(Schemes, AreRecognisedByTheirFirstBytes) {
+  EXPECT_EQ(scheme_of(TestCard().report())->id(), "eat-card");
+  EXPECT_EQ(scheme_of(TestEnclave().report())->id(), "aws-nitro");
+  EXPECT_EQ(scheme_of(view("nonsense")), nullptr);
+  EXPECT_EQ(scheme_of({}), nullptr);
+}
+
+}  // namespace
+}  // namespace qpcseal::attest

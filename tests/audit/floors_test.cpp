@@ -1,0 +1,110 @@
+// Security versions that releases demanded: they rise with the log and never fall.
+#include <gtest/gtest.h>
+
+#include "appliance/audit/state.h"
+#include "tests/base/expect_error.h"
+
+namespace qpcseal::audit {
+namespace {
+
+const Bytes kMek(16, 0x4d);
+
+// A log in which one MEK was made; releases follow.
+class Floors : public ::testing::Test {
+ protected:
+  State state;
+
+  void SetUp() override {
+    MekHistory mek;
+    mek.id = kMek;
+    mek.label = "m#1";
+    state.meks[kMek] = mek;
+    state.size = 1;  // as after genesis
+  }
+
+  void append(Phase phase, const std::string& outcome, std::optional<std::uint64_t> intent, Json data) {
+    Entry entry;
+    entry.seq = state.size;
+    entry.time = 1'800'000'000;
+    entry.kind = "release";
+    entry.phase = phase;
+    entry.txn = "t";
+    entry.outcome = outcome;
+    entry.intent = intent;
+    entry.data = std::move(data);
+    state.apply(entry);
+  }
+
+  static Json released(const Json& crl_list = nullptr) {
+    Json data{{"ueid", "01aabbccddeeff"},
+              {"nonce", to_hex(Bytes(32, 1))},
+              {"wrapped_sha256", to_hex(Bytes(32, 3))}};
+    if (!crl_list.is_null()) data["crls"] = crl_list;
+    return data;
+  }
+
+  void release(const std::string& outcome, Json floors) {
+    const std::uint64_t intent = state.size;
+    append(
+        Phase::Intent, "", std::nullopt,
+        {{"nonce", to_hex(Bytes(32, 1))}, {"mek_id", to_hex(kMek)}, {"report_sha256", to_hex(Bytes(32, 2))}});
+    Json data = released();
+    if (!floors.is_null()) data["svn_floors"] = std::move(floors);
+    append(Phase::Result, outcome, intent, data);
+  }
+
+  static Json floor(const std::string& name, std::uint64_t svn) {
+    return {{"scheme", "eat-card"}, {"hwmodel", "c0de"}, {"name", name}, {"svn", svn}};
+  }
+  [[nodiscard]] std::uint64_t least(const std::string& name) const {
+    const auto found = state.svn_floors.find({"eat-card", from_hex("c0de"), name});
+    return found == state.svn_floors.end() ? 0 : found->second;
+  }
+};
+
+TEST_F(Floors, RiseWithReleasesAndNeverFall) {
+  release("ok", Json::array({floor("boot", 4), floor("nsp/firmware", 2)}));
+  EXPECT_EQ(least("boot"), 4U);
+  EXPECT_EQ(least("nsp/firmware"), 2U);
+  release("ok", Json::array({floor("boot", 3)}));
+  EXPECT_EQ(least("boot"), 4U);
+  release("ok", Json::array({floor("boot", 7)}));
+  EXPECT_EQ(least("boot"), 7U);
+  release("ok", nullptr);
+  EXPECT_EQ(least("boot"), 7U);
+  EXPECT_EQ(state.card_releases.at(from_hex("01aabbccddeeff")), 4U);
+}
+
+TEST_F(Floors, RevocationListsOnlyRiseToo) {
+  const auto see = [&](const char* number) {
+    const std::uint64_t intent = state.size;
+    append(
+        Phase::Intent, "", std::nullopt,
+        {{"nonce", to_hex(Bytes(32, 1))}, {"mek_id", to_hex(kMek)}, {"report_sha256", to_hex(Bytes(32, 2))}});
+    append(Phase::Result, "ok", intent, released(Json::array({{{"issuer", "3000"}, {"number", number}}})));
+    return to_hex(state.crl_numbers.at(from_hex("3000")));
+  };
+  EXPECT_EQ(see(""), "");
+  EXPECT_EQ(see("ff"), "ff");
+  EXPECT_EQ(see("fe"), "ff");
+  EXPECT_EQ(see("0100"), "0100");
+  EXPECT_EQ(see("ff"), "0100");
+  EXPECT_ERROR(Malformed, "leading zeros", see("00ff"));
+}
+
+TEST_F(Floors, OnlyWhatWasReleasedCounts) {
+  release("denied", Json::array({floor("boot", 9)}));
+  release("failed", Json::array({floor("boot", 9)}));
+  EXPECT_EQ(least("boot"), 0U);
+  EXPECT_TRUE(state.card_releases.empty());
+}
+
+TEST_F(Floors, OfOtherShapesAreRefused) {
+  EXPECT_ERROR(Malformed, "no list", release("ok", floor("boot", 1)));
+  Json without = floor("boot", 1);
+  without.erase("svn");
+  EXPECT_ERROR(Malformed, "svn", release("ok", Json::array({without})));
+}
+
+}  // namespace
+}  // namespace qpcseal::audit

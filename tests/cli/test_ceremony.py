@@ -1,0 +1,289 @@
+"""Key ceremonies: rehearsed, signed, run at a terminal, stopped anywhere and gone on with."""
+
+import hashlib
+import html.parser
+import json
+import os
+import shutil
+import subprocess
+import unittest
+
+from appliance import Officer, QPCSEAL
+from ceremony_support import Site, Terminal, answer, script
+
+
+class Page(html.parser.HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.text = [], ""
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+class Ceremony(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.site = Site()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.site.close()
+
+    def setUp(self):
+        self.name = self.id().rsplit(".", 1)[1].replace("test_", "")[:50]
+        self.folder = self.site.root / self.name
+        self.plan = self.site.plan("first-key", self.folder, ceremony=self.name, mek=self.name,
+                                   output=self.name + ".checkpoint")
+
+    def labels(self):
+        return [mek["label"] for mek in self.site.json("mek", "list")]
+
+    def out(self):
+        return self.folder / "record"
+
+    def options(self, *signatures, rehearsal=True):
+        return [self.plan, "--dir", self.folder, "-o", self.out(), *signatures,
+                *(self.site.rehearse(self.plan, self.folder) if rehearsal else [])]
+
+    def refused(self, *signatures, expect=7, rehearsal=False):
+        said = self.site.qpcseal("ceremony", "run", *self.options(*signatures, rehearsal=rehearsal), expect=expect,
+                                 stdin=script())
+        self.assertNotIn(self.name + "#1", self.labels())
+        return said.stderr
+
+    def test_the_whole(self):
+        self.site.qpcseal("ceremony", "lint", self.plan, "--dir", self.folder)
+        options = self.options()  # officers sign after the rehearsal
+        signatures = self.site.sign_plan(self.plan, by=(1, 2, 3))
+        terminal = Terminal(self.site.env, "ceremony", "run", *options, *signatures,
+                            respond=lambda p: "the lamp went out" if "deviation" in p else answer(p))
+        self.assertEqual(terminal.code, 0, terminal.text)
+        for words in ("Step 1 of", "who acts:", "must see:", "read aloud:", "signed by bela"):
+            self.assertIn(words, terminal.text)
+        self.assertNotIn("\x1b", terminal.text)
+        self.assertIn(self.name + "#1", self.labels())
+
+        record_bytes = (self.out() / "record.json").read_bytes()
+        record = json.loads(record_bytes)
+        entries = self.site.json("audit", "show", "--kind", "ceremony")["entries"]
+        end = [e for e in entries if e["phase"] == "result"][-1]
+        self.assertEqual(end["data"]["record_sha256"], hashlib.sha256(record_bytes).hexdigest())
+        page_bytes = (self.out() / "record.html").read_bytes()
+        self.assertEqual(end["data"]["page_sha256"], hashlib.sha256(page_bytes).hexdigest())
+        self.assertEqual(end["data"]["comparison"], [])
+        self.assertEqual([a["name"] for a in record["approvers"]], ["bela", "carl", "dora"])
+        self.assertEqual(record["plan"]["sha256"], hashlib.sha256(self.plan.read_bytes()).hexdigest())
+        made = record["steps"][1]["attempts"][0]
+        self.assertEqual((made["initials"], made["deviation"]), ("W.W.", "the lamp went out"))
+        self.assertEqual(made["acts"][0]["result"]["attributes"]["CKA_SENSITIVE"], "true")
+        self.assertLess(record["checkpoints"]["before"]["size"], record["checkpoints"]["after"]["size"])
+        page = Page()
+        page.feed(page_bytes.decode())
+        self.assertIn(self.name + "#1", page.text)
+        self.assertNotIn("script", [tag for tag, _ in page.tags])
+        self.assertFalse([a for _, attrs in page.tags for a in attrs if a in ("src", "href")])
+
+        # The record is made from the log: again the same.
+        again = self.folder / "again"
+        self.site.qpcseal("ceremony", "report", self.plan, "-o", again)
+        self.assertEqual((again / "record.json").read_bytes(), record_bytes)
+        self.assertEqual((again / "record.html").read_bytes(), page_bytes)
+        # And a plan serves once.
+        shutil.rmtree(self.out())
+        (self.folder / (self.name + ".checkpoint")).unlink()
+        said = self.site.qpcseal("ceremony", "run", *options, *signatures, expect=7, stdin=script())
+        self.assertIn("used before", said.stderr)
+
+    def test_one_short(self):
+        self.assertIn("1 signed it", self.refused(*self.site.sign_plan(self.plan, by=(0,))))
+
+    def test_same_person_twice(self):
+        first = self.site.sign_plan(self.plan, by=(3,))
+        other = first[1].rename(first[1].with_suffix(".again"))
+        self.assertIn("POL-SIGNATURE-TWICE",
+                      self.refused("--signature", other, *self.site.sign_plan(self.plan, by=(3,))))
+
+    def test_signed_for_another_plan(self):
+        signatures = self.site.sign_plan(self.plan)
+        self.plan.write_text(self.plan.read_text() + "\n")
+        self.assertIn("POL-SIGNATURE-BAD", self.refused(*signatures))
+
+    def test_signed_in_another_namespace(self):
+        made = [part for i in (0, 3) for part in ("--signature", self.site.officers[i].sign(self.plan, "approval"))]
+        self.assertIn("POL-SIGNATURE-BAD", self.refused(*made))
+
+    def test_signed_by_a_stranger(self):
+        stranger = Officer(self.folder, "stranger", "-t", "ed25519")
+        self.assertIn("POL-SIGNATURE-UNKNOWN",
+                      self.refused("--signature", stranger.sign(self.plan, "plan"),
+                                   *self.site.sign_plan(self.plan, by=(0,))))
+
+    def test_expired(self):
+        self.plan.write_text(self.plan.read_text().replace("2099-01-01T", "2026-01-01T"))
+        self.assertIn("valid until", self.refused(*self.site.sign_plan(self.plan)))
+
+    def test_what_does_not_fit(self):
+        signatures = self.site.sign_plan(self.plan)
+        self.assertIn("wants a rehearsal", self.refused(*signatures, expect=5))
+        text = self.plan.read_text()
+        for old, new, words in (("threshold = 2", "threshold = 1", "the policy wants 2"),
+                                (self.site.aud, "00" * 16, "the plan is for appliance"),
+                                ("SoftHSM v2", "SoftHSM v9", "the token's model"),
+                                ("suites = [2", "suites = [1, 2", "does not serve suite")):
+            self.plan.write_text(text.replace(old, new))
+            self.assertNotEqual(text, self.plan.read_text())
+            self.assertIn(words, self.refused(*self.site.sign_plan(self.plan), expect=5))
+        self.plan.write_text(text)
+        (self.folder / (self.name + ".checkpoint")).write_text("already")
+        self.assertIn("exists already", self.refused(*signatures, expect=5))
+        self.site.qpcseal("ceremony", "lint", self.plan, "--dir", self.folder, expect=5)
+
+    def test_a_rehearsal_of_another_plan(self):
+        other = self.site.rehearse(self.plan, self.folder)
+        self.plan.write_text(self.plan.read_text() + "\n# another\n")
+        said = self.site.qpcseal("ceremony", "run", self.plan, "--dir", self.folder, "-o", self.out(), *other,
+                                 *self.site.sign_plan(self.plan), expect=5, stdin=script())
+        self.assertIn("not the record of a rehearsal of this plan", said.stderr)
+
+    def test_bad_plans(self):
+        text = self.plan.read_text()
+        for old, new in (('do = "mek-generate"', 'do = "mek-conjure"'), ("threshold = 2", ""),
+                         ("threshold = 2", "threshold = 2\nextra = 1"), ('who = "Anna', 'who = "Nobody'),
+                         ('output = "', 'output = "../'), ("rehearsed = true", 'rehearsed = "yes"'),
+                         ("[token]", "[token")):
+            self.plan.write_text(text.replace(old, new))
+            self.assertNotEqual(text, self.plan.read_text(), old)
+            self.site.qpcseal("ceremony", "lint", self.plan, "--dir", self.folder, expect=4)
+
+    def test_stop_at_every_prompt(self):
+        """Hang up at prompt n, then go on: one key, and a record that is whole."""
+        options, signatures = self.options(), self.site.sign_plan(self.plan)
+        stopped = Terminal(self.site.env, "ceremony", "run", *options, *signatures,
+                           respond=lambda p: "stop" if "Yes" in p else answer(p))
+        self.assertEqual(stopped.code, 2, stopped.text)
+        self.assertIn("stopped", stopped.text)
+        command = ["ceremony", "run", *options, *signatures]
+        for turn in range(40):
+            left = 1 + turn % 3  # prompts that are answered before the line is cut; a step has up to three
+
+            def respond(prompt):
+                nonlocal left
+                left -= 0 if "Yes" in prompt else 1
+                return answer(prompt) if left >= 0 else None
+
+            terminal = Terminal(self.site.env, *command, respond=respond)
+            if terminal.code == 0:
+                break
+            self.assertEqual(terminal.code, 2, terminal.text)
+            command = ["ceremony", "resume", *options]
+        self.assertEqual(terminal.code, 0, terminal.text)
+        self.assertEqual(self.labels().count(self.name + "#1"), 1)
+        record = json.loads((self.out() / "record.json").read_text())
+        self.assertTrue(all(step["done"] for step in record["steps"]))
+
+    def test_abandon(self):
+        options, signatures = self.options(), self.site.sign_plan(self.plan)
+        Terminal(self.site.env, "ceremony", "run", *options, *signatures,
+                 respond=lambda p: "stop" if "'go'" in p else answer(p))
+        other = self.site.plan("first-key", self.folder / "other", ceremony="other-" + self.name, mek="other-" + self.name,
+                               output="other")
+        said = self.site.qpcseal("ceremony", "run", other, "--dir", other.parent, "-o", other.parent / "record",
+                                 *self.site.sign_plan(other), *self.site.rehearse(other, other.parent), expect=5,
+                                 stdin=script())
+        self.assertIn("another ceremony", said.stderr)
+        self.site.qpcseal("ceremony", "resume", *options, "--abandon", "--why", "fire alarm")
+        entries = self.site.json("audit", "show", "--kind", "ceremony")["entries"]
+        self.assertEqual((entries[-1]["outcome"], entries[-1]["data"]["why"]), ("failed", "fire alarm"))
+        self.site.qpcseal("ceremony", "resume", *options, "--force", expect=2)
+        self.assertNotIn(self.name + "#1", self.labels())
+
+
+class Killed(unittest.TestCase):
+    """SIGKILL at each sync of a ceremony, then resume: never two keys, never an unrecorded one."""
+
+    CALLS = os.environ.get("QPCSEAL_SWEEP_CALLS", "fdatasync").split(",")
+
+    @classmethod
+    def setUpClass(cls):
+        cls.site = Site(tokens=False)
+        cls.folder = cls.site.root / "work"
+        cls.folder.mkdir()
+        # The same appliance makes the recovery key: what is swept is the source's part.
+        cls.key = cls.folder / "recovery.key"
+        cls.site.qpcseal("recovery-key", "new", "-o", cls.key, *cls.site.approved("recovery-key"))
+        digest = hashlib.sha256(cls.key.read_bytes()).hexdigest()
+        cls.plan = cls.site.plan("sweep", cls.folder, recovery_key_sha256=digest)
+        cls.rehearsal = cls.site.rehearse(cls.plan, cls.folder)
+        cls.signatures = cls.site.sign_plan(cls.plan)
+        cls.home = cls.site.root / "home"
+        cls.pristine, cls.clean = cls.site.root / "pristine", cls.site.root / "clean"
+        shutil.copytree(cls.home, cls.pristine)
+        shutil.copytree(cls.folder, cls.clean)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.site.close()
+
+    def reset(self):
+        for live, kept in ((self.home, self.pristine), (self.folder, self.clean)):
+            shutil.rmtree(live)
+            shutil.copytree(kept, live)
+
+    def command(self, verb):
+        return ["ceremony", verb, self.plan, "--dir", self.folder, "-o", self.folder / "record", *self.rehearsal]
+
+    def traced(self, call, inject=()):
+        trace = self.site.root / "trace"
+        done = subprocess.run(["strace", "-f", "-qq", "-o", str(trace), "-e", "trace=" + call, *inject, QPCSEAL,
+                               *map(str, self.command("run") + self.signatures)], env=self.site.env, input=script(),
+                              capture_output=True, text=True, check=False, timeout=120)
+        return done, sum(f" {call}(" in line for line in trace.read_text().splitlines())
+
+    def check(self, where):
+        meks = self.site.json("mek", "list")
+        self.assertEqual([mek["label"] for mek in meks], ["swept#1"], where)
+        entries = self.site.json("audit", "show")["entries"]
+        ok = {e["data"]["mek_id"] for e in entries
+              if e["kind"] == "mek-generate" and e["phase"] == "result" and e["outcome"] == "ok"}
+        gone = {e["data"]["mek_id"] for e in entries if e["kind"] == "mek-destroy" and e.get("outcome") == "ok"}
+        self.assertEqual({mek["id"] for mek in meks}, ok - gone, where)
+        record = json.loads((self.folder / "record" / "record.json").read_text())
+        self.assertTrue(all(step["done"] for step in record["steps"]), where)
+        nonces = [e["data"]["approval"]["nonce"] for e in entries if "approval" in e["data"]]
+        self.assertEqual(len(nonces), len(set(nonces)), where)
+        self.site.qpcseal("audit", "verify")
+
+    def test_sweep(self):
+        resumed = 0
+        points = 0
+        for call in self.CALLS:
+            self.reset()
+            done, count = self.traced(call)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.check("undisturbed")
+            for when in range(1, count + 1):
+                self.reset()
+                points += 1
+                where = f"{call} {when}/{count}"
+                self.traced(call, ["-e", f"inject={call}:signal=KILL:when={when}"])
+                entries = self.site.json("audit", "show")["entries"]
+                ceremonies = [e for e in entries if e["kind"] == "ceremony"]
+                if not ceremonies:
+                    self.site.qpcseal(*self.command("run"), *self.signatures, stdin=script())
+                elif ceremonies[-1]["phase"] == "result":
+                    self.site.qpcseal("ceremony", "report", self.plan, "-o", self.folder / "record", "--force")
+                else:
+                    resumed += 1
+                    more = ["--force"] if (self.folder / "record").exists() else []
+                    self.site.qpcseal(*self.command("resume"), *more, stdin="go\nW.W.\n\n" * 200)
+                self.check(where)
+        self.assertGreater(resumed, 5)
+        print(f"\nceremony killed at {points} points, {resumed} resumed", flush=True)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,322 @@
+"""Many cards: requests and reports in one trip, keys that follow each other, and releases to a whole fleet."""
+
+import collections
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from appliance import Appliance, ATTEST, BUILD, QPCSEAL, run
+
+
+def courier(appliance, folder, *more, expect=0):
+    """One trip of the courier with all that `attest request` put into `folder`."""
+    return run(ATTEST, "--batch", folder / "batch", *more, env=appliance.env, expect=expect)
+
+
+class Trip(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.appliance = Appliance(cards=4)
+        cls.appliance.qpcseal("mek", "generate", "resnet50")
+        cls.appliance.serve()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.appliance.close()
+
+    def folder(self, name):
+        return self.appliance.root / f"{self.id().rsplit('.', 1)[1]}-{name}"
+
+    def request(self, folder, *more, expect=0):
+        return self.appliance.qpcseal("attest", "request", "--mek", "resnet50", "--port", self.appliance.port,
+                                      "-o", folder, *more, expect=expect)
+
+    def checkpoints(self):
+        return self.appliance.qpcseal("audit", "checkpoint").stdout
+
+    def entries(self):
+        return (self.appliance.root / "home" / "log" / "entries.jsonl").read_text().splitlines()
+
+    def test_four_cards_in_one_trip(self):
+        trip = self.folder("trip")
+        before = len(self.entries())
+        said = self.request(trip, "--host", "127.0.0.1", "--device", "0-3")
+        self.assertIn("qpcseal-attest --batch", said.stdout)
+        made = self.entries()[before:]
+        self.assertEqual(len(made), 4)
+        self.assertEqual(len({line.split('"txn":"')[1][:32] for line in made}), 1, "one transaction, one checkpoint")
+        self.assertEqual(sorted(path.name for path in trip.iterdir()),
+                         sorted([f"127.0.0.1-{n}.request" for n in range(4)] + ["batch"]))
+        courier(self.appliance, trip)
+        cards = set()
+        for number in range(4):
+            verdict = self.appliance.json("attest", "verify", trip / f"127.0.0.1-{number}.report")
+            self.assertTrue(verdict["allowed"])
+            cards.add(verdict["card"]["ueid"])
+        self.assertEqual(len(cards), 4)
+
+    def test_a_list_and_two_hosts(self):
+        trip = self.folder("trip")
+        made = self.appliance.json("attest", "request", "--mek", "resnet50", "--host", "127.0.0.1", "::1",
+                                   "--device", "0,2", "-o", trip)
+        self.assertEqual(made["requests"], ["127.0.0.1-0.request", "127.0.0.1-2.request", "__1-0.request",
+                                            "__1-2.request"])
+        lines = (trip / "batch").read_text().splitlines()
+        self.assertEqual(lines[2], "::1 62473 0 __1-0.request __1-0.report")
+
+    def test_one_card_stays_one_file(self):
+        path = self.folder("one")
+        self.request(path, "--host", "127.0.0.1", "--device", "1")
+        self.assertTrue(path.is_file())
+
+    def test_what_cannot_be(self):
+        for bad in (["--device", "0-3"], ["--host", "a", "--device", "3-0"], ["--host", "a", "--device", "0,0"],
+                    ["--host", "a b", "--device", "0-1"], ["--host", "a", "a", "--device", "0"],
+                    ["--host", "../etc", "--device", "0-1"], ["--host", "a", "b"],
+                    ["--host", "a", "--device", "0-1", "--ueid", "01" * 17]):
+            before = self.entries()
+            self.request(self.folder("bad"), *bad, expect=2)
+            self.assertEqual(self.entries(), before, "a challenge for nothing")
+
+    def test_existing_files_are_kept_and_nothing_is_logged(self):
+        trip = self.folder("trip")
+        self.request(trip, "--host", "127.0.0.1", "--device", "0-1")
+        before = self.entries()
+        kept = (trip / "127.0.0.1-1.request").read_bytes()
+        self.request(trip, "--host", "127.0.0.1", "--device", "1-2", expect=3)
+        self.assertEqual(self.entries(), before)
+        self.assertFalse((trip / "127.0.0.1-2.request").exists())
+        self.request(trip, "--host", "127.0.0.1", "--device", "1-2", "--force")
+        self.assertNotEqual((trip / "127.0.0.1-1.request").read_bytes(), kept)
+
+    def test_a_card_that_does_not_answer(self):
+        trip = self.folder("trip")
+        self.request(trip, "--host", "127.0.0.1", "--device", "3-4")
+        said = courier(self.appliance, trip, expect=5)
+        self.assertIn("card 4", said.stderr)
+        self.assertTrue((trip / "127.0.0.1-3.report").exists(), "the others are brought all the same")
+
+
+class Generations(unittest.TestCase):
+    def setUp(self):
+        self.appliance = Appliance()
+        self.addCleanup(self.appliance.close)
+        self.appliance.qpcseal("mek", "generate", "resnet50")
+        self.model = self.appliance.sample()
+
+    def seal(self, mek, name, *more, expect=0):
+        out = self.appliance.root / name
+        result = self.appliance.qpcseal("encrypt-model", "--qpc", self.model, "--mek", mek, "--output-dir", out, *more,
+                                        expect=expect)
+        return out / "programqpc.bin", result
+
+    def mek_of(self, container):
+        return self.appliance.json("inspect", container)["mek_id"]
+
+    def test_the_bare_name_means_the_newest_generation(self):
+        old, _ = self.seal("resnet50", "old")
+        made = self.appliance.json("mek", "rotate", "resnet50")
+        self.assertEqual((made["label"], made["replaces"]), ("resnet50#2", "resnet50#1"))
+        new, _ = self.seal("resnet50", "new")
+        self.assertEqual(self.mek_of(new), made["id"])
+        self.assertNotEqual(self.mek_of(old), made["id"])
+
+    def test_an_old_generation_seals_nothing_but_is_released(self):
+        old, _ = self.seal("resnet50", "old")
+        self.appliance.qpcseal("mek", "rotate", "resnet50")
+        _, refused = self.seal("resnet50#1", "refused", expect=5)
+        self.assertIn("resnet50#2", refused.stderr)
+        report = self.appliance.attest("resnet50#1")
+        wrong = self.appliance.qpcseal("encrypt-with-session-keys", "--input-dir", old.parent, "--mek", "resnet50",
+                                       "--pub-keys", report, expect=5)
+        self.assertIn("sealed under", wrong.stderr)
+        self.appliance.qpcseal("encrypt-with-session-keys", "--input-dir", old.parent, "--mek", "resnet50#1",
+                               "--pub-keys", report)
+        self.appliance.load(old)
+
+    def test_what_cannot_be_rotated(self):
+        for name, code in (("nosuch", 2), ("resnet50#1", 2), ("", 2)):
+            self.appliance.qpcseal("mek", "rotate", name, expect=code)
+        self.appliance.qpcseal("mek", "generate", "resnet50", expect=2)
+
+    def test_a_policy_that_does_not_allow_it(self):
+        appliance = Appliance(cards=1, policy_edit=lambda text: text.replace("mek-rotate = 0\n", ""))
+        self.addCleanup(appliance.close)
+        appliance.qpcseal("mek", "generate", "m")
+        appliance.qpcseal("mek", "rotate", "m", expect=5)
+        self.assertEqual([key["label"] for key in appliance.json("mek", "list")], ["m#1"])
+
+    def test_a_compromised_key(self):
+        report = self.appliance.attest("resnet50", device=1, name="a.dat",
+                                       request=("--host", "node7", "--device", "1"))
+        self.seal("resnet50", "bound", "--pub-keys", report, "--model-version", "7", "--name", "classifier")
+        plan = self.appliance.json("plan", "compromise", "resnet50#1")
+        container, = plan["containers"]
+        card, = plan["cards"]
+        self.assertEqual((container["model"], container["model_version"], container["sealed_again_under"]),
+                         ("classifier", 7, None))
+        self.assertEqual((card["host"], card["device"], card["containers"]), ("node7", 1, [container["seal_id"]]))
+        commands = [command for step in plan["steps"] for command in step["commands"]]
+        rotate = next(i for i, c in enumerate(commands) if c == "qpcseal mek rotate resnet50")
+        seal = next(i for i, c in enumerate(commands) if "--name 'classifier' --model-version 8" in c)
+        reset = next(i for i, c in enumerate(commands) if "soc_reset" in c and "node7" in c)
+        attest = next(i for i, c in enumerate(commands) if "--host node7 --device 1 -o trip-node7/" in c)
+        self.assertEqual(sorted([rotate, seal, reset, attest]), [rotate, seal, reset, attest])
+        self.assertIn("qpcseal mek destroy resnet50#1", commands[-1])
+
+    def test_a_plan_shrinks_as_it_is_carried_out(self):
+        report = self.appliance.attest("resnet50", name="a.dat", request=("--host", "node7", "--device", "0"))
+        self.seal("resnet50", "bound", "--pub-keys", report, "--name", "classifier")
+        self.appliance.qpcseal("mek", "rotate", "resnet50")
+        report = self.appliance.attest("resnet50", name="b.dat", request=("--host", "node7", "--device", "0"))
+        self.seal("resnet50", "again", "--pub-keys", report, "--name", "classifier", "--model-version", "1")
+        plan = self.appliance.json("plan", "compromise", "resnet50#1")
+        self.assertEqual(plan["successor"], "resnet50#2")
+        self.assertEqual(plan["containers"][0]["sealed_again_under"], "resnet50#2")
+        self.assertTrue(plan["cards"][0]["newer_key_since"])
+        text = " ".join(command for step in plan["steps"] for command in step["commands"])
+        for gone in ("rotate", "encrypt-model", "soc_reset", "attest"):
+            self.assertNotIn(gone, text)
+
+    def test_which_key_is_meant(self):
+        self.appliance.qpcseal("plan", "compromise", "nosuch", expect=2)
+        self.appliance.qpcseal("plan", "compromise", "resnet50")
+        self.appliance.qpcseal("mek", "rotate", "resnet50")
+        result = self.appliance.qpcseal("plan", "compromise", "resnet50", expect=2)
+        self.assertIn("resnet50#1, resnet50#2", result.stderr)
+
+
+class Fleet(unittest.TestCase):
+    """wrap-mek --skip-denied: more reports than fit one batch, most of them good."""
+
+    CARDS = 700  # two batches
+
+    @classmethod
+    def setUpClass(cls):
+        cls.root = pathlib.Path(tempfile.mkdtemp(prefix="qpcseal-fleet-"))
+        cls.tool = BUILD / "tests" / "fleet" / "fleet_cards"
+        run(cls.tool, "make", cls.CARDS, cls.root)
+        (cls.root / "trust").mkdir()
+        shutil.copy(cls.root / "root.pem", cls.root / "trust")
+        cls.env = {"PATH": os.environ["PATH"], "QPCSEAL_HOME": str(cls.root / "home")}
+        cls.qpcseal("init", "--embedded", "--insecure-demo", "--appliance-id", "fleet", "--policy",
+                    cls.root / "policy.toml", "--trust", cls.root / "trust")
+        cls.qpcseal("mek", "generate", "m")
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.root, ignore_errors=True)
+
+    @classmethod
+    def qpcseal(cls, *arguments, expect=0, before=()):
+        return run(*before, QPCSEAL, *arguments, env=cls.env, expect=expect)
+
+    def reports(self, name, cards):
+        """A trip with a fresh report of each card."""
+        trip = self.root / name
+        self.qpcseal("attest", "request", "--mek", "m", "--host", "node", "--device", f"0-{cards - 1}", "-o", trip)
+        run(self.tool, "answer", self.root, trip)
+        return trip
+
+    def wrap(self, trip, *more, expect=0, before=(), out=None):
+        return self.qpcseal("wrap-mek", "--mek", "m", "--pub-keys", trip, "--output-dir", out or trip / "wrapped",
+                            "--skip-denied", *more, expect=expect, before=before)
+
+    def entries(self):
+        return [json.loads(line) for line in (self.root / "home" / "log" / "entries.jsonl").read_text().splitlines()]
+
+    def releases(self):
+        """How many intents, and how many results "ok", each challenge has."""
+        intents = {entry["seq"]: entry["data"]["nonce"] for entry in self.entries()
+                   if entry["kind"] == "release" and entry["phase"] == "intent"}
+        done = collections.Counter(intents[entry["intent"]] for entry in self.entries()
+                                   if entry["kind"] == "release" and entry["phase"] == "result"
+                                   and entry["outcome"] == "ok")
+        return collections.Counter(intents.values()), done
+
+    def check_outputs(self, out, count):
+        config = json.loads((out / "config.json").read_text())
+        self.assertEqual(len(config["wrapped"]), count)
+        entries = self.entries()
+        for card in config["wrapped"]:
+            folder = out / card["folder"]
+            wrapped = hashlib.sha256((folder / "MEK.encrypt").read_bytes()).hexdigest()
+            entry = entries[card["receipt"]["entry"]]
+            self.assertEqual((card["wrapped_sha256"], entry["data"]["wrapped_sha256"]), (wrapped, wrapped))
+            self.assertEqual(entry["outcome"], "ok")
+            self.assertEqual(json.loads((folder / "config.json").read_text())["wrapped"][0]["ueid"], card["ueid"])
+
+    def test_the_good_are_served_and_the_denied_listed(self):
+        trip = self.reports("some", 8)
+        bad, garbage = trip / "node-3.report", trip / "node-5.report"
+        spoiled = bytearray(bad.read_bytes())
+        spoiled[-1] ^= 1
+        bad.write_bytes(spoiled)
+        garbage.write_bytes(b"\xa0")
+        result = self.wrap(trip, "--json", expect=5)
+        said = json.loads(result.stdout)
+        self.assertEqual({os.path.basename(card["report"]) for card in said["denied"]}, {bad.name, garbage.name})
+        self.assertTrue(all(card["findings"] for card in said["denied"]))
+        self.assertEqual(len(said["released"]), 6)
+        self.check_outputs(trip / "wrapped", 6)
+        self.assertFalse((trip / "wrapped" / "node-3").exists())
+        again = json.loads(self.wrap(trip, "--json", expect=5).stdout)
+        self.assertTrue(all(card["earlier"] for card in again["released"]))
+
+    def test_without_the_flag_one_denied_report_stops_all(self):
+        trip = self.reports("all", 4)
+        (trip / "node-2.report").write_bytes(b"\xa0")
+        self.qpcseal("wrap-mek", "--mek", "m", "--pub-keys", trip, "--output-dir", trip / "wrapped", expect=5)
+        self.assertFalse((trip / "wrapped").exists())
+
+    def test_two_reports_of_one_card(self):
+        trip = self.reports("twice", 2)
+        shutil.copy(trip / "node-0.report", trip / "copy.report")
+        before = len(self.entries())
+        result = self.wrap(trip, expect=2)
+        self.assertIn("same card", result.stderr)
+        self.assertEqual(len(self.entries()), before)
+
+    def test_outputs_of_others_are_kept(self):
+        trip = self.reports("kept", 2)
+        (trip / "wrapped" / "node-1").mkdir(parents=True)
+        (trip / "wrapped" / "node-1" / "MEK.encrypt").write_text("mine")
+        before = len(self.entries())
+        self.wrap(trip, expect=3)
+        self.assertEqual(len(self.entries()), before)
+        self.wrap(trip, "--force")
+
+    def test_a_list_of_reports(self):
+        trip = self.reports("list", 3)
+        (trip / "list").write_text("# two of three\nnode-0.report\n\nnode-2.report\n")
+        self.wrap("@" + str(trip / "list"), out=trip / "wrapped")
+        self.check_outputs(trip / "wrapped", 2)
+        (trip / "empty").write_text("# none\n")
+        self.wrap("@" + str(trip / "empty"), out=trip / "more", expect=2)
+
+    def test_killed_and_run_again(self):
+        """Killed while reports are kept, while outputs get their names, at the intents and at the results."""
+        trip = self.reports("killed", self.CARDS)
+        for place in ("rename:when=40", "renameat2:when=100", "fdatasync:when=1", "fdatasync:when=3"):
+            call, when = place.split(":")
+            killed = subprocess.run(
+                ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
+                 f"inject={call}:signal=KILL:{when}", QPCSEAL, "wrap-mek", "--mek", "m", "--pub-keys", trip,
+                 "--output-dir", trip / "wrapped", "--skip-denied"], env=self.env, capture_output=True, check=False)
+            self.assertNotEqual(killed.returncode, 0, f"{place} was not reached")
+        said = json.loads(self.wrap(trip, "--json").stdout)
+        self.assertEqual(len(said["released"]), self.CARDS)
+        self.check_outputs(trip / "wrapped", self.CARDS)
+        intents, done = self.releases()
+        mine = [card["nonce"] for card in json.loads((trip / "wrapped" / "config.json").read_text())["wrapped"]]
+        self.assertEqual({intents[nonce] for nonce in mine}, {1}, "a challenge served twice")
+        self.assertEqual({done[nonce] for nonce in mine}, {1})
+
+
+if __name__ == "__main__":
+    unittest.main()

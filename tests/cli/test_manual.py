@@ -1,0 +1,86 @@
+"""The man pages say what --help says, and man finds nothing to complain about."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from appliance import ATTEST, DEVICE, QPCSEAL, run
+
+ENV = {"PATH": os.environ["PATH"]}
+
+
+def help_of(program, *path):
+    return run(program, *path, "--help", env=ENV).stdout
+
+
+def commands_of(text):
+    """The names below `Subcommands:` in a help text."""
+    after = text.split("Subcommands:\n")
+    if len(after) < 2:
+        return []
+    names = []
+    for line in after[1].splitlines():
+        if not line.startswith("  "):
+            break
+        if found := re.match(r"  ([a-z][\w-]*)\s", line + " "):
+            names.append(found[1])
+    return names
+
+
+def tree(program, path=()):
+    """Every command with its help text."""
+    text = help_of(program, *path)
+    yield path, text
+    for name in commands_of(text):
+        yield from tree(program, (*path, name))
+
+
+class Manual(unittest.TestCase):
+    def test_every_command_and_flag_is_in_the_page(self):
+        for program in (QPCSEAL, ATTEST, DEVICE):
+            name = os.path.basename(program)
+            page = run(program, "--man", env=ENV).stdout.replace("\\-", "-")
+            found = list(tree(program))
+            for path, text in found:
+                if path and not commands_of(text):
+                    self.assertIn(f".SS {name} {' '.join(path)}\n", page)
+                for flag in set(re.findall(r"(?<!\w)--[a-z][\w-]*", text.split("Examples:")[0])):
+                    self.assertIn(flag, page, f"{name} {' '.join(path)}")
+            if program != ATTEST:
+                self.assertGreater(len(found), 8, f"the help of {name} was not understood")
+
+    def test_every_command_tells_its_exit_codes(self):
+        for path, text in tree(QPCSEAL):
+            self.assertIn("Exit codes: 0 done", text, " ".join(path))
+
+    def test_no_option_without_a_description(self):
+        for program in (QPCSEAL, ATTEST, DEVICE):
+            for path, text in tree(program):
+                lines = text.splitlines()
+                for here, after in zip(lines, [*lines[1:], ""]):
+                    if re.fullmatch(r"  -\S+( [A-Z].*)?", here) and not after.startswith("     "):
+                        self.fail(f"{program} {' '.join(path)}: {here}")
+
+    def lint(self, *command):
+        with tempfile.TemporaryDirectory() as folder:
+            for program in (QPCSEAL, ATTEST, DEVICE):
+                page = os.path.join(folder, os.path.basename(program) + ".1")
+                with open(page, "w", encoding="utf-8") as file:
+                    file.write(run(program, "--man", env=ENV).stdout)
+                done = subprocess.run([*command, page], capture_output=True, text=True, check=False)
+                self.assertEqual((done.returncode, done.stderr), (0, ""), page)
+
+    @unittest.skipUnless(shutil.which("groff"), "groff is not installed")
+    def test_groff_finds_nothing(self):
+        self.lint("groff", "-man", "-ww", "-z", "-Tutf8")
+
+    @unittest.skipUnless(shutil.which("mandoc"), "mandoc is not installed")
+    def test_mandoc_finds_nothing(self):
+        self.lint("mandoc", "-T", "lint", "-W", "warning")
+
+
+if __name__ == "__main__":
+    unittest.main()

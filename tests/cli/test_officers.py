@@ -1,0 +1,337 @@
+"""Officers: their tokens and security keys, the genesis, changes of the policy and of the officers themselves."""
+
+import hashlib
+import os
+import pty
+import subprocess
+import time
+import unittest
+
+from appliance import GuardedAppliance, Officer, QPCSEAL, run
+from authenticator import SecurityKey, USER_VERIFIED
+
+MODULE = "/usr/lib/softhsm/libsofthsm2.so"
+PIN = "24681357"
+
+
+class TokenOfficer(Officer):
+    """A person with a key on a SoftHSM token of their own."""
+
+    def __init__(self, folder, name, curve="prime256v1"):
+        self.name = name
+        self.folder = folder / (name + "-token")
+        (self.folder / "tokens").mkdir(parents=True)
+        conf = self.folder / "softhsm2.conf"
+        conf.write_text(f"directories.tokendir = {self.folder}/tokens\nobjectstore.backend = file\n")
+        self.env = {"PATH": os.environ["PATH"], "SOFTHSM2_CONF": str(conf), "HOME": str(self.folder)}
+        self.pin = self.folder / "pin"
+        self.pin.touch(mode=0o600)
+        self.pin.write_text(PIN)
+        run("softhsm2-util", "--init-token", "--free", "--label", name, "--pin", PIN, "--so-pin", PIN, env=self.env)
+        run("pkcs11-tool", "--module", MODULE, "--token-label", name, "--login", "--pin", PIN, "--keypairgen",
+            "--key-type", "EC:" + curve, "--label", name, "--id", "01", env=self.env)
+        self.public = " ".join(run("ssh-keygen", "-D", MODULE, env=self.env).stdout.split()[:2])
+        self.key = self.folder / name
+        self.key.with_suffix(".pub").write_text(self.public + "\n")
+
+    def token_options(self, pin=None):
+        return ["--module", MODULE, "--token", self.name, "--pin-source", f"file:{pin or self.pin}"]
+
+    def approve(self, file, *more, expect=0, command=("approve",), digest=None):
+        out = file.with_name(f"{file.name}.{self.name}.token.sig")
+        digest = digest or hashlib.sha256(file.read_bytes()).hexdigest()
+        result = run(QPCSEAL, *command, file, *self.token_options(), "--yes-digest", digest, "-o", out, "--force",
+                     *more, env=self.env, expect=expect)
+        return out if expect == 0 else result
+
+
+class Tokens(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.appliance = GuardedAppliance(extra_officers=cls.more_officers)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.appliance.close()
+
+    @classmethod
+    def more_officers(cls, folder):
+        cls.dora, cls.emil = TokenOfficer(folder, "dora"), TokenOfficer(folder, "emil", "secp384r1")
+        cls.keys = {name: SecurityKey(kind) for name, kind in (("fred", "sk-ssh-ed25519@openssh.com"),
+                                                              ("gina", "sk-ecdsa-sha2-nistp256@openssh.com"))}
+        lines = [cls.dora.line(), cls.emil.line()]
+        for name, key in cls.keys.items():
+            lines.append(f'{name} namespaces="approval@qpcseal,policy@qpcseal" {key.public()}\n')
+
+        def sign_with_key(file, name):
+            out = file.with_name(f"{file.name}.{name}.sig")
+            out.write_text(cls.keys[name].sign(file.read_bytes(), "approval@qpcseal"))
+            return out
+        cls.sign_with_key = staticmethod(sign_with_key)
+        return lines, lambda file: [cls.dora.approve(file), cls.emil.approve(file), sign_with_key(file, "fred"),
+                                    sign_with_key(file, "gina")]
+
+    def setUp(self):
+        self.name = self.id().rsplit(".", 1)[1].replace("test_", "")
+        self.file = self.appliance.request("mek-generate", "--param", f"name={self.name}", name=self.name)
+
+    def verify_by_ssh_keygen(self, signature, name, file=None, expect=0):
+        result = subprocess.run(["ssh-keygen", "-Y", "verify", "-f", self.appliance.officers_file, "-I", name, "-n",
+                                 "approval@qpcseal", "-s", signature], input=(file or self.file).read_bytes(),
+                                capture_output=True, check=False)
+        self.assertEqual(result.returncode == 0, expect == 0, result.stdout + result.stderr)
+
+    def generate(self, *signatures, expect=0):
+        return self.appliance.qpcseal("mek", "generate", self.name, "--request", self.file, "--approval",
+                                      *signatures, expect=expect)
+
+    def test_two_tokens_of_two_officers(self):
+        signatures = self.dora.approve(self.file), self.emil.approve(self.file)
+        for signature, name in zip(signatures, ("dora", "emil")):
+            self.verify_by_ssh_keygen(signature, name)
+        self.generate(*signatures)
+
+    def test_token_through_ssh_agent(self):
+        folder = self.dora.folder
+        askpass = folder / "askpass"
+        askpass.write_text(f"#!/bin/sh\necho {PIN}\n")
+        askpass.chmod(0o700)
+        env = {**self.dora.env, "SSH_AUTH_SOCK": str(folder / "agent"), "SSH_ASKPASS": str(askpass),
+               "SSH_ASKPASS_REQUIRE": "force"}
+        agent = subprocess.Popen(["ssh-agent", "-D", "-a", env["SSH_AUTH_SOCK"]], env=env, stdout=subprocess.DEVNULL)
+        try:
+            for _ in range(50):
+                if os.path.exists(env["SSH_AUTH_SOCK"]):
+                    break
+                time.sleep(0.1)
+            run("ssh-add", "-s", MODULE, env=env)
+            run("ssh-keygen", "-q", "-Y", "sign", "-f", self.dora.key.with_suffix(".pub"), "-n", "approval@qpcseal",
+                self.file, env=env)
+        finally:
+            agent.terminate()
+            agent.wait(timeout=10)
+        made = self.file.with_name(self.file.name + ".sig")
+        self.generate(made, self.emil.approve(self.file))
+
+    def test_security_keys(self):
+        signatures = [self.sign_with_key(self.file, name) for name in ("fred", "gina")]
+        for signature, name in zip(signatures, ("fred", "gina")):
+            self.verify_by_ssh_keygen(signature, name)
+        self.generate(*signatures)
+
+    def test_security_key_whose_owner_was_absent(self):
+        absent = self.file.with_name(self.name + ".absent")
+        absent.write_text(self.keys["fred"].sign(self.file.read_bytes(), "approval@qpcseal", USER_VERIFIED))
+        refused = self.generate(absent, self.dora.approve(self.file), expect=7)
+        self.assertIn("POL-SIGNATURE-BAD", refused.stderr)
+
+    def test_wrong_pin_is_tried_once(self):
+        wrong = self.dora.folder / "wrong"
+        wrong.touch(mode=0o600)
+        wrong.write_text("11111111")
+        digest = hashlib.sha256(self.file.read_bytes()).hexdigest()
+        out = self.file.with_name(self.name + ".none")
+        result = run(QPCSEAL, "approve", self.file, *self.dora.token_options(wrong), "--yes-digest", digest, "-o",
+                     out, env=self.dora.env, expect=6)
+        self.assertIn("login to token 'dora'", result.stderr)
+        self.assertFalse(out.exists())
+
+    def test_another_digest_is_not_signed(self):
+        result = self.dora.approve(self.file, digest="00" * 32, expect=2)
+        self.assertIn("names other bytes", result.stderr)
+
+    def test_rejection_by_token(self):
+        digest = hashlib.sha256(self.file.read_bytes()).hexdigest()
+        text = f"qpcseal rejection 1\nrequest sha256: {digest}\n".encode()
+        no = self.dora.approve(self.file, "--reject", digest=hashlib.sha256(text).hexdigest())
+        refused = self.generate(no, self.emil.approve(self.file), self.sign_with_key(self.file, "fred"), expect=7)
+        self.assertIn("rejected by dora", refused.stderr)
+
+    def answer(self, text):
+        """The exit code of `approve` where a person on a terminal answers, and what was on the screen."""
+        out = self.file.with_name(self.name + ".tty.sig")
+        out.unlink(missing_ok=True)
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execve(QPCSEAL, [QPCSEAL, "approve", str(self.file), *self.dora.token_options(), "-o", str(out)],
+                      self.dora.env)
+        screen = b""
+        while b"to stop: " not in screen:
+            screen += os.read(terminal, 4096)
+        os.write(terminal, text.encode() + b"\n")
+        try:
+            while chunk := os.read(terminal, 4096):
+                screen += chunk
+        except OSError:
+            pass  # the terminal is gone with the program
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), screen.decode(), out
+
+    def test_asks_for_an_exact_yes(self):
+        for word in ("yes", "Y", "", "Yes!", " Yes"):
+            code, screen, out = self.answer(word)
+            self.assertEqual((code, out.exists()), (2, False), word)
+        for seen in (self.file.read_text().splitlines()[1], hashlib.sha256(self.file.read_bytes()).hexdigest(),
+                     "approval@qpcseal"):
+            self.assertIn(seen, screen)
+        code, screen, out = self.answer("Yes")
+        self.assertEqual(code, 0, screen)
+        self.verify_by_ssh_keygen(out, "dora")
+
+
+class Changes(unittest.TestCase):
+    """The genesis, and changes of policy and officers, on an appliance of each test's own."""
+
+    def setUp(self):
+        self.appliance = GuardedAppliance(guarded=("mek-generate", "policy-change", "officers-change"))
+        self.addCleanup(self.appliance.close)
+        self.anna, self.bela, self.carl = self.appliance.officers
+        self.home = self.appliance.root / "home"
+
+    def next_policy(self, serial, edit=lambda text: text, name="next.toml"):
+        file = self.appliance.root / name
+        lines = self.appliance.policy.read_text().splitlines(keepends=True)
+        text = "".join(f"serial = {serial}\n" if line.startswith("serial = ") else line for line in lines)
+        file.write_text(edit(text))
+        return file
+
+    def install(self, file, *officers, expect=0, name_space="policy"):
+        signatures = [officer.sign(file, name_space) for officer in officers]
+        return self.appliance.qpcseal("policy", "install", file, *(["--approval", *signatures] if signatures else []),
+                                      expect=expect)
+
+    def test_policy_by_quorum_and_rising_serial(self):
+        file = self.next_policy(7)
+        for officers, word in (((), "2 officers"), ((self.anna,), "what counts is 1")):
+            self.assertIn(word, self.install(file, *officers, expect=7).stderr)
+        self.assertIn("POL-SIGNATURE-BAD",
+                      self.install(file, self.anna, self.bela, expect=7, name_space="approval").stderr)
+        self.install(file, self.anna, self.carl)
+        said = self.appliance.json("policy", "show")
+        self.assertEqual((said["serial"], said["sha256"]), (7, hashlib.sha256(file.read_bytes()).hexdigest()))
+        self.assertIn("above 7", self.install(file, self.anna, self.carl, expect=5).stderr)
+        older = self.next_policy(6, name="older.toml")
+        self.assertIn("above 7", self.install(older, self.anna, self.carl, expect=5).stderr)
+        changed = self.next_policy(8, name="changed.toml")
+        signatures = [officer.sign(changed, "policy") for officer in (self.anna, self.bela)]
+        changed.write_text(changed.read_text() + "# and more\n")
+        refused = self.appliance.qpcseal("policy", "install", changed, "--approval", *signatures, expect=7)
+        self.assertIn("POL-SIGNATURE-BAD", refused.stderr)
+
+    def test_expired_policy(self):
+        def expired(text):
+            return "".join('expires = "2026-01-01T00:00:00Z"\n' if line.startswith("expires = ") else line
+                           for line in text.splitlines(keepends=True))
+        self.assertIn("expired", self.install(self.next_policy(7, expired), self.anna, self.bela, expect=5).stderr)
+
+    def test_a_policy_that_nobody_could_follow(self):
+        def greedy(text):
+            return text.replace("\nmek-generate = 2\n", "\nmek-generate = 4\n")
+        self.assertIn("lists 3", self.install(self.next_policy(7, greedy), self.anna, self.bela, expect=2).stderr)
+
+    def test_policy_file_changed_in_place(self):
+        policy = self.home / "policy.toml"
+        policy.write_text(policy.read_text() + "\n")
+        self.assertIn("not the policy in the log", self.appliance.qpcseal("mek", "list", expect=5).stderr)
+
+    def test_policy_diff_replays_reports(self):
+        self.appliance.qpcseal("mek", "generate", "m", *self.appliance.approved("mek-generate", "--param", "name=m"))
+        report = self.appliance.attest("m")
+        self.appliance.qpcseal("encrypt-model", "--qpc", self.appliance.sample(), "--mek", "m", "--output-dir",
+                               self.appliance.root / "out", "--pub-keys", report)
+
+        def strict(text):
+            return text.replace("min_dbgstat = ", "min_dbgstat = 4 # was ")
+        file = self.next_policy(7, strict)
+        said = self.appliance.json("policy", "diff", self.appliance.policy, file)
+        rules = {change["rule"]: (change["before"], change["after"]) for change in said["changes"]}
+        self.assertEqual(rules["class 'simulated': least dbgstat"][1], "4")
+        self.assertIn("serial", rules)
+        verdict = said["verdicts"][0]
+        self.assertEqual((said["verdicts_changed"], verdict["before"], verdict["after"]), (1, True, False))
+        self.assertIn("POL-DBGSTAT", [finding["id"] for finding in verdict["findings_after"]])
+        text = self.appliance.qpcseal("policy", "diff", self.appliance.policy, file).stdout
+        self.assertIn("was ALLOWED, would be DENIED", text)
+        same = self.appliance.qpcseal("policy", "diff", file, file).stdout
+        self.assertIn("mean the same", same)
+
+    def officers_request(self, file, *signers, name="officers-request"):
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        request = self.appliance.request("officers-change", "--param", f"officers_sha256={digest}", name=name)
+        return request, [officer.sign(request, "officers") for officer in signers]
+
+    def test_officers_change_by_a_quorum_of_the_old_file(self):
+        dora = Officer(self.appliance.root, "dora", "-t", "ed25519")
+        file = self.appliance.root / "officers.next"
+        file.write_text(self.anna.line() + self.bela.line() + dora.line())
+        request, signatures = self.officers_request(file, self.anna, dora)
+        refused = self.appliance.qpcseal("officers", "install", file, "--request", request, "--approval",
+                                         *signatures, expect=7)
+        self.assertIn("POL-SIGNATURE-UNKNOWN", refused.stderr)
+        request, signatures = self.officers_request(file, self.anna, self.carl)
+        self.appliance.qpcseal("officers", "install", file, "--request", request, "--approval", *signatures)
+        names = [officer["name"] for officer in self.appliance.json("officers", "show")["officers"]]
+        self.assertEqual(names, ["anna", "bela", "dora"])
+        # A revoked officer signs no more, nor does anything that was asked under the old file.
+        request = self.appliance.request("mek-generate", "--param", "name=a")
+        refused = self.appliance.qpcseal("mek", "generate", "a", "--request", request, "--approval",
+                                         self.anna.sign(request), self.carl.sign(request), expect=7)
+        self.assertIn("POL-SIGNATURE-UNKNOWN", refused.stderr)
+        self.appliance.qpcseal("mek", "generate", "a", "--request", request, "--approval", self.anna.sign(request),
+                               dora.sign(request))
+
+    def test_officers_file_that_leaves_too_few(self):
+        file = self.appliance.root / "officers.next"
+        file.write_text(self.anna.line())
+        request, signatures = self.officers_request(file, self.anna, self.bela)
+        refused = self.appliance.qpcseal("officers", "install", file, "--request", request, "--approval",
+                                         *signatures, expect=2)
+        self.assertIn("lists 1", refused.stderr)
+
+    def test_request_signed_in_the_wrong_namespace_changes_no_officers(self):
+        file = self.appliance.root / "officers.next"
+        file.write_text(self.anna.line() + self.bela.line())
+        request, _ = self.officers_request(file)
+        refused = self.appliance.qpcseal("officers", "install", file, "--request", request, "--approval",
+                                         self.anna.sign(request), self.bela.sign(request), expect=7)
+        self.assertIn("POL-SIGNATURE-BAD", refused.stderr)
+
+    def test_officers_file_changed_in_place(self):
+        officers = self.home / "officers"
+        officers.write_text(officers.read_text() + "# one more\n")
+        request = self.appliance.root / "request"
+        self.assertIn("not the officers file in the log",
+                      self.appliance.qpcseal("request", "new", "mek-generate", "-o", request, expect=5).stderr)
+
+
+class Beginning(unittest.TestCase):
+    def test_no_mek_before_every_officer_signed_the_genesis(self):
+        appliance = GuardedAppliance(genesis=False)
+        self.addCleanup(appliance.close)
+        refused = appliance.qpcseal("mek", "generate", "a", *appliance.approved("mek-generate", "--param", "name=a"),
+                                    expect=7)
+        self.assertIn("genesis", refused.stderr)
+        text = appliance.root / "genesis"
+        appliance.qpcseal("genesis", "show", "-o", text)
+        signatures = [officer.sign(text) for officer in appliance.officers]
+        refused = appliance.qpcseal("genesis", "accept", "--approval", *signatures[:2], expect=7)
+        self.assertIn("not signed by carl", refused.stderr)
+        refused = appliance.qpcseal("genesis", "accept", "--approval", signatures[0], signatures[0], signatures[2],
+                                    expect=7)
+        self.assertIn("not signed by bela", refused.stderr)
+        appliance.qpcseal("genesis", "accept", "--approval", *signatures)
+        appliance.qpcseal("genesis", "accept", "--approval", *signatures, expect=2)
+        appliance.qpcseal("mek", "generate", "a", *appliance.approved("mek-generate", "--param", "name=a"))
+
+    def test_init_wants_a_signed_policy(self):
+        appliance = GuardedAppliance(init_now=False)
+        self.addCleanup(appliance.close)
+        for officers, word in (((), "signed by 1 officers"), ((3,), "POL-SIGNATURE-UNKNOWN")):
+            stranger = Officer(appliance.root, f"stranger{len(officers)}", "-t", "ed25519")
+            signatures = [stranger.sign(appliance.policy, "policy")] if officers else []
+            self.assertIn(word, appliance.init(signatures=signatures, expect=7).stderr)
+            self.assertFalse((appliance.root / "home").exists())
+        appliance.init()
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,105 @@
+#include "appliance/release/wrap_files.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/base/expect_error.h"
+#include "tests/base/temp_folder.h"
+
+namespace qpcseal::release {
+namespace {
+
+using qpcseal::testing::TempFolder;
+using ::testing::ElementsAre;
+
+keys::Mek mek() {
+  keys::Mek out;
+  out.label = "m#1";
+  out.id = Bytes(16, 7);
+  return out;
+}
+
+WrappedFor card(const std::string& folder, std::uint8_t number) {
+  Bytes encrypt = copy(view("QMEK\1\1"));
+  append(encrypt, mek().id);
+  append(encrypt, Bytes(24, number));
+  return {folder,
+          "",
+          std::nullopt,
+          Bytes(17, number),
+          "ecdh-x963-aeskw",
+          {},
+          number,
+          {encrypt, Bytes(32, number), Bytes(65, number)}};
+}
+
+void write(const std::filesystem::path& to, const std::vector<WrappedFor>& cards) {
+  OutputSet outputs(Existing::Refuse);
+  write_wrapped(outputs, to, mek(), cards);
+  outputs.commit();
+}
+
+TEST(WrapFiles, AreReadAsTheyWereWritten) {
+  const TempFolder folder;
+  write(folder / "many", {card("b", 1), card("a", 2)});
+  const WrappedSet set = read_wrapped({folder / "many"});
+  EXPECT_EQ(set.mek_id, mek().id);
+  EXPECT_EQ(set.mek, "m#1");
+  ASSERT_EQ(set.cards.size(), 2U);
+  EXPECT_EQ(set.cards[0].slots, card("b", 1).slots);
+  EXPECT_EQ(set.cards[1].ueid, Bytes(17, 2));
+  const WrappedSet turned = read_wrapped({folder / "many/a", folder / "many/b"});
+  EXPECT_EQ(turned.cards[0].slots, card("a", 2).slots);
+  EXPECT_EQ(turned.cards[1].folder, "b");
+}
+
+TEST(WrapFiles, NameFoldersByHostAndDeviceOrByCard) {
+  const Bytes one(7, 1), two(7, 2);
+  EXPECT_THAT(folder_names({{"rack 1/../x", 3, one}, {"", 1, two}}),
+              ElementsAre("rack_1_.._x-3", "card-02020202020202"));
+  EXPECT_THAT(folder_names({{"h", 3, one}, {"h", 3, two}}),
+              ElementsAre("card-01010101010101", "card-02020202020202"));
+  EXPECT_THAT(folder_names({{"..", 0, one}}), ElementsAre("_.-0"));
+}
+
+TEST(WrapFiles, RefuseAConfigThatIsOfAnotherForm) {
+  const TempFolder folder;
+  write(folder / "w", {card(kHere, 1)});
+  const std::string good(text_of(read_file(folder / "w/config.json", 65536)));
+  const auto refused = [&](const std::string& from, const std::string& to) {
+    std::string text = good;
+    const std::size_t at = text.find(from);
+    ASSERT_NE(at, std::string::npos) << from;
+    text.replace(at, from.size(), to);
+    write_file(folder / "w/config.json", view(text), Existing::Replace);
+    EXPECT_ERROR(Malformed, "", read_wrapped({folder / "w"})) << to;
+  };
+  refused("wrapped-meks/1", "wrapped-meks/2");
+  refused("\"suite\"", "\"sweet\"");
+  refused("\"folder\": \".\"", "\"folder\": \"..\"");
+  refused("\"folder\": \".\"", "\"folder\": \"a/b\"");
+  refused("0707", "0708");
+  refused("\"nonce\": \"01", "\"nonce\": \"02");
+  refused("\"format\"", "\"format\": 1, \"format\"");
+  refused("{", "");
+}
+
+TEST(OutputSet, TakesBackWhatAppearedAndFoldersThatItMade) {
+  const TempFolder folder;
+  {
+    OutputSet outputs(Existing::Refuse);
+    outputs.folder(folder / "new");
+    outputs.write(folder / "new/a", "x");
+  }
+  EXPECT_TRUE(folder.names().empty());
+  OutputSet outputs(Existing::Refuse);
+  outputs.write(folder / "a", "x");
+  outputs.write(folder / "b", "y");
+  write_file(folder / "b", view("another's"), Existing::Refuse);
+  EXPECT_ERROR(Io, "exists", outputs.commit());
+  EXPECT_FALSE(std::filesystem::exists(folder / "a"));
+  EXPECT_EQ(text_of(read_file(folder / "b", 100)), "another's");
+}
+
+}  // namespace
+}  // namespace qpcseal::release
