@@ -54,23 +54,29 @@ class Appliance:
         if init:
             self.init()
 
-    def officers(self):
-        path = self.root / "officers"
-        if not path.exists():
-            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", self.root / "officer")
-            path.write_text('officer namespaces="approval@qpcseal,policy@qpcseal,officers@qpcseal,plan@qpcseal,'
-                            'collateral@qpcseal" ' + (self.root / "officer.pub").read_text())
-        return path
+    def sole_officer(self):
+        keys = self.root / "sole-officer"
+        keys.mkdir(exist_ok=True)
+        return Officer(keys, "officer", "-t", "ed25519")
 
     def init(self, *options, expect=0, **more):
-        kind = [*self.token.init_options(), "--officers", self.officers()] if self.token else [
-            "--embedded", "--insecure-demo"]
+        kind, officer = ["--embedded", "--insecure-demo"], None
+        if self.token:
+            officer = self.sole_officer()
+            listed = self.root / "sole-officer" / "officers"
+            listed.write_text(officer.line())
+            kind = [*self.token.init_options(), "--officers", listed, "--policy-signature",
+                    officer.sign(self.policy, "policy")]
         result = self.qpcseal("init", *kind, "--appliance-id", "test", "--policy", self.policy, "--trust", self.trust,
                               *options, expect=expect, **more)
         if expect == 0:
             key = self.root / "seal-key.pem"
             key.write_text(self.qpcseal("trust", "show", "--seal-key").stdout)
             self.device("set-seal-key", "--dir", self.cards, "--seal-key", key)
+        if expect == 0 and officer is not None:
+            text = self.root / "sole-officer" / "genesis"
+            self.qpcseal("genesis", "show", "-o", text)
+            self.qpcseal("genesis", "accept", "--approval", officer.sign(text))
         return result
 
     def qpcseal(self, *arguments, expect=0, **more):
