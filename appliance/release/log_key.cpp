@@ -11,10 +11,11 @@ namespace qpcseal::release {
 
 namespace {
 
+// Not where the pair is not whole: what a run that was cut short left.
 bool signed_checkpoint(pkcs11::Session& session, const std::string& label, const std::string& note) {
-  keys::SigningKey key(session, label);
-  const keys::LogSigner signer(key);
   try {
+    keys::SigningKey key(session, label);
+    const keys::LogSigner signer(key);
     audit::open_checkpoint(note, {audit::claimed_origin(note), signer.type(), signer.public_key()});
     return true;
   } catch (const Error&) {
@@ -52,6 +53,7 @@ std::string Appliance::rotate_log_key() {
   const std::string label = keys::log_key_label(log().state().log_keys.size() + 1);
   const audit::Json approval = approve("log-key-rotate", {{"previous", log().key().text()}});
   const audit::Txn txn = log().intent("rotate-key", with_approval({{"label", label}}, approval));
+  keys::destroy_signing_key(*session_, label);  // half a pair that a run which was cut short left
   keys::generate_signing_key(*session_, label, log_key_->type());
   if (site_.embedded) sync_files(home_.tokens());
   next_log_key_.emplace(*session_, label);

@@ -66,11 +66,13 @@ audit::Json challenge_data(std::uint64_t number) {
 }
 
 audit::Json release_result(const audit::Json& intent) {
+  const audit::Json floor{{"scheme", "s"}, {"hwmodel", "0102"}, {"name", "n"}, {"svn", 3}},
+      crl{{"issuer", "3000"}, {"number", "07"}};
   return {{"ueid", intent["ueid"]},
           {"nonce", intent["nonce"]},
           {"mek_id", intent["mek_id"]},
-          {"svn_floors", {{{"scheme", "s"}, {"hwmodel", "0102"}, {"name", "n"}, {"svn", 3}}}},
-          {"crls", {{{"issuer", "3000"}, {"number", "07"}}}},
+          {"svn_floors", audit::Json::array({floor})},
+          {"crls", audit::Json::array({crl})},
           {"wrapped_sha256", std::string(64, 'd')}};
 }
 
