@@ -26,6 +26,9 @@ void bind_copy(const Fd& source, std::uint64_t size, const std::vector<Binding>&
 
 // Writes the pages alone.
 void write_slots(const Fd& file, const std::vector<Binding>& bindings);
+inline void write_slots(const Fd& file, std::uint64_t slot_page, const Slots& slots) {
+  write_slots(file, {{slot_page, slots}});
+}
 
 // How the container got its new slots.
 enum class InPlace { Cloned, Journalled };

@@ -13,7 +13,7 @@ namespace qpcseal::device {
 
 namespace {
 
-void check_cards(const SealedModel& model, const std::vector<Card>& cards) {
+void check_cards(const SealedModel& model, std::span<const Card> cards) {
   const std::size_t parts = model.partitions.empty() ? 1 : model.partitions.size();
   if (cards.size() != parts)
     throw Error(ErrorKind::Usage, "the model has " + std::to_string(parts) +
@@ -41,7 +41,7 @@ LoadedPart loaded_part(const Card& card, const std::string& partition,
 // A model on its cards.
 class Loading {
  public:
-  Loading(const Fd& file, const SealedModel& model, const std::vector<Card>& cards)
+  Loading(const Fd& file, const SealedModel& model, std::span<const Card> cards)
       : model_(model), cards_(cards), root_(file, model.root) {
     for (const Sealed& partition : model.partitions) parts_.emplace_back(file, partition);
   }
@@ -95,7 +95,7 @@ class Loading {
   }
 
   const SealedModel& model_;
-  const std::vector<Card>& cards_;
+  std::span<const Card> cards_;
   Part root_;
   std::deque<Part> parts_;
   std::vector<std::vector<qpc::Segment>> rows_;
@@ -104,7 +104,7 @@ class Loading {
 
 }  // namespace
 
-Loaded load(const std::filesystem::path& path, const std::vector<Card>& cards,
+Loaded load(const std::filesystem::path& path, std::span<const Card> cards,
             const std::optional<std::filesystem::path>& out, Existing existing) {
   const auto start = std::chrono::steady_clock::now();
   const Fd file = open_to_read(path);

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,7 +31,12 @@ struct Loaded {
 // signature (where it has the seal key), unwrap, tag, root, index and count; then every digest and chunk.
 // With `out` the plain QPC, which appears only when all of it is right. Error{Denied} names what was not,
 // Error{Usage} another number of cards than partitions, or a card twice.
-Loaded load(const std::filesystem::path& path, const std::vector<Card>& cards,
+Loaded load(const std::filesystem::path& path, std::span<const Card> cards,
             const std::optional<std::filesystem::path>& out, Existing existing);
+// A model of one part.
+inline Loaded load(const std::filesystem::path& path, const Card& card,
+                   const std::optional<std::filesystem::path>& out, Existing existing) {
+  return load(path, std::span<const Card>(&card, 1), out, existing);
+}
 
 }  // namespace qpcseal::device
