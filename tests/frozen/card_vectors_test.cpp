@@ -164,7 +164,7 @@ TEST_F(Container, OpensAndNotWithAnyByteChanged) {
   const device::Card card = this->card();
   const auto loads = [&](const Bytes& bytes) {
     write_file(folder / "sealed", bytes, Existing::Replace);
-    static_cast<void>(device::load(folder / "sealed", {card}, folder / "plain", Existing::Replace));
+    static_cast<void>(device::load(folder / "sealed", card, folder / "plain", Existing::Replace));
     return true;
   };
   ASSERT_TRUE(loads(bytes_));
@@ -176,7 +176,7 @@ TEST_F(Container, OpensAndNotWithAnyByteChanged) {
     const Bytes bad{static_cast<std::uint8_t>(bytes_[i] ^ (1U << (i % 8)))};
     write_exact(file, bad, i);
     try {
-      static_cast<void>(device::load(folder / "sealed", {card}, std::nullopt, Existing::Refuse));
+      static_cast<void>(device::load(folder / "sealed", card, std::nullopt, Existing::Refuse));
       ADD_FAILURE() << "byte " << i;
     } catch (const Error&) {
       ++refused;

@@ -167,7 +167,7 @@ Bytes Bench::seal(const Wish& wish) {
 std::string Bench::refusal(ByteView container, const device::Card& card) {
   file_of(file_, container);
   try {
-    static_cast<void>(device::load(file_, {card}, std::nullopt, Existing::Refuse));
+    static_cast<void>(device::load(file_, card, std::nullopt, Existing::Refuse));
   } catch (const Error& error) {
     EXPECT_TRUE(error.kind() == ErrorKind::Denied || error.kind() == ErrorKind::Malformed) << error.what();
     return error.what();
