@@ -78,7 +78,7 @@ Report inspect_approval(const std::string& text) {
 Report inspect_receipt(std::string_view text) {
   if (text.ends_with('\n')) text.remove_suffix(1);
   const audit::Json receipt = audit::parse_canonical(text, "receipt");
-  audit::expect_keys(receipt, {"checkpoint", "entry", "index", "proof", "type", "v"}, "receipt");
+  audit::expect_keys(receipt, {"checkpoint", "entry", "index", "proof", "rotations", "type", "v"}, "receipt");
   if (audit::text_member(receipt, "type") != "qpcseal-receipt")
     throw Error(ErrorKind::Malformed, "not a receipt");
   const audit::Entry entry = audit::parse_entry(audit::text_member(receipt, "entry"));

@@ -61,7 +61,8 @@ class Manual(unittest.TestCase):
             for path, text in tree(program):
                 lines = text.splitlines()
                 for here, after in zip(lines, [*lines[1:], ""]):
-                    if re.fullmatch(r"  -\S+( [A-Z].*)?", here) and not after.startswith("     "):
+                    bare = re.match(r"  -\S", here) and not re.search(r"\S  +\S", here)
+                    if bare and not after.startswith("     "):
                         self.fail(f"{program} {' '.join(path)}: {here}")
 
     def lint(self, *command):

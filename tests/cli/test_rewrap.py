@@ -68,10 +68,10 @@ class Wrap(Case):
             self.assertEqual(result["data"][key], entry[key], key)
 
     def test_many_reports_give_a_folder_a_card(self):
-        out = self.wrap([self.attest(0, request=("--host", "a b", "--device", "0")), self.attest(1)])
+        out = self.wrap([self.attest(0, request=("--host", "host-a", "--device", "0")), self.attest(1)])
         config = json.loads((out / "config.json").read_text())
         folders = [entry["folder"] for entry in config["wrapped"]]
-        self.assertEqual(folders[0], "a_b-0")
+        self.assertEqual(folders[0], "host-a-0")
         self.assertEqual(folders[1], "card-" + config["wrapped"][1]["ueid"])
         for folder in folders:
             self.assertEqual({path.name for path in (out / folder).iterdir()}, FILES)

@@ -36,7 +36,7 @@ void refused(const Fd& file, const std::filesystem::path& path, const device::Ca
   const std::array<std::uint8_t, 1> bad{static_cast<std::uint8_t>(good[at] ^ change)};
   write_exact(file, bad, at);
   try {
-    static_cast<void>(device::load(path, {card}, std::nullopt, Existing::Refuse));
+    static_cast<void>(device::load(path, card, std::nullopt, Existing::Refuse));
     ADD_FAILURE() << "byte " << at << " changed by " << unsigned{change} << ", and the card loads it";
   } catch (const Error& error) {
     EXPECT_TRUE(error.kind() == ErrorKind::Denied || error.kind() == ErrorKind::Malformed) << error.what();

@@ -50,7 +50,7 @@ TestCard full_card() {
 Desk full_desk(const TestCard& card) {
   Desk desk = desk_for(card);
   policy::DeviceClass& device = desk.policy.devices[0];
-  device.submods.value = {{"nsp", {{"nsp-firmware", {Bytes(48, 0x11)}, 1, 99}}, 98}};
+  device.submods.value = {{"nsp", {{"nsp-firmware", {Bytes(48, 0x11)}, {}, 1, 99}}, 98}};
   return desk;
 }
 
