@@ -26,6 +26,7 @@ const audit::MekHistory& find(const audit::State& state, const std::string& refe
   if (found.empty())
     throw Error(ErrorKind::Usage, "the log knows no MEK '" + reference + "'",
                 "'qpcseal mek list' shows them");
+  std::ranges::sort(found, {}, &audit::MekHistory::generation);
   std::string labels;
   for (const auto* mek : found) labels += (labels.empty() ? "" : ", ") + mek->label;
   throw Error(ErrorKind::Usage, "'" + reference + "' has several generations: " + labels,

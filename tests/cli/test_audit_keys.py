@@ -289,10 +289,10 @@ class Page(Case):
     def test_report_is_one_page_with_everything_escaped(self):
         self.q("mek", "generate", "resnet50")
         evil = "<script>alert(1)</script>&\"'"
-        report = self.appliance.attest("resnet50", request=("--host", evil))
+        report = self.appliance.attest("resnet50")
         model = self.appliance.sample()
         self.q("encrypt-model", "--qpc", model, "--mek", "resnet50", "--output-dir", self.appliance.root / "sealed",
-               "--pub-keys", report)
+               "--name", evil, "--pub-keys", report)
         self.q("encrypt-model", "--qpc", model, "--mek", "resnet50", "--output-dir", self.appliance.root / "again",
                "--pub-keys", report, expect=5)
         path = self.appliance.root / "report.html"

@@ -350,6 +350,9 @@ class Reports(Inputs):
         self.denied(self.answered("report", appliance=other), "POL-CHALLENGE")
 
     def test_stale(self):
+        self.appliance = Appliance()  # one of its own: its log goes on from the later time
+        self.addCleanup(self.appliance.close)
+        self.appliance.qpcseal("mek", "generate", "resnet50")
         report = self.answered("stale")
         late = dict(self.appliance.env, LD_PRELOAD=str(BUILD / "tests" / "clock" / "libshift-clock.so"),
                     SHIFT_CLOCK=str(24 * 3600 + 5))

@@ -138,6 +138,7 @@ class Ceremony(unittest.TestCase):
             self.assertNotEqual(text, self.plan.read_text())
             self.assertIn(words, self.refused(*self.site.sign_plan(self.plan), expect=5))
         self.plan.write_text(text)
+        signatures = self.site.sign_plan(self.plan)
         (self.folder / (self.name + ".checkpoint")).write_text("already")
         self.assertIn("exists already", self.refused(*signatures, expect=5))
         self.site.qpcseal("ceremony", "lint", self.plan, "--dir", self.folder, expect=5)

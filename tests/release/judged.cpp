@@ -90,7 +90,8 @@ Judged Desk::judge(ByteView bytes) const {
   const release::Verified verified = release::verify_attestation(report, policy, trust, now);
   Findings findings = verified.evidence.findings;
   if (verified.evidence.claims) {
-    const release::Verdict verdict = release::judge({policy, state, now, {}, mek_id, 1}, report, verified);
+    const auto challenge = release::challenge_facts(state, verified.evidence.claims->nonce, report);
+    const release::Verdict verdict = release::judge({policy, state, now, {}, mek_id, 1}, challenge, verified);
     findings = verdict.decision.findings();
     out.released = verdict.decision.allowed();
     EXPECT_EQ(out.released, verdict.decision.trust().affirming() && findings.empty());
