@@ -18,7 +18,7 @@ WrappedSet wrapped() {
 
 audit::State logged() {
   audit::State state;
-  state.meks[kMekId] = {kMekId, "m#1", 1, 0, 0, 1, "ok"};
+  state.meks[kMekId] = {kMekId, "m#1", 1, 0, 0, 1, "ok", "generated", ""};
   state.releases[to_hex(sha256(Bytes(46, 1)))] = {5, kMekId, kUeid, kNonce};
   return state;
 }
