@@ -61,7 +61,7 @@ class Manual(unittest.TestCase):
             for path, text in tree(program):
                 lines = text.splitlines()
                 for here, after in zip(lines, [*lines[1:], ""]):
-                    bare = re.match(r"  -\S", here) and not re.search(r"\S  +\S", here)
+                    bare = re.fullmatch(r"  -\S+( [A-Z]+)?( in \[.*\]|:\S+)?( \{.*\})?( \.\.\.)?( \(required\))?( \.\.\.)?", here)
                     if bare and not after.startswith("     "):
                         self.fail(f"{program} {' '.join(path)}: {here}")
 

@@ -183,7 +183,6 @@ TEST_F(Programs, RefuseWrongUsage) {
   }
   expect_refused(courier({"-o", path("report.dat")}), 2);
   expect_refused(courier({"--batch", path("request")}), 2);
-  expect_refused(run({QPCSEAL_ATTEST, "-i", path("request"), "-o", path("report.dat")}), 2);
 }
 
 TEST(DeviceProgram, WorksFromProvisioningToReset) {
