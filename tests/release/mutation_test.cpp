@@ -193,8 +193,11 @@ TEST_F(Certificates, IssuersThatAreNone) {
   mutant.leaf = make_identity(leaf_spec(card), make_ec_key("P-384"), &card.leaf);
   mutant.set_chain({mutant.leaf.der(), card.leaf.der(), card.issuer.der()});
   note(mutant, {"ATT-CHAIN", "ATT-CHAIN-ROOT"}, "a leaf as an issuer");
-  // One issuer more than the issuer's pathlen allows.
-  mutant.issuer = make_identity(issuer_spec(), make_ec_key("P-384"), &card.issuer);
+  // One issuer more than the issuer's pathlen allows; one of the same name would not count (RFC 5280
+  // section 4.2.1.9).
+  CertSpec further = issuer_spec();
+  further.common_name = "Further issuer";
+  mutant.issuer = make_identity(further, make_ec_key("P-384"), &card.issuer);
   mutant.leaf = make_identity(leaf_spec(card), make_ec_key("P-384"), &mutant.issuer);
   mutant.set_chain({mutant.leaf.der(), mutant.issuer.der(), card.issuer.der()});
   note(mutant, {"ATT-CHAIN"}, "longer than pathlen");
