@@ -19,6 +19,16 @@ keys::Mek known_mek(Appliance& appliance, const std::string& reference) {
   return mek;
 }
 
+// A bare name means the newest generation. What cannot be undone wants to be told which one.
+void require_label(pkcs11::Session& session, const keys::Mek& mek, const std::string& reference) {
+  const auto meks = keys::list_meks(session);
+  const auto same =
+      std::ranges::count_if(meks, [&](const keys::Mek& other) { return other.name == mek.name; });
+  if (reference == mek.name && same > 1)
+    throw Error(ErrorKind::Usage, "'" + reference + "' has several generations in the token",
+                "name the one to destroy, such as " + mek.label);
+}
+
 keys::Mek change_state(Appliance& appliance, const std::string& reference, const std::string& operation,
                        const std::string& from) {
   keys::Mek mek = known_mek(appliance, reference);
@@ -50,6 +60,7 @@ keys::Mek resume(Appliance& appliance, const std::string& reference) {
 Destroyed destroy(Appliance& appliance, const std::string& reference) {
   Destroyed out{known_mek(appliance, reference), 0, 0};
   const keys::Mek& mek = out.mek;
+  require_label(appliance.session(), mek, reference);
   const Json approval = appliance.approve("mek-destroy", parameters_of(mek));
   const audit::Txn txn = appliance.log().intent("mek-destroy", with_approval(parameters_of(mek), approval));
   std::string error = "the token still finds it";

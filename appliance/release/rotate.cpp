@@ -60,11 +60,14 @@ std::optional<audit::MekHistory> successor(const audit::State& state, const audi
   return *newest;
 }
 
+// Whatever became of the newer one: what was replaced does not come back when that one is suspended.
 void refuse_replaced(const audit::State& state, const keys::Mek& mek) {
-  const auto next = successor(state, state.meks.at(mek.id));
-  if (next)
-    throw Error(ErrorKind::Denied, mek.label + " seals nothing more: " + next->label + " took its place",
-                "seal with --mek " + next->label);
+  for (const auto& [id, other] : state.meks) {
+    const bool made = other.state == "ok" || other.state == "suspended" || other.state == "destroyed";
+    if (!made || name_in(other.label) != mek.name || other.generation <= mek.generation) continue;
+    throw Error(ErrorKind::Denied, mek.label + " seals nothing more: " + other.label + " took its place",
+                "seal with --mek " + mek.name + ", its newest generation");
+  }
 }
 
 }  // namespace qpcseal::release

@@ -139,6 +139,19 @@ class Generations(unittest.TestCase):
                                "--pub-keys", report)
         self.appliance.load(old)
 
+    def test_what_was_replaced_does_not_come_back(self):
+        self.appliance.qpcseal("mek", "rotate", "resnet50")
+        self.appliance.qpcseal("mek", "suspend", "resnet50")
+        self.seal("resnet50#1", "refused", expect=5)
+        self.seal("resnet50", "suspended", expect=5)
+
+    def test_destroying_wants_the_generation(self):
+        self.appliance.qpcseal("mek", "rotate", "resnet50")
+        refused = self.appliance.qpcseal("mek", "destroy", "resnet50", expect=2)
+        self.assertIn("resnet50#2", refused.stderr)
+        self.appliance.qpcseal("mek", "destroy", "resnet50#1")
+        self.assertEqual([key["label"] for key in self.appliance.json("mek", "list")], ["resnet50#2"])
+
     def test_what_cannot_be_rotated(self):
         for name, code in (("nosuch", 2), ("resnet50#1", 2), ("", 2)):
             self.appliance.qpcseal("mek", "rotate", name, expect=code)
