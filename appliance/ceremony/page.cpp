@@ -122,7 +122,7 @@ std::string steps(const Json& record) {
            escaped(text_of_value(step.at("id"))) + ": " + escaped(text_of_value(step.at("act"))) +
            (step.at("done") == true ? "" : " (not done)") + "</h3>\n<table>\n" +
            row("who acted", step.at("who")) + row("must see", step.at("see"));
-    if (step.at("say") != "") out += row("read aloud", step.at("say"));
+    if (!text_of_value(step.at("say")).empty()) out += row("read aloud", step.at("say"));
     out += "</table>\n";
     for (const Json& one : step.at("attempts")) out += attempt_table(one);
     out += "</div>\n";

@@ -146,6 +146,7 @@ policy::Tally check_signatures(const Plan& plan, const release::Home& home, cons
   }
   const policy::Officers officers = release::read_officers(home, state);
   std::vector<std::string> texts;
+  texts.reserve(signatures.size());
   for (const auto& path : signatures) texts.emplace_back(text_of(read_file(path, policy::kMaxSshsig)));
   policy::Tally tally = policy::tally_signatures(officers, kPlanNamespace, view(plan.text), texts, now);
   if (tally.approvers.size() < plan.threshold)
