@@ -93,8 +93,13 @@ class Collateral(unittest.TestCase):
         for serial, number, expect in ((1, 0x90, 0), (2, 0x90, 0), (3, 0x1000, 0), (4, 0xff, 5)):
             list_file.write_bytes(crl(issuer, number))
             result = self.load(self.bundle(serial), self.anna, self.bela, expect=expect)
-        self.assertIn("crlNumber 0xff", result.stderr)
+        self.assertIn("ATT-CRL-ROLLBACK", result.stderr)
+        self.assertIn("0xff", result.stderr)
         self.assertEqual(self.appliance.json("trust", "show")["bundle"]["serial"], 3)
+        refused = self.appliance.json("audit", "show", "--kind", "trust")["entries"][-1]
+        self.assertEqual((refused["outcome"], refused["data"]["findings"][0]["id"]), ("denied", "ATT-CRL-ROLLBACK"))
+        list_file.write_bytes(crl(issuer, 0x1001))
+        self.load(self.bundle(5), self.anna, self.bela)
 
     def test_file_changed_in_place(self):
         self.load(self.bundle(1), self.anna, self.bela)
