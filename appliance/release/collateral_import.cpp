@@ -35,9 +35,16 @@ Json numbers_of(const std::vector<Bytes>& crls) {
   return out;
 }
 
+// Than what the log has seen, and than what is in force, whether a release has seen it or not.
+attest::CrlNumbers least_numbers(const Appliance& appliance) {
+  attest::CrlNumbers out = appliance.log().state().crl_numbers;
+  for (const TrustFile& crl : appliance.trust().crls) attest::raise(out, attest::read_crl(crl.der));
+  return out;
+}
+
 // An older list would bring revoked certificates back. That officers signed such a bundle is worth an entry.
 void refuse_older_lists(Appliance& appliance, const Collateral& bundle, const Json& intent) {
-  const Findings old = attest::check_crl_floors(bundle.crls, appliance.log().state().crl_numbers);
+  const Findings old = attest::check_crl_floors(bundle.crls, least_numbers(appliance));
   if (old.empty()) return;
   const audit::Txn txn = appliance.log().intent("trust", intent);
   appliance.log().result(txn, "denied", {{"findings", json_of(old)}});

@@ -273,6 +273,30 @@ TEST_F(Nitro, TheBundleIsThePathRootFirst) {
   EXPECT_THAT(ids(verify(enclave.report(), enclave.context()).findings), Contains("ATT-CHAIN"));
 }
 
+TEST_F(Nitro, PathsHaveAtMostSixCertificates) {
+  const auto of_length = [](std::size_t length) {
+    TestEnclave out;
+    std::vector<Identity> issuers;
+    issuers.push_back(std::move(out.root));
+    while (issuers.size() + 1 < length)
+      issuers.push_back(make_identity({.common_name = "issuer " + std::to_string(issuers.size())},
+                                      make_ec_key("P-384"), &issuers.back()));
+    out.leaf = make_identity({.common_name = std::string(kTestModule) + ".us-east-1.aws",
+                              .basic_constraints = "critical,CA:FALSE",
+                              .key_usage = "digitalSignature"},
+                             make_ec_key("P-384"), &issuers.back());
+    std::vector<Bytes> bundle;
+    for (const Identity& issuer : issuers) bundle.push_back(cbor_bytes(issuer.der()));
+    out.set("certificate", cbor_bytes(out.leaf.der()));
+    out.set("cabundle", cbor_array(bundle));
+    out.root = std::move(issuers.front());
+    return out;
+  };
+  const TestEnclave six = of_length(6), seven = of_length(7);
+  EXPECT_THAT(ids(verify(six.report(), six.context()).findings), IsEmpty());
+  EXPECT_THAT(ids(verify(seven.report(), seven.context()).findings), Contains("ATT-CHAIN"));
+}
+
 TEST(Schemes, AreRecognisedByTheirFirstBytes) {
   EXPECT_EQ(scheme_of(TestCard().report())->id(), "eat-card");
   EXPECT_EQ(scheme_of(TestEnclave().report())->id(), "aws-nitro");

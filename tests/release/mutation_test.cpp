@@ -175,6 +175,8 @@ TEST_F(Certificates, IssuersThatAreNone) {
   issuer(with([](CertSpec& s) { s.basic_constraints.reset(); }), {"ATT-CHAIN"}, "without basicConstraints");
   issuer(with([](CertSpec& s) { s.key_usage = "critical,cRLSign"; }), {"ATT-CHAIN", "ATT-CHAIN-ROOT"},
          "without keyCertSign");
+  issuer(with([](CertSpec& s) { s.basic_constraints = "CA:TRUE,pathlen:0"; }), {"ATT-CHAIN"},
+         "basicConstraints not critical");
   issuer(with([](CertSpec& s) { s.not_after = kTestNow - 1; }), {"ATT-CHAIN-TIME"}, "expired");
   issuer(with([](CertSpec& s) { s.not_before = kTestNow + 1; }), {"ATT-CHAIN-TIME"}, "not yet valid");
   issuer(with([](CertSpec& s) { s.digest = "SHA1"; }), {"ATT-CHAIN"}, "over SHA-1");
