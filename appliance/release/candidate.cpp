@@ -12,17 +12,6 @@ namespace {
 
 using audit::Json;
 
-Json json_of(const Findings& findings) {
-  Json out = Json::array();
-  for (const Finding& f : findings)
-    out.push_back({{"id", f.id},
-                   {"claim", f.claim},
-                   {"observed", f.observed},
-                   {"expected", f.expected},
-                   {"rule", f.rule}});
-  return out;
-}
-
 // In AR4SI's names.
 Json json_of(const policy::TrustVector& trust) {
   Json out = Json::object();
@@ -101,12 +90,23 @@ keys::WrappedMek wrap_for(pkcs11::Session& session, const keys::Mek& mek, const 
 
 }  // namespace
 
+Json json_of(const Findings& findings) {
+  Json out = Json::array();
+  for (const Finding& f : findings)
+    out.push_back({{"id", f.id},
+                   {"claim", f.claim},
+                   {"observed", f.observed},
+                   {"expected", f.expected},
+                   {"rule", f.rule}});
+  return out;
+}
+
 std::vector<Candidate> verify_all(const Appliance& appliance, const std::vector<Report>& reports) {
   std::vector<Candidate> out(reports.size());
-  const UnixTime now = appliance.now();
+  const Verifier verifier(appliance.policy(), appliance.trust(), appliance.now());
   const auto verify = [&](std::uint64_t i) {
     out[i].report = &reports[i];
-    out[i].verified = verify_attestation(reports[i], appliance.policy(), appliance.trust(), now);
+    out[i].verified = verifier.verify(reports[i]);
   };
   seal::run_parallel(seal::default_threads(), reports.size(), [&]() -> seal::Work { return verify; }, {});
   return out;

@@ -50,6 +50,7 @@ void decide(Appliance& appliance, const keys::Mek& mek, Count count,
 std::vector<Grant> wrap_all(Appliance& appliance, const keys::Mek& mek,
                             const std::vector<Candidate*>& candidates);
 
+audit::Json json_of(const Findings& findings);
 audit::Outcome denied_outcome(const Appliance& appliance, const Candidate& candidate);
 audit::Outcome granted_outcome(const Appliance& appliance, const keys::Mek& mek, const Candidate& candidate,
                                const Grant& grant, audit::Json act);
