@@ -14,6 +14,7 @@ namespace qpcseal::release {
 struct Candidate {
   const Report* report = nullptr;
   Verified verified;                 // claims only where signature, path and structure hold
+  audit::Json judged;                // what the verdict rested on beside them (circumstances.h)
   policy::ChallengeFacts challenge;  // as the log had it before this release used it up
   audit::Txn txn;
   std::optional<Verdict> verdict;
