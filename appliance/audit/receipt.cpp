@@ -10,21 +10,6 @@ namespace {
 
 constexpr const char* kType = "qpcseal-receipt";
 
-Proof proof_of(const Json& list) {
-  constexpr std::size_t kMaxProof = 64;
-  if (!list.is_array() || list.size() > kMaxProof) throw Error(ErrorKind::Malformed, "receipt: no proof");
-  Proof out;
-  for (const Json& item : list) {
-    if (!item.is_string()) throw Error(ErrorKind::Malformed, "receipt: a proof is of texts");
-    const Bytes bytes = from_base64(item.get_ref<const std::string&>());
-    Hash hash{};
-    if (bytes.size() != hash.size()) throw Error(ErrorKind::Malformed, "receipt: a hash of another size");
-    std::copy(bytes.begin(), bytes.end(), hash.begin());
-    out.push_back(hash);
-  }
-  return out;
-}
-
 Entry entry_of(const Json& json, const Checkpoint& checkpoint) {
   const std::string& line = text_member(json, "entry");
   const std::uint64_t index = uint_member(json, "index");
@@ -56,13 +41,34 @@ VerifierKey last_key(const Json& rotations, VerifierKey key) {
 
 }  // namespace
 
+Json json_of(const Proof& proof) {
+  Json out = Json::array();
+  for (const Hash& hash : proof) out.push_back(to_base64(hash));
+  return out;
+}
+
+Proof proof_of(const Json& list) {
+  constexpr std::size_t kMaxProof = 64;
+  if (!list.is_array() || list.size() > kMaxProof) throw Error(ErrorKind::Malformed, "receipt: no proof");
+  Proof out;
+  for (const Json& item : list) {
+    if (!item.is_string()) throw Error(ErrorKind::Malformed, "receipt: a proof is of texts");
+    const Bytes bytes = from_base64(item.get_ref<const std::string&>());
+    Hash hash{};
+    if (bytes.size() != hash.size()) throw Error(ErrorKind::Malformed, "receipt: a hash of another size");
+    std::copy(bytes.begin(), bytes.end(), hash.begin());
+    out.push_back(hash);
+  }
+  return out;
+}
+
 Json proven(const LogCopy& log, std::uint64_t seq) {
   if (seq >= log.checkpoint.size)
     throw Error(ErrorKind::Usage, "the log has no entry " + std::to_string(seq) + "; it has " +
                                       std::to_string(log.checkpoint.size) + " entries, counted from 0");
-  Json proof = Json::array();
-  for (const Hash& hash : log.tree.inclusion(seq, log.checkpoint.size)) proof.push_back(to_base64(hash));
-  return {{"index", seq}, {"entry", log.line(seq)}, {"proof", std::move(proof)}};
+  return {{"index", seq},
+          {"entry", log.line(seq)},
+          {"proof", json_of(log.tree.inclusion(seq, log.checkpoint.size))}};
 }
 
 Entry check_proven(const Json& json, const Checkpoint& checkpoint) {

@@ -25,6 +25,9 @@ std::string make_receipt(const LogCopy& log, std::uint64_t seq);
 // An entry with the proof that it is in the log: a part of receipts and of bundles.
 Json proven(const LogCopy& log, std::uint64_t seq);
 Entry check_proven(const Json& proven, const Checkpoint& checkpoint);
+// ["<base64>",...]; back, Error{Malformed}.
+Json json_of(const Proof& proof);
+Proof proof_of(const Json& list);
 
 struct Receipt {
   Entry entry;

@@ -1,6 +1,7 @@
 #include "appliance/audit/receipt.h"
 
 #include "appliance/cli/audit_options.h"
+#include "appliance/release/bundle.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -10,7 +11,8 @@ namespace {
 
 Report receipt(const AuditOptions& options) {
   const audit::LogCopy log = read_log(options);
-  write_output(options, audit::make_receipt(log, options.entry));
+  write_output(options, options.bundle ? release::make_bundle(release::locate_home(), log, options.entry)
+                                       : audit::make_receipt(log, options.entry));
   Report report;
   report.json = {{"entry", options.entry}, {"file", options.output}, {"log_key", log.key.text()}};
   report.text = "wrote " + options.output + "\ncheck it with: qpcseal audit check-receipt " + options.output +
@@ -18,11 +20,7 @@ Report receipt(const AuditOptions& options) {
   return report;
 }
 
-Report check(const AuditOptions& options) {
-  const audit::Receipt got = with_context(options.file, [&] {
-    return audit::check_receipt(text_of(read_file(options.file, audit::kMaxReceiptSize)),
-                                audit::VerifierKey::parse(options.key));
-  });
+Report describe(const audit::Receipt& got) {
   Report report;
   report.json = {{"verified", true},
                  {"entry", got.entry.seq},
@@ -42,6 +40,57 @@ Report check(const AuditOptions& options) {
   return report;
 }
 
+std::string joined(const std::vector<std::string>& names) {
+  std::string out;
+  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + printable(name);
+  return out;
+}
+
+std::string words_of(const release::Recomputed& again) {
+  std::string out = "computed again from the report, under the policy with serial " +
+                    std::to_string(again.policy_serial) + ", as of " + format_time(again.time) + ": ";
+  if (!again.allowed) {
+    out += "DENIED, for the reasons in the log\n";
+  } else if (again.receipt.entry.outcome == "ok") {
+    out += "ALLOWED, as a card of class " + printable(again.device_class) + "\n";
+  } else {
+    out += "this report passes; another one of its transaction was DENIED, and so all were\n";
+  }
+  for (const std::string& line : lines_of(again.findings)) out += "  " + line + "\n";
+  const auto signers = [&](const char* what, const std::vector<std::string>& names) {
+    if (!names.empty()) out += std::string(what) + " signed by " + joined(names) + "\n";
+  };
+  signers("policy", again.consent.policy);
+  signers("collateral", again.consent.trust);
+  signers("release", again.consent.release);
+  return out;
+}
+
+Report describe(const release::Recomputed& again) {
+  Report report = describe(again.receipt);
+  report.json["recomputed"] = {{"allowed", again.allowed},
+                               {"device_class", again.device_class},
+                               {"findings", json_of(again.findings)},
+                               {"policy_serial", again.policy_serial},
+                               {"as_of", format_time(again.time)},
+                               {"signed",
+                                {{"policy", again.consent.policy},
+                                 {"trust", again.consent.trust},
+                                 {"release", again.consent.release}}}};
+  report.text += words_of(again);
+  return report;
+}
+
+Report check(const AuditOptions& options) {
+  const Bytes bytes = read_file(options.file, release::kMaxBundle);
+  const std::string_view text = text_of(bytes);
+  const auto key = audit::VerifierKey::parse(options.key);
+  return with_context(options.file, [&] {
+    return release::is_bundle(text) ? describe(release::check_bundle(text, key))
+                                    : describe(audit::check_receipt(text, key));
+  });
+}
+
 }  // namespace
 
 void add_audit_receipts(CLI::App& audit, Context& context, const SharedAuditOptions& options) {
@@ -49,10 +98,12 @@ void add_audit_receipts(CLI::App& audit, Context& context, const SharedAuditOpti
                                     "One entry, provable without log or token", receipt);
   app->add_option("ENTRY", options->entry, "The entry's number")->required();
   add_log_options(*app, options);
+  app->add_flag("--bundle", options->bundle,
+                "With report, policy and trust material: the verdict can be computed again from it");
   add_output(*app, options, "The receipt to write");
   app = add_audit_command(audit, context, options, "check-receipt",
                           "Check a receipt; needs nothing but the key", check);
-  app->add_option("FILE", options->file, "A receipt")->required();
+  app->add_option("FILE", options->file, "A receipt, or a bundle: its verdict is computed again")->required();
   app->add_option("--key", options->key,
                   "The log's verification key, the present one or an earlier: name+id+key")
       ->required();

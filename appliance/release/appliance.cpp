@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdlib>
 
+#include "appliance/release/archive.h"
 #include "appliance/release/collateral.h"
 #include "appliance/release/log_key.h"
 #include "appliance/release/pin.h"
@@ -93,6 +94,7 @@ Appliance::Appliance(const Environment& environment)
   reconcile();
   policy_ = read_policy(home_, log_->state());
   trust_ = read_pinned_trust(home_, log_->state());
+  keep_in_force(home_, log_->state(), trust_);
 }
 
 UnixTime Appliance::now() const { return std::max({clock_.now(), log_->state().last_time, build_time()}); }
@@ -165,9 +167,11 @@ Json Appliance::approve(const std::string& operation, const Json& parameters) {
   for (const auto& path : approvals_.signatures)
     signatures.push_back(read_text_file(path, policy::kMaxSshsig));
   const policy::Officers officers = read_officers(home_, log_->state());
-  const Judgement judgement =
-      judge_approval({log_->state(), log_->tree(), policy_, officers, now()}, operation, parameters, requests,
-                     read_signatures(approvals_.signatures));
+  const auto was_head = [&](std::uint64_t size, const std::string& root) {
+    return size <= log_->tree().size() && to_hex(log_->tree().root(size)) == root;
+  };
+  const Judgement judgement = judge_approval({log_->state(), was_head, policy_, officers, now()}, operation,
+                                             parameters, requests, read_signatures(approvals_.signatures));
   archive_approval(home_, judgement.request, ".request", judgement.signatures);
   if (!judgement.rejecters.empty()) reject(operation, judgement);
   return judgement.record;

@@ -74,9 +74,7 @@ void check_facts(const Situation& situation, const ApprovalRequest& request, uns
 }
 
 void check_log_head(const Situation& situation, const ApprovalRequest& request) {
-  const bool earlier = request.log_size > 0 && request.log_size <= situation.tree.size() &&
-                       to_hex(situation.tree.root(request.log_size)) == request.log_root;
-  if (!earlier)
+  if (request.log_size == 0 || !situation.was_head(request.log_size, request.log_root))
     throw missing("the request names a log of " + std::to_string(request.log_size) +
                   " entries that this log does not begin with");
 }
@@ -98,9 +96,10 @@ std::string names_of(const std::vector<policy::Approver>& approvers) {
   return out.empty() ? "nobody" : out;
 }
 
-Json record_of(const Candidate& candidate, const std::vector<policy::Approver>& approvers) {
+Json record_of(const Candidate& candidate, const std::vector<policy::Approver>& approvers, UnixTime now) {
   return {{"nonce", candidate.request.nonce},
           {"request_sha256", to_hex(sha256(view(candidate.text)))},
+          {"time", static_cast<std::uint64_t>(now)},
           {"approvers", json_of(approvers)}};
 }
 
@@ -122,14 +121,15 @@ Judgement judge_approval(const Situation& situation, const std::string& operatio
   };
   policy::Tally against = tally(rejection_text(candidate.text));
   if (!against.approvers.empty())
-    return {candidate.text, signatures, record_of(candidate, {}), std::move(against.approvers)};
+    return {candidate.text, signatures, record_of(candidate, {}, situation.now),
+            std::move(against.approvers)};
   const policy::Tally tallied = tally(candidate.text);
   if (tallied.approvers.size() < threshold)
     throw missing(quoted(operation) + " needs the approval of " + std::to_string(threshold) +
                       " officers; what counts is " + std::to_string(tallied.approvers.size()) + " (" +
                       names_of(tallied.approvers) + ")",
                   "", tallied.findings);
-  return {candidate.text, signatures, record_of(candidate, tallied.approvers), {}};
+  return {candidate.text, signatures, record_of(candidate, tallied.approvers, situation.now), {}};
 }
 
 ApprovalRequest make_approval_request(const audit::LogCopy& log, const policy::Policy& policy,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,7 +24,8 @@ struct ApprovalFiles {
 // What requests are held against.
 struct Situation {
   const audit::State& state;
-  const audit::Tree& tree;
+  // Whether the log begins with so many entries, of this root (hex); the number is above 0.
+  std::function<bool(std::uint64_t size, const std::string& root)> was_head;
   const policy::Policy& policy;
   const policy::Officers& officers;  // the file in force
   UnixTime now = 0;
@@ -32,7 +34,7 @@ struct Situation {
 struct Judgement {
   std::string request;                  // its text
   std::vector<std::string> signatures;  // all that were given
-  audit::Json record;                   // {"nonce", "request_sha256", "approvers": [{"name", "fingerprint"}]}
+  audit::Json record;  // {"nonce", "request_sha256", "time", "approvers": [{"name", "fingerprint"}]}
   std::vector<policy::Approver> rejecters;  // officers who signed its rejection: then the act is refused
 };
 

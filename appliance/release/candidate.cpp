@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "appliance/release/circumstances.h"
 #include "appliance/seal/parallel.h"
 #include "base/error.h"
 #include "base/file_batch.h"
@@ -11,30 +12,6 @@ namespace qpcseal::release {
 namespace {
 
 using audit::Json;
-
-// In AR4SI's names.
-Json json_of(const policy::TrustVector& trust) {
-  Json out = Json::object();
-  for (const auto& [name, value] : trust.claims()) out[name] = static_cast<std::uint64_t>(value);
-  return out;
-}
-
-Json json_of(const std::vector<policy::SvnFloor>& floors) {
-  Json out = Json::array();
-  for (const policy::SvnFloor& floor : floors)
-    out.push_back({{"scheme", floor.scheme},
-                   {"hwmodel", to_hex(floor.hwmodel)},
-                   {"name", floor.name},
-                   {"svn", floor.svn}});
-  return out;
-}
-
-Json json_of(const attest::CrlNumbers& crls) {
-  Json out = Json::array();
-  for (const auto& [issuer, number] : crls)
-    out.push_back({{"issuer", to_hex(issuer)}, {"number", to_hex(number)}});
-  return out;
-}
 
 Json policy_of(const Appliance& appliance) {
   return {{"digest", appliance.policy_digest()}, {"serial", appliance.policy().serial.value}};
@@ -57,7 +34,7 @@ const audit::OpenIntent* unfinished(const audit::State& state, const Candidate& 
   return open == state.open.end() ? nullptr : &open->second;
 }
 
-void keep_reports(const Home& home, const std::vector<Candidate*>& candidates) {
+void keep_reports(const Home& home, const std::vector<const Candidate*>& candidates) {
   FileBatch files(0600);
   for (const Candidate* c : candidates)
     files.add(home.reports() / (to_hex(c->report->digest) + ".report"), c->report->bytes, Existing::Replace);
@@ -90,39 +67,34 @@ keys::WrappedMek wrap_for(pkcs11::Session& session, const keys::Mek& mek, const 
 
 }  // namespace
 
-Json json_of(const Findings& findings) {
-  Json out = Json::array();
-  for (const Finding& f : findings)
-    out.push_back({{"id", f.id},
-                   {"claim", f.claim},
-                   {"observed", f.observed},
-                   {"expected", f.expected},
-                   {"rule", f.rule}});
-  return out;
-}
-
 std::vector<Candidate> verify_all(const Appliance& appliance, const std::vector<Report>& reports) {
   std::vector<Candidate> out(reports.size());
-  const Verifier verifier(appliance.policy(), appliance.trust(), appliance.now());
+  const UnixTime now = appliance.now();
+  const Verifier verifier(appliance.policy(), appliance.trust(), now);
   const auto verify = [&](std::uint64_t i) {
     out[i].report = &reports[i];
     out[i].verified = verifier.verify(reports[i]);
+    out[i].judged = circumstances_of(now, appliance.trust());
   };
   seal::run_parallel(seal::default_threads(), reports.size(), [&]() -> seal::Work { return verify; }, {});
   return out;
 }
 
 void record_unverified(Appliance& appliance, const keys::Mek& mek, const std::vector<Candidate>& candidates) {
+  std::vector<const Candidate*> denied;
+  for (const Candidate& c : candidates)
+    if (!c.verifies()) denied.push_back(&c);
+  if (denied.empty()) return;
+  keep_reports(appliance.home(), denied);
   std::vector<Json> events;
-  for (const Candidate& c : candidates) {
-    if (c.verifies()) continue;
-    events.push_back({{"report_sha256", to_hex(c.report->digest)},
-                      {"mek_id", to_hex(mek.id)},
-                      {"policy", policy_of(appliance)},
-                      {"trust_vector", json_of(policy::appraise(c.findings(), false))},
-                      {"findings", json_of(c.findings())}});
+  for (const Candidate* c : denied) {
+    events.push_back(unverified_facts(c->verified));
+    events.back().update({{"report_sha256", to_hex(c->report->digest)},
+                          {"mek_id", to_hex(mek.id)},
+                          {"policy", policy_of(appliance)},
+                          {"judged", c->judged}});
   }
-  if (!events.empty()) appliance.log().events("denied", std::move(events));
+  appliance.log().events("denied", std::move(events));
 }
 
 void refuse_duplicates(const std::vector<Candidate>& candidates) {
@@ -139,7 +111,7 @@ void consume(Appliance& appliance, const keys::Mek& mek, const Json& note,
              const std::vector<Candidate*>& candidates) {
   std::vector<Json> data;
   std::vector<Candidate*> fresh;
-  keep_reports(appliance.home(), candidates);
+  keep_reports(appliance.home(), {candidates.begin(), candidates.end()});
   for (Candidate* c : candidates) {
     const audit::State& state = appliance.log().state();
     c->challenge = challenge_facts(state, c->claims().nonce, *c->report);
@@ -166,6 +138,7 @@ void decide(Appliance& appliance, const keys::Mek& mek, Count count,
                     candidates.size()};
   if (count == Count::Each) question.releases_wanted = 1;
   for (Candidate* c : candidates) {
+    c->judged = circumstances_of(question, c->challenge, c->claims(), std::move(c->judged));
     c->verdict = judge(question, c->challenge, c->verified);
     if (count == Count::Each && c->allowed()) ++question.releases_wanted;
   }
@@ -186,35 +159,23 @@ std::vector<Grant> wrap_all(Appliance& appliance, const keys::Mek& mek,
 }
 
 audit::Outcome denied_outcome(const Appliance& appliance, const Candidate& c) {
-  return {c.txn,
-          "denied",
-          {{"ueid", to_hex(c.claims().ueid)},
-           {"policy", policy_of(appliance)},
-           {"trust_vector", json_of(c.verdict->decision.trust())},
-           {"findings", json_of(c.findings())}}};
+  Json data = denied_facts(c.verified, *c.verdict);
+  data.update({{"policy", policy_of(appliance)}, {"judged", c.judged}});
+  return {c.txn, "denied", std::move(data)};
 }
 
 audit::Outcome granted_outcome(const Appliance& appliance, const keys::Mek& mek, const Candidate& c,
                                const Grant& grant, Json act) {
-  return {c.txn,
-          "ok",
-          {{"mek_id", to_hex(mek.id)},
-           {"mek", mek.label},
-           {"nonce", to_hex(grant.claims.nonce)},
-           {"ueid", to_hex(grant.claims.ueid)},
-           {"device_class", grant.device_class},
-           {"trust_vector", json_of(grant.trust)},
-           {"svn_floors", json_of(grant.svn_minimums)},
-           {"crls", json_of(grant.crls)},
-           {"session_key",
-            {{"type", attest::name_of(grant.claims.session_key.value().type)},
-             {"sha256", to_hex(sha256(grant.claims.session_key.value().public_key))}}},
-           {"suite", keys::name_of(grant.wrapped.suite)},
-           {"wrapped_sha256", to_hex(sha256(grant.wrapped.encrypt))},
-           {"report_sha256", to_hex(grant.report_digest)},
-           {"policy", policy_of(appliance)},
-           {"token_serial", appliance.token().serial},
-           {"act", std::move(act)}}};
+  Json data = granted_facts(c.verified, *c.verdict);
+  data.update({{"mek_id", to_hex(mek.id)},
+               {"mek", mek.label},
+               {"wrapped_sha256", to_hex(sha256(grant.wrapped.encrypt))},
+               {"report_sha256", to_hex(grant.report_digest)},
+               {"policy", policy_of(appliance)},
+               {"judged", c.judged},
+               {"token_serial", appliance.token().serial},
+               {"act", std::move(act)}});
+  return {c.txn, "ok", std::move(data)};
 }
 
 }  // namespace qpcseal::release

@@ -14,6 +14,7 @@ namespace qpcseal::release {
 struct Candidate {
   const Report* report = nullptr;
   Verified verified;                 // claims only where signature, path and structure hold
+  audit::Json judged;                // what the verdict rested on beside them (circumstances.h)
   policy::ChallengeFacts challenge;  // as the log had it before this release used it up
   audit::Txn txn;
   std::optional<Verdict> verdict;
@@ -50,7 +51,6 @@ void decide(Appliance& appliance, const keys::Mek& mek, Count count,
 std::vector<Grant> wrap_all(Appliance& appliance, const keys::Mek& mek,
                             const std::vector<Candidate*>& candidates);
 
-audit::Json json_of(const Findings& findings);
 audit::Outcome denied_outcome(const Appliance& appliance, const Candidate& candidate);
 audit::Outcome granted_outcome(const Appliance& appliance, const keys::Mek& mek, const Candidate& candidate,
                                const Grant& grant, audit::Json act);

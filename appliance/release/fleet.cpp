@@ -163,13 +163,14 @@ class Fleet {
     approval_ = appliance_.approve("release", release_parameters(mek_, std::move(digests)));
   }
 
-  // An approval stands in the first intent; those of further batches name it.
-  Json take_note() {
+  // An approval stands in the first intent (a batch of bad reports has none); those of further batches name
+  // it.
+  [[nodiscard]] Json note() const {
     if (approval_.is_null()) return Json::object();
-    Json note =
-        first_ ? with_approval(Json::object(), approval_) : Json{{"approved_by", approval_.at("nonce")}};
-    first_ = false;
-    return note;
+    const std::string& nonce = audit::text_member(approval_, "nonce");
+    if (!appliance_.log().state().approvals_used.contains(nonce))
+      return with_approval(Json::object(), approval_);
+    return {{"approved_by", nonce}};
   }
 
   Report read_again(const Waiting& one) const {
@@ -187,7 +188,7 @@ class Fleet {
       by_digest[all_[i].digest] = i;
     }
     const auto act = [&](const std::vector<Grant>& grants) { return write_cards(grants, by_digest); };
-    const std::vector<Answer> answers = release_each(appliance_, mek_, reports, take_note(), act);
+    const std::vector<Answer> answers = release_each(appliance_, mek_, reports, note(), act);
     for (std::size_t k = 0; k < places.size(); ++k) {
       FleetCard& card = cards_[places[k]];
       card.findings = answers[k].findings;
@@ -254,7 +255,6 @@ class Fleet {
   std::vector<std::size_t> todo_;  // places in all_
   std::vector<WrappedFor> index_;
   Json approval_;
-  bool first_ = true;
 };
 
 }  // namespace

@@ -69,6 +69,8 @@ void add_file(Trust& trust, const std::filesystem::path& path) {
   }
 }
 
+}  // namespace
+
 Sha256Digest digest_of(const Trust& trust) {
   Bytes text;
   const auto add = [&](std::string_view kind, const TrustFile& file) {
@@ -80,8 +82,6 @@ Sha256Digest digest_of(const Trust& trust) {
   for (const auto& crl : trust.crls) add("crl", crl);
   return sha256(text);
 }
-
-}  // namespace
 
 Trust read_trust(const std::filesystem::path& folder) {
   std::error_code failed;

@@ -29,6 +29,8 @@ struct Trust {
 // Reads a folder of *.pem, *.crt, *.cer, *.der (certificates) and *.crl (PEM or DER; one item a file). Any
 // other file is Error{Malformed}, and so is a folder without a certificate. At most 64 files of 64 KiB each.
 Trust read_trust(const std::filesystem::path& folder);
+// What `digest` must be.
+Sha256Digest digest_of(const Trust& trust);
 
 // Error{Malformed} where the DER is not one certificate, or one CRL with a crlNumber.
 void check_root(const Bytes& der);

@@ -8,9 +8,11 @@ import shutil
 import subprocess
 import unittest
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
+import tokens
 from appliance import Appliance, QPCSEAL, run
 
 NOWHERE = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}  # an auditor's machine: no home, no token
@@ -158,6 +160,61 @@ class Audit(unittest.TestCase):
     def test_checkpoint_has_words(self):
         said = self.appliance.json("audit", "checkpoint")
         self.assertEqual(len(said["words"].split(" ")), 32)
+
+
+class KeyTypes(unittest.TestCase):
+    """Checkpoints, receipts and rotations of both types of key verify with a few lines of Python."""
+
+    def checked(self, kind, token=None):
+        appliance = Appliance(cards=1, token=token)
+        self.addCleanup(appliance.close)
+        appliance.qpcseal("mek", "generate", "resnet50")
+        first = appliance.qpcseal("trust", "show", "--log-key").stdout.strip()
+        self.assertEqual(base64.b64decode(first.split("+", 2)[2])[0], kind)
+        log = appliance.root / "home" / "log"
+        checkpoint, receipt = appliance.root / "checkpoint", appliance.root / "receipt"
+        appliance.qpcseal("audit", "checkpoint", "-o", checkpoint)
+        self.assertEqual(self.root_in(checkpoint.read_text(), first), self.root_of_log(log))
+        second = appliance.json("audit", "rotate-key")["log_key"]
+        self.assertNotEqual(first, second)
+        note = (log / "checkpoint").read_text()
+        self.assertEqual(self.root_in(note, second), self.root_of_log(log))
+        for wrong, key in ((note.replace("\n\n", "1\n\n"), second), (note, self.off_by_one(second))):
+            with self.assertRaises((InvalidSignature, ValueError, AssertionError)):
+                verify_note(wrong, key)
+        appliance.qpcseal("audit", "receipt", 1, "-o", receipt)
+        self.root_in(json.loads(receipt.read_text())["checkpoint"], second)
+        for key in (first, second):
+            run(QPCSEAL, "audit", "check-receipt", receipt, "--key", key, env=NOWHERE)
+            run(QPCSEAL, "audit", "verify", "--log", log, "--key", first, env=NOWHERE)
+
+    @staticmethod
+    def root_in(note, vkey):
+        return base64.b64decode(verify_note(note, vkey).splitlines()[2])
+
+    @staticmethod
+    def root_of_log(log):
+        return root_of([leaf(line) for line in (log / "entries.jsonl").read_bytes().splitlines()])
+
+    @staticmethod
+    def off_by_one(vkey):
+        """The same key id with another key of the same type."""
+        name, key_id, blob = vkey.split("+", 2)
+        if base64.b64decode(blob)[0] == 1:
+            key = ed25519.Ed25519PrivateKey.generate().public_key().public_bytes(
+                serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+        else:
+            key = ec.generate_private_key(ec.SECP256R1()).public_key().public_bytes(
+                serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        return f"{name}+{key_id}+{base64.b64encode(base64.b64decode(blob)[:1] + key).decode()}"
+
+    def test_ed25519_of_softhsm(self):
+        self.checked(1)
+
+    def test_ecdsa_p256_of_nss(self):
+        if not tokens.Nss.installed():
+            self.skipTest("NSS softoken is not installed (libnss3, libnss3-tools)")
+        self.checked(2, token=tokens.Nss)
 
 
 def run_any(*arguments):

@@ -1,0 +1,35 @@
+// What verdicts rested on, kept in the home by its SHA-256 for as long as the home is: in the folder
+// `approvals`, policies and collateral bundles as .signed, officers files as .officers, a trust folder (by
+// its own digest) as .trust, requests as .request, signatures as .sig. The log pins the digests.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "appliance/audit/state.h"
+#include "appliance/release/home.h"
+#include "appliance/release/trust.h"
+#include "policy/officers.h"
+
+namespace qpcseal::release {
+
+// What is in force, and was held against the log, is kept where it is not yet.
+void keep_in_force(const Home& home, const audit::State& state, const Trust& trust);
+
+[[nodiscard]] bool is_kept(const Home& home, const std::string& digest, const char* extension);
+// Error{Io} where nothing with this digest was kept. Whether it has the digest, the caller checks.
+std::string kept(const Home& home, const std::string& digest, const char* extension);
+
+// One signature of `text` in `name_space`, as of `now`, for each of `approvers` (json_of(), in their order),
+// or where that is null for each officer who signed. Error{Io} where one was not kept.
+std::vector<std::string> kept_signatures(const Home& home, const policy::Officers& officers,
+                                         std::string_view name_space, const std::string& text, UnixTime now,
+                                         const audit::Json& approvers);
+
+// A trust folder as one line of canonical JSON (FORMAT.md section 6.7).
+std::string encode_trust(const Trust& trust);
+// That, or a collateral bundle's text, with the digest computed anew. Error{Malformed}.
+Trust parse_trust(const std::string& text);
+
+}  // namespace qpcseal::release

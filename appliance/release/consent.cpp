@@ -1,0 +1,99 @@
+#include "appliance/release/consent.h"
+
+#include <algorithm>
+
+#include "appliance/release/approvals.h"
+#include "appliance/release/archive.h"
+#include "appliance/release/consent_parts.h"
+#include "base/error.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+using audit::Entry;
+using audit::Json;
+using audit::Phase;
+
+// What the log says before the verdict.
+struct Told {
+  std::optional<Entry> policy, trust, release;  // the intents that brought them in; release: of the approval
+  std::vector<Entry> officers;                  // results
+};
+
+Told look(const audit::LogCopy& log, const Entry& verdict, const std::string& policy,
+          const std::string& trust) {
+  Told out;
+  std::optional<Entry> intent;
+  if (verdict.intent) intent = audit::parse_entry(log.line(*verdict.intent));
+  for (std::uint64_t seq = 0; seq < verdict.seq; ++seq) {
+    const std::string_view kind = audit::scan_entry(log.line(seq)).kind;
+    if (kind != "policy" && kind != "trust" && kind != "officers" && (kind != "release" || !intent)) continue;
+    if (kind == "release" && log.line(seq).find("\"approval\"") == std::string_view::npos) continue;
+    const Entry entry = audit::parse_entry(log.line(seq));
+    if (kind == "officers" && entry.outcome == "ok") out.officers.push_back(entry);
+    if (kind == "release" && carries_approval(entry, *intent)) out.release = entry;
+    if (entry.phase != Phase::Intent) continue;
+    if (kind == "policy" && audit::text_member(entry.data, "digest") == policy) out.policy = entry;
+    if (kind == "trust" && audit::text_member(entry.data, "digest") == trust) out.trust = entry;
+  }
+  return out;
+}
+
+std::vector<OfficersSince> files_of(const Home& home, const Entry& genesis, const Told& told) {
+  std::vector<OfficersSince> out;
+  const auto add = [&](std::uint64_t since, const std::string& digest) {
+    const std::string text = kept(home, digest, ".officers");
+    out.push_back({since, text, policy::parse_officers(text)});
+  };
+  if (has_officers(genesis)) add(0, audit::text_member(genesis.data, "officers"));
+  for (const Entry& entry : told.officers) add(entry.seq, audit::text_member(entry.data, "digest"));
+  return out;
+}
+
+Json signed_part(const audit::LogCopy& log, const std::optional<Entry>& entry,
+                 const std::vector<std::string>& signatures) {
+  return {{"entry", entry ? audit::proven(log, entry->seq) : Json(nullptr)}, {"signatures", signatures}};
+}
+
+Json release_part(const Home& home, const audit::LogCopy& log, const std::vector<OfficersSince>& officers,
+                  const Entry& entry) {
+  const Json& record = audit::member(entry.data, "approval");
+  const std::string text = kept(home, audit::text_member(record, "request_sha256"), ".request");
+  const ApprovalRequest request = parse_approval_request(text);
+  Json out = signed_part(
+      log, entry,
+      kept_signatures(home, officers_at(officers, entry.seq), approval_namespace(request.operation), text,
+                      static_cast<UnixTime>(audit::uint_member(record, "time")),
+                      audit::member(record, "approvers")));
+  out["request"] = text;
+  out["head"] = audit::json_of(log.tree.consistency(request.log_size, log.checkpoint.size));
+  return out;
+}
+
+}  // namespace
+
+Json gather_consent(const Home& home, const audit::LogCopy& log, const Entry& verdict) {
+  const std::string policy = audit::text_member(audit::member(verdict.data, "policy"), "digest");
+  const std::string trust = audit::text_member(audit::member(verdict.data, "judged"), "trust");
+  const Entry genesis = audit::parse_entry(log.line(0));
+  const Told told = look(log, verdict, policy, trust);
+  const std::vector<OfficersSince> files = files_of(home, genesis, told);
+  const auto signatures = [&](const std::optional<Entry>& entry, std::string_view name_space,
+                              const std::string& digest) -> std::vector<std::string> {
+    if (files.empty() || (!entry && (is_demo(genesis) || name_space == kTrustNamespace))) return {};
+    const Entry& since = entry ? *entry : genesis;
+    return kept_signatures(home, officers_at(files, since.seq), name_space, kept(home, digest, ".signed"),
+                           since.time, entry ? audit::member(entry->data, "approvers") : Json(nullptr));
+  };
+  Json officers = Json::array();
+  for (std::size_t i = 0; i < files.size(); ++i)
+    officers.push_back({{"entry", files[i].since == 0 ? Json(nullptr) : audit::proven(log, files[i].since)},
+                        {"text", to_base64(view(files[i].text))}});
+  return {{"policy", signed_part(log, told.policy, signatures(told.policy, kPolicyNamespace, policy))},
+          {"trust", signed_part(log, told.trust, signatures(told.trust, kTrustNamespace, trust))},
+          {"release", told.release ? release_part(home, log, files, *told.release) : Json(nullptr)},
+          {"officers", std::move(officers)}};
+}
+
+}  // namespace qpcseal::release

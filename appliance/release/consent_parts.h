@@ -1,0 +1,27 @@
+// What gathering and checking consent share.
+#pragma once
+
+#include "appliance/audit/receipt.h"
+#include "policy/officers.h"
+
+namespace qpcseal::release {
+
+inline constexpr std::string_view kPolicyNamespace = "policy@qpcseal", kTrustNamespace = "collateral@qpcseal";
+
+// An officers file, and the number of the entry from which on it was in force: 0, the genesis's.
+struct OfficersSince {
+  std::uint64_t since = 0;
+  std::string text;
+  policy::Officers officers;
+};
+
+// Those in force when entry `seq` was written. Error{LogDamaged} where there are none.
+const policy::Officers& officers_at(const std::vector<OfficersSince>& files, std::uint64_t seq);
+
+[[nodiscard]] bool is_demo(const audit::Entry& genesis);
+[[nodiscard]] bool has_officers(const audit::Entry& genesis);
+
+// Whether `entry` is the intent that holds the officers' approval for the release `intent`.
+[[nodiscard]] bool carries_approval(const audit::Entry& entry, const audit::Entry& intent);
+
+}  // namespace qpcseal::release
