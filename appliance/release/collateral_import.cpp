@@ -1,7 +1,7 @@
 // Bringing a bundle into force.
 #include <algorithm>
 
-#include "appliance/release/candidate.h"
+#include "appliance/release/circumstances.h"
 #include "appliance/release/collateral.h"
 #include "attest/certpath.h"
 #include "base/error.h"

@@ -1,8 +1,8 @@
 #include "attest/courier/courier.h"
 
 #include <cstdio>
-#include <map>
 #include <exception>
+#include <map>
 #include <set>
 
 #include "attest/courier/report_json.h"
