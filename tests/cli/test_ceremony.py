@@ -157,7 +157,7 @@ class Ceremony(unittest.TestCase):
 
     def test_an_approval_of_a_single_act_is_no_plan(self):
         """And what approves a plan approves no act outside of it."""
-        request = self.site.request("mek-generate", "--param", f"name={self.name}", name=self.name)
+        request = self.site.request("mek-generate", "--param", f"name={self.name}", name=self.name + ".request")
         acts = [part for i in (0, 3) for part in ("--signature", self.site.officers[i].sign(request))]
         self.assertIn("POL-SIGNATURE-BAD", self.refused(*acts))
         signed = self.site.sign_plan(self.plan)[1::2]
