@@ -143,7 +143,7 @@ CoseProfile profile() {
 std::optional<Sign1> parse(ByteView report, Findings& findings) {
   try {
     if (report.size() > kMaxReport) throw Error(ErrorKind::Malformed, "more than 64 KiB");
-    const Sign1 message = parse_sign1(report, profile());
+    Sign1 message = parse_sign1(report, profile());
     check(!message.payload.empty() && message.payload.size() <= kMaxDocument, "the document is over 16 KiB");
     check(message.signature.size() == 2 * kPcrSize, "the signature does not have 96 bytes");
     return message;
@@ -178,11 +178,13 @@ void read_field(const FieldRow& row, const cbor::Value& document, Document& out,
 }
 
 void refuse_unknown(const cbor::Value& document, Findings& findings) {
-  for (const auto& [key, value] : document.as_map("document")) {
-    const bool known = std::any_of(kFields.begin(), kFields.end(),
-                                   [&](const FieldRow& row) { return field(document, row.name) == &value; });
+  for (const auto& entry : document.as_map("document")) {
+    const bool known = std::any_of(kFields.begin(), kFields.end(), [&](const FieldRow& row) {
+      return field(document, row.name) == &entry.second;
+    });
     if (!known)
-      findings.push_back({"ATT-UNKNOWN-CLAIM", "0x" + to_hex(key.raw()), "present", "no such field", kRule});
+      findings.push_back(
+          {"ATT-UNKNOWN-CLAIM", "0x" + to_hex(entry.first.raw()), "present", "no such field", kRule});
   }
 }
 

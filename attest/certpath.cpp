@@ -8,7 +8,6 @@ namespace {
 
 constexpr const char* kRule = "FORMAT.md section 5, chain";
 constexpr int kSecurityLevel = 3;  // 128 bits
-constexpr std::size_t kMaxDer = 65536;
 
 using StackPtr = Owned<STACK_OF(X509), [](STACK_OF(X509) * stack) { sk_X509_pop_free(stack, X509_free); }>;
 
@@ -38,13 +37,12 @@ StorePtr make_store(const TrustAnchors& anchors) {
   StorePtr store(made(X509_STORE_new(), "X509_STORE_new"));
   for (const Bytes& der : anchors.roots) {
     if (!allowed(anchors, sha256(der))) continue;
-    const CertPtr root = parse_certificate(der);
+    const CertPtr root = anchors.parsed->certificate(der);
     if (X509_STORE_add_cert(store.get(), root.get()) != 1)
       throw Error(ErrorKind::Internal, "X509_STORE_add_cert");
   }
   for (const Bytes& der : anchors.crls) {
-    const unsigned char* at = der.data();
-    const CrlPtr crl(d2i_X509_CRL(nullptr, &at, static_cast<long>(der.size())));
+    const CrlPtr& crl = anchors.parsed->crl(der).list;
     if (crl) X509_STORE_add_crl(store.get(), crl.get());  // what does not parse is a finding of check_crls
   }
   ERR_clear_error();
@@ -146,13 +144,13 @@ void check_keys(STACK_OF(X509) * built, Findings& findings) {
 }
 
 // Whether an issuer of the path has the list's name; `verifies` where one of them has also signed it.
-bool is_of_path(STACK_OF(X509) * built, X509_CRL* crl, bool& verifies) {
+bool is_of_path(STACK_OF(X509) * built, const DerCache::Crl& crl, DerCache& parsed, bool& verifies) {
   bool named = false;
   for (int i = 1; i < sk_X509_num(built); ++i) {
     X509* issuer = sk_X509_value(built, i);
-    if (X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_subject_name(issuer)) != 0) continue;
+    if (X509_NAME_cmp(X509_CRL_get_issuer(crl.list.get()), X509_get_subject_name(issuer)) != 0) continue;
     named = true;
-    verifies = verifies || X509_CRL_verify(crl, X509_get0_pubkey(issuer)) == 1;
+    verifies = verifies || parsed.signs(issuer, crl);
   }
   return named;
 }
@@ -161,20 +159,19 @@ bool is_of_path(STACK_OF(X509) * built, X509_CRL* crl, bool& verifies) {
 // older than one that was accepted before, and to say when it ends.
 void check_crls(STACK_OF(X509) * built, const TrustAnchors& anchors, PathResult& result) {
   for (const Bytes& der : anchors.crls) {
-    const unsigned char* at = der.data();
-    const CrlPtr crl(d2i_X509_CRL(nullptr, &at, static_cast<long>(der.size())));
+    const DerCache::Crl& crl = anchors.parsed->crl(der);
     bool verifies = false;
-    if (crl && !is_of_path(built, crl.get(), verifies)) continue;
-    if (crl && !verifies) add(result.findings, "ATT-CRL", "CRL", "not signed by its issuer", "a signed CRL");
-    try {
-      const Findings old = check_crl_floors({der}, anchors.crl_floors);
-      result.findings.insert(result.findings.end(), old.begin(), old.end());
-      result.crls = raised(std::move(result.crls), {der});
-    } catch (const Error& error) {
-      add(result.findings, "ATT-CRL", "CRL", error.what(), "a CRL with crlNumber and nextUpdate");
+    if (crl.list && !is_of_path(built, crl, *anchors.parsed, verifies)) continue;
+    if (crl.list && !verifies)
+      add(result.findings, "ATT-CRL", "CRL", "not signed by its issuer", "a signed CRL");
+    if (!crl.info) {
+      add(result.findings, "ATT-CRL", "CRL", crl.fault, "a CRL with crlNumber and nextUpdate");
+      continue;
     }
+    const Findings old = check_crl_floor(*crl.info, anchors.crl_floors);
+    result.findings.insert(result.findings.end(), old.begin(), old.end());
+    raise(result.crls, *crl.info);
   }
-  ERR_clear_error();
 }
 
 void check_built(X509_STORE_CTX* context, const std::vector<CertPtr>& given, const TrustAnchors& anchors,
@@ -230,14 +227,16 @@ void check_leaf(X509* leaf, const PathProfile& profile, PathResult& result) {
   }
 }
 
-std::vector<CertPtr> parse_chain(const std::vector<ByteView>& chain, Findings& findings) {
+// The leaf is this report's alone; its issuers are those of many.
+std::vector<CertPtr> parse_chain(const std::vector<ByteView>& chain, DerCache& parsed, Findings& findings) {
   std::vector<CertPtr> out;
   if (chain.empty() || chain.size() > kMaxPath) {
     add(findings, "ATT-CHAIN", "x5chain", std::to_string(chain.size()) + " certificates", "1 to 6");
     return out;
   }
   try {
-    for (const ByteView der : chain) out.push_back(parse_certificate(der));
+    for (const ByteView der : chain)
+      out.push_back(out.empty() ? parse_certificate(der) : parsed.certificate(der));
   } catch (const Error& error) {
     add(findings, "ATT-CHAIN", "x5chain", error.what(), "DER certificates");
     out.clear();
@@ -247,19 +246,10 @@ std::vector<CertPtr> parse_chain(const std::vector<ByteView>& chain, Findings& f
 
 }  // namespace
 
-CertPtr parse_certificate(ByteView der) {
-  const unsigned char* at = der.data();
-  CertPtr certificate(der.size() > kMaxDer ? nullptr : d2i_X509(nullptr, &at, static_cast<long>(der.size())));
-  ERR_clear_error();
-  if (!certificate || at != der.data() + der.size())
-    throw Error(ErrorKind::Malformed, "not one DER certificate");
-  return certificate;
-}
-
 PathResult verify_path(const std::vector<ByteView>& chain, const TrustAnchors& anchors,
                        const PathProfile& profile, UnixTime now) {
   PathResult result;
-  const std::vector<CertPtr> given = parse_chain(chain, result.findings);
+  const std::vector<CertPtr> given = parse_chain(chain, *anchors.parsed, result.findings);
   if (given.empty()) return result;
   result.leaf_key.reset(X509_get_pubkey(given.front().get()));
   check_leaf(given.front().get(), profile, result);

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "attest/der_cache.h"
 #include "attest/openssl.h"
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -26,6 +28,8 @@ struct TrustAnchors {
   std::vector<Sha256Digest> allowed;  // a root counts only where the SHA-256 of its DER stands here
   std::vector<Bytes> crls;            // DER
   CrlNumbers crl_floors = {};         // the highest numbers ever accepted; a CRL below is an old one put back
+  // What was parsed already; copies of these anchors share it.
+  std::shared_ptr<DerCache> parsed = std::make_shared<DerCache>();
 };
 
 struct PathResult {
@@ -54,12 +58,6 @@ struct PathProfile {
 PathResult verify_path(const std::vector<ByteView>& chain, const TrustAnchors& anchors,
                        const PathProfile& profile, UnixTime now);
 
-struct CrlInfo {
-  Bytes issuer;  // the name, DER
-  std::string issuer_text;
-  Bytes number;  // crlNumber (RFC 5280 section 5.2.3), big-endian without leading zeros
-  UnixTime this_update = 0, next_update = 0;
-};
 // Throws Error{Malformed} for what is no CRL or lacks crlNumber or nextUpdate. Does not look at the
 // signature.
 CrlInfo read_crl(ByteView der);
@@ -68,10 +66,9 @@ CrlInfo read_crl(ByteView der);
 bool crl_number_less(const Bytes& a, const Bytes& b);
 // `seen` raised to what `crls` (DER) hold: what to keep once they were accepted. Throws as read_crl.
 CrlNumbers raised(CrlNumbers seen, const std::vector<Bytes>& crls);
+void raise(CrlNumbers& seen, const CrlInfo& crl);
 // One finding (ATT-CRL-ROLLBACK) for each of `crls` whose number lies below `floors`. Throws as read_crl.
 Findings check_crl_floors(const std::vector<Bytes>& crls, const CrlNumbers& floors);
-
-// Exactly one DER certificate and nothing after it; throws Error{Malformed}.
-CertPtr parse_certificate(ByteView der);
+Findings check_crl_floor(const CrlInfo& crl, const CrlNumbers& floors);
 
 }  // namespace qpcseal::attest

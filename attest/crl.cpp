@@ -1,5 +1,6 @@
 #include <array>
 #include <ctime>
+#include <iterator>
 
 #include "attest/certpath.h"
 
@@ -39,24 +40,29 @@ bool crl_number_less(const Bytes& a, const Bytes& b) {
   return a.size() != b.size() ? a.size() < b.size() : a < b;
 }
 
+void raise(CrlNumbers& seen, const CrlInfo& crl) {
+  Bytes& number = seen[crl.issuer];
+  if (crl_number_less(number, crl.number)) number = crl.number;
+}
+
 CrlNumbers raised(CrlNumbers seen, const std::vector<Bytes>& crls) {
-  for (const Bytes& der : crls) {
-    CrlInfo info = read_crl(der);
-    Bytes& number = seen[info.issuer];
-    if (crl_number_less(number, info.number)) number = std::move(info.number);
-  }
+  for (const Bytes& der : crls) raise(seen, read_crl(der));
   return seen;
+}
+
+Findings check_crl_floor(const CrlInfo& crl, const CrlNumbers& floors) {
+  const auto floor = floors.find(crl.issuer);
+  if (floor == floors.end() || !crl_number_less(crl.number, floor->second)) return {};
+  return {{"ATT-CRL-ROLLBACK", "crlNumber of " + crl.issuer_text, "0x" + to_hex(crl.number),
+           "at least 0x" + to_hex(floor->second) + ", which was accepted before",
+           "FORMAT.md section 5, chain"}};
 }
 
 Findings check_crl_floors(const std::vector<Bytes>& crls, const CrlNumbers& floors) {
   Findings out;
   for (const Bytes& der : crls) {
-    const CrlInfo info = read_crl(der);
-    const auto floor = floors.find(info.issuer);
-    if (floor == floors.end() || !crl_number_less(info.number, floor->second)) continue;
-    out.push_back({"ATT-CRL-ROLLBACK", "crlNumber of " + info.issuer_text, "0x" + to_hex(info.number),
-                   "at least 0x" + to_hex(floor->second) + ", which was accepted before",
-                   "FORMAT.md section 5, chain"});
+    Findings found = check_crl_floor(read_crl(der), floors);
+    out.insert(out.end(), std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
   }
   return out;
 }

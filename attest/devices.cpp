@@ -17,7 +17,8 @@ namespace {
 unsigned parse_number(std::string_view part, std::string_view whole) {
   unsigned out = 0;
   const char* const end = part.data() + part.size();
-  const auto [at, failure] = std::from_chars(part.data(), end, out);
+  const auto [at, failure] =
+      std::from_chars(part.data(), end, out);  // NOLINT(bugprone-suspicious-stringview-data-usage)
   if (part.empty() || failure != std::errc() || at != end) refuse(whole, "not a card number");
   if (out > kMaxDevice) refuse(whole, "card numbers go up to " + std::to_string(kMaxDevice));
   return out;

@@ -98,12 +98,12 @@ void collect(const ClaimRow& row, Findings& findings, const std::function<void()
 }
 
 void refuse_unknown(const cbor::Value& set, Findings& findings) {
-  for (const auto& [label, value] : set.as_map("claims")) {
+  for (const auto& entry : set.as_map("claims")) {
     const bool known = std::any_of(kClaims.begin(), kClaims.end(),
-                                   [&](const ClaimRow& row) { return set.find(row.key) == &value; });
+                                   [&](const ClaimRow& row) { return set.find(row.key) == &entry.second; });
     if (!known)
       findings.push_back(
-          {"ATT-UNKNOWN-CLAIM", "0x" + to_hex(label.raw()), "present", "no such claim", kRule});
+          {"ATT-UNKNOWN-CLAIM", "0x" + to_hex(entry.first.raw()), "present", "no such claim", kRule});
   }
 }
 

@@ -50,7 +50,7 @@ UnixTime parse_time(std::string_view text) {
     throw fail();
   const year_month_day date{year{number(text, 0, 4)}, month{static_cast<unsigned>(number(text, 5, 2))},
                             day{static_cast<unsigned>(number(text, 8, 2))}};
-  const int hour = number(text, 11, 2), minute = number(text, 14, 2), second = number(text, 17, 2);
+  const UnixTime hour = number(text, 11, 2), minute = number(text, 14, 2), second = number(text, 17, 2);
   if (!date.ok() || hour > 23 || minute > 59 || second > 59) throw fail();
   return sys_days{date}.time_since_epoch().count() * UnixTime{86400} + hour * 3600 + minute * 60 + second;
 }

@@ -140,8 +140,7 @@ Temporary::~Temporary() {
   if (session_ == nullptr) return;
   try {
     session_->destroy(object_);
-  } catch (const Error&) {
-    // A session object: the token drops it with the session at the latest.
+  } catch (const Error&) {  // NOLINT(bugprone-empty-catch): the token drops a session object with its session
   }
 }
 

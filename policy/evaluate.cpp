@@ -24,9 +24,10 @@ class Judge {
   static Decision release(Findings findings, const DeviceClass* device, bool appraised, const Facts& facts) {
     Decision out;
     out.trust_ = appraise(findings, appraised);
-    out.allowed_ = findings.empty() && device != nullptr && out.trust_.affirming();
+    const bool allowed = findings.empty() && device != nullptr && out.trust_.affirming();
     out.findings_ = std::move(findings);
-    if (!out.allowed_) return out;
+    if (!allowed) return out;
+    out.allowed_ = true;
     out.device_class_ = device->name;
     out.svn_minimums_ = svn_minimums(*device, facts);
     return out;

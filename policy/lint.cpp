@@ -5,7 +5,7 @@
 namespace qpcseal::policy {
 namespace {
 
-constexpr std::int64_t kLongLifetime = 7 * 86400;
+constexpr std::int64_t kLongLifetime = std::int64_t{7} * 86400;
 constexpr std::uint64_t kManyReleases = 100000;
 
 class Linter {

@@ -51,7 +51,7 @@ std::string tile_number(std::uint64_t number) {
   for (bool last = true; last || number > 0; last = false, number /= kGroup) {
     if (std::snprintf(digits.data(), digits.size(), "%03u", static_cast<unsigned>(number % kGroup)) != 3)
       throw Error(ErrorKind::Internal, "a tile's number");
-    out = last ? digits.data() : "x" + std::string(digits.data()) + "/" + out;
+    out.insert(0, last ? digits.data() : "x" + std::string(digits.data()) + "/");
   }
   return out;
 }

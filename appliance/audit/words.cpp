@@ -1,5 +1,7 @@
 #include "appliance/audit/words.h"
 
+#include <algorithm>
+
 namespace qpcseal::audit {
 
 namespace {
@@ -85,6 +87,14 @@ std::string words_of(ByteView bytes) {
     if (i > 0) out += ' ';
     out += (i % 2 == 0 ? kEven : kOdd)[bytes[i]];
   }
+  return out;
+}
+
+std::string word_lines(ByteView bytes, std::string_view indent) {
+  constexpr std::size_t kPerLine = 8;
+  std::string out;
+  for (std::size_t at = 0; at < bytes.size(); at += kPerLine)
+    out += std::string(indent) + words_of(bytes.subspan(at, std::min(kPerLine, bytes.size() - at))) + "\n";
   return out;
 }
 

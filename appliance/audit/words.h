@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "base/bytes.h"
 
@@ -11,5 +12,7 @@ namespace qpcseal::audit {
 
 // One word a byte, with a space between.
 std::string words_of(ByteView bytes);
+// The same in lines of eight words, as they are read aloud; each begins with `indent` and ends the line.
+std::string word_lines(ByteView bytes, std::string_view indent);
 
 }  // namespace qpcseal::audit

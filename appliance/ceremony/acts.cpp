@@ -26,7 +26,9 @@ const std::array<ActRule, 11>& rules() {
       {"mek-rotate", true, {kMek}},
       {"mek-suspend", true, {kMek}},
       {"mek-resume", true, {kMek}},
-      {"mek-destroy", true, {kMek}},
+      {"mek-destroy",
+       true,
+       {kMek, {"heir", ArgumentKind::File, true}, {"heir_sha256", ArgumentKind::Digest, true}}},
       {"mek-backup",
        true,
        {kMek, {"recovery_key", ArgumentKind::File}, {"recovery_key_sha256", ArgumentKind::Digest}, kOutput}},
@@ -70,7 +72,7 @@ const ActRule* act_rule(std::string_view name) {
 
 std::vector<Input> inputs_of(const Step& step) {
   std::vector<Input> out;
-  for (const char* name : {"recovery_key", "backup"}) {
+  for (const char* name : {"recovery_key", "backup", "heir"}) {
     const auto found = step.arguments.find(name);
     if (found != step.arguments.end())
       out.push_back({found->second, step.arguments.at(std::string(name) + "_sha256")});
@@ -95,7 +97,9 @@ void carry_out(release::Appliance& appliance, const Step& step, const std::files
   } else if (step.act == "mek-resume") {
     static_cast<void>(release::resume(appliance, text("mek")));
   } else if (step.act == "mek-destroy") {
-    static_cast<void>(release::destroy(appliance, text("mek")));
+    std::optional<std::filesystem::path> heir;
+    if (step.arguments.contains("heir")) heir = folder / text("heir");
+    static_cast<void>(release::destroy(appliance, text("mek"), heir));
   } else if (step.act == "mek-backup") {
     static_cast<void>(release::backup(
         appliance, {text("mek"), folder / text("recovery_key"), folder / text("output"), Existing::Refuse}));

@@ -17,6 +17,7 @@ enum class ArgumentKind { File, Digest, Days, Text };  // File: a plain name in 
 struct ArgumentRule {
   std::string_view name;
   ArgumentKind kind;
+  bool optional = false;
 };
 
 struct ActRule {

@@ -91,7 +91,10 @@ Step read_step(TomlReader& reader, const Plan& plan) {
     reader.refuse(reader.line_of_key("who"), "'" + out.who + "' is none of the people");
   out.see = reader.text("see");
   if (reader.has("say")) out.say = reader.text("say");
-  for (const ArgumentRule& argument : rule->arguments) read_argument(reader, argument, out);
+  for (const ArgumentRule& argument : rule->arguments)
+    if (!argument.optional || reader.has(argument.name)) read_argument(reader, argument, out);
+  if (out.arguments.contains("heir") != out.arguments.contains("heir_sha256"))
+    reader.refuse(out.line, "'heir' and 'heir_sha256' stand together");
   reader.finish();
   return out;
 }
@@ -161,9 +164,10 @@ Plan parse_plan(std::string_view text, const std::string& file) {
 
 std::string show(const Plan& plan) {
   std::string out = "Ceremony '" + plan.id + "': " + plan.title + "\nappliance " + plan.appliance + " (" +
-                    plan.aud + ")\nSHA-256   " + plan.sha256 + "\nwords     " +
-                    audit::words_of(from_hex(plan.sha256)) + "\nuntil     " + format_time(plan.valid_until) +
-                    "; " + std::to_string(plan.threshold) + " officers sign it; " +
+                    plan.aud + ")\nSHA-256   " + plan.sha256 + "\nin words:\n" +
+                    audit::word_lines(from_hex(plan.sha256), "          ") + "until     " +
+                    format_time(plan.valid_until) + "; " + std::to_string(plan.threshold) +
+                    " officers sign it; " +
                     (plan.rehearsed ? "it is rehearsed first" : "it runs without a rehearsal") +
                     "\ntoken     " + plan.token.manufacturer + ", " + plan.token.model + "\n";
   for (const Person& person : plan.people) out += "person    " + person.name + ", " + person.role + "\n";

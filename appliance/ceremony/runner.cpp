@@ -189,6 +189,9 @@ Finished run(release::Appliance& appliance, const Wish& wish, Console& console) 
 
 Finished resume(release::Appliance& appliance, const Wish& wish, Console& console) {
   const History begun = expect_open(appliance, wish.plan);
+  check_signers(wish.plan, appliance.home(), appliance.log().state(), audit::member(begun.begin, "approvers"),
+                appliance.now());
+  refuse("the policy no longer fits the plan", check_policy(wish.plan, appliance.policy(), appliance.now()));
   const Json& digest = audit::member(begun.begin, "rehearsal_sha256");
   const auto rehearsal = read_rehearsal(wish);
   if (digest != (rehearsal ? Json(rehearsal->sha256) : Json(nullptr)))

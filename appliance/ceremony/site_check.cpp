@@ -146,6 +146,7 @@ policy::Tally check_signatures(const Plan& plan, const release::Home& home, cons
   }
   const policy::Officers officers = release::read_officers(home, state);
   std::vector<std::string> texts;
+  texts.reserve(signatures.size());
   for (const auto& path : signatures) texts.emplace_back(text_of(read_file(path, policy::kMaxSshsig)));
   policy::Tally tally = policy::tally_signatures(officers, kPlanNamespace, view(plan.text), texts, now);
   if (tally.approvers.size() < plan.threshold)
@@ -154,6 +155,33 @@ policy::Tally check_signatures(const Plan& plan, const release::Home& home, cons
                     std::to_string(tally.approvers.size()) + " signed it so that it counts",
                 "ssh-keygen -Y sign -n plan@qpcseal -f KEY PLAN", tally.findings);
   return tally;
+}
+
+void check_signers(const Plan& plan, const release::Home& home, const audit::State& state,
+                   const audit::Json& signers, UnixTime now) {
+  if (state.officers_digest.empty()) return;
+  const policy::Officers officers = release::read_officers(home, state);
+  const auto still = [&](const audit::Json& signer) {
+    return std::ranges::any_of(officers.list, [&](const policy::Officer& officer) {
+      return officer.name == audit::text_member(signer, "name") &&
+             policy::ssh_fingerprint(officer.key.blob) == audit::text_member(signer, "fingerprint") &&
+             !(officer.valid_before && now >= *officer.valid_before);
+    });
+  };
+  std::string gone;
+  std::size_t left = 0;
+  for (const audit::Json& signer : signers) {
+    if (still(signer)) {
+      ++left;
+    } else {
+      gone += (gone.empty() ? "" : ", ") + audit::text_member(signer, "name");
+    }
+  }
+  if (left < plan.threshold)
+    throw Error(ErrorKind::ApprovalsMissing,
+                "the plan wants " + std::to_string(plan.threshold) + " officers; of those who signed it " +
+                    std::to_string(left) + " are left, and no longer officers are " + gone,
+                "'qpcseal ceremony resume --abandon' ends it; a new plan needs new signatures");
 }
 
 void refuse(const std::string& what, const Complaints& complaints) {

@@ -29,6 +29,11 @@ Complaints check_token(const Plan& plan, const audit::Json& environment);
 policy::Tally check_signatures(const Plan& plan, const release::Home& home, const audit::State& state,
                                const std::vector<std::filesystem::path>& signatures, UnixTime now);
 
+// Before a ceremony goes on: whether enough of those who signed its plan, {"name", "fingerprint"} each, are
+// officers still. Error{ApprovalsMissing}.
+void check_signers(const Plan& plan, const release::Home& home, const audit::State& state,
+                   const audit::Json& signers, UnixTime now);
+
 // Error{Denied} with all of them in one message, where there are any.
 void refuse(const std::string& what, const Complaints& complaints);
 

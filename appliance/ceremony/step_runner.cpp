@@ -151,8 +151,7 @@ void StepRunner::finish(const Step& step, const Attempt& attempt) {
   data["outputs"] = Json::array();
   if (const auto output = output_of(step)) {
     const std::string digest = to_hex(sha256(read_file(folder_ / *output, kMaxOutput)));
-    console_.say("  " + *output + ": SHA-256 " + digest + "\n  words: " + audit::words_of(from_hex(digest)) +
-                 "\n");
+    console_.say("  " + *output + ": SHA-256 " + digest + "\n" + audit::word_lines(from_hex(digest), "    "));
     data["outputs"].push_back({{"file", *output}, {"sha256", digest}});
   }
   std::string initials;

@@ -45,7 +45,7 @@ Report said(const ceremony::Finished& done, const Options& options, const std::s
                  {"page_sha256", to_hex(sha256(view(done.page)))},
                  {"differences", done.differences}};
   report.text = what + "\nrecord " + printable(options.output) + "/record.json and record.html\nSHA-256 " +
-                digest + "\nwords   " + audit::words_of(from_hex(digest)) + "\n";
+                digest + "\n" + audit::word_lines(from_hex(digest), "  ");
   for (const std::string& line : done.differences)
     report.text += "differs from the rehearsal: " + printable(line) + "\n";
   return report;

@@ -27,8 +27,7 @@ Report render(const release::SealedModel& model, const keys::Mek& mek, seal::Mod
                  {"segments", model.segments},
                  {"partitions", model.partitions},
                  {"size", model.sealed.file_size},
-                 {"encryptions", model.sealed.encryptions},
-                 {"released", json_of(model.grants)}};
+                 {"encryptions", model.sealed.encryptions}};
   std::string names;
   for (const std::string& name : model.segments) names += " " + printable(name);
   report.text = "sealed " + model.output.string() + " under " + mek.label + ", mode " +
@@ -36,8 +35,9 @@ Report render(const release::SealedModel& model, const keys::Mek& mek, seal::Mod
                 to_hex(model.sealed.seal_id) + "\n";
   for (std::size_t i = 0; i < model.partitions.size(); ++i)
     report.text += "partition " + std::to_string(i) + ": " + printable(model.partitions[i]) + "\n";
-  report.text += model.grants.empty() ? "not bound to a card: 'qpcseal encrypt-with-session-keys' binds it\n"
-                                      : text_of(model.grants);
+  if (model.grants.empty())
+    report.text += "not bound to a card: 'qpcseal encrypt-with-session-keys' binds it\n";
+  add_grants(report, model.grants);
   return report;
 }
 

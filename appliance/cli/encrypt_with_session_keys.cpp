@@ -23,13 +23,12 @@ Report run(Context& context, Options& options) {
   const keys::Mek mek = appliance.find_mek(options.mek);
   const release::BoundModel model = release::bind_model(appliance, mek, options.wish);
   Report report;
-  report.json = {
-      {"outputs", nlohmann::ordered_json::array()}, {"mek", mek.label}, {"released", json_of(model.grants)}};
+  report.json = {{"outputs", nlohmann::ordered_json::array()}, {"mek", mek.label}};
   for (const std::filesystem::path& output : model.outputs) {
     report.json["outputs"].push_back(output.string());
     report.text += "bound " + printable(output.string()) + "\n";
   }
-  report.text += text_of(model.grants);
+  add_grants(report, model.grants);
   return report;
 }
 

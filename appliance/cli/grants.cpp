@@ -2,6 +2,8 @@
 
 namespace qpcseal::cli {
 
+namespace {
+
 std::string text_of(const std::vector<release::Grant>& grants) {
   std::string out;
   for (const release::Grant& grant : grants) {
@@ -14,6 +16,8 @@ std::string text_of(const std::vector<release::Grant>& grants) {
   return out;
 }
 
+}  // namespace
+
 nlohmann::ordered_json json_of(const std::vector<release::Grant>& grants) {
   auto out = nlohmann::ordered_json::array();
   for (const release::Grant& grant : grants)
@@ -24,6 +28,11 @@ nlohmann::ordered_json json_of(const std::vector<release::Grant>& grants) {
                    {"nonce", to_hex(grant.claims.nonce)},
                    {"receipt", {{"entry", grant.entry}}}});
   return out;
+}
+
+void add_grants(Report& report, const std::vector<release::Grant>& grants) {
+  report.json["released"] = json_of(grants);
+  report.text += text_of(grants);
 }
 
 }  // namespace qpcseal::cli

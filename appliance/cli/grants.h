@@ -8,7 +8,8 @@
 
 namespace qpcseal::cli {
 
-std::string text_of(const std::vector<release::Grant>& grants);
 nlohmann::ordered_json json_of(const std::vector<release::Grant>& grants);
+// Says them at the end of a report, and as its member "released".
+void add_grants(Report& report, const std::vector<release::Grant>& grants);
 
 }  // namespace qpcseal::cli

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "appliance/cli/report.h"
+#include "base/text.h"
 
 namespace qpcseal::cli::html {
 
@@ -66,31 +66,7 @@ std::string label(double x, double y, std::string_view anchor, std::string_view 
 
 }  // namespace
 
-std::string text(std::string_view raw) {
-  std::string out;
-  for (const char c : printable(raw)) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
+std::string text(std::string_view raw) { return html_text(printable(raw)); }
 
 std::string code(std::string_view raw) { return element("code", text(raw)); }
 

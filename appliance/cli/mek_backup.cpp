@@ -1,5 +1,8 @@
+#include <algorithm>
+#include <map>
 #include <memory>
 
+#include "appliance/audit/read.h"
 #include "appliance/audit/words.h"
 #include "appliance/cli/app.h"
 #include "appliance/release/mek_backup.h"
@@ -88,6 +91,38 @@ Report drill(Context& context, const Options& options) {
   return report;
 }
 
+// Which key a MEK id of the log's drills is.
+std::map<Bytes, std::string> drilled_keys(const audit::LogCopy& log) {
+  std::map<Bytes, std::string> out;
+  for (std::uint64_t seq = 0; seq < log.checkpoint.size; ++seq) {
+    if (log.line(seq).find("mek-drill") == std::string_view::npos) continue;
+    const audit::Entry entry = audit::parse_entry(log.line(seq));
+    if (entry.kind == "mek-drill" && entry.phase == audit::Phase::Intent)
+      out[from_hex(audit::text_member(entry.data, "mek_id"))] = audit::text_member(entry.data, "mek");
+  }
+  return out;
+}
+
+// From the log, without the token: which backups are known to open here, and until when that is believed.
+Report drills(Context& context) {
+  const audit::LogCopy log = audit::read_log(release::locate_home().log(), std::nullopt);
+  const UnixTime now = std::max(context.clock.now(), log.state.last_time);
+  const auto labels = drilled_keys(log);
+  Report report;
+  report.json = nlohmann::ordered_json::array();
+  std::vector<std::vector<std::string>> rows{{"KEY", "ID", "CERTIFICATE", "UNTIL"}};
+  for (const auto& [id, expires] : log.state.drills) {
+    const bool holds = now < expires;
+    if (!holds) report.exit_code = 5;
+    report.json.push_back(
+        {{"label", labels.at(id)}, {"id", to_hex(id)}, {"holds", holds}, {"expires", format_time(expires)}});
+    rows.push_back(
+        {labels.at(id), to_hex(id), holds ? "holds" : "EXPIRED: drill again", format_time(expires)});
+  }
+  report.text = rows.size() > 1 ? table(rows) : "no backup was drilled here\n";
+  return report;
+}
+
 CLI::App* add(CLI::App& parent, Context& context, const char* name, const char* help,
               const std::shared_ptr<Options>& options, Report (*run)(Context&, const Options&)) {
   CLI::App* command = parent.add_subcommand(name, help);
@@ -125,6 +160,10 @@ void add_mek_backup(CLI::App& mek, Context& context) {
   drilling->add_option("--days", options->days, "How long the certificate holds (default 180)")
       ->check(CLI::Range(1, 3650));
   add_output_file(*drilling, options, "The certificate: the receipt of the drill's entry in the log");
+  CLI::App* listing = mek.add_subcommand(
+      "drills", "Whose backups were drilled here, and until when that holds; exit code 5 if one has expired");
+  add_output_options(*listing, context);
+  listing->callback([&context] { context.command = [&context] { return drills(context); }; });
 }
 
 void add_recovery_key(CLI::App& app, Context& context) {

@@ -24,9 +24,14 @@ Report resume(Context& context, const std::string& reference) {
   return said(release::resume(appliance, reference), "ok", "is in use again");
 }
 
-Report destroy(Context& context, const std::string& reference) {
+struct DestroyOptions {
+  std::string mek;
+  std::optional<std::string> heir;
+};
+
+Report destroy(Context& context, const DestroyOptions& options) {
   release::Appliance appliance(context.environment());
-  const release::Destroyed gone = release::destroy(appliance, reference);
+  const release::Destroyed gone = release::destroy(appliance, options.mek, options.heir);
   Report report = said(gone.mek, "destroyed", "is destroyed; a search of the token finds it no more");
   report.json["encryptions"] = gone.encryptions;
   report.json["entry"] = gone.entry;
@@ -73,12 +78,25 @@ void add(CLI::App& parent, Context& context, const char* name, const char* help,
   });
 }
 
+void add_destroy(CLI::App& mek, Context& context) {
+  CLI::App* command = mek.add_subcommand("destroy", "Destroy a key, and search the token for it");
+  auto options = std::make_shared<DestroyOptions>();
+  command->add_option("MEK", options->mek, "Label, label#generation or PKCS #11 URI")->required();
+  command->add_option("--heir", options->heir,
+                      "Public file of the recovery key in whose token a backup may go on in the key's place");
+  add_output_options(*command, context);
+  add_token_options(*command, context);
+  add_approval_options(*command, context);
+  command->callback(
+      [&context, options] { context.command = [&context, options] { return destroy(context, *options); }; });
+}
+
 }  // namespace
 
 void add_mek_life(CLI::App& mek, Context& context) {
   add(mek, context, "suspend", "Let nothing use a key until it is resumed", suspend);
   add(mek, context, "resume", "Put a suspended key back in use", resume);
-  add(mek, context, "destroy", "Destroy a key, and search the token for it", destroy);
+  add_destroy(mek, context);
   CLI::App* importing = mek.add_subcommand("import", "Take in a MEK file of the vendor's tool");
   auto options = std::make_shared<ImportOptions>();
   importing->add_option("FILE", options->file, "16 raw bytes")->required();

@@ -3,23 +3,9 @@
 #include <algorithm>
 #include <vector>
 
-namespace qpcseal::cli {
+#include "appliance/audit/findings.h"
 
-std::string printable(std::string_view text) {
-  static constexpr std::string_view kHex = "0123456789abcdef";
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte < 0x7f) {
-      out += c;
-    } else {
-      out += "\\x";
-      out += kHex[byte >> 4];
-      out += kHex[byte & 15];
-    }
-  }
-  return out;
-}
+namespace qpcseal::cli {
 
 std::string printable_text(std::string_view text) {
   std::string out;
@@ -40,14 +26,7 @@ std::vector<std::string> lines_of(const Findings& findings) {
 }
 
 nlohmann::ordered_json json_of(const Findings& findings) {
-  auto out = nlohmann::ordered_json::array();
-  for (const Finding& f : findings)
-    out.push_back({{"id", f.id},
-                   {"claim", f.claim},
-                   {"observed", f.observed},
-                   {"expected", f.expected},
-                   {"rule", f.rule}});
-  return out;
+  return audit::findings_as<nlohmann::ordered_json>(findings);
 }
 
 std::string table(const std::vector<std::vector<std::string>>& rows) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/finding.h"
+#include "base/text.h"
 
 namespace qpcseal::cli {
 
@@ -17,9 +18,7 @@ struct Report {
   int exit_code = 0;
 };
 
-// Text that came from outside, fit for a terminal: control and non-ASCII bytes are shown as \xNN.
-std::string printable(std::string_view text);
-// The same for text of several lines.
+// printable() for text of several lines.
 std::string printable_text(std::string_view text);
 
 // One line a finding: "POL-DBGSTAT: dbgstat is 0, expected at least 3 (policy.toml:12)".

@@ -33,15 +33,6 @@ std::string printable_lines(const std::string& text) {
   return out + (line.empty() ? "" : printable(line) + "\n");
 }
 
-// 32 words in lines of eight, as they are read aloud.
-std::string words_in_lines(ByteView digest) {
-  constexpr std::size_t kPerLine = 8;
-  std::string out;
-  for (std::size_t at = 0; at < digest.size(); at += kPerLine)
-    out += "  " + audit::words_of(digest.subspan(at, kPerLine)) + "\n";
-  return out;
-}
-
 std::string ask(const std::string& question) {
   const Fd tty(open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY));
   if (!tty)
@@ -61,7 +52,7 @@ void agree(const Signing& signing, const Sha256Digest& digest, const SignOptions
     return;
   }
   const std::string question = printable_lines(signing.shown) + "\nSHA-256 " + to_hex(digest) + "\n" +
-                               words_in_lines(digest) + "namespace " + signing.name_space +
+                               audit::word_lines(digest, "  ") + "namespace " + signing.name_space +
                                "\n\nSign this? Type Yes to sign, anything else to stop: ";
   if (ask(question) != kAnswer) throw Error(ErrorKind::Usage, "not signed: the answer was not 'Yes'");
 }

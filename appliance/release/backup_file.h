@@ -12,6 +12,9 @@ namespace qpcseal::release {
 
 inline constexpr std::size_t kMaxRecoveryKeyFile = 4096, kMaxBackupFile = 65536;  // bytes
 
+// In the log's entries of a key's end: SHA-256 of the recovery key's file whose token may have the heir.
+inline constexpr const char* kHeirKey = "heir_recovery_key_sha256";
+
 // What the officers of a source attest: the public key of a recovery token, and how it opens what comes.
 struct RecoveryKeyFile {
   Bytes point;                      // P-256, uncompressed

@@ -70,9 +70,10 @@ keys::WrappedMek wrap_for(pkcs11::Session& session, const keys::Mek& mek, const 
 std::vector<Candidate> verify_all(const Appliance& appliance, const std::vector<Report>& reports) {
   std::vector<Candidate> out(reports.size());
   const UnixTime now = appliance.now();
+  const Verifier verifier(appliance.policy(), appliance.trust(), now);
   const auto verify = [&](std::uint64_t i) {
     out[i].report = &reports[i];
-    out[i].verified = verify_attestation(reports[i], appliance.policy(), appliance.trust(), now);
+    out[i].verified = verifier.verify(reports[i]);
     out[i].judged = circumstances_of(now, appliance.trust());
   };
   seal::run_parallel(seal::default_threads(), reports.size(), [&]() -> seal::Work { return verify; }, {});

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "appliance/audit/findings.h"
 #include "base/error.h"
 
 namespace qpcseal::release {
@@ -90,16 +91,7 @@ void put_challenge(audit::State& state, const audit::Entry& challenge, bool cons
 
 }  // namespace
 
-Json json_of(const Findings& findings) {
-  Json out = Json::array();
-  for (const Finding& f : findings)
-    out.push_back({{"id", f.id},
-                   {"claim", f.claim},
-                   {"observed", f.observed},
-                   {"expected", f.expected},
-                   {"rule", f.rule}});
-  return out;
-}
+Json json_of(const Findings& findings) { return audit::findings_as<Json>(findings); }
 
 Json granted_facts(const Verified& verified, const Verdict& verdict) {
   const attest::Claims& claims = verified.evidence.claims.value();

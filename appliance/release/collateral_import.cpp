@@ -1,6 +1,7 @@
 // Bringing a bundle into force.
 #include <algorithm>
 
+#include "appliance/release/circumstances.h"
 #include "appliance/release/collateral.h"
 #include "attest/certpath.h"
 #include "base/error.h"
@@ -12,9 +13,6 @@ namespace {
 using audit::Json;
 
 constexpr std::string_view kNamespace = "collateral@qpcseal";
-
-// Big-endian without leading zeros: the longer number is the higher.
-bool lower(const Bytes& a, const Bytes& b) { return a.size() != b.size() ? a.size() < b.size() : a < b; }
 
 void check_serial(const Collateral& bundle, const audit::State& state) {
   if (bundle.serial <= state.collateral_serial)
@@ -28,19 +26,30 @@ void check_fresh(const Collateral& bundle, UnixTime now) {
                                        format_time(bundle.not_after) + ", now it is " + format_time(now));
 }
 
-// An older list would bring revoked certificates back.
-Json check_crls(const Collateral& bundle, const audit::State& state) {
+Json numbers_of(const std::vector<Bytes>& crls) {
   Json out = Json::array();
-  for (const Bytes& der : bundle.crls) {
+  for (const Bytes& der : crls) {
     const attest::CrlInfo crl = attest::read_crl(der);
-    const auto seen = state.crl_numbers.find(crl.issuer);
-    if (seen != state.crl_numbers.end() && lower(crl.number, seen->second))
-      throw Error(ErrorKind::Denied, "the revocation list of " + crl.issuer_text + " has crlNumber 0x" +
-                                         to_hex(crl.number) + ", and 0x" + to_hex(seen->second) +
-                                         " was seen before");
     out.push_back({{"issuer", to_hex(crl.issuer)}, {"number", to_hex(crl.number)}});
   }
   return out;
+}
+
+// Than what the log has seen, and than what is in force, whether a release has seen it or not.
+attest::CrlNumbers least_numbers(const Appliance& appliance) {
+  attest::CrlNumbers out = appliance.log().state().crl_numbers;
+  for (const TrustFile& crl : appliance.trust().crls) attest::raise(out, attest::read_crl(crl.der));
+  return out;
+}
+
+// An older list would bring revoked certificates back. That officers signed such a bundle is worth an entry.
+void refuse_older_lists(Appliance& appliance, const Collateral& bundle, const Json& intent) {
+  const Findings old = attest::check_crl_floors(bundle.crls, least_numbers(appliance));
+  if (old.empty()) return;
+  const audit::Txn txn = appliance.log().intent("trust", intent);
+  appliance.log().result(txn, "denied", {{"findings", json_of(old)}});
+  throw Error(ErrorKind::Denied, "the bundle holds a revocation list that is older than one seen before", "",
+              old);
 }
 
 }  // namespace
@@ -52,17 +61,16 @@ Installed import_collateral(Appliance& appliance, const std::filesystem::path& f
   const audit::State& state = appliance.log().state();
   check_serial(bundle, state);
   check_fresh(bundle, appliance.now());
-  Json crls = check_crls(bundle, state);
   const auto approvers = check_signed_file(appliance, {"trust-import", kNamespace, text}, paths);
   const std::string digest = to_hex(sha256(view(text)));
-  replace_pinned(appliance, "trust",
-                 {{"digest", digest},
-                  {"serial", bundle.serial},
-                  {"not_before", static_cast<std::uint64_t>(bundle.not_before)},
-                  {"not_after", static_cast<std::uint64_t>(bundle.not_after)},
-                  {"crls", std::move(crls)},
-                  {"approvers", json_of(approvers)}},
-                 text);
+  Json intent{{"digest", digest},
+              {"serial", bundle.serial},
+              {"not_before", static_cast<std::uint64_t>(bundle.not_before)},
+              {"not_after", static_cast<std::uint64_t>(bundle.not_after)},
+              {"crls", numbers_of(bundle.crls)},
+              {"approvers", json_of(approvers)}};
+  refuse_older_lists(appliance, bundle, intent);
+  replace_pinned(appliance, "trust", std::move(intent), text);
   return {digest, bundle.serial, approvers};
 }
 

@@ -228,7 +228,7 @@ class Fleet {
     try {
       WrappedSet set = read_wrapped({wish_.output_folder});
       if (set.mek_id == mek_.id) return std::move(set.cards);
-    } catch (const Error&) {  // --force replaces what cannot be read
+    } catch (const Error&) {  // NOLINT(bugprone-empty-catch): --force replaces what cannot be read
     }
     return {};
   }

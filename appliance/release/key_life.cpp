@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "appliance/release/backup_file.h"
 #include "base/error.h"
+#include "base/file.h"
 
 namespace qpcseal::release {
 
@@ -40,6 +42,18 @@ keys::Mek change_state(Appliance& appliance, const std::string& reference, const
   return mek;
 }
 
+// A copy that only wraps has no heir: its source decides.
+Json end_of(const Appliance& appliance, const keys::Mek& mek,
+            const std::optional<std::filesystem::path>& heir) {
+  Json out = parameters_of(mek);
+  if (!heir) return out;
+  appliance.refuse_wrap_only(mek);
+  const Bytes file = read_file(*heir, kMaxRecoveryKeyFile);
+  static_cast<void>(with_context(heir->string(), [&] { return parse_recovery_key(file); }));
+  out[kHeirKey] = to_hex(sha256(file));
+  return out;
+}
+
 bool is_there(pkcs11::Session& session, ByteView id) {
   const auto meks = keys::list_meks(session);
   return std::any_of(meks.begin(), meks.end(), [&](const keys::Mek& mek) { return equal(mek.id, id); });
@@ -57,12 +71,14 @@ keys::Mek resume(Appliance& appliance, const std::string& reference) {
   return change_state(appliance, reference, "mek-resume", "suspended");
 }
 
-Destroyed destroy(Appliance& appliance, const std::string& reference) {
+Destroyed destroy(Appliance& appliance, const std::string& reference,
+                  const std::optional<std::filesystem::path>& heir) {
   Destroyed out{known_mek(appliance, reference), 0, 0};
   const keys::Mek& mek = out.mek;
   require_label(appliance.session(), mek, reference);
-  const Json approval = appliance.approve("mek-destroy", parameters_of(mek));
-  const audit::Txn txn = appliance.log().intent("mek-destroy", with_approval(parameters_of(mek), approval));
+  const Json wanted = end_of(appliance, mek, heir);
+  const Json approval = appliance.approve("mek-destroy", wanted);
+  const audit::Txn txn = appliance.log().intent("mek-destroy", with_approval(wanted, approval));
   std::string error = "the token still finds it";
   try {
     appliance.session().destroy(mek.object);
@@ -75,7 +91,7 @@ Destroyed destroy(Appliance& appliance, const std::string& reference) {
     throw Error(ErrorKind::Token, mek.object.name + " is not destroyed: " + error);
   }
   out.encryptions = appliance.log().state().meks.at(mek.id).encryptions;
-  Json data = parameters_of(mek);
+  Json data = wanted;
   data["searched"] = "no key with this id in the token";
   data["encryptions"] = out.encryptions;
   data["token_serial"] = appliance.token().serial;

@@ -2,6 +2,9 @@
 // after, with the officers' approval where the policy asks for it.
 #pragma once
 
+#include <filesystem>
+#include <optional>
+
 #include "appliance/release/appliance.h"
 
 namespace qpcseal::release {
@@ -19,7 +22,10 @@ struct Destroyed {
   std::uint64_t entry = 0;        // the result's: its receipt proves the end
 };
 // Any key that the log knows, whatever its state. Afterwards the token is searched, in another session.
-Destroyed destroy(Appliance& appliance, const std::string& reference);
+// `heir` is the file of a recovery key: in its token, and no other, the receipt of the end makes a restored
+// key an heir. Officers agree to its SHA-256 too, as `heir_recovery_key_sha256`.
+Destroyed destroy(Appliance& appliance, const std::string& reference,
+                  const std::optional<std::filesystem::path>& heir = std::nullopt);
 
 // A key from the vendor's tool: 16 raw bytes. Its history is not known: who has a copy, how often it was
 // used.

@@ -4,6 +4,7 @@
 
 #include "appliance/keys/backup.h"
 #include "appliance/release/appliance.h"
+#include "appliance/release/backup_file.h"
 #include "appliance/release/pinned.h"
 #include "base/error.h"
 
@@ -75,6 +76,7 @@ void Appliance::reconcile() {
       // A receipt of this entry says the same as one of an undisturbed run.
       data["mek"] = audit::text_member(intent.data, "mek");
       data["mek_id"] = audit::text_member(intent.data, "mek_id");
+      if (intent.data.contains(kHeirKey)) data[kHeirKey] = audit::text_member(intent.data, kHeirKey);
       data["encryptions"] =
           log_->state().meks.at(from_hex(audit::text_member(intent.data, "mek_id"))).encryptions;
     }

@@ -67,6 +67,11 @@ std::uint64_t final_count(const std::filesystem::path& path, const BackupHeader&
   if (entry.kind != "mek-destroy" || entry.phase != audit::Phase::Result || entry.outcome != "ok" ||
       audit::hex_member(entry.data, "mek_id", keys::kMekIdSize) != to_hex(header.mek_id))
     throw Error(ErrorKind::Denied, path.string() + " is not the receipt of this key's end at its source");
+  if (!entry.data.contains(kHeirKey))
+    throw Error(ErrorKind::Denied, path.string() + ": the source's officers named no heir",
+                "'qpcseal mek destroy --heir RECOVERY_KEY' names one; without, the restored key only wraps");
+  if (audit::text_member(entry.data, kHeirKey) != to_hex(header.recovery_key))
+    throw Error(ErrorKind::Denied, path.string() + " names another recovery key's token as the heir's");
   return std::max(audit::uint_member(entry.data, "encryptions"), header.encryptions);
 }
 
@@ -123,6 +128,10 @@ RestoredMek restore(Appliance& appliance, const MekRestoreWish& wish) {
   if (wish.retirement) {
     out.origin = keys::Origin::Heir;
     out.header.encryptions = final_count(*wish.retirement, out.header);
+    // An heir that comes back here counts on from its own last encryption.
+    const auto& meks = appliance.log().state().meks;
+    if (const auto before = meks.find(out.header.mek_id); before != meks.end())
+      out.header.encryptions = std::max(out.header.encryptions, before->second.encryptions);
   }
   const Json intent = restore_intent(given, out);
   restore_logged(appliance, given, appliance.approve("mek-restore", intent), intent, out);

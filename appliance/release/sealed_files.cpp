@@ -76,4 +76,15 @@ seal::InPlace bind_in_place(const SealedFile& file, const std::vector<seal::Slot
   });
 }
 
+Error stopped_in_place(const Error& error, std::size_t bound, std::size_t all) {
+  std::string hint = error.hint();
+  if (all > 1)
+    hint =
+        std::to_string(bound) + " of " + std::to_string(all) +
+        " containers, in the order of their names, have the new binding; this one and those behind it have "
+        "their old one" +
+        (hint.empty() ? "" : "; " + hint);
+  return {error.kind(), error.what(), hint, error.findings()};
+}
+
 }  // namespace qpcseal::release

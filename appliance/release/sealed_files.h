@@ -7,6 +7,7 @@
 #include "appliance/release/outputs.h"
 #include "appliance/seal/bind.h"
 #include "appliance/seal/tree.h"
+#include "base/error.h"
 #include "base/file.h"
 
 namespace qpcseal::release {
@@ -31,5 +32,9 @@ void require_mek(const std::vector<SealedFile>& files, const Bytes& mek_id, cons
 // Binds a copy of `file` into `output`, an empty file.
 void bind_to(const SealedFile& file, const std::vector<seal::Slots>& slots, const Fd& output);
 seal::InPlace bind_in_place(const SealedFile& file, const std::vector<seal::Slots>& slots);
+
+// `error`, which stopped the binding of `all` containers in place behind the first `bound`, and what became
+// of each.
+Error stopped_in_place(const Error& error, std::size_t bound, std::size_t all);
 
 }  // namespace qpcseal::release

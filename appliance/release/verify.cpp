@@ -122,19 +122,30 @@ Report read_report(const std::filesystem::path& path) {
   return report;
 }
 
-Verified verify_attestation(const Report& report, const policy::Policy& policy, const Trust& trust,
-                            UnixTime now) {
-  std::optional<Verified> telling;
+Verifier::Verifier(const policy::Policy& policy, const Trust& trust, UnixTime now)
+    : collateral_(trust.collateral) {
   for (const std::string& id : schemes_of(policy)) {
-    const auto scheme = attest::find_scheme(id);
+    auto scheme = attest::find_scheme(id);
     if (!scheme)
       throw Error(ErrorKind::Denied,
                   "the policy names scheme '" + id + "', which this program does not know");
-    Verified verified{id, scheme->verify(report.bytes, context_of(policy, id, trust, now)), trust.collateral};
+    ways_.push_back({std::move(scheme), context_of(policy, id, trust, now)});
+  }
+}
+
+Verified Verifier::verify(const Report& report) const {
+  std::optional<Verified> telling;
+  for (const auto& [scheme, context] : ways_) {
+    Verified verified{std::string(scheme->id()), scheme->verify(report.bytes, context), collateral_};
     if (verified.evidence.claims) return verified;
     if (!telling || scheme->recognises(report.bytes)) telling = std::move(verified);
   }
   return std::move(telling.value());
+}
+
+Verified verify_attestation(const Report& report, const policy::Policy& policy, const Trust& trust,
+                            UnixTime now) {
+  return Verifier(policy, trust, now).verify(report);
 }
 
 policy::ChallengeFacts challenge_facts(const audit::State& state, const Bytes& nonce, const Report& report) {

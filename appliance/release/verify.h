@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,7 +31,22 @@ struct Verified {
   attest::Evidence evidence;
   policy::CollateralFacts collateral;  // what it was verified with
 };
-// Tries the schemes that the policy names. Error{Malformed} where the bytes are no report of any scheme.
+// Tries the schemes that the policy names, for any number of reports; what these share is parsed once.
+// Several threads may use one.
+class Verifier {
+ public:
+  // Error{Denied} where the policy names a scheme that is not known.
+  Verifier(const policy::Policy& policy, const Trust& trust, UnixTime now);
+  [[nodiscard]] Verified verify(const Report& report) const;
+
+ private:
+  struct Way {
+    std::unique_ptr<attest::Scheme> scheme;
+    attest::VerifyContext context;
+  };
+  std::vector<Way> ways_;
+  policy::CollateralFacts collateral_;
+};
 Verified verify_attestation(const Report& report, const policy::Policy& policy, const Trust& trust,
                             UnixTime now);
 

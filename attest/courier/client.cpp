@@ -62,7 +62,7 @@ std::string text_of(const Endpoint& endpoint) {
   return (v6 ? "[" + endpoint.host + "]" : endpoint.host) + ":" + std::to_string(endpoint.port);
 }
 
-Client::Client(Endpoint endpoint, unsigned timeout) : state_(std::make_unique<State>()) {
+Client::Client(const Endpoint& endpoint, unsigned timeout) : state_(std::make_unique<State>()) {
   gpr_set_log_function(
       [](gpr_log_func_args*) {});  // what matters comes as a status, and is told in our words
   grpc::ChannelArguments arguments;

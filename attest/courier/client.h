@@ -18,7 +18,7 @@ std::string text_of(const Endpoint& endpoint);
 class Client {
  public:
   // Each call ends after `timeout` seconds.
-  Client(Endpoint endpoint, unsigned timeout);
+  Client(const Endpoint& endpoint, unsigned timeout);
   ~Client();
   Client(Client&&) noexcept;
   Client& operator=(Client&&) = delete;

@@ -1,8 +1,8 @@
 #include "attest/courier/courier.h"
 
 #include <cstdio>
+#include <exception>
 #include <map>
-#include <optional>
 #include <set>
 
 #include "attest/courier/report_json.h"
@@ -77,7 +77,7 @@ void run_errands(const std::vector<Errand>& errands, const Options& options) {
   const std::vector<Prepared> jobs = prepare(errands, options.force);
   std::map<std::string, Client> clients;
   nlohmann::ordered_json reports = nlohmann::ordered_json::array();
-  std::optional<Error> first;
+  std::exception_ptr first;
   for (const Prepared& job : jobs) {
     Client& client =
         clients.try_emplace(text_of(job.errand.host), job.errand.host, options.timeout).first->second;
@@ -85,11 +85,11 @@ void run_errands(const std::vector<Errand>& errands, const Options& options) {
       reports.push_back(carry(job, client, options));
     } catch (const Error& error) {
       if (first) std::fprintf(stderr, "qpcseal-attest: error: %s\n", error.what());
-      if (!first) first = error;
+      if (!first) first = std::current_exception();
     }
   }
   if (options.print_json) print(reports.dump(2) + "\n");
-  if (first) throw *first;
+  if (first) std::rethrow_exception(first);
 }
 
 }  // namespace qpcseal::courier

@@ -90,16 +90,16 @@ Vendor make_vendor(UnixTime now) {
   constexpr const char* kIssuing = "critical,keyCertSign,cRLSign";
   Vendor vendor;
   vendor.root = make_identity(
-      {"Simulated card vendor root", "", "critical,CA:TRUE", kIssuing, 20 * 365 * kDay}, now, nullptr);
+      {"Simulated card vendor root", "", "critical,CA:TRUE", kIssuing, kDay * 365 * 20}, now, nullptr);
   vendor.issuer = make_identity(
-      {"Simulated card vendor issuing CA", "", "critical,CA:TRUE,pathlen:0", kIssuing, 15 * 365 * kDay}, now,
+      {"Simulated card vendor issuing CA", "", "critical,CA:TRUE,pathlen:0", kIssuing, kDay * 365 * 15}, now,
       &vendor.root);
   return vendor;
 }
 
 CardIdentity make_card_identity(const Vendor& vendor, ByteView ueid, UnixTime now) {
   Identity leaf = make_identity(
-      {"Simulated card", to_hex(ueid), "critical,CA:FALSE", "critical,digitalSignature", 10 * 365 * kDay},
+      {"Simulated card", to_hex(ueid), "critical,CA:FALSE", "critical,digitalSignature", kDay * 365 * 10},
       now, &vendor.issuer);
   CardIdentity out;
   out.chain = {der_of(leaf), der_of(vendor.issuer), der_of(vendor.root)};

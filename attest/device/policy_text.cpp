@@ -8,7 +8,7 @@
 namespace qpcseal::device {
 namespace {
 
-constexpr UnixTime kValidity = 365 * 86400;
+constexpr UnixTime kValidity = UnixTime{365} * 86400;
 
 constexpr const char* kHead =
     R"(# A site's policy: which cards may have which keys, and how many officers must agree.

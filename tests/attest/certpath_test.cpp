@@ -6,26 +6,23 @@
 
 #include "tests/attest/test_card.h"
 #include "tests/base/expect_error.h"
+#include "tests/base/finding_ids.h"
 
 namespace qpcseal::attest {
 namespace {
 
 using qpcseal::testing::CrlSpec;
 using qpcseal::testing::Identity;
+using qpcseal::testing::ids;
 using qpcseal::testing::kDay;
 using qpcseal::testing::kTestNow;
 using qpcseal::testing::make_crl;
 using qpcseal::testing::make_ec_key;
 using qpcseal::testing::make_identity;
 using qpcseal::testing::TestCard;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-
-std::vector<std::string> ids(const Findings& findings) {
-  std::vector<std::string> out;
-  for (const Finding& finding : findings) out.push_back(finding.id);
-  return out;
-}
 
 class Path : public ::testing::Test {
  protected:
@@ -40,11 +37,7 @@ class Path : public ::testing::Test {
 TEST_F(Path, IssuersHaveKeysOfKnownKinds) {
   EXPECT_THAT(ids(verify().findings), IsEmpty());
   card.issuer = make_identity({.common_name = "Test issuer"}, make_ec_key("brainpoolP384r1"), &card.root);
-  card.leaf = make_identity({.common_name = "Test card",
-                             .serial_number = to_hex(card.ueid),
-                             .basic_constraints = "critical,CA:FALSE",
-                             .key_usage = "critical,digitalSignature"},
-                            make_ec_key("P-384"), &card.issuer);
+  card.leaf = make_identity(card.leaf_spec(), make_ec_key("P-384"), &card.issuer);
   EXPECT_THAT(ids(verify().findings), ElementsAre("ATT-CHAIN-KEY"));
 }
 
@@ -60,6 +53,35 @@ TEST_F(Path, AnOlderListThanOneAcceptedIsRefused) {
   }
   anchors.crls = {list(301)};
   EXPECT_THAT(ids(verify().findings), IsEmpty());
+}
+
+// What was parsed before serves other paths, and decides nothing for them.
+TEST_F(Path, WhatIsParsedOnceIsJudgedEachTime) {
+  const Bytes leaf = card.leaf.der(), issuer = card.issuer.der();
+  const auto at = [&](UnixTime now) {
+    return ids(verify_path({leaf, issuer}, anchors, {.identity = to_hex(card.ueid)}, now).findings);
+  };
+  EXPECT_THAT(at(kTestNow), IsEmpty());
+  EXPECT_THAT(at(kTestNow + 31 * kDay), ElementsAre("ATT-CHAIN-TIME"));
+  anchors.crls = {make_crl(card.issuer, {})};
+  EXPECT_THAT(at(kTestNow), IsEmpty());
+  EXPECT_THAT(at(kTestNow + 2 * kDay), ElementsAre("ATT-CRL-STALE"));
+  EXPECT_THAT(at(kTestNow), IsEmpty());
+  TrustAnchors without = anchors;  // shares what was parsed
+  without.roots.clear();
+  EXPECT_THAT(ids(verify_path({leaf, issuer}, without, {.identity = to_hex(card.ueid)}, kTestNow).findings),
+              ElementsAre("ATT-CHAIN-ROOT"));
+  anchors.allowed.clear();
+  EXPECT_THAT(at(kTestNow), ElementsAre("ATT-CHAIN-ROOT"));
+  anchors.allowed = {sha256(card.root.der())};
+  anchors.crls = {make_crl(card.issuer, {.revoked = {&card.leaf}, .number = 2})};
+  EXPECT_THAT(at(kTestNow), ElementsAre("ATT-REVOKED"));
+  // An issuer of the same name with another key did not sign the list that its namesake signed.
+  anchors.crls = {make_crl(card.issuer, {})};
+  EXPECT_THAT(at(kTestNow), IsEmpty());
+  card.issuer = make_identity(TestCard::issuer_spec(), make_ec_key("P-384"), &card.root);
+  card.leaf = make_identity(card.leaf_spec(), make_ec_key("P-384"), &card.issuer);
+  EXPECT_THAT(ids(verify().findings), Contains("ATT-CRL"));
 }
 
 TEST_F(Path, ListsOfOtherIssuersDoNotCount) {

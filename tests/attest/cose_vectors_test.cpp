@@ -9,7 +9,9 @@
 #include "attest/cose.h"
 #include "base/cbor.h"
 #include "base/error.h"
+#include "tests/attest/test_card.h"
 #include "tests/attest/vectors.h"
+#include "tests/base/expect_error.h"
 
 namespace qpcseal::attest {
 namespace {
@@ -217,6 +219,22 @@ TEST(CoseVectors, EachRowOfTheManifestGetsItsVerdict) {
   std::cout << rows << " rows: " << counts[Verdict::Accept] << " accepted, " << counts[Verdict::Malformed]
             << " malformed, " << counts[Verdict::BadSignature] << " with a bad signature, "
             << counts[Verdict::NotAMessage] << " keys and certificates of other rows\n";
+}
+
+// Also where a profile lets the unprotected header name one.
+TEST(Cose, TheAlgorithmIsTheProtectedHeadersAlone) {
+  using namespace qpcseal::testing;
+  const KeyPtr key = make_ec_key("P-384");
+  const Bytes algorithm = cbor_map({{cbor_int(1), cbor_int(-35)}}), none = cbor_map({});
+  CoseProfile profile = strict();
+  profile.unprotected_labels = {1, 4};
+  const auto made = [&](const Bytes& header, const Bytes& open) {
+    return make_sign1({18}, header, open, view("payload"), key.get());
+  };
+  const Bytes good = made(algorithm, none);
+  EXPECT_TRUE(verify_sign1(parse_sign1(good, profile), key.get()));
+  EXPECT_ERROR(Malformed, "names no algorithm", parse_sign1(made(none, algorithm), profile));
+  EXPECT_ERROR(Malformed, "both headers", parse_sign1(made(algorithm, algorithm), profile));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include "attest/scheme.h"
 #include "tests/attest/test_card.h"
+#include "tests/base/finding_ids.h"
 
 namespace qpcseal::attest {
 namespace {
@@ -14,6 +15,7 @@ using qpcseal::testing::cbor_int;
 using qpcseal::testing::cbor_map;
 using qpcseal::testing::cbor_text;
 using qpcseal::testing::EncodedMap;
+using qpcseal::testing::ids;
 using qpcseal::testing::kTestNow;
 using qpcseal::testing::make_ec_key;
 using qpcseal::testing::make_rsa_key;
@@ -21,12 +23,6 @@ using qpcseal::testing::TestCard;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-
-std::vector<std::string> ids(const Findings& findings) {
-  std::vector<std::string> out;
-  for (const Finding& finding : findings) out.push_back(finding.id);
-  return out;
-}
 
 Evidence verify(const TestCard& card, ByteView report) {
   return find_scheme("eat-card")->verify(report, card.context());

@@ -65,13 +65,8 @@ EncodedMap cose_key(EVP_PKEY* key) {
 TestCard::TestCard()
     : session(make_ec_key("P-256")), ueid(from_hex("0102030405060708090a")), aud(16, 0xa1), nonce(32, 0xb2) {
   root = make_identity({.common_name = "Test root"}, make_ec_key("P-384"), nullptr);
-  issuer = make_identity({.common_name = "Test issuer", .basic_constraints = "critical,CA:TRUE,pathlen:0"},
-                         make_ec_key("P-384"), &root);
-  leaf = make_identity({.common_name = "Test card",
-                        .serial_number = to_hex(ueid),
-                        .basic_constraints = "critical,CA:FALSE",
-                        .key_usage = "critical,digitalSignature"},
-                       make_ec_key("P-384"), &issuer);
+  issuer = make_identity(issuer_spec(), make_ec_key("P-384"), &root);
+  leaf = make_identity(leaf_spec(), make_ec_key("P-384"), &issuer);
   protected_header = {{cbor_int(1), cbor_int(-35)}, {cbor_int(3), cbor_int(263)}};
   set_chain({leaf.der(), issuer.der()});
   set(3, cbor_text(to_hex(aud)));
@@ -88,6 +83,17 @@ TestCard::TestCard()
   set(273, cbor_array({encode_measurement(sample_measurement("boot", 0x11, 4)),
                        encode_measurement(sample_measurement("firmware", 0x22, 7))}));
   set(-75002, cbor_int(2));
+}
+
+CertSpec TestCard::leaf_spec() const {
+  return {.common_name = "Test card",
+          .serial_number = to_hex(ueid),
+          .basic_constraints = "critical,CA:FALSE",
+          .key_usage = "critical,digitalSignature"};
+}
+
+CertSpec TestCard::issuer_spec() {
+  return {.common_name = "Test issuer", .basic_constraints = "critical,CA:TRUE,pathlen:0"};
 }
 
 void TestCard::set_session_key(EVP_PKEY* key) { set(8, cbor_map({{cbor_int(1), cbor_map(cose_key(key))}})); }

@@ -45,6 +45,9 @@ class TestCard {
   [[nodiscard]] Bytes report_of(ByteView payload) const;
   // The root pinned, the time kTestNow, no CRLs.
   [[nodiscard]] attest::VerifyContext context() const;
+  // What its leaf's and its issuer's certificates were made of.
+  [[nodiscard]] CertSpec leaf_spec() const;
+  [[nodiscard]] static CertSpec issuer_spec();
 };
 
 // r || s over `bytes`, as COSE has it; the digest follows the curve.

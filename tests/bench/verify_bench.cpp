@@ -22,42 +22,52 @@ namespace {
 
 constexpr int kSignatures = 3;
 
-// A card's reports, each on a challenge of its own, and an appliance that would release to all of them.
+// One report each of as many cards, each on a challenge of its own, and an appliance that would release to
+// all of them.
 class Desk {
  public:
   explicit Desk(std::size_t count) : now_(SystemClock().now()) {
     const std::filesystem::path cards = work_.file("cards");
     device::provision({cards, work_.file("root.pem"), 1}, SystemClock());
+    config_ = device::read_config(cards, 0);
+    boot_ = device::read_boot(cards, 0);
     policy_ = policy::parse_policy(device::policy_for(cards, 0, now_));
-    const device::CardIdentity identity = device::read_identity(cards, 0);
-    trust_.roots = {{"root.der", identity.chain.back()}};
+    policy_.devices.front().ueids.value.reset();  // any
+    policy_.devices.front().roots.value = {copy(sha256(root_der()))};
+    trust_.roots = {{"root.der", root_der()}};
     state_.genesis = {{"aud", to_hex(aud_)}};
     audit::MekHistory mek;
     mek.id = mek_id_;
     mek.label = "bench#1";
     mek.state = "ok";
     state_.meks[mek_id_] = mek;
-    for (std::size_t i = 0; i < count; ++i) add_report(cards);
+    for (std::size_t i = 0; i < count; ++i) add_report();
   }
 
   void verify(bool policy) const {
+    const release::Verifier verifier(policy_, trust_, now_);
     for (const release::Report& report : reports_) {
-      const release::Verified verified = release::verify_attestation(report, policy_, trust_, now_);
+      const release::Verified verified = verifier.verify(report);
       if (!verified.evidence.claims)
         throw Error(ErrorKind::Internal, "not verified: " + verified.evidence.findings.front().id);
       if (!policy) continue;
-      const auto verdict = release::judge({policy_, state_, now_, {}, mek_id_, 1}, report, verified);
+      const auto challenge = release::challenge_facts(state_, verified.evidence.claims->nonce, report);
+      const auto verdict = release::judge({policy_, state_, now_, {}, mek_id_, 1}, challenge, verified);
       if (!verdict.decision.allowed())
         throw Error(ErrorKind::Internal, "not allowed: " + verdict.decision.findings().front().id);
     }
   }
 
  private:
-  void add_report(const std::filesystem::path& cards) {
+  Bytes root_der() const { return device::make_card_identity(vendor_, config_.ueid, now_).chain.back(); }
+
+  void add_report() {
+    config_.ueid = random_.bytes(config_.ueid.size());
+    config_.ueid.front() = 0x01;
     attest::Request request{aud_,         random_.bytes(32), mek_id_,
                             std::nullopt, now_ + 3600,       {attest::SessionKeyType::P256}};
-    const auto statement = device::make_statement(device::read_config(cards, 0), device::read_boot(cards, 0),
-                                                  device::read_identity(cards, 0), request);
+    const auto statement = device::make_statement(
+        config_, boot_, device::make_card_identity(vendor_, config_.ueid, now_), request);
     const Bytes evidence = device::encode_evidence(statement);
     reports_.push_back({"report", evidence, sha256(evidence)});
     audit::Challenge challenge;
@@ -71,6 +81,9 @@ class Desk {
   Workspace work_;
   SystemRandom random_;
   UnixTime now_;
+  device::Vendor vendor_ = device::make_vendor(now_);
+  device::CardConfig config_;
+  device::BootState boot_;
   Bytes aud_ = Bytes(16, 0x61), mek_id_ = Bytes(16, 0x6d);
   policy::Policy policy_;
   release::Trust trust_;

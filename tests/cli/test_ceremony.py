@@ -99,7 +99,8 @@ class Ceremony(unittest.TestCase):
         self.assertIn("used before", said.stderr)
 
     def test_one_short(self):
-        self.assertIn("1 signed it", self.refused(*self.site.sign_plan(self.plan, by=(0,))))
+        self.assertIn("the plan wants 2 officers, 1 signed it", self.refused(*self.site.sign_plan(self.plan, by=(0,))))
+        self.assertIn("the plan wants 2 officers, 0 signed it", self.refused())
 
     def test_same_person_twice(self):
         first = self.site.sign_plan(self.plan, by=(3,))
@@ -122,9 +123,50 @@ class Ceremony(unittest.TestCase):
                       self.refused("--signature", stranger.sign(self.plan, "plan"),
                                    *self.site.sign_plan(self.plan, by=(0,))))
 
+    def officers(self, lines):
+        """Another officers file; this site's policy asks for no quorum for it."""
+        file = self.folder / "officers.next"
+        file.write_text("".join(lines))
+        self.site.qpcseal("officers", "install", file)
+
+    def test_signed_by_a_revoked_officer(self):
+        lines = [officer.line() for officer in self.site.officers]
+        self.addCleanup(self.officers, lines)
+        signatures = self.site.sign_plan(self.plan, by=(0, 3))
+        self.officers(lines[:3])
+        said = self.refused(*signatures)
+        self.assertIn("1 signed it so that it counts", said)
+        self.assertIn("POL-SIGNATURE-UNKNOWN", said)
+        self.officers([*lines[:3], self.site.officers[3].line(',valid-before="20260101Z"')])
+        said = self.refused(*signatures)
+        self.assertIn("POL-SIGNATURE-LATE: dora", said)
+
+    def test_an_officer_is_revoked_while_it_goes_on(self):
+        lines = [officer.line() for officer in self.site.officers]
+        self.addCleanup(self.officers, lines)
+        options, signatures = self.options(), self.site.sign_plan(self.plan)
+        Terminal(self.site.env, "ceremony", "run", *options, *signatures,
+                 respond=lambda p: "stop" if "'go'" in p else answer(p))
+        self.officers(lines[:3])
+        said = self.site.qpcseal("ceremony", "resume", *options, expect=7, stdin=script())
+        self.assertIn("no longer officers are dora", said.stderr)
+        self.assertNotIn(self.name + "#1", self.labels())
+        self.officers(lines)
+        self.site.qpcseal("ceremony", "resume", *options, stdin="go\nW.W.\n\n" * 200)
+        self.assertEqual(self.labels().count(self.name + "#1"), 1)
+
+    def test_an_approval_of_a_single_act_is_no_plan(self):
+        """And what approves a plan approves no act outside of it."""
+        request = self.site.request("mek-generate", "--param", f"name={self.name}", name=self.name)
+        acts = [part for i in (0, 3) for part in ("--signature", self.site.officers[i].sign(request))]
+        self.assertIn("POL-SIGNATURE-BAD", self.refused(*acts))
+        signed = self.site.sign_plan(self.plan)[1::2]
+        said = self.site.qpcseal("mek", "generate", self.name, "--request", request, "--approval", *signed, expect=7)
+        self.assertIn("POL-SIGNATURE-BAD", said.stderr)
+
     def test_expired(self):
         self.plan.write_text(self.plan.read_text().replace("2099-01-01T", "2026-01-01T"))
-        self.assertIn("valid until", self.refused(*self.site.sign_plan(self.plan)))
+        self.assertIn("the plan was valid until 2026-01-01T", self.refused(*self.site.sign_plan(self.plan)))
 
     def test_what_does_not_fit(self):
         signatures = self.site.sign_plan(self.plan)

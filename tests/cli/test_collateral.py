@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from appliance import GuardedAppliance
+from appliance import BUILD, GuardedAppliance
 
 
 def authority():
@@ -93,8 +93,36 @@ class Collateral(unittest.TestCase):
         for serial, number, expect in ((1, 0x90, 0), (2, 0x90, 0), (3, 0x1000, 0), (4, 0xff, 5)):
             list_file.write_bytes(crl(issuer, number))
             result = self.load(self.bundle(serial), self.anna, self.bela, expect=expect)
-        self.assertIn("crlNumber 0xff", result.stderr)
+        self.assertIn("ATT-CRL-ROLLBACK", result.stderr)
+        self.assertIn("0xff", result.stderr)
         self.assertEqual(self.appliance.json("trust", "show")["bundle"]["serial"], 3)
+        refused = self.appliance.json("audit", "show", "--kind", "trust")["entries"][-1]
+        self.assertEqual((refused["outcome"], refused["data"]["findings"][0]["id"]), ("denied", "ATT-CRL-ROLLBACK"))
+        list_file.write_bytes(crl(issuer, 0x1001))
+        self.load(self.bundle(5), self.anna, self.bela)
+
+    def test_no_list_older_than_the_trust_folders(self):
+        issuer = authority()
+        self.appliance = GuardedAppliance(guarded=("trust-import",), init_now=False)
+        self.addCleanup(self.appliance.close)
+        list_file = self.appliance.trust / "lists.crl"
+        list_file.write_bytes(crl(issuer, 0x20))
+        self.appliance.init()
+        self.anna, self.bela, _ = self.appliance.officers
+        list_file.write_bytes(crl(issuer, 0x1f))
+        self.assertIn("ATT-CRL-ROLLBACK", self.load(self.bundle(1), self.anna, self.bela, expect=5).stderr)
+        list_file.write_bytes(crl(issuer, 0x20))
+        self.load(self.bundle(2), self.anna, self.bela)
+
+    def test_stale_in_force_denies(self):
+        self.appliance.qpcseal("mek", "generate", "m")
+        self.load(self.bundle(1, "--days", 1), self.anna, self.bela)
+        report = self.appliance.attest("m", name="report")
+        self.assertTrue(self.appliance.json("attest", "verify", report)["allowed"])
+        late = dict(self.appliance.env, LD_PRELOAD=str(BUILD / "tests" / "clock" / "libshift-clock.so"),
+                    SHIFT_CLOCK=str(24 * 3600 + 5))
+        said = self.appliance.qpcseal("attest", "verify", report, "--json", expect=5, env=late)
+        self.assertIn("POL-COLLATERAL-STALE", [finding["id"] for finding in json.loads(said.stdout)["findings"]])
 
     def test_file_changed_in_place(self):
         self.load(self.bundle(1), self.anna, self.bela)

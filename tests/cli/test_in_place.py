@@ -48,6 +48,49 @@ class Journal(Case):
         self.assertIn("another process", said.stderr)
         self.replace(sealed, [wrapped], "--in-place")
 
+    def folder_of(self, *names):
+        folder = self.folder("models")
+        folder.mkdir()
+        for name in names:
+            shutil.move(self.seal(name=name + ".d"), folder / name)
+        return folder
+
+    def test_one_of_several_fails(self):
+        """Those before it are bound anew, whole; it and those behind it are as they were; then all are."""
+        folder = self.folder_of("a.qpc", "b.qpc", "c.qpc")
+        wrapped = self.wrap([self.attest()])
+        self.replace(folder, [wrapped], "--in-place")
+        before = {path.name: path.read_bytes() for path in folder.iterdir()}
+        self.reset(0)
+        again = self.wrap([self.attest()], name="again")
+        with open(folder / "b.qpc", "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            said = self.replace(folder, [again], "--in-place", expect=3)
+        self.assertIn("b.qpc", said.stderr)
+        self.assertIn("1 of 3 containers", said.stderr)
+        self.assertEqual({path.name for path in folder.iterdir() if path.read_bytes() != before[path.name]}, {"a.qpc"})
+        self.appliance.load(folder / "a.qpc")
+        self.replace(folder, [again], "--in-place")
+        for name in before:
+            self.appliance.load(folder / name)
+
+    def test_one_of_several_fails_while_a_key_is_released(self):
+        """The key has left with the first container: the log says so, and names that one alone."""
+        folder = self.folder_of("a.qpc", "b.qpc")
+        report = self.attest()
+        bind = ("encrypt-with-session-keys", "--input-dir", folder, "--mek", "resnet50", "--pub-keys")
+        with open(folder / "b.qpc", "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            said = self.appliance.qpcseal(*bind, report, expect=3)
+        self.assertIn("1 of 2 containers", said.stderr)
+        self.appliance.load(folder / "a.qpc")
+        entry = self.appliance.json("audit", "show", "--kind", "release")["entries"][-1]
+        self.assertEqual((entry["outcome"], len(entry["data"]["act"]["containers"])), ("ok", 1))
+        shown = self.appliance.json("inspect", folder / "a.qpc")
+        self.assertIn(entry["data"]["act"]["containers"][0]["seal_id"], str(shown))
+        self.appliance.qpcseal(*bind, self.attest(), "--force")
+        self.appliance.load(folder / "b.qpc")
+
     def test_a_journal_that_is_not_its_own(self):
         sealed = self.seal()
         before = sealed.read_bytes()

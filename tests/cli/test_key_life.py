@@ -8,7 +8,7 @@ import unittest
 
 import cbor2
 
-from appliance import Appliance, QPCSEAL
+from appliance import Appliance, BUILD, QPCSEAL
 
 
 class Second:
@@ -156,7 +156,7 @@ class KeyLife(unittest.TestCase):
         backup = self.backup()
         self.second.qpcseal("mek", "restore", backup)
         self.seal(self.first, "sealed")
-        gone = self.first.json("mek", "destroy", self.name)
+        gone = self.first.json("mek", "destroy", self.name, "--heir", self.key)
         receipt = self.path("receipt")
         self.first.qpcseal("audit", "receipt", gone["entry"], "-o", receipt)
         other = self.path("other")
@@ -166,6 +166,45 @@ class KeyLife(unittest.TestCase):
         heir = self.second.json("mek", "restore", backup, "--retirement", receipt)
         self.assertEqual((heir["origin"], heir["encryptions"]), ("heir", gone["encryptions"]))
         self.seal(self.second, "sealed2")
+        # Destroyed and back again it counts on: its own encryptions are not forgotten.
+        more = self.second.json("mek", "destroy", self.name)
+        self.assertGreater(more["encryptions"], gone["encryptions"])
+        back = self.second.json("mek", "restore", backup, "--retirement", receipt)
+        self.assertEqual(back["encryptions"], more["encryptions"])
+
+    def test_one_heir(self):
+        """Two tokens have a backup; the source's officers name one of them."""
+        third = Second(self.first, self.name)
+        key = self.path("third.key")
+        third.qpcseal("recovery-key", "new", "-o", key)
+        mine, theirs = self.backup(), self.path("backup-for-third")
+        self.first.qpcseal("mek", "backup", self.name, "--to", key, "-o", theirs)
+        self.first.qpcseal("mek", "destroy", self.name, "--heir", mine, expect=4)  # no recovery key's file
+        gone = self.first.json("mek", "destroy", self.name, "--heir", key)
+        receipt = self.path("receipt")
+        self.first.qpcseal("audit", "receipt", gone["entry"], "-o", receipt)
+        said = self.second.qpcseal("mek", "restore", mine, "--retirement", receipt, expect=5)
+        self.assertIn("another recovery key's token", said.stderr)
+        self.assertIsNone(self.state(self.second))
+        self.second.qpcseal("mek", "restore", mine)
+        said = self.second.qpcseal("mek", "destroy", self.name, "--heir", key, expect=5)
+        self.assertIn("only wraps", said.stderr)
+        self.assertEqual(third.json("mek", "restore", theirs, "--retirement", receipt)["origin"], "heir")
+
+    def test_no_heir_was_named(self):
+        backup, receipt = self.backup(), self.path("receipt")
+        gone = self.first.json("mek", "destroy", self.name)
+        self.first.qpcseal("audit", "receipt", gone["entry"], "-o", receipt)
+        said = self.second.qpcseal("mek", "restore", backup, "--retirement", receipt, expect=5)
+        self.assertIn("named no heir", said.stderr)
+
+    def test_the_receipt_of_a_rotated_log_key(self):
+        backup, receipt = self.backup(), self.path("receipt")
+        self.first.qpcseal("audit", "rotate-key")
+        gone = self.first.json("mek", "destroy", self.name, "--heir", self.key)
+        self.first.qpcseal("audit", "receipt", gone["entry"], "-o", receipt)
+        self.assertEqual(self.second.json("mek", "restore", backup, "--retirement", receipt)["origin"], "heir")
+        self.assertTrue(self.seal(self.second, "sealed")[1].exists())
 
     def test_a_backup_for_another_recovery_key(self):
         third = Second(self.first, self.name)
@@ -209,6 +248,15 @@ class KeyLife(unittest.TestCase):
         self.assertAlmostEqual(lasts, 30 * 86400, delta=60)
         self.assertEqual(said["label"], self.name + "#1")
         self.first.qpcseal("mek", "drill", backup, "-o", self.path("c2"), expect=5)
+
+        def drills(env, expect):
+            listed = json.loads(self.second.first.qpcseal("mek", "drills", "--json", env=env, expect=expect).stdout)
+            return [drill["holds"] for drill in listed if drill["label"] == self.name + "#1"]
+
+        self.assertEqual(drills(self.second.env, 0), [True])
+        later = dict(self.second.env, LD_PRELOAD=str(BUILD / "tests" / "clock" / "libshift-clock.so"),
+                     SHIFT_CLOCK=str(31 * 86400))
+        self.assertEqual(drills(later, 5), [False])
 
     def test_import(self):
         file = self.path("MEK.dat")

@@ -191,6 +191,36 @@ class Replace(Case):
         self.assertIn("no log was asked", said.stdout)
         self.appliance.load(out / "programqpc.bin")
 
+    def test_a_release_that_is_revoked_since(self):
+        appliance = Appliance(cards=2)
+        self.addCleanup(appliance.close)
+        appliance.qpcseal("mek", "generate", "m")
+        sealed, model = appliance.root / "sealed", appliance.sample()
+        appliance.qpcseal("encrypt-model", "--qpc", model, "--mek", "m", "--output-dir", sealed)
+        wrapped = []
+        for card in (0, 1):
+            wrapped.append(appliance.root / f"wrapped-{card}")
+            appliance.qpcseal("wrap-mek", "--mek", "m", "--pub-keys", appliance.attest("m", card, name=f"{card}.dat"),
+                              "--output-dir", wrapped[card])
+
+        def replace(card, name, expect):
+            out = appliance.root / name
+            said = appliance.qpcseal("replace-mek", "--encrypted-qpc", sealed, "--wrapped-meks", wrapped[card],
+                                     "--output-dir", out, expect=expect)
+            self.assertEqual(out.exists(), expect == 0)
+            return said.stderr
+
+        ueid = json.loads((wrapped[0] / "config.json").read_text())["wrapped"][0]["ueid"]
+        text = appliance.policy.read_text().replace("serial = 1\n", "serial = 2\n")
+        (appliance.root / "next.toml").write_text(text.replace("revoked_ueids = []", f'revoked_ueids = ["{ueid}"]'))
+        appliance.qpcseal("policy", "install", appliance.root / "next.toml")
+        self.assertIn("the policy revoked card " + ueid, replace(0, "revoked", 5))
+        replace(1, "other-card", 0)
+        appliance.qpcseal("mek", "suspend", "m")
+        self.assertIn("suspended", replace(1, "suspended", 5))
+        appliance.qpcseal("mek", "resume", "m")
+        replace(1, "resumed", 0)
+
     def test_files_that_do_not_belong_together(self):
         first, second = self.wrap([self.attest()], name="first"), self.wrap([self.attest()], name="second")
         sealed = self.seal()

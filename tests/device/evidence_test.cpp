@@ -4,22 +4,18 @@
 #include "attest/device/answer.h"
 #include "attest/device/card.h"
 #include "base/error.h"
+#include "tests/base/finding_ids.h"
 #include "tests/device/support.h"
 
 namespace qpcseal::device {
 namespace {
 
 using qpcseal::testing::Cards;
+using qpcseal::testing::ids;
 using qpcseal::testing::make_request;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-
-std::vector<std::string> ids(const Findings& findings) {
-  std::vector<std::string> out;
-  for (const Finding& finding : findings) out.push_back(finding.id);
-  return out;
-}
 
 Bytes ask(const Cards& cards, const attest::Request& request, std::optional<Fault> fault = std::nullopt,
           unsigned number = 0) {

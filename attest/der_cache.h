@@ -1,0 +1,51 @@
+// Certificates and CRLs that many reports share, parsed once. The key is the exact bytes, and what is kept
+// follows from them alone: what they say, and whether one key signed a list. Whether a certificate or a list
+// is in its time, revoked or trusted is never kept.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "attest/openssl.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/digest.h"
+
+namespace qpcseal::attest {
+
+struct CrlInfo {
+  Bytes issuer;  // the name, DER
+  std::string issuer_text;
+  Bytes number;  // crlNumber (RFC 5280 section 5.2.3), big-endian without leading zeros
+  UnixTime this_update = 0, next_update = 0;
+};
+
+// Exactly one DER certificate and nothing after it, at most 64 KiB; throws Error{Malformed}.
+CertPtr parse_certificate(ByteView der);
+
+// Several threads may use one at once.
+class DerCache {
+ public:
+  struct Crl {
+    CrlPtr list;                  // null where the bytes are no CRL
+    std::optional<CrlInfo> info;  // as read_crl() has it;
+    std::string fault;            // or why there is none
+  };
+
+  // As parse_certificate(): an object that other paths hold too, not to be changed.
+  CertPtr certificate(ByteView der);
+  // Lives as long as the cache.
+  const Crl& crl(ByteView der);
+  // Whether the issuer's key signed the list.
+  bool signs(X509* issuer, const Crl& crl);
+
+ private:
+  std::mutex mutex_;
+  std::map<Bytes, CertPtr> certificates_;
+  std::map<Bytes, Crl> crls_;
+  std::map<std::pair<const Crl*, Sha256Digest>, bool> signed_;  // by list and issuer's certificate
+};
+
+}  // namespace qpcseal::attest

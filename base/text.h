@@ -1,0 +1,16 @@
+// Text that came from outside, made fit for where it is shown.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace qpcseal {
+
+// For a terminal: control and non-ASCII bytes as \xNN.
+std::string printable(std::string_view text);
+
+// For an HTML page, in attributes too: what could be read as markup is escaped, control bytes but line feeds
+// are \xNN, UTF-8 stays.
+std::string html_text(std::string_view text);
+
+}  // namespace qpcseal

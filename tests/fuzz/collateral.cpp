@@ -1,0 +1,16 @@
+#include "appliance/release/collateral.h"
+
+#include "tests/fuzz/fuzz.h"
+
+using namespace qpcseal;
+
+QPCSEAL_FUZZ_TARGET(input) {
+  fuzz::accepted([&] {
+    const std::string_view text = text_of(input);
+    const release::Collateral bundle = release::parse_collateral(text);
+    fuzz::require(release::encode_collateral(bundle) == text, "a bundle in another form");
+    fuzz::require(bundle.serial > 0 && !bundle.roots.empty(), "a bundle without serial or roots");
+    static_cast<void>(release::show_collateral(bundle));
+    static_cast<void>(release::trust_of(bundle, sha256(input)));
+  });
+}

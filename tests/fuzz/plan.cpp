@@ -1,0 +1,14 @@
+#include "appliance/ceremony/plan.h"
+
+#include "tests/fuzz/fuzz.h"
+
+using namespace qpcseal;
+
+QPCSEAL_FUZZ_TARGET(input) {
+  fuzz::accepted([&] {
+    const ceremony::Plan plan = ceremony::parse_plan(text_of(input), "fuzz.toml");
+    fuzz::require(plan.text == text_of(input), "another text than the one that is signed");
+    fuzz::require(!plan.steps.empty() && plan.threshold > 0, "a plan without steps or officers");
+    static_cast<void>(ceremony::show(plan));
+  });
+}
