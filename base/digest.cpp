@@ -14,11 +14,12 @@ void require(int ok, const char* call) {
 
 struct Sha256::State {
   EVP_MD_CTX* context = EVP_MD_CTX_new();
-  State() { start(); }
+  State() { require(EVP_DigestInit_ex(context, EVP_sha256(), nullptr), "EVP_DigestInit_ex"); }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
   ~State() { EVP_MD_CTX_free(context); }
-  void start() const { require(EVP_DigestInit_ex(context, EVP_sha256(), nullptr), "EVP_DigestInit_ex"); }
+  // The algorithm stays: to look it up again costs as much as a small message.
+  void restart() const { require(EVP_DigestInit_ex(context, nullptr, nullptr), "EVP_DigestInit_ex"); }
 };
 
 Sha256::Sha256() : state_(std::make_unique<State>()) {}
@@ -33,7 +34,7 @@ void Sha256::update(ByteView bytes) {
 Sha256Digest Sha256::finish() {
   Sha256Digest out{};
   require(EVP_DigestFinal_ex(state_->context, out.data(), nullptr), "EVP_DigestFinal_ex");
-  state_->start();
+  state_->restart();
   return out;
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "appliance/audit/chain.h"
+#include "appliance/audit/stream.h"
 #include "base/error.h"
 
 namespace qpcseal::audit {
@@ -126,6 +127,8 @@ void replay(const Lines& lines, Tree& tree, State& state) {
 LogCopy read_log(const std::filesystem::path& folder, const std::optional<VerifierKey>& key, Check check) {
   const Store store = Store::open_to_read(folder);
   std::string note = store.read_checkpoint();
+  if (check == Check::Proofs)
+    if (auto copy = stream_log(store, note, key)) return std::move(*copy);
   while (true) {
     LogCopy copy = read_once(store, note, key, check);
     if (is_one_append(split_lines(copy.tail))) return copy;

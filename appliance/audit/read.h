@@ -29,7 +29,7 @@ struct LogCopy {
 };
 
 // Everything: checkpoint, tree, and what the entries say, replayed. Proofs: checkpoint, tree, and the form
-// and chain of the entries; `state` then has but size, last time and log keys.
+// and chain of the entries; `state` then has but size, last time and log keys, and the lines are not kept.
 enum class Check { Everything, Proofs };
 
 // `key`: who signed the log from its first entry on; nothing: the key that the genesis entry names, which

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "appliance/audit/entry.h"
 #include "base/error.h"
 
 namespace qpcseal::audit {
@@ -62,6 +63,28 @@ std::string Store::read_entries(std::uint64_t from) const {
   std::string out(size > from ? size - from : 0, '\0');
   read_exact(fd, {reinterpret_cast<std::uint8_t*>(out.data()), out.size()}, from);
   return out;
+}
+
+std::string Store::each_line(const std::function<bool(std::string_view)>& take) const {
+  constexpr std::uint64_t kPiece = 1U << 18;  // bytes
+  const Fd fd = qpcseal::open_to_read(entries_path());
+  const std::uint64_t size = file_size(fd);
+  std::string piece;
+  for (std::uint64_t at = 0; at < size;) {
+    const std::size_t kept = piece.size(), more = std::min(size - at, kPiece);
+    piece.resize(kept + more);
+    read_exact(fd, {reinterpret_cast<std::uint8_t*>(piece.data()) + kept, more}, at);
+    at += more;
+    std::string_view rest = piece;
+    for (std::size_t end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
+      const std::string_view line = rest.substr(0, end);
+      rest.remove_prefix(end + 1);
+      if (!take(line)) return std::string(rest) + read_entries(at);
+    }
+    if (rest.size() > kMaxEntrySize) throw Error(ErrorKind::Malformed, "a line too long for an entry");
+    piece.erase(0, piece.size() - rest.size());
+  }
+  return piece;
 }
 
 void Store::digest_entries(std::uint64_t bytes, Sha256& out) const {

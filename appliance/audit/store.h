@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,6 +24,9 @@ class Store {
   [[nodiscard]] std::filesystem::path snapshot_path() const { return folder_ / "snapshot"; }
   [[nodiscard]] std::string read_checkpoint() const;
   [[nodiscard]] std::string read_entries(std::uint64_t from = 0) const;  // from that byte on
+  // Hands over the lines one by one, without their line feeds, until `take` says that it is enough; what lies
+  // behind comes back. Error{Malformed} for a line longer than an entry can be.
+  [[nodiscard]] std::string each_line(const std::function<bool(std::string_view)>& take) const;
   // The first `bytes` bytes of the entries. Error{Io} where there are fewer.
   void digest_entries(std::uint64_t bytes, Sha256& out) const;
   [[nodiscard]] std::optional<Bytes> read_snapshot() const;

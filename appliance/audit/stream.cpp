@@ -1,0 +1,73 @@
+#include "appliance/audit/stream.h"
+
+#include "appliance/audit/chain.h"
+#include "base/error.h"
+
+namespace qpcseal::audit {
+
+namespace {
+
+// Each line is hashed as it comes, and held against the one before.
+class Walk {
+ public:
+  // False for a line that cannot follow.
+  bool take(std::string_view line) {
+    const EntryView entry = scan_entry(line);
+    if (entry.seq != tree.size() || entry.prev != last_ || entry.time < time) return false;
+    if (entry.seq == 0) keys.push_back({0, text_member(parse_entry(line).data, "log_key")});
+    if (entry.kind == "rotate-key") rotate(parse_entry(line));
+    time = entry.time;
+    last_ = leaf_hash(view(line));
+    tree.append(last_);
+    return true;
+  }
+
+  Tree tree;
+  UnixTime time = 0;
+  std::vector<LogKey> keys;
+
+ private:
+  void rotate(const Entry& entry) {
+    if (!is_rotation(entry)) return;
+    keys.push_back({entry.seq, rotated_key(entry, VerifierKey::parse(keys.back().vkey)).text()});
+  }
+
+  Hash last_{};
+};
+
+std::optional<LogCopy> walk(const Store& store, const std::string& note,
+                            const std::optional<VerifierKey>& key) {
+  const std::uint64_t size = claimed_size(note);
+  Walk walk;
+  bool sound = size > 0;
+  std::string tail = store.each_line([&](std::string_view line) {
+    sound = sound && walk.take(line);
+    return sound && walk.tree.size() < size;
+  });
+  if (!sound || walk.tree.size() != size) return std::nullopt;
+  if (key && key->text() != walk.keys.front().vkey) return std::nullopt;
+  VerifierKey now = VerifierKey::parse(walk.keys.back().vkey);
+  LogCopy copy{{}, {}, note, std::move(walk.tree), std::move(now), {}, {0}, {}};
+  copy.checkpoint = open_checkpoint(note, copy.key);
+  if (copy.checkpoint.size != size || copy.checkpoint.root != copy.tree.root()) return std::nullopt;
+  if (!is_one_append(split_lines(tail))) return std::nullopt;
+  copy.tail = std::move(tail);
+  copy.state.size = size;
+  copy.state.last_time = walk.time;
+  copy.state.log_keys = std::move(walk.keys);
+  return copy;
+}
+
+}  // namespace
+
+std::optional<LogCopy> stream_log(const Store& store, const std::string& note,
+                                  const std::optional<VerifierKey>& key) {
+  try {
+    return walk(store, note, key);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::Internal) throw;
+    return std::nullopt;
+  }
+}
+
+}  // namespace qpcseal::audit
