@@ -1,3 +1,6 @@
+#include <exception>
+#include <span>
+
 #include "appliance/release/model.h"
 #include "appliance/release/sealed_files.h"
 #include "base/error.h"
@@ -25,8 +28,8 @@ std::vector<SealedFile> open_all(const keys::Mek& mek, const BindWish& wish) {
   return files;
 }
 
-// What one card got, over all containers.
-std::vector<Json> acts_of(const std::vector<SealedFile>& files, std::size_t cards) {
+// What one card got, over these containers.
+std::vector<Json> acts_of(std::span<const SealedFile> files, std::size_t cards) {
   std::vector<Json> out;
   for (std::size_t card = 0; card < cards; ++card) {
     Json containers = Json::array();
@@ -59,16 +62,25 @@ BoundModel bind_model(Appliance& appliance, const keys::Mek& mek, const BindWish
       model.outputs.push_back(in_place ? file.path : wish.output_folder / file.path.filename());
       if (!in_place) targets.push_back(&outputs.file(model.outputs.back()));
     }
+    std::exception_ptr stopped;
     model.grants = release(appliance, mek, wish.reports, [&](const std::vector<Grant>& grants) {
-      for (std::size_t i = 0; i < files.size(); ++i) {
-        if (in_place) {
-          bind_in_place(files[i], slots_of(grants));
-        } else {
-          bind_to(files[i], slots_of(grants), *targets[i]);
+      std::size_t bound = 0;
+      try {
+        for (; bound < files.size(); ++bound) {
+          if (in_place) {
+            bind_in_place(files[bound], slots_of(grants));
+          } else {
+            bind_to(files[bound], slots_of(grants), *targets[bound]);
+          }
         }
+      } catch (const Error& error) {
+        if (!in_place || bound == 0) throw;
+        stopped = std::make_exception_ptr(
+            stopped_in_place(error, bound, files.size()));  // the key has left: the log is to say so
       }
-      return acts_of(files, grants.size());
+      return acts_of(std::span(files).first(bound), grants.size());
     });
+    if (stopped) std::rethrow_exception(stopped);
     outputs.commit();
     return model;
   });
