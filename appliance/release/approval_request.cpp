@@ -107,6 +107,7 @@ ApprovalRequest read(Lines& lines) {
   out.nonce = hex(lines, "nonce", kDigestSize);
   out.not_before = parse_time(lines.take("not before"));
   out.not_after = parse_time(lines.take("not after"));
+  if (out.not_before >= out.not_after) throw bad("it is never valid");
   out.threshold = static_cast<unsigned>(std::min<std::uint64_t>(number(lines, "threshold"), 1000));
   if (!lines.empty()) throw bad("there is more after its end");
   return out;

@@ -108,6 +108,12 @@ TEST(ApprovalRequestText, WhatCannotBeWrittenIsRefused) {
   EXPECT_ERROR(Malformed, "64 KiB", encode_approval_request(request));
 }
 
+TEST(ApprovalRequestText, OneThatIsNeverValidIsRefused) {
+  ApprovalRequest request = sample();
+  request.not_before = request.not_after;
+  EXPECT_ERROR(Malformed, "never valid", parse_approval_request(encode_approval_request(request)));
+}
+
 TEST(ApprovalRequestText, EachOperationHasItsNamespace) {
   EXPECT_EQ(approval_namespace("officers-change"), "officers@qpcseal");
   EXPECT_EQ(approval_namespace("release"), "approval@qpcseal");
