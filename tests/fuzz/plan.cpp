@@ -8,7 +8,7 @@ QPCSEAL_FUZZ_TARGET(input) {
   fuzz::accepted([&] {
     const ceremony::Plan plan = ceremony::parse_plan(text_of(input), "fuzz.toml");
     fuzz::require(plan.text == text_of(input), "another text than the one that is signed");
-    fuzz::require(!plan.steps.empty() && plan.threshold > 0, "a plan without steps or officers");
+    fuzz::require(!plan.steps.empty(), "a plan without steps");
     static_cast<void>(ceremony::show(plan));
   });
 }
