@@ -2,7 +2,6 @@
 
 #include <optional>
 
-#include "appliance/audit/entry.h"
 #include "base/error.h"
 
 namespace qpcseal::audit {
@@ -56,6 +55,12 @@ std::string first_bad(const Lines& lines, const Checkpoint& checkpoint) {
     return entry_name(lines.size()) + " is missing: the checkpoint covers " +
            std::to_string(checkpoint.size) + " entries";
   return entry_name(lines.size() - 1) + kChanged + ", or the checkpoint is another log's";
+}
+
+void check_follows(const EntryView& entry, std::uint64_t seq, const Hash& before, UnixTime since) {
+  if (entry.seq != seq) throw Error(ErrorKind::Malformed, "its number is " + std::to_string(entry.seq));
+  if (entry.prev != before) throw Error(ErrorKind::Malformed, "it does not follow the entry before");
+  if (entry.time < since) throw Error(ErrorKind::Malformed, "its time lies before that of the entry before");
 }
 
 bool is_one_append(std::span<const std::string_view> lines) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "appliance/audit/checkpoint.h"
+#include "appliance/audit/entry.h"
 
 namespace qpcseal::audit {
 
@@ -16,6 +17,10 @@ using Lines = std::vector<std::string_view>;
 // For lines that do not give the checkpoint's root (or are too few): a sentence naming the first bad entry.
 // Each entry names the hash of the one before, so that a change shows at its successor.
 std::string first_bad(const Lines& lines, const Checkpoint& checkpoint);
+
+// Whether an entry is number `seq`, names the hash of the one before (zeros for the first), and is not of a
+// time before `since`. Error{Malformed}.
+void check_follows(const EntryView& entry, std::uint64_t seq, const Hash& before, UnixTime since);
 
 // One append writes the entries of one transaction and one phase. The last of `lines` may be cut short.
 [[nodiscard]] bool is_one_append(std::span<const std::string_view> lines);

@@ -50,8 +50,7 @@ std::vector<LogKey> keys_of(std::string_view text, const std::vector<std::size_t
         static_cast<std::uint64_t>(std::ranges::upper_bound(starts, offset) - starts.begin() - 1);
     or_damaged(entry_name(line), [&] {
       const Entry entry = parse_entry(text.substr(starts[line], starts[line + 1] - starts[line] - 1));
-      if (!is_rotation(entry)) return;
-      keys.push_back({line, rotated_key(entry, VerifierKey::parse(keys.back().vkey)).text()});
+      if (is_rotation(entry)) rotate(keys, entry);
     });
   }
 }
@@ -61,11 +60,7 @@ void check_chain(const LogCopy& copy, State& state) {
   for (std::uint64_t i = 0; i < copy.checkpoint.size; ++i) {
     or_damaged(entry_name(i), [&] {
       const EntryView entry = scan_entry(copy.line(i));
-      if (entry.seq != i) throw Error(ErrorKind::Malformed, "its number is " + std::to_string(entry.seq));
-      if (entry.prev != (i == 0 ? Hash{} : copy.tree.leaf(i - 1)))
-        throw Error(ErrorKind::Malformed, "it does not follow the entry before");
-      if (entry.time < state.last_time)
-        throw Error(ErrorKind::Malformed, "its time lies before that of the entry before");
+      check_follows(entry, i, i == 0 ? Hash{} : copy.tree.leaf(i - 1), state.last_time);
       state.last_time = entry.time;
     });
   }

@@ -64,6 +64,8 @@ struct LogKey {
 
   bool operator==(const LogKey&) const = default;
 };
+// Adds the key that a rotation brings in. Errors as rotated_key().
+void rotate(std::vector<LogKey>& keys, const Entry& rotation);
 
 // What a witness has seen of the log, by its cosigned checkpoint.
 struct Witnessed {

@@ -68,12 +68,15 @@ void rejection(State& state, const Entry& entry) {
 }
 
 void end_rotate_key(State& state, const Entry& entry, const OpenIntent& /*intent*/) {
-  if (entry.outcome != "ok") return;
-  const VerifierKey next = rotated_key(entry, VerifierKey::parse(state.log_keys.back().vkey));
-  state.log_keys.push_back({entry.seq, next.text()});
+  if (entry.outcome == "ok") rotate(state.log_keys, entry);
 }
 
 }  // namespace
+
+void rotate(std::vector<LogKey>& keys, const Entry& rotation) {
+  const VerifierKey next = rotated_key(rotation, VerifierKey::parse(keys.back().vkey));
+  keys.push_back({rotation.seq, next.text()});
+}
 
 const Kind kGenesis{"genesis", genesis};
 const Kind kGenesisAccepted{"genesis-accepted", genesis_accepted};

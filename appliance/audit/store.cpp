@@ -15,6 +15,7 @@ namespace {
 constexpr std::string_view kQuarantine = "quarantine-";
 constexpr std::size_t kMaxLog = std::size_t{16} << 30;      // bytes
 constexpr std::size_t kMaxSnapshot = std::size_t{1} << 32;  // bytes
+constexpr std::uint64_t kPiece = 1U << 18;                  // bytes; stays in the cache until it is looked at
 
 Fd open_entries(const std::filesystem::path& path, int flags) {
   Fd fd(::open(path.c_str(), flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600));
@@ -66,7 +67,6 @@ std::string Store::read_entries(std::uint64_t from) const {
 }
 
 std::string Store::each_line(const std::function<bool(std::string_view)>& take) const {
-  constexpr std::uint64_t kPiece = 1U << 18;  // bytes
   const Fd fd = qpcseal::open_to_read(entries_path());
   const std::uint64_t size = file_size(fd);
   std::string piece;
@@ -88,7 +88,6 @@ std::string Store::each_line(const std::function<bool(std::string_view)>& take) 
 }
 
 void Store::digest_entries(std::uint64_t bytes, Sha256& out) const {
-  constexpr std::uint64_t kPiece = 1U << 18;  // bytes; stays in the cache until it is hashed
   const Fd fd = qpcseal::open_to_read(entries_path());
   Bytes piece(std::min(bytes, kPiece));
   for (std::uint64_t at = 0; at < bytes; at += piece.size()) {

@@ -10,16 +10,15 @@ namespace {
 // Each line is hashed as it comes, and held against the one before.
 class Walk {
  public:
-  // False for a line that cannot follow.
-  bool take(std::string_view line) {
+  // Error{Malformed} for a line that cannot follow.
+  void take(std::string_view line) {
     const EntryView entry = scan_entry(line);
-    if (entry.seq != tree.size() || entry.prev != last_ || entry.time < time) return false;
+    check_follows(entry, tree.size(), last_, time);
     if (entry.seq == 0) keys.push_back({0, text_member(parse_entry(line).data, "log_key")});
-    if (entry.kind == "rotate-key") rotate(parse_entry(line));
+    if (entry.kind == "rotate-key") follow(parse_entry(line));
     time = entry.time;
     last_ = leaf_hash(view(line));
     tree.append(last_);
-    return true;
   }
 
   Tree tree;
@@ -27,9 +26,8 @@ class Walk {
   std::vector<LogKey> keys;
 
  private:
-  void rotate(const Entry& entry) {
-    if (!is_rotation(entry)) return;
-    keys.push_back({entry.seq, rotated_key(entry, VerifierKey::parse(keys.back().vkey)).text()});
+  void follow(const Entry& entry) {
+    if (is_rotation(entry)) rotate(keys, entry);
   }
 
   Hash last_{};
@@ -38,13 +36,13 @@ class Walk {
 std::optional<LogCopy> walk(const Store& store, const std::string& note,
                             const std::optional<VerifierKey>& key) {
   const std::uint64_t size = claimed_size(note);
+  if (size == 0) return std::nullopt;
   Walk walk;
-  bool sound = size > 0;
   std::string tail = store.each_line([&](std::string_view line) {
-    sound = sound && walk.take(line);
-    return sound && walk.tree.size() < size;
+    walk.take(line);
+    return walk.tree.size() < size;
   });
-  if (!sound || walk.tree.size() != size) return std::nullopt;
+  if (walk.tree.size() != size) return std::nullopt;
   if (key && key->text() != walk.keys.front().vkey) return std::nullopt;
   VerifierKey now = VerifierKey::parse(walk.keys.back().vkey);
   LogCopy copy{{}, {}, note, std::move(walk.tree), std::move(now), {}, {0}, {}};
