@@ -162,10 +162,8 @@ Json Appliance::approve(const std::string& operation, const Json& parameters) {
     throw Error(ErrorKind::Denied, "the policy expired at " + format_time(policy_.expires.value),
                 "'qpcseal policy install' brings in the next one");
   if (*needed == 0) return nullptr;
-  std::vector<std::string> requests, signatures;
+  std::vector<std::string> requests;
   for (const auto& path : approvals_.requests) requests.push_back(read_text_file(path, kMaxApprovalRequest));
-  for (const auto& path : approvals_.signatures)
-    signatures.push_back(read_text_file(path, policy::kMaxSshsig));
   const policy::Officers officers = read_officers(home_, log_->state());
   const auto was_head = [&](std::uint64_t size, const std::string& root) {
     return size <= log_->tree().size() && to_hex(log_->tree().root(size)) == root;

@@ -71,10 +71,11 @@ std::vector<Candidate> verify_all(const Appliance& appliance, const std::vector<
   std::vector<Candidate> out(reports.size());
   const UnixTime now = appliance.now();
   const Verifier verifier(appliance.policy(), appliance.trust(), now);
+  const Json judged = circumstances_of(now, appliance.trust());
   const auto verify = [&](std::uint64_t i) {
     out[i].report = &reports[i];
     out[i].verified = verifier.verify(reports[i]);
-    out[i].judged = circumstances_of(now, appliance.trust());
+    out[i].judged = judged;
   };
   seal::run_parallel(seal::default_threads(), reports.size(), [&]() -> seal::Work { return verify; }, {});
   return out;
