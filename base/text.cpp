@@ -45,6 +45,12 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+std::string join(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
+  return out;
+}
+
 std::string html_text(std::string_view text) {
   std::string out;
   for (const char c : text) {

@@ -3,11 +3,15 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace qpcseal {
 
 // For a terminal: control and non-ASCII bytes as \xNN.
 std::string printable(std::string_view text);
+
+// "a, b, c".
+std::string join(const std::vector<std::string>& words);
 
 // For an HTML page, in attributes too: what could be read as markup is escaped, control bytes but line feeds
 // are \xNN, UTF-8 stays.

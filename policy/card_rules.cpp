@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "policy/collateral_rules.h"
 
 namespace qpcseal::policy {
@@ -12,12 +13,6 @@ constexpr const char* kBuiltIn = "always";
 template <typename T>
 bool contains(const std::vector<T>& list, const T& item) {
   return std::find(list.begin(), list.end(), item) != list.end();
-}
-
-std::string join(const std::vector<std::string>& words) {
-  std::string out;
-  for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
-  return out;
 }
 
 std::vector<std::string> hexes(const std::vector<Bytes>& list) {

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "policy/card_rules.h"
 #include "policy/collateral_rules.h"
 #include "policy/glob.h"
@@ -38,12 +39,6 @@ namespace {
 
 void append_all(Findings& out, Findings more) {
   out.insert(out.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
-}
-
-std::string join(const std::vector<std::string>& words) {
-  std::string out;
-  for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
-  return out;
 }
 
 Findings check_policy_time(const Policy& policy, UnixTime now) {

@@ -1,16 +1,11 @@
 #include <algorithm>
 #include <sstream>
 
+#include "base/text.h"
 #include "policy/policy.h"
 
 namespace qpcseal::policy {
 namespace {
-
-std::string join(const std::vector<std::string>& words) {
-  std::string out;
-  for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
-  return out;
-}
 
 std::string join_hex(const std::vector<Bytes>& list) {
   std::vector<std::string> words;

@@ -1,4 +1,5 @@
 // The record as a page to print, sign and file.
+#include "appliance/audit/words.h"
 #include "appliance/ceremony/record.h"
 #include "base/text.h"
 
@@ -55,12 +56,10 @@ std::string log_row(const std::string& name, const Json& point) {
          cell(text_of_value(point.at("root"))) + "</td></tr>\n";
 }
 
-// 32 words in four lines.
-std::string in_lines(const std::string& words) {
-  constexpr std::size_t kPerLine = 8;
-  std::string out;
-  std::size_t count = 0;
-  for (const char c : words) out += c == ' ' && ++count % kPerLine == 0 ? '\n' : c;
+// A digest in words; the last line has no end.
+std::string in_words(const std::string& sha256) {
+  std::string out = audit::word_lines(from_hex(sha256), "");
+  out.pop_back();
   return out;
 }
 
@@ -151,7 +150,7 @@ std::string summary(const Json& record) {
   std::string out = "<h1>" + html_text(text_of_value(plan.at("title"))) + "</h1>\n<table>\n";
   out += row("ceremony", record.at("ceremony")) + row("plan", plan.at("id")) +
          row("plan's SHA-256", plan.at("sha256")) +
-         row("in words", in_lines(text_of_value(plan.at("words")))) +
+         row("in words", in_words(text_of_value(plan.at("sha256")))) +
          row("officers needed", plan.at("threshold")) +
          row("appliance", text_of_value(record.at("appliance").at("id")) + " (" +
                               text_of_value(record.at("appliance").at("aud")) + ")") +

@@ -40,12 +40,6 @@ Report describe(const audit::Receipt& got) {
   return report;
 }
 
-std::string joined(const std::vector<std::string>& names) {
-  std::string out;
-  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + printable(name);
-  return out;
-}
-
 std::string words_of(const release::Recomputed& again) {
   std::string out = "computed again from the report, under the policy with serial " +
                     std::to_string(again.policy_serial) + ", as of " + format_time(again.time) + ": ";
@@ -58,7 +52,7 @@ std::string words_of(const release::Recomputed& again) {
   }
   for (const std::string& line : lines_of(again.findings)) out += "  " + line + "\n";
   const auto signers = [&](const char* what, const std::vector<std::string>& names) {
-    if (!names.empty()) out += std::string(what) + " signed by " + joined(names) + "\n";
+    if (!names.empty()) out += std::string(what) + " signed by " + printable(join(names)) + "\n";
   };
   signers("policy", again.consent.policy);
   signers("collateral", again.consent.trust);

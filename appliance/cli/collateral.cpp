@@ -4,6 +4,7 @@
 
 #include "appliance/cli/sign.h"
 #include "appliance/release/collateral.h"
+#include "appliance/release/pinned.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -57,7 +58,8 @@ Report make(Context& context, const Options& options) {
 
 Signing signing_of(const std::string& path) {
   const std::string text = release::read_text_file(path, release::kMaxCollateral);
-  return {path, text, release::show_collateral(release::parse_collateral(text)), "collateral@qpcseal"};
+  return {path, text, release::show_collateral(release::parse_collateral(text)),
+          std::string(release::kTrustNamespace)};
 }
 
 Report import(Context& context, const std::string& path) {

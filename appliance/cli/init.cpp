@@ -8,12 +8,6 @@ namespace qpcseal::cli {
 
 namespace {
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string out;
-  for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
-  return out.empty() ? "none" : out;
-}
-
 Report render(const release::InitResult& made, const release::InitOptions& options,
               const release::Home& home) {
   Report report;
@@ -30,7 +24,8 @@ Report render(const release::InitResult& made, const release::InitOptions& optio
   report.text = "appliance " + options.appliance_id + " in " + home.root.string() + "\n" + "token     " +
                 made.token.label + " (" + made.token.model + ", serial " + made.token.serial + ")\n" +
                 "log key   " + made.log_key + "\n          keep it apart: it verifies the log\n" +
-                "genesis   " + made.genesis + "\n" + "token lacks: " + joined(made.lacking) +
+                "genesis   " + made.genesis + "\n" +
+                "token lacks: " + (made.lacking.empty() ? "none" : join(made.lacking)) +
                 "; log anchor in the token: " + (made.anchor ? "yes" : "no") + "\n";
   if (options.insecure_demo)
     report.text += "INSECURE DEMO: no officers, an unsigned policy, the PIN in a file. For trials only.\n";

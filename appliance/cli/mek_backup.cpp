@@ -95,9 +95,9 @@ Report drill(Context& context, const Options& options) {
 std::map<Bytes, std::string> drilled_keys(const audit::LogCopy& log) {
   std::map<Bytes, std::string> out;
   for (std::uint64_t seq = 0; seq < log.checkpoint.size; ++seq) {
-    if (log.line(seq).find("mek-drill") == std::string_view::npos) continue;
+    if (audit::scan_entry(log.line(seq)).kind != "mek-drill") continue;
     const audit::Entry entry = audit::parse_entry(log.line(seq));
-    if (entry.kind == "mek-drill" && entry.phase == audit::Phase::Intent)
+    if (entry.phase == audit::Phase::Intent)
       out[from_hex(audit::text_member(entry.data, "mek_id"))] = audit::text_member(entry.data, "mek");
   }
   return out;

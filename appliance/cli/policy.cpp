@@ -53,7 +53,7 @@ Signing signing_of(const std::string& path) {
   std::string shown = policy::show(parsed);
   for (const policy::Warning& warning : policy::lint(parsed))
     shown += "\nwarning: " + warning.rule + ": " + warning.text;
-  return {path, text, shown, "policy@qpcseal"};
+  return {path, text, shown, std::string(release::kPolicyNamespace)};
 }
 
 Report install(Context& context, const std::string& path) {

@@ -180,16 +180,6 @@ std::vector<std::string> read_signatures(const std::vector<std::filesystem::path
   return out;
 }
 
-void archive_approval(const Home& home, const std::string& text, const char* extension,
-                      const std::vector<std::string>& signatures) {
-  make_folder(home.approvals());
-  const auto keep = [&](const std::string& what, const char* kind) {
-    write_file(home.approvals() / (to_hex(sha256(view(what))) + kind), view(what), Existing::Replace, 0600);
-  };
-  keep(text, extension);
-  for (const std::string& signature : signatures) keep(signature, ".sig");
-}
-
 Json json_of(const std::vector<policy::Approver>& approvers) {
   Json out = Json::array();
   for (const auto& approver : approvers)

@@ -57,9 +57,6 @@ policy::Officers read_officers(const Home& home, const audit::State& state);
 
 std::string read_text_file(const std::filesystem::path& path, std::size_t limit);
 std::vector<std::string> read_signatures(const std::vector<std::filesystem::path>& paths);
-// Keeps what was signed, and the signatures, in the home: named by their SHA-256 and `extension` or ".sig".
-void archive_approval(const Home& home, const std::string& text, const char* extension,
-                      const std::vector<std::string>& signatures);
 // [{"name", "fingerprint"}...]
 audit::Json json_of(const std::vector<policy::Approver>& approvers);
 

@@ -5,6 +5,7 @@
 
 #include "appliance/release/approvals.h"
 #include "appliance/release/collateral.h"
+#include "appliance/release/pinned.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -49,6 +50,12 @@ std::vector<TrustFile> decode(const Json& list) {
 }
 
 }  // namespace
+
+void archive_approval(const Home& home, const std::string& text, const char* extension,
+                      const std::vector<std::string>& signatures) {
+  keep(home, digest_of(text), extension, text);
+  for (const std::string& signature : signatures) keep(home, digest_of(signature), ".sig", signature);
+}
 
 void keep_in_force(const Home& home, const audit::State& state, const Trust& trust) {
   keep_file(home, state.policy_digest, ".signed", home.policy());

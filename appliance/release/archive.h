@@ -14,6 +14,9 @@
 
 namespace qpcseal::release {
 
+// Keeps what was signed, with this extension, and the signatures.
+void archive_approval(const Home& home, const std::string& text, const char* extension,
+                      const std::vector<std::string>& signatures);
 // What is in force, and was held against the log, is kept where it is not yet.
 void keep_in_force(const Home& home, const audit::State& state, const Trust& trust);
 

@@ -4,7 +4,7 @@
 
 #include "appliance/release/archive.h"
 #include "appliance/release/circumstances.h"
-#include "base/error.h"
+#include "appliance/release/consent_parts.h"
 #include "base/file.h"
 
 namespace qpcseal::release {
@@ -16,8 +16,6 @@ using audit::Json;
 using audit::Phase;
 
 constexpr const char* kType = "qpcseal-bundle";
-
-Error damaged(const std::string& what) { return {ErrorKind::LogDamaged, "bundle: " + what}; }
 
 bool is_unverified(const Entry& entry) { return entry.kind == "denied" && entry.phase == Phase::Event; }
 

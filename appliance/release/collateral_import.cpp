@@ -12,8 +12,6 @@ namespace {
 
 using audit::Json;
 
-constexpr std::string_view kNamespace = "collateral@qpcseal";
-
 void check_serial(const Collateral& bundle, const audit::State& state) {
   if (bundle.serial <= state.collateral_serial)
     throw Error(ErrorKind::Denied, "the bundle's serial is " + std::to_string(bundle.serial) +
@@ -61,7 +59,7 @@ Installed import_collateral(Appliance& appliance, const std::filesystem::path& f
   const audit::State& state = appliance.log().state();
   check_serial(bundle, state);
   check_fresh(bundle, appliance.now());
-  const auto approvers = check_signed_file(appliance, {"trust-import", kNamespace, text}, paths);
+  const auto approvers = check_signed_file(appliance, {"trust-import", kTrustNamespace, text}, paths);
   const std::string digest = to_hex(sha256(view(text)));
   Json intent{{"digest", digest},
               {"serial", bundle.serial},

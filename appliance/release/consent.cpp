@@ -5,7 +5,7 @@
 #include "appliance/release/approvals.h"
 #include "appliance/release/archive.h"
 #include "appliance/release/consent_parts.h"
-#include "base/error.h"
+#include "appliance/release/pinned.h"
 
 namespace qpcseal::release {
 

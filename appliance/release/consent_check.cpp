@@ -5,7 +5,6 @@
 #include "appliance/release/consent.h"
 #include "appliance/release/consent_parts.h"
 #include "appliance/release/pinned.h"
-#include "base/error.h"
 
 namespace qpcseal::release {
 
@@ -16,10 +15,6 @@ using audit::Json;
 using audit::Phase;
 
 constexpr std::size_t kMaxSignatures = 256, kMaxOfficersFiles = 1024;
-
-Error damaged(const std::string& what) { return {ErrorKind::LogDamaged, "bundle: " + what}; }
-
-std::string digest_of(const std::string& text) { return to_hex(sha256(view(text))); }
 
 audit::Hash hash_of(const std::string& hex) {
   const Bytes bytes = from_hex(hex);
@@ -208,6 +203,8 @@ class Checker {
 };
 
 }  // namespace
+
+Error damaged(const std::string& what) { return {ErrorKind::LogDamaged, "bundle: " + what}; }
 
 bool is_demo(const Entry& genesis) { return audit::bool_member(genesis.data, "insecure_demo"); }
 bool has_officers(const Entry& genesis) { return !audit::member(genesis.data, "officers").is_null(); }

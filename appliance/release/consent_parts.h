@@ -2,11 +2,13 @@
 #pragma once
 
 #include "appliance/audit/receipt.h"
+#include "base/error.h"
 #include "policy/officers.h"
 
 namespace qpcseal::release {
 
-inline constexpr std::string_view kPolicyNamespace = "policy@qpcseal", kTrustNamespace = "collateral@qpcseal";
+// Error{LogDamaged}: something in a bundle is not what the log says.
+Error damaged(const std::string& what);
 
 // An officers file, and the number of the entry from which on it was in force: 0, the genesis's.
 struct OfficersSince {

@@ -4,6 +4,7 @@
 #include <array>
 #include <set>
 
+#include "appliance/release/archive.h"
 #include "base/digest.h"
 #include "base/error.h"
 

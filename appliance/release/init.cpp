@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "appliance/release/archive.h"
 #include "appliance/release/pin.h"
 #include "appliance/release/pinned.h"
 #include "base/error.h"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "appliance/release/archive.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -14,9 +15,6 @@ namespace {
 using audit::Json;
 
 constexpr std::size_t kMaxPinnedFile = std::size_t{4} << 20;  // bytes
-constexpr std::string_view kPolicyNamespace = "policy@qpcseal";
-
-std::string digest_of(const std::string& text) { return to_hex(sha256(view(text))); }
 
 std::filesystem::path file_of(const Home& home, const std::string& kind) {
   if (kind == "trust") return home.collateral();
@@ -88,6 +86,8 @@ void replace_pinned(Appliance& appliance, const std::string& kind, Json intent, 
   }
   appliance.log().result(txn, "ok", {{"digest", digest_of(text)}});
 }
+
+std::string digest_of(const std::string& text) { return to_hex(sha256(view(text))); }
 
 Installed install_policy(Appliance& appliance, const std::filesystem::path& file,
                          const std::vector<std::filesystem::path>& paths) {

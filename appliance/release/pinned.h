@@ -10,6 +10,12 @@
 
 namespace qpcseal::release {
 
+// What officers sign policies and collateral bundles in.
+inline constexpr std::string_view kPolicyNamespace = "policy@qpcseal", kTrustNamespace = "collateral@qpcseal";
+
+// How the log names a file: the SHA-256 of its bytes, hex.
+std::string digest_of(const std::string& text);
+
 struct Installed {
   std::string digest;        // hex
   std::uint64_t serial = 0;  // policies and bundles
