@@ -25,7 +25,9 @@ const Kind& kind_of(const std::string& name) {
 void use_approval(State& state, const Json& data) {
   const auto approval = data.find("approval");
   if (approval == data.end()) return;
-  require(state.approvals_used.insert(hex_member(*approval, "nonce", kNonceSize)).second,
+  const bool of_request = approval->contains("request_sha256");
+  const std::string request = of_request ? hex_member(*approval, "request_sha256", kDigestSize) : "";
+  require(state.approvals_used.emplace(hex_member(*approval, "nonce", kNonceSize), request).second,
           "an approval that was used before");
 }
 

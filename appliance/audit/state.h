@@ -110,11 +110,13 @@ struct State {
   std::map<Bytes, UnixTime> drills;                // until when a drill's certificate holds, by MEK id
   std::map<std::string, Ceremony> ceremonies;      // by the plan's SHA-256, hex: a plan serves once
   std::set<std::string> quarantined;               // file names that recoveries recorded
-  std::set<std::string> approvals_used;            // nonces of approval requests, hex
-  std::map<std::uint64_t, OpenIntent> open;        // intents without a result, by number
-  std::vector<LogKey> log_keys;                    // first to last
-  std::set<std::string> witness_keys;              // vkeys of the witnesses that this site believes
-  std::map<std::string, Witnessed> witnessed;      // by the witness's vkey: the largest
+  // Requests for approval that were used, by their nonces: the request's SHA-256. Hex. Empty: it was
+  // rejected, or is a ceremony's, and nothing more is done under it.
+  std::map<std::string, std::string> approvals_used;
+  std::map<std::uint64_t, OpenIntent> open;    // intents without a result, by number
+  std::vector<LogKey> log_keys;                // first to last
+  std::set<std::string> witness_keys;          // vkeys of the witnesses that this site believes
+  std::map<std::string, Witnessed> witnessed;  // by the witness's vkey: the largest
 
   bool operator==(const State&) const = default;
 

@@ -28,8 +28,18 @@ void make_challenge(State& state, const Entry& entry) {
   require(state.challenges.emplace(nonce, std::move(challenge)).second, "a nonce that was used before");
 }
 
+// Officers agreed to it in an intent before.
+void check_approved(const State& state, const Json& intent) {
+  const auto named = intent.find("approved_by");
+  if (named == intent.end()) return;
+  const auto used = state.approvals_used.find(hex_member(intent, "approved_by", kNonceSize));
+  require(used != state.approvals_used.end() && !used->second.empty(),
+          "a release under an approval that is not there");
+}
+
 // An unknown nonce is a denial, recorded all the same.
 void begin_release(State& state, const Entry& entry) {
+  check_approved(state, entry.data);
   const std::string& report = hex_member(entry.data, "report_sha256", kDigestSize);
   const auto found = state.challenges.find(from_hex(text_member(entry.data, "nonce")));
   if (found == state.challenges.end() || found->second.consumed) return;

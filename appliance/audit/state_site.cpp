@@ -59,12 +59,13 @@ void recovery(State& state, const Entry& entry) {
   state.quarantined.insert(text_member(entry.data, "quarantine"));
 }
 
-// Officers refused a request; it serves no more.
+// Officers refused a request, perhaps when part of what it asks for was done; it serves no more.
 void rejection(State& state, const Entry& entry) {
   static_cast<void>(text_member(entry.data, "operation"));
-  static_cast<void>(hex_member(entry.data, "request_sha256", kDigestSize));
-  require(state.approvals_used.insert(hex_member(entry.data, "nonce", kNonceSize)).second,
-          "a rejection of a request that was used before");
+  const std::string& request = hex_member(entry.data, "request_sha256", kDigestSize);
+  const auto [used, fresh] = state.approvals_used.emplace(hex_member(entry.data, "nonce", kNonceSize), "");
+  require(fresh || used->second == request, "a rejection of a request that was used before");
+  used->second.clear();
 }
 
 void end_rotate_key(State& state, const Entry& entry, const OpenIntent& /*intent*/) {

@@ -1,26 +1,50 @@
 #include <memory>
 
 #include "appliance/cli/app.h"
+#include "appliance/cli/report_paths.h"
 #include "appliance/cli/sign.h"
 #include "appliance/release/approvals.h"
 #include "appliance/release/genesis.h"
+#include "appliance/release/release_approval.h"
 #include "base/error.h"
 
 namespace qpcseal::cli {
 
 namespace {
 
+struct Options {
+  std::string path;
+  std::vector<std::string> reports;
+  bool reject = false;
+};
+
+// What the officer has in hand is what the request is about.
+void check_reports(const release::ApprovalRequest& request, const std::vector<Sha256Digest>& reports) {
+  if (request.operation != "release")
+    throw Error(ErrorKind::Usage,
+                "--report is for requests of releases; this one is of " + request.operation);
+  const auto& asked = request.parameters;
+  const Bytes mek_id = from_hex(audit::text_member(asked, "mek_id"));
+  if (asked != release::release_parameters(audit::text_member(asked, "mek"), mek_id, reports))
+    throw Error(ErrorKind::Denied,
+                "the request is about other reports than these " + std::to_string(reports.size()),
+                "same files, same order? A folder stands for its reports by name");
+}
+
 // A request for approval, its rejection, or an appliance's genesis.
-Signing signing_of(const std::string& path, bool reject) {
+Signing signing_of(const Options& options) {
+  const auto& [path, reports, reject] = options;
   const std::string text = release::read_text_file(path, release::kMaxApprovalRequest);
   if (release::is_genesis_text(text)) {
     if (reject) throw Error(ErrorKind::Usage, "a genesis is not rejected: leave it unsigned");
+    if (!reports.empty()) throw Error(ErrorKind::Usage, "a genesis has no reports");
     release::check_genesis_text(text);
     return {path, text, text, "approval@qpcseal"};
   }
   const release::ApprovalRequest request =
       with_context(path, [&] { return release::parse_approval_request(text); });
   const std::string name_space(release::approval_namespace(request.operation));
+  if (!reports.empty()) check_reports(request, report_digests(reports));
   if (!reject) return {path, text, text, name_space};
   const std::string rejection = release::rejection_text(text);
   return {path + ".rejection", rejection, text + "\nYou REJECT this request. What you sign is:\n" + rejection,
@@ -32,17 +56,18 @@ Signing signing_of(const std::string& path, bool reject) {
 void add_approve(CLI::App& app, Context& context) {
   CLI::App* command =
       app.add_subcommand("approve", "Sign a request for approval, or a genesis, with an officer's own token");
-  auto path = std::make_shared<std::string>();
-  auto reject = std::make_shared<bool>(false);
+  auto request = std::make_shared<Options>();
   command
-      ->add_option("FILE", *path, "The request ('qpcseal request new') or genesis ('qpcseal genesis show')")
+      ->add_option("FILE", request->path,
+                   "The request ('qpcseal request new') or genesis ('qpcseal genesis show')")
       ->required();
-  command->add_flag("--reject", *reject, "Sign a rejection of the request instead");
+  command->add_option(
+      "--report", request->reports,
+      "Only if the request, of a release, is about exactly these reports: as for 'request new'");
+  command->add_flag("--reject", request->reject, "Sign a rejection of the request instead");
   auto options = add_sign_options(*command, context);
-  command->callback([&context, path, reject, options] {
-    context.command = [&context, path, reject, options] {
-      return sign(context, signing_of(*path, *reject), *options);
-    };
+  command->callback([&context, request, options] {
+    context.command = [&context, request, options] { return sign(context, signing_of(*request), *options); };
   });
 }
 

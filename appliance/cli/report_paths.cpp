@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "appliance/release/verify.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -84,6 +85,12 @@ std::vector<path> report_paths(const std::vector<std::string>& arguments) {
   if (out.size() > kMaxReports)
     throw Error(ErrorKind::Usage,
                 std::to_string(out.size()) + " reports; at most " + std::to_string(kMaxReports));
+  return out;
+}
+
+std::vector<Sha256Digest> report_digests(const std::vector<std::string>& arguments) {
+  std::vector<Sha256Digest> out;
+  for (const path& report : report_paths(arguments)) out.push_back(release::read_report(report).digest);
   return out;
 }
 

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "base/digest.h"
+
 namespace qpcseal::cli {
 
 // Each argument is a report, a folder (all *.report and *.dat files directly in it, by name, numbers by their
@@ -12,5 +14,7 @@ namespace qpcseal::cli {
 // lines that start with # do not count. Error{Usage} for a folder or list without reports, or more than 20000
 // in all.
 std::vector<std::filesystem::path> report_paths(const std::vector<std::string>& arguments);
+// The SHA-256 of each. Errors as release::read_report().
+std::vector<Sha256Digest> report_digests(const std::vector<std::string>& arguments);
 
 }  // namespace qpcseal::cli

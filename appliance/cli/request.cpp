@@ -2,8 +2,9 @@
 
 #include "appliance/audit/words.h"
 #include "appliance/cli/app.h"
+#include "appliance/cli/report_paths.h"
 #include "appliance/release/approvals.h"
-#include "appliance/release/verify.h"
+#include "appliance/release/release_approval.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -50,7 +51,7 @@ const audit::MekHistory& find_mek(const audit::State& state, const std::string& 
   return *found;
 }
 
-Json parameters_of(const audit::State& state, const Options& options) {
+Json given_parameters(const audit::State& state, const Options& options) {
   Json out = Json::object();
   for (const std::string& text : options.parameters) {
     auto [name, value] = split(text, "--param");
@@ -65,12 +66,20 @@ Json parameters_of(const audit::State& state, const Options& options) {
     put(out, "mek", mek.label);
     put(out, "mek_id", to_hex(mek.id));
   }
-  if (options.reports.empty()) return out;
-  Json digests = Json::array();
-  for (const std::string& path : options.reports)
-    digests.push_back(to_hex(release::read_report(path).digest));
-  put(out, "reports", std::move(digests));
   return out;
+}
+
+Json parameters_of(const audit::State& state, const Options& options) {
+  if (options.operation != "release") {
+    if (!options.reports.empty()) throw Error(ErrorKind::Usage, "--report is for operation 'release'");
+    return given_parameters(state, options);
+  }
+  const bool whole = !options.mek.empty() && !options.reports.empty();
+  if (!whole || !options.parameters.empty() || !options.digests.empty())
+    throw Error(ErrorKind::Usage,
+                "a request for a release takes --mek and --report, and no other parameters");
+  const audit::MekHistory& mek = find_mek(state, options.mek);
+  return release::release_parameters(mek.label, mek.id, report_digests(options.reports));
 }
 
 // "12h" or "7d", at most 90 days, in seconds.
@@ -124,7 +133,8 @@ void add_requests(CLI::App& app, Context& context) {
   command->add_option("--mek", options->mek, "The key that the act is about: parameters mek and mek_id");
   command->add_option("--param", options->parameters, "NAME=VALUE, a parameter of the act");
   command->add_option("--digest", options->digests, "NAME=FILE, the file's SHA-256 as a parameter");
-  command->add_option("--report", options->reports, "Attestation reports, for operation release, in order");
+  command->add_option("--report", options->reports,
+                      "Attestation reports, for operation release: as for the command itself, in its order");
   command->add_option("--valid", options->lifetime, "Hours or days from now: 12h, 7d (default)");
   command->add_option("-o,--output", options->output, "File for the request")->required();
   command->add_flag("--force", options->force, "Replace an existing file");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "appliance/release/pinned.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -79,8 +80,15 @@ void check_log_head(const Situation& situation, const ApprovalRequest& request) 
                   " entries that this log does not begin with");
 }
 
-void check_use(const Situation& situation, const ApprovalRequest& request) {
-  if (situation.state.approvals_used.contains(request.nonce))
+// A release that was cut short goes on under the request that it began with: its reports serve once each.
+bool goes_on(const Situation& situation, const Candidate& candidate) {
+  const auto used = situation.state.approvals_used.find(candidate.request.nonce);
+  return candidate.request.operation == "release" && used->second == digest_of(candidate.text);
+}
+
+void check_use(const Situation& situation, const Candidate& candidate) {
+  const ApprovalRequest& request = candidate.request;
+  if (situation.state.approvals_used.contains(request.nonce) && !goes_on(situation, candidate))
     throw missing("the request was used before; each one serves once", "make a new one");
   if (situation.now < request.not_before)
     throw missing("the request is valid from " + format_time(request.not_before) + ", now it is " +
@@ -98,7 +106,7 @@ std::string names_of(const std::vector<policy::Approver>& approvers) {
 
 Json record_of(const Candidate& candidate, const std::vector<policy::Approver>& approvers, UnixTime now) {
   return {{"nonce", candidate.request.nonce},
-          {"request_sha256", to_hex(sha256(view(candidate.text)))},
+          {"request_sha256", digest_of(candidate.text)},
           {"time", static_cast<std::uint64_t>(now)},
           {"approvers", json_of(approvers)}};
 }
@@ -114,7 +122,7 @@ Judgement judge_approval(const Situation& situation, const std::string& operatio
   const Candidate& candidate = find_request(candidates, operation, parameters, threshold);
   check_facts(situation, candidate.request, threshold);
   check_log_head(situation, candidate.request);
-  check_use(situation, candidate.request);
+  check_use(situation, candidate);
   const auto tally = [&](const std::string& text) {
     return policy::tally_signatures(situation.officers, approval_namespace(operation), view(text), signatures,
                                     situation.now);

@@ -23,14 +23,14 @@ std::filesystem::path path_of(const Home& home, const std::string& digest, const
   return home.approvals() / (digest + extension);
 }
 
-void keep(const Home& home, const std::string& digest, const char* extension, const std::string& text) {
+void keep_as(const Home& home, const std::string& digest, const char* extension, const std::string& text) {
   make_folder(home.approvals());
   write_file(path_of(home, digest, extension), view(text), Existing::Replace, 0600);
 }
 
 void keep_file(const Home& home, const std::string& digest, const char* extension,
                const std::filesystem::path& file) {
-  if (!is_kept(home, digest, extension)) keep(home, digest, extension, read_text_file(file, kMaxKept));
+  if (!is_kept(home, digest, extension)) keep_as(home, digest, extension, read_text_file(file, kMaxKept));
 }
 
 Json encode(const std::vector<TrustFile>& files) {
@@ -53,8 +53,12 @@ std::vector<TrustFile> decode(const Json& list) {
 
 void archive_approval(const Home& home, const std::string& text, const char* extension,
                       const std::vector<std::string>& signatures) {
-  keep(home, digest_of(text), extension, text);
-  for (const std::string& signature : signatures) keep(home, digest_of(signature), ".sig", signature);
+  keep(home, text, extension);
+  for (const std::string& signature : signatures) keep(home, signature, ".sig");
+}
+
+void keep(const Home& home, const std::string& text, const char* extension) {
+  keep_as(home, digest_of(text), extension, text);
 }
 
 void keep_in_force(const Home& home, const audit::State& state, const Trust& trust) {
@@ -63,7 +67,7 @@ void keep_in_force(const Home& home, const audit::State& state, const Trust& tru
   if (state.collateral_serial > 0) {
     keep_file(home, state.trust_digest, ".signed", home.collateral());
   } else if (!is_kept(home, state.trust_digest, ".trust")) {
-    keep(home, state.trust_digest, ".trust", encode_trust(trust));
+    keep_as(home, state.trust_digest, ".trust", encode_trust(trust));
   }
 }
 

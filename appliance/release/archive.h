@@ -1,6 +1,7 @@
 // What verdicts rested on, kept in the home by its SHA-256 for as long as the home is: in the folder
 // `approvals`, policies and collateral bundles as .signed, officers files as .officers, a trust folder (by
-// its own digest) as .trust, requests as .request, signatures as .sig. The log pins the digests.
+// its own digest) as .trust, requests as .request, the lists of many reports that requests stand for as
+// .reports, signatures as .sig. The log pins the digests.
 #pragma once
 
 #include <string>
@@ -14,6 +15,7 @@
 
 namespace qpcseal::release {
 
+void keep(const Home& home, const std::string& text, const char* extension);
 // Keeps what was signed, with this extension, and the signatures.
 void archive_approval(const Home& home, const std::string& text, const char* extension,
                       const std::vector<std::string>& signatures);

@@ -108,7 +108,7 @@ void refuse_duplicates(const std::vector<Candidate>& candidates) {
   }
 }
 
-void consume(Appliance& appliance, const keys::Mek& mek, const Json& note,
+void consume(Appliance& appliance, const keys::Mek& mek, const ReleaseApproval& approval,
              const std::vector<Candidate*>& candidates) {
   std::vector<Json> data;
   std::vector<Candidate*> fresh;
@@ -123,8 +123,8 @@ void consume(Appliance& appliance, const keys::Mek& mek, const Json& note,
     data.push_back(intent_of(*c, mek));
     fresh.push_back(c);
   }
+  approval.mark(appliance.log().state(), data);
   if (data.empty()) return;
-  data.front().update(note);
   const auto txns = appliance.log().intents("release", std::move(data));
   for (std::size_t i = 0; i < fresh.size(); ++i) fresh[i]->txn = txns[i];
 }

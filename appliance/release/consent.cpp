@@ -6,6 +6,7 @@
 #include "appliance/release/archive.h"
 #include "appliance/release/consent_parts.h"
 #include "appliance/release/pinned.h"
+#include "appliance/release/release_approval.h"
 
 namespace qpcseal::release {
 
@@ -66,7 +67,9 @@ Json release_part(const Home& home, const audit::LogCopy& log, const std::vector
       kept_signatures(home, officers_at(officers, entry.seq), approval_namespace(request.operation), text,
                       static_cast<UnixTime>(audit::uint_member(record, "time")),
                       audit::member(record, "approvers")));
+  const std::string list = list_digest(request.parameters);
   out["request"] = text;
+  out["reports"] = list.empty() ? "" : kept(home, list, ".reports");
   out["head"] = audit::json_of(log.tree.consistency(request.log_size, log.checkpoint.size));
   return out;
 }

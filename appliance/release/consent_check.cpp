@@ -5,6 +5,7 @@
 #include "appliance/release/consent.h"
 #include "appliance/release/consent_parts.h"
 #include "appliance/release/pinned.h"
+#include "appliance/release/release_approval.h"
 
 namespace qpcseal::release {
 
@@ -80,7 +81,7 @@ class Checker {
     const bool asked = subject_.intent != nullptr && needed > 0;
     if (asked == part.is_null()) throw damaged("whether officers agreed is not as the policy asks");
     if (!asked) return {};
-    audit::expect_keys(part, {"entry", "signatures", "request", "head"}, "bundle: signed");
+    audit::expect_keys(part, {"entry", "signatures", "request", "reports", "head"}, "bundle: signed");
     const Entry entry = audit::check_proven(audit::member(part, "entry"), subject_.checkpoint);
     if (!carries_approval(entry, *subject_.intent) || entry.seq > subject_.intent->seq)
       throw damaged("its approval is another release's");
@@ -168,7 +169,7 @@ class Checker {
     const Json& record = audit::member(entry.data, "approval");
     const std::string& text = audit::text_member(part, "request");
     const ApprovalRequest request = parse_approval_request(text);
-    check_subject(request);
+    check_subject(request, audit::text_member(part, "reports"));
     const policy::Officers& officers = officers_at(files_, entry.seq);
     audit::State state;
     state.genesis = subject_.genesis.data;
@@ -188,12 +189,12 @@ class Checker {
     return names_of(approvers);
   }
 
-  void check_subject(const ApprovalRequest& request) const {
+  void check_subject(const ApprovalRequest& request, const std::string& list) const {
     const Json &asked = request.parameters, &done = subject_.intent->data;
-    const Json& reports = audit::member(asked, "reports");
     const bool fits = request.operation == "release" && audit::member(asked, "mek") == done.at("mek") &&
                       audit::member(asked, "mek_id") == done.at("mek_id") &&
-                      std::find(reports.begin(), reports.end(), done.at("report_sha256")) != reports.end();
+                      list.empty() == list_digest(asked).empty() &&
+                      covers_report(asked, list, audit::text_member(done, "report_sha256"));
     if (!fits) throw damaged("what the officers agreed to is another release");
   }
 
@@ -215,13 +216,6 @@ const policy::Officers& officers_at(const std::vector<OfficersSince>& files, std
     if (file.since < seq || file.since == 0) out = &file;
   if (out == nullptr) throw damaged("somebody signed, and there are no officers");
   return out->officers;
-}
-
-bool carries_approval(const Entry& entry, const Entry& intent) {
-  const auto approval = entry.data.find("approval"), named = intent.data.find("approved_by");
-  if (entry.kind != "release" || entry.phase != Phase::Intent || approval == entry.data.end()) return false;
-  if (named == intent.data.end()) return entry.txn == intent.txn;
-  return audit::member(*approval, "nonce") == *named;
 }
 
 Consent check_consent(const Json& json, const ConsentSubject& subject) {

@@ -23,7 +23,4 @@ const policy::Officers& officers_at(const std::vector<OfficersSince>& files, std
 [[nodiscard]] bool is_demo(const audit::Entry& genesis);
 [[nodiscard]] bool has_officers(const audit::Entry& genesis);
 
-// Whether `entry` is the intent that holds the officers' approval for the release `intent`.
-[[nodiscard]] bool carries_approval(const audit::Entry& entry, const audit::Entry& intent);
-
 }  // namespace qpcseal::release

@@ -81,13 +81,15 @@ class Fleet {
   }
 
   std::vector<FleetCard> run(const FleetProgress& progress) {
-    if (!todo_.empty()) approve();
+    std::optional<ReleaseApproval> approval;
+    if (!todo_.empty()) approval = approve();
     make_folder(wish_.output_folder, 0755);
     std::uint64_t done = all_.size() - todo_.size();
     for (std::size_t at = 0; at < todo_.size(); at += kFleetBatch) {
       const std::size_t end = std::min(at + kFleetBatch, todo_.size());
-      batch({todo_.begin() + static_cast<std::ptrdiff_t>(at),
-             todo_.begin() + static_cast<std::ptrdiff_t>(end)});
+      batch(
+          {todo_.begin() + static_cast<std::ptrdiff_t>(at), todo_.begin() + static_cast<std::ptrdiff_t>(end)},
+          *approval);
       if (progress) progress(done + end, all_.size());
     }
     write_index();
@@ -157,20 +159,11 @@ class Fleet {
     todo_.push_back(i);
   }
 
-  void approve() {
-    Json digests = Json::array();
-    for (const std::size_t i : todo_) digests.push_back(to_hex(all_[i].digest));
-    approval_ = appliance_.approve("release", release_parameters(mek_, std::move(digests)));
-  }
-
-  // An approval stands in the first intent (a batch of bad reports has none); those of further batches name
-  // it.
-  [[nodiscard]] Json note() const {
-    if (approval_.is_null()) return Json::object();
-    const std::string& nonce = audit::text_member(approval_, "nonce");
-    if (!appliance_.log().state().approvals_used.contains(nonce))
-      return with_approval(Json::object(), approval_);
-    return {{"approved_by", nonce}};
+  // For all reports of the command, those that an earlier run served too: what officers saw and signed.
+  [[nodiscard]] ReleaseApproval approve() const {
+    std::vector<Sha256Digest> digests;
+    for (const Waiting& one : all_) digests.push_back(one.digest);
+    return {appliance_, mek_, digests};
   }
 
   Report read_again(const Waiting& one) const {
@@ -180,7 +173,7 @@ class Fleet {
     return report;
   }
 
-  void batch(const std::vector<std::size_t>& places) {
+  void batch(const std::vector<std::size_t>& places, const ReleaseApproval& approval) {
     std::vector<Report> reports;
     std::map<Sha256Digest, std::size_t> by_digest;
     for (const std::size_t i : places) {
@@ -188,7 +181,7 @@ class Fleet {
       by_digest[all_[i].digest] = i;
     }
     const auto act = [&](const std::vector<Grant>& grants) { return write_cards(grants, by_digest); };
-    const std::vector<Answer> answers = release_each(appliance_, mek_, reports, note(), act);
+    const std::vector<Answer> answers = release_each(appliance_, mek_, reports, approval, act);
     for (std::size_t k = 0; k < places.size(); ++k) {
       FleetCard& card = cards_[places[k]];
       card.findings = answers[k].findings;
@@ -254,7 +247,6 @@ class Fleet {
   std::vector<FleetCard> cards_;   // as all_
   std::vector<std::size_t> todo_;  // places in all_
   std::vector<WrappedFor> index_;
-  Json approval_;
 };
 
 }  // namespace

@@ -35,9 +35,9 @@ std::string words_of(const Candidate& c) {
   throw Error(ErrorKind::Denied, words, "'qpcseal attest verify' shows what each card says", all);
 }
 
-Json digests_of(const std::vector<Report>& reports) {
-  Json out = Json::array();
-  for (const Report& report : reports) out.push_back(to_hex(report.digest));
+std::vector<Sha256Digest> digests_of(const std::vector<Report>& reports) {
+  std::vector<Sha256Digest> out;
+  for (const Report& report : reports) out.push_back(report.digest);
   return out;
 }
 
@@ -99,31 +99,28 @@ void conclude_denied(Appliance& appliance, const std::vector<Candidate*>& candid
 
 }  // namespace
 
-Json release_parameters(const keys::Mek& mek, Json reports) {
-  return {{"mek", mek.label}, {"mek_id", to_hex(mek.id)}, {"reports", std::move(reports)}};
-}
-
 std::vector<Grant> release(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
                            const Act& act) {
-  const Json approval = appliance.approve("release", release_parameters(mek, digests_of(reports)));
+  const ReleaseApproval approval(appliance, mek, digests_of(reports));
   std::vector<Candidate> candidates = verify_all(appliance, reports);
   record_unverified(appliance, mek, candidates);
   refuse_unverified(candidates);
   refuse_duplicates(candidates);
   const std::vector<Candidate*> all = those(candidates, &Candidate::verifies);
-  consume(appliance, mek, with_approval(Json::object(), approval), all);
+  consume(appliance, mek, approval, all);
   decide(appliance, mek, Count::Together, all);
   conclude_denied(appliance, all);
   return carry_out(appliance, mek, all, {}, act);
 }
 
 std::vector<Answer> release_each(Appliance& appliance, const keys::Mek& mek,
-                                 const std::vector<Report>& reports, const Json& note, const Act& act) {
+                                 const std::vector<Report>& reports, const ReleaseApproval& approval,
+                                 const Act& act) {
   std::vector<Candidate> candidates = verify_all(appliance, reports);
   record_unverified(appliance, mek, candidates);
   const std::vector<Candidate*> verified = those(candidates, &Candidate::verifies);
   if (!verified.empty()) {
-    consume(appliance, mek, note, verified);
+    consume(appliance, mek, approval, verified);
     decide(appliance, mek, Count::Each, verified);
   }
   const std::vector<Candidate*> allowed = those(candidates, &Candidate::allowed);

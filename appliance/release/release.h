@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "appliance/release/appliance.h"
+#include "appliance/release/release_approval.h"
 #include "appliance/release/verify.h"
 #include "appliance/seal/slots.h"
 
@@ -39,10 +40,6 @@ using Act = std::function<std::vector<audit::Json>(const std::vector<Grant>&)>;
 std::vector<Grant> release(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
                            const Act& act);
 
-// What officers see and sign where the policy wants them to agree to each release; `reports` are their
-// digests in hex.
-audit::Json release_parameters(const keys::Mek& mek, audit::Json reports);
-
 // What became of one report: a grant, or the findings against it.
 struct Answer {
   std::optional<Grant> grant;
@@ -51,9 +48,10 @@ struct Answer {
 
 // Each report for itself, in one transaction: those that pass are released, the others denied; the answers
 // are in the reports' order. `act` gets the grants of all that pass, whose results will be the log's next
-// entries; its outputs get their names afterwards, as with release(). The caller saw to the officers'
-// approval; `note` goes into the first intent and says so. No two reports may be of one card or challenge.
+// entries; its outputs get their names afterwards, as with release(). No two reports may be of one card or
+// challenge.
 std::vector<Answer> release_each(Appliance& appliance, const keys::Mek& mek,
-                                 const std::vector<Report>& reports, const audit::Json& note, const Act& act);
+                                 const std::vector<Report>& reports, const ReleaseApproval& approval,
+                                 const Act& act);
 
 }  // namespace qpcseal::release

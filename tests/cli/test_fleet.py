@@ -1,16 +1,12 @@
 """Many cards: requests and reports in one trip, keys that follow each other, and releases to a whole fleet."""
 
-import collections
-import hashlib
 import json
 import os
-import pathlib
 import shutil
-import subprocess
-import tempfile
 import unittest
 
-from appliance import Appliance, ATTEST, BUILD, QPCSEAL, run
+from appliance import Appliance, ATTEST, run
+from fleet_support import FleetDesk
 
 
 def courier(appliance, folder, *more, expect=0):
@@ -204,65 +200,15 @@ class Generations(unittest.TestCase):
         self.assertIn("resnet50#1, resnet50#2", result.stderr)
 
 
-class Fleet(unittest.TestCase):
+class Fleet(FleetDesk):
     """wrap-mek --skip-denied: more reports than fit one batch, most of them good."""
 
     CARDS = 700  # two batches
 
     @classmethod
-    def setUpClass(cls):
-        cls.root = pathlib.Path(tempfile.mkdtemp(prefix="qpcseal-fleet-"))
-        cls.tool = BUILD / "tests" / "fleet" / "fleet_cards"
-        run(cls.tool, "make", cls.CARDS, cls.root)
-        (cls.root / "trust").mkdir()
-        shutil.copy(cls.root / "root.pem", cls.root / "trust")
-        cls.env = {"PATH": os.environ["PATH"], "QPCSEAL_HOME": str(cls.root / "home")}
+    def make_home(cls):
         cls.qpcseal("init", "--embedded", "--insecure-demo", "--appliance-id", "fleet", "--policy",
                     cls.root / "policy.toml", "--trust", cls.root / "trust")
-        cls.qpcseal("mek", "generate", "m")
-
-    @classmethod
-    def tearDownClass(cls):
-        shutil.rmtree(cls.root, ignore_errors=True)
-
-    @classmethod
-    def qpcseal(cls, *arguments, expect=0, before=()):
-        return run(*before, QPCSEAL, *arguments, env=cls.env, expect=expect)
-
-    def reports(self, name, cards):
-        """A trip with a fresh report of each card."""
-        trip = self.root / name
-        self.qpcseal("attest", "request", "--mek", "m", "--host", "node", "--device", f"0-{cards - 1}", "-o", trip)
-        run(self.tool, "answer", self.root, trip)
-        return trip
-
-    def wrap(self, trip, *more, expect=0, before=(), out=None):
-        return self.qpcseal("wrap-mek", "--mek", "m", "--pub-keys", trip, "--output-dir", out or trip / "wrapped",
-                            "--skip-denied", *more, expect=expect, before=before)
-
-    def entries(self):
-        return [json.loads(line) for line in (self.root / "home" / "log" / "entries.jsonl").read_text().splitlines()]
-
-    def releases(self):
-        """How many intents, and how many results "ok", each challenge has."""
-        intents = {entry["seq"]: entry["data"]["nonce"] for entry in self.entries()
-                   if entry["kind"] == "release" and entry["phase"] == "intent"}
-        done = collections.Counter(intents[entry["intent"]] for entry in self.entries()
-                                   if entry["kind"] == "release" and entry["phase"] == "result"
-                                   and entry["outcome"] == "ok")
-        return collections.Counter(intents.values()), done
-
-    def check_outputs(self, out, count):
-        config = json.loads((out / "config.json").read_text())
-        self.assertEqual(len(config["wrapped"]), count)
-        entries = self.entries()
-        for card in config["wrapped"]:
-            folder = out / card["folder"]
-            wrapped = hashlib.sha256((folder / "MEK.encrypt").read_bytes()).hexdigest()
-            entry = entries[card["receipt"]["entry"]]
-            self.assertEqual((card["wrapped_sha256"], entry["data"]["wrapped_sha256"]), (wrapped, wrapped))
-            self.assertEqual(entry["outcome"], "ok")
-            self.assertEqual(json.loads((folder / "config.json").read_text())["wrapped"][0]["ueid"], card["ueid"])
 
     def test_the_good_are_served_and_the_denied_listed(self):
         trip = self.reports("some", 8)
@@ -316,12 +262,7 @@ class Fleet(unittest.TestCase):
         """Killed while reports are kept, while outputs get their names, at the intents and at the results."""
         trip = self.reports("killed", self.CARDS)
         for place in ("rename:when=40", "renameat2:when=100", "fdatasync:when=1", "fdatasync:when=3"):
-            call, when = place.split(":")
-            killed = subprocess.run(
-                ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
-                 f"inject={call}:signal=KILL:{when}", QPCSEAL, "wrap-mek", "--mek", "m", "--pub-keys", trip,
-                 "--output-dir", trip / "wrapped", "--skip-denied"], env=self.env, capture_output=True, check=False)
-            self.assertNotEqual(killed.returncode, 0, f"{place} was not reached")
+            self.wrap_killed(trip, place)
         said = json.loads(self.wrap(trip, "--json").stdout)
         self.assertEqual(len(said["released"]), self.CARDS)
         self.check_outputs(trip / "wrapped", self.CARDS)

@@ -1,0 +1,89 @@
+// Releases under one approval: one intent carries it, the others name it, until officers reject what is left.
+#include <gtest/gtest.h>
+
+#include "tests/audit/host_log.h"
+#include "tests/base/expect_error.h"
+#include "tests/base/temp_folder.h"
+
+namespace qpcseal::audit {
+namespace {
+
+using testing::HostLog;
+using testing::TempFolder;
+
+constexpr std::size_t kSize = 32;  // bytes, of a nonce and of a digest
+
+std::string digits(std::uint8_t what) { return to_hex(Bytes(kSize, what)); }
+
+Json intent(std::uint8_t report) {
+  return {{"nonce", digits(report)}, {"mek_id", to_hex(Bytes(16, 1))}, {"report_sha256", digits(report)}};
+}
+Json carrying(std::uint8_t report, std::uint8_t request) {
+  Json out = intent(report);
+  out["approval"] = {{"nonce", digits(request)}, {"request_sha256", digits(0xa0 + request)}};
+  return out;
+}
+Json naming(std::uint8_t report, std::uint8_t request) {
+  Json out = intent(report);
+  out["approved_by"] = digits(request);
+  return out;
+}
+Json rejection(std::uint8_t request, std::uint8_t digest) {
+  return {{"operation", "release"}, {"nonce", digits(request)}, {"request_sha256", digits(digest)}};
+}
+
+class ApprovedReleases : public ::testing::Test {
+ protected:
+  TempFolder folder;
+  HostLog host{folder / "log"};
+  Log log = host.create();
+};
+
+TEST_F(ApprovedReleases, TheOthersNameTheOneThatCarriesIt) {
+  log.intents("release", {carrying(1, 7), naming(2, 7)});
+  log.intent("release", naming(3, 7));
+  EXPECT_EQ(log.state().approvals_used.at(digits(7)), digits(0xa7));
+  EXPECT_EQ(host.open().state(), log.state());
+}
+
+TEST_F(ApprovedReleases, TheOneMustComeFirst) {
+  EXPECT_ERROR(Malformed, "an approval that is not there", host.open().intent("release", naming(1, 7)));
+  EXPECT_ERROR(Malformed, "an approval that is not there",
+               host.open().intents("release", {naming(1, 7), carrying(2, 7)}));
+}
+
+TEST_F(ApprovedReleases, OnlyOneCarriesIt) {
+  log.intent("release", carrying(1, 7));
+  EXPECT_ERROR(Malformed, "used before", log.intent("release", carrying(2, 7)));
+}
+
+TEST_F(ApprovedReleases, ARejectionEndsWhatIsLeft) {
+  log.intent("release", carrying(1, 7));
+  log.event("rejection", rejection(7, 0xa7));
+  EXPECT_ERROR(Malformed, "an approval that is not there", host.open().intent("release", naming(2, 7)));
+  EXPECT_ERROR(Malformed, "rejection of a request that was used before",
+               host.open().event("rejection", rejection(7, 0xa7)));
+}
+
+TEST_F(ApprovedReleases, ARejectionIsOfThatRequest) {
+  log.intent("release", carrying(1, 7));
+  EXPECT_ERROR(Malformed, "rejection of a request that was used before",
+               log.event("rejection", rejection(7, 0xa8)));
+}
+
+TEST_F(ApprovedReleases, WhatWasRejectedCarriesNothing) {
+  log.event("rejection", rejection(7, 0xa7));
+  EXPECT_ERROR(Malformed, "used before", host.open().intent("release", carrying(1, 7)));
+  EXPECT_ERROR(Malformed, "an approval that is not there", host.open().intent("release", naming(1, 7)));
+}
+
+// A ceremony's approval is of its plan: no request, so nothing goes on under it.
+TEST_F(ApprovedReleases, ACeremonysApprovalIsNotNamed) {
+  Json data = intent(1);
+  data["approval"] = {{"nonce", digits(7)}, {"ceremony", "c"}};
+  log.intent("release", data);
+  EXPECT_ERROR(Malformed, "an approval that is not there", log.intent("release", naming(2, 7)));
+}
+
+}  // namespace
+}  // namespace qpcseal::audit

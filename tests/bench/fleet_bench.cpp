@@ -1,0 +1,152 @@
+// A release to a fleet, by the appliance's own steps in batches as `wrap-mek --skip-denied` takes them, each
+// step timed; beside the wraps the bare calls that the token must serve for them, through as many sessions,
+// batch after batch. Then the whole command over another trip, and its memory.
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+
+#include "appliance/release/candidate.h"
+#include "appliance/release/fleet.h"
+#include "appliance/seal/parallel.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/random.h"
+#include "tests/bench/bare_wrap.h"
+#include "tests/bench/measure.h"
+#include "tests/bench/process.h"
+
+namespace qpcseal::bench {
+
+namespace {
+
+using release::Candidate;
+
+double seconds_of(const std::function<void()>& act) {
+  const auto start = std::chrono::steady_clock::now();
+  act();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// A home with one key, and reports of all cards for each trip.
+class Desk {
+ public:
+  Desk(const Workspace& work, std::size_t cards) : work_(work), cards_(cards) {
+    std::filesystem::create_directory(work.file("trust"));
+    run_process({FLEET_CARDS, "make", std::to_string(cards), work.file("")});
+    std::filesystem::copy(work.file("root.pem"), work.file("trust"));
+    setenv("QPCSEAL_HOME", work.file("home").c_str(), 1);  // NOLINT(concurrency-mt-unsafe): no threads yet
+    run_process({QPCSEAL, "init", "--embedded", "--insecure-demo", "--appliance-id", "bench", "--policy",
+                 work.file("policy.toml"), "--trust", work.file("trust")});
+    run_process({QPCSEAL, "mek", "generate", "m"});
+  }
+
+  [[nodiscard]] std::string trip(const std::string& name) const {
+    const std::string folder = work_.file(name);
+    run_process({QPCSEAL, "attest", "request", "--mek", "m", "--host", "node", "--device",
+                 "0-" + std::to_string(cards_ - 1), "-o", folder});
+    run_process({FLEET_CARDS, "answer", work_.file(""), folder});
+    return folder;
+  }
+
+  [[nodiscard]] Command command(const std::string& trip) const {
+    return {QPCSEAL,        "wrap-mek",        "--mek",        "m", "--pub-keys", trip,
+            "--output-dir", trip + "/wrapped", "--skip-denied"};
+  }
+  [[nodiscard]] release::Home home() const { return {work_.file("home")}; }
+
+ private:
+  const Workspace& work_;
+  std::size_t cards_;
+};
+
+struct Steps {
+  double verify = 0, intents = 0, judge = 0, wrap = 0, bare = 0, results = 0;
+};
+
+void bare_wraps(release::Appliance& appliance, const keys::Mek& mek, const std::vector<Candidate*>& all) {
+  const auto worker = [&]() -> seal::Work {
+    const auto session =
+        std::make_shared<pkcs11::Session>(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
+    return [&, session](std::uint64_t i) {
+      bare_wrap(*session, mek, all[i]->verdict->suite.value(), release::peer_of(all[i]->claims()));
+    };
+  };
+  seal::run_parallel(seal::default_threads(), all.size(), worker, {});
+}
+
+void run_batch(release::Appliance& appliance, const keys::Mek& mek, const release::ReleaseApproval& approval,
+               const std::vector<release::Report>& reports, Steps& steps) {
+  std::vector<Candidate> candidates;
+  steps.verify += seconds_of([&] { candidates = release::verify_all(appliance, reports); });
+  std::vector<Candidate*> all;
+  for (Candidate& c : candidates) all.push_back(&c);
+  steps.intents += seconds_of([&] { release::consume(appliance, mek, approval, all); });
+  steps.judge += seconds_of([&] { release::decide(appliance, mek, release::Count::Each, all); });
+  for (const Candidate* c : all)
+    if (!c->allowed()) throw Error(ErrorKind::Internal, "denied: " + c->findings().front().id);
+  std::vector<release::Grant> grants;
+  steps.wrap += seconds_of([&] { grants = release::wrap_all(appliance, mek, all); });
+  steps.bare += seconds_of([&] { bare_wraps(appliance, mek, all); });
+  steps.results += seconds_of([&] {
+    std::vector<audit::Outcome> outcomes;
+    for (std::size_t i = 0; i < all.size(); ++i)
+      outcomes.push_back(release::granted_outcome(appliance, mek, *all[i], grants[i], {{"bench", true}}));
+    appliance.log().results(std::move(outcomes));
+  });
+}
+
+Steps run_steps(const Desk& desk, const std::string& trip, std::size_t cards) {
+  const SystemClock clock;
+  SystemRandom random;
+  release::Appliance appliance({desk.home(), clock, random, std::nullopt});
+  const keys::Mek mek = appliance.find_mek("m");
+  std::vector<release::Report> reports;
+  for (std::size_t i = 0; i < cards; ++i)
+    reports.push_back(release::read_report(trip + "/node-" + std::to_string(i) + ".report"));
+  const release::ReleaseApproval approval(appliance, mek, {});
+  Steps steps;
+  for (std::size_t at = 0; at < cards; at += release::kFleetBatch) {
+    const auto begin = reports.begin() + static_cast<std::ptrdiff_t>(at);
+    const auto end =
+        reports.begin() + static_cast<std::ptrdiff_t>(std::min(at + release::kFleetBatch, cards));
+    run_batch(appliance, mek, approval, {begin, end}, steps);
+  }
+  return steps;
+}
+
+void print_step(const char* name, double seconds, std::size_t cards) {
+  std::printf("  %-28s %8.2f s %10.0f a second\n", name, seconds, static_cast<double>(cards) / seconds);
+}
+
+void run(std::size_t cards) {
+  print_machine();
+  const Workspace work;
+  const Desk desk(work, cards);
+  const Steps steps = run_steps(desk, desk.trip("first"), cards);
+  std::printf("\n%zu cards, batches of %zu, %u sessions:\n", cards, release::kFleetBatch,
+              seal::default_threads());
+  print_step("verify", steps.verify, cards);
+  print_step("keep reports, log intents", steps.intents, cards);
+  print_step("judge", steps.judge, cards);
+  print_step("wrap", steps.wrap, cards);
+  print_step("  the bare calls", steps.bare, cards);
+  print_step("log results", steps.results, cards);
+  std::printf("  wrap / bare: %.2f of the rate (aim 0.70)\n", steps.bare / steps.wrap);
+  const std::string second = desk.trip("second");
+  double memory = 0;
+  const double whole = seconds_of([&] { memory = peak_memory(desk.command(second)); });
+  print_step("the whole command", whole, cards);
+  std::printf("  its memory: %.0f MiB at most (aim below 256)\n", memory);
+}
+
+}  // namespace
+
+}  // namespace qpcseal::bench
+
+int main(int argc, char** argv) {
+  std::size_t cards = 10000;
+  qpcseal::bench::parse_options(argc, argv, "Releases to a fleet", [&](CLI::App& app) {
+    app.add_option("--cards", cards, "How many")->capture_default_str()->check(CLI::Range(1, 20000));
+  });
+  return qpcseal::bench::guarded([&] { qpcseal::bench::run(cards); });
+}
