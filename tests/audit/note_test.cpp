@@ -13,7 +13,6 @@ namespace {
 using testing::HostSigner;
 using testing::kOrigin;
 
-// The example of the C2SP signed-note specification: its key and its note.
 // The published example of the format's reference implementation (golang.org/x/mod/sumdb/note); the example
 // in C2SP's text comes without its key.
 constexpr std::string_view kExampleKey = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
