@@ -1,5 +1,6 @@
 #include "appliance/audit/chain.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "base/error.h"
@@ -23,14 +24,24 @@ std::optional<Entry> readable(std::string_view line) {
 std::uint64_t changed_of_pair(const Lines& lines, std::uint64_t i, const Hash& named,
                               const Checkpoint& signed_) {
   if (i == 0) return 0;
-  if (i + 1 < lines.size()) {
-    const auto next = readable(lines[i + 1]);
+  if (i + 1 < signed_.size) {
+    const auto next = i + 1 < lines.size() ? readable(lines[i + 1]) : std::nullopt;
     return next && next->prev == leaf_hash(view(lines[i])) ? i - 1 : i;
   }
   Tree tree;
-  for (std::uint64_t k = 0; k < lines.size(); ++k)
+  for (std::uint64_t k = 0; k < signed_.size; ++k)
     tree.append(k == i - 1 ? named : leaf_hash(view(lines[k])));
   return tree.root() == signed_.root ? i - 1 : i;
+}
+
+// Entry i has the number of the one before. That one was inserted where the entry behind them follows on
+// entry i; else, and where nothing follows, entry i is the one too many.
+std::string one_too_many(const Lines& lines, std::uint64_t i) {
+  const auto next = i + 1 < lines.size() ? readable(lines[i + 1]) : std::nullopt;
+  const bool inserted =
+      next && next->prev == leaf_hash(view(lines[i])) && next->prev != leaf_hash(view(lines[i - 1]));
+  if (inserted) return entry_name(i - 1) + " was inserted: another of that number follows it";
+  return entry_name(i) + " is missing: entry " + std::to_string(i - 1) + " stands in its place";
 }
 
 }  // namespace
@@ -39,13 +50,14 @@ std::string entry_name(std::uint64_t seq) { return "entry " + std::to_string(seq
 
 std::string first_bad(const Lines& lines, const Checkpoint& checkpoint) {
   Hash prev{};
-  for (std::uint64_t i = 0; i < lines.size(); ++i) {
+  for (std::uint64_t i = 0; i < std::min<std::uint64_t>(lines.size(), checkpoint.size); ++i) {
     Entry entry;
     try {
       entry = parse_entry(lines[i]);
     } catch (const Error& error) {
       return entry_name(i) + ": " + error.what();
     }
+    if (i > 0 && entry.seq == i - 1) return one_too_many(lines, i);
     if (entry.seq != i)
       return entry_name(i) + " is missing: entry " + std::to_string(entry.seq) + " stands in its place";
     if (entry.prev != prev) return entry_name(changed_of_pair(lines, i, entry.prev, checkpoint)) + kChanged;
@@ -54,7 +66,9 @@ std::string first_bad(const Lines& lines, const Checkpoint& checkpoint) {
   if (lines.size() < checkpoint.size)
     return entry_name(lines.size()) + " is missing: the checkpoint covers " +
            std::to_string(checkpoint.size) + " entries";
-  return entry_name(lines.size() - 1) + kChanged + ", or the checkpoint is another log's";
+  return entry_name(checkpoint.size - 1) + kChanged +
+         ", or so was one before it and all that follow were written anew, or the checkpoint is another "
+         "log's";
 }
 
 void check_follows(const EntryView& entry, std::uint64_t seq, const Hash& before, UnixTime since) {

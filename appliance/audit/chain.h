@@ -14,8 +14,9 @@ namespace qpcseal::audit {
 
 using Lines = std::vector<std::string_view>;
 
-// For lines that do not give the checkpoint's root (or are too few): a sentence naming the first bad entry.
-// Each entry names the hash of the one before, so that a change shows at its successor.
+// For lines of which the first do not give the checkpoint's root (or are too few): a sentence naming the
+// first bad entry. Each entry names the hash of the one before, so that a change shows at its successor;
+// where all of them were written anew, only the end is known to be wrong.
 std::string first_bad(const Lines& lines, const Checkpoint& checkpoint);
 
 // Whether an entry is number `seq`, names the hash of the one before (zeros for the first), and is not of a

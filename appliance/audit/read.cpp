@@ -91,7 +91,7 @@ LogCopy read_once(const Store& store, std::string note, const std::optional<Veri
   LogCopy copy{{}, checkpoint, std::move(note), {}, now, {}, std::move(starts), {}};
   for (const std::string_view line : lines) copy.tree.append(leaf_hash(view(line)));
   if (lines.size() < checkpoint.size || copy.tree.root() != checkpoint.root)
-    damaged(first_bad(lines, checkpoint));
+    damaged(first_bad(split_lines(text), checkpoint));
   copy.tail = text.substr(copy.starts.back());
   text.resize(copy.starts.back());
   copy.text = std::move(text);

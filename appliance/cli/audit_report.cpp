@@ -33,34 +33,18 @@ bool is_release(const Entry& entry) {
 }
 
 bool is_site(const Entry& entry) {
-  static constexpr std::string_view kKinds[] = {"genesis",  "policy",     "trust",       "officers",
-                                                "recovery", "rotate-key", "witness-key", "witness"};
+  static constexpr std::string_view kKinds[] = {
+      "genesis",      "genesis-accepted", "policy",     "trust",       "officers", "rejection", "recovery",
+      "recovery-key", "pin-change",       "rotate-key", "witness-key", "witness",  "ceremony"};
   return std::ranges::find(kKinds, entry.kind) != std::end(kKinds) && entry.phase != Phase::Intent;
-}
-
-// A result says what came of it, its intent what it was about: one with the data of both.
-Entry joined(Entry result, const std::map<std::uint64_t, Json>& intents) {
-  const auto intent = result.intent ? intents.find(*result.intent) : intents.end();
-  if (intent == intents.end()) return result;
-  Json data = intent->second;
-  data.update(result.data);
-  result.data = std::move(data);
-  return result;
 }
 
 Story read_story(const audit::LogCopy& log, const EntryFilter& filter) {
   Story story;
-  std::map<std::uint64_t, Json> intents;  // of the results to come
+  Joined joined;
   for (std::uint64_t seq = 0; seq < log.checkpoint.size; ++seq) {
-    Entry entry = audit::parse_entry(log.line(seq));
-    if (entry.phase == Phase::Intent) {
-      intents.emplace(seq, std::move(entry.data));
-      continue;
-    }
-    const auto intent = entry.intent.value_or(0);
-    entry = joined(std::move(entry), intents);
-    intents.erase(intent);
-    if (!filter.keeps(entry)) continue;
+    Entry entry = joined.next(audit::parse_entry(log.line(seq)));
+    if (entry.phase == Phase::Intent || !filter.keeps(entry, log.state.meks)) continue;
     const std::string mek = text_at(entry.data, "mek_id"), card = text_at(entry.data, "ueid");
     if (!mek.empty() && entry.kind != "challenge") story.meks[mek].push_back(entry);
     if (!card.empty() && is_release(entry)) story.cards[card].push_back(entry);

@@ -1,6 +1,7 @@
 // Entries for people: what each says in one line.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 
@@ -16,7 +17,18 @@ struct EntryFilter {
   std::string card;  // ueid in hex
   std::string kind;
 
-  [[nodiscard]] bool keeps(const audit::Entry& entry) const;
+  // `entry` as Joined gives it, `meks` those of the log.
+  [[nodiscard]] bool keeps(const audit::Entry& entry, const std::map<Bytes, audit::MekHistory>& meks) const;
+};
+
+// A result says what came of an act, its intent what it was about. Given all entries in order, gives each
+// back, results with the data of both.
+class Joined {
+ public:
+  audit::Entry next(audit::Entry entry);
+
+ private:
+  std::map<std::uint64_t, audit::Json> intents_;  // of the results to come
 };
 
 // Its data in a few words: MEK, card, verdict.

@@ -1,8 +1,8 @@
 #include "appliance/release/backup.h"
 
 #include <algorithm>
-#include <set>
 
+#include "appliance/release/witness.h"
 #include "base/error.h"
 #include "base/tar.h"
 
@@ -182,6 +182,7 @@ Restored restore(const Environment& environment, const RestoreWish& wish) {
   if (log.checkpoint.size != manifest.log_size || to_hex(log.checkpoint.root) != manifest.log_root)
     throw Error(ErrorKind::Malformed,
                 wish.file.string() + ": its log is not the one that the manifest names");
+  with_context(wish.file.string(), [&] { check_witnesses(home, log); });
   Restored out{{manifest.files.size(), log.checkpoint.size, to_hex(log.checkpoint.root)}, {}};
   out.aside = move_aside(home, state, environment.clock.now());
   // site.toml last: a home without it is no appliance.

@@ -5,8 +5,8 @@
 //   {"files":[{"name":"log/entries.jsonl","sha256":"<hex>","size":123},...],"log":{"root":"<hex>","size":7},
 //    "software":"qpcseal 0.1.0","time":1800000000,"type":"qpcseal-home","v":1}
 //
-// It proves nothing by itself: what a restored home is worth, its log says, held against the token's anchor
-// and what witnesses saw when it is next used.
+// It proves nothing by itself: what a restored home is worth, its log says, held against what witnesses saw
+// when it is restored, and against the token's anchor and them when it is next used.
 #pragma once
 
 #include <optional>
@@ -34,7 +34,8 @@ struct Restored {
   Backup backup;
   std::filesystem::path aside;  // where the state before is now; empty where there was none
 };
-// All or nothing: everything is checked before the home is touched. Error{Malformed}, Error{LogDamaged};
+// All or nothing: everything is checked before the home is touched. Error{Malformed}; Error{LogDamaged}, also
+// where a witness's checkpoint that the home keeps is later than the backup's log, or of another one;
 // Error{Io} where the home has state and `replace` is not set.
 Restored restore(const Environment& environment, const RestoreWish& wish);
 

@@ -59,6 +59,19 @@ std::string read_note(const std::filesystem::path& path) {
   return std::string(text_of(read_file(path, audit::kMaxCheckpointSize)));
 }
 
+// `tree` gives the whole tree, which may have to be read for it.
+template <typename WholeTree>
+void check_notes(const Home& home, const audit::State& state, WholeTree tree) {
+  if (!std::filesystem::exists(home.witness())) return;
+  for (const auto& item : std::filesystem::directory_iterator(home.witness())) {
+    if (item.path().extension() != ".note") continue;  // what a run that was killed left of one
+    const std::string note = read_note(item.path()), what = item.path().string();
+    const audit::Checkpoint seen = own_checkpoint(state, note, what);
+    require_as_long(state, seen, what);
+    if (!is_recorded(state, seen)) require_continues(state, tree(), note, what);
+  }
+}
+
 }  // namespace
 
 void trust_witness(Appliance& appliance, const std::string& vkey, bool trusted) {
@@ -105,15 +118,11 @@ Witnessing import_witness(Appliance& appliance, const std::string& note) {
 }
 
 void check_witnesses(const Home& home, const audit::Log& log) {
-  const audit::State& state = log.state();
-  if (!std::filesystem::exists(home.witness())) return;
-  for (const auto& item : std::filesystem::directory_iterator(home.witness())) {
-    if (item.path().extension() != ".note") continue;  // what a run that was killed left of one
-    const std::string note = read_note(item.path()), what = item.path().string();
-    const audit::Checkpoint seen = own_checkpoint(state, note, what);
-    require_as_long(state, seen, what);
-    if (!is_recorded(state, seen)) require_continues(state, log.tree(), note, what);
-  }
+  check_notes(home, log.state(), [&]() -> const audit::Tree& { return log.tree(); });
+}
+
+void check_witnesses(const Home& home, const audit::LogCopy& log) {
+  check_notes(home, log.state, [&]() -> const audit::Tree& { return log.tree; });
 }
 
 }  // namespace qpcseal::release

@@ -22,6 +22,7 @@ Witnessing import_witness(Appliance& appliance, const std::string& note);
 
 // The log must be the one of every checkpoint in home/witness. Error{LogDamaged}.
 void check_witnesses(const Home& home, const audit::Log& log);
+void check_witnesses(const Home& home, const audit::LogCopy& log);
 
 // Whether a log goes on from a checkpoint that a key of its own signed, whoever kept it since. `tree` is
 // whole. Error{LogDamaged} naming it as `what`.

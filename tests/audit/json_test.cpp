@@ -33,6 +33,39 @@ TEST(CanonicalJson, DepthIsBounded) {
   EXPECT_ERROR(Malformed, "", parse_canonical(nested(1000000), "name"));
 }
 
+// Where the text need not be canonical: still one meaning for one text.
+TEST(Json, WhatParsersReadDifferentlyIsRefused) {
+  EXPECT_ERROR(Malformed, "duplicate key 'a'", parse_json(R"({"a":1,"a":1})", "name"));
+  EXPECT_ERROR(Malformed, "mark or NUL", parse_json("\xEF\xBB\xBF{}", "name"));
+  EXPECT_ERROR(Malformed, "mark or NUL", parse_json(std::string_view("{}\0", 3), "name"));
+  EXPECT_ERROR(Malformed, "64-bit integer", parse_json("1.0", "name"));
+  const std::string deep(kMaxJsonDepth + 1, '[');
+  EXPECT_ERROR(Malformed, "nested too deeply", parse_json(deep, "name"));
+  Json value = 1;
+  for (std::size_t i = 0; i <= kMaxJsonDepth; ++i) value = Json::array({value});
+  EXPECT_ERROR(Malformed, "nested too deeply", canonical(value));
+  EXPECT_EQ(parse_json(R"({ "b":1, "a":[] })", "name"), Json({{"a", Json::array()}, {"b", 1}}));
+}
+
+TEST(Json, MembersOfAnotherTypeAreRefused) {
+  const Json object{{"text", "x"}, {"number", 7}, {"minus", -7}, {"yes", true}, {"hex", "0aff"}};
+  EXPECT_EQ(text_member(object, "text"), "x");
+  EXPECT_EQ(uint_member(object, "number"), 7U);
+  EXPECT_TRUE(bool_member(object, "yes"));
+  EXPECT_EQ(hex_member(object, "hex", 2), "0aff");
+  EXPECT_ERROR(Malformed, "no member 'none'", member(object, "none"));
+  EXPECT_ERROR(Malformed, "no member 'none'", member(Json::array(), "none"));
+  EXPECT_ERROR(Malformed, "'number' is not a text", text_member(object, "number"));
+  EXPECT_ERROR(Malformed, "'text' is not an unsigned", uint_member(object, "text"));
+  EXPECT_ERROR(Malformed, "'minus' is not an unsigned", uint_member(object, "minus"));
+  EXPECT_ERROR(Malformed, "'number' is neither", bool_member(object, "number"));
+  for (const char* bad : {"0aff0", "0aF0", "0ag0", "0a", ""})
+    EXPECT_ERROR(Malformed, "lower-case hex", hex_member(Json{{"hex", bad}}, "hex", 2)) << bad;
+  EXPECT_ERROR(Malformed, "not an object", expect_keys(Json::array(), {}, "name"));
+  EXPECT_ERROR(Malformed, "no member 'text'", expect_keys(Json{{"yes", true}}, {"text"}, "name"));
+  EXPECT_ERROR(Malformed, "unknown member", expect_keys(Json{{"text", 1}, {"yes", 1}}, {"text"}, "name"));
+}
+
 Entry sample() {
   Entry entry;
   entry.seq = 3;
@@ -74,6 +107,55 @@ TEST(Entries, EveryMissingOrForeignMemberIsRefused) {
   bad = good;
   bad["phase"] = "event";
   EXPECT_ERROR(Malformed, "", parse_entry(canonical(bad)));
+}
+
+TEST(Entries, AnEventHasNineMembersByTheirNames) {
+  Entry event = sample();
+  event.phase = Phase::Event;
+  event.intent.reset();
+  const Json good = Json::parse(encode_entry(event));
+  EXPECT_EQ(good.size(), 9U);
+  for (const char* more : {"aaa", "kine", "zzz"}) {
+    Json bad = good;
+    bad[more] = 1;
+    EXPECT_ERROR(Malformed, "entry: ", parse_entry(canonical(bad))) << more;
+  }
+  for (const auto& [key, value] : good.items()) {
+    Json bad = good;
+    bad.erase(key);
+    bad[key + "_"] = value;  // the same place in the order
+    EXPECT_ERROR(Malformed, "no member '" + key + "'", parse_entry(canonical(bad)));
+  }
+}
+
+TEST(Entries, ValuesOutOfRangeAreRefused) {
+  const Json good = Json::parse(encode_entry(sample()));
+  const auto with = [&](const char* key, const Json& value) {
+    Json bad = good;
+    bad[key] = value;
+    return canonical(bad);
+  };
+  for (const std::string& txn : {std::string(32, 'A'), std::string(31, 'a'), std::string(32, 'g')})
+    EXPECT_ERROR(Malformed, "'txn' is not 16 bytes", parse_entry(with("txn", txn)));
+  EXPECT_ERROR(Malformed, "'prev' is not 32 bytes", parse_entry(with("prev", std::string(64, 'G'))));
+  EXPECT_ERROR(Malformed, "time out of range", parse_entry(with("time", std::uint64_t{1} << 63)));
+  EXPECT_EQ(parse_entry(with("time", INT64_MAX)).time, INT64_MAX);
+  EXPECT_ERROR(Malformed, "'kind' is not a text", parse_entry(with("kind", "a\"b")));
+  EXPECT_ERROR(Malformed, "unknown phase", parse_entry(with("phase", "end")));
+}
+
+TEST(Entries, OnesThatFitNoTileAreRefused) {
+  Entry entry = sample();
+  entry.data["k"] = "";
+  const std::size_t room = kMaxEntrySize - encode_entry(entry).size();
+  entry.data["k"] = std::string(room, 'k');
+  std::string line = encode_entry(entry);
+  EXPECT_EQ(line.size(), kMaxEntrySize);
+  EXPECT_EQ(parse_entry(line).data, entry.data);
+  entry.data["k"] = std::string(room + 1, 'k');
+  EXPECT_ERROR(Malformed, "more than 65535 bytes", encode_entry(entry));
+  line.insert(line.find("kkkk"), "k");
+  EXPECT_ERROR(Malformed, "too long", parse_entry(line));
 }
 
 }  // namespace

@@ -68,6 +68,25 @@ TEST(AuditLog, AnEntryThatCannotFollowEndsTheWriterAndIsNotWritten) {
   EXPECT_EQ(host.open().state().size, 2U);
 }
 
+TEST(AuditLog, AWriterWhoseLogWasContinuedByAnotherStops) {
+  const TempFolder temp;
+  HostLog host(temp / "log");
+  Log log = host.create();
+  host.open().event("challenge", challenge_data(1));
+  EXPECT_ERROR(LogDamaged, "changed under us", log.event("challenge", challenge_data(2)));
+  EXPECT_EQ(host.open().state().size, 2U);
+}
+
+TEST(AuditLog, ACheckpointOfNothingIsRefused) {
+  const TempFolder temp;
+  HostLog host(temp / "log");
+  host.create();
+  const VerifierKey key = host.signer.verifier(testing::kOrigin);
+  write_text(host.folder / "checkpoint", sign_checkpoint({0, empty_root()}, key, host.signer));
+  for (const Check check : {Check::Everything, Check::Proofs})
+    EXPECT_ERROR(LogDamaged, "covers nothing", read_log(host.folder, key, check));
+}
+
 TEST(AuditLog, ALogIsNotCreatedOverAnother) {
   const TempFolder temp;
   HostLog host(temp / "log");

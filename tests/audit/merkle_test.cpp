@@ -42,7 +42,16 @@ TEST(Merkle, RootsAreThoseOfTheDefinition) {
   const Tree tree = tree_of(leaves);
   for (std::size_t size = 0; size <= leaves.size(); ++size)
     EXPECT_EQ(tree.root(size), slow_root(leaves, 0, size)) << size;
-  EXPECT_ERROR(Internal, "", tree.root(71));
+}
+
+TEST(Merkle, ATreeDoesNotGiveWhatItDoesNotHave) {
+  const Tree tree = tree_of(leaves_of(5));
+  EXPECT_ERROR(Internal, "beyond its size", tree.root(6));
+  EXPECT_ERROR(Internal, "beyond its size", tree.inclusion(0, 6));
+  EXPECT_ERROR(Internal, "beyond its size", tree.consistency(1, 6));
+  EXPECT_ERROR(Internal, "no such entry", tree.inclusion(4, 4));
+  EXPECT_ERROR(Internal, "no such earlier tree", tree.consistency(0, 5));
+  EXPECT_ERROR(Internal, "no such earlier tree", tree.consistency(5, 4));
 }
 
 // Known answer of RFC 6962's own test data: the root of no entries, and of one empty entry.

@@ -13,7 +13,6 @@ namespace {
 using testing::HostSigner;
 using testing::kOrigin;
 
-// The example of the C2SP signed-note specification: its key and its note.
 // The published example of the format's reference implementation (golang.org/x/mod/sumdb/note); the example
 // in C2SP's text comes without its key.
 constexpr std::string_view kExampleKey = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
@@ -51,6 +50,34 @@ TEST_P(BothTypes, AnotherKeyOfTheSameNameIsNotThisOne) {
   EXPECT_ERROR(LogDamaged, "not signed by", open_note(note, other.verifier(kOrigin)));
   EXPECT_ERROR(LogDamaged, "not signed by", open_note(note, signer.verifier("another")));
   EXPECT_ERROR(Token, "does not accept", sign_note("text\n", other.verifier(kOrigin), signer));
+}
+
+TEST(SignedNote, OtherShapesAreRefused) {
+  HostSigner signer(KeyType::Ed25519);
+  const VerifierKey key = signer.verifier(kOrigin);
+  for (const char* text : {"no end", "\ntext\n", "one\n\ntwo\n"})
+    EXPECT_ERROR(Internal, "shape", sign_note(text, key, signer)) << text;
+  const std::string dash = "\xE2\x80\x94 ";
+  for (const std::string& note :
+       {"text\n" + dash + "n AAAAAAA=\n", "\n\n" + dash + "n AAAAAAA=\n", "text\n\n" + dash + "n AAAAAAA="})
+    EXPECT_ERROR(Malformed, "a text, an empty line and signatures", parse_note(note)) << note;
+  EXPECT_ERROR(Malformed, "does not begin with a dash", parse_note("text\n\n- n AAAAAAA=\n"));
+  for (const char* line : {"nAAAAAAA=", "a+b AAAAAAA=", " AAAAAAA="})
+    EXPECT_ERROR(Malformed, "without a key name", parse_note("text\n\n" + dash + line + "\n")) << line;
+  EXPECT_ERROR(Malformed, "too short", parse_note("text\n\n" + dash + "n AAAAAA==\n"));
+  EXPECT_EQ(parse_note("text\n\n" + dash + "n AAAAAAA=\n").signatures.size(), 1U);
+}
+
+TEST(Checkpoints, CutShortOrTooLargeAreRefused) {
+  HostSigner signer(KeyType::Ed25519);
+  const VerifierKey key = signer.verifier(kOrigin);
+  EXPECT_ERROR(Malformed, "no origin", parse_checkpoint("origin"));
+  EXPECT_ERROR(Malformed, "no size", parse_checkpoint("origin\n7"));
+  EXPECT_ERROR(Malformed, "no root", parse_checkpoint("origin\n7\nAAAA"));
+  std::string note = sign_checkpoint({7, sha256(view("root"))}, key, signer);
+  const std::string foreign = note.substr(note.find("\n\n") + 2).insert(4, "x");
+  while (note.size() <= kMaxCheckpointSize) note += foreign;
+  EXPECT_ERROR(Malformed, "too large", open_checkpoint(note, key));
 }
 
 TEST_P(BothTypes, ACheckpointSaysItsSizeAndRootOnly) {
@@ -91,8 +118,10 @@ TEST(SignedNote, ThePublishedExampleVerifies) {
 TEST(VerifierKeys, BadOnesAreRefused) {
   HostSigner signer(KeyType::Ed25519);
   const std::string good = signer.verifier("name").text();
-  EXPECT_ERROR(Malformed, "", VerifierKey::parse(""));
-  EXPECT_ERROR(Malformed, "", VerifierKey::parse("name"));
+  for (const char* bad : {"", "name", "name+00000000"})
+    EXPECT_ERROR(Malformed, "name+id+key", VerifierKey::parse(bad)) << bad;
+  EXPECT_ERROR(Malformed, "unknown type", VerifierKey::parse("name+00000000+"));
+  EXPECT_ERROR(Malformed, "unknown type", VerifierKey::parse("name+00000000+Aw=="));
   EXPECT_ERROR(Malformed, "id", VerifierKey::parse("other" + good.substr(4)));
   EXPECT_ERROR(Malformed, "", VerifierKey::parse(good + "AAAA"));
   EXPECT_ERROR(Malformed, "", VerifierKey("two words", KeyType::Ed25519, signer.public_key()));

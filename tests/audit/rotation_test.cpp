@@ -87,6 +87,23 @@ TEST_P(Rotated, ARotationThatTheKeyDidNotSignIsRefused) {
   EXPECT_ERROR(LogDamaged, "did not sign", check_receipt(canonical(receipt), first()));
 }
 
+// What the key signed says who follows it, and by which name.
+TEST(Rotations, OfAnotherNameOrAfterAnotherKeyAreRefused) {
+  HostSigner first(KeyType::Ed25519), second(KeyType::Ed25519);
+  const VerifierKey key = first.verifier("log.test");
+  const auto rotation = [&](const VerifierKey& next, const VerifierKey& previous) {
+    Entry entry;
+    entry.data = {{"log_key", next.text()},
+                  {"previous", previous.text()},
+                  {"signature", to_base64(first.sign(rotation_message(next)))}};
+    return entry;
+  };
+  const VerifierKey next = second.verifier("log.test"), other = second.verifier("other.test");
+  EXPECT_EQ(rotated_key(rotation(next, key), key), next);
+  EXPECT_ERROR(LogDamaged, "did not sign", rotated_key(rotation(other, key), key));
+  EXPECT_ERROR(LogDamaged, "did not sign", rotated_key(rotation(next, next), key));
+}
+
 // A rotation that is signed but stands in no log.
 TEST_P(Rotated, ARotationOutsideTheLogIsRefused) {
   const LogCopy copy = read_log(host.folder, first());

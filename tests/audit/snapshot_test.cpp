@@ -146,6 +146,36 @@ TEST_F(Snapshots, AnOldEntryThatWasChangedIsStillFound) {
   EXPECT_GT(swept, 100U);
 }
 
+// Behind the snapshot entries are replayed, and must give the checkpoint's root as well.
+TEST_F(Snapshots, ANewEntryThatWasChangedIsFound) {
+  host_.every = 1000;
+  for (std::uint64_t i = 20; i < 23; ++i) host_.open().event("challenge", challenge_data(i));
+  const std::string good = read_text(host_.folder / "entries.jsonl");
+  const std::uint64_t last = replayed().size - 1;
+  std::string bad = good;
+  bad.replace(bad.rfind(R"("expires":1800003600)"), 20, R"("expires":1900003600)");
+  write_text(host_.folder / "entries.jsonl", bad);
+  EXPECT_ERROR(LogDamaged, "entry " + std::to_string(last) + " was changed", host_.open());
+  write_text(host_.folder / "entries.jsonl", good);
+  EXPECT_EQ(host_.open().state().size, last + 1);
+}
+
+TEST_F(Snapshots, AnOlderCheckpointBehindOneIsFound) {
+  host_.every = 1000;
+  host_.anchored = false;
+  for (std::uint64_t i = 20; i < 23; ++i) host_.open().event("challenge", challenge_data(i));
+  write_text(host_.folder / "checkpoint", last_);
+  EXPECT_ERROR(LogDamaged, "and more stand behind", host_.open());
+}
+
+TEST_F(Snapshots, TheWholeTreeIsReadAgainAndMustBeTheSame) {
+  Log log = host_.open();
+  std::string text = read_text(host_.folder / "entries.jsonl");
+  text.replace(text.find("m#1"), 3, "n#1");
+  write_text(host_.folder / "entries.jsonl", text);
+  EXPECT_ERROR(LogDamaged, "changed under us", log.tree());
+}
+
 TEST_F(Snapshots, OneAheadOfTheLogIsPassedOverAndTheAnchorDecides) {
   const std::string entries = read_text(host_.folder / "entries.jsonl"), note = last_;
   host_.open().event("challenge", challenge_data(20));

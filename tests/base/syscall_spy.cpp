@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <climits>
 #include <cstdint>
 
 namespace qpcseal::testing {
@@ -28,10 +30,31 @@ int fail(int code) {
   errno = code;
   return -1;
 }
+
+std::string path_of(int fd) {
+  if (spy() == nullptr) return {};
+  std::array<char, PATH_MAX> path{};
+  const std::string link = "/proc/self/fd/" + std::to_string(fd);
+  const ssize_t size = readlink(link.c_str(), path.data(), path.size());
+  return {path.data(), size > 0 ? static_cast<std::size_t>(size) : 0};
+}
+// Makes the call, unless the spy says that it fails, and tells the spy. errno stays as the call left it.
+template <typename Make>
+auto spied(const char* call, const std::string& file, const std::string& to, Make make) -> decltype(make()) {
+  if (spy() == nullptr) return make();
+  if (const int code = spy()->fail ? spy()->fail({call, file, to}) : 0; code != 0) return fail(code);
+  const auto result = make();
+  const int code = errno;
+  if (result >= 0 && spy()->after) spy()->after({call, file, to});
+  errno = code;
+  return result;
+}
 }  // namespace
 
 }  // namespace qpcseal::testing
 
+using qpcseal::testing::path_of;
+using qpcseal::testing::spied;
 using qpcseal::testing::spy;
 
 extern "C" {
@@ -40,23 +63,46 @@ int fsync(int fd) {
   const bool folder = qpcseal::testing::is_folder(fd);
   qpcseal::testing::note(folder ? "fsync folder" : "fsync file");
   if (!folder && spy() != nullptr && spy()->fail_fsync != 0) return qpcseal::testing::fail(spy()->fail_fsync);
-  return static_cast<int>(syscall(SYS_fsync, fd));
+  return spied("fsync", path_of(fd), {}, [&] { return static_cast<int>(syscall(SYS_fsync, fd)); });
+}
+
+int fdatasync(int fd) {
+  return spied("fdatasync", path_of(fd), {}, [&] { return static_cast<int>(syscall(SYS_fdatasync, fd)); });
+}
+
+ssize_t pwrite(int fd, const void* bytes, std::size_t size, off_t offset) {
+  return spied("pwrite", path_of(fd), {},
+               [&] { return static_cast<ssize_t>(syscall(SYS_pwrite64, fd, bytes, size, offset)); });
+}
+
+int ftruncate(int fd, off_t size) noexcept {
+  return spied("ftruncate", path_of(fd), {},
+               [&] { return static_cast<int>(syscall(SYS_ftruncate, fd, size)); });
+}
+
+int unlink(const char* path) noexcept {
+  return spied("unlink", path, {},
+               [&] { return static_cast<int>(syscall(SYS_unlinkat, AT_FDCWD, path, 0)); });
 }
 
 int renameat2(int from_folder, const char* from, int to_folder, const char* to, unsigned flags) noexcept {
   qpcseal::testing::note("renameat2");
   if (spy() != nullptr && spy()->fail_renameat2 != 0) return qpcseal::testing::fail(spy()->fail_renameat2);
-  return static_cast<int>(syscall(SYS_renameat2, from_folder, from, to_folder, to, flags));
+  return spied("renameat2", from, to, [&] {
+    return static_cast<int>(syscall(SYS_renameat2, from_folder, from, to_folder, to, flags));
+  });
 }
 
 int rename(const char* from, const char* to) noexcept {
   qpcseal::testing::note("rename");
-  return static_cast<int>(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0U));
+  return spied("rename", from, to,
+               [&] { return static_cast<int>(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0U)); });
 }
 
 int link(const char* from, const char* to) noexcept {
   qpcseal::testing::note("link");
-  return static_cast<int>(syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0));
+  return spied("link", from, to,
+               [&] { return static_cast<int>(syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0)); });
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // these have a munmap of their own

@@ -9,6 +9,8 @@ import subprocess
 import tempfile
 import time
 
+import entry_format
+
 BUILD = pathlib.Path(os.environ["QPCSEAL_BUILD"])
 QPCSEAL = str(BUILD / "appliance" / "qpcseal")
 ATTEST = str(BUILD / "attest" / "qpcseal-attest")
@@ -120,13 +122,23 @@ class Appliance:
         self.device("sample", "--out", path, *extra)
         return path
 
+    def check_entries(self):
+        """The log of every test, where it was not tampered with, is as FORMAT.md says."""
+        log = self.root / "home" / "log"
+        if log.exists() and subprocess.run([QPCSEAL, "audit", "verify", "--quick"], env=self.env, capture_output=True,
+                                           check=False).returncode == 0:
+            entry_format.check(log)
+
     def close(self):
         if self.server is not None:
             self.server.send_signal(signal.SIGTERM)
             self.server.wait(timeout=10)
         if self.token is not None:
             self.token.close()
-        shutil.rmtree(self.root, ignore_errors=True)
+        try:
+            self.check_entries()
+        finally:
+            shutil.rmtree(self.root, ignore_errors=True)
 
 
 NAMESPACES = ("approval", "policy", "officers", "plan", "collateral")

@@ -1,6 +1,7 @@
 """The audit commands on a log that a real token signed; proofs are checked again here, from the specifications."""
 
 import base64
+import datetime
 import hashlib
 import json
 import os
@@ -56,6 +57,54 @@ def verify_note(note, vkey):
                                                                ec.ECDSA(hashes.SHA256()))
         return text
     raise AssertionError("no signature of " + name)
+
+
+class TileReader:
+    """C2SP tlog-tiles: tiles of 256 hashes, of every eighth level of the tree; entries in bundles of 256."""
+
+    def __init__(self, folder, vkey):
+        self.folder, self.fetched = folder, set()
+        _, size, root = verify_note((folder / "checkpoint").read_text(), vkey).splitlines()
+        self.size, self.root = int(size), base64.b64decode(root)
+
+    def fetch(self, kind, number, width):
+        name = f"{number % 1000:03}"
+        while number >= 1000:
+            name, number = f"x{number // 1000 % 1000:03}/{name}", number // 1000
+        name = f"tile/{kind}/{name}" + (f".p/{width}" if width < 256 else "")
+        self.fetched.add(name)
+        return (self.folder / name).read_bytes()
+
+    def node(self, level, index):
+        """The hash over entries [index * 2**level, (index + 1) * 2**level)."""
+        if level % 8 != 0:
+            return node(self.node(level - 1, 2 * index), self.node(level - 1, 2 * index + 1))
+        number, at = index // 256, index % 256
+        tile = self.fetch(level // 8, number, min(256, (self.size >> level) - number * 256))
+        return tile[32 * at:32 * at + 32]
+
+    def range(self, start, end):
+        width = end - start
+        if width & (width - 1) == 0:
+            return self.node(width.bit_length() - 1, start // width)
+        half = 1 << ((width - 1).bit_length() - 1)
+        return node(self.range(start, start + half), self.range(start + half, end))
+
+    def root_by_proof(self, index, hash_of_entry, start=0, end=None):
+        end = self.size if end is None else end
+        if end - start == 1:
+            return hash_of_entry
+        middle = start + (1 << ((end - start - 1).bit_length() - 1))
+        if index < middle:
+            return node(self.root_by_proof(index, hash_of_entry, start, middle), self.range(middle, end))
+        return node(self.range(start, middle), self.root_by_proof(index, hash_of_entry, middle, end))
+
+    def entry(self, index):
+        number = index // 256
+        bundle = self.fetch("entries", number, min(256, self.size - number * 256))
+        for _ in range(index % 256):
+            bundle = bundle[2 + int.from_bytes(bundle[:2], "big"):]
+        return bundle[2:2 + int.from_bytes(bundle[:2], "big")]
 
 
 class Audit(unittest.TestCase):
@@ -121,8 +170,18 @@ class Audit(unittest.TestCase):
         card = releases[1]["data"]["ueid"]
         self.assertEqual(self.appliance.json("audit", "show", "--card", card)["entries"], releases)
         self.assertEqual(self.appliance.json("audit", "show", "--since", "2100-01-01T00:00:00Z")["entries"], [])
+        self.assertEqual(self.appliance.json("audit", "show", "--until", "2000-01-01T00:00:00Z")["entries"], [])
+        everything = self.appliance.json("audit", "show")["entries"]
+        time = releases[1]["time"]
+        moment = datetime.datetime.fromtimestamp(time, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        since = self.appliance.json("audit", "show", "--since", moment)["entries"]
+        until = self.appliance.json("audit", "show", "--until", moment)["entries"]
+        self.assertEqual((since, until), ([e for e in everything if e["time"] >= time],
+                                          [e for e in everything if e["time"] <= time]))
         of_mek = self.appliance.json("audit", "show", "--mek", "resnet50")["entries"]
-        self.assertIn("mek-generate", [entry["kind"] for entry in of_mek])
+        self.assertEqual([entry["seq"] for entry in of_mek], list(range(1, len(everything))), "results too")
+        self.assertEqual(self.appliance.json("audit", "show", "--mek", of_mek[0]["data"]["mek_id"])["entries"], of_mek)
+        self.assertEqual(self.appliance.json("audit", "show", "--mek", "resnet5")["entries"], [])
         self.assertIn(card, self.appliance.qpcseal("audit", "show").stdout)
         self.appliance.qpcseal("audit", "show", "--since", "yesterday", expect=4)
 
@@ -157,6 +216,27 @@ class Audit(unittest.TestCase):
         self.assertEqual(base64.b64encode(root_of(leaves)).decode(), (out / "checkpoint").read_text().splitlines()[2])
         self.appliance.qpcseal("audit", "export", "-o", out, expect=3)
 
+    def test_export_of_several_tiles_gives_every_proof(self):
+        """A reader that knows the specification alone fetches tiles, and proves entries by them."""
+        appliance = Appliance(cards=1)
+        self.addCleanup(appliance.close)
+        appliance.qpcseal("mek", "generate", "m")
+        appliance.qpcseal("attest", "request", "--mek", "m", "--host", "h", "--device", "0-599", "-o",
+                          appliance.root / "requests")
+        appliance.qpcseal("audit", "export", "-o", appliance.root / "tiles")
+        vkey = appliance.qpcseal("trust", "show", "--log-key").stdout.strip()
+        lines = (appliance.root / "home" / "log" / "entries.jsonl").read_bytes().splitlines()
+        reader = TileReader(appliance.root / "tiles", vkey)
+        self.assertEqual(reader.size, len(lines))
+        self.assertEqual(reader.root, root_of([leaf(line) for line in lines]))
+        for index in (0, 1, 255, 256, 511, 512, reader.size - 1):
+            entry = reader.entry(index)
+            self.assertEqual(entry, lines[index])
+            self.assertEqual(reader.root_by_proof(index, leaf(entry)), reader.root, index)
+            self.assertNotEqual(reader.root_by_proof(index, leaf(entry + b" ")), reader.root, index)
+        self.assertEqual(reader.fetched | {"checkpoint"}, {path.relative_to(reader.folder).as_posix()
+                                                           for path in reader.folder.rglob("*") if path.is_file()})
+
     def test_checkpoint_has_words(self):
         said = self.appliance.json("audit", "checkpoint")
         self.assertEqual(len(said["words"].split(" ")), 32)
@@ -168,6 +248,8 @@ class KeyTypes(unittest.TestCase):
     def checked(self, kind, token=None):
         appliance = Appliance(cards=1, token=token)
         self.addCleanup(appliance.close)
+        if isinstance(appliance.token, tokens.Forwarded):
+            appliance.token.faults()
         appliance.qpcseal("mek", "generate", "resnet50")
         first = appliance.qpcseal("trust", "show", "--log-key").stdout.strip()
         self.assertEqual(base64.b64decode(first.split("+", 2)[2])[0], kind)
@@ -210,6 +292,16 @@ class KeyTypes(unittest.TestCase):
 
     def test_ed25519_of_softhsm(self):
         self.checked(1)
+
+    def test_ecdsa_p256_of_softhsm(self):
+        """Where it makes no Ed25519 pairs: older builds do not."""
+        class WithoutEddsa(tokens.Forwarded):
+            def init_options(self):
+                # Both encodings of the curve, tried twice.
+                self.faults(*(f"C_GenerateKeyPair {i} return 0x70" for i in (1, 2, 3, 4)))
+                return super().init_options()
+
+        self.checked(2, token=WithoutEddsa)
 
     def test_ecdsa_p256_of_nss(self):
         if not tokens.Nss.installed():

@@ -209,6 +209,22 @@ class Backup(Case):
         self.assertIn("before-restore-", said["aside"])
         self.assertIn("rolled back", self.q("mek", "list", expect=8).stderr)
 
+    def test_an_older_one_is_refused_by_what_a_witness_saw(self):
+        witness = Witness()
+        self.q("audit", "witness", "trust", witness.vkey)
+        note = self.appliance.root / "cosigned"
+        note.write_text(witness.cosign(self.checkpoint().read_text()))
+        self.q("audit", "witness", "import", note)
+        before = {path: path.read_bytes() for path in self.home.rglob("*") if path.is_file() and path.name != "lock"}
+        said = self.q("home", "restore", self.backup, "--force", expect=8).stderr
+        self.assertIn("rolled back", said)
+        self.assertEqual(before, {path: path.read_bytes() for path in self.home.rglob("*")
+                                  if path.is_file() and path.name != "lock" and ".restore" not in path.parts})
+        later = self.appliance.root / "later.tar"
+        self.q("home", "backup", "-o", later)
+        self.q("home", "restore", later, "--force")
+        self.q("mek", "list")
+
     def test_a_damaged_one_changes_nothing(self):
         good = self.backup.read_bytes()
         state = sorted((p.relative_to(self.home), p.read_bytes()) for p in self.home.rglob("*")

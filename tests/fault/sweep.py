@@ -1,52 +1,65 @@
 """Faults and kills at every system call with which a command changes files, log and token alike.
 
 For each point: the command runs with that one call failing (EIO, ENOSPC) or the process killed at it. Then, however
-it ended, the log must verify and begin with all that was acknowledged before, the next run must recover, every key
-in the token must be in the log, and what the command said it had done must be there. SoftHSM rewrites its files in
-place: a fault on one of these may cost the token itself, and the next run may then refuse with exit code 6; such
-points are counted apart.
+it ended, the log must verify and begin with all that its checkpoint covered, the next run must recover without
+adopting a line that no checkpoint covers, every key in the token must be in the log, and what the command said it had
+done must be there. SoftHSM rewrites its files in place: a fault on one of these may cost the token itself, and the
+next run may then refuse with exit code 6; such points are counted apart.
 """
 
 import collections
 import hashlib
 import json
-import os
 import pathlib
 import re
 import shutil
 import subprocess
 import sys
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "cli"))
 from appliance import Appliance, QPCSEAL  # noqa: E402
 
-CALLS = ("write", "pwrite64", "fsync", "fdatasync", "rename", "renameat", "renameat2", "link", "linkat", "unlink",
-         "ftruncate")
+CALLS = ("openat", "mkdir", "write", "pwrite64", "fsync", "fdatasync", "rename", "renameat", "renameat2", "link",
+         "linkat", "unlink", "rmdir", "ftruncate", "fchmod")
 FAULTS = ("error=EIO", "error=ENOSPC", "signal=KILL")
 
 
 class Sweep(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.appliance = Appliance(cards=1)
+        cls.appliance = Appliance(cards=2)
         cls.appliance.qpcseal("mek", "generate", "first")
-        cls.home = cls.appliance.root / "home"
-        cls.pristine = cls.appliance.root / "pristine"
+        cls.root, cls.home = cls.appliance.root, cls.appliance.root / "home"
+        cls.out = cls.root / "out"
+        cls.report = cls.appliance.attest("first")
+        cls.used = cls.appliance.attest("first", device=1, name="used.dat")
+        cls.appliance.qpcseal("wrap-mek", "--mek", "first", "--pub-keys", cls.used, "--output-dir", cls.root / "earlier")
+        cls.pristine = cls.root / "pristine"
         shutil.copytree(cls.home, cls.pristine)
-        cls.before = (cls.home / "log" / "entries.jsonl").read_bytes()
         cls.vkey = cls.appliance.qpcseal("trust", "show", "--log-key").stdout.strip()
+        cls.before = len(cls.lines())
 
     @classmethod
     def tearDownClass(cls):
         cls.appliance.close()
 
+    @classmethod
+    def lines(cls):
+        return (cls.home / "log" / "entries.jsonl").read_bytes().splitlines(keepends=True)
+
     def reset(self):
-        shutil.rmtree(self.home)
+        for folder in (self.home, self.out):
+            shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(self.pristine, self.home)
 
+    def qpcseal(self, *command):
+        return subprocess.run([QPCSEAL, *map(str, command)], env=self.appliance.env, capture_output=True, text=True,
+                              timeout=120, check=False)
+
     def traced(self, command, inject=None):
-        trace = self.appliance.root / "trace"
+        trace = self.root / "trace"
         strace = ["strace", "-f", "-qq", "-y", "-o", str(trace), "-e", "trace=" + ",".join(CALLS)]
         if inject:
             strace += ["-e", "inject=" + inject]
@@ -54,69 +67,108 @@ class Sweep(unittest.TestCase):
                               text=True, timeout=120, check=False)
         return done, trace.read_text(errors="replace")
 
-    def points(self, command):
-        """How often an undisturbed run makes each call."""
+    def changes(self, call, line):
+        """Whether a traced call changes a file of ours, or tells the user: others only read, or are the loader's."""
+        if call == "openat":
+            return str(self.root) in line and any(flag in line for flag in ("O_RDWR", "O_WRONLY", "O_CREAT"))
+        return str(self.root) in line or re.search(r"\bwrite\([12]<", line) is not None
+
+    def points(self, command, code):
+        """Each call by name and number, of those that change something in an undisturbed run."""
         self.reset()
         done, trace = self.traced(command)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return collections.Counter(re.findall(r"^\d+\s+(\w+)\(", trace, re.MULTILINE))
+        self.assertEqual(done.returncode, code, done.stderr)
+        counts, points, threads = collections.Counter(), [], set()
+        for line in trace.splitlines():
+            found = re.match(r"(\d+)\s+(\w+)\(", line)
+            if not found:
+                continue
+            thread, call = found.groups()
+            counts[call] += 1
+            if self.changes(call, line):
+                threads.add(thread)
+                points.append((call, counts[call]))
+        self.assertEqual(len(threads), 1, "strace counts the calls of each thread by itself")
+        return points
 
-    def check_log(self, where):
-        said = subprocess.run([QPCSEAL, "audit", "verify", "--key", self.vkey], env=self.appliance.env,
-                              capture_output=True, text=True, check=False)
+    def verify(self, where):
+        said = self.qpcseal("audit", "verify", "--log", self.home / "log", "--key", self.vkey)
         self.assertEqual(said.returncode, 0, f"{where}: {said.stderr}")
-        self.assertTrue((self.home / "log" / "entries.jsonl").read_bytes().startswith(self.before),
-                        f"{where}: acknowledged entries are gone")
+
+    def left(self, where):
+        """The lines that the checkpoint covers, and the bytes behind them: nobody was told of these."""
+        self.verify(where)
+        size = int((self.home / "log" / "checkpoint").read_text().splitlines()[1])
+        lines = self.lines()
+        self.assertGreaterEqual(size, self.before, f"{where}: acknowledged entries are gone")
+        return lines[:size], b"".join(lines[size:])
+
+    def check_recovered(self, where, covered, tail):
+        self.verify(where + ", after recovery")
+        lines = self.lines()
+        self.assertEqual(lines[:len(covered)], covered, f"{where}: entries that were signed are gone")
+        for line in tail.splitlines(keepends=True):
+            self.assertNotIn(line, lines, f"{where}: a line that no checkpoint covered was adopted")
+        new = [json.loads(line) for line in lines[len(covered):]]
+        digests = [entry["data"]["sha256"] for entry in new if entry["kind"] == "recovery"]
+        self.assertEqual(digests, [hashlib.sha256(tail).hexdigest()] if tail else digests, where)
+        entries = [json.loads(line) for line in lines]
+        still_open = {e["seq"] for e in entries if e["phase"] == "intent"} - {e.get("intent") for e in entries}
+        self.assertTrue(all(entries[seq]["kind"] == "release" for seq in still_open), f"{where}: an intent left open")
+        return entries
 
     def hit_token_file(self, trace):
         """Whether the faulted call, or the last one before a kill, was on a file of SoftHSM's."""
-        calls = [line for line in trace.splitlines() if "(" in line and "/dev/" not in line]
+        calls = [line for line in trace.splitlines() if str(self.root) in line]
         hit = [line for line in calls if "INJECTED" in line] or calls[-1:]
         return bool(hit) and str(self.home / "tokens") in hit[-1]
 
-    def check_keys(self, where, may_lose_token):
-        listed = subprocess.run([QPCSEAL, "mek", "list", "--json"], env=self.appliance.env, capture_output=True,
-                                text=True, check=False)
-        if may_lose_token and listed.returncode == 6:
-            self.assertIn("token", listed.stderr)
-            return None
-        self.assertEqual(listed.returncode, 0, f"{where}: the next run does not recover: {listed.stderr}")
-        entries = self.appliance.json("audit", "show")["entries"]
+    def check_keys(self, where, listed, entries):
         logged = {e["data"]["mek_id"] for e in entries if e["kind"] == "mek-generate" and e["phase"] == "intent"}
-        there = set(re.findall(r"\b[0-9a-f]{32}\b", listed.stdout))
+        there = set(re.findall(r"\b[0-9a-f]{32}\b", listed))
         self.assertLessEqual(there, logged, f"{where}: a key that no entry tells of")
         for e in entries:
             if e["kind"] == "mek-generate" and e["phase"] == "result" and e["outcome"] == "ok":
                 self.assertIn(e["data"]["mek_id"], there, f"{where}: the log tells of a key that is not there")
-        return entries
 
-    def sweep(self, command, check):
-        swept = collections.Counter()
-        codes = collections.Counter()
-        lost = 0
-        for call, count in sorted(self.points(command).items()):
+    def point(self, command, inject, where):
+        """Runs one point and the next run. The faulted run, and what the log says; nothing where the token is gone."""
+        self.reset()
+        done, trace = self.traced(command, inject)
+        covered, tail = self.left(where)
+        listed = self.qpcseal("mek", "list", "--json")
+        if listed.returncode == 6 and self.hit_token_file(trace):
+            self.assertIn("token", listed.stderr)
+            return done, None
+        self.assertEqual(listed.returncode, 0, f"{where}: the next run does not recover: {listed.stderr}")
+        entries = self.check_recovered(where, covered, tail)
+        self.check_keys(where, listed.stdout, entries)
+        return done, entries
+
+    def sweep(self, command, check, code=0):
+        swept, codes, lost, begun = collections.Counter(), collections.Counter(), 0, time.monotonic()
+        for call, when in self.points(command, code):
             for fault in FAULTS:
-                for when in range(1, count + 1):
-                    self.reset()
-                    where = f"{call} {when}/{count} {fault}"
-                    done, trace = self.traced(command, f"{call}:{fault}:when={when}")
+                where = f"{call} {when} {fault}"
+                with self.subTest(where):
                     swept[fault] += 1
+                    done, entries = self.point(command, f"{call}:{fault}:when={when}", where)
                     codes[done.returncode] += 1
-                    self.check_log(where)
-                    entries = self.check_keys(where, self.hit_token_file(trace))
                     if entries is None:
                         lost += 1
-                        continue
-                    self.check_log(where + ", after recovery")
-                    check(done, entries, where)
+                    else:
+                        check(done, entries, where)
         self.assertGreater(min(swept.values()), 10)
-        print(f"\n{' '.join(map(str, command[:2]))}: {sum(swept.values())} points {dict(swept)}, exit codes "
-              f"{dict(sorted(codes.items()))}, token lost by its own file's fault {lost}", flush=True)
+        print(f"\n{self.id().rsplit('.', 1)[1]}: {sum(swept.values())} points {dict(swept)}, exit codes "
+              f"{dict(sorted(codes.items()))}, token lost by its own file's fault {lost}, "
+              f"{time.monotonic() - begun:.0f} s", flush=True)
 
     def test_mek_generate(self):
         def check(done, entries, where):
+            made = [e["outcome"] for e in entries[self.before:] if e["kind"] == "mek-generate" and "outcome" in e]
             if done.returncode == 0:
-                self.assertIn(("mek-generate", "ok"), [(e["kind"], e.get("outcome")) for e in entries[3:]], where)
+                self.assertEqual(made, ["ok"], where)
+            self.assertLessEqual(len(made), 1, where)
 
         self.sweep(("mek", "generate", "second"), check)
 
@@ -130,36 +182,76 @@ class Sweep(unittest.TestCase):
         self.sweep(("audit", "rotate-key"), check)
 
     def test_policy_install(self):
-        text = (self.appliance.root / "policy.toml").read_text()
-        following = self.appliance.root / "next.toml"
+        text = (self.root / "policy.toml").read_text()
+        following = self.root / "next.toml"
         following.write_text(text.replace("serial = 1\n", "serial = 2\n"))
         old, new = (hashlib.sha256(t.encode()).hexdigest() for t in (text, following.read_text()))
 
         def check(done, entries, where):
             now = self.appliance.json("policy", "show")["sha256"]
             self.assertIn(now, (new,) if done.returncode == 0 else (old, new), where)
-            phases = [e["phase"] for e in entries if e["kind"] == "policy"]
-            self.assertIn(phases, ([], ["intent", "result"]), where)
+            said = [(e["phase"], e.get("outcome")) for e in entries if e["kind"] == "policy"]
+            self.assertIn(said, ([], [("intent", None), ("result", "ok" if now == new else "failed")]), where)
+            self.assertTrue(said or now == old, f"{where}: a policy that no entry brought in")
 
         self.sweep(("policy", "install", following), check)
 
     def test_attest_request(self):
-        request = self.appliance.root / "request"
-
-        def check(_done, entries, where):
-            if request.exists():
-                nonce = json.loads(self.appliance.qpcseal("inspect", request, "--json").stdout)["nonce"]
-                self.assertIn(nonce, [e["data"].get("nonce") for e in entries], f"{where}: a request without entry")
-                os.unlink(request)
-
+        request = self.out / "request"
         original = self.reset
 
         def reset():
-            request.unlink(missing_ok=True)
             original()
+            self.out.mkdir()
+
+        def check(done, entries, where):
+            self.assertTrue(request.exists() or done.returncode != 0, where)
+            if request.exists():
+                nonce = json.loads(self.appliance.qpcseal("inspect", request, "--json").stdout)["nonce"]
+                self.assertIn(nonce, [e["data"].get("nonce") for e in entries], f"{where}: a request without entry")
 
         self.reset = reset
         self.sweep(("attest", "request", "--mek", "first", "-o", request), check)
+
+    def release(self, report):
+        return "wrap-mek", "--mek", "first", "--pub-keys", report, "--output-dir", self.out
+
+    def test_release(self):
+        digest = hashlib.sha256(self.report.read_bytes()).hexdigest()
+
+        def check(done, entries, where):
+            phases = [e for e in entries[self.before:] if e["kind"] == "release"]
+            outcomes = [e["outcome"] for e in phases if e["phase"] == "result"]
+            wrapped = self.out / "MEK.encrypt"
+            if self.out.exists() and any(self.out.glob("[!.]*")):
+                self.assertEqual(phases[0]["data"]["report_sha256"], digest, f"{where}: an output without its intent")
+            if wrapped.exists():
+                self.assertEqual(phases[-1]["data"]["wrapped_sha256"], hashlib.sha256(wrapped.read_bytes()).hexdigest(),
+                                 f"{where}: a wrapped key that the log does not tell of")
+            if done.returncode == 0:
+                self.assertEqual(outcomes, ["ok"], where)
+                self.assertEqual(sorted(path.name for path in self.out.iterdir()),
+                                 ["MEK.encrypt", "MEK.nonce", "MEK.pub", "config.json"], where)
+            # What has no result may be finished by the same report; what has one is not done again.
+            shutil.rmtree(self.out, ignore_errors=True)
+            again = self.qpcseal(*self.release(self.report))
+            self.assertEqual(again.returncode, 5 if outcomes else 0, f"{where}, again: {again.stderr}")
+            self.assertEqual(wrapped.exists(), not outcomes, where)
+
+        self.sweep(self.release(self.report), check)
+
+    def test_denied_release(self):
+        def check(done, entries, where):
+            denied = [e for e in entries[self.before:] if e["kind"] == "release" and e.get("outcome") == "denied"]
+            self.assertFalse(self.out.exists() and any(self.out.iterdir()), f"{where}: an output of a denied release")
+            self.assertNotEqual(done.returncode, 0, where)
+            if done.returncode == 5:
+                self.assertEqual([f["id"] for e in denied for f in e["data"]["findings"]], ["POL-CHALLENGE-USED"],
+                                 where)
+            again = self.qpcseal(*self.release(self.used))
+            self.assertEqual(again.returncode, 5, f"{where}, again: {again.stderr}")
+
+        self.sweep(self.release(self.used), check, code=5)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,293 @@
+// Entries that cannot follow, whoever signed them: the replay refuses each, and says why.
+#include <gtest/gtest.h>
+
+#include "appliance/audit/log.h"
+#include "base/error.h"
+#include "tests/audit/host_log.h"
+#include "tests/base/expect_error.h"
+#include "tests/base/temp_folder.h"
+
+namespace qpcseal::audit {
+namespace {
+
+std::string hex(std::size_t bytes, char digit) { return std::string(2 * bytes, digit); }
+const std::string kOne = hex(16, '1'), kTwo = hex(16, '2'), kDigest = hex(32, 'd'), kTxn = hex(16, 'a');
+
+class Replay : public ::testing::Test {
+ protected:
+  void SetUp() override { begin(nullptr); }
+  void begin(const Json& officers) {
+    state = State();
+    Json data = testing::genesis_data();
+    data["officers"] = officers;
+    data["log_key"] = testing::HostSigner(KeyType::Ed25519).verifier("log.test").text();
+    event("genesis", data);
+  }
+  std::uint64_t append(Entry entry) {
+    entry.seq = state.size;
+    if (entry.time == 0) entry.time = state.last_time;
+    if (entry.txn.empty()) entry.txn = kTxn;
+    state.apply(entry);
+    return entry.seq;
+  }
+  static Entry of(const std::string& kind, Phase phase, Json data) {
+    Entry entry;
+    entry.kind = kind;
+    entry.phase = phase;
+    entry.data = std::move(data);
+    return entry;
+  }
+  std::uint64_t event(const std::string& kind, Json data) {
+    return append(of(kind, Phase::Event, std::move(data)));
+  }
+  std::uint64_t intent(const std::string& kind, Json data) {
+    return append(of(kind, Phase::Intent, std::move(data)));
+  }
+  void result(const std::string& kind, std::uint64_t of_intent, const std::string& outcome,
+              Json data = Json::object(), const std::string& txn = kTxn) {
+    Entry entry = of(kind, Phase::Result, std::move(data));
+    entry.intent = of_intent;
+    entry.outcome = outcome;
+    entry.txn = txn;
+    append(entry);
+  }
+  static Json key(const std::string& id, const std::string& label = "m#1", std::uint64_t generation = 1) {
+    return {{"mek_id", id}, {"mek", label}, {"label", label}, {"generation", generation}, {"encryptions", 5}};
+  }
+  void make(const std::string& id, const std::string& label = "m#1") {
+    result("mek-generate", intent("mek-generate", key(id, label)), "ok");
+  }
+  [[nodiscard]] const MekHistory& mek(const std::string& id) const { return state.meks.at(from_hex(id)); }
+
+  State state;
+};
+
+TEST_F(Replay, NumbersTimesAndTheGenesis) {
+  Entry entry = of("challenge", Phase::Event, testing::challenge_data(1));
+  entry.seq = 2;
+  EXPECT_ERROR(Malformed, "its number is 2", state.apply(entry));
+  entry.seq = 1;
+  entry.time = 50;
+  state.apply(entry);
+  entry = of("challenge", Phase::Event, testing::challenge_data(2));
+  entry.seq = 2;
+  entry.time = 49;
+  EXPECT_ERROR(Malformed, "lies before", state.apply(entry));
+  EXPECT_ERROR(Malformed, "genesis", event("genesis", state.genesis));
+  state = State();
+  EXPECT_ERROR(Malformed, "genesis", event("challenge", testing::challenge_data(1)));
+}
+
+TEST_F(Replay, KindsAndPhases) {
+  EXPECT_ERROR(Malformed, "'party' is not known", event("party", Json::object()));
+  EXPECT_ERROR(Malformed, "'seal' is not an event", event("seal", key(kOne)));
+  EXPECT_ERROR(Malformed, "'challenge' has no intent", intent("challenge", testing::challenge_data(1)));
+  EXPECT_ERROR(Malformed, "without its intent", result("mek-generate", 0, "ok"));
+  const std::uint64_t begun = intent("mek-generate", key(kOne));
+  EXPECT_ERROR(Malformed, "without its intent", result("mek-rotate", begun, "ok"));
+  EXPECT_ERROR(Malformed, "without its intent",
+               result("mek-generate", begun, "ok", Json::object(), hex(16, 'b')));
+  result("mek-generate", begun, "ok");
+  EXPECT_ERROR(Malformed, "without its intent", result("mek-generate", begun, "ok"));
+}
+
+TEST_F(Replay, AnApprovalServesOnce) {
+  make(kOne);
+  Json approved = key(kOne);
+  approved["approval"] = {{"nonce", kDigest}};
+  event("mek-suspend", approved);
+  EXPECT_ERROR(Malformed, "approval that was used", event("mek-resume", approved));
+  EXPECT_ERROR(Malformed, "approval that was used", intent("mek-destroy", approved));
+  EXPECT_ERROR(Malformed, "request that was used",
+               event("rejection", {{"operation", "seal"}, {"request_sha256", kDigest}, {"nonce", kDigest}}));
+  approved["approval"]["nonce"] = "short";
+  EXPECT_ERROR(Malformed, "'nonce'", event("mek-resume", approved));
+}
+
+TEST_F(Replay, KeysAreMadeOnce) {
+  make(kOne);
+  for (const char* kind : {"mek-generate", "mek-import"})
+    EXPECT_ERROR(Malformed, "used before", intent(kind, key(kOne))) << kind;
+  for (const char* kind : {"seal", "mek-backup", "mek-destroy"})
+    EXPECT_ERROR(Malformed, "unknown MEK", intent(kind, key(kTwo))) << kind;
+  for (const char* kind : {"mek-suspend", "mek-resume"})
+    EXPECT_ERROR(Malformed, "unknown MEK", event(kind, key(kTwo))) << kind;
+  EXPECT_ERROR(Malformed, "'mek_id'", intent("mek-generate", key(kOne + "00")));
+}
+
+TEST_F(Replay, AKeyIsInOneState) {
+  make(kOne);
+  EXPECT_ERROR(Malformed, "resumption of a MEK that is 'ok'", event("mek-resume", key(kOne)));
+  event("mek-suspend", key(kOne));
+  EXPECT_EQ(mek(kOne).state, "suspended");
+  EXPECT_ERROR(Malformed, "suspension of a MEK that is 'suspended'", event("mek-suspend", key(kOne)));
+  result("mek-destroy", intent("mek-destroy", key(kOne)), "failed");
+  EXPECT_EQ(mek(kOne).state, "suspended") << "as before";
+  const std::uint64_t begun = intent("mek-destroy", key(kOne));
+  EXPECT_EQ(mek(kOne).state, "destroying");
+  EXPECT_ERROR(Malformed, "destroyed twice", intent("mek-destroy", key(kOne)));
+  result("mek-destroy", begun, "ok");
+  EXPECT_ERROR(Malformed, "destroyed twice", intent("mek-destroy", key(kOne)));
+  make(kTwo, "n#1");
+  result("mek-destroy", intent("mek-destroy", key(kTwo)), "unknown");
+  EXPECT_EQ(mek(kTwo).state, "unknown");
+}
+
+TEST_F(Replay, EncryptionsAreCounted) {
+  make(kOne);
+  intent("seal", key(kOne));
+  result("mek-backup", intent("mek-backup", key(kOne)), "failed");
+  EXPECT_EQ(mek(kOne).encryptions, 10U) << "what failed half way has used some";
+}
+
+TEST_F(Replay, ARestoredKeyCountsOn) {
+  make(kOne);
+  Json back = key(kOne);
+  back["origin"] = "imported";
+  EXPECT_ERROR(Malformed, "origin 'imported'", intent("mek-restore", back));
+  back["origin"] = "heir";
+  EXPECT_ERROR(Malformed, "in use", intent("mek-restore", back));
+  intent("seal", key(kOne));
+  result("mek-destroy", intent("mek-destroy", key(kOne)), "ok");
+  back["encryptions"] = 4;
+  EXPECT_ERROR(Malformed, "goes down", intent("mek-restore", back));
+  back["encryptions"] = 5;
+  result("mek-restore", intent("mek-restore", back), "ok");
+  EXPECT_EQ(mek(kOne).origin, "heir");
+  EXPECT_EQ(mek(kOne).encryptions, 5U);
+}
+
+TEST_F(Replay, ChallengesAreUsedOnce) {
+  make(kOne);
+  const Json challenge = testing::challenge_data(1);
+  event("challenge", challenge);
+  EXPECT_ERROR(Malformed, "nonce that was used", event("challenge", challenge));
+  const Json wanted{
+      {"nonce", challenge["nonce"]}, {"mek_id", kOne}, {"ueid", "01"}, {"report_sha256", kDigest}};
+  const std::uint64_t first = intent("release", wanted), second = intent("release", wanted);
+  const Challenge& used = state.challenges.begin()->second;
+  EXPECT_TRUE(used.consumed);
+  EXPECT_EQ(used.intent, first);
+  Json done = testing::release_result(wanted);
+  done["crls"] = "none";
+  EXPECT_ERROR(Malformed, "crls are no list", result("release", first, "ok", done));
+  done = testing::release_result(wanted);
+  done["svn_floors"] = "none";
+  EXPECT_ERROR(Malformed, "svn_floors are no list", result("release", second, "ok", done));
+  Json bad = wanted;
+  bad["report_sha256"] = "none";
+  EXPECT_ERROR(Malformed, "'report_sha256'", intent("release", bad));
+  bad = wanted;
+  bad["mek_id"] = kTwo;
+  const std::uint64_t unknown = intent("release", bad);
+  EXPECT_ERROR(Malformed, "release of an unknown MEK",
+               result("release", unknown, "ok", testing::release_result(bad)));
+}
+
+TEST_F(Replay, PinnedFilesOnlyRise) {
+  const auto file = [](std::uint64_t serial, const std::string& digest) {
+    return Json{{"serial", serial}, {"digest", digest}, {"crls", Json::array()}};
+  };
+  EXPECT_ERROR(Malformed, "policy serial", intent("policy", file(1, kDigest)));
+  EXPECT_ERROR(Malformed, "'digest'", intent("policy", file(2, "d")));
+  result("policy", intent("policy", file(2, kDigest)), "failed");
+  EXPECT_EQ(state.policy_serial, 1U);
+  result("policy", intent("policy", file(2, kDigest)), "ok");
+  EXPECT_EQ(state.policy_digest, kDigest);
+  EXPECT_ERROR(Malformed, "policy serial", intent("policy", file(2, kDigest)));
+  EXPECT_ERROR(Malformed, "bundle serial", intent("trust", file(0, kDigest)));
+  EXPECT_ERROR(Malformed, "'digest'", intent("trust", file(1, "d")));
+  Json bundle = file(1, kDigest);
+  bundle.erase("crls");
+  EXPECT_ERROR(Malformed, "'crls'", intent("trust", bundle));
+  bundle["crls"] = Json::array({{{"issuer", "30"}, {"number", "09"}}});
+  result("trust", intent("trust", bundle), "ok");
+  bundle["serial"] = 2;
+  bundle["crls"][0]["number"] = "08";
+  const std::uint64_t older = intent("trust", bundle);
+  EXPECT_ERROR(Malformed, "crlNumber that does not rise", result("trust", older, "ok"));
+}
+
+TEST_F(Replay, OfficersAreThereFromTheGenesisOrNever) {
+  const Json accepted{{"text_sha256", kDigest}};
+  EXPECT_ERROR(Malformed, "officers for an appliance", intent("officers", {{"digest", kDigest}}));
+  EXPECT_ERROR(Malformed, "accepted before", event("genesis-accepted", accepted));
+  begin(hex(32, 'e'));
+  EXPECT_ERROR(Malformed, "'text_sha256'", event("genesis-accepted", Json::object()));
+  event("genesis-accepted", accepted);
+  EXPECT_ERROR(Malformed, "accepted before", event("genesis-accepted", accepted));
+  EXPECT_ERROR(Malformed, "'digest'", intent("officers", Json::object()));
+  result("officers", intent("officers", {{"digest", kDigest}}), "ok");
+  EXPECT_EQ(state.officers_digest, kDigest);
+  EXPECT_ERROR(Malformed, "'officers'", begin("no digest"));
+}
+
+TEST_F(Replay, OneCeremonyAtATimeAndEachPlanOnce) {
+  const Json first{{"ceremony", kOne}, {"plan_sha256", kDigest}};
+  Json step = first;
+  step.update({{"step", "s1"}, {"attempt", 1}});
+  EXPECT_ERROR(Malformed, "does not go on", intent("ceremony-step", step));
+  const std::uint64_t begun = intent("ceremony", first);
+  Json second{{"ceremony", kTwo}, {"plan_sha256", hex(32, 'c')}};
+  EXPECT_ERROR(Malformed, "while another goes on", intent("ceremony", second));
+  for (const char* member : {"step", "attempt"}) {
+    Json bad = step;
+    bad.erase(member);
+    EXPECT_ERROR(Malformed, member, intent("ceremony-step", bad));
+  }
+  Json stranger = step;
+  stranger["ceremony"] = kTwo;
+  EXPECT_ERROR(Malformed, "does not go on", intent("ceremony-step", stranger));
+  result("ceremony-step", intent("ceremony-step", step), "ok");
+  result("ceremony", begun, "ok");
+  EXPECT_ERROR(Malformed, "does not go on", intent("ceremony-step", step));
+  EXPECT_ERROR(Malformed, "plan that was used",
+               intent("ceremony", {{"ceremony", kTwo}, {"plan_sha256", kDigest}}));
+  second["ceremony"] = "short";
+  EXPECT_ERROR(Malformed, "'ceremony'", intent("ceremony", second));
+}
+
+TEST_F(Replay, RejectionsAndRecoveriesSayOfWhat) {
+  EXPECT_ERROR(Malformed, "'quarantine'", event("recovery", Json::object()));
+  const Json good{{"operation", "seal"}, {"request_sha256", kDigest}, {"nonce", kDigest}};
+  for (const auto& [member, value] : good.items()) {
+    Json bad = good;
+    bad.erase(member);
+    EXPECT_ERROR(Malformed, member, event("rejection", bad));
+  }
+}
+
+// A log that the key itself signed wrongly: found in the pass over the file as in the replay, and named.
+TEST(WronglySigned, AnEntryThatDoesNotFollowIsNamed) {
+  const testing::TempFolder temp;
+  testing::HostLog host(temp / "log");
+  {
+    Log log = host.create();
+    for (std::uint64_t i = 1; i < 5; ++i) log.event("challenge", testing::challenge_data(i));
+  }
+  const std::string text = testing::read_text(host.folder / "entries.jsonl");
+  const auto refused = [&](const std::string& words, void (*change)(Entry&)) {
+    std::string signed_lines;
+    Tree tree;
+    for (const std::string_view line : split_lines(text)) {
+      Entry entry = parse_entry(line);
+      if (tree.size() > 0) entry.prev = tree.leaf(tree.size() - 1);
+      if (tree.size() == 3) change(entry);
+      const std::string written = encode_entry(entry);
+      tree.append(leaf_hash(view(written)));
+      signed_lines += written + "\n";
+    }
+    testing::write_text(host.folder / "entries.jsonl", signed_lines);
+    testing::write_text(
+        host.folder / "checkpoint",
+        sign_checkpoint({tree.size(), tree.root()}, host.signer.verifier(testing::kOrigin), host.signer));
+    for (const Check check : {Check::Everything, Check::Proofs})
+      EXPECT_ERROR(LogDamaged, "entry 3: " + words, read_log(host.folder, std::nullopt, check));
+  };
+  refused("its number is 7", [](Entry& entry) { entry.seq = 7; });
+  refused("it does not follow", [](Entry& entry) { entry.prev[0] ^= 1; });
+  refused("its time lies before", [](Entry& entry) { entry.time -= 1; });
+}
+
+}  // namespace
+}  // namespace qpcseal::audit
