@@ -326,6 +326,7 @@ TEST(Lint, EachWarningAppearsWhenItShould) {
       {"more than a week", [](Policy& p) { p.devices[0].challenge_lifetime.value = 8 * 86400; }},
       {"lifecycle 'test'", [](Policy& p) { p.devices[0].lifecycle.value->emplace_back("test"); }},
       {"known by its roots alone", [](Policy& p) { p.devices[0].oemid.value.reset(); }},
+      {"known by its roots alone", [](Policy& p) { p.devices[0].hwmodel.value.reset(); }},
       {"only the maker's code", [](Policy& p) { p.devices[0].oemboot.value = false; }},
       {"does not say its lifecycle", [](Policy& p) { p.devices[0].lifecycle.value.reset(); }},
       {"can get no key", [](Policy& p) { p.devices[0].max_releases.value = 0; }},
@@ -348,6 +349,30 @@ TEST(Lint, EachWarningAppearsWhenItShould) {
     EXPECT_TRUE(warns(policy, part)) << part;
   }
   EXPECT_TRUE(warns(sample_policy(), "01aabbccddee00 is both listed and revoked"));
+  EXPECT_TRUE(warns(sample_policy(), "'firmware' may be of any"));  // of a submodule
+}
+
+TEST(Lint, AnyCardWithoutARuleThatCouldRevokeOne) {
+  const char* says = "no rule that could revoke one";
+  Policy policy = sample_policy();
+  policy.devices[0].ueids.value.reset();
+  policy.devices[0].revoked_ueids.value.clear();
+  policy.devices[0].crl_required.value = false;
+  EXPECT_TRUE(warns(policy, says));
+  for (void (*const mend)(Policy&) : {+[](Policy& p) { p.devices[0].ueids.value = {Bytes(7, 1)}; },
+                                      +[](Policy& p) { p.devices[0].revoked_ueids.value = {Bytes(7, 1)}; },
+                                      +[](Policy& p) { p.devices[0].crl_required.value = true; },
+                                      +[](Policy& p) { p.collateral_required.value = true; }}) {
+    Policy mended = policy;
+    mend(mended);
+    EXPECT_FALSE(warns(mended, says));
+  }
+}
+
+TEST(Lint, APolicyThatCouldNeverBeReplaced) {
+  EXPECT_TRUE(warns(sample_policy(), "lacks 'policy-change'"));
+  EXPECT_FALSE(warns(parse_policy(sample_policy_text("seal = 1", "seal = 1\npolicy-change = 2")),
+                     "lacks 'policy-change'"));
 }
 
 }  // namespace
