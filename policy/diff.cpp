@@ -41,12 +41,14 @@ void add_device(Rules& out, const DeviceClass& device) {
   out[where + "oemid"] = words(device.oemid.value);
   out[where + "hwmodel"] = words(device.hwmodel.value);
   out[where + "hwversion"] = words(device.hwversion.value);
+  out[where + "oemboot"] = device.oemboot.value ? "required" : "none";
   out[where + "least dbgstat"] = std::to_string(device.min_dbgstat.value);
   out[where + "lifecycle"] = words(device.lifecycle.value);
   out[where + "session keys"] = words(device.session_keys.value);
   out[where + "challenge lifetime"] = std::to_string(device.challenge_lifetime.value) + " seconds";
   out[where + "UEIDs"] = device.ueids.value ? words(*device.ueids.value) : "ANY";
   out[where + "revoked UEIDs"] = words(device.revoked_ueids.value);
+  out[where + "most releases to a card"] = std::to_string(device.max_releases.value);
   out[where + "certificate revocation lists"] = device.crl_required.value ? "required" : "not required";
   add_measurements(out, where, device.measurements);
   for (const SubmodRule& submod : device.submods.value) {

@@ -14,8 +14,9 @@ class Linter {
 
   void device(const DeviceClass& d) {
     warn(!d.ueids.value, d.ueids.line, "any card of class '" + d.name + "' is accepted, whichever its UEID");
-    warn(!d.ueids.value && d.revoked_ueids.value.empty() && !d.crl_required.value, d.revoked_ueids.line,
-         "class '" + d.name + "' takes any card and has no rule that could revoke one");
+    warn(!d.ueids.value && d.revoked_ueids.value.empty() && !d.crl_required.value &&
+             !policy_.collateral_required.value,
+         d.revoked_ueids.line, "class '" + d.name + "' takes any card and has no rule that could revoke one");
     warn(d.min_dbgstat.value < 2, d.min_dbgstat.line,
          "class '" + d.name + "' takes cards that can be debugged");
     warn(!d.crl_required.value, d.crl_required.line,

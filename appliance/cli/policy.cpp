@@ -119,8 +119,7 @@ Report diff(const std::string& old_path, const std::string& new_path) {
   add_changes(report, policy::diff(before, after));
   const release::Home home = release::locate_home();
   if (!std::filesystem::exists(home.site())) return report;
-  const audit::State state = audit::read_log(home.log(), std::nullopt).state;
-  add_replay(report, release::replay(home, state, release::read_pinned_trust(home, state), before, after));
+  add_replay(report, release::replay(home, audit::read_log(home.log(), std::nullopt), before, after));
   return report;
 }
 

@@ -58,11 +58,16 @@ policy::Policy read_policy(const Home& home, const audit::State& state) {
   return policy::parse_policy(text_of(bytes));
 }
 
+// What the log does not name counts for nothing, and is refused lest somebody think that it counts.
 Trust read_pinned_trust(const Home& home, const audit::State& state) {
   const bool bundled = state.collateral_serial > 0;
-  Trust trust =
-      bundled ? read_collateral_trust(home.collateral(), state.trust_digest) : read_trust(home.trust());
-  if (!bundled) expect_same("the trust folder", to_hex(trust.digest), state.trust_digest);
+  Trust trust = read_trust(home.trust());
+  expect_same("the trust folder", to_hex(trust.digest), audit::text_member(state.genesis, "trust"));
+  if (!bundled && std::filesystem::exists(home.collateral()))
+    throw Error(ErrorKind::Denied,
+                home.collateral().string() + " is there, and the log has no collateral bundle",
+                "a bundle comes in by 'qpcseal trust import'");
+  if (bundled) trust = read_collateral_trust(home.collateral(), state.trust_digest);
   trust.crl_floors = state.crl_numbers;
   return trust;
 }

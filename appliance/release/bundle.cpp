@@ -17,14 +17,6 @@ using audit::Phase;
 
 constexpr const char* kType = "qpcseal-bundle";
 
-bool is_unverified(const Entry& entry) { return entry.kind == "denied" && entry.phase == Phase::Event; }
-
-bool is_verdict(const Entry& entry) {
-  const bool judged = entry.kind == "release" && entry.phase == Phase::Result &&
-                      (entry.outcome == "ok" || entry.outcome == "denied");
-  return judged || is_unverified(entry);
-}
-
 std::string policy_digest(const Entry& verdict) {
   return audit::text_member(audit::member(verdict.data, "policy"), "digest");
 }

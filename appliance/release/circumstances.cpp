@@ -93,6 +93,16 @@ void put_challenge(audit::State& state, const audit::Entry& challenge, bool cons
 
 Json json_of(const Findings& findings) { return audit::findings_as<Json>(findings); }
 
+bool is_unverified(const audit::Entry& entry) {
+  return entry.kind == "denied" && entry.phase == audit::Phase::Event;
+}
+
+bool is_verdict(const audit::Entry& entry) {
+  const bool judged = entry.kind == "release" && entry.phase == audit::Phase::Result &&
+                      (entry.outcome == "ok" || entry.outcome == "denied");
+  return judged || is_unverified(entry);
+}
+
 Json granted_facts(const Verified& verified, const Verdict& verdict) {
   const attest::Claims& claims = verified.evidence.claims.value();
   const attest::SessionKey& key = claims.session_key.value();

@@ -9,6 +9,11 @@ namespace qpcseal::release {
 
 audit::Json json_of(const Findings& findings);
 
+// Whether an entry is a verdict on a report: the result of a release, or the event of a report that does not
+// verify.
+[[nodiscard]] bool is_verdict(const audit::Entry& entry);
+[[nodiscard]] bool is_unverified(const audit::Entry& entry);
+
 // What the result of a release says of the card and the verdict: "ok" and "denied".
 audit::Json granted_facts(const Verified& verified, const Verdict& verdict);
 audit::Json denied_facts(const Verified& verified, const Verdict& verdict);

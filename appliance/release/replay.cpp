@@ -2,15 +2,27 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <limits>
+#include <map>
 
+#include "appliance/release/appliance.h"
+#include "appliance/release/archive.h"
+#include "appliance/release/circumstances.h"
 #include "appliance/release/verify.h"
-#include "attest/scheme.h"
-#include "base/error.h"
 
 namespace qpcseal::release {
 
 namespace {
+
+using audit::Entry;
+using audit::Json;
+
+// What a report was judged with.
+struct Then {
+  Trust trust;
+  UnixTime verified_at = 0;
+  std::optional<Bytes> mek_id;
+  std::optional<Recalled> recalled;  // nothing: it was not judged, for it did not verify
+};
 
 struct Answer {
   bool allowed = false;
@@ -18,23 +30,73 @@ struct Answer {
   std::string ueid;
 };
 
-// What the report says of itself, unverified: enough to find its challenge.
-Bytes nonce_of(const Report& report) {
-  for (const auto& scheme : attest::all_schemes()) {
-    const attest::Evidence evidence = scheme->inspect(report.bytes);
-    if (evidence.claims) return evidence.claims->nonce;
+class Past {
+ public:
+  Past(const Home& home, const audit::LogCopy& log) : home_(home), log_(log), present_(log.state) {
+    for (auto& [nonce, challenge] : present_.challenges) challenge.consumed = false;
+    for (std::uint64_t seq = 0; seq < log.checkpoint.size; ++seq) {
+      const std::string_view kind = audit::scan_entry(log.line(seq)).kind;
+      if (kind != "challenge" && kind != "release" && kind != "denied") continue;
+      const Entry entry = audit::parse_entry(log.line(seq));
+      if (kind == "challenge") challenges_[audit::text_member(entry.data, "nonce")] = seq;
+      if (is_verdict(entry)) verdicts_[audit::text_member(named(entry), "report_sha256")] = seq;
+    }
   }
-  return {};
-}
 
-Answer ask(const policy::Policy& policy, const audit::State& state, const Trust& trust, const Report& report,
-           UnixTime now) {
-  const Verified verified = verify_attestation(report, policy, trust, now);
-  if (!verified.evidence.claims) return {false, verified.evidence.findings, ""};
-  const policy::ChallengeFacts challenge = challenge_facts(state, verified.evidence.claims->nonce, report);
-  const Verdict verdict = judge({policy, state, now, {}, std::nullopt, 1}, challenge, verified);
-  return {verdict.decision.allowed(), verdict.decision.findings(), to_hex(verified.evidence.claims->ueid)};
-}
+  // A report without a verdict is one of a release that was cut short.
+  [[nodiscard]] Then of(const Report& report) const {
+    const auto found = verdicts_.find(to_hex(report.digest));
+    if (found == verdicts_.end())
+      return {read_pinned_trust(home_, log_.state), log_.state.last_time, std::nullopt, std::nullopt};
+    const Entry verdict = audit::parse_entry(log_.line(found->second));
+    const Json& judged = audit::member(verdict.data, "judged");
+    const Json facts = named(verdict);
+    Then out{trust_of(judged), time_of(judged), from_hex(audit::text_member(facts, "mek_id")), std::nullopt};
+    if (!is_unverified(verdict)) out.recalled = recalled(judged, facts);
+    return out;
+  }
+
+  [[nodiscard]] Answer ask(const policy::Policy& policy, const Then& then, const Report& report) const {
+    const Verified verified = verify_attestation(report, policy, then.trust, then.verified_at);
+    if (!verified.evidence.claims) return {false, verified.evidence.findings, ""};
+    const audit::State& state = then.recalled ? then.recalled->state : present_;
+    Question question{policy, state, then.verified_at, {}, then.mek_id, 1};
+    if (then.recalled) {
+      question.now = then.recalled->now;
+      question.suites = then.recalled->suites;
+      question.releases_wanted = then.recalled->wanted;
+    }
+    const auto challenge = challenge_facts(state, verified.evidence.claims->nonce, report);
+    const Verdict verdict = judge(question, challenge, verified);
+    return {verdict.decision.allowed(), verdict.decision.findings(), to_hex(verified.evidence.claims->ueid)};
+  }
+
+ private:
+  // Report and key stand in the release's intent, or in the event of a report that does not verify.
+  [[nodiscard]] Json named(const Entry& verdict) const {
+    return is_unverified(verdict) ? verdict.data : audit::parse_entry(log_.line(verdict.intent.value())).data;
+  }
+
+  [[nodiscard]] Trust trust_of(const Json& judged) const {
+    const std::string& digest = audit::text_member(judged, "trust");
+    Trust out = parse_trust(kept(home_, digest, is_kept(home_, digest, ".trust") ? ".trust" : ".signed"));
+    out.crl_floors = crl_floors_of(judged);
+    return out;
+  }
+
+  [[nodiscard]] Recalled recalled(const Json& judged, const Json& intent) const {
+    const Entry genesis = audit::parse_entry(log_.line(0));
+    const auto found = challenges_.find(audit::text_member(intent, "nonce"));
+    if (found == challenges_.end()) return recall(judged, genesis, nullptr, intent);
+    const Entry challenge = audit::parse_entry(log_.line(found->second));
+    return recall(judged, genesis, &challenge, intent);
+  }
+
+  const Home& home_;
+  const audit::LogCopy& log_;
+  audit::State present_;
+  std::map<std::string, std::uint64_t> challenges_, verdicts_;  // by nonce, by report: the last entry
+};
 
 std::vector<std::filesystem::path> archived(const Home& home) {
   std::vector<std::filesystem::path> out;
@@ -47,17 +109,14 @@ std::vector<std::filesystem::path> archived(const Home& home) {
 
 }  // namespace
 
-std::vector<Replayed> replay(const Home& home, audit::State state, Trust trust, const policy::Policy& before,
+std::vector<Replayed> replay(const Home& home, const audit::LogCopy& log, const policy::Policy& before,
                              const policy::Policy& after) {
-  for (auto& [nonce, challenge] : state.challenges) challenge.consumed = false;
-  trust.collateral.not_before = 0;
-  trust.collateral.not_after = std::numeric_limits<UnixTime>::max();
+  const Past past(home, log);
   std::vector<Replayed> out;
   for (const std::filesystem::path& path : archived(home)) {
     const Report report = read_report(path);
-    const auto challenge = state.challenges.find(nonce_of(report));
-    const UnixTime then = challenge == state.challenges.end() ? state.last_time : challenge->second.made;
-    const Answer was = ask(before, state, trust, report, then), is = ask(after, state, trust, report, then);
+    const Then then = past.of(report);
+    const Answer was = past.ask(before, then, report), is = past.ask(after, then, report);
     out.push_back({to_hex(report.digest), was.ueid.empty() ? is.ueid : was.ueid, was.allowed, is.allowed,
                    was.why, is.why});
   }

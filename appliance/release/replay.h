@@ -4,9 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "appliance/audit/state.h"
+#include "appliance/audit/read.h"
 #include "appliance/release/home.h"
-#include "appliance/release/trust.h"
 #include "base/finding.h"
 #include "policy/policy.h"
 
@@ -19,10 +18,10 @@ struct Replayed {
   Findings why_before, why_after;
 };
 
-// Each as of the time when its challenge was made, as if the challenge were unused and the
-// collateral bundle fresh. In order of digest.
-// Error{Malformed} for a file there that is no report.
-std::vector<Replayed> replay(const Home& home, audit::State state, Trust trust, const policy::Policy& before,
+// Each as it was judged last: as of then, with the trust material, challenge and counts of then. One that did
+// not verify then meets today's counts, and a challenge that is unused. In order of digest. Error{Malformed}
+// for a file there that is no report; Error{Io} where trust material was not kept.
+std::vector<Replayed> replay(const Home& home, const audit::LogCopy& log, const policy::Policy& before,
                              const policy::Policy& after);
 
 }  // namespace qpcseal::release

@@ -99,6 +99,28 @@ class Verdicts(unittest.TestCase):
         self.assertIn("POL-CARD-RELEASES", self.release(appliance, second, expect=5).stderr)
         self.release(appliance, appliance.attest("m", device=1, name="other.dat"))
 
+    def test_a_loosened_policy_does_not_bring_old_firmware_back(self):
+        """What a release demanded of a model's security versions stays in the log, whatever a later policy asks."""
+        appliance = self.appliance()
+        self.release(appliance, appliance.attest("m", name="new.dat"))
+        loose = appliance.root / "loose.toml"
+        loose.write_text(re.sub(r"min_svn = \d+", "min_svn = 0",
+                                appliance.policy.read_text().replace("serial = 1\n", "serial = 2\n")))
+        appliance.qpcseal("policy", "install", loose)
+        config = appliance.cards / "cards" / "1" / "config.json"
+        card = json.loads(config.read_text())
+        component = next(each for each in card["measurements"] if each["name"] == "firmware")
+        component["svn"] -= 1
+        config.write_text(json.dumps(card))
+        old = appliance.attest("m", device=1, name="old.dat")
+        shown = appliance.json("attest", "verify", old, expect=5)
+        self.assertEqual([finding["id"] for finding in shown["findings"]], ["POL-SVN-FLOOR"])
+        self.assertEqual(shown["findings"][0]["rule"], "the log")
+        self.assertEqual(shown["trust_vector"]["executables"], {"value": 32, "tier": "warning"})
+        self.assertIn("POL-SVN-FLOOR", self.release(appliance, old, expect=5).stderr)
+        self.release(appliance, appliance.attest("m", name="still.dat"))
+        appliance.qpcseal("audit", "verify")
+
     def test_policy_without_the_new_rule_is_refused(self):
         appliance = Appliance(init=False, policy_edit=lambda text: re.sub(r"max_releases_per_card = \d+\n", "", text))
         self.addCleanup(appliance.close)

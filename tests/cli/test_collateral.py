@@ -101,6 +101,34 @@ class Collateral(unittest.TestCase):
         list_file.write_bytes(crl(issuer, 0x1001))
         self.load(self.bundle(5), self.anna, self.bela)
 
+    def test_policy_diff_replays_as_of_then(self):
+        """A bundle that revokes, and a budget that is used up, are later than the verdict."""
+        self.appliance.qpcseal("mek", "generate", "m")
+        report = self.appliance.attest("m")
+        ueid = self.appliance.json("attest", "verify", report)["card"]["ueid"]
+        self.policy(2, (next(line for line in self.appliance.policy.read_text().splitlines()
+                             if line.startswith("max_releases_per_card")), "max_releases_per_card = 1"))
+        self.appliance.qpcseal("encrypt-model", "--qpc", self.appliance.sample(), "--mek", "m", "--output-dir",
+                               self.appliance.root / "out", "--pub-keys", report)
+        self.load(self.bundle(1, "--revoke", ueid), self.anna, self.bela)
+        in_force = self.appliance.root / "home" / "policy.toml"
+        strict = self.appliance.root / "strict.toml"
+        strict.write_text(in_force.read_text().replace("min_dbgstat = ", "min_dbgstat = 4 # was "))
+        said = self.appliance.json("policy", "diff", in_force, strict)
+        verdict = said["verdicts"][0]
+        self.assertEqual((said["verdicts_changed"], verdict["before"], verdict["after"]), (1, True, False))
+        self.assertEqual([finding["id"] for finding in verdict["findings_after"]], ["POL-DBGSTAT"])
+        # One that did not verify then is judged by what is in force now, but held against the roots of then.
+        data = bytearray(report.read_bytes())
+        data[-1] ^= 1
+        broken = self.appliance.root / "broken"
+        broken.write_bytes(data)
+        self.appliance.qpcseal("wrap-mek", "--mek", "m", "--pub-keys", broken, "--output-dir",
+                               self.appliance.root / "none", expect=5)
+        said = self.appliance.json("policy", "diff", in_force, strict)
+        by_report = {each["ueid"]: [finding["id"] for finding in each["findings_before"]] for each in said["verdicts"]}
+        self.assertEqual(by_report, {ueid: [], "": ["ATT-SIGNATURE"]})
+
     def test_no_list_older_than_the_trust_folders(self):
         issuer = authority()
         self.appliance = GuardedAppliance(guarded=("trust-import",), init_now=False)
@@ -129,6 +157,44 @@ class Collateral(unittest.TestCase):
         file = self.appliance.root / "home" / "collateral.json"
         file.write_text(file.read_text().replace("2026", "2027"))
         self.assertIn("not the collateral bundle in the log", self.appliance.qpcseal("mek", "list", expect=5).stderr)
+
+    def refused_everywhere(self, report, says, expect):
+        """By what judges and by what holds keys; nothing is released."""
+        out, sample = self.appliance.root / "refused", self.appliance.root / "model.qpc"
+        if not sample.exists():
+            self.appliance.sample()
+        for command in (("attest", "verify", report), ("trust", "show"), ("mek", "list"),
+                        ("encrypt-model", "--qpc", sample, "--mek", "m", "--output-dir", out, "--pub-keys", report)):
+            with self.subTest(command=command[0], says=says):
+                self.assertIn(says, self.appliance.qpcseal(*command, expect=expect).stderr)
+        self.assertFalse(out.exists())
+
+    def test_trust_changed_by_hand(self):
+        """With and without a bundle: a list that somebody lays into the folder counts nowhere, so it is refused."""
+        self.appliance.qpcseal("mek", "generate", "m")
+        home = self.appliance.root / "home"
+        folder, bundle = home / "trust", home / "collateral.json"
+        for serial in (0, 1):
+            if serial:
+                self.load(self.bundle(serial), self.anna, self.bela)
+            report = self.appliance.attest("m", name=f"report{serial}")
+            self.assertTrue(self.appliance.json("attest", "verify", report)["allowed"])
+            (folder / "by-hand.crl").write_bytes(crl(authority(), 1))
+            self.refused_everywhere(report, "the trust folder is not the one in the log", 5)
+            (folder / "by-hand.crl").unlink()
+            root = (folder / "root.pem").read_bytes()
+            (folder / "root.pem").unlink()
+            self.refused_everywhere(report, "holds no root certificate", 4)
+            (folder / "root.pem").write_bytes(root)
+            if serial:
+                aside = bundle.rename(home / "aside")
+                self.refused_everywhere(report, "collateral.json", 3)
+                aside.rename(bundle)
+            else:
+                bundle.write_bytes(self.bundle(1).read_bytes())
+                self.refused_everywhere(report, "the log has no collateral bundle", 5)
+                bundle.unlink()
+            self.assertTrue(self.appliance.json("attest", "verify", report)["allowed"])
 
     def test_required_and_revoked(self):
         self.appliance.qpcseal("mek", "generate", "m")

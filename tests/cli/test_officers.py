@@ -75,9 +75,9 @@ class Tokens(unittest.TestCase):
         self.name = self.id().rsplit(".", 1)[1].replace("test_", "")
         self.file = self.appliance.request("mek-generate", "--param", f"name={self.name}", name=self.name)
 
-    def verify_by_ssh_keygen(self, signature, name, file=None, expect=0):
+    def verify_by_ssh_keygen(self, signature, name, file=None, expect=0, name_space="approval"):
         result = subprocess.run(["ssh-keygen", "-Y", "verify", "-f", self.appliance.officers_file, "-I", name, "-n",
-                                 "approval@qpcseal", "-s", signature], input=(file or self.file).read_bytes(),
+                                 name_space + "@qpcseal", "-s", signature], input=(file or self.file).read_bytes(),
                                 capture_output=True, check=False)
         self.assertEqual(result.returncode == 0, expect == 0, result.stdout + result.stderr)
 
@@ -90,6 +90,29 @@ class Tokens(unittest.TestCase):
         for signature, name in zip(signatures, ("dora", "emil")):
             self.verify_by_ssh_keygen(signature, name)
         self.generate(*signatures)
+
+    def test_policy_and_bundle_signed_by_token(self):
+        policy = self.appliance.root / "signed.toml"
+        policy.write_text(self.appliance.policy.read_text().replace("serial = 1\n", "serial = 2\n"))
+        bundle = self.appliance.root / "bundle"
+        self.appliance.qpcseal("trust", "bundle", "--serial", 1, "--trust", self.appliance.trust, "-o", bundle)
+        for file, command, name_space, bring_in in (
+                (policy, ("policy", "sign"), "policy", ("policy", "install")),
+                (bundle, ("trust", "sign"), "collateral", ("trust", "import"))):
+            signature = self.dora.approve(file, command=command)
+            self.verify_by_ssh_keygen(signature, "dora", file, name_space=name_space)
+            self.verify_by_ssh_keygen(signature, "dora", file, expect=1)
+            approval = self.dora.approve(file, command=command, expect=2, digest="00" * 32)
+            self.assertIn("names other bytes", approval.stderr)
+            self.appliance.qpcseal(*bring_in, file, "--approval", signature)
+        self.assertEqual(self.appliance.json("policy", "show")["serial"], 2)
+        self.assertEqual(self.appliance.json("trust", "show")["bundle"]["serial"], 1)
+
+    def test_what_is_no_policy_is_not_signed(self):
+        for name, command in (("policy", ("policy", "sign")), ("bundle", ("trust", "sign"))):
+            file = self.appliance.root / ("no-" + name)
+            file.write_text("serial = 2\n")
+            self.assertIn("error", self.dora.approve(file, command=command, expect=4).stderr)
 
     def test_token_through_ssh_agent(self):
         folder = self.dora.folder

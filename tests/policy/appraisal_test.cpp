@@ -28,6 +28,18 @@ TEST(Appraisal, AffirmsOnlyWhatWasAppraisedAndFoundGood) {
   EXPECT_FALSE(TrustVector{}.affirming());
 }
 
+TEST(Appraisal, AffirmsWhereAllFourClaimsDo) {
+  int TrustVector::* const claims[] = {&TrustVector::instance_identity, &TrustVector::configuration,
+                                       &TrustVector::executables, &TrustVector::hardware};
+  for (const auto claim : claims) {
+    for (const int value : {-1, 0, 1, 3, 32, 96, 99}) {
+      TrustVector vector = kAll;
+      vector.*claim = value;
+      EXPECT_FALSE(vector.affirming()) << value;
+    }
+  }
+}
+
 TEST(Appraisal, EachFindingBearsOnItsClaim) {
   const std::pair<const char*, TrustVector> rows[] = {{"ATT-SIGNATURE", {99, 99, 99, 99}},
                                                       {"ATT-CHAIN-ROOT", {99, 99, 99, 99}},
@@ -61,6 +73,8 @@ TEST(Appraisal, EachFindingBearsOnItsClaim) {
                                                       {"POL-EXPIRED", {0, 0, 0, 0}},
                                                       {"POL-MEK", {0, 0, 0, 0}},
                                                       {"POL-SOMETHING-NEW", {0, 0, 0, 0}},
+                                                      {"POL-OEMIC", {0, 0, 0, 0}},
+                                                      {"POL-OEMID-NEW", {0, 0, 0, 0}},
                                                       {"", {0, 0, 0, 0}},
                                                       {"POL-RELEASES", kAll},
                                                       {"POL-CARD-RELEASES", kAll},
@@ -88,7 +102,10 @@ TEST(Appraisal, HasTheNamesAndTiersOfTheDraft) {
   EXPECT_EQ(tier_of(2), "affirming");
   EXPECT_EQ(tier_of(0), "none");
   EXPECT_EQ(tier_of(1), "none");
-  EXPECT_EQ(tier_of(33), "warning");
+  EXPECT_EQ(tier_of(31), "affirming");
+  EXPECT_EQ(tier_of(32), "warning");
+  EXPECT_EQ(tier_of(95), "warning");
+  EXPECT_EQ(tier_of(96), "contraindicated");
   EXPECT_EQ(tier_of(99), "contraindicated");
 }
 

@@ -35,6 +35,55 @@ TEST(PolicyDiff, NamesTheOneRuleThatChanged) {
   }
 }
 
+// Whatever a policy says, a change of it is named, and is a change of the words that officers read.
+TEST(PolicyDiff, HidesNoRule) {
+  const std::string twos(64, '2'), threes(64, '3'), fours(64, '4');
+  const std::pair<std::string, std::string> edits[] = {
+      {"serial = 7", "serial = 8"},
+      {"2027-01-01", "2027-01-02"},
+      {"collateral = \"none\"", "collateral = \"required\""},
+      {"scheme = \"eat-card\"", "scheme = \"aws-nitro\""},
+      {"roots = [\"1111", "roots = [\"2111"},
+      {"oemid = 4660", "oemid = 4661"},
+      {"oemid = 4660", "oemid = \"none\""},
+      {"hwmodel = \"a1cd\"", "hwmodel = \"a1ce\""},
+      {"hwmodel = \"a1cd\"", "hwmodel = \"none\""},
+      {"hwversion = \"2.0\"", "hwversion = \"2.1\""},
+      {"hwversion = \"2.0\"", "hwversion = \"none\""},
+      {"min_dbgstat = 2", "min_dbgstat = 2\noemboot = \"none\""},
+      {"min_dbgstat = 2", "min_dbgstat = 3"},
+      {"lifecycle = [\"secured\"]", "lifecycle = [\"secured\", \"rma\"]"},
+      {"lifecycle = [\"secured\"]", "lifecycle = \"none\""},
+      {"session_keys = [\"p256\", \"p384\"]", "session_keys = [\"p256\"]"},
+      {"challenge_lifetime = \"24h\"", "challenge_lifetime = \"25h\""},
+      {"ueids = [\"01aabbccddeeff\", ", "ueids = [\"02aabbccddeeff\", "},
+      {"ueids = [\"01aabbccddeeff\", \"01aabbccddee00\"]", "ueids = \"any\""},
+      {"revoked_ueids = [\"01aabbccddee00\"]", "revoked_ueids = []"},
+      {"max_releases_per_card = 100", "max_releases_per_card = 101"},
+      {"crl = \"required\"", "crl = \"none\""},
+      {"name = \"boot\"", "name = \"root\""},
+      {"digests = [\"" + twos + "\"]", "digests = [\"" + twos + "\", \"" + fours + "\"]"},
+      {"digests = [\"" + twos + "\"]", "references = [\"boot 1.0\"]"},
+      {"min_svn = 5", "min_svn = 4"},
+      {"name = \"nsp\"", "name = \"soc\""},
+      {"name = \"firmware\"", "name = \"software\""},
+      {"digests = [\"" + threes + "\"]", "digests = [\"" + fours + "\"]"},
+      {"min_svn = 0", "min_svn = 1"},
+      {"labels = [\"resnet*\"]", "labels = [\"resnet*\", \"bert*\"]"},
+      {"modes = [\"token\"]", "modes = [\"token\", \"envelope\"]"},
+      {"suites = [1, 2]", "suites = [2, 1]"},
+      {"segments = [\"extra.bin\"]", "segments = [\"other.bin\"]"},
+      {"max_releases = 10", "max_releases = 11"},
+      {"max_encryptions = 1000", "max_encryptions = 1001"},
+      {"seal = 1", "seal = 0"},
+      {"mek-generate = 0", "mek-generate = 0\nmek-destroy = 2"}};
+  for (const auto& [from, to] : edits) {
+    const Policy changed = parse_policy(sample_policy_text(from, to));
+    EXPECT_FALSE(diff(sample_policy(), changed).empty()) << to;
+    EXPECT_NE(show(sample_policy()), show(changed)) << to;
+  }
+}
+
 TEST(PolicyDiff, ARuleThatIsGoneAndOneThatIsNew) {
   const auto gone = diff(sample_policy(), parse_policy(sample_policy_text("seal = 1\n", "")));
   ASSERT_EQ(gone.size(), 1U);

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "policy/glob.h"
 #include "policy/policy.h"
 #include "tests/base/expect_error.h"
 #include "tests/policy/sample.h"
@@ -196,6 +195,14 @@ TEST(PolicyParse, EachRuleHasItsRange) {
       {"max_encryptions = 1000", "max_encryptions = 4294967297", "between 0 and 4294967296"},
       {"max_releases = 10", "max_releases = -1", "between"},
       {"[\"resnet*\"]", "[\"resnet*\", \"resnet*\"]", "twice"},
+      {"[\"1111", "[\"111111", "33 bytes"},
+      {"hwversion = \"2.0\"", "hwversion = \"2\\u007f\"", "control"},
+      {"\"24h\"", "\"1000000m\"", "must look like"},
+      {"\"24h\"", "\"2/h\"", "must look like"},
+      {"\"24h\"", "\"2:h\"", "must look like"},
+      {"[\"2222", "[\"222222", "neither 32 nor 48"},
+      {"revoked_ueids = [\"01aabbccddee00\"]", "revoked_ueids = [\"01aabbccddee\"]", "6 bytes"},
+      {"[\"extra.bin\"]", "[\"constants.bin\"]", "no further segment"},
       {"release = 2", "release = 101", "between 0 and 100"},
       {"release = 2", "releases = 2", "unknown key 'releases'"},
       {"seal = 1\nrelease = 2\nmek-generate = 0\n", "", "empty"},
@@ -205,6 +212,51 @@ TEST(PolicyParse, EachRuleHasItsRange) {
   for (const Edit& edit : edits)
     expect_refused(sample_policy_text(edit.from, edit.to), edit.says,
                    std::string(edit.from) + " -> " + edit.to);
+}
+
+TEST(PolicyParse, TheBoundsThemselvesAreAllowed) {
+  const std::string h33(66, 'a'), h34(68, 'a'), model33(66, 'b'), model32(64, 'b');
+  const auto with = [](const std::string& from, const std::string& to) {
+    return parse_policy(sample_policy_text(from, to));
+  };
+  EXPECT_EQ(with("\"24h\"", "\"365d\"").devices[0].challenge_lifetime.value, 365 * 86400);
+  EXPECT_EQ(with("\"24h\"", "\"100000m\"").devices[0].challenge_lifetime.value, 100000 * 60);
+  EXPECT_EQ(with("\"24h\"", "\"90m\"").devices[0].challenge_lifetime.value, 5400);
+  EXPECT_EQ(with("min_dbgstat = 2", "min_dbgstat = 4").devices[0].min_dbgstat.value, 4U);
+  EXPECT_EQ(with("oemid = 4660", "oemid = 0").devices[0].oemid.value, 0U);
+  EXPECT_EQ(with("hwmodel = \"a1cd\"", "hwmodel = \"" + model32 + "\"").devices[0].hwmodel.value,
+            Bytes(32, 0xbb));
+  EXPECT_EQ(with("hwmodel = \"a1cd\"", "hwmodel = \"a1\"").devices[0].hwmodel.value, Bytes(1, 0xa1));
+  expect_refused(sample_policy_text("hwmodel = \"a1cd\"", "hwmodel = \"" + model33 + "\""), "33 bytes",
+                 "hwmodel");
+  for (const char* list : {"\nueids = [\"01aabbccddeeff\"", "\nrevoked_ueids = [\"01aabbccddee00\""}) {
+    const std::string key = std::string(list).substr(0, std::string(list).find('"'));
+    EXPECT_NO_THROW(with(list, key + "\"" + h33 + "\"")) << list;
+    expect_refused(sample_policy_text(list, key + "\"" + h34 + "\""), "34 bytes", list);
+  }
+  EXPECT_EQ(with("[\"" + std::string(64, '2') + "\"]", "[\"" + std::string(96, '2') + "\"]")
+                .devices[0]
+                .measurements[0]
+                .digests[0]
+                .size(),
+            48U);
+  EXPECT_NO_THROW(with("[\"extra.bin\"]", "[\"" + std::string(255, 's') + "\"]"));
+  expect_refused(sample_policy_text("[\"extra.bin\"]", "[\"" + std::string(256, 's') + "\"]"),
+                 "no further segment", "a long name");
+  EXPECT_EQ(with("max_releases_per_card = 100", "max_releases_per_card = 0").devices[0].max_releases.value,
+            0U);
+  EXPECT_EQ(with("max_releases = 10", "max_releases = 0").meks[0].max_releases.value, 0U);
+  EXPECT_EQ(with("max_encryptions = 1000", "max_encryptions = 4294967296").meks[0].max_encryptions.value,
+            kMaxEncryptions);
+  const std::string text = sample_policy_text();
+  EXPECT_NO_THROW(parse_policy(text + std::string(kMaxPolicySize - text.size(), '#')));
+}
+
+TEST(PolicyParse, TablesAreTables) {
+  const std::string text = sample_policy_text();
+  const std::size_t device = text.find("[[device]]"), approvals = text.find("[approvals]");
+  expect_refused(text.substr(0, device) + "device = [1]\n", "must be tables", "device");
+  expect_refused("approvals = 1\n" + text.substr(0, approvals), "must be a table", "approvals");
 }
 
 TEST(PolicyParse, ErrorsNameTheLineItself) {
@@ -239,115 +291,20 @@ TEST(PolicyParse, TwoClassesOrRulesOfOneNameAreRefused) {
   std::string twice = text;
   twice.insert(mek, text.substr(device, mek - device));
   expect_refused(twice, "'ai100' stands twice", "two classes");
+  twice.replace(twice.rfind("name = \"ai100\""), 14, "name = \"ai200\"");
+  EXPECT_EQ(parse_policy(twice).devices.size(), 2U);
   twice = text;
   twice.insert(rest, text.substr(mek, rest - mek));
   expect_refused(twice, "'resnet*' stands twice", "two rules");
-}
-
-TEST(Glob, StarsAndQuestionMarks) {
-  EXPECT_TRUE(matches_glob("", ""));
-  EXPECT_TRUE(matches_glob("*", ""));
-  EXPECT_TRUE(matches_glob("a*c", "abbc"));
-  EXPECT_TRUE(matches_glob("a*b*c", "axbxbxc"));
-  EXPECT_TRUE(matches_glob("a?c", "abc"));
-  EXPECT_TRUE(matches_glob("**", "x"));
-  EXPECT_FALSE(matches_glob("", "a"));
-  EXPECT_FALSE(matches_glob("a?c", "ac"));
-  EXPECT_FALSE(matches_glob("a*c", "abcd"));
-  EXPECT_FALSE(matches_glob("abc", "ABC"));
-  EXPECT_FALSE(matches_glob("[ab]", "a"));
-  EXPECT_FALSE(matches_glob("a*a*a*a*a*a*a*a*a*a*b", std::string(20000, 'a')));  // and soon
-}
-
-TEST(Glob, LabelsByNameOrWhole) {
-  EXPECT_TRUE(matches_label("resnet*", "resnet50#3"));
-  EXPECT_TRUE(matches_label("resnet50#3", "resnet50#3"));
-  EXPECT_TRUE(matches_label("resnet50#*", "resnet50#3"));
-  EXPECT_FALSE(matches_label("resnet50#1", "resnet50#3"));
-  EXPECT_FALSE(matches_label("*3", "resnet50#3")) << "without '#' a pattern sees the name alone";
-}
-
-TEST(Show, SaysEveryRule) {
-  const std::string text = show(sample_policy());
-  for (const char* part : {"number 7",
-                           "2027-01-01T00:00:00Z",
-                           "'ai100'",
-                           "eat-card",
-                           "1111111111",
-                           "4660",
-                           "a1cd",
-                           "2.0",
-                           "debug disabled since boot (2)",
-                           "secured",
-                           "p256, p384",
-                           "1 days",
-                           "01aabbccddeeff",
-                           "01aabbccddee00",
-                           "are required",
-                           "boot, SVN 5",
-                           "2222222222",
-                           "'nsp'",
-                           "firmware",
-                           "3333333333",
-                           "resnet*",
-                           "at most 10",
-                           "suite: 1, 2",
-                           "extra.bin",
-                           "mode: token",
-                           "1000 times",
-                           "seal: 1",
-                           "release: 2",
-                           "mek-generate: 0",
-                           "anything else: not allowed"})
-    EXPECT_THAT(text, HasSubstr(part));
-}
-
-TEST(Show, DoesNotHideWhatIsLoose) {
-  Policy policy = sample_policy();
-  policy.devices[0].ueids.value.reset();
-  policy.devices[0].crl_required.value = false;
-  policy.devices[0].submods.value.clear();
-  EXPECT_THAT(show(policy), HasSubstr("UEID is ANY"));
-  EXPECT_THAT(show(policy), HasSubstr("NOT required"));
-  EXPECT_THAT(show(policy), HasSubstr("no submodules"));
-}
-
-bool warns(const Policy& policy, const std::string& part) {
-  const std::vector<Warning> warnings = lint(policy);
-  return std::any_of(warnings.begin(), warnings.end(),
-                     [&](const Warning& warning) { return warning.text.find(part) != std::string::npos; });
-}
-
-TEST(Lint, EachWarningAppearsWhenItShould) {
-  const std::pair<const char*, void (*)(Policy&)> changes[] = {
-      {"any card of class", [](Policy& p) { p.devices[0].ueids.value.reset(); }},
-      {"can be debugged", [](Policy& p) { p.devices[0].min_dbgstat.value = 1; }},
-      {"needs no certificate revocation", [](Policy& p) { p.devices[0].crl_required.value = false; }},
-      {"more than a week", [](Policy& p) { p.devices[0].challenge_lifetime.value = 8 * 86400; }},
-      {"lifecycle 'test'", [](Policy& p) { p.devices[0].lifecycle.value->emplace_back("test"); }},
-      {"known by its roots alone", [](Policy& p) { p.devices[0].oemid.value.reset(); }},
-      {"only the maker's code", [](Policy& p) { p.devices[0].oemboot.value = false; }},
-      {"does not say its lifecycle", [](Policy& p) { p.devices[0].lifecycle.value.reset(); }},
-      {"can get no key", [](Policy& p) { p.devices[0].max_releases.value = 0; }},
-      {"to a card is hardly a limit", [](Policy& p) { p.devices[0].max_releases.value = 100001; }},
-      {"no [[mek]] names", [](Policy& p) { p.meks[0].devices.value = {"x"}; }},
-      {"'boot' may be of any", [](Policy& p) { p.devices[0].measurements[0].min_svn = 0; }},
-      {"suite 4", [](Policy& p) { p.meks[0].suites.value.push_back(4); }},
-      {"envelope mode", [](Policy& p) { p.meks[0].modes.value.emplace_back("envelope"); }},
-      {"never be released", [](Policy& p) { p.meks[0].max_releases.value = 0; }},
-      {"hardly a limit", [](Policy& p) { p.meks[0].max_releases.value = 100001; }},
-      {"seal nothing", [](Policy& p) { p.meks[0].max_encryptions.value = 0; }},
-      {"matches every key", [](Policy& p) { p.meks[0].labels.value = {"*"}; }},
-      {"'release' needs no officer", [](Policy& p) { p.approvals["release"].value = 0; }},
-      {"'release' needs one officer alone", [](Policy& p) { p.approvals["release"].value = 1; }},
-  };
-  for (const auto& [part, change] : changes) {
-    Policy policy = sample_policy();
-    EXPECT_FALSE(warns(policy, part)) << part;
-    change(policy);
-    EXPECT_TRUE(warns(policy, part)) << part;
-  }
-  EXPECT_TRUE(warns(sample_policy(), "01aabbccddee00 is both listed and revoked"));
+  twice.replace(twice.rfind("labels = [\"resnet*\"]"), 20, "labels = [\"bert#2\"]");
+  const Policy two = parse_policy(twice);
+  EXPECT_EQ(two.mek("resnet50#1"), &two.meks[0]);
+  EXPECT_EQ(two.mek("bert#2"), &two.meks[1]);
+  EXPECT_EQ(two.mek("bert#1"), nullptr);
+  const std::size_t submod = text.find("[[device.submod]]");
+  twice = text;
+  twice.insert(mek, text.substr(submod, mek - submod));
+  expect_refused(twice, "'nsp' stands twice", "two submodules");
 }
 
 }  // namespace

@@ -1,0 +1,109 @@
+// The officers file, read as strictly as its one form, and times at which its keys count.
+#include "policy/officers.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "policy/ssh_sign.h"
+#include "tests/base/expect_error.h"
+
+namespace qpcseal::policy {
+namespace {
+
+constexpr const char* kNamespace = "policy@qpcseal";
+
+class OfficersFile : public ::testing::Test {
+ protected:
+  EvpKey key{EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")};
+  std::string half = "ssh-ed25519 " + to_base64(ssh_key_blob(key.get()));
+  const std::string option = "namespaces=\"policy@qpcseal\"";
+
+  [[nodiscard]] Officer one(const std::string& name, const std::string& options) const {
+    return std::move(parse_officers(name + " " + options + " " + half + "\n").list.at(0));
+  }
+  [[nodiscard]] UnixTime before(const std::string& time) const {
+    return one("anna", option + ",valid-before=\"" + time + "\"").valid_before.value();
+  }
+};
+
+TEST_F(OfficersFile, NamesAreOnePlainWord) {
+  const std::string every = "azAZ09._-@+";
+  EXPECT_EQ(one(every, option).name, every);
+  EXPECT_EQ(one(std::string(128, 'a'), option).name.size(), 128U);
+  for (const std::string& name :
+       {std::string(129, 'a'), std::string("a,b"), std::string("a*"), std::string("a?"), std::string("!a"),
+        std::string("a/b"), std::string("a:b"), std::string("a;"), std::string("a["), std::string("a`"),
+        std::string("a{"), std::string("\"a\""), std::string("\xc3\xa4")})
+    EXPECT_ERROR(Malformed, "plain name", one(name, option));
+}
+
+TEST_F(OfficersFile, OptionsAreKnownQuotedAndStandOnce) {
+  EXPECT_THAT(one("anna", "namespaces=\"a@qpcseal,b@qpcseal\"").namespaces,
+              ::testing::ElementsAre("a@qpcseal", "b@qpcseal"));
+  const std::pair<std::string, const char*> wrong[] = {
+      {"namespaces", "'namespaces' is refused"},
+      {"cert-authority", "'cert-authority' is refused"},
+      {"namespaces=policy@qpcseal", "wants quotes"},
+      {"namespaces=\"policy@qpcseal\"x", "wants quotes"},
+      {"namespaces=x\"policy@qpcseal\"", "wants quotes"},
+      {"namespaces=", "wants quotes"},
+      {"namespaces=\"policy@qpcseal", "quote is not closed"},
+      {"namespaces=\"\"", "plain names is required"},
+      {"namespaces=\"a@qpcseal,\"", "plain names is required"},
+      {"namespaces=\"a@qpcseal,*@qpcseal\"", "plain names is required"},
+      {"namespaces=\"a?\"", "plain names is required"},
+      {"namespaces=\"!a\"", "plain names is required"},
+      {"namespaces=\"a b\"", "plain names is required"},
+      {"valid-after=\"20260101Z\"", "plain names is required"},
+      {option + "," + option, "stands twice"},
+      {option + ",valid-after=\"20260101Z\",valid-after=\"20270101Z\"", "stands twice"},
+      {option + ",valid-before=\"20260101Z\",valid-before=\"20270101Z\"", "stands twice"},
+      {option + ",verify-required=\"yes\"", "unknown"},
+      {option + ",", "refused"}};
+  for (const auto& [options, says] : wrong) EXPECT_ERROR(Malformed, says, one("anna", options));
+}
+
+TEST_F(OfficersFile, TimesHaveDaysMinutesOrSecondsAndAZ) {
+  EXPECT_EQ(before("20261124Z"), parse_time("2026-11-24T00:00:00Z"));
+  EXPECT_EQ(before("202611241305Z"), parse_time("2026-11-24T13:05:00Z"));
+  EXPECT_EQ(before("20261124130507Z"), parse_time("2026-11-24T13:05:07Z"));
+  for (const char* time : {"20261124", "20261124130507", ""})
+    EXPECT_ERROR(Malformed, "lacks the final Z", before(time));
+  for (const char* time : {"Z", "2026Z", "2026112Z", "202611241Z", "2026112413Z", "20261124130Z",
+                           "2026112413050Z", "202611241305070Z", "20261124130507ZZ"})
+    EXPECT_ERROR(Malformed, "is not YYYYMMDD", before(time));
+  for (const char* time : {"20261301Z", "20260230Z", "202611242460Z", "2026x124Z"})
+    EXPECT_ERROR(Malformed, "officers:1", before(time));
+}
+
+TEST_F(OfficersFile, LinesAreWordsApartBySpacesOrTabs) {
+  EXPECT_EQ(parse_officers("# all\n\nanna\t" + option + " \t " + half + " a comment\n").list.at(0).line, 3U);
+  EXPECT_ERROR(Malformed, "nobody", parse_officers("# none\n\n"));
+  EXPECT_ERROR(Malformed, "too large", parse_officers(std::string(kMaxOfficersFile + 1, '#')));
+  EXPECT_ERROR(Malformed, "nobody", parse_officers(std::string(kMaxOfficersFile, '#')));
+  EXPECT_ERROR(Malformed, "plain name", parse_officers(" \n"));
+  EXPECT_ERROR(Malformed, "officers:2", parse_officers("anna " + option + " " + half + "\nbela\n"));
+  EXPECT_ERROR(Malformed, "not of the kind",
+               parse_officers("anna " + option + " ecdsa-sha2-nistp256 " + half.substr(half.find(' ') + 1)));
+}
+
+TEST_F(OfficersFile, AKeyCountsFromItsFirstSecondToBeforeItsLast) {
+  const UnixTime start = parse_time("2026-11-24T00:00:00Z"), end = parse_time("2026-11-25T00:00:00Z");
+  const Officers officers =
+      parse_officers("anna " + option + ",valid-after=\"20261124Z\",valid-before=\"20261125Z\" " + half);
+  const std::string signature = sign_sshsig(key.get(), kNamespace, view("text"));
+  const auto finding = [&](UnixTime now) {
+    const Tally tally = tally_signatures(officers, kNamespace, view("text"), {signature}, now);
+    EXPECT_NE(tally.findings.empty(), tally.approvers.empty());
+    return tally.findings.empty() ? Finding{} : tally.findings[0];
+  };
+  EXPECT_EQ(finding(start - 1).id, "POL-SIGNATURE-EARLY");
+  EXPECT_EQ(finding(start).id, "");
+  EXPECT_EQ(finding(end - 1).id, "");
+  EXPECT_EQ(finding(end).id, "POL-SIGNATURE-LATE");
+  EXPECT_EQ(finding(end).rule, "officers:1");
+}
+
+}  // namespace
+}  // namespace qpcseal::policy
