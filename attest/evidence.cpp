@@ -55,9 +55,10 @@ constexpr std::array kClaims = {
              [](const cbor::Value& value, Claims& claims) {
                claims.nonce = read_sized(value, "eat_nonce", 8, 64);
              }},
-    ClaimRow{
-        256, "ATT-UEID", "ueid", "7 to 33 bytes", Need::Required,
-        [](const cbor::Value& value, Claims& claims) { claims.ueid = read_sized(value, "ueid", 7, 33); }},
+    ClaimRow{256, "ATT-UEID", "ueid", "7 to 33 bytes", Need::Required,
+             [](const cbor::Value& value, Claims& claims) {
+               claims.ueid = read_sized(value, "ueid", kMinUeid, kMaxUeid);
+             }},
     ClaimRow{258, "ATT-OEMID", "oemid", "a private enterprise number", Need::Required,
              [](const cbor::Value& value, Claims& claims) { claims.oemid = value.as_unsigned("oemid"); }},
     ClaimRow{259, "ATT-HWMODEL", "hwmodel", "1 to 32 bytes", Need::Required,

@@ -13,6 +13,8 @@
 
 namespace qpcseal::attest {
 
+inline constexpr std::size_t kMinUeid = 7, kMaxUeid = 33;  // bytes (RFC 9711 section 4.2.1)
+
 enum class DigestAlgorithm { Sha256, Sha384 };
 
 struct Measurement {
@@ -40,7 +42,7 @@ struct Submodule {
 struct Claims {
   Bytes aud;    // the appliance that asked: 16 bytes in scheme eat-card
   Bytes nonce;  // as long as the scheme allows
-  Bytes ueid;   // 7 to 33 bytes: which card
+  Bytes ueid;   // kMinUeid to kMaxUeid bytes: which card
   std::optional<std::uint64_t> oemid;
   std::optional<Bytes> hwmodel;  // 1 to 32 bytes
   std::optional<HardwareVersion> hwversion;

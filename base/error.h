@@ -3,6 +3,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "base/finding.h"
@@ -35,6 +36,9 @@ class Error : public std::runtime_error {
   Findings findings_;
 };
 
+// What the standard library says of files, as Error{Io}.
+Error io_error(const std::system_error& error);
+
 // Runs `act` and puts "context: " before the message of an Error on its way up.
 template <typename Act>
 decltype(auto) with_context(const std::string& context, Act&& act) {
@@ -42,6 +46,8 @@ decltype(auto) with_context(const std::string& context, Act&& act) {
     return std::forward<Act>(act)();
   } catch (const Error& error) {
     throw Error(error.kind(), context + ": " + error.what(), error.hint(), error.findings());
+  } catch (const std::system_error& error) {
+    throw Error(ErrorKind::Io, context + ": " + io_error(error).what());
   }
 }
 

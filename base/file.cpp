@@ -178,11 +178,18 @@ void sync_folder(const std::filesystem::path& folder) {
 }
 
 void make_folder(const std::filesystem::path& folder, unsigned mode) {
-  if (mkdir(folder.c_str(), mode) == 0) return;
+  if (mkdir(folder.c_str(), mode) == 0) {
+    if (chmod(folder.c_str(), mode) != 0) throw_errno(folder.string());
+    return;
+  }
   if (errno != EEXIST) throw_errno(folder.string());
   struct stat status{};
   if (lstat(folder.c_str(), &status) != 0) throw_errno(folder.string());
   if (!S_ISDIR(status.st_mode)) throw Error(ErrorKind::Io, folder.string() + " exists and is not a folder");
+}
+
+void require_writable_folder(const std::filesystem::path& folder) {
+  if (access(folder.c_str(), W_OK | X_OK) != 0) throw_errno(folder.string());
 }
 
 }  // namespace qpcseal

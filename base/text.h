@@ -10,6 +10,10 @@ namespace qpcseal {
 // For a terminal: control and non-ASCII bytes as \xNN.
 std::string printable(std::string_view text);
 
+// As one word of a POSIX shell's command, quoted where it must be; bytes that are not printable as
+// printable().
+std::string shell_word(std::string_view text);
+
 // "a, b, c".
 std::string join(const std::vector<std::string>& words);
 

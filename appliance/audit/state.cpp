@@ -21,25 +21,26 @@ const Kind& kind_of(const std::string& name) {
   return **found;
 }
 
-// An act that officers agreed to names their request; each request serves once.
-void use_approval(State& state, const Json& data) {
-  const auto approval = data.find("approval");
-  if (approval == data.end()) return;
-  const bool of_request = approval->contains("request_sha256");
-  const std::string request = of_request ? hex_member(*approval, "request_sha256", kDigestSize) : "";
+// An act that officers agreed to names their request; each request serves once, and for releases until all of
+// its reports are served.
+void use_approval(State& state, const Entry& entry) {
+  const auto approval = entry.data.find("approval");
+  if (approval == entry.data.end()) return;
+  const bool goes_on = entry.kind == kRelease.name && approval->contains("request_sha256");
+  const std::string request = goes_on ? hex_member(*approval, "request_sha256", kDigestSize) : "";
   require(state.approvals_used.emplace(hex_member(*approval, "nonce", kNonceSize), request).second,
           "an approval that was used before");
 }
 
 void apply_event(State& state, const Kind& kind, const Entry& entry) {
   require(kind.event != nullptr, "a '" + entry.kind + "' is not an event");
-  use_approval(state, entry.data);
+  use_approval(state, entry);
   kind.event(state, entry);
 }
 
 void apply_intent(State& state, const Kind& kind, const Entry& entry) {
   require(kind.intent != nullptr, "a '" + entry.kind + "' has no intent");
-  use_approval(state, entry.data);
+  use_approval(state, entry);
   kind.intent(state, entry);
   state.open.emplace(entry.seq, OpenIntent{entry.seq, entry.kind, entry.txn, entry.data});
 }

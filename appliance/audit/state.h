@@ -110,8 +110,8 @@ struct State {
   std::map<Bytes, UnixTime> drills;                // until when a drill's certificate holds, by MEK id
   std::map<std::string, Ceremony> ceremonies;      // by the plan's SHA-256, hex: a plan serves once
   std::set<std::string> quarantined;               // file names that recoveries recorded
-  // Requests for approval that were used, by their nonces: the request's SHA-256. Hex. Empty: it was
-  // rejected, or is a ceremony's, and nothing more is done under it.
+  // Requests for approval that were used, by their nonces: of a release's the SHA-256 of the request, under
+  // which it goes on; empty where it does not, as for all other acts, or was rejected. Hex.
   std::map<std::string, std::string> approvals_used;
   std::map<std::uint64_t, OpenIntent> open;    // intents without a result, by number
   std::vector<LogKey> log_keys;                // first to last

@@ -37,6 +37,21 @@ void check_approved(const State& state, const Json& intent) {
           "a release under an approval that is not there");
 }
 
+// Officers agreed to releases that were begun under another request, or none.
+void agree_release(State& state, const Entry& entry) {
+  const Json& agreed = member(entry.data, "agreed");
+  const std::string& request = hex_member(agreed, "request_sha256", kDigestSize);
+  const auto used = state.approvals_used.emplace(hex_member(agreed, "nonce", kNonceSize), request).first;
+  require(used->second == request, "a request that was used before");
+  const Json& intents = member(entry.data, "intents");
+  require(intents.is_array() && !intents.empty(), "it covers no release");
+  for (const Json& seq : intents) {
+    require(seq.is_number_unsigned(), "no number of an entry");
+    const auto open = state.open.find(seq.get<std::uint64_t>());
+    require(open != state.open.end() && open->second.kind == entry.kind, "it covers what is no open release");
+  }
+}
+
 // An unknown nonce is a denial, recorded all the same.
 void begin_release(State& state, const Entry& entry) {
   check_approved(state, entry.data);
@@ -91,7 +106,7 @@ void raise_crls(State& state, const Json& crls, bool older_too) {
 }
 
 const Kind kChallenge{"challenge", make_challenge};
-const Kind kRelease{"release", nullptr, begin_release, end_release};
+const Kind kRelease{"release", agree_release, begin_release, end_release};
 const Kind kDenied{"denied", nothing};
 
 }  // namespace qpcseal::audit

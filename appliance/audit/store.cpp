@@ -51,6 +51,9 @@ void Store::remove_temporary_files() const {
 }
 
 std::string Store::read_checkpoint() const {
+  if (!std::filesystem::exists(folder_))
+    throw Error(ErrorKind::Io, "no audit log at " + folder_.string(),
+                "set QPCSEAL_HOME to the home of an appliance, or name the log's folder");
   if (!std::filesystem::exists(checkpoint_path()))
     throw Error(ErrorKind::LogDamaged,
                 checkpoint_path().string() + " is missing: the log has no signed checkpoint");

@@ -3,6 +3,7 @@
 #include "appliance/cli/app.h"
 #include "appliance/release/trip.h"
 #include "attest/devices.h"
+#include "attest/evidence.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -11,7 +12,8 @@ namespace qpcseal::cli {
 namespace {
 
 struct Options {
-  std::string mek, ueid, device, output;
+  std::string mek, output;
+  std::optional<std::string> ueid, device;
   std::vector<std::string> hosts;
   int port = release::kSessionPort;
   bool force = false;
@@ -19,9 +21,18 @@ struct Options {
   [[nodiscard]] Existing existing() const { return force ? Existing::Replace : Existing::Refuse; }
 };
 
+Bytes ueid_of(const std::string& text) {
+  return with_context("--ueid '" + text + "'", [&] {
+    Bytes out = from_hex(text);
+    if (out.size() < attest::kMinUeid || out.size() > attest::kMaxUeid)
+      throw Error(ErrorKind::Usage, "a UEID has 7 to 33 bytes (RFC 9711 section 4.2.1)");
+    return out;
+  });
+}
+
 Report one(release::Appliance& appliance, const keys::Mek& mek, const Options& options,
            release::ChallengeWish wish) {
-  if (!options.ueid.empty()) wish.ueid = from_hex(options.ueid);
+  if (options.ueid) wish.ueid = ueid_of(*options.ueid);
   AtomicFile output(options.output, options.existing());
   const attest::Request made = release::make_requests(appliance, mek, {wish}).front();
   write_exact(output.fd(), attest::encode_request(made), 0);
@@ -41,7 +52,7 @@ Report one(release::Appliance& appliance, const keys::Mek& mek, const Options& o
 
 Report many(release::Appliance& appliance, const keys::Mek& mek, const Options& options,
             const std::vector<release::Stop>& stops) {
-  if (!options.ueid.empty()) throw Error(ErrorKind::Usage, "--ueid names one card; several are asked for");
+  if (options.ueid) throw Error(ErrorKind::Usage, "--ueid names one card; several are asked for");
   const release::Trip trip =
       release::prepare_trip(appliance, mek, stops, options.port, options.output, options.existing());
   const std::string batch = (trip.folder / release::kBatchName).string();
@@ -59,8 +70,7 @@ Report many(release::Appliance& appliance, const keys::Mek& mek, const Options& 
 }
 
 Report run(Context& context, const Options& options) {
-  const auto devices =
-      options.device.empty() ? std::vector<unsigned>{} : attest::parse_devices(options.device);
+  const auto devices = options.device ? attest::parse_devices(*options.device) : std::vector<unsigned>{};
   const bool folder = std::filesystem::is_directory(options.output) || options.output.ends_with('/');
   const bool several = devices.size() > 1 || options.hosts.size() > 1 || folder;
   if (several && (devices.empty() || options.hosts.empty()))

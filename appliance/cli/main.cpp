@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 
@@ -10,6 +11,8 @@
 namespace qpcseal::cli {
 
 namespace {
+
+constexpr std::string_view kJson("--json");
 
 int exit_code(ErrorKind kind) {
   switch (kind) {
@@ -74,6 +77,14 @@ void add_commands(CLI::App& app, Context& context) {
   add_help(app);
 }
 
+// What is done without officers says so, each time.
+void mark_demo(Report& report) {
+  if (!release::is_demo_home()) return;
+  std::fputs("qpcseal: this is a demonstration appliance (--insecure-demo): nobody signed its policy\n",
+             stderr);
+  if (report.json.is_object()) report.json["insecure_demo"] = true;
+}
+
 int print(const Report& report, bool json) {
   constexpr auto kReplace = nlohmann::json::error_handler_t::replace;  // names in files may be no UTF-8
   const std::string text = json ? report.json.dump(2, ' ', false, kReplace) + "\n" : report.text;
@@ -90,12 +101,17 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    return fail({ErrorKind::Usage, error.what(), "qpcseal --help, or qpcseal COMMAND --help"}, context.json);
+    const bool json = std::any_of(argv, argv + argc, [](const char* word) { return word == kJson; });
+    return fail({ErrorKind::Usage, error.what(), "qpcseal --help, or qpcseal COMMAND --help"}, json);
   }
   try {
-    return print(context.command(), context.json);
+    Report report = context.command();
+    mark_demo(report);
+    return print(report, context.json);
   } catch (const Error& error) {
     return fail(error, context.json);
+  } catch (const std::system_error& error) {
+    return fail(io_error(error), context.json);
   } catch (const std::exception& error) {
     return fail({ErrorKind::Internal, std::string("internal: ") + error.what()}, context.json);
   }

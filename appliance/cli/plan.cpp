@@ -23,12 +23,13 @@ std::string containers_text(const release::CompromisePlan& plan) {
 
 std::string cards_text(const release::CompromisePlan& plan) {
   if (plan.cards.empty()) return "no card got it\n";
-  Rows rows{{"HOST", "DEVICE", "CARD", "LAST RELEASE", "RELEASES", "NEWER KEY SINCE"}};
+  Rows rows{{"HOST", "DEVICE", "CARD", "LAST RELEASE", "RELEASES", "NEWER KEY SINCE", "RESET SINCE"}};
   for (const auto& card : plan.cards)
     rows.push_back({card.host.empty() ? "?" : printable(card.host),
                     card.device ? std::to_string(*card.device) : "?", card.ueid, format_time(card.last),
-                    std::to_string(card.releases), card.again ? "yes" : "no"});
-  return "cards that got it, and hold it until they are reset:\n" + table(rows);
+                    std::to_string(card.releases) + (card.unsettled ? " and one begun" : ""),
+                    card.again ? "yes" : "no", card.reset ? "yes" : "no"});
+  return "cards that got it, or may have got it, and hold it until they are reset:\n" + table(rows);
 }
 
 std::string steps_text(const release::CompromisePlan& plan) {
@@ -47,6 +48,7 @@ ordered_json json_of(const release::CompromisePlan& plan) {
       {"mek_id", to_hex(plan.mek.id)},
       {"state", plan.mek.state},
       {"successor", plan.successor.empty() ? ordered_json(nullptr) : ordered_json(plan.successor)},
+      {"backups", plan.backups},
       {"containers", ordered_json::array()},
       {"cards", ordered_json::array()},
       {"steps", ordered_json::array()}};
@@ -66,7 +68,9 @@ ordered_json json_of(const release::CompromisePlan& plan) {
                             {"last_release", format_time(c.last)},
                             {"entry", c.entry},
                             {"containers", c.containers},
-                            {"newer_key_since", c.again}});
+                            {"newer_key_since", c.again},
+                            {"reset_since", c.reset},
+                            {"unsettled", c.unsettled}});
   for (const auto& step : plan.steps)
     out["steps"].push_back({{"what", step.what}, {"commands", step.commands}});
   return out;

@@ -3,6 +3,9 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <iterator>
+
+#include "base/error.h"
 
 namespace qpcseal::cli {
 
@@ -11,6 +14,11 @@ using namespace std::chrono_literals;
 namespace {
 constexpr unsigned kWidth = 30;  // characters
 constexpr double kMiB = 1048576.0;
+
+constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
+volatile std::sig_atomic_t interrupted = 0;
+
+void interrupt(int signal) { interrupted = signal; }
 }  // namespace
 
 ProgressBar::ProgressBar(std::string what, Unit unit)
@@ -18,13 +26,23 @@ ProgressBar::ProgressBar(std::string what, Unit unit)
       unit_(unit),
       terminal_(isatty(STDERR_FILENO) == 1),
       start_(std::chrono::steady_clock::now()),
-      last_(start_) {}
+      last_(start_) {
+  struct sigaction once{};
+  once.sa_handler = interrupt;
+  once.sa_flags = SA_RESETHAND | SA_RESTART;
+  for (std::size_t i = 0; i < std::size(kSignals); ++i) {
+    sigaction(kSignals[i], nullptr, &before_[i]);
+    if (before_[i].sa_handler != SIG_IGN) sigaction(kSignals[i], &once, nullptr);  // nohup stays in force
+  }
+}
 
 ProgressBar::~ProgressBar() {
+  for (std::size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], &before_[i], nullptr);
   if (drawn_) std::fputs("\r\033[K", stderr);
 }
 
 void ProgressBar::update(std::uint64_t done, std::uint64_t total) {
+  if (interrupted != 0) throw Error(ErrorKind::Io, "interrupted", "run it again; nothing half-done was left");
   if (!terminal_ || total == 0) return;
   const auto now = std::chrono::steady_clock::now();
   if (now - start_ < 1s || now - last_ < 100ms) return;

@@ -1,5 +1,8 @@
-// A progress bar on a terminal for anything that takes more than a second; nothing elsewhere.
+// Long work: a progress bar on a terminal for anything that takes more than a second, and an end in good
+// order when it is interrupted.
 #pragma once
+
+#include <csignal>
 
 #include <chrono>
 #include <cstdint>
@@ -14,7 +17,8 @@ class ProgressBar {
   ~ProgressBar();
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
-  // Called from one thread, as often as one likes; draws at most ten times a second.
+  // Called from one thread, as often as one likes; draws at most ten times a second. Error{Io} after SIGINT,
+  // SIGTERM or SIGHUP, so that what was begun is taken back; a second signal ends the process at once.
   void update(std::uint64_t done, std::uint64_t total);
 
  private:
@@ -23,6 +27,7 @@ class ProgressBar {
   Unit unit_;
   bool terminal_, drawn_ = false;
   Time start_, last_;
+  struct sigaction before_[3]{};  // what the three signals did
 };
 
 }  // namespace qpcseal::cli

@@ -42,7 +42,8 @@ Report run(Options& options) {
 void add_replace_mek(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand(
       "replace-mek",
-      "Put other wrapped MEKs into sealed models; touches nothing else of them, needs no token");
+      "Put other wrapped MEKs into sealed models; touches nothing else of them, needs no token. With a home "
+      "each must be of a release that the log has, and that still holds. Give --output-dir or --in-place");
   auto options = std::make_shared<Options>();
   command->add_option("--encrypted-qpc", options->wish.sealed, "A sealed model, or a folder of sealed models")
       ->required();
@@ -52,7 +53,7 @@ void add_replace_mek(CLI::App& app, Context& context) {
       ->required();
   command->add_option("--output-dir", options->wish.output_folder,
                       "Where the bound models go, under their names");
-  command->add_flag("--in-place", options->in_place, "Change the models themselves instead");
+  command->add_flag("--in-place", options->in_place, "Change the models themselves instead of --output-dir");
   command->add_flag("--force", options->force, "Replace existing outputs");
   add_output_options(*command, context);
   command->callback([&context, options] { context.command = [options] { return run(*options); }; });

@@ -22,7 +22,7 @@ struct Options {
 
 std::string next_step(const Options& options) {
   return "put it into sealed models: qpcseal replace-mek --encrypted-qpc FILE --wrapped-meks " +
-         printable(options.output.string()) + " --output-dir DIR\n";
+         shell_word(options.output.string()) + " --output-dir DIR\n";
 }
 
 Report render(const release::Rewrapped& done, const keys::Mek& mek, const Options& options) {
@@ -45,6 +45,7 @@ Report render(const release::Rewrapped& done, const keys::Mek& mek, const Option
 }
 
 nlohmann::ordered_json entry_of(const release::FleetCard& card) {
+  if (!card.fault.empty()) return {{"report", card.report}, {"error", card.fault}};
   if (card.denied())
     return {{"report", card.report}, {"ueid", to_hex(card.ueid)}, {"findings", json_of(card.findings)}};
   return {{"report", card.report}, {"folder", card.folder},   {"ueid", to_hex(card.ueid)},
@@ -67,6 +68,7 @@ Report render(const std::vector<release::FleetCard>& cards, const keys::Mek& mek
     earlier += card.earlier ? 1 : 0;
     if (!card.denied()) continue;
     denied += "DENIED " + printable(card.report) + "\n";
+    if (!card.fault.empty()) denied += "  " + printable(card.fault) + "\n";
     for (const std::string& line : lines_of(card.findings)) denied += "  " + line + "\n";
   }
   const std::size_t released = report.json["released"].size();

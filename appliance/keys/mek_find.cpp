@@ -48,9 +48,12 @@ std::optional<Mek> mek_from(pkcs11::Session& session, CK_OBJECT_HANDLE handle) {
              *id};
 }
 
+// For what is no key in the token: the vendor's tool takes the key as a file.
 void refuse_file(const std::string& reference) {
   std::error_code ignored;
-  if (reference.find('/') == std::string::npos && !std::filesystem::exists(reference, ignored)) return;
+  const bool file = reference.find('/') != std::string::npos || reference.ends_with(".dat") ||
+                    std::filesystem::is_regular_file(reference, ignored);
+  if (!file) return;
   throw Error(ErrorKind::Malformed, "--mek '" + reference + "' is a file: here a MEK is a key in the token",
               "name the key by its label; a MEK file of the vendor's tool comes in by 'qpcseal mek import'");
 }
@@ -109,14 +112,15 @@ Mek find_mek(pkcs11::Session& session, const std::string& reference) {
     return only_one(list_meks(session), what,
                     [&](const Mek& mek) { return matches_uri(uri, session.token(), mek); });
   }
-  refuse_file(reference);
   std::vector<Mek> all = list_meks(session);
   std::uint64_t newest = 0;
   for (const Mek& mek : all)
     if (mek.name == reference) newest = std::max(newest, mek.generation);
-  return only_one(std::move(all), what, [&](const Mek& mek) {
+  const auto matches = [&](const Mek& mek) {
     return mek.label == reference || (mek.name == reference && mek.generation == newest);
-  });
+  };
+  if (std::ranges::none_of(all, matches)) refuse_file(reference);
+  return only_one(std::move(all), what, matches);
 }
 
 Mek find_mek_by_id(pkcs11::Session& session, ByteView id) {

@@ -11,8 +11,15 @@ namespace {
 
 using audit::Json;
 
+constexpr std::size_t kMaxContainers = 256;  // one log entry names all of them
+
 std::vector<SealedFile> open_all(const keys::Mek& mek, const BindWish& wish) {
   std::vector<SealedFile> files = open_sealed(wish.input_folder, wish.output_folder.empty());
+  if (files.size() > kMaxContainers)
+    throw Error(ErrorKind::Usage,
+                wish.input_folder.string() + " holds " + std::to_string(files.size()) +
+                    " containers; one release binds at most " + std::to_string(kMaxContainers),
+                "release the key by 'wrap-mek', and bind any number by 'replace-mek'");
   require_mek(files, mek.id, mek.label);
   for (const SealedFile& file : files) {
     if (file.parts() != wish.reports.size())
@@ -55,7 +62,11 @@ BoundModel bind_model(Appliance& appliance, const keys::Mek& mek, const BindWish
     const std::vector<SealedFile> files = open_all(mek, wish);
     const bool in_place = wish.output_folder.empty();
     OutputSet outputs(wish.existing);
-    if (!in_place) outputs.folder(wish.output_folder);
+    if (in_place) {
+      require_writable(files);
+    } else {
+      outputs.folder(wish.output_folder);
+    }
     BoundModel model;
     std::vector<const Fd*> targets;
     for (const SealedFile& file : files) {
@@ -65,16 +76,19 @@ BoundModel bind_model(Appliance& appliance, const keys::Mek& mek, const BindWish
     std::exception_ptr stopped;
     model.grants = release(appliance, mek, wish.reports, [&](const std::vector<Grant>& grants) {
       std::size_t bound = 0;
+      bool begun = false;
       try {
         for (; bound < files.size(); ++bound) {
+          begun = false;
           if (in_place) {
-            bind_in_place(files[bound], slots_of(grants));
+            bind_in_place(files[bound], slots_of(grants), begun);
           } else {
             bind_to(files[bound], slots_of(grants), *targets[bound]);
           }
         }
       } catch (const Error& error) {
-        if (!in_place || bound == 0) throw;
+        bound += begun ? 1 : 0;
+        if (bound == 0 || !in_place) throw;
         stopped = std::make_exception_ptr(
             stopped_in_place(error, bound, files.size()));  // the key has left: the log is to say so
       }

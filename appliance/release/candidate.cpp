@@ -112,18 +112,20 @@ void consume(Appliance& appliance, const keys::Mek& mek, const ReleaseApproval& 
              const std::vector<Candidate*>& candidates) {
   std::vector<Json> data;
   std::vector<Candidate*> fresh;
+  std::vector<std::uint64_t> taken_up;
   keep_reports(appliance.home(), {candidates.begin(), candidates.end()});
   for (Candidate* c : candidates) {
     const audit::State& state = appliance.log().state();
     c->challenge = challenge_facts(state, c->claims().nonce, *c->report);
     if (const auto* open = unfinished(state, *c)) {
       c->txn = {open->seq, open->txn, open->kind};
+      taken_up.push_back(open->seq);
       continue;
     }
     data.push_back(intent_of(*c, mek));
     fresh.push_back(c);
   }
-  approval.mark(appliance.log().state(), data);
+  approval.mark(appliance.log(), taken_up, data);
   if (data.empty()) return;
   const auto txns = appliance.log().intents("release", std::move(data));
   for (std::size_t i = 0; i < fresh.size(); ++i) fresh[i]->txn = txns[i];

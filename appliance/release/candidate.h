@@ -36,7 +36,7 @@ void record_unverified(Appliance& appliance, const keys::Mek& mek, const std::ve
 void refuse_duplicates(const std::vector<Candidate>& candidates);
 
 // The intents; from here on the challenges of all of them are used up, whatever the policy says. An intent
-// that an earlier run left open, for the same report, is taken up again. Error{ApprovalsMissing} as mark().
+// that an earlier run left open, for the same report, is taken up again.
 void consume(Appliance& appliance, const keys::Mek& mek, const ReleaseApproval& approval,
              const std::vector<Candidate*>& candidates);
 

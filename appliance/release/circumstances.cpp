@@ -62,6 +62,32 @@ Json trust_json(const policy::TrustVector& trust) {
   return out;
 }
 
+// An entry has a limit, and what a report makes of itself has none: each text is cut, and so is the list.
+constexpr std::size_t kMaxText = 512, kMaxFindings = 32768;  // bytes
+
+std::string cut(const std::string& text) {
+  if (text.size() <= kMaxText) return text;
+  std::size_t end = kMaxText;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0U) == 0x80U) --end;  // within a character
+  return text.substr(0, end) + "...";
+}
+
+// `out` with as many of the findings as fit, the first ones first.
+Json with_findings(Json out, Findings findings) {
+  std::size_t size = 0, kept = 0;
+  for (Finding& finding : findings) {
+    finding = {finding.id, cut(finding.claim), cut(finding.observed), cut(finding.expected),
+               cut(finding.rule)};
+    size += audit::canonical(audit::findings_as<Json>({finding})).size();
+    if (size > kMaxFindings) break;
+    ++kept;
+  }
+  if (kept < findings.size()) out["findings_left_out"] = findings.size() - kept;
+  findings.resize(kept);
+  out["findings"] = audit::findings_as<Json>(findings);
+  return out;
+}
+
 void put_floors(audit::State& state, const Json& list) {
   for (const Json& one : list)
     state.svn_floors[{audit::text_member(one, "scheme"), from_hex(audit::text_member(one, "hwmodel")),
@@ -91,8 +117,6 @@ void put_challenge(audit::State& state, const audit::Entry& challenge, bool cons
 
 }  // namespace
 
-Json json_of(const Findings& findings) { return audit::findings_as<Json>(findings); }
-
 bool is_unverified(const audit::Entry& entry) {
   return entry.kind == "denied" && entry.phase == audit::Phase::Event;
 }
@@ -117,14 +141,14 @@ Json granted_facts(const Verified& verified, const Verdict& verdict) {
 }
 
 Json denied_facts(const Verified& verified, const Verdict& verdict) {
-  return {{"ueid", to_hex(verified.evidence.claims.value().ueid)},
-          {"trust_vector", trust_json(verdict.decision.trust())},
-          {"findings", json_of(verdict.decision.findings())}};
+  return with_findings({{"ueid", to_hex(verified.evidence.claims.value().ueid)},
+                        {"trust_vector", trust_json(verdict.decision.trust())}},
+                       verdict.decision.findings());
 }
 
 Json unverified_facts(const Verified& verified) {
-  return {{"trust_vector", trust_json(policy::appraise(verified.evidence.findings, false))},
-          {"findings", json_of(verified.evidence.findings)}};
+  return with_findings({{"trust_vector", trust_json(policy::appraise(verified.evidence.findings, false))}},
+                       verified.evidence.findings);
 }
 
 Json circumstances_of(UnixTime verified_at, const Trust& trust) {

@@ -7,8 +7,6 @@
 
 namespace qpcseal::release {
 
-audit::Json json_of(const Findings& findings);
-
 // Whether an entry is a verdict on a report: the result of a release, or the event of a report that does not
 // verify.
 [[nodiscard]] bool is_verdict(const audit::Entry& entry);

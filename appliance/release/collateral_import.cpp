@@ -1,7 +1,7 @@
 // Bringing a bundle into force.
 #include <algorithm>
 
-#include "appliance/release/circumstances.h"
+#include "appliance/audit/findings.h"
 #include "appliance/release/collateral.h"
 #include "attest/certpath.h"
 #include "base/error.h"
@@ -45,7 +45,7 @@ void refuse_older_lists(Appliance& appliance, const Collateral& bundle, const Js
   const Findings old = attest::check_crl_floors(bundle.crls, least_numbers(appliance));
   if (old.empty()) return;
   const audit::Txn txn = appliance.log().intent("trust", intent);
-  appliance.log().result(txn, "denied", {{"findings", json_of(old)}});
+  appliance.log().result(txn, "denied", {{"findings", audit::findings_as<Json>(old)}});
   throw Error(ErrorKind::Denied, "the bundle holds a revocation list that is older than one seen before", "",
               old);
 }

@@ -22,6 +22,12 @@ struct Told {
   std::vector<Entry> officers;                  // results
 };
 
+// Before it is parsed: most releases carry no approval.
+bool may_carry(std::string_view line) {
+  return line.find("\"approval\"") != std::string_view::npos ||
+         line.find("\"agreed\"") != std::string_view::npos;
+}
+
 Told look(const audit::LogCopy& log, const Entry& verdict, const std::string& policy,
           const std::string& trust) {
   Told out;
@@ -30,7 +36,7 @@ Told look(const audit::LogCopy& log, const Entry& verdict, const std::string& po
   for (std::uint64_t seq = 0; seq < verdict.seq; ++seq) {
     const std::string_view kind = audit::scan_entry(log.line(seq)).kind;
     if (kind != "policy" && kind != "trust" && kind != "officers" && (kind != "release" || !intent)) continue;
-    if (kind == "release" && log.line(seq).find("\"approval\"") == std::string_view::npos) continue;
+    if (kind == "release" && !may_carry(log.line(seq))) continue;
     const Entry entry = audit::parse_entry(log.line(seq));
     if (kind == "officers" && entry.outcome == "ok") out.officers.push_back(entry);
     if (kind == "release" && carries_approval(entry, *intent)) out.release = entry;
@@ -59,7 +65,7 @@ Json signed_part(const audit::LogCopy& log, const std::optional<Entry>& entry,
 
 Json release_part(const Home& home, const audit::LogCopy& log, const std::vector<OfficersSince>& officers,
                   const Entry& entry) {
-  const Json& record = audit::member(entry.data, "approval");
+  const Json& record = approval_in(entry);
   const std::string text = kept(home, audit::text_member(record, "request_sha256"), ".request");
   const ApprovalRequest request = parse_approval_request(text);
   Json out = signed_part(
@@ -80,7 +86,10 @@ Json gather_consent(const Home& home, const audit::LogCopy& log, const Entry& ve
   const std::string policy = audit::text_member(audit::member(verdict.data, "policy"), "digest");
   const std::string trust = audit::text_member(audit::member(verdict.data, "judged"), "trust");
   const Entry genesis = audit::parse_entry(log.line(0));
-  const Told told = look(log, verdict, policy, trust);
+  Told told = look(log, verdict, policy, trust);
+  const bool asked =
+      policy::parse_policy(kept(home, policy, ".signed")).approvals_for("release").value_or(0) > 0;
+  if (!asked) told.release.reset();
   const std::vector<OfficersSince> files = files_of(home, genesis, told);
   const auto signatures = [&](const std::optional<Entry>& entry, std::string_view name_space,
                               const std::string& digest) -> std::vector<std::string> {

@@ -83,7 +83,7 @@ class Checker {
     if (!asked) return {};
     audit::expect_keys(part, {"entry", "signatures", "request", "reports", "head"}, "bundle: signed");
     const Entry entry = audit::check_proven(audit::member(part, "entry"), subject_.checkpoint);
-    if (!carries_approval(entry, *subject_.intent) || entry.seq > subject_.intent->seq)
+    if (!carries_approval(entry, *subject_.intent) || entry.seq >= subject_.verdict.seq)
       throw damaged("its approval is another release's");
     return judge_again(part, entry);
   }
@@ -166,7 +166,7 @@ class Checker {
 
   // The same question to the same judge, with what the log said then.
   [[nodiscard]] std::vector<std::string> judge_again(const Json& part, const Entry& entry) const {
-    const Json& record = audit::member(entry.data, "approval");
+    const Json& record = approval_in(entry);
     const std::string& text = audit::text_member(part, "request");
     const ApprovalRequest request = parse_approval_request(text);
     check_subject(request, audit::text_member(part, "reports"));

@@ -18,6 +18,7 @@ using audit::Json;
 // A report before its turn: what it says, unverified, and what the log says of it.
 struct Waiting {
   std::filesystem::path path;
+  std::string fault;  // why it is no report at all
   Sha256Digest digest{};
   std::optional<CardName> card;  // nothing: it cannot be read
   Bytes nonce;
@@ -26,9 +27,15 @@ struct Waiting {
 };
 
 Waiting look_at(const audit::State& state, const std::filesystem::path& path) {
-  const Report report = read_report(path);
   Waiting out;
   out.path = path;
+  Report report;
+  try {
+    report = read_report(path);
+  } catch (const Error& error) {
+    out.fault = error.what();
+    return out;
+  }
   out.digest = report.digest;
   const auto claims = unverified_claims(report);
   if (!claims) return out;
@@ -84,7 +91,8 @@ class Fleet {
     std::optional<ReleaseApproval> approval;
     if (!todo_.empty()) approval = approve();
     make_folder(wish_.output_folder, 0755);
-    std::uint64_t done = all_.size() - todo_.size();
+    require_writable_folder(wish_.output_folder);
+    const std::uint64_t done = all_.size() - todo_.size();
     for (std::size_t at = 0; at < todo_.size(); at += kFleetBatch) {
       const std::size_t end = std::min(at + kFleetBatch, todo_.size());
       batch(
@@ -106,28 +114,31 @@ class Fleet {
     return wish_.output_folder / ("." + one.folder + ".new");
   }
 
-  // The files of a release that the log tells of, if they are all in `folder`.
-  [[nodiscard]] std::optional<WrappedFor> files_of(const Waiting& one,
-                                                   const std::filesystem::path& folder) const {
+  // The files of a release that the log tells of, if they are all in `folder`; under `name` from here on.
+  [[nodiscard]] std::optional<WrappedFor> files_of(const Waiting& one, const std::filesystem::path& folder,
+                                                   const std::string& name) const {
     try {
       WrappedSet set = read_wrapped({folder});
       WrappedFor& card = set.cards.front();
       if (set.cards.size() != 1 || set.mek_id != mek_.id || card.slots.nonce != one.nonce ||
           card.entry != *one.result)
         return std::nullopt;
-      card.folder = one.folder;
+      card.folder = name;
       return std::move(card);
     } catch (const Error&) {
       return std::nullopt;
     }
   }
 
-  // What an earlier run did, if it only had to be named. Files that are gone are not made again: the
-  // challenge is used up, and the report will be denied.
+  // What an earlier run did, if it only had to be named; that run may have known other cards, and so have
+  // named this one otherwise. Files that are gone are not made again: the challenge is used up, and the
+  // report will be denied.
   [[nodiscard]] std::optional<WrappedFor> finish(const Waiting& one) const {
     if (!one.result) return std::nullopt;
-    if (auto there = files_of(one, place_of(one))) return there;
-    auto waiting = files_of(one, waiting_place_of(one));
+    for (const std::string& name :
+         {one.folder, folder_names({*one.card}).front(), folder_names({{{}, {}, one.card->ueid}}).front()})
+      if (auto there = files_of(one, wish_.output_folder / name, name)) return there;
+    auto waiting = files_of(one, waiting_place_of(one), one.folder);
     if (waiting) publish_folder(waiting_place_of(one), place_of(one), wish_.existing);
     return waiting;
   }
@@ -146,23 +157,26 @@ class Fleet {
     const Waiting& one = all_[i];
     FleetCard& card = cards_[i];
     card.report = one.path.string();
+    card.fault = one.fault;
+    if (!one.fault.empty()) return;
     if (one.card) card.ueid = one.card->ueid;
     if (auto there = finish(one)) {
-      card.folder = one.folder;
+      card.folder = all_[i].folder = there->folder;
       card.suite = there->suite;
       card.entry = there->entry;
       card.earlier = true;
       index_.push_back(std::move(*there));
       return;
     }
-    if (one.card && wish_.existing == Existing::Refuse) refuse_existing_card(wish_.output_folder, one.folder);
+    if (one.card) refuse_taken_folder(place_of(one), wish_.existing);
     todo_.push_back(i);
   }
 
   // For all reports of the command, those that an earlier run served too: what officers saw and signed.
   [[nodiscard]] ReleaseApproval approve() const {
     std::vector<Sha256Digest> digests;
-    for (const Waiting& one : all_) digests.push_back(one.digest);
+    for (const Waiting& one : all_)
+      if (one.fault.empty()) digests.push_back(one.digest);
     return {appliance_, mek_, digests};
   }
 

@@ -26,6 +26,7 @@ struct FleetCard {
   std::string suite;
   std::uint64_t entry = 0;  // of the release's result in the log
   bool earlier = false;     // an earlier run did it
+  std::string fault;        // why it is no report that could be judged
   Findings findings;        // why it was denied
   [[nodiscard]] bool denied() const { return folder.empty(); }
 };

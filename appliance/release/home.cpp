@@ -6,6 +6,8 @@
 #include <toml++/toml.h>
 #include <cstdlib>
 
+#include "appliance/audit/entry.h"
+#include "appliance/audit/store.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -92,6 +94,19 @@ Home locate_home() {
   if (const char* home = environment("HOME"))
     return absolute_home(std::filesystem::path(home) / ".local/share/qpcseal", "HOME");
   throw Error(ErrorKind::Usage, "no home folder", "set QPCSEAL_HOME to an absolute path");
+}
+
+bool is_demo_home() noexcept {
+  try {
+    std::string first;
+    static_cast<void>(audit::Store::open_to_read(locate_home().log()).each_line([&](std::string_view line) {
+      first = line;
+      return false;
+    }));
+    return audit::bool_member(audit::parse_entry(first).data, "insecure_demo");
+  } catch (const std::exception&) {
+    return false;
+  }
 }
 
 Site Site::read(const std::filesystem::path& path) {

@@ -27,6 +27,9 @@ struct Home {
 // QPCSEAL_HOME, else /var/lib/qpcseal for the user `qpcseal`, else $XDG_DATA_HOME/qpcseal, else
 // ~/.local/share/qpcseal. Error{Usage} when none of them can be named; the path must be absolute.
 Home locate_home();
+// Whether there is a home that was made without officers (init --insecure-demo), as the first entry of its
+// log says. False where that cannot be read: whoever needs the log will say why.
+[[nodiscard]] bool is_demo_home() noexcept;
 
 // Facts of this machine, apart from what officers review. Strict TOML: unknown or missing keys are
 // Error{Malformed}.

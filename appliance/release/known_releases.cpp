@@ -21,10 +21,13 @@ std::optional<Home> try_home() {
   }
 }
 
+bool is_among(const std::vector<Bytes>& ueids, const Bytes& ueid) {
+  return std::find(ueids.begin(), ueids.end(), ueid) != ueids.end();
+}
+
 bool is_revoked(const policy::Policy& policy, const Bytes& ueid) {
   return std::any_of(policy.devices.begin(), policy.devices.end(), [&](const policy::DeviceClass& device) {
-    const auto& revoked = device.revoked_ueids.value;
-    return std::find(revoked.begin(), revoked.end(), ueid) != revoked.end();
+    return is_among(device.revoked_ueids.value, ueid);
   });
 }
 
@@ -39,7 +42,8 @@ std::optional<KnownReleases> KnownReleases::find() {
   }
   audit::State state = audit::read_log(home->log(), std::nullopt).state;
   policy::Policy policy = read_policy(*home, state);
-  return KnownReleases(std::move(state), std::move(policy));
+  Trust trust = read_pinned_trust(*home, state);
+  return KnownReleases(std::move(state), std::move(policy), std::move(trust.collateral));
 }
 
 void KnownReleases::require(const WrappedSet& wrapped) const {
@@ -54,6 +58,8 @@ void KnownReleases::require(const WrappedSet& wrapped) const {
       refuse(card, "no release in this appliance's log made this wrapped MEK");
     if (is_revoked(policy_, release->second.ueid))
       refuse(card, "the policy revoked card " + to_hex(release->second.ueid));
+    if (is_among(collateral_.revoked_ueids, release->second.ueid))
+      refuse(card, "the collateral bundle revoked card " + to_hex(release->second.ueid));
     const auto mek = state_.meks.find(wrapped.mek_id);
     if (mek == state_.meks.end() || mek->second.state != "ok")
       refuse(card, "its MEK may not be used: its state is '" +

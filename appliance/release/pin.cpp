@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
+#include <iterator>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -36,21 +38,39 @@ SecretBuffer read_line(int fd, const std::string& what) {
   return pin;
 }
 
+constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
+
+// The terminal as it was, for the one prompt at a time: a signal gives it back and then does what it does.
+int prompt_fd = -1;
+termios prompt_before{};
+
+void give_back(int signal) {
+  tcsetattr(prompt_fd, TCSAFLUSH, &prompt_before);
+  raise(signal);  // SA_RESETHAND: by default
+}
+
 class EchoOff {
  public:
-  explicit EchoOff(int fd) : fd_(fd) {
-    if (tcgetattr(fd_, &before_) != 0) throw Error(ErrorKind::Token, "/dev/tty is not a terminal");
-    termios quiet = before_;
+  explicit EchoOff(int fd) {
+    if (tcgetattr(fd, &prompt_before) != 0) throw Error(ErrorKind::Token, "/dev/tty is not a terminal");
+    prompt_fd = fd;
+    struct sigaction action{};
+    action.sa_handler = give_back;
+    action.sa_flags = SA_RESETHAND;
+    for (std::size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], &action, &before_[i]);
+    termios quiet = prompt_before;
     quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-    tcsetattr(fd_, TCSAFLUSH, &quiet);
+    tcsetattr(fd, TCSAFLUSH, &quiet);
   }
   EchoOff(const EchoOff&) = delete;
   EchoOff& operator=(const EchoOff&) = delete;
-  ~EchoOff() { tcsetattr(fd_, TCSAFLUSH, &before_); }
+  ~EchoOff() {
+    tcsetattr(prompt_fd, TCSAFLUSH, &prompt_before);
+    for (std::size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], &before_[i], nullptr);
+  }
 
  private:
-  int fd_;
-  termios before_{};
+  struct sigaction before_[std::size(kSignals)]{};
 };
 
 SecretBuffer ask(const std::string& prompt) {

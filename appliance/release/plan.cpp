@@ -7,6 +7,7 @@
 
 #include "appliance/release/rotate.h"
 #include "base/error.h"
+#include "base/text.h"
 
 namespace qpcseal::release {
 
@@ -40,6 +41,8 @@ class Reader {
 
   void read_into(CompromisePlan& plan) {
     for (std::uint64_t seq = 0; seq < log_.state.size; ++seq) take(audit::parse_entry(log_.line(seq)));
+    for (const auto& [seq, intent] : begun_) take_unsettled(intent);
+    plan.backups = backups_;
     plan.containers = std::move(containers_);
     for (auto& [ueid, card] : cards_) plan.cards.push_back(std::move(card));
     std::ranges::sort(plan.cards, [](const HeldCard& a, const HeldCard& b) {
@@ -58,10 +61,18 @@ class Reader {
   }
 
   void take(const Entry& entry) {
-    if (entry.kind == "seal" && entry.phase == audit::Phase::Intent) seals_.emplace(entry.seq, entry.data);
-    if (entry.phase != audit::Phase::Result || entry.outcome != "ok") return;
+    if (entry.phase == audit::Phase::Intent) take_intent(entry);
+    if (entry.phase != audit::Phase::Result) return;
+    if (entry.kind == "release" && entry.outcome != "unknown") begun_.erase(*entry.intent);
+    if (entry.outcome != "ok") return;
     if (entry.kind == "seal") take_seal(entry, seals_.at(*entry.intent));
     if (entry.kind == "release") take_release(entry);
+  }
+
+  void take_intent(const Entry& entry) {
+    if (entry.kind == "seal") seals_.emplace(entry.seq, entry.data);
+    if (entry.kind == "release" && is_ours(entry.data)) begun_.emplace(entry.seq, entry);
+    if (entry.kind == "mek-backup" && is_ours(entry.data)) ++backups_;
   }
 
   void take_seal(const Entry& entry, const Json& intent) {
@@ -80,22 +91,41 @@ class Reader {
 
   void take_release(const Entry& entry) {
     const std::string& ueid = text_member(entry.data, "ueid");
-    if (is_newer(entry.data)) {
-      if (const auto card = cards_.find(ueid); card != cards_.end()) card->second.again = true;
+    const std::string& key = text_member(audit::member(entry.data, "session_key"), "sha256");
+    if (const auto card = cards_.find(ueid); card != cards_.end()) {
+      if (is_newer(entry.data)) card->second.again = true;
+      if (key != keys_.at(ueid)) card->second.reset = true;  // a session key is made at boot
     }
     if (!is_ours(entry.data)) return;
-    HeldCard& card = cards_[ueid];
-    card.ueid = ueid;
-    card.again = false;
+    HeldCard& card = card_of(entry);
+    card.again = card.reset = false;
     card.last = entry.time;
     card.entry = entry.seq;
     ++card.releases;
-    const auto challenge = log_.state.challenges.find(from_hex(text_member(entry.data, "nonce")));
+    keys_[ueid] = key;
+    add_containers(card, audit::member(entry.data, "act"));
+  }
+
+  // Begun, and nobody knows how far it came: the card may hold the key, also where it was reset since an
+  // earlier release.
+  void take_unsettled(const Entry& intent) {
+    HeldCard& card = card_of(intent);
+    card.unsettled = true;
+    card.again = card.reset = false;
+    if (card.releases > 0) return;
+    card.last = intent.time;
+    card.entry = intent.seq;
+  }
+
+  HeldCard& card_of(const Entry& release) {
+    HeldCard& card = cards_[text_member(release.data, "ueid")];
+    card.ueid = text_member(release.data, "ueid");
+    const auto challenge = log_.state.challenges.find(from_hex(text_member(release.data, "nonce")));
     if (challenge != log_.state.challenges.end()) {
       card.host = challenge->second.host;
       card.device = challenge->second.device;
     }
-    add_containers(card, audit::member(entry.data, "act"));
+    return card;
   }
 
   static void add_containers(HeldCard& card, const Json& act) {
@@ -109,6 +139,9 @@ class Reader {
   std::map<std::uint64_t, Json> seals_;  // intents by number
   std::vector<HeldContainer> containers_;
   std::map<std::string, HeldCard> cards_;
+  std::map<std::string, std::string> keys_;  // of a card's last release, SHA-256 of its session key
+  std::map<std::uint64_t, Entry> begun_;     // releases without a result
+  std::uint64_t backups_ = 0;
 };
 
 // 0-3,5
@@ -161,8 +194,9 @@ Step seal_step(const CompromisePlan& plan, const std::string& next) {
   for (const HeldContainer& container : plan.containers)
     if (!container.again.empty()) versions.erase(container.model);
   for (const auto& [model, version] : versions)
-    step.commands.push_back("qpcseal encrypt-model --qpc PLAIN_QPC --mek '" + next + "' --name '" + model +
-                            "' --model-version " + std::to_string(version + 1) + " --output-dir NEW_DIR");
+    step.commands.push_back("qpcseal encrypt-model --qpc PLAIN_QPC --mek " + shell_word(next) + " --name " +
+                            shell_word(model) + " --model-version " + std::to_string(version + 1) +
+                            " --output-dir NEW_DIR");
   return step;
 }
 
@@ -182,38 +216,51 @@ Step reset_step(const Places& places) {
 Step attest_step(const Places& places, const std::string& next) {
   Step step{"Attest the cards for the new key.", {}};
   for (const auto& [host, devices] : places.hosts) {
-    step.commands.push_back("qpcseal attest request --mek '" + next + "' --host " + host + " --device " +
-                            ranges_of(devices) + " -o trip-" + host + "/");
+    step.commands.push_back("qpcseal attest request --mek " + shell_word(next) + " --host " + host +
+                            " --device " + ranges_of(devices) + " -o trip-" + host + "/");
     step.commands.push_back("qpcseal-attest --batch trip-" + host + "/batch");
   }
-  for (const std::string& ueid : places.unplaced)
-    step.commands.push_back("qpcseal attest request --mek '" + next + "' --ueid " + ueid + " -o " + ueid +
-                            ".request");
+  for (const std::string& ueid : places.unplaced) {
+    step.commands.push_back("qpcseal attest request --mek " + shell_word(next) + " --ueid " + ueid + " -o " +
+                            ueid + ".request");
+    step.commands.push_back("where card " + ueid + " is: qpcseal-attest --device N -i " + ueid +
+                            ".request -o " + ueid + ".report");
+  }
   return step;
+}
+
+std::vector<HeldCard> without(const std::vector<HeldCard>& cards, bool HeldCard::* done) {
+  std::vector<HeldCard> out;
+  std::ranges::copy_if(cards, std::back_inserter(out), [&](const HeldCard& card) { return !(card.*done); });
+  return out;
 }
 
 void add_steps(CompromisePlan& plan) {
   const std::string name(name_in(plan.mek.label));
   const std::string next = plan.successor.empty() ? name : plan.successor;
-  std::vector<HeldCard> waiting;
-  std::ranges::copy_if(plan.cards, std::back_inserter(waiting), [](const HeldCard& c) { return !c.again; });
-  const Places places = places_of(waiting);
+  const std::vector<HeldCard> waiting = without(plan.cards, &HeldCard::again);
   std::vector<Step> all{stop_step(plan.mek)};
   if (plan.successor.empty())
     all.push_back({"Make the key that takes its place.", {"qpcseal mek rotate " + name}});
   all.push_back(seal_step(plan, next));
-  all.push_back(reset_step(places));
-  all.push_back(attest_step(places, next));
+  all.push_back(reset_step(places_of(without(plan.cards, &HeldCard::reset))));
+  all.push_back(attest_step(places_of(waiting), next));
   if (!waiting.empty())
-    all.push_back(
-        {"Bind each newly sealed model to its card.",
-         {"qpcseal encrypt-with-session-keys --input-dir NEW_DIR --mek '" + next + "' --pub-keys REPORT"}});
+    all.push_back({"Bind each newly sealed model to its card.",
+                   {"qpcseal encrypt-with-session-keys --input-dir NEW_DIR --mek " + shell_word(next) +
+                    " --pub-keys REPORT"}});
   if (!plan.containers.empty())
     all.push_back(
         {"Where a card holds a least model version, raise it, so that no card of this site loads the "
          "old containers again; then delete them everywhere.",
          {}});
-  all.push_back({"Destroy the key, once nothing needs it.", {"qpcseal mek destroy " + plan.mek.label}});
+  if (plan.backups > 0)
+    all.push_back(
+        {"Where a backup of it went (the log names " + std::to_string(plan.backups) +
+             "; 'qpcseal audit show --kind mek-backup'), destroy what was restored from it, and the file.",
+         {}});
+  if (plan.mek.state != "destroyed")
+    all.push_back({"Destroy the key, once nothing needs it.", {"qpcseal mek destroy " + plan.mek.label}});
   std::ranges::copy_if(all, std::back_inserter(plan.steps), [](const Step& step) {
     return !step.commands.empty() || step.what.starts_with("Where");
   });

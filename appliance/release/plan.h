@@ -21,16 +21,19 @@ struct HeldContainer {
   std::string again;        // a newer generation that the same model was sealed under since; else empty
 };
 
-// A card that got the MEK. Until its last reset it may hold it; the log does not hear of resets.
+// A card that got the MEK, or may have got it. It holds it until it is reset; of resets the log hears by the
+// session key of a later report alone.
 struct HeldCard {
   std::string ueid;                     // hex
   std::string host;                     // of the last release; may be empty
   std::optional<std::uint64_t> device;  // likewise
   std::uint64_t releases = 0;
   UnixTime last = 0;
-  std::uint64_t entry = 0;           // of the last release's result
+  std::uint64_t entry = 0;           // of the last release's result, or of its intent
   std::set<std::string> containers;  // seal ids that were bound to it
   bool again = false;                // it got a newer generation since
+  bool reset = false;                // it has had another session key since
+  bool unsettled = false;            // of a release to it the log has no result
 };
 
 struct Step {
@@ -43,6 +46,7 @@ struct CompromisePlan {
   std::string successor;  // label; empty: not rotated yet
   std::vector<HeldContainer> containers;
   std::vector<HeldCard> cards;
+  std::uint64_t backups = 0;  // that were begun
   std::vector<Step> steps;
 };
 

@@ -56,7 +56,7 @@ std::vector<Grant> carry_out(Appliance& appliance, const keys::Mek& mek,
     const auto entries = appliance.log().results(std::move(outcomes));
     for (std::size_t i = 0; i < grants.size(); ++i) grants[i].entry = entries[i];
     return grants;
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     for (const Candidate* c : candidates) denied.push_back({c->txn, "failed", {{"error", error.what()}}});
     log_failure([&] { appliance.log().results(std::move(denied)); });
     throw;

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "appliance/release/archive.h"
-#include "base/error.h"
 
 namespace qpcseal::release {
 
@@ -14,6 +13,12 @@ using audit::Json;
 constexpr std::size_t kHexDigest = 2 * sizeof(Sha256Digest), kLine = kHexDigest + 1;
 
 const std::string& nonce_of(const Json& record) { return audit::text_member(record, "nonce"); }
+
+// Of the approval that an intent carries or names; empty: of none.
+std::string nonce_for(const Json& intent) {
+  if (intent.contains("approval")) return nonce_of(intent.at("approval"));
+  return intent.contains("approved_by") ? audit::text_member(intent, "approved_by") : "";
+}
 
 }  // namespace
 
@@ -68,27 +73,36 @@ ReleaseApproval::ReleaseApproval(Appliance& appliance, const keys::Mek& mek,
     keep(appliance.home(), report_list(reports), ".reports");
 }
 
-void ReleaseApproval::mark(const audit::State& state, std::vector<Json>& intents) const {
+void ReleaseApproval::mark(audit::Log& log, const std::vector<std::uint64_t>& taken_up,
+                           std::vector<Json>& intents) const {
   if (record_.is_null()) return;
-  const bool carried = state.approvals_used.contains(nonce_of(record_));
-  if (!carried && intents.empty())
-    throw Error(ErrorKind::ApprovalsMissing, "these releases were begun under another request for approval",
-                "give that one: a run that was cut short goes on under it");
-  for (std::size_t i = 0; i < intents.size(); ++i) {
-    if (i == 0 && !carried) {
-      intents[i]["approval"] = record_;
+  Json others = Json::array();
+  for (const std::uint64_t seq : taken_up)
+    if (nonce_for(log.state().open.at(seq).data) != nonce_of(record_)) others.push_back(seq);
+  if (!others.empty()) log.event("release", {{"agreed", record_}, {"intents", std::move(others)}});
+  bool carried = log.state().approvals_used.contains(nonce_of(record_));
+  for (Json& intent : intents) {
+    if (carried) {
+      intent["approved_by"] = nonce_of(record_);
     } else {
-      intents[i]["approved_by"] = nonce_of(record_);
+      intent["approval"] = record_;
     }
+    carried = true;
   }
 }
 
 bool carries_approval(const audit::Entry& entry, const audit::Entry& intent) {
-  const auto approval = entry.data.find("approval"), named = intent.data.find("approved_by");
-  if (entry.kind != "release" || entry.phase != audit::Phase::Intent || approval == entry.data.end())
-    return false;
-  if (named == intent.data.end()) return entry.seq == intent.seq;
-  return audit::member(*approval, "nonce") == *named;
+  if (entry.kind != "release") return false;
+  if (entry.phase == audit::Phase::Event) {
+    const Json& covered = audit::member(entry.data, "intents");
+    return std::ranges::find(covered, Json(intent.seq)) != covered.end();
+  }
+  if (entry.phase != audit::Phase::Intent || !entry.data.contains("approval")) return false;
+  return entry.seq == intent.seq || nonce_of(entry.data.at("approval")) == nonce_for(intent.data);
+}
+
+const Json& approval_in(const audit::Entry& entry) {
+  return audit::member(entry.data, entry.phase == audit::Phase::Event ? "agreed" : "approval");
 }
 
 }  // namespace qpcseal::release

@@ -31,15 +31,17 @@ class ReleaseApproval {
   // Errors as Appliance::approve(). The list of many reports is kept in the home.
   ReleaseApproval(Appliance& appliance, const keys::Mek& mek, const std::vector<Sha256Digest>& reports);
 
-  // Into the intents of a batch: the first of all carries the approval, the others name it.
-  // Error{ApprovalsMissing} where there is none to carry it: all were begun under another request.
-  void mark(const audit::State& state, std::vector<audit::Json>& intents) const;
+  // Into the intents of a batch: the first of all carries the approval, the others name it. Open intents that
+  // are taken up, and were begun under another one or none, are covered by an event.
+  void mark(audit::Log& log, const std::vector<std::uint64_t>& taken_up,
+            std::vector<audit::Json>& intents) const;
 
  private:
   audit::Json record_;  // null where the policy asks for nobody
 };
 
-// Whether `entry` is the intent that carries the approval for the release `intent`.
+// Whether `entry`, an intent or an event, carries the approval for the release `intent`; and that approval.
 [[nodiscard]] bool carries_approval(const audit::Entry& entry, const audit::Entry& intent);
+const audit::Json& approval_in(const audit::Entry& entry);
 
 }  // namespace qpcseal::release

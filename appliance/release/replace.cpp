@@ -61,10 +61,11 @@ void bind_all_in_place(const std::vector<SealedFile>& files, const WrappedSet& w
                        ReplaceResult& result) {
   for (const SealedFile& file : files) static_cast<void>(seal::bindings_for(file.tree, slots_of(wrapped)));
   for (const SealedFile& file : files) {
+    bool begun = false;
     try {
-      bind_in_place(file, slots_of(wrapped));
+      bind_in_place(file, slots_of(wrapped), begun);
     } catch (const Error& error) {
-      throw stopped_in_place(error, result.outputs.size(), files.size());
+      throw stopped_in_place(error, result.outputs.size() + (begun ? 1 : 0), files.size());
     }
     result.outputs.push_back({file.path, ueids_of(wrapped)});
   }

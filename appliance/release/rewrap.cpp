@@ -76,6 +76,8 @@ Rewrapped wrap_to_files(Appliance& appliance, const keys::Mek& mek, const Rewrap
   if (wish.existing == Existing::Refuse)
     refuse_existing(wish.output_folder, expected_folders(appliance.log().state(), wish.reports));
   OutputSet outputs(wish.existing);
+  outputs.folder(wish.output_folder);
+  require_writable_folder(wish.output_folder);
   Rewrapped done;
   std::uint64_t first = 0;
   done.grants = release(appliance, mek, wish.reports, [&](const std::vector<Grant>& grants) {

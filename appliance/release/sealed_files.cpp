@@ -1,5 +1,7 @@
 #include "appliance/release/sealed_files.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "base/error.h"
@@ -70,10 +72,16 @@ void bind_to(const SealedFile& file, const std::vector<seal::Slots>& slots, cons
   });
 }
 
-seal::InPlace bind_in_place(const SealedFile& file, const std::vector<seal::Slots>& slots) {
-  return with_context(file.path.string(), [&] {
-    return seal::bind_in_place(file.path, file.tree, seal::bindings_for(file.tree, slots));
+void bind_in_place(const SealedFile& file, const std::vector<seal::Slots>& slots, bool& begun) {
+  with_context(file.path.string(), [&] {
+    seal::bind_in_place(file.path, file.tree, seal::bindings_for(file.tree, slots), begun);
   });
+}
+
+void require_writable(const std::vector<SealedFile>& files) {
+  for (const SealedFile& file : files)
+    for (const auto& path : {file.path, std::filesystem::path(seal::journal_path(file.path).parent_path())})
+      if (access(path.c_str(), W_OK) != 0) throw_errno(path.string());
 }
 
 Error stopped_in_place(const Error& error, std::size_t bound, std::size_t all) {
@@ -81,8 +89,8 @@ Error stopped_in_place(const Error& error, std::size_t bound, std::size_t all) {
   if (all > 1)
     hint =
         std::to_string(bound) + " of " + std::to_string(all) +
-        " containers, in the order of their names, have the new binding; this one and those behind it have "
-        "their old one" +
+        " containers, in the order of their names, have the new binding or get it when they are bound next; "
+        "those behind them have their old one" +
         (hint.empty() ? "" : "; " + hint);
   return {error.kind(), error.what(), hint, error.findings()};
 }

@@ -31,7 +31,10 @@ void require_mek(const std::vector<SealedFile>& files, const Bytes& mek_id, cons
 
 // Binds a copy of `file` into `output`, an empty file.
 void bind_to(const SealedFile& file, const std::vector<seal::Slots>& slots, const Fd& output);
-seal::InPlace bind_in_place(const SealedFile& file, const std::vector<seal::Slots>& slots);
+// `begun` as seal::bind_in_place().
+void bind_in_place(const SealedFile& file, const std::vector<seal::Slots>& slots, bool& begun);
+// Error{Io} where they cannot be bound in place: better to say so before a challenge is used up.
+void require_writable(const std::vector<SealedFile>& files);
 
 // `error`, which stopped the binding of `all` containers in place behind the first `bound`, and what became
 // of each.

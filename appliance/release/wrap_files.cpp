@@ -169,14 +169,23 @@ std::string index_text(const keys::Mek& mek, const std::vector<WrappedFor>& card
   return config_text(mek, std::move(all));
 }
 
-void refuse_existing_card(const std::filesystem::path& output, const std::string& folder) {
-  refuse_file(output / folder / kConfigName);
-  for (const char* name : kNames) refuse_file(output / folder / name);
+void refuse_taken_folder(const std::filesystem::path& folder, Existing existing) {
+  if (existing == Existing::Refuse) refuse_file(folder);
+  if (!is_there(folder)) return;
+  for (const auto& item : std::filesystem::directory_iterator(folder)) {
+    const std::string name = item.path().filename();
+    if (name != kConfigName && std::ranges::find(kNames, name) == std::end(kNames))
+      throw Error(ErrorKind::Io, item.path().string() + " is in the way: the folder is to be replaced",
+                  "move it away, or name another output");
+  }
 }
 
 void refuse_existing(const std::filesystem::path& output, const std::vector<std::string>& folders) {
   refuse_file(output / kConfigName);
-  for (const std::string& folder : folders) refuse_existing_card(output, folder);
+  for (const std::string& folder : folders) {
+    refuse_file(output / folder / kConfigName);
+    for (const char* name : kNames) refuse_file(output / folder / name);
+  }
 }
 
 void write_wrapped(OutputSet& out, const std::filesystem::path& output, const keys::Mek& mek,

@@ -47,10 +47,11 @@ void write_wrapped(OutputSet& out, const std::filesystem::path& output, const ke
                    const std::vector<WrappedFor>& cards);
 
 // The parts of it, for many cards that are written one after the other: a card's four files by name,
-// config.json last; and the config.json of all. refuse_existing_card looks at one card's folder alone.
+// config.json last; and the config.json of all. refuse_taken_folder is Error{Io} where the card's folder is
+// there and must not be replaced, or holds what such a folder does not.
 std::vector<std::pair<std::string, Bytes>> card_files(const keys::Mek& mek, const WrappedFor& card);
 std::string index_text(const keys::Mek& mek, const std::vector<WrappedFor>& cards);
-void refuse_existing_card(const std::filesystem::path& output, const std::string& folder);
+void refuse_taken_folder(const std::filesystem::path& folder, Existing existing);
 
 // The wrapped MEKs of `folders`, in their order. Each is a card's own folder or one with several of these,
 // whose config.json gives the order. Error{Malformed} where config.json is missing or says otherwise than the

@@ -30,17 +30,16 @@ inline void write_slots(const Fd& file, std::uint64_t slot_page, const Slots& sl
   write_slots(file, {{slot_page, slots}});
 }
 
-// How the container got its new slots.
-enum class InPlace { Cloned, Journalled };
-
-// Binds the container of that name in place; its size does not matter. Where the file system can share bytes
-// and the file has no other name, a clone with the new slots takes its name: whatever happens, the file is
-// bound as before or anew. Elsewhere the pages are written into the file itself, each in one go, while a
-// journal (.NAME.rebind, FORMAT.md section 2.5) says what they are to be: a process that is killed leaves
-// each page as it was or as it is to be; after a power failure finish_binding makes good. Error{Io} where
-// another process binds it.
-InPlace bind_in_place(const std::filesystem::path& path, const SealedTree& tree,
-                      const std::vector<Binding>& bindings);
+// Binds the container of that name in place. Where the file system can share bytes and the file has no other
+// name, a clone with the new slots takes its name: whatever happens, the file is bound as before or anew.
+// Elsewhere the one page of a model of one part is written into the file itself, in one go, while a journal
+// (.NAME.rebind, FORMAT.md section 2.5) says what it is to be: a process that is killed leaves the page as it
+// was or as it is to be; after a power failure finish_binding makes good. Neither depends on the file's size.
+// Of a model of several partitions, whose pages cannot change at once, a copy takes the name. Error{Io} where
+// another process binds it, or a file of several partitions has other names. `begun` is set where the new
+// binding may be there although an error comes.
+void bind_in_place(const std::filesystem::path& path, const SealedTree& tree,
+                   const std::vector<Binding>& bindings, bool& begun);
 
 // Completes what a run that ended in the middle of bind_in_place left. False: there was nothing to complete.
 // Error{Malformed} for a journal of another container.

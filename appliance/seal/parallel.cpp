@@ -61,7 +61,12 @@ void run_parallel(unsigned threads, std::uint64_t count, const std::function<Wor
     while (!crew.done.wait_for(lock, kTick, [&] { return crew.running == 0; })) {
       if (!tick) continue;
       lock.unlock();
-      tick();
+      try {
+        tick();
+      } catch (...) {
+        crew.stop = true;  // the members are waited for on the way out
+        throw;
+      }
       lock.lock();
     }
   }

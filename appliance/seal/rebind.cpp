@@ -33,15 +33,25 @@ struct stat status_of(const Fd& fd) {
   return status;
 }
 
-// A clone with the new slots takes the name. False: the file system cannot, or the file is more than a name.
-bool replace_by_clone(const std::filesystem::path& path, const Fd& file,
-                      const std::vector<Binding>& bindings) {
+// A clone with the new slots takes the name, or where it `must`, a copy. False: the file system shares no
+// bytes, or the file has other names.
+bool replace_by_clone(const std::filesystem::path& path, const Fd& file, const std::vector<Binding>& bindings,
+                      bool must, bool& begun) {
   const struct stat status = status_of(file);
   if (status.st_nlink != 1) return false;
   AtomicFile clone(path, Existing::Replace, status.st_mode & 07777U);
-  if (!clone_whole(file, clone.fd())) return false;
-  if (fchown(clone.fd().get(), status.st_uid, status.st_gid) != 0) return false;
+  if (must) {
+    copy_whole(file, clone.fd(), static_cast<std::uint64_t>(status.st_size));
+  } else if (!clone_whole(file, clone.fd())) {
+    return false;
+  }
+  if (fchown(clone.fd().get(), status.st_uid, status.st_gid) != 0) {
+    if (must) throw_errno(path.string());
+    return false;
+  }
   write_slots(clone.fd(), bindings);
+  clone.sync();
+  begun = true;
   clone.commit();
   return true;
 }
@@ -122,17 +132,24 @@ bool finish_binding(const std::filesystem::path& path) {
   return true;
 }
 
-InPlace bind_in_place(const std::filesystem::path& path, const SealedTree& tree,
-                      const std::vector<Binding>& bindings) {
+void bind_in_place(const std::filesystem::path& path, const SealedTree& tree,
+                   const std::vector<Binding>& bindings, bool& begun) {
   const Fd file = open_alone(path);
   const SealedTree now = SealedTree::read(file);
   if (now.root().container.manifest() != tree.root().container.manifest())
     throw Error(ErrorKind::Io, path.string() + " was replaced meanwhile");
-  if (replace_by_clone(path, file, bindings)) return InPlace::Cloned;
-  write_file(journal_path(path), encode_journal(tree, bindings), Existing::Replace, 0600);
+  const bool several = bindings.size() > 1;
+  if (replace_by_clone(path, file, bindings, several, begun)) return;
+  if (several)
+    throw Error(ErrorKind::Io, path.string() + " has several partitions and other names (hard links)",
+                "bind it into another folder (--output-dir)");
+  AtomicFile journal(journal_path(path), Existing::Replace, 0600);
+  write_exact(journal.fd(), encode_journal(tree, bindings), 0);
+  journal.sync();
+  begun = true;
+  journal.commit();
   write_synced(file, bindings);
   remove_journal(path);
-  return InPlace::Journalled;
 }
 
 }  // namespace qpcseal::seal

@@ -21,6 +21,13 @@ int parse_port(const std::string& text) {
   return out;
 }
 
+// A file beside the batch: the batch came on a medium that others may have had.
+const std::string& plain(const std::string& name) {
+  if (name.find('/') != std::string::npos || name.front() == '.')
+    throw Error(ErrorKind::Malformed, "'" + name + "' is not the name of a file beside the batch");
+  return name;
+}
+
 Errand parse_line(const std::string& line, const std::filesystem::path& folder) {
   std::istringstream words(line);
   std::string ip, port, device, request, report, more;
@@ -29,7 +36,7 @@ Errand parse_line(const std::string& line, const std::filesystem::path& folder) 
     throw Error(ErrorKind::Malformed, "not the five words IP PORT DEVICE REQUEST REPORT");
   const std::vector<unsigned> devices = attest::parse_devices(device);
   if (devices.size() != 1) throw Error(ErrorKind::Malformed, "'" + device + "' is more than one card");
-  return {{ip, parse_port(port)}, devices.front(), folder / request, folder / report};
+  return {{ip, parse_port(port)}, devices.front(), folder / plain(request), folder / plain(report)};
 }
 
 }  // namespace

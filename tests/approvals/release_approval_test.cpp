@@ -98,6 +98,12 @@ TEST(CarriesApproval, ItselfOrTheOneThatIsNamed) {
   audit::Entry other = first;
   other.kind = "seal";
   EXPECT_FALSE(carries_approval(other, entry_of(2, {{"approved_by", "n"}})));
+  audit::Entry event = entry_of(3, {{"agreed", approval}, {"intents", {1U, 2U}}});
+  event.phase = audit::Phase::Event;
+  EXPECT_TRUE(carries_approval(event, entry_of(2, {{"approved_by", "m"}})));
+  EXPECT_FALSE(carries_approval(event, entry_of(4, {{"approved_by", "n"}})));
+  EXPECT_EQ(approval_in(event), approval);
+  EXPECT_EQ(approval_in(first), approval);
   other = first;
   other.phase = audit::Phase::Result;
   EXPECT_FALSE(carries_approval(other, entry_of(2, {{"approved_by", "n"}})));

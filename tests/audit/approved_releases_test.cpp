@@ -77,6 +77,42 @@ TEST_F(ApprovedReleases, WhatWasRejectedCarriesNothing) {
   EXPECT_ERROR(Malformed, "an approval that is not there", host.open().intent("release", naming(1, 7)));
 }
 
+Json agreement(std::uint8_t request, std::vector<std::uint64_t> intents) {
+  return {{"agreed", {{"nonce", digits(request)}, {"request_sha256", digits(0xa0 + request)}}},
+          {"intents", std::move(intents)}};
+}
+
+// Begun under one request or none, and gone on with under another.
+TEST_F(ApprovedReleases, AnAgreementCoversOpenOnes) {
+  const auto begun = log.intents("release", {carrying(1, 7), naming(2, 7), intent(3)});
+  log.event("rejection", rejection(7, 0xa7));
+  log.event("release", agreement(8, {begun[0].intent, begun[1].intent, begun[2].intent}));
+  log.intent("release", naming(4, 8));
+  log.event("release", agreement(8, {begun[0].intent}));
+  EXPECT_EQ(host.open().state(), log.state());
+}
+
+TEST_F(ApprovedReleases, AnAgreementCoversNothingElse) {
+  const auto begun = log.intents("release", {carrying(1, 7), intent(2)});
+  log.result(begun[1], "denied", Json::object());
+  log.event("rejection", rejection(9, 0xa9));
+  const std::vector<std::pair<Json, const char*>> wrong = {
+      {agreement(8, {}), "covers no release"},
+      {agreement(8, {begun[1].intent}), "no open release"},
+      {agreement(8, {0}), "no open release"},
+      {agreement(9, {begun[0].intent}), "used before"},
+      {{{"agreed", {{"nonce", digits(7)}, {"request_sha256", digits(1)}}}, {"intents", {begun[0].intent}}},
+       "used before"}};
+  for (const auto& [data, words] : wrong) EXPECT_ERROR(Malformed, words, host.open().event("release", data));
+}
+
+TEST_F(ApprovedReleases, OnlyAReleasesRequestIsNamed) {
+  Json challenge = testing::challenge_data(1);
+  challenge["approval"] = {{"nonce", digits(7)}, {"request_sha256", digits(0xa7)}};
+  log.event("challenge", challenge);
+  EXPECT_ERROR(Malformed, "an approval that is not there", host.open().intent("release", naming(2, 7)));
+}
+
 // A ceremony's approval is of its plan: no request, so nothing goes on under it.
 TEST_F(ApprovedReleases, ACeremonysApprovalIsNotNamed) {
   Json data = intent(1);

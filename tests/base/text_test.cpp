@@ -17,5 +17,15 @@ TEST(Text, ForAPage) {
   EXPECT_EQ(html_text("\x1b\r\t\x7f"), "\\x1b\\x0d\\x09\\x7f");
 }
 
+TEST(ShellWord, IsOneWordWhateverItSays) {
+  EXPECT_EQ(shell_word("resnet50#1"), "'resnet50#1'");
+  EXPECT_EQ(shell_word("a/b-c_1.qpc"), "a/b-c_1.qpc");
+  EXPECT_EQ(shell_word(""), "''");
+  EXPECT_EQ(shell_word("a b"), "'a b'");
+  EXPECT_EQ(shell_word("q'; touch x; '"), "'q'\\''; touch x; '\\'''");
+  EXPECT_EQ(shell_word("a\nb"), "'a\\x0ab'");
+  EXPECT_EQ(shell_word("$(x)"), "'$(x)'");
+}
+
 }  // namespace
 }  // namespace qpcseal

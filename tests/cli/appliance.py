@@ -87,12 +87,23 @@ class Appliance:
     def json(self, *arguments, expect=0):
         return json.loads(self.qpcseal(*arguments, "--json", expect=expect).stdout)
 
+    def json_error(self, *arguments):
+        """What a failing command says as JSON."""
+        done = subprocess.run([QPCSEAL, *map(str, arguments), "--json"], env=self.env, capture_output=True, text=True,
+                              check=False)
+        return json.loads(done.stdout)["error"]
+
     def device(self, *arguments, expect=0, **more):
         return run(DEVICE, *arguments, expect=expect, env=self.env, **more)
 
     def load(self, container, device=0, expect=0, out=None):
         extra = ["--out", out] if out else []
         return self.device("load", "--dir", self.cards, "--device", device, container, *extra, expect=expect)
+
+    def loads(self, container, device=0):
+        done = subprocess.run([DEVICE, "load", "--dir", str(self.cards), "--device", str(device), str(container)],
+                              env=self.env, capture_output=True, check=False)
+        return done.returncode == 0
 
     def serve(self):
         port_file = self.root / "port"

@@ -6,7 +6,7 @@ import shutil
 import unittest
 
 from appliance import Appliance, ATTEST, run
-from fleet_support import FleetDesk
+from fleet_support import FleetDesk, TOOL
 
 
 def courier(appliance, folder, *more, expect=0):
@@ -172,7 +172,7 @@ class Generations(unittest.TestCase):
         self.assertEqual((card["host"], card["device"], card["containers"]), ("node7", 1, [container["seal_id"]]))
         commands = [command for step in plan["steps"] for command in step["commands"]]
         rotate = next(i for i, c in enumerate(commands) if c == "qpcseal mek rotate resnet50")
-        seal = next(i for i, c in enumerate(commands) if "--name 'classifier' --model-version 8" in c)
+        seal = next(i for i, c in enumerate(commands) if "--name classifier --model-version 8" in c)
         reset = next(i for i, c in enumerate(commands) if "soc_reset" in c and "node7" in c)
         attest = next(i for i, c in enumerate(commands) if "--host node7 --device 1 -o trip-node7/" in c)
         self.assertEqual(sorted([rotate, seal, reset, attest]), [rotate, seal, reset, attest])
@@ -187,10 +187,22 @@ class Generations(unittest.TestCase):
         plan = self.appliance.json("plan", "compromise", "resnet50#1")
         self.assertEqual(plan["successor"], "resnet50#2")
         self.assertEqual(plan["containers"][0]["sealed_again_under"], "resnet50#2")
-        self.assertTrue(plan["cards"][0]["newer_key_since"])
-        text = " ".join(command for step in plan["steps"] for command in step["commands"])
-        for gone in ("rotate", "encrypt-model", "soc_reset", "attest"):
+        card, = plan["cards"]
+        self.assertEqual((card["newer_key_since"], card["reset_since"]), (True, False))
+        text = self.commands(plan)
+        self.assertIn("soc_reset", text, "the card holds both keys until it is reset")
+        for gone in ("rotate", "encrypt-model", "attest"):
             self.assertNotIn(gone, text)
+        self.appliance.device("reset", "--dir", self.appliance.cards, "--device", 0)
+        report = self.appliance.attest("resnet50", name="c.dat", request=("--host", "node7", "--device", "0"))
+        self.seal("resnet50", "bound-again", "--pub-keys", report, "--name", "classifier", "--model-version", "2")
+        self.assertNotIn("soc_reset", self.commands(self.appliance.json("plan", "compromise", "resnet50#1")))
+        self.appliance.qpcseal("mek", "destroy", "resnet50#1")
+        self.assertNotIn("mek destroy", self.commands(self.appliance.json("plan", "compromise", "resnet50#1")))
+
+    @staticmethod
+    def commands(plan):
+        return " ".join(command for step in plan["steps"] for command in step["commands"])
 
     def test_which_key_is_meant(self):
         self.appliance.qpcseal("plan", "compromise", "nosuch", expect=2)
@@ -240,6 +252,22 @@ class Fleet(FleetDesk):
         result = self.wrap(trip, expect=2)
         self.assertIn("same card", result.stderr)
         self.assertEqual(len(self.entries()), before)
+
+    def test_another_card_in_the_same_place(self):
+        """Served under HOST-DEVICE by an earlier run, before that name was of two cards."""
+        first = self.reports("place", 2)
+        self.wrap(first, out=self.root / "place-out")
+        second = self.root / "place-2"
+        self.qpcseal("attest", "request", "--mek", "m", "--host", "node", "--device", "0-2", "-o", second)
+        batch = (second / "batch").read_text().splitlines()
+        (second / "batch").write_text("\n".join([batch[2], batch[1], batch[0]]) + "\n")  # another card answers as 0
+        run(TOOL, "answer", self.root, second)
+        for name in ("node-1", "node-2"):
+            (second / f"{name}.report").unlink()
+        said = json.loads(self.qpcseal("wrap-mek", "--mek", "m", "--pub-keys", first, second, "--output-dir",
+                                       self.root / "place-out", "--skip-denied", "--json").stdout)
+        self.assertEqual((len(said["released"]), said["denied"]), (3, []))
+        self.assertEqual([card["folder"] for card in said["released"]][:2], ["node-0", "node-1"])
 
     def test_outputs_of_others_are_kept(self):
         trip = self.reports("kept", 2)

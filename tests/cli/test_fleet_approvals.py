@@ -8,13 +8,13 @@ import shutil
 import subprocess
 import unittest
 
-from appliance import GuardedAppliance, QPCSEAL
+from appliance import BUILD, GuardedAppliance, QPCSEAL
 from fleet_support import FleetDesk
 from test_audit import NOWHERE
 
 
-class Approved(FleetDesk):
-    CARDS = 600  # two batches
+class ApprovedDesk(FleetDesk):
+    """An appliance whose officers agree to releases."""
 
     @classmethod
     def make_home(cls):
@@ -55,6 +55,10 @@ class Approved(FleetDesk):
         said = json.loads(done.stdout)["recomputed"]
         self.assertEqual((said["allowed"], said["signed"]["release"]), (True, list(who)))
         return bundle, key
+
+
+class Approved(ApprovedDesk):
+    CARDS = 600  # two batches
 
     def test_a_fleet_under_one_request(self):
         """Killed in the first batch and in the second, and run again with the same request each time."""
@@ -99,13 +103,33 @@ class Approved(FleetDesk):
                         "inject=fdatasync:signal=KILL:when=2", QPCSEAL, *command, *options], env=self.env, check=False)
         self.assertEqual(len(self.intents(since)), 4, "the kill was to come after the intents")
         self.assertFalse((trip / "wrapped" / "config.json").exists())
-        other = self.guard.approved("release", "--mek", "m", "--report", trip, name="other.request")
-        self.assertIn("begun under another request", self.qpcseal(*command, *other, expect=7).stderr)
         self.qpcseal(*command, *options)
         self.assertEqual(len(self.intents(since)), 4, "taken up, not begun again")
         self.check_one_approval(since, options[1])
         for card in json.loads((trip / "wrapped" / "config.json").read_text())["wrapped"]:
             self.check_bundle(card["receipt"]["entry"])
+
+    def test_a_release_goes_on_under_another_request(self):
+        """The first one is rejected meanwhile; without a new one nothing goes on, with it the bundle names it."""
+        trip, since = self.reports("other", 3), len(self.entries())
+        options = self.ask(trip)
+        self.wrap_killed(trip, "fdatasync:when=2", *options)
+        self.wrap(trip, *options, "--approval", self.rejection(options[1]), expect=7)
+        other = self.guard.approved("release", "--mek", "m", "--report", trip, name="other.request", by=(1, 2))
+        self.wrap_killed(trip, "fdatasync:when=2", *other)
+        said = json.loads(self.wrap(trip, *other, "--json").stdout)
+        self.assertEqual((len(said["released"]), len(self.intents(since))), (3, 3))
+        self.assertEqual({e["phase"] for e in self.entries()[since:] if "agreed" in e["data"]}, {"event"})
+        for card in said["released"]:
+            self.check_bundle(card["receipt"]["entry"], who=("bela", "carl"))
+
+    def rejection(self, request):
+        """carl's, of that request."""
+        request = pathlib.Path(request)
+        text = request.with_name(request.name + ".rejection")
+        digest = hashlib.sha256(request.read_bytes()).hexdigest()
+        text.write_text(f"qpcseal rejection 1\nrequest sha256: {digest}\n")
+        return self.guard.officers[2].sign(text)
 
     def test_a_request_that_was_used_serves_no_other_release(self):
         trip = self.reports("used", 2)
@@ -136,17 +160,13 @@ class Approved(FleetDesk):
         trip = self.reports("rejected", 4)
         options = self.ask(trip)
         self.wrap_killed(trip, "fdatasync:when=2", *options)
-        request = pathlib.Path(options[1])
-        rejection = request.with_name("rejected.rejection")
-        digest = hashlib.sha256(request.read_bytes()).hexdigest()
-        rejection.write_text(f"qpcseal rejection 1\nrequest sha256: {digest}\n")
-        against = self.guard.officers[2].sign(rejection)
+        against = self.rejection(options[1])
         self.assertIn("rejected by carl", self.wrap(trip, *options, "--approval", against, expect=7).stderr)
         self.assertIn("used before", self.wrap(trip, *options, expect=7).stderr)
         self.assertFalse((trip / "wrapped" / "config.json").exists())
         self.qpcseal("audit", "verify")
 
-    def test_too_few_officers_and_an_expired_request(self):
+    def test_too_few_officers(self):
         trip = self.reports("few", 3)
         self.wrap(trip, expect=7)
         self.wrap(trip, *self.ask(trip, by=(0,)), expect=7)
@@ -169,6 +189,22 @@ class Approved(FleetDesk):
                     ["release", "--mek", "m", "--report", trip, "--param", "x=y"], ["seal", "--report", trip]):
             self.qpcseal("request", "new", *bad, "-o", out, expect=2)
         self.assertFalse(out.exists())
+
+
+class Late(ApprovedDesk):
+    """With a log of its own, whose time goes on from the later one."""
+
+    CARDS = 3
+
+    def test_a_request_that_expired_meanwhile(self):
+        trip = self.reports("late", 3)
+        options = self.ask(trip, (0, 1), "--valid", "1h")
+        self.wrap_killed(trip, "fdatasync:when=2", *options)
+        later = subprocess.run([QPCSEAL, *map(str, self.wrap_command(trip, *options))], capture_output=True, text=True,
+                               env={**self.env, "LD_PRELOAD": str(BUILD / "tests" / "clock" / "libshift-clock.so"),
+                                    "SHIFT_CLOCK": "7200"}, check=False)
+        self.assertEqual(later.returncode, 7, later.stderr)
+        self.assertIn("expired", later.stderr)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 
 import json
 import pathlib
+import shutil
+import subprocess
 import sys
 import unittest
 
-from appliance import DEVICE, run
+from appliance import DEVICE, QPCSEAL, run
 from test_rewrap import Case
 
 
@@ -75,6 +77,28 @@ class Partitions(Case):
         self.assertEqual(len(pages), 4, "one page of MEK slots a partition")
         self.replace(sealed, [wrapped], "--in-place")
         self.assertEqual(sealed.read_bytes(), after)
+
+    def test_killed_in_place_is_the_old_binding_or_the_new(self):
+        """Moved from cards 0 and 1 to 2 and 3: at no moment does it load on neither pair."""
+        sealed = self.encrypt(self.parts(count=2), self.reports((0, 1))) / "programqpc.bin"
+        wrapped = self.wrap(self.reports((2, 3)))
+        points = 0
+        for call in ("pwrite64", "copy_file_range", "fsync", "rename"):
+            for when in range(1, 8):
+                copy = self.folder("copy.qpc")
+                shutil.copy(sealed, copy)
+                killed = subprocess.run(
+                    ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
+                     f"inject={call}:signal=KILL:when={when}", QPCSEAL, "replace-mek", "--encrypted-qpc", copy,
+                     "--wrapped-meks", wrapped, "--in-place"], env=self.appliance.env, capture_output=True, check=False)
+                loads = [self.appliance.loads(copy, cards) for cards in ("0,1", "2,3")]
+                self.assertEqual(sorted(loads), [False, True], f"{call} {when}")
+                if killed.returncode == 0:
+                    break
+                points += 1
+                self.replace(copy, [wrapped], "--in-place")
+                self.load(copy, "2,3")
+        self.assertGreater(points, 4)
 
     def test_wrong_order_missing_card_and_card_twice(self):
         sealed = self.encrypt(self.parts(), self.reports()) / "programqpc.bin"

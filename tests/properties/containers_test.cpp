@@ -177,7 +177,8 @@ TEST_P(Containers, SealBindReplaceAndLoadToTheSameSegments) {
   bound.commit();
   load_and_compare(before);
   EXPECT_ERROR(Denied, "", load_and_compare(after));
-  seal::bind_in_place(folder / "bound", tree, seal::bindings_for(tree, wraps_for(after, model.key())));
+  bool begun = false;
+  seal::bind_in_place(folder / "bound", tree, seal::bindings_for(tree, wraps_for(after, model.key())), begun);
   load_and_compare(after);
   EXPECT_ERROR(Denied, "", load_and_compare(before));
 }

@@ -146,13 +146,29 @@ TEST(BindInPlace, RefusesAJournalThatIsNotItsOwn) {
   const Fd file = open_to_read(path);
   const SealedTree tree = SealedTree::read(file);
   const Slots slots{Bytes(46, 1), Bytes(32, 2), Bytes(65, 3)};
-  bind_in_place(path, tree, bindings_for(tree, {slots, slots}));
+  bool begun = false;
+  bind_in_place(path, tree, bindings_for(tree, {slots, slots}), begun);
+  EXPECT_TRUE(begun);
   EXPECT_FALSE(finish_binding(path));
   EXPECT_EQ(SealedTree::read(open_to_read(path)).partitions()[1].slots(), slots);
   for (const std::size_t size : {std::size_t{0}, std::size_t{40}, std::size_t{5000}}) {
     write_file(journal_path(path), Bytes(size, 0x51), Existing::Replace);
     EXPECT_ERROR(Malformed, "rebind", finish_binding(path));
   }
+}
+
+// Its pages cannot change in one go, and the other name would keep the old ones.
+TEST(BindInPlace, RefusesPartitionsUnderTwoNames) {
+  const qpcseal::testing::TempFolder folder;
+  const std::filesystem::path path = folder / "model.qpc";
+  write_file(path, contents(Nested().file), Existing::Refuse);
+  std::filesystem::create_hard_link(path, folder / "other.qpc");
+  const SealedTree tree = SealedTree::read(open_to_read(path));
+  const Slots slots{Bytes(46, 1), Bytes(32, 2), Bytes(65, 3)};
+  bool begun = false;
+  EXPECT_ERROR(Io, "hard links", bind_in_place(path, tree, bindings_for(tree, {slots, slots}), begun));
+  EXPECT_FALSE(begun);
+  EXPECT_FALSE(SealedTree::read(open_to_read(path)).partitions()[0].slots());
 }
 
 }  // namespace

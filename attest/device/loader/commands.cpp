@@ -1,5 +1,6 @@
 #include "attest/device/loader/commands.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -38,12 +39,22 @@ std::string text_of(const LoadedPart& part, const std::string& model, std::uint6
          " bytes\n";
 }
 
+// What the slowest card has to load, bytes.
+std::uint64_t largest_part(const std::filesystem::path& path) {
+  const Fd file = open_to_read(path);
+  std::uint64_t out = 0;
+  const qpc::Container container = qpc::Container::read(file);
+  for (const auto& segment : container.segments())
+    if (qpc::is_qpc(file, segment.data_position, segment.size)) out = std::max(out, segment.size);
+  return out > 0 ? out : file_size(file);
+}
+
 int run_load(const LoadOptions& options) {
   std::vector<Card> cards;
   for (const unsigned number : options.devices) cards.push_back(open_card(options.folder, number));
   std::optional<std::filesystem::path> out;
   if (!options.out.empty()) out = options.out;
-  const HostSettings host = settings_for(file_size(open_to_read(options.file)) / cards.size());
+  const HostSettings host = settings_for(largest_part(options.file));
   std::fputs(text_of(host).c_str(), stderr);  // before a load that may take long
   const Loaded loaded = load(options.file, cards, out, options.force ? Existing::Replace : Existing::Refuse);
   nlohmann::ordered_json json{{"model", loaded.model_name},
