@@ -86,9 +86,9 @@ Json agreement(std::uint8_t request, std::vector<std::uint64_t> intents) {
 TEST_F(ApprovedReleases, AnAgreementCoversOpenOnes) {
   const auto begun = log.intents("release", {carrying(1, 7), naming(2, 7), intent(3)});
   log.event("rejection", rejection(7, 0xa7));
-  log.event("release", agreement(8, {begun[0].intent, begun[1].intent, begun[2].intent}));
+  log.event("release", agreement(8, {begun[0].seq, begun[1].seq, begun[2].seq}));
   log.intent("release", naming(4, 8));
-  log.event("release", agreement(8, {begun[0].intent}));
+  log.event("release", agreement(8, {begun[0].seq}));
   EXPECT_EQ(host.open().state(), log.state());
 }
 
@@ -98,10 +98,10 @@ TEST_F(ApprovedReleases, AnAgreementCoversNothingElse) {
   log.event("rejection", rejection(9, 0xa9));
   const std::vector<std::pair<Json, const char*>> wrong = {
       {agreement(8, {}), "covers no release"},
-      {agreement(8, {begun[1].intent}), "no open release"},
+      {agreement(8, {begun[1].seq}), "no open release"},
       {agreement(8, {0}), "no open release"},
-      {agreement(9, {begun[0].intent}), "used before"},
-      {{{"agreed", {{"nonce", digits(7)}, {"request_sha256", digits(1)}}}, {"intents", {begun[0].intent}}},
+      {agreement(9, {begun[0].seq}), "used before"},
+      {{{"agreed", {{"nonce", digits(7)}, {"request_sha256", digits(1)}}}, {"intents", {begun[0].seq}}},
        "used before"}};
   for (const auto& [data, words] : wrong) EXPECT_ERROR(Malformed, words, host.open().event("release", data));
 }
