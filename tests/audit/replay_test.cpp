@@ -129,6 +129,13 @@ TEST_F(Replay, AKeyIsInOneState) {
   result("mek-destroy", begun, "ok");
   EXPECT_ERROR(Malformed, "destroyed twice", intent("mek-destroy", key(kOne)));
   make(kTwo, "n#1");
+  Json again = key(kTwo, "n#1");
+  again["found_again"] = true;
+  EXPECT_ERROR(Malformed, "found again, and is 'ok'", intent("mek-destroy", again));
+  again["mek_id"] = kOne;
+  result("mek-destroy", intent("mek-destroy", again), "failed");
+  result("mek-destroy", intent("mek-destroy", again), "ok");
+  EXPECT_EQ(mek(kOne).state, "destroyed");
   result("mek-destroy", intent("mek-destroy", key(kTwo)), "unknown");
   EXPECT_EQ(mek(kTwo).state, "unknown");
 }
@@ -179,6 +186,8 @@ TEST_F(Replay, ChallengesAreUsedOnce) {
   EXPECT_ERROR(Malformed, "'report_sha256'", intent("release", bad));
   bad = wanted;
   bad["mek_id"] = kTwo;
+  result("release", intent("release", wanted), "ok", testing::release_result(wanted));
+  EXPECT_EQ(mek(kOne).releases, 1U);
   const std::uint64_t unknown = intent("release", bad);
   EXPECT_ERROR(Malformed, "release of an unknown MEK",
                result("release", unknown, "ok", testing::release_result(bad)));

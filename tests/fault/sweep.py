@@ -182,7 +182,8 @@ class Sweep(unittest.TestCase):
     def test_mek_destroy(self):
         def check(done, entries, where):
             ended = [e["outcome"] for e in entries[self.before:] if e["kind"] == "mek-destroy" and "outcome" in e]
-            self.assertIn(ended, ([["ok"]] if done.returncode == 0 else [[], ["ok"], ["failed"]]), where)
+            # Twice, where SoftHSM could not remove the key's file and had it again.
+            self.assertIn(ended, [["ok"], ["ok", "ok"]] + ([[], ["failed"]] if done.returncode != 0 else []), where)
 
         self.sweep(("mek", "destroy", "first"), check)
 
