@@ -19,7 +19,11 @@ void resume(State& state, const Entry& entry) {
 
 void begin_destroy(State& state, const Entry& entry) {
   MekHistory& mek = known_mek(state, entry.data, "a destruction of an unknown MEK");
-  require(mek.state != "destroyed" && mek.state != "destroying", "a MEK that is destroyed twice");
+  const bool is_over = mek.state == "destroyed" || mek.state == "failed";
+  if (entry.data.contains("found_again"))
+    require(is_over, "a MEK that was found again, and is '" + mek.state + "'");
+  else
+    require(mek.state != "destroyed" && mek.state != "destroying", "a MEK that is destroyed twice");
   mek.before = mek.state;
   mek.state = "destroying";
 }

@@ -39,12 +39,22 @@ bool is_site(const Entry& entry) {
   return std::ranges::find(kKinds, entry.kind) != std::end(kKinds) && entry.phase != Phase::Intent;
 }
 
+// Some entries name a key by its id alone.
+void add_label(const audit::State& state, Json& data) {
+  constexpr std::size_t kId = 16;  // bytes
+  const std::string id = text_at(data, "mek_id");
+  if (data.contains("mek") || !audit::is_hex(id, kId)) return;
+  const auto known = state.meks.find(from_hex(id));
+  if (known != state.meks.end()) data["mek"] = known->second.label;
+}
+
 Story read_story(const audit::LogCopy& log, const EntryFilter& filter) {
   Story story;
   Joined joined;
   for (std::uint64_t seq = 0; seq < log.checkpoint.size; ++seq) {
     Entry entry = joined.next(audit::parse_entry(log.line(seq)));
     if (entry.phase == Phase::Intent || !filter.keeps(entry, log.state.meks)) continue;
+    add_label(log.state, entry.data);
     const std::string mek = text_at(entry.data, "mek_id"), card = text_at(entry.data, "ueid");
     if (!mek.empty() && entry.kind != "challenge") story.meks[mek].push_back(entry);
     if (!card.empty() && is_release(entry)) story.cards[card].push_back(entry);

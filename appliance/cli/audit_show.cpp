@@ -63,7 +63,8 @@ std::string subject_of(const audit::Entry& entry) {
   };
   add("", text_at(entry.data, "appliance_id"));
   add("MEK ", text_at(entry.data, "mek"));
-  add("MEK ", text_at(entry.data, "label"));
+  if (!entry.data.contains("mek")) add("MEK ", text_at(entry.data, "label"));
+  add("model ", text_at(entry.data, "model"));
   add("card ", text_at(entry.data, "ueid"));
   add("suite ", text_at(entry.data, "suite"));
   add("quarantine ", text_at(entry.data, "quarantine"));

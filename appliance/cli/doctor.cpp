@@ -43,6 +43,13 @@ std::string lacking_text(const release::Diagnosis& found) {
   return out.empty() ? "all honoured" : "not honoured: " + out;
 }
 
+std::string anchor_text(const release::Diagnosis& found) {
+  if (!found.anchor)
+    return "none: the token keeps no data objects, so an old log put back whole is not noticed";
+  if (found.token.manufacturer.find("SoftHSM") == std::string::npos) return "in the token";
+  return "in the token, a folder of files: an old log put back with it is noticed by witnesses alone";
+}
+
 Report render(const release::Diagnosis& found) {
   const std::vector<Row> rows{
       {"module", printable(found.module)},
@@ -53,9 +60,7 @@ Report render(const release::Diagnosis& found) {
       {"signing", signing_text(found.signing)},
       {"wrap suites", suites_text(found.suites)},
       {"key attributes", lacking_text(found)},
-      {"log anchor",
-       found.anchor ? "in the token"
-                    : "none: the token keeps no data objects, so an old log put back whole is not noticed"}};
+      {"log anchor", anchor_text(found)}};
   Report report;
   report.text = table(rows);
   for (const std::string& fault : found.faults) report.text += "FAULT: " + printable(fault) + "\n";

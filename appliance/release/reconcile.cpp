@@ -63,6 +63,32 @@ Found look_up(pkcs11::Session& session, const Home& home, const audit::OpenInten
   return {"unknown", ""};
 }
 
+bool is_over(const audit::MekHistory& mek) { return mek.state == "destroyed" || mek.state == "failed"; }
+
+// A token may say that a key is gone, and have it again at the next C_Initialize: SoftHSM does where it could
+// not remove the key's file. Such a key is of no use here, but it is there.
+void destroy_what_came_back(audit::Log& log, pkcs11::Session& session) {
+  const auto known = log.state().meks;
+  if (std::ranges::none_of(known, [](const auto& item) { return is_over(item.second); })) return;
+  for (const keys::Mek& mek : keys::list_meks(session)) {
+    const auto found = known.find(mek.id);
+    if (found == known.end() || !is_over(found->second)) continue;
+    const Json what{{"mek", found->second.label}, {"mek_id", to_hex(mek.id)}};
+    Json intent = what, result = what;
+    intent["found_again"] = true;
+    const audit::Txn txn = log.intent("mek-destroy", std::move(intent));
+    try {
+      session.destroy(mek.object);
+      result["encryptions"] = found->second.encryptions;
+      result["reconciled"] = "the key was in the token again, and is destroyed again";
+      log.result(txn, "ok", std::move(result));
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::Token) throw;
+      log.result(txn, "failed", {{"error", error.what()}});
+    }
+  }
+}
+
 }  // namespace
 
 void Appliance::reconcile() {
@@ -82,6 +108,7 @@ void Appliance::reconcile() {
     }
     log_->result({intent.seq, intent.txn, intent.kind}, found.outcome, std::move(data));
   }
+  destroy_what_came_back(*log_, *session_);
 }
 
 }  // namespace qpcseal::release

@@ -15,6 +15,8 @@ TEST(CanonicalJson, OneTextForOneValue) {
   EXPECT_EQ(canonical(Json(UINT64_MAX)), "18446744073709551615");
   EXPECT_ERROR(Malformed, "", canonical(Json(1.5)));
   EXPECT_ERROR(Malformed, "", canonical(Json("\xFF")));
+  EXPECT_ERROR(Malformed, "type", canonical(Json::binary({1, 2})));
+  EXPECT_ERROR(Malformed, "type", canonical(Json(Json::value_t::discarded)));
 }
 
 TEST(CanonicalJson, OtherTextsOfTheSameValueAreRefused) {

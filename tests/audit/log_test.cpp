@@ -91,7 +91,7 @@ TEST(AuditLog, ALogIsNotCreatedOverAnother) {
   const TempFolder temp;
   HostLog host(temp / "log");
   host.create();
-  EXPECT_ERROR(Io, "", host.create());
+  EXPECT_ERROR(Io, "entries.jsonl: File exists", host.create());
 }
 
 TEST(AuditLog, AnotherTokenKeyDoesNotOpenIt) {

@@ -129,6 +129,13 @@ TEST_F(Replay, AKeyIsInOneState) {
   result("mek-destroy", begun, "ok");
   EXPECT_ERROR(Malformed, "destroyed twice", intent("mek-destroy", key(kOne)));
   make(kTwo, "n#1");
+  Json again = key(kTwo, "n#1");
+  again["found_again"] = true;
+  EXPECT_ERROR(Malformed, "found again, and is 'ok'", intent("mek-destroy", again));
+  again["mek_id"] = kOne;
+  result("mek-destroy", intent("mek-destroy", again), "failed");
+  result("mek-destroy", intent("mek-destroy", again), "ok");
+  EXPECT_EQ(mek(kOne).state, "destroyed");
   result("mek-destroy", intent("mek-destroy", key(kTwo)), "unknown");
   EXPECT_EQ(mek(kTwo).state, "unknown");
 }
@@ -168,6 +175,8 @@ TEST_F(Replay, ChallengesAreUsedOnce) {
   const Challenge& used = state.challenges.begin()->second;
   EXPECT_TRUE(used.consumed);
   EXPECT_EQ(used.intent, first);
+  result("release", intent("release", wanted), "ok", testing::release_result(wanted));
+  EXPECT_EQ(mek(kOne).releases, 1U);
   Json done = testing::release_result(wanted);
   done["crls"] = "none";
   EXPECT_ERROR(Malformed, "crls are no list", result("release", first, "ok", done));

@@ -101,6 +101,16 @@ TEST(Scanner, AgreesWithTheParserOnEverySeed) {
   }
 }
 
+TEST(Scanner, ObjectsNestAsDeepAsArrays) {
+  const auto nested = [](std::size_t depth) {
+    std::string text = "1";
+    for (std::size_t i = 0; i < depth; ++i) text = R"({"a":)" + text + "}";
+    return text;
+  };
+  EXPECT_TRUE(parses(nested(kMaxJsonDepth)) && scans(nested(kMaxJsonDepth)));
+  EXPECT_FALSE(parses(nested(kMaxJsonDepth + 1)) || scans(nested(kMaxJsonDepth + 1)));
+}
+
 // Random changes of good texts: both say the same each time.
 TEST(Scanner, AgreesWithTheParserOnRandomChanges) {
   std::mt19937 random(20261124);
@@ -133,6 +143,9 @@ TEST(Scanner, MembersComeAsTheyStand) {
   EXPECT_EQ(plain_uint(members[2].value, "c"), 7U);
   EXPECT_ERROR(Malformed, "'a'", plain_text(members[0].value, "a"));
   EXPECT_ERROR(Malformed, "'b'", plain_uint(members[1].value, "b"));
+  EXPECT_ERROR(Malformed, "'k' is not a text", plain_text(R"("a\n")", "k"));
+  for (const char* bad : {"-1", "1x", "18446744073709551616"})
+    EXPECT_ERROR(Malformed, "'k' is not an unsigned", plain_uint(bad, "k")) << bad;
   EXPECT_ERROR(Malformed, "unknown member", scan_object(R"({"a":1,"b":2,"c":3,"d":4})", members));
   EXPECT_ERROR(Malformed, "", scan_object("[]", members));
 }

@@ -130,8 +130,18 @@ TEST_F(Snapshots, AnotherKeysOneIsPassedOver) {
   OpenedSnapshot forged = opened();
   forged.snapshot.state.challenges.clear();
   const Bytes bytes = sign_snapshot(forged.snapshot, other.signer.verifier(testing::kOrigin), other.signer);
+  EXPECT_FALSE(open_snapshot(bytes, host_.signer.type(), host_.signer.public_key()));
   write_text(snapshot(), std::string(text_of(bytes)));
   EXPECT_EQ(host_.open().state(), replayed());
+  EXPECT_ERROR(Token, "does not accept",
+               sign_snapshot(forged.snapshot, other.signer.verifier(testing::kOrigin), host_.signer));
+}
+
+TEST_F(Snapshots, OneThatContradictsItselfIsPassedOver) {
+  OpenedSnapshot wrong = opened();
+  wrong.snapshot.state.size += 1;
+  EXPECT_FALSE(open_snapshot(sign_snapshot(wrong.snapshot, wrong.key, host_.signer), host_.signer.type(),
+                             host_.signer.public_key()));
 }
 
 TEST_F(Snapshots, AnOldEntryThatWasChangedIsStillFound) {
@@ -228,6 +238,21 @@ TEST(StateCodec, RefusesWhatItDoesNotWrite) {
   for (std::size_t size = 0; size < bytes.size(); ++size)
     EXPECT_ERROR(Malformed, "",
                  decode(Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size))));
+  constexpr std::size_t kAccepted = 36;  // genesis "null", two numbers, three empty texts
+  Bytes bad = bytes;
+  ASSERT_EQ(bad[kAccepted], 0U);
+  bad[kAccepted] = 2;
+  EXPECT_ERROR(Malformed, "neither true nor false", decode(bad));
+  bad = bytes;
+  bad[bad.size() - 4] = 0xff;  // the last map's count
+  EXPECT_ERROR(Malformed, "more items than bytes", decode(bad));
+  State drilled;
+  drilled.drills = {{{'a'}, 1}, {{'b'}, 2}};
+  bad.clear();
+  encode_state(bad, drilled);
+  EXPECT_EQ(decode(bad), drilled);
+  std::ranges::replace(bad, 'a', 'c');
+  EXPECT_ERROR(Malformed, "a map that is not in order", decode(bad));
   State two;
   two.quarantined = {"a", "b"};
   Bytes swapped;

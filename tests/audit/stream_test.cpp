@@ -103,6 +103,18 @@ TEST_F(Streamed, AnOlderCheckpointIsFound) {
   EXPECT_ERROR(LogDamaged, "more stand behind", read_log(host.folder, std::nullopt, Check::Proofs));
 }
 
+TEST_F(Streamed, LinesTooLongForAnEntryAreNotGathered) {
+  testing::write_text(entries(), std::string(300000, 'x'));
+  const Store store = Store::open_to_read(host.folder);
+  EXPECT_ERROR(Malformed, "too long for an entry", store.each_line([](std::string_view) { return true; }));
+}
+
+TEST_F(Streamed, ALogTooLargeToReadIsRefused) {
+  constexpr std::uintmax_t kMost = std::uintmax_t{16} << 30;
+  std::filesystem::resize_file(entries(), kMost + 1);  // a hole
+  EXPECT_ERROR(Malformed, "too large", read_log(host.folder, std::nullopt));
+}
+
 TEST_F(Streamed, LinesLieAcrossThePiecesThatAreRead) {
   Log log = host.open();
   for (std::uint64_t i = 0; i < 40; ++i) {

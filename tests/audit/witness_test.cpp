@@ -75,6 +75,30 @@ TEST(Witness, BadKeysAreRefused) {
   for (const std::string& bad : {std::string(), std::string("name"), "other" + good, good + "AAAA",
                                  HostSigner(KeyType::Ed25519).verifier("name").text()})
     EXPECT_ERROR(Malformed, "", WitnessKey::parse(bad)) << bad;
+  for (const char* bad : {"", "name", "name+00000000"})
+    EXPECT_ERROR(Malformed, "name+id+key", WitnessKey::parse(bad)) << bad;
+  for (const char* bad : {"name+00000000+", "name+00000000+AQ=="})
+    EXPECT_ERROR(Malformed, "type 0x04", WitnessKey::parse(bad)) << bad;
+}
+
+TEST(Witness, CosignaturesOfOtherShapesAreRefused) {
+  HostSigner log(KeyType::Ed25519);
+  TestWitness witness;
+  const WitnessKey key = WitnessKey::parse(witness.vkey());
+  const std::string note = sign_checkpoint({7, sha256(view("root"))}, log.verifier("log.test"), log);
+  const auto with = [&](const Bytes& signature) {
+    Bytes blob = from_hex(witness.blob_id());
+    append(blob, signature);
+    return note + "\xE2\x80\x94 " + kName + " " + to_base64(blob) + "\n";
+  };
+  for (const std::size_t size : {1U, 64U, 71U, 73U})
+    EXPECT_ERROR(Malformed, "another size", open_cosigned(with(Bytes(size, 0)), key)) << size;
+  Bytes late(72, 0);
+  late[0] = 0x80;
+  EXPECT_ERROR(Malformed, "time out of range", open_cosigned(with(late), key));
+  std::string large = witness.cosign(note, 1);
+  while (large.size() <= kMaxCheckpointSize) large += note.substr(note.find("\n\n") + 2);
+  EXPECT_ERROR(Malformed, "too large", open_cosigned(large, key));
 }
 
 struct WitnessedLog : public ::testing::Test {

@@ -309,6 +309,16 @@ class KeyTypes(unittest.TestCase):
         self.checked(2, token=tokens.Nss)
 
 
+class Anchor(unittest.TestCase):
+    def test_doctor_says_what_it_proves(self):
+        appliance = Appliance(cards=1, token=tokens.Forwarded)
+        self.addCleanup(appliance.close)
+        self.assertIn("put back with it is noticed by witnesses alone", appliance.qpcseal("doctor").stdout)
+        appliance.token.faults("C_CreateObject * return 0x13")
+        done = subprocess.run([QPCSEAL, "doctor"], env=appliance.env, capture_output=True, text=True, check=False)
+        self.assertIn("none: the token keeps no data objects", done.stdout, done.stderr)
+
+
 def run_any(*arguments):
     return subprocess.run([QPCSEAL, *map(str, arguments)], env=NOWHERE, capture_output=True, check=False).returncode
 

@@ -312,8 +312,14 @@ class Page(Case):
         self.q("encrypt-model", "--qpc", model, "--mek", "resnet50", "--output-dir", self.appliance.root / "again",
                "--pub-keys", report, expect=5)
         path = self.appliance.root / "report.html"
+        broken = self.appliance.root / "broken.dat"
+        broken.write_bytes(report.read_bytes()[:-1] + b"\0")
+        self.q("wrap-mek", "--mek", "resnet50", "--pub-keys", broken, "--output-dir", self.appliance.root / "broken",
+               expect=5)
         self.q("audit", "report", "-o", path)
         text = path.read_text()
+        mek = self.appliance.json("audit", "show", "--kind", "mek-generate")["entries"][0]["data"]["mek_id"]
+        self.assertEqual(text.count(mek), 1, "an id stands once, at the key's history; else its label")
         html.parser.HTMLParser().feed(text)
         self.assertNotIn("<script", text)
         self.assertNotRegex(text, r"(src|href)\s*=")
