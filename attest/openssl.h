@@ -51,7 +51,8 @@ Pointer made(Pointer pointer, const char* call) {
   return pointer;
 }
 
-// "prime256v1", "secp384r1", ... of an EC key; empty for other keys.
+// "prime256v1", "secp384r1", ... of an EC key that names it; empty for other keys, and where the curve's
+// parameters are written out (RFC 5480 section 2.1.1 forbids that).
 std::string curve_of(const EVP_PKEY* key);
 
 }  // namespace qpcseal::attest

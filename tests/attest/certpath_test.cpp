@@ -18,6 +18,7 @@ using qpcseal::testing::kDay;
 using qpcseal::testing::kTestNow;
 using qpcseal::testing::make_crl;
 using qpcseal::testing::make_ec_key;
+using qpcseal::testing::make_explicit_ec_key;
 using qpcseal::testing::make_identity;
 using qpcseal::testing::TestCard;
 using ::testing::Contains;
@@ -39,6 +40,21 @@ TEST_F(Path, IssuersHaveKeysOfKnownKinds) {
   card.issuer = make_identity({.common_name = "Test issuer"}, make_ec_key("brainpoolP384r1"), &card.root);
   card.leaf = make_identity(card.leaf_spec(), make_ec_key("P-384"), &card.issuer);
   EXPECT_THAT(ids(verify().findings), ElementsAre("ATT-CHAIN-KEY"));
+}
+
+TEST_F(Path, CurvesAreNamedNotWrittenOut) {
+  card.issuer = make_identity(TestCard::issuer_spec(), make_explicit_ec_key("P-384"), &card.root);
+  card.leaf = make_identity(card.leaf_spec(), make_ec_key("P-384"), &card.issuer);
+  EXPECT_THAT(ids(verify().findings), ElementsAre("ATT-CHAIN"));
+  PathProfile profile{.identity = to_hex(card.ueid), .strict = false};
+  const auto lax = [&] {
+    const Bytes leaf = card.leaf.der(), issuer_der = card.issuer.der();
+    return ids(verify_path({leaf, issuer_der}, anchors, profile, kTestNow).findings);
+  };
+  EXPECT_THAT(lax(), ElementsAre("ATT-CHAIN"));
+  card.issuer = make_identity(TestCard::issuer_spec(), make_ec_key("P-384"), &card.root);
+  card.leaf = make_identity(card.leaf_spec(), make_explicit_ec_key("P-384"), &card.issuer);
+  EXPECT_THAT(lax(), ElementsAre("ATT-LEAF-KEY", "ATT-CHAIN"));
 }
 
 TEST_F(Path, AnOlderListThanOneAcceptedIsRefused) {

@@ -165,6 +165,7 @@ TEST_F(Nitro, SessionKeysComeInOneForm) {
   };
   EXPECT_THAT(fault_of(spki_of(make_ec_key("P-521").get())), ::testing::HasSubstr("neither P-256"));
   EXPECT_THAT(fault_of(spki_of(make_rsa_key(2048).get())), ::testing::HasSubstr("2048 bits"));
+  EXPECT_THAT(fault_of(spki_of(make_explicit_ec_key("P-384").get())), ::testing::HasSubstr("neither P-256"));
   Bytes longer = spki_of(enclave.session.get());
   longer.push_back(0);
   EXPECT_THAT(fault_of(longer), ::testing::HasSubstr("one accepted form"));

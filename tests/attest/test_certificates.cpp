@@ -48,6 +48,13 @@ KeyPtr make_ec_key(const char* curve) {
   return KeyPtr(made(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", curve), "EC keygen"));
 }
 
+KeyPtr make_explicit_ec_key(const char* curve) {
+  KeyPtr key = make_ec_key(curve);
+  check(EVP_PKEY_set_utf8_string_param(key.get(), OSSL_PKEY_PARAM_EC_ENCODING, "explicit"),
+        "explicit encoding");
+  return key;
+}
+
 KeyPtr make_rsa_key(unsigned bits) {
   return KeyPtr(made(EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", std::size_t{bits}), "RSA keygen"));
 }

@@ -15,6 +15,8 @@ inline constexpr UnixTime kTestNow = 1'800'000'000;  // 2027-01-15
 inline constexpr UnixTime kDay = 86400;
 
 attest::KeyPtr make_ec_key(const char* curve);
+// One whose curve is written out in its parameters, not named.
+attest::KeyPtr make_explicit_ec_key(const char* curve);
 attest::KeyPtr make_rsa_key(unsigned bits);
 // The uncompressed point of an EC key.
 Bytes point_of(EVP_PKEY* key);

@@ -18,6 +18,8 @@ Bytes spki_of(EVP_PKEY* key);
 class TestEnclave {
  public:
   TestEnclave();
+  // Without certificates, keys and fields: for documents that nobody signs.
+  [[nodiscard]] static TestEnclave empty() { return TestEnclave(Empty()); }
   Identity root, instance, leaf;
   attest::KeyPtr session;  // P-384
   Bytes aud, nonce;
@@ -31,6 +33,10 @@ class TestEnclave {
   [[nodiscard]] Bytes report_of(ByteView document) const;
   // The root pinned, the time kTestNow, no CRLs.
   [[nodiscard]] attest::VerifyContext context() const;
+
+ private:
+  struct Empty {};
+  explicit TestEnclave(Empty) {}
 };
 
 }  // namespace qpcseal::testing
