@@ -31,29 +31,36 @@ policy::Policy policy_revoking(const std::vector<Bytes>& ueids) {
 }
 
 TEST(KnownReleases, AcceptsWhatTheLogTellsOf) {
-  EXPECT_NO_THROW(KnownReleases(logged(), policy_revoking({Bytes(17, 8)})).require(wrapped()));
+  EXPECT_NO_THROW(KnownReleases(logged(), policy_revoking({Bytes(17, 8)}), {}).require(wrapped()));
 }
 
 TEST(KnownReleases, RefusesWhatTheLogDoesNotTellOf) {
-  EXPECT_ERROR(Denied, "no release", KnownReleases({}, policy_revoking({})).require(wrapped()));
+  EXPECT_ERROR(Denied, "no release", KnownReleases({}, policy_revoking({}), {}).require(wrapped()));
   WrappedSet other = wrapped();
   other.mek_id = Bytes(16, 8);
-  EXPECT_ERROR(Denied, "no release", KnownReleases(logged(), policy_revoking({})).require(other));
+  EXPECT_ERROR(Denied, "no release", KnownReleases(logged(), policy_revoking({}), {}).require(other));
   other = wrapped();
   other.cards[0].slots.nonce = Bytes(32, 4);
-  EXPECT_ERROR(Denied, "no release", KnownReleases(logged(), policy_revoking({})).require(other));
+  EXPECT_ERROR(Denied, "no release", KnownReleases(logged(), policy_revoking({}), {}).require(other));
   other = wrapped();
   other.cards.push_back(other.cards[0]);
   other.cards[1].slots.encrypt[30] ^= 1;
-  EXPECT_ERROR(Denied, "no release", KnownReleases(logged(), policy_revoking({})).require(other));
+  EXPECT_ERROR(Denied, "no release", KnownReleases(logged(), policy_revoking({}), {}).require(other));
 }
 
 TEST(KnownReleases, RefusesRevokedCardsAndMeksThatMayNotBeUsed) {
-  EXPECT_ERROR(Denied, "revoked", KnownReleases(logged(), policy_revoking({kUeid})).require(wrapped()));
+  EXPECT_ERROR(Denied, "revoked", KnownReleases(logged(), policy_revoking({kUeid}), {}).require(wrapped()));
+  policy::CollateralFacts collateral;
+  collateral.revoked_ueids = {Bytes(17, 8)};
+  EXPECT_NO_THROW(KnownReleases(logged(), policy_revoking({}), collateral).require(wrapped()));
+  collateral.revoked_ueids.push_back(kUeid);
+  EXPECT_ERROR(Denied, "collateral bundle revoked",
+               KnownReleases(logged(), policy_revoking({}), collateral).require(wrapped()));
   for (const char* state : {"suspended", "destroyed", "unknown", ""}) {
     audit::State changed = logged();
     changed.meks[kMekId].state = state;
-    EXPECT_ERROR(Denied, "may not be used", KnownReleases(changed, policy_revoking({})).require(wrapped()));
+    EXPECT_ERROR(Denied, "may not be used",
+                 KnownReleases(changed, policy_revoking({}), {}).require(wrapped()));
   }
 }
 
