@@ -21,6 +21,8 @@ namespace {
 
 using release::Candidate;
 
+constexpr std::size_t kCardsAHost = 1000;
+
 double seconds_of(const std::function<void()>& act) {
   const auto start = std::chrono::steady_clock::now();
   act();
@@ -42,8 +44,12 @@ class Desk {
 
   [[nodiscard]] std::string trip(const std::string& name) const {
     const std::string folder = work_.file(name);
-    run_process({QPCSEAL, "attest", "request", "--mek", "m", "--host", "node", "--device",
-                 "0-" + std::to_string(cards_ - 1), "-o", folder});
+    const std::size_t hosts = (cards_ + kCardsAHost - 1) / kCardsAHost, each = cards_ / hosts;
+    Command request{
+        QPCSEAL, "attest", "request", "--mek", "m", "-o", folder, "--device", "0-" + std::to_string(each - 1),
+        "--host"};
+    for (std::size_t i = 0; i < hosts; ++i) request.push_back("node" + std::to_string(i));
+    run_process(request);
     run_process({FLEET_CARDS, "answer", work_.file(""), folder});
     return folder;
   }
@@ -101,8 +107,9 @@ Steps run_steps(const Desk& desk, const std::string& trip, std::size_t cards) {
   release::Appliance appliance({desk.home(), clock, random, std::nullopt});
   const keys::Mek mek = appliance.find_mek("m");
   std::vector<release::Report> reports;
-  for (std::size_t i = 0; i < cards; ++i)
-    reports.push_back(release::read_report(trip + "/node-" + std::to_string(i) + ".report"));
+  for (const auto& item : std::filesystem::directory_iterator(trip))
+    if (item.path().extension() == ".report") reports.push_back(release::read_report(item.path()));
+  if (reports.size() != cards) throw Error(ErrorKind::Usage, "--cards: above 1000, a multiple of 1000");
   const release::ReleaseApproval approval(appliance, mek, {});
   Steps steps;
   for (std::size_t at = 0; at < cards; at += release::kFleetBatch) {
