@@ -56,9 +56,16 @@ class Linter {
   void approvals() {
     warn(!policy_.approvals_for("policy-change"), 1,
          "[approvals] lacks 'policy-change': this policy could never be replaced");
+    warn(!policy_.approvals_for("officers-change"), 1,
+         "[approvals] lacks 'officers-change': an officer who leaves could never be taken out");
     for (const auto& [operation, count] : policy_.approvals) {
       warn(count.value == 0, count.line, "'" + operation + "' needs no officer");
-      warn(count.value == 1, count.line, "'" + operation + "' needs one officer alone");
+      // To stop a key is for whoever doubts first; to use it again is not.
+      warn(count.value == 1 && operation != "mek-suspend" && operation != "mek-resume", count.line,
+           "'" + operation + "' needs one officer alone");
+      warn(count.value < 2 && operation == "mek-resume", count.line,
+           "'mek-resume' needs fewer than two officers: what one officer stopped, one could let go on");
+      power(operation, count);
     }
   }
 
@@ -67,6 +74,19 @@ class Linter {
  private:
   void warn(bool when, int line, std::string text) {
     if (when) warnings_.push_back({policy_.at(line), std::move(text)});
+  }
+
+  // Whoever may change the officers or the policy may do whatever these allow.
+  void power(const std::string& operation, const Rule<int>& count) {
+    const int least = policy_.least_for_officers_change();
+    const std::string most =
+        std::to_string(count.value) + " officer(s), and another operation " + std::to_string(least);
+    warn(count.value < least && operation == "officers-change", count.line,
+         "'officers-change' needs " + std::to_string(least) +
+             " officers, as many as any other operation: with " + std::to_string(count.value) +
+             " the policy is for demonstrations only");
+    warn(count.value < least && operation == "policy-change", count.line,
+         "'policy-change' needs " + most + ": those few could lower it");
   }
 
   void claims(const DeviceClass& d) {

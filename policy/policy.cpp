@@ -21,6 +21,12 @@ std::optional<int> Policy::approvals_for(std::string_view operation) const {
   return found->second.value;
 }
 
+int Policy::least_for_officers_change() const {
+  int least = 1;
+  for (const auto& [operation, count] : approvals) least = std::max(least, count.value);
+  return least;
+}
+
 const DeviceClass* Policy::device(std::string_view name) const {
   const auto found =
       std::find_if(devices.begin(), devices.end(), [&](const DeviceClass& d) { return d.name == name; });

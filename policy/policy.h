@@ -83,6 +83,9 @@ struct Policy {
 
   // How many officers an operation needs; nothing: the policy does not allow it.
   [[nodiscard]] std::optional<int> approvals_for(std::string_view operation) const;
+  // How many officers must agree before others take their place: as many as any act needs, and at least one.
+  // Fewer could appoint whom they like, and do by them what needs more.
+  [[nodiscard]] int least_for_officers_change() const;
   [[nodiscard]] const DeviceClass* device(std::string_view name) const;
   // The one rule for a MEK label (`name#generation`); null where none matches, or more than one.
   [[nodiscard]] const MekRule* mek(std::string_view label) const;

@@ -87,6 +87,11 @@ std::string make_receipt(const LogCopy& log, std::uint64_t seq) {
   return canonical(receipt) + "\n";
 }
 
+Entry entry_of_receipt(std::string_view text) {
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  return parse_entry(text_member(parse_canonical(text, "receipt"), "entry"));
+}
+
 Receipt check_receipt(std::string_view text, const VerifierKey& key) {
   if (text.ends_with('\n')) text.remove_suffix(1);
   const Json json = parse_canonical(text, "receipt");

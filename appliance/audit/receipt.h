@@ -29,6 +29,9 @@ Entry check_proven(const Json& proven, const Checkpoint& checkpoint);
 Json json_of(const Proof& proof);
 Proof proof_of(const Json& list);
 
+// What a receipt says, unverified. Error{Malformed}.
+Entry entry_of_receipt(std::string_view text);
+
 struct Receipt {
   Entry entry;
   Checkpoint checkpoint;

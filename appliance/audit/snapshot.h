@@ -1,10 +1,10 @@
 // What a replay of the log came to, signed by the log's key, so that the next run begins there:
 //
-//   "qpcseal/snapshot/2" 00 | u32be body size | body | u16be signature size | signature
+//   "qpcseal/snapshot/3" 00 | u32be body size | body | u16be signature size | signature
 //   body = lp(vkey text) | u64be size | root (32) | u64be bytes | SHA-256 of the first `bytes` bytes of
 //          entries.jsonl (32) | u8 count | that many hashes: the tree's edge (merkle.h) | state
 //          (state_codec.h)
-//   signature, by that key, over "qpcseal/snapshot/2" 00 || SHA-256(body)
+//   signature, by that key, over "qpcseal/snapshot/3" 00 || SHA-256(body)
 //
 // A snapshot saves time and nothing else: one that does not fit in every way is passed over.
 #pragma once

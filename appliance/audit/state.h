@@ -37,6 +37,9 @@ struct MekHistory {
   std::string state;
   std::string origin = "generated";  // else "restored" (may wrap, not encrypt), "heir", "imported"
   std::string before;                // the state before "destroying"
+  bool suspended = false;            // until it is resumed, whatever becomes of the key in between
+  std::string heir;         // who its destruction here named: SHA-256 of the recovery key's file, hex
+  std::string check_value;  // of an imported one: by it the same key is known again, hex
 
   bool operator==(const MekHistory&) const = default;
 };
@@ -84,6 +87,9 @@ struct SvnSubject {
   auto operator<=>(const SvnSubject&) const = default;
 };
 
+// In a key's end: SHA-256 of the recovery key's file whose token may have the heir.
+inline constexpr const char* kHeirKey = "heir_recovery_key_sha256";
+
 struct Ceremony {
   std::string id;         // hex, 16 bytes
   std::uint64_t seq = 0;  // of the entry that began it
@@ -100,16 +106,17 @@ struct State {
   std::string officers_digest;              // hex; empty: an appliance without officers
   bool genesis_accepted = false;            // every officer signed it
   std::uint64_t policy_serial = 0;
-  std::uint64_t collateral_serial = 0;             // 0: no bundle was imported, the trust folder counts
-  std::map<Bytes, Challenge> challenges;           // by nonce
-  std::map<Bytes, MekHistory> meks;                // by id
-  std::map<Bytes, std::uint64_t> card_releases;    // by ueid
-  std::map<std::string, ReleaseRecord> releases;   // done, by SHA-256 of the wrapped MEK (MEK.encrypt), hex
-  std::map<SvnSubject, std::uint64_t> svn_floors;  // they only rise
-  std::map<Bytes, Bytes> crl_numbers;              // the highest crlNumber seen, by the issuer's name (DER)
-  std::map<Bytes, UnixTime> drills;                // until when a drill's certificate holds, by MEK id
-  std::map<std::string, Ceremony> ceremonies;      // by the plan's SHA-256, hex: a plan serves once
-  std::set<std::string> quarantined;               // file names that recoveries recorded
+  std::uint64_t collateral_serial = 0;               // 0: no bundle was imported, the trust folder counts
+  std::map<Bytes, Challenge> challenges;             // by nonce
+  std::map<Bytes, MekHistory> meks;                  // by id
+  std::map<Bytes, std::uint64_t> card_releases;      // by ueid
+  std::map<std::string, ReleaseRecord> releases;     // done, by SHA-256 of the wrapped MEK (MEK.encrypt), hex
+  std::map<SvnSubject, std::uint64_t> svn_floors;    // they only rise
+  std::map<Bytes, Bytes> crl_numbers;                // the highest crlNumber seen, by the issuer's name (DER)
+  std::map<Bytes, UnixTime> drills;                  // until when a drill's certificate holds, by MEK id
+  std::map<std::string, std::string> recovery_keys;  // made here: public files, base64, by their SHA-256, hex
+  std::map<std::string, Ceremony> ceremonies;        // by the plan's SHA-256, hex: a plan serves once
+  std::set<std::string> quarantined;                 // file names that recoveries recorded
   // Requests for approval that were used, by their nonces: of a release's the SHA-256 of the request, under
   // which it goes on; empty where it does not, as for all other acts, or was rejected. Hex.
   std::map<std::string, std::string> approvals_used;
@@ -124,5 +131,8 @@ struct State {
   // nonce used twice, a result without its intent, an unknown kind.
   void apply(const Entry& entry);
 };
+
+// The key that was imported with this check value (hex) and came in, or may have. Null: none.
+const MekHistory* imported_before(const State& state, const std::string& check_value);
 
 }  // namespace qpcseal::audit

@@ -17,11 +17,12 @@ concept Either = std::same_as<std::remove_const_t<T>, As>;
 auto members(Either<State> auto& state) {
   auto& [genesis, size, last_time, policy_digest, trust_digest, officers_digest, genesis_accepted,
          policy_serial, collateral_serial, challenges, meks, card_releases, releases, svn_floors, crl_numbers,
-         drills, ceremonies, quarantined, approvals_used, open, log_keys, witness_keys, witnessed] = state;
+         drills, recovery_keys, ceremonies, quarantined, approvals_used, open, log_keys, witness_keys,
+         witnessed] = state;
   return std::tie(genesis, size, last_time, policy_digest, trust_digest, officers_digest, genesis_accepted,
                   policy_serial, collateral_serial, challenges, meks, card_releases, releases, svn_floors,
-                  crl_numbers, drills, ceremonies, quarantined, approvals_used, open, log_keys, witness_keys,
-                  witnessed);
+                  crl_numbers, drills, recovery_keys, ceremonies, quarantined, approvals_used, open, log_keys,
+                  witness_keys, witnessed);
 }
 auto members(Either<Ceremony> auto& ceremony) {
   auto& [id, seq, outcome] = ceremony;
@@ -42,8 +43,10 @@ auto members(Either<Challenge> auto& challenge) {
                   released_by);
 }
 auto members(Either<MekHistory> auto& mek) {
-  auto& [id, label, generation, created, encryptions, releases, state, origin, before] = mek;
-  return std::tie(id, label, generation, created, encryptions, releases, state, origin, before);
+  auto& [id, label, generation, created, encryptions, releases, state, origin, before, suspended, heir,
+         check_value] = mek;
+  return std::tie(id, label, generation, created, encryptions, releases, state, origin, before, suspended,
+                  heir, check_value);
 }
 auto members(Either<OpenIntent> auto& intent) {
   auto& [seq, kind, txn, data] = intent;

@@ -1,5 +1,6 @@
 // The life of MEKs after they are made: suspended, backed up, restored, moved in, destroyed.
 #include "appliance/audit/state_kinds.h"
+#include "base/digest.h"
 
 namespace qpcseal::audit {
 
@@ -9,12 +10,14 @@ void suspend(State& state, const Entry& entry) {
   MekHistory& mek = known_mek(state, entry.data, "a suspension of an unknown MEK");
   require(mek.state == "ok", "a suspension of a MEK that is '" + mek.state + "'");
   mek.state = "suspended";
+  mek.suspended = true;
 }
 
 void resume(State& state, const Entry& entry) {
   MekHistory& mek = known_mek(state, entry.data, "a resumption of an unknown MEK");
   require(mek.state == "suspended", "a resumption of a MEK that is '" + mek.state + "'");
   mek.state = "ok";
+  mek.suspended = false;
 }
 
 void begin_destroy(State& state, const Entry& entry) {
@@ -31,6 +34,8 @@ void begin_destroy(State& state, const Entry& entry) {
 void end_destroy(State& state, const Entry& entry, const OpenIntent& intent) {
   MekHistory& mek = known_mek(state, intent.data, "an unknown MEK");
   mek.state = entry.outcome == "ok" ? "destroyed" : entry.outcome == "failed" ? mek.before : "unknown";
+  if (entry.outcome == "ok" && intent.data.contains(kHeirKey))
+    mek.heir = hex_member(intent.data, kHeirKey, kDigestSize);
 }
 
 // The check value is an encryption like any other.
@@ -53,7 +58,8 @@ MekHistory arrival_of(const Entry& entry, const std::string& origin) {
   return mek;
 }
 
-// The same key may come back where it failed to, or was destroyed; its releases go on being counted.
+// The same key may come back where it failed to, or was destroyed. What is known of it stays: its use,
+// whether it is suspended, whom it was handed on to.
 void begin_restore(State& state, const Entry& entry) {
   const std::string& origin = text_member(entry.data, "origin");
   require(origin == "restored" || origin == "heir", "a restored MEK of origin '" + origin + "'");
@@ -63,20 +69,34 @@ void begin_restore(State& state, const Entry& entry) {
     const std::string& was = known->second.state;
     require(was == "failed" || was == "destroyed", "a MEK id that is in use");
     mek.releases = known->second.releases;
-    require(mek.encryptions >= known->second.encryptions || known->second.origin == "restored",
-            "an encryption count that goes down");
+    mek.suspended = known->second.suspended;
+    mek.heir = known->second.heir;
+    mek.check_value = known->second.check_value;
+    require(mek.encryptions >= known->second.encryptions, "an encryption count that goes down");
   }
   state.meks[mek.id] = std::move(mek);
 }
 
 void begin_import(State& state, const Entry& entry) {
   MekHistory mek = arrival_of(entry, "imported");
+  require(!state.meks.contains(mek.id), "a MEK id that was used before");
+  mek.check_value = hex_member(entry.data, "check_value", kImportCheckSize);
+  require(imported_before(state, mek.check_value) == nullptr, "a key that was imported before");
   const Bytes id = mek.id;
-  require(state.meks.emplace(id, std::move(mek)).second, "a MEK id that was used before");
+  state.meks.emplace(id, std::move(mek));
 }
 
 void end_arrival(State& state, const Entry& entry, const OpenIntent& intent) {
-  known_mek(state, intent.data, "an unknown MEK").state = entry.outcome;
+  MekHistory& mek = known_mek(state, intent.data, "an unknown MEK");
+  mek.state = entry.outcome == "ok" && mek.suspended ? "suspended" : entry.outcome;
+}
+
+void end_recovery_key(State& state, const Entry& entry, const OpenIntent& /*intent*/) {
+  if (entry.outcome != "ok") return;
+  const std::string& file = text_member(entry.data, "file");
+  const std::string& digest = hex_member(entry.data, "recovery_key_sha256", kDigestSize);
+  require(digest == to_hex(sha256(from_base64(file))), "a recovery key's file of another digest");
+  state.recovery_keys[digest] = file;
 }
 
 void end_drill(State& state, const Entry& entry, const OpenIntent& intent) {
@@ -87,6 +107,13 @@ void end_drill(State& state, const Entry& entry, const OpenIntent& intent) {
 
 }  // namespace
 
+const MekHistory* imported_before(const State& state, const std::string& check_value) {
+  const auto came_in = [](const MekHistory& mek) { return mek.state != "failed" && mek.before != "failed"; };
+  for (const auto& [id, mek] : state.meks)
+    if (mek.check_value == check_value && came_in(mek)) return &mek;
+  return nullptr;
+}
+
 const Kind kMekSuspend{"mek-suspend", suspend};
 const Kind kMekResume{"mek-resume", resume};
 const Kind kMekDestroy{"mek-destroy", nullptr, begin_destroy, end_destroy};
@@ -95,7 +122,7 @@ const Kind kMekRestore{"mek-restore", nullptr, begin_restore, end_arrival};
 const Kind kMekImport{"mek-import", nullptr, begin_import, end_arrival};
 const Kind kMekDrill{"mek-drill", nullptr, nothing, end_drill};
 const Kind kShred{"shred", nothing};
-const Kind kRecoveryKey{"recovery-key", nullptr, nothing, unchanged};
+const Kind kRecoveryKey{"recovery-key", nullptr, nothing, end_recovery_key};
 const Kind kPinChange{"pin-change", nullptr, nothing, unchanged};
 
 }  // namespace qpcseal::audit

@@ -5,7 +5,7 @@
 #include "appliance/audit/receipt.h"
 #include "appliance/audit/words.h"
 #include "appliance/ceremony/acts.h"
-#include "appliance/release/backup_file.h"
+#include "appliance/release/mek_backup.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -133,9 +133,14 @@ void StepRunner::act(const Step& step, const Attempt& attempt) {
   appliance_.act_under(nullptr);
 }
 
-// A drill's certificate is the receipt of its entry: it can be written at any time.
+// A drill's certificate is the receipt of its entry, and the log has a recovery key's file: both can be
+// written at any time.
 void StepRunner::complete_output(const Step& step, const Attempt& attempt) const {
-  if (step.act != "mek-drill" || is_there(output_path(step))) return;
+  if (!output_of(step) || is_there(output_path(step))) return;
+  if (step.act == "recovery-key")
+    write_file(output_path(step), release::encode(release::recovery_key_in_force(appliance_).file),
+               Existing::Refuse);
+  if (step.act != "mek-drill") return;
   const std::string text =
       audit::make_receipt(audit::read_log(appliance_.home().log(), std::nullopt), attempt.acts.back().seq);
   write_file(output_path(step), view(text), Existing::Refuse);

@@ -35,6 +35,7 @@ void add_doctor(CLI::App& app, Context& context);
 void add_mek(CLI::App& app, Context& context);
 void add_mek_life(CLI::App& mek, Context& context);    // subcommands of mek
 void add_mek_backup(CLI::App& mek, Context& context);  // likewise
+void add_mek_drills(CLI::App& mek, Context& context);  // likewise
 void add_recovery_key(CLI::App& app, Context& context);
 void add_pin(CLI::App& app, Context& context);
 void add_ceremony(CLI::App& app, Context& context);

@@ -20,6 +20,19 @@ Report receipt(const AuditOptions& options) {
   return report;
 }
 
+// A drill's certificate holds until the day that it names.
+void add_expiry(Report& report, const audit::Entry& entry) {
+  if (entry.kind != "mek-drill" || entry.phase != audit::Phase::Result || entry.outcome != "ok") return;
+  const auto expires = static_cast<UnixTime>(audit::uint_member(entry.data, "expires"));
+  const bool holds = SystemClock().now() < expires;
+  report.json["expires"] = format_time(expires);
+  report.json["expired"] = !holds;
+  report.text +=
+      (holds ? "the drill's certificate holds until " : "EXPIRED: the drill's certificate held until ") +
+      format_time(expires) + "\n";
+  if (!holds) report.exit_code = 5;
+}
+
 Report describe(const audit::Receipt& got) {
   Report report;
   report.json = {{"verified", true},
@@ -37,6 +50,7 @@ Report describe(const audit::Receipt& got) {
                        {"outcome", got.entry.outcome.empty() ? "-" : got.entry.outcome},
                        {"time", format_time(got.entry.time)},
                        {"subject", subject_of(got.entry)}});
+  add_expiry(report, got.entry);
   return report;
 }
 

@@ -9,6 +9,7 @@
 #include "appliance/cli/inspect_container.h"
 #include "appliance/qpc/container.h"
 #include "appliance/release/approval_request.h"
+#include "appliance/release/mek_backup.h"
 #include "attest/request.h"
 #include "attest/scheme.h"
 #include "base/digest.h"
@@ -21,7 +22,8 @@ namespace {
 
 using Rows = std::vector<std::vector<std::string>>;
 
-Report inspect_request(const attest::Request& request) {
+Report inspect_request(ByteView bytes) {
+  const attest::Request request = attest::parse_request(bytes);
   std::string types;
   for (const auto type : request.key_types)
     types += (types.empty() ? "" : ", ") + std::string(attest::name_of(type));
@@ -54,7 +56,8 @@ Report inspect_report(ByteView bytes) {
                   ": what it SAYS; nothing is verified here\n" + table(rows_of(*evidence.claims));
     return report;
   }
-  throw Error(ErrorKind::Malformed, "neither a QPC, nor a report, a request or a receipt");
+  throw Error(ErrorKind::Malformed,
+              "neither a QPC, nor a report, a request, a receipt, a recovery key or a backup");
 }
 
 Report inspect_approval(const std::string& text) {
@@ -71,6 +74,56 @@ Report inspect_approval(const std::string& text) {
                  {"sha256", to_hex(digest)},
                  {"words", audit::words_of(digest)}};
   report.text = text + "\nSHA-256 " + to_hex(digest) + "\n" + audit::words_of(digest) + "\n";
+  return report;
+}
+
+// The public half of a recovery key: its SHA-256 is what officers agree to.
+Report inspect_recovery_key(ByteView bytes) {
+  const release::RecoveryKeyFile file = release::parse_recovery_key(bytes);
+  const Sha256Digest digest = sha256(bytes);
+  std::string suites;
+  for (const keys::Suite suite : file.suites)
+    suites += (suites.empty() ? "" : ", ") + std::string(keys::name_of(suite));
+  Report report;
+  report.json = {{"type", "recovery key"},
+                 {"recovery_key_sha256", to_hex(digest)},
+                 {"words", audit::words_of(digest)},
+                 {"appliance", file.appliance_id},
+                 {"aud", to_hex(file.aud)},
+                 {"token_serial", file.token_serial},
+                 {"token_model", file.token_model},
+                 {"suites", suites},
+                 {"created", format_time(file.created)}};
+  report.text = "recovery key: what it SAYS; its appliance's officers read these words to the source's\n" +
+                table({{"recovery_key_sha256", to_hex(digest)},
+                       {"words", audit::words_of(digest)},
+                       {"appliance", printable(file.appliance_id) + " (aud " + to_hex(file.aud) + ")"},
+                       {"token", printable(file.token_model) + ", serial " + printable(file.token_serial)},
+                       {"suites", suites},
+                       {"created", format_time(file.created)}});
+  return report;
+}
+
+// Signed by the seal key that it names; whether that is the source's, officers compare.
+Report inspect_backup(ByteView bytes) {
+  const release::BackupHeader header = release::parse_backup(bytes).header;
+  const audit::Json parameters = release::parameters_of(header, to_hex(sha256(bytes)));
+  Report report;
+  report.json = {{"type", "backup"}};
+  report.json.update(nlohmann::ordered_json(parameters));
+  report.json.update({{"recovery_key_sha256", to_hex(header.recovery_key)},
+                      {"suite", keys::name_of(header.suite)},
+                      {"encryptions", header.encryptions},
+                      {"created", format_time(header.created)},
+                      {"source_log_key", header.log_key}});
+  Rows rows;
+  for (const auto& [name, value] : parameters.items())
+    rows.push_back({name, printable(value.get<std::string>())});
+  rows.push_back({"recovery_key_sha256", to_hex(header.recovery_key)});
+  rows.push_back({"suite", std::string(keys::name_of(header.suite))});
+  rows.push_back({"encryptions", std::to_string(header.encryptions)});
+  rows.push_back({"created", format_time(header.created)});
+  report.text = "backup of a MEK: what it SAYS, signed by the seal key that it names\n" + table(rows);
   return report;
 }
 
@@ -110,11 +163,14 @@ Report inspect_bytes(ByteView bytes) {
   const std::string text(text_of(bytes));
   if (release::is_approval_request(text)) return inspect_approval(text);
   if (is_json(bytes)) return inspect_receipt(text);
-  try {
-    return inspect_request(attest::parse_request(bytes));
-  } catch (const Error&) {
-    return inspect_report(bytes);
+  for (Report (*const inspect)(ByteView) : {inspect_recovery_key, inspect_backup, inspect_request}) {
+    try {
+      return inspect(bytes);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::Malformed) throw;
+    }
   }
+  return inspect_report(bytes);
 }
 
 Report run(const std::string& path) {
@@ -131,7 +187,9 @@ void add_inspect(CLI::App& app, Context& context) {
   CLI::App* command =
       app.add_subcommand("inspect", "What a file is and holds; no token, no home, nothing verified");
   auto path = std::make_shared<std::string>();
-  command->add_option("FILE", *path, "QPC, sealed QPC, report, request, request for approval or receipt")
+  command
+      ->add_option("FILE", *path,
+                   "QPC, sealed QPC, report, request, request for approval, receipt, recovery key or backup")
       ->required();
   add_output_options(*command, context);
   command->callback([&context, path] { context.command = [path] { return run(*path); }; });

@@ -1,8 +1,5 @@
-#include <algorithm>
-#include <map>
 #include <memory>
 
-#include "appliance/audit/read.h"
 #include "appliance/audit/words.h"
 #include "appliance/cli/app.h"
 #include "appliance/release/mek_backup.h"
@@ -18,10 +15,7 @@ struct Options {
   [[nodiscard]] Existing existing() const { return force ? Existing::Replace : Existing::Refuse; }
 };
 
-Report new_recovery_key(Context& context, const Options& options) {
-  release::Appliance appliance(context.environment());
-  const release::RecoveryKeyMade made =
-      release::make_recovery_key(appliance, options.output, options.existing());
+Report describe(const release::RecoveryKeyMade& made, const Options& options) {
   Report report;
   report.json = {{"output", options.output},
                  {"sha256", made.sha256},
@@ -29,11 +23,27 @@ Report new_recovery_key(Context& context, const Options& options) {
                  {"token_serial", made.file.token_serial},
                  {"suites", nlohmann::ordered_json::array()}};
   for (const keys::Suite suite : made.file.suites) report.json["suites"].push_back(keys::name_of(suite));
-  report.text = "recovery key in token " + appliance.token().label + " (serial " + made.file.token_serial +
-                ")\nits public half is in " + printable(options.output) + "\nSHA-256 " + made.sha256 +
+  report.text = "recovery key in the token with serial " + made.file.token_serial +
+                "\nits public half is in " + printable(options.output) + "\nSHA-256 " + made.sha256 +
                 "\nwords   " + audit::words_of(from_hex(made.sha256)) +
                 "\nThe officers of each source compare these before they approve a backup to it.\n";
   return report;
+}
+
+Report new_recovery_key(Context& context, const Options& options) {
+  release::Appliance appliance(context.environment());
+  const auto made = release::make_recovery_key(appliance, options.output, options.existing());
+  Report report = describe(made, options);
+  report.json["entry"] = made.entry;
+  report.text += "proof: 'qpcseal audit receipt " + std::to_string(made.entry) + " -o FILE'\n";
+  return report;
+}
+
+Report show_recovery_key(Context& context, const Options& options) {
+  release::Appliance appliance(context.environment());
+  const auto made = release::recovery_key_in_force(appliance);
+  write_file(options.output, encode(made.file), options.existing());
+  return describe(made, options);
 }
 
 Report back_up(Context& context, const Options& options) {
@@ -64,13 +74,15 @@ Report restore(Context& context, const Options& options) {
                  {"id", to_hex(back.mek.id)},
                  {"origin", keys::name_of(back.origin)},
                  {"source_serial", back.header.token_serial},
-                 {"encryptions", back.header.encryptions}};
+                 {"encryptions", back.header.encryptions},
+                 {"state", back.suspended ? "suspended" : "ok"}};
   report.text =
       "restored " + back.mek.label + " (id " + to_hex(back.mek.id) + ") in token " + appliance.token().label +
       "; the check value holds\n" +
       (back.origin == keys::Origin::Heir ? "its source is destroyed: it seals and wraps here in its place\n"
                                          : "it only wraps: its source, token " +
                                                printable(back.header.token_serial) + ", may still encrypt\n");
+  if (back.suspended) report.text += "it was suspended here before, and is again: nothing uses it\n";
   return report;
 }
 
@@ -88,38 +100,6 @@ Report drill(Context& context, const Options& options) {
   report.text = "the backup of " + label +
                 " opens in this token and its check value holds; the key did not " + "stay\ncertificate " +
                 printable(options.output) + ", good until " + format_time(done.expires) + "\n";
-  return report;
-}
-
-// Which key a MEK id of the log's drills is.
-std::map<Bytes, std::string> drilled_keys(const audit::LogCopy& log) {
-  std::map<Bytes, std::string> out;
-  for (std::uint64_t seq = 0; seq < log.checkpoint.size; ++seq) {
-    if (audit::scan_entry(log.line(seq)).kind != "mek-drill") continue;
-    const audit::Entry entry = audit::parse_entry(log.line(seq));
-    if (entry.phase == audit::Phase::Intent)
-      out[from_hex(audit::text_member(entry.data, "mek_id"))] = audit::text_member(entry.data, "mek");
-  }
-  return out;
-}
-
-// From the log, without the token: which backups are known to open here, and until when that is believed.
-Report drills(Context& context) {
-  const audit::LogCopy log = audit::read_log(release::locate_home().log(), std::nullopt);
-  const UnixTime now = std::max(context.clock.now(), log.state.last_time);
-  const auto labels = drilled_keys(log);
-  Report report;
-  report.json = nlohmann::ordered_json::array();
-  std::vector<std::vector<std::string>> rows{{"KEY", "ID", "CERTIFICATE", "UNTIL"}};
-  for (const auto& [id, expires] : log.state.drills) {
-    const bool holds = now < expires;
-    if (!holds) report.exit_code = 5;
-    report.json.push_back(
-        {{"label", labels.at(id)}, {"id", to_hex(id)}, {"holds", holds}, {"expires", format_time(expires)}});
-    rows.push_back(
-        {labels.at(id), to_hex(id), holds ? "holds" : "EXPIRED: drill again", format_time(expires)});
-  }
-  report.text = rows.size() > 1 ? table(rows) : "no backup was drilled here\n";
   return report;
 }
 
@@ -160,18 +140,18 @@ void add_mek_backup(CLI::App& mek, Context& context) {
   drilling->add_option("--days", options->days, "How long the certificate holds (default 180)")
       ->check(CLI::Range(1, 3650));
   add_output_file(*drilling, options, "The certificate: the receipt of the drill's entry in the log");
-  CLI::App* listing = mek.add_subcommand(
-      "drills", "Whose backups were drilled here, and until when that holds; exit code 5 if one has expired");
-  add_output_options(*listing, context);
-  listing->callback([&context] { context.command = [&context] { return drills(context); }; });
+  add_mek_drills(mek, context);
 }
 
 void add_recovery_key(CLI::App& app, Context& context) {
   CLI::App* parent = app.add_subcommand("recovery-key", "The key that backups are wrapped to");
   parent->require_subcommand(1);
   auto options = std::make_shared<Options>();
-  CLI::App* command = add(*parent, context, "new", "Make the pair in this token", options, new_recovery_key);
-  add_output_file(*command, options, "Its public half, for the sources");
+  CLI::App* making = add(*parent, context, "new", "Make the pair in this token", options, new_recovery_key);
+  add_output_file(*making, options, "Its public half, for the sources");
+  CLI::App* showing = add(*parent, context, "show", "Write the public half of this token's pair again",
+                          options, show_recovery_key);
+  add_output_file(*showing, options, "Its public half, byte for byte as at first");
 }
 
 }  // namespace qpcseal::cli

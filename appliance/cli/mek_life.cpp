@@ -47,8 +47,11 @@ struct ImportOptions {
 Report import_key(Context& context, const ImportOptions& options) {
   release::Appliance appliance(context.environment());
   const release::Imported in = release::import_file(appliance, options.name, options.file, options.shred);
-  Report report = said(in.mek, "ok", "is in token " + appliance.token().label);
+  Report report =
+      said(in.mek, appliance.log().state().meks.at(in.mek.id).state.c_str(),
+           (in.known ? "was imported before, and is in token " : "is in token ") + appliance.token().label);
   report.json["shredded"] = in.shredded;
+  report.json["known"] = in.known;
   report.text +=
       "warning: its history is unknown. Whoever had the file may have a copy, and nobody counted its "
       "encryptions.\nMake a new key for new models ('qpcseal mek generate'), and use this one for what needs "

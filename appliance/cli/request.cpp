@@ -1,9 +1,14 @@
+#include <algorithm>
+#include <initializer_list>
 #include <memory>
 
 #include "appliance/audit/words.h"
 #include "appliance/cli/app.h"
 #include "appliance/cli/report_paths.h"
+#include "appliance/cli/request_parameters.h"
 #include "appliance/release/approvals.h"
+#include "appliance/release/key_life.h"
+#include "appliance/release/mek_backup.h"
 #include "appliance/release/release_approval.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -16,6 +21,8 @@ using audit::Json;
 
 struct Options {
   std::string operation, mek, lifetime = "7d", output;
+  std::string backup, recovery_key, heir, mek_file;  // files that parameters are read from
+  unsigned days = 0;                                 // 0: as 'mek drill' does
   std::vector<std::string> parameters, digests, reports;
   bool force = false;
 };
@@ -35,20 +42,58 @@ void put(Json& parameters, const std::string& name, Json value) {
   parameters[name] = std::move(value);
 }
 
-// As the log knows it: no token is asked. A name alone must have one usable generation.
+// As the log knows it: no token is asked. A name alone must have one generation that is still there.
 const audit::MekHistory& find_mek(const audit::State& state, const std::string& reference) {
   const audit::MekHistory* found = nullptr;
   for (const auto& [id, mek] : state.meks) {
     const bool named = mek.label == reference || mek.label.starts_with(reference + "#");
-    if (!named || mek.state == "failed") continue;
+    if (!named || mek.state == "failed" || mek.state == "destroyed") continue;
     if (found != nullptr)
       throw Error(ErrorKind::Usage,
                   "'" + reference + "' names several keys: " + found->label + ", " + mek.label,
                   "name one as label#generation");
     found = &mek;
   }
-  if (found == nullptr) throw Error(ErrorKind::Usage, "the log knows no MEK '" + reference + "'");
+  if (found == nullptr)
+    throw Error(ErrorKind::Usage, "the log knows no MEK '" + reference + "' that is not destroyed");
   return *found;
+}
+
+void refuse_elsewhere(const Options& options, const std::string& value, const char* option,
+                      std::initializer_list<std::string_view> operations) {
+  if (value.empty() || std::ranges::find(operations, options.operation) != operations.end()) return;
+  throw Error(ErrorKind::Usage, std::string(option) + " is not for operation '" + options.operation + "'");
+}
+
+std::string digest_of_recovery_key(const std::string& path) {
+  const Bytes file = read_file(path, release::kMaxRecoveryKeyFile);
+  static_cast<void>(with_context(path, [&] { return release::parse_recovery_key(file); }));
+  return to_hex(sha256(file));
+}
+
+void read_backup(Json& out, const Options& options) {
+  constexpr unsigned kDays = 180;
+  const Bytes file = read_file(options.backup, release::kMaxBackupFile);
+  const auto header = with_context(options.backup, [&] { return release::parse_backup(file); }).header;
+  const Json parameters = release::parameters_of(header, to_hex(sha256(file)));
+  for (const auto& [name, value] : parameters.items()) put(out, name, value);
+  if (options.operation == "mek-restore" && !out.contains("origin")) put(out, "origin", "restored");
+  if (options.operation == "mek-drill") put(out, "days", options.days > 0 ? options.days : kDays);
+}
+
+// What the files say that the act will be given.
+void read_files(Json& out, const Options& options) {
+  refuse_elsewhere(options, options.backup, "--backup", {"mek-restore", "mek-drill"});
+  refuse_elsewhere(options, options.recovery_key, "--recovery-key", {"mek-backup"});
+  refuse_elsewhere(options, options.heir, "--heir", {"mek-destroy"});
+  refuse_elsewhere(options, options.mek_file, "--file", {"mek-import"});
+  if (options.days > 0 && (options.backup.empty() || options.operation != "mek-drill"))
+    throw Error(ErrorKind::Usage, "--days goes with --backup, for operation 'mek-drill'");
+  if (!options.backup.empty()) read_backup(out, options);
+  if (!options.recovery_key.empty())
+    put(out, "recovery_key_sha256", digest_of_recovery_key(options.recovery_key));
+  if (!options.heir.empty()) put(out, audit::kHeirKey, digest_of_recovery_key(options.heir));
+  if (!options.mek_file.empty()) put(out, "check_value", release::import_check_value(options.mek_file));
 }
 
 Json given_parameters(const audit::State& state, const Options& options) {
@@ -66,6 +111,8 @@ Json given_parameters(const audit::State& state, const Options& options) {
     put(out, "mek", mek.label);
     put(out, "mek_id", to_hex(mek.id));
   }
+  read_files(out, options);
+  check_parameters(options.operation, out);
   return out;
 }
 
@@ -75,6 +122,8 @@ Json parameters_of(const audit::State& state, const Options& options) {
     return given_parameters(state, options);
   }
   const bool whole = !options.mek.empty() && !options.reports.empty();
+  Json none = Json::object();
+  read_files(none, options);
   if (!whole || !options.parameters.empty() || !options.digests.empty())
     throw Error(ErrorKind::Usage,
                 "a request for a release takes --mek and --report, and no other parameters");
@@ -133,6 +182,14 @@ void add_requests(CLI::App& app, Context& context) {
   command->add_option("--mek", options->mek, "The key that the act is about: parameters mek and mek_id");
   command->add_option("--param", options->parameters, "NAME=VALUE, a parameter of the act");
   command->add_option("--digest", options->digests, "NAME=FILE, the file's SHA-256 as a parameter");
+  command->add_option("--backup", options->backup,
+                      "A backup, for mek-restore and mek-drill: all that officers agree to is read from it");
+  command->add_option("--days", options->days, "With --backup, for mek-drill: how long the certificate holds")
+      ->check(CLI::Range(1, 3650));
+  command->add_option("--recovery-key", options->recovery_key,
+                      "The recovery token's public key, for mek-backup");
+  command->add_option("--heir", options->heir, "The heir's recovery key, for mek-destroy");
+  command->add_option("--file", options->mek_file, "The MEK file, for mek-import: its check value is taken");
   command->add_option("--report", options->reports,
                       "Attestation reports, for operation release: as for the command itself, in its order");
   command->add_option("--valid", options->lifetime, "Hours or days from now: 12h, 7d (default)");

@@ -83,8 +83,7 @@ bool opens(Session& session, const Mek& mek, Suite suite) {
 }  // namespace
 
 RecoveryKey make_recovery_key(Session& session, Session& fresh) {
-  if (!recovery_objects(session, CKO_PRIVATE_KEY).empty())
-    throw Error(ErrorKind::Token, "the token holds a recovery key already");
+  if (has_recovery_key(session)) throw Error(ErrorKind::Token, "the token holds a recovery key already");
   const EcPair made = make_ec_pair(session, PeerType::P256, kRecoveryKeyLabel);
   const auto found = find_recovery_key(fresh);
   const std::string wrong = found ? complaint(fresh, found->private_key) : "it is not there";
@@ -106,6 +105,11 @@ std::optional<RecoveryKey> find_recovery_key(Session& session) {
   Bytes point = unwrap_ec_point(*raw, point_size(PeerType::P256));
   if (!on_curve(point)) throw Error(ErrorKind::Token, "the recovery key's point is not on its curve");
   return RecoveryKey{privates.front(), std::move(point)};
+}
+
+bool has_recovery_key(Session& session) {
+  return !recovery_objects(session, CKO_PRIVATE_KEY).empty() ||
+         !recovery_objects(session, CKO_PUBLIC_KEY).empty();
 }
 
 void destroy_recovery_key(Session& session) {

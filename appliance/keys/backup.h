@@ -22,6 +22,8 @@ struct RecoveryKey {
 // otherwise is destroyed again. Error{Token}, also where there is one already.
 RecoveryKey make_recovery_key(pkcs11::Session& session, pkcs11::Session& fresh);
 std::optional<RecoveryKey> find_recovery_key(pkcs11::Session& session);
+// Whether there is anything of it, even half a pair.
+bool has_recovery_key(pkcs11::Session& session);
 // Whatever there is of it.
 void destroy_recovery_key(pkcs11::Session& session);
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "appliance/audit/state.h"
 #include "appliance/keys/backup.h"
 #include "base/clock.h"
 #include "base/digest.h"
@@ -12,8 +13,7 @@ namespace qpcseal::release {
 
 inline constexpr std::size_t kMaxRecoveryKeyFile = 4096, kMaxBackupFile = 65536;  // bytes
 
-// In the log's entries of a key's end: SHA-256 of the recovery key's file whose token may have the heir.
-inline constexpr const char* kHeirKey = "heir_recovery_key_sha256";
+using audit::kHeirKey;
 
 // What the officers of a source attest: the public key of a recovery token, and how it opens what comes.
 struct RecoveryKeyFile {

@@ -3,9 +3,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "appliance/release/key_life.h"
+#include "appliance/seal/data_key.h"
+#include "appliance/seal/format.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -27,6 +30,21 @@ SecretBuffer read_value(const std::filesystem::path& path) {
   return value;
 }
 
+// One text under one IV, always: whoever has the key gets the same bytes, and it is one encryption however
+// often it is made.
+class FixedIv final : public Random {
+ public:
+  void fill(MutableBytes out) override { std::ranges::fill(out, std::uint8_t{0}); }
+};
+
+std::string check_value_of(const SecretBuffer& value) {
+  constexpr std::string_view kText = "qpcseal/check/1", kAad = "qpcseal/import-check/1";
+  FixedIv random;
+  Bytes iv(seal::kIvSize), out(kText.size() + seal::kTagSize);
+  seal::open_data_key(value, random)->encrypt(iv, view(kAad), view(kText), out);
+  return to_hex(out);
+}
+
 // Overwritten where it lies, synced, and removed. A link, or a file with other names, is left alone.
 void overwrite_and_remove(const std::filesystem::path& path, Random& random) {
   const Fd file(::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
@@ -41,13 +59,11 @@ void overwrite_and_remove(const std::filesystem::path& path, Random& random) {
 }
 
 keys::Mek import_logged(Appliance& appliance, const std::string& name, const SecretBuffer& value,
-                        const Json& approval) {
+                        const std::string& check_value, const Json& approval) {
   const Bytes id = appliance.random().bytes(keys::kMekIdSize);
-  const Json intent{{"mek_id", to_hex(id)},
-                    {"label", keys::label_of(name, 1)},
-                    {"generation", 1U},
-                    {"encryptions", 0U},
-                    {"history", "unknown"}};
+  const Json intent{{"mek_id", to_hex(id)},       {"label", keys::label_of(name, 1)},
+                    {"generation", 1U},           {"encryptions", 1U},  // the check value
+                    {"check_value", check_value}, {"history", "unknown"}};
   const audit::Txn txn = appliance.log().intent("mek-import", with_approval(intent, approval));
   try {
     const auto& accept = appliance.site().accept;
@@ -65,16 +81,7 @@ keys::Mek import_logged(Appliance& appliance, const std::string& name, const Sec
   }
 }
 
-}  // namespace
-
-Imported import_file(Appliance& appliance, const std::string& name, const std::filesystem::path& file,
-                     bool shred) {
-  keys::check_name(name);
-  refuse_known_name(appliance, name);
-  const SecretBuffer value = read_value(file);
-  const Json approval = appliance.approve("mek-import", {{"name", name}});
-  Imported out{import_logged(appliance, name, value, approval), false, ""};
-  if (!shred) return out;
+void shred_logged(Appliance& appliance, const std::filesystem::path& file, Imported& out) {
   try {
     overwrite_and_remove(file, appliance.random());
     out.shredded = true;
@@ -84,6 +91,40 @@ Imported import_file(Appliance& appliance, const std::string& name, const std::f
   Json data = parameters_of(out.mek);
   data["done"] = out.shredded;
   appliance.log().event("shred", std::move(data));
+}
+
+// The run before was cut short between the key and its file, or the file came to light again.
+Imported known_again(Appliance& appliance, const audit::MekHistory& before, const std::string& name,
+                     bool shred) {
+  const bool there = before.state == "ok" || before.state == "suspended";
+  if (!shred || !there || before.label != keys::label_of(name, before.generation))
+    throw Error(ErrorKind::Usage,
+                "this key was imported before, as " + before.label + ", which is '" + before.state + "'",
+                there ? "'mek import FILE --name " + before.label.substr(0, before.label.rfind('#')) +
+                            " --shred' shreds the file"
+                      : "");
+  Imported out{keys::find_mek_by_id(appliance.session(), before.id), false, "", true};
+  return out;
+}
+
+}  // namespace
+
+std::string import_check_value(const std::filesystem::path& file) { return check_value_of(read_value(file)); }
+
+Imported import_file(Appliance& appliance, const std::string& name, const std::filesystem::path& file,
+                     bool shred) {
+  keys::check_name(name);
+  const SecretBuffer value = read_value(file);
+  const std::string check_value = check_value_of(value);
+  Imported out;
+  if (const audit::MekHistory* before = audit::imported_before(appliance.log().state(), check_value)) {
+    out = known_again(appliance, *before, name, shred);
+  } else {
+    refuse_known_name(appliance, name);
+    const Json approval = appliance.approve("mek-import", {{"name", name}, {"check_value", check_value}});
+    out.mek = import_logged(appliance, name, value, check_value, approval);
+  }
+  if (shred) shred_logged(appliance, file, out);
   return out;
 }
 

@@ -33,11 +33,17 @@ struct Imported {
   keys::Mek mek;
   bool shredded = false;
   std::string shred_error;  // why not, where asked
+  bool known = false;       // it was here before: only the file was shredded
 };
 // With `shred` the file is overwritten, synced and removed when the key is safely in the token. That says
-// nothing of copies, snapshots, journals, or of what a flash drive keeps.
+// nothing of copies, snapshots, journals, or of what a flash drive keeps. Error{Usage} for a key that was
+// imported before; with its name and `shred`, its file is shredded.
 Imported import_file(Appliance& appliance, const std::string& name, const std::filesystem::path& file,
                      bool shred);
+
+// What officers agree to beside the name, and by which the log knows the key again (FORMAT.md section 8),
+// hex.
+std::string import_check_value(const std::filesystem::path& file);
 
 // Error{Usage} where log or token know a key of this name.
 void refuse_known_name(Appliance& appliance, const std::string& name);

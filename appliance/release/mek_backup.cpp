@@ -75,8 +75,13 @@ Bytes wrap_backup(Appliance& appliance, const keys::Mek& mek, BackupHeader heade
 
 }  // namespace
 
+// Nothing of the file is written before the log has it: who finds one knows that its pair was kept. What the
+// log has can be written again.
 RecoveryKeyMade make_recovery_key(Appliance& appliance, const std::filesystem::path& output,
                                   Existing existing) {
+  if (keys::has_recovery_key(appliance.session()))
+    throw Error(ErrorKind::Token, "the token holds a recovery key already",
+                "'qpcseal recovery-key show -o FILE' writes its public file again");
   AtomicFile file(output, existing);
   RecoveryKeyMade out;
   out.file.suites = keys::probe_opening(appliance.session());
@@ -84,6 +89,7 @@ RecoveryKeyMade make_recovery_key(Appliance& appliance, const std::filesystem::p
     throw Error(ErrorKind::Token, "this token can open no backup: neither suite 1 nor suite 2 works");
   const Json approval = appliance.approve("recovery-key", Json::object());
   const audit::Txn txn = appliance.log().intent("recovery-key", with_approval(Json::object(), approval));
+  Bytes bytes;
   try {
     pkcs11::Session fresh(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
     out.file.point = keys::make_recovery_key(appliance.session(), fresh).point;
@@ -92,17 +98,29 @@ RecoveryKeyMade make_recovery_key(Appliance& appliance, const std::filesystem::p
     out.file.aud = aud_of(appliance);
     out.file.appliance_id = id_of(appliance);
     out.file.created = appliance.now();
-    const Bytes bytes = encode(out.file);
+    bytes = encode(out.file);
     out.sha256 = hex_digest(bytes);
-    write_exact(file.fd(), bytes, 0);
-    file.commit();
   } catch (const Error& error) {
     appliance.log().result(txn, "failed", {{"error", error.what()}});
     throw;
   }
-  appliance.log().result(txn, "ok",
-                         {{"recovery_key_sha256", out.sha256}, {"token_serial", appliance.token().serial}});
+  out.entry = appliance.log().result(txn, "ok",
+                                     {{"recovery_key_sha256", out.sha256},
+                                      {"file", to_base64(bytes)},
+                                      {"token_serial", appliance.token().serial}});
+  write_exact(file.fd(), bytes, 0);
+  file.commit();
   return out;
+}
+
+RecoveryKeyMade recovery_key_in_force(Appliance& appliance) {
+  const auto there = keys::find_recovery_key(appliance.session());
+  if (!there) throw Error(ErrorKind::Token, "the token holds no recovery key");
+  for (const auto& [digest, text] : appliance.log().state().recovery_keys) {
+    RecoveryKeyMade out{parse_recovery_key(from_base64(text)), digest, 0};
+    if (out.file.point == there->point) return out;
+  }
+  throw Error(ErrorKind::Denied, "the recovery key in the token is not in the log");
 }
 
 BackupMade backup(Appliance& appliance, const BackupWish& wish) {

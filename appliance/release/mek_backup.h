@@ -12,11 +12,16 @@ namespace qpcseal::release {
 
 struct RecoveryKeyMade {
   RecoveryKeyFile file;
-  std::string sha256;  // of the file: what the source's officers attest
+  std::string sha256;       // of the file: what the source's officers attest
+  std::uint64_t entry = 0;  // the log's result that has it
 };
-// Makes the pair in this token and writes its public file. Error{Token} where there is one.
+// Makes the pair in this token and writes its public file, once the log has it. Error{Token} where there is
+// one, and the log does not hear of it.
 RecoveryKeyMade make_recovery_key(Appliance& appliance, const std::filesystem::path& output,
                                   Existing existing);
+
+// The pair that the token has, as the log knows it; `entry` is left out. Error{Token} none, Error{Denied}.
+RecoveryKeyMade recovery_key_in_force(Appliance& appliance);
 
 struct BackupWish {
   std::string mek;
@@ -41,10 +46,12 @@ struct MekRestoreWish {
 struct RestoredMek {
   keys::Mek mek;
   keys::Origin origin = keys::Origin::Restored;
-  BackupHeader header;
+  BackupHeader header;  // with the encryptions that are known here
+  bool suspended = false;
 };
-// Error{Denied} where the backup is for another recovery key, does not hold its check value, or the receipt
-// is not of this key's end; Error{Usage} where the key is here.
+// Error{Denied} where the backup is for another recovery key, does not hold its check value, the receipt is
+// not of this key's end, or this appliance handed the key on to another; Error{Usage} where the key is here.
+// A key that was suspended here before comes back suspended.
 RestoredMek restore(Appliance& appliance, const MekRestoreWish& wish);
 
 struct Drilled {
@@ -52,9 +59,13 @@ struct Drilled {
   UnixTime expires = 0;
 };
 // Opens the backup in this token, holds it against its check value, and lets it go. The certificate is the
-// receipt of the log's entry.
+// receipt of the log's entry. `lifetime` is whole days, in seconds: the officers agree to them.
 Drilled drill(Appliance& appliance, const std::filesystem::path& backup, std::int64_t lifetime,
               const std::filesystem::path& certificate, Existing existing);
+
+// The receipt of a key's destruction at its source, whose log has this key (vkey). Error{Denied}, and as
+// check_receipt().
+audit::Entry check_end(const std::filesystem::path& receipt, const std::string& log_key, ByteView mek_id);
 
 // For backup and restore alike: what of a backup the officers see.
 audit::Json parameters_of(const BackupHeader& header, const std::string& sha256);

@@ -44,15 +44,51 @@ void refuse_expired(const policy::Policy& policy, UnixTime now) {
     throw Error(ErrorKind::Denied, "the policy expired at " + format_time(policy.expires.value));
 }
 
-// A file that leaves too few people for what the policy asks would lock everybody out.
-void refuse_too_few(const policy::Policy& policy, const policy::Officers& officers) {
+// The namespace in which officers agree to the operation.
+std::string_view namespace_of(const std::string& operation) {
+  if (operation == "policy-change") return kPolicyNamespace;
+  if (operation == "trust-import") return kTrustNamespace;
+  return approval_namespace(operation);
+}
+
+std::size_t people_who_sign(const policy::Officers& officers, std::string_view name_space, UnixTime now) {
   std::set<std::string> people;
-  for (const policy::Officer& officer : officers.list) people.insert(officer.name);
-  for (const auto& [operation, count] : policy.approvals)
-    if (static_cast<std::size_t>(count.value) > people.size())
-      throw Error(ErrorKind::Usage, "'" + operation + "' needs " + std::to_string(count.value) +
-                                        " officers (" + policy.at(count.line) +
-                                        "), the officers file lists " + std::to_string(people.size()));
+  for (const policy::Officer& officer : officers.list) {
+    const bool valid = (!officer.valid_after || now >= *officer.valid_after) &&
+                       (!officer.valid_before || now < *officer.valid_before);
+    if (valid && std::ranges::find(officer.namespaces, name_space) != officer.namespaces.end())
+      people.insert(officer.name);
+  }
+  return people.size();
+}
+
+// A file that leaves too few people for what the policy asks would lock everybody out: the next officers file
+// and the next policy need their signatures too.
+void refuse_too_few(const policy::Policy& policy, const policy::Officers& officers, UnixTime now) {
+  for (const auto& [operation, count] : policy.approvals) {
+    const bool changes =
+        operation == "policy-change" || operation == "officers-change" || operation == "trust-import";
+    const int needed = std::max(count.value, changes ? 1 : 0);
+    const std::string_view name_space = namespace_of(operation);
+    if (const std::size_t people = people_who_sign(officers, name_space, now);
+        people < static_cast<std::size_t>(needed))
+      throw Error(ErrorKind::Usage, "'" + operation + "' needs " + std::to_string(needed) + " officers (" +
+                                        policy.at(count.line) + "), the officers file lists " +
+                                        std::to_string(people) + " who may sign in " +
+                                        std::string(name_space) + " now");
+  }
+}
+
+// Fewer people than the greatest threshold could appoint others, and so meet any threshold.
+void refuse_weak_change(const policy::Policy& policy) {
+  const auto named = policy.approvals_for("officers-change");
+  const int least = policy.least_for_officers_change();
+  if (named && *named < least)
+    throw Error(ErrorKind::Denied,
+                "'officers-change' needs " + std::to_string(*named) + " officers (" +
+                    policy.at(policy.approvals.at("officers-change").line) + "): whoever may replace the " +
+                    "officers may do all that they may, and that takes " + std::to_string(least),
+                "write officers-change = " + std::to_string(least) + ", or more");
 }
 
 }  // namespace
@@ -98,7 +134,9 @@ Installed install_policy(Appliance& appliance, const std::filesystem::path& file
     throw Error(ErrorKind::Denied, "its serial is " + std::to_string(next.serial.value) +
                                        ", and must be above " + std::to_string(state.policy_serial));
   refuse_expired(next, appliance.now());
-  if (!state.officers_digest.empty()) refuse_too_few(next, read_officers(appliance.home(), state));
+  if (!state.officers_digest.empty())
+    refuse_too_few(next, read_officers(appliance.home(), state), appliance.now());
+  if (!appliance.insecure_demo()) refuse_weak_change(next);
   const auto approvers = check_signed_file(appliance, {"policy-change", kPolicyNamespace, text}, paths);
   const std::string digest = digest_of(text);
   replace_pinned(appliance, "policy",
@@ -110,7 +148,8 @@ Installed install_policy(Appliance& appliance, const std::filesystem::path& file
 Installed install_officers(Appliance& appliance, const std::filesystem::path& file) {
   const std::string text = read_text_file(file, policy::kMaxOfficersFile);
   const policy::Officers next = policy::parse_officers(text);
-  refuse_too_few(appliance.policy(), next);
+  refuse_too_few(appliance.policy(), next, appliance.now());
+  if (!appliance.insecure_demo()) refuse_weak_change(appliance.policy());
   const std::string digest = digest_of(text);
   const Json approval = appliance.approve("officers-change", {{"officers_sha256", digest}});
   archive_approval(appliance.home(), text, ".officers", {});
@@ -123,7 +162,8 @@ void check_first_policy(const std::string& policy, const std::string& officers,
   const policy::Policy parsed = policy::parse_policy(policy);
   const policy::Officers listed = policy::parse_officers(officers);
   refuse_expired(parsed, now);
-  refuse_too_few(parsed, listed);
+  refuse_too_few(parsed, listed, now);
+  refuse_weak_change(parsed);
   static_cast<void>(count(listed, {"policy-change", kPolicyNamespace, policy}, signatures,
                           std::max(1, parsed.approvals_for("policy-change").value_or(1)), now));
 }

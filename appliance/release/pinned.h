@@ -29,7 +29,8 @@ Installed install_policy(Appliance& appliance, const std::filesystem::path& file
                          const std::vector<std::filesystem::path>& signatures);
 
 // The next officers file, by a request for officers-change (parameter officers_sha256) that the old file's
-// officers signed. Error{Usage} where the new file lists fewer people than the policy's greatest threshold.
+// officers signed. Error{Usage} where too few people of the new file could sign what the policy asks for;
+// Error{Denied} where the policy lets fewer people change the officers than any act needs.
 Installed install_officers(Appliance& appliance, const std::filesystem::path& file);
 
 // A file whose own bytes officers sign.
@@ -48,7 +49,7 @@ void replace_pinned(Appliance& appliance, const std::string& kind, audit::Json i
                     const std::string& text);
 
 // How many officers must have signed the first policy: its own policy-change, and at least one.
-// Error{ApprovalsMissing}, Error{Denied} where it has expired.
+// Error{ApprovalsMissing}; Error{Denied} where it has expired, or as install_officers().
 void check_first_policy(const std::string& policy, const std::string& officers,
                         const std::vector<std::string>& signatures, UnixTime now);
 

@@ -49,17 +49,34 @@ Found roll_back(pkcs11::Session& session, const Json& data) {
   return {"failed", "the key was in the token and is destroyed again"};
 }
 
-Found look_up(pkcs11::Session& session, const Home& home, const audit::OpenIntent& intent) {
+// A pair that the log has from before is another act's, and people's backups are wrapped to it.
+Found roll_back_recovery_key(pkcs11::Session& session, const audit::State& state) {
+  if (!state.recovery_keys.empty()) {
+    std::optional<keys::RecoveryKey> there;
+    try {
+      there = keys::find_recovery_key(session);
+    } catch (const Error& error) {
+      return {"unknown", std::string("nothing is destroyed: ") + error.what()};
+    }
+    const auto is_there = [&](const auto& item) {
+      return there && parse_recovery_key(from_base64(item.second)).point == there->point;
+    };
+    if (std::ranges::any_of(state.recovery_keys, is_there))
+      return {"failed", "the recovery key in the token is an earlier entry's, and stays"};
+  }
+  keys::destroy_recovery_key(session);
+  return {"failed", "the recovery key, where it was made, is destroyed again"};
+}
+
+Found look_up(pkcs11::Session& session, const Home& home, const audit::State& state,
+              const audit::OpenIntent& intent) {
   if (is_pinned(intent.kind))
     return {was_installed(home, intent) ? "ok" : "failed", "by the file that is there"};
   if (brings_a_key(intent.kind)) return roll_back(session, intent.data);
   if (intent.kind == "mek-destroy")
     return with_id(session, intent.data).empty() ? Found{"ok", "no key with this id in the token"}
                                                  : Found{"failed", "the key is in the token"};
-  if (intent.kind == "recovery-key") {
-    keys::destroy_recovery_key(session);
-    return {"failed", "the recovery key, where it was made, is destroyed again"};
-  }
+  if (intent.kind == "recovery-key") return roll_back_recovery_key(session, state);
   return {"unknown", ""};
 }
 
@@ -95,7 +112,7 @@ void Appliance::reconcile() {
   const auto open = log_->state().open;
   for (const auto& [seq, intent] : open) {
     if (stays_open(intent.kind)) continue;
-    const Found found = look_up(*session_, home_, intent);
+    const Found found = look_up(*session_, home_, log_->state(), intent);
     Json data = Json::object();
     if (!found.what.empty()) data["reconciled"] = found.what;
     if (intent.kind == "mek-destroy" && found.outcome == "ok") {

@@ -11,6 +11,8 @@ namespace {
 
 using audit::Json;
 
+constexpr std::int64_t kDay = 86400;  // seconds
+
 struct Given {
   MekBackup backup;
   std::string sha256;
@@ -61,18 +63,29 @@ void refuse_present(Appliance& appliance, const BackupHeader& header) {
 
 // The count at the source's end, from the receipt of it.
 std::uint64_t final_count(const std::filesystem::path& path, const BackupHeader& header) {
-  const Bytes text = read_file(path, audit::kMaxReceiptSize);
-  const audit::Entry entry =
-      audit::check_receipt(text_of(text), audit::VerifierKey::parse(header.log_key)).entry;
-  if (entry.kind != "mek-destroy" || entry.phase != audit::Phase::Result || entry.outcome != "ok" ||
-      audit::hex_member(entry.data, "mek_id", keys::kMekIdSize) != to_hex(header.mek_id))
-    throw Error(ErrorKind::Denied, path.string() + " is not the receipt of this key's end at its source");
+  const audit::Entry entry = check_end(path, header.log_key, header.mek_id);
   if (!entry.data.contains(kHeirKey))
     throw Error(ErrorKind::Denied, path.string() + ": the source's officers named no heir",
                 "'qpcseal mek destroy --heir RECOVERY_KEY' names one; without, the restored key only wraps");
   if (audit::text_member(entry.data, kHeirKey) != to_hex(header.recovery_key))
     throw Error(ErrorKind::Denied, path.string() + " names another recovery key's token as the heir's");
   return std::max(audit::uint_member(entry.data, "encryptions"), header.encryptions);
+}
+
+// What is known here of a key that was here before: its use goes on being counted, and whoever handed it on
+// is not its heir again.
+void follow_history(const Appliance& appliance, RestoredMek& out) {
+  const auto& meks = appliance.log().state().meks;
+  const auto before = meks.find(out.header.mek_id);
+  if (before == meks.end()) return;
+  out.header.encryptions = std::max(out.header.encryptions, before->second.encryptions);
+  out.suspended = before->second.suspended;
+  const std::string& heir = before->second.heir;
+  if (out.origin == keys::Origin::Heir && !heir.empty() && heir != to_hex(out.header.recovery_key))
+    throw Error(ErrorKind::Denied,
+                "this appliance destroyed the key and named the token of recovery key " + heir +
+                    " as its heir: that one may seal now",
+                "without --retirement the key comes back to wrap only");
 }
 
 Json restore_intent(const Given& given, const RestoredMek& wanted) {
@@ -110,6 +123,15 @@ void restore_logged(Appliance& appliance, const Given& given, const Json& approv
 
 }  // namespace
 
+audit::Entry check_end(const std::filesystem::path& receipt, const std::string& log_key, ByteView mek_id) {
+  const Bytes text = read_file(receipt, audit::kMaxReceiptSize);
+  audit::Entry entry = audit::check_receipt(text_of(text), audit::VerifierKey::parse(log_key)).entry;
+  if (entry.kind != "mek-destroy" || entry.phase != audit::Phase::Result || entry.outcome != "ok" ||
+      audit::hex_member(entry.data, "mek_id", keys::kMekIdSize) != to_hex(mek_id))
+    throw Error(ErrorKind::Denied, receipt.string() + " is not the receipt of this key's end at its source");
+  return entry;
+}
+
 Json parameters_of(const BackupHeader& header, const std::string& sha256_hex) {
   return {{"mek", keys::label_of(header.name, header.generation)},
           {"mek_id", to_hex(header.mek_id)},
@@ -128,11 +150,8 @@ RestoredMek restore(Appliance& appliance, const MekRestoreWish& wish) {
   if (wish.retirement) {
     out.origin = keys::Origin::Heir;
     out.header.encryptions = final_count(*wish.retirement, out.header);
-    // An heir that comes back here counts on from its own last encryption.
-    const auto& meks = appliance.log().state().meks;
-    if (const auto before = meks.find(out.header.mek_id); before != meks.end())
-      out.header.encryptions = std::max(out.header.encryptions, before->second.encryptions);
   }
+  follow_history(appliance, out);
   const Json intent = restore_intent(given, out);
   restore_logged(appliance, given, appliance.approve("mek-restore", intent), intent, out);
   return out;
@@ -143,7 +162,8 @@ Drilled drill(Appliance& appliance, const std::filesystem::path& backup, std::in
   const Given given = open_backup(appliance, backup);
   AtomicFile file(certificate, existing);
   const BackupHeader& header = given.backup.header;
-  const Json intent = parameters_of(header, given.sha256);
+  Json intent = parameters_of(header, given.sha256);
+  intent["days"] = static_cast<std::uint64_t>(lifetime / kDay);
   const audit::Txn txn =
       appliance.log().intent("mek-drill", with_approval(intent, appliance.approve("mek-drill", intent)));
   try {
@@ -155,6 +175,7 @@ Drilled drill(Appliance& appliance, const std::filesystem::path& backup, std::in
   const UnixTime expires = appliance.now() + lifetime;
   Json data = intent;
   data["check_value"] = to_hex(header.check_value);
+  data["source_log_key"] = header.log_key;
   data["expires"] = static_cast<std::uint64_t>(expires);
   data["token_serial"] = appliance.token().serial;
   const std::uint64_t entry = appliance.log().result(txn, "ok", std::move(data));

@@ -63,7 +63,7 @@ collateral = "none"
 
 constexpr const char* kApprovalsHead = R"(
 # How many officers must sign each operation. One that does not stand here is denied; 0, no officer at all, has
-# to be written out, and is for trials only.
+# to be written out, and is for trials only. officers-change needs at least one, and as many as any other.
 [approvals]
 )";
 
@@ -157,7 +157,8 @@ std::string policy_for(const std::filesystem::path& dir, unsigned number, UnixTi
   out += hardware_rules(card) + identity_rules(all_ueids(dir)) + measurement_rules(card.measurements);
   out += kMekHead;
   out += kApprovalsHead;
-  for (const char* operation : kOperations) out += std::string(operation) + " = 0\n";
+  for (const std::string operation : kOperations)
+    out += operation + (operation == "officers-change" ? " = 1\n" : " = 0\n");
   return out;
 }
 

@@ -162,6 +162,67 @@ TEST_F(Replay, ARestoredKeyCountsOn) {
   result("mek-restore", intent("mek-restore", back), "ok");
   EXPECT_EQ(mek(kOne).origin, "heir");
   EXPECT_EQ(mek(kOne).encryptions, 5U);
+  // A copy that only wraps forgets nothing either.
+  result("mek-destroy", intent("mek-destroy", key(kOne)), "ok");
+  back["origin"] = "restored";
+  result("mek-restore", intent("mek-restore", back), "ok");
+  result("mek-destroy", intent("mek-destroy", key(kOne)), "ok");
+  back["encryptions"] = 4;
+  EXPECT_ERROR(Malformed, "goes down", intent("mek-restore", back));
+}
+
+TEST_F(Replay, WhatIsKnownOfAKeyStaysWhenItComesBack) {
+  make(kOne);
+  Json back = key(kOne), gone = key(kOne);
+  back["origin"] = "restored";
+  gone["heir_recovery_key_sha256"] = kDigest;
+  event("mek-suspend", key(kOne));
+  result("mek-destroy", intent("mek-destroy", gone), "failed");
+  EXPECT_EQ(mek(kOne).heir, "");
+  result("mek-destroy", intent("mek-destroy", gone), "ok");
+  result("mek-restore", intent("mek-restore", back), "failed");
+  EXPECT_EQ(mek(kOne).state, "failed");
+  result("mek-restore", intent("mek-restore", back), "ok");
+  EXPECT_EQ(mek(kOne).state, "suspended");
+  EXPECT_EQ(mek(kOne).heir, kDigest);
+  event("mek-resume", key(kOne));
+  result("mek-destroy", intent("mek-destroy", key(kOne)), "ok");
+  result("mek-restore", intent("mek-restore", back), "ok");
+  EXPECT_EQ(mek(kOne).state, "ok");
+  EXPECT_EQ(mek(kOne).heir, kDigest) << "an end without an heir takes none back";
+}
+
+TEST_F(Replay, AKeyIsImportedOnce) {
+  const std::string value = hex(31, 'c');
+  Json in = key(kOne);
+  EXPECT_ERROR(Malformed, "'check_value'", intent("mek-import", in));
+  in["check_value"] = value;
+  result("mek-import", intent("mek-import", in), "failed");
+  EXPECT_EQ(imported_before(state, value), nullptr);
+  Json again = key(kOne);
+  again["found_again"] = true;
+  result("mek-destroy", intent("mek-destroy", again), "ok");
+  EXPECT_EQ(imported_before(state, value), nullptr) << "it never came in";
+  in["mek_id"] = kTwo;
+  in["label"] = "n#1";
+  result("mek-import", intent("mek-import", in), "ok");
+  EXPECT_EQ(imported_before(state, value)->label, "n#1");
+  in["mek_id"] = hex(16, '3');
+  EXPECT_ERROR(Malformed, "imported before", intent("mek-import", in));
+  result("mek-destroy", intent("mek-destroy", key(kTwo)), "ok");
+  EXPECT_ERROR(Malformed, "imported before", intent("mek-import", in));
+}
+
+TEST_F(Replay, ARecoveryKeyIsTheFileOfItsDigest) {
+  const Bytes file(3, 7);
+  Json made{{"file", to_base64(file)}, {"recovery_key_sha256", kDigest}};
+  EXPECT_ERROR(Malformed, "another digest",
+               result("recovery-key", intent("recovery-key", Json::object()), "ok", made));
+  made["recovery_key_sha256"] = to_hex(sha256(file));
+  result("recovery-key", intent("recovery-key", Json::object()), "failed");
+  EXPECT_TRUE(state.recovery_keys.empty());
+  result("recovery-key", intent("recovery-key", Json::object()), "ok", made);
+  EXPECT_EQ(state.recovery_keys.at(to_hex(sha256(file))), to_base64(file));
 }
 
 TEST_F(Replay, ChallengesAreUsedOnce) {

@@ -35,7 +35,7 @@ class Appliance:
     """A home, a policy from card 0, and a server for the cards.
 
     The token is the embedded one (init --embedded --insecure-demo), or what `token` makes of a folder
-    (tokens.py); then there is one officer, whose agreement the policy asks for nowhere.
+    (tokens.py); then there is one officer, whose agreement the policy asks for where the officers change.
     """
 
     def __init__(self, cards=2, provision=(), policy_edit=None, init=True, token=None):
@@ -177,7 +177,7 @@ class Officer:
 
 
 class GuardedAppliance(Appliance):
-    """A real one, with a PIN and three officers, of whom two must agree to each operation in `guarded`."""
+    """A real one, with a PIN and three officers: two must agree to each operation in `guarded`, and to others."""
 
     def __init__(self, guarded=("mek-generate", "seal", "release"), extra_officers=None, genesis=True, init_now=True,
                  **more):
@@ -197,7 +197,7 @@ class GuardedAppliance(Appliance):
     def with_thresholds(self, text):
         for operation in self.guarded:
             text = text.replace(f"\n{operation} = 0\n", f"\n{operation} = 2\n")
-        return text
+        return text.replace("\nofficers-change = 1\n", "\nofficers-change = 2\n")
 
     def init(self, expect=0, signatures=None, **more):
         if signatures is None:
@@ -224,6 +224,12 @@ class GuardedAppliance(Appliance):
         self.qpcseal("genesis", "show", "-o", text)
         self.qpcseal("genesis", "accept", "--approval", *(officer.sign(text) for officer in self.officers),
                      *self.extra_signatures(text))
+
+    def change_officers(self, file, by=(0, 1), **more):
+        """Another officers file, to which those in `by` agree."""
+        request = self.request("officers-change", "--digest", f"officers_sha256={file}", name="officers-request")
+        signatures = [self.officers[i].sign(request, "officers") for i in by]
+        return self.qpcseal("officers", "install", file, "--request", request, "--approval", *signatures, **more)
 
     def request(self, operation, *arguments, name="request", **more):
         file = self.root / name

@@ -9,22 +9,7 @@ import unittest
 import cbor2
 
 from appliance import Appliance, BUILD, QPCSEAL
-
-
-class Second:
-    """Another appliance with a token of its own; policy, trust and cards are the first one's."""
-
-    def __init__(self, first, name):
-        self.first = first
-        self.env = dict(first.env, QPCSEAL_HOME=str(first.root / name))
-        self.qpcseal("init", "--embedded", "--insecure-demo", "--appliance-id", name, "--policy", first.policy,
-                     "--trust", first.trust)
-
-    def qpcseal(self, *arguments, **more):
-        return self.first.qpcseal(*arguments, env=self.env, **more)
-
-    def json(self, *arguments, **more):
-        return json.loads(self.qpcseal(*arguments, "--json", **more).stdout)
+from second import Second, killed
 
 
 class KeyLife(unittest.TestCase):
@@ -82,6 +67,26 @@ class KeyLife(unittest.TestCase):
         self.seal(self.first, "sealed2")
         self.assertIn("not 'suspended'", self.first.qpcseal("mek", "resume", self.name, expect=5).stderr)
 
+    def test_a_suspended_key_comes_back_suspended(self):
+        """Destroyed and restored, as a heir or to wrap only: it still takes a quorum to use it again."""
+        receipt = self.path("receipt")
+        backup = self.backup()
+        gone = self.first.json("mek", "destroy", self.name, "--heir", self.key)
+        self.first.qpcseal("audit", "receipt", gone["entry"], "-o", receipt)
+        for how, origin in (((), "restored"), (("--retirement", receipt), "heir")):
+            self.second.qpcseal("mek", "restore", backup, *how)
+            self.assertEqual(self.state(self.second), "ok")
+            self.second.qpcseal("mek", "suspend", self.name)
+            self.second.qpcseal("mek", "destroy", self.name)
+            back = self.second.json("mek", "restore", backup, *how)
+            self.assertEqual((back["state"], back["origin"]), ("suspended", origin))
+            self.assertEqual(self.state(self.second), "suspended")
+            self.assertIn("suspended it", self.seal(self.second, "sealed", expect=5)[2].stderr)
+            self.second.qpcseal("audit", "verify")
+            self.second.qpcseal("mek", "resume", self.name)
+            self.second.qpcseal("mek", "destroy", self.name)
+        self.assertEqual(self.second.json("mek", "restore", backup)["state"], "ok")
+
     def test_destroy(self):
         said = self.first.json("mek", "destroy", self.name)
         self.assertEqual((said["state"], self.state()), ("destroyed", None))
@@ -110,9 +115,7 @@ class KeyLife(unittest.TestCase):
                 for when in range(1, points(call) + 1):
                     shutil.rmtree(home)
                     shutil.copytree(copy, home)
-                    subprocess.run(["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + call, "-e",
-                                    f"inject={call}:signal=KILL:when={when}", QPCSEAL, "mek", "destroy", self.name],
-                                   env=self.first.env, check=False, capture_output=True)
+                    killed(self.first.env, call, when, "mek", "destroy", self.name)
                     state = self.state()
                     results = [e for e in self.entries("mek-destroy") if e["phase"] == "result"]
                     last = results[-1]["outcome"] if results else None
@@ -257,33 +260,62 @@ class KeyLife(unittest.TestCase):
         later = dict(self.second.env, LD_PRELOAD=str(BUILD / "tests" / "clock" / "libshift-clock.so"),
                      SHIFT_CLOCK=str(31 * 86400))
         self.assertEqual(drills(later, 5), [False])
+        checked = ("audit", "check-receipt", certificate, "--key", key)
+        self.assertIn("holds until " + said["expires"], self.first.qpcseal(*checked).stdout)
+        late = self.first.qpcseal(*checked, env=later, expect=5)
+        self.assertIn("EXPIRED", late.stdout)
+        late = json.loads(self.first.qpcseal(*checked, "--json", env=later, expect=5).stdout)
+        self.assertEqual((late["expires"], late["expired"]), (said["expires"], True))
 
-    def test_import(self):
-        file = self.path("MEK.dat")
-        file.write_bytes(bytes(15))
-        self.first.qpcseal("mek", "import", file, "--name", "old-" + self.name, expect=4)
-        value = os.urandom(16)
-        file.write_bytes(value)
-        said = self.first.qpcseal("mek", "import", file, "--name", "old-" + self.name)
-        self.assertIn("history is unknown", said.stdout)
-        self.assertTrue(file.exists())
-        said = self.first.json("mek", "import", file, "--name", "older-" + self.name, "--shred")
-        self.assertTrue(said["shredded"])
-        self.assertFalse(file.exists())
-        self.assertEqual(self.first.json("mek", "show", "older-" + self.name)["origin"], "imported")
-        home = self.first.root / "home"
-        for path in [*(home / "log").iterdir(), *home.glob("*.toml")]:
-            self.assertNotIn(value, path.read_bytes())
-            self.assertNotIn(value.hex().encode(), path.read_bytes())
-        self.first.qpcseal("mek", "import", self.first.root, "--name", "folder", expect=3)
+        # Restored here and destroyed: that was a copy, and its source goes on.
+        self.second.qpcseal("mek", "restore", backup)
+        self.second.qpcseal("mek", "destroy", self.name)
+        self.assertEqual(drills(later, 5), [False])
 
-    def test_import_keeps_a_file_with_another_name(self):
-        file = self.path("MEK.dat")
-        file.write_bytes(os.urandom(16))
-        os.link(file, self.path("other-name"))
-        said = self.first.json("mek", "import", file, "--name", "linked", "--shred", expect=3)
-        self.assertFalse(said["shredded"])
-        self.assertTrue(file.exists())
+    def test_no_drill_is_due_of_a_key_that_ended(self):
+        third = Second(self.first, self.name)
+        other_key = self.path("other.key")
+        third.qpcseal("recovery-key", "new", "-o", other_key)
+        later = dict(third.env, LD_PRELOAD=str(BUILD / "tests" / "clock" / "libshift-clock.so"),
+                     SHIFT_CLOCK=str(31 * 86400))
+
+        def due(*receipts, expect):
+            ended = ("--ended", *receipts) if receipts else ()
+            said = self.first.qpcseal("mek", "drills", *ended, "--json", env=later, expect=expect)
+            return {drill["label"]: drill["ended"] for drill in json.loads(said.stdout)}
+
+        names = [self.name, self.name + "-heir", self.name + "-elsewhere"]
+        for name in names[1:]:
+            self.first.qpcseal("mek", "generate", name)
+        receipts = []
+        for name, heir in zip(names, (None, other_key, self.key)):
+            backup = self.path(name + ".backup")
+            self.first.qpcseal("mek", "backup", name, "--to", other_key, "-o", backup)
+            third.qpcseal("mek", "drill", backup, "-o", self.path(name + ".certificate"), "--days", "30")
+            gone = self.first.json("mek", "destroy", name, *(("--heir", heir) if heir else ()))
+            receipts.append(self.path(name + ".end"))
+            self.first.qpcseal("audit", "receipt", gone["entry"], "-o", receipts[-1])
+        labels = [name + "#1" for name in names]
+        self.assertEqual(due(expect=5), dict.fromkeys(labels, False))
+        # What the heir will come from is still wanted; who has no heir, or one elsewhere, is not.
+        self.assertEqual(due(*receipts, expect=5), dict(zip(labels, (True, False, True))))
+        third.qpcseal("mek", "restore", self.path(names[1] + ".backup"), "--retirement", receipts[1])
+        self.assertEqual(due(*receipts, expect=5)[labels[1]], False)
+        third.qpcseal("mek", "destroy", names[1])
+        self.assertEqual(due(receipts[0], receipts[2], expect=0), dict.fromkeys(labels, True))
+        self.first.qpcseal("audit", "receipt", 0, "-o", self.path("genesis"))
+        self.first.qpcseal("mek", "drills", "--ended", self.path("genesis"), env=later, expect=4)
+        # Another log that says so does not count.
+        forged = Second(self.first, self.name + "-other")
+        forged.qpcseal("mek", "generate", "m")
+        entry = forged.json("mek", "destroy", "m")["entry"]
+        forged.qpcseal("audit", "receipt", entry, "-o", self.path("forged"))
+        self.first.qpcseal("mek", "drills", "--ended", self.path("forged"), env=later, expect=2)
+        text = json.loads(self.path("forged").read_text())
+        text["entry"] = json.loads(receipts[0].read_text())["entry"]
+        self.path("forged").write_text(json.dumps(text, sort_keys=True, separators=(",", ":"),
+                                                     ensure_ascii=False) + "\n")
+        self.first.qpcseal("mek", "drills", "--ended", self.path("forged"), env=later, expect=8)
 
     def test_pin_change(self):
         home = self.first.root / "home"

@@ -310,6 +310,46 @@ class Changes(unittest.TestCase):
                                          *signatures, expect=2)
         self.assertIn("lists 1", refused.stderr)
 
+    def test_officers_file_whose_people_may_not_sign(self):
+        """Listed they are; the next change, of the policy or of themselves, would find nobody."""
+        file = self.appliance.root / "officers.next"
+        past, future = ',valid-before="20260101Z"', ',valid-after="20990101Z"'
+
+        def without(name):
+            return [officer.line().replace(f"{name}@qpcseal,", "") for officer in (self.anna, self.bela)]
+
+        for lines, words in (
+                ([self.anna.line(past), self.bela.line(past), self.carl.line(past)], "lists 0 who may sign"),
+                ([self.anna.line(), self.bela.line(past), self.carl.line(future)], "lists 1 who may sign"),
+                ([*without("officers"), self.carl.line()], "lists 1 who may sign in officers@qpcseal now"),
+                ([*without("policy"), self.carl.line()], "lists 1 who may sign in policy@qpcseal now"),
+                ([*without("approval"), self.carl.line()], "lists 1 who may sign in approval@qpcseal now")):
+            file.write_text("".join(lines))
+            request, signatures = self.officers_request(file, self.anna, self.bela)
+            with self.subTest(words):
+                refused = self.appliance.qpcseal("officers", "install", file, "--request", request, "--approval",
+                                                 *signatures, expect=2)
+                self.assertIn(words, refused.stderr)
+        file.write_text(self.anna.line(past) + self.bela.line() + self.carl.line())
+        self.appliance.change_officers(file)
+
+    def test_no_policy_lets_few_replace_the_officers(self):
+        """As many as any act needs: fewer could appoint others, and do all of it by them."""
+        for serial, count in ((2, 0), (3, 1)):
+            file = self.next_policy(serial, lambda text, count=count: text.replace(
+                "\nofficers-change = 2\n", f"\nofficers-change = {count}\n"))
+            refused = self.install(file, self.anna, self.bela, expect=5)
+            self.assertIn(f"'officers-change' needs {count} officers", refused.stderr)
+            self.assertIn("that takes 2", refused.stderr)
+            warned = self.appliance.qpcseal("policy", "check", file).stdout
+            self.assertIn("for demonstrations only", warned)
+        self.assertNotIn("for demonstrations only", self.appliance.qpcseal("policy", "check",
+                                                                          self.appliance.policy).stdout)
+        alone = self.appliance.root / "alone"
+        alone.write_text(self.anna.line())
+        self.appliance.qpcseal("officers", "install", alone, expect=2)
+        self.assertEqual(len(self.appliance.json("officers", "show")["officers"]), 3)
+
     def test_request_signed_in_the_wrong_namespace_changes_no_officers(self):
         file = self.appliance.root / "officers.next"
         file.write_text(self.anna.line() + self.bela.line())
@@ -344,6 +384,16 @@ class Beginning(unittest.TestCase):
         appliance.qpcseal("genesis", "accept", "--approval", *signatures)
         appliance.qpcseal("genesis", "accept", "--approval", *signatures, expect=2)
         appliance.qpcseal("mek", "generate", "a", *appliance.approved("mek-generate", "--param", "name=a"))
+
+    def test_init_refuses_a_policy_that_lets_few_replace_the_officers(self):
+        class Weak(GuardedAppliance):
+            def with_thresholds(self, text):
+                return super().with_thresholds(text).replace("\nofficers-change = 2\n", "\nofficers-change = 0\n")
+
+        appliance = Weak(init_now=False)
+        self.addCleanup(appliance.close)
+        self.assertIn("whoever may replace the officers", appliance.init(expect=5).stderr)
+        self.assertFalse((appliance.root / "home").exists())
 
     def test_init_wants_a_signed_policy(self):
         appliance = GuardedAppliance(init_now=False)

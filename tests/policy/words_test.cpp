@@ -159,6 +159,42 @@ TEST(Lint, AnyCardWithoutARuleThatCouldRevokeOne) {
   }
 }
 
+TEST(Lint, WhoStopsAKeyAndWhoLetsItGoOn) {
+  const auto with = [](int suspend, int resume) {
+    Policy policy = sample_policy();
+    policy.approvals["mek-suspend"].value = suspend;
+    policy.approvals["mek-resume"].value = resume;
+    return policy;
+  };
+  const char* overruled = "what one officer stopped, one could let go on";
+  EXPECT_FALSE(warns(with(1, 2), "'mek-suspend'"));
+  EXPECT_FALSE(warns(with(1, 2), overruled));
+  EXPECT_TRUE(warns(with(1, 1), overruled));
+  EXPECT_FALSE(warns(with(1, 1), "'mek-resume' needs one officer alone")) << "said once";
+  EXPECT_TRUE(warns(with(1, 0), overruled));
+  EXPECT_TRUE(warns(with(0, 2), "'mek-suspend' needs no officer"));
+}
+
+TEST(Lint, WhoMayChangeTheOfficersMayDoAllThatTheyMay) {
+  const auto with = [](const char* operation, int count) {
+    Policy policy = sample_policy();  // release = 2 is its greatest
+    policy.approvals[operation].value = count;
+    return policy;
+  };
+  const char* weak = "for demonstrations only";
+  EXPECT_TRUE(warns(sample_policy(), "lacks 'officers-change'"));
+  EXPECT_FALSE(warns(with("officers-change", 2), "lacks 'officers-change'"));
+  EXPECT_TRUE(warns(with("officers-change", 0), weak));
+  EXPECT_TRUE(warns(with("officers-change", 1), weak));
+  EXPECT_FALSE(warns(with("officers-change", 2), weak));
+  EXPECT_TRUE(warns(with("policy-change", 1), "those few could lower it"));
+  EXPECT_FALSE(warns(with("policy-change", 2), "those few could lower it"));
+  Policy none = with("officers-change", 0);
+  for (auto& [operation, count] : none.approvals) count.value = 0;
+  EXPECT_EQ(none.least_for_officers_change(), 1);
+  EXPECT_TRUE(warns(none, weak));
+}
+
 TEST(Lint, APolicyThatCouldNeverBeReplaced) {
   EXPECT_TRUE(warns(sample_policy(), "lacks 'policy-change'"));
   EXPECT_FALSE(warns(parse_policy(sample_policy_text("seal = 1", "seal = 1\npolicy-change = 2")),
