@@ -3,10 +3,12 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 #include "appliance/audit/words.h"
 #include "appliance/ceremony/acts.h"
+#include "appliance/keys/mek.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "policy/toml_reader.h"
@@ -19,6 +21,7 @@ using policy::TomlReader;
 
 constexpr std::size_t kMaxName = 64;  // bytes
 constexpr std::size_t kMaxSteps = 64;
+constexpr std::string_view kFormat = "qpcseal/plan/1";
 
 bool is_plain_name(std::string_view name) {
   return !name.empty() && name.size() <= kMaxName && name.front() != '.' && name.front() != '-' &&
@@ -36,6 +39,27 @@ std::string plain_name(TomlReader& reader, std::string_view key) {
   return out;
 }
 
+// What people read: a line feed in it could look like a line of another meaning.
+std::string one_line(TomlReader& reader, std::string_view key) {
+  std::string out = reader.text(key);
+  if (std::ranges::any_of(out, [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; }))
+    reader.refuse(reader.line_of_key(key), "'" + std::string(key) + "': one line, no control characters");
+  return out;
+}
+
+// Acts that make keys of a name want no generation.
+std::string mek_reference(TomlReader& reader, std::string_view key, const Step& step) {
+  std::string out = one_line(reader, key);
+  try {
+    const bool makes = step.act == "mek-generate" || step.act == "mek-rotate";
+    if (makes && parse_reference(out).generation != 0)
+      throw Error(ErrorKind::Usage, "a name without generation");
+  } catch (const Error& error) {
+    reader.refuse(reader.line_of_key(key), "'" + std::string(key) + "': '" + out + "': " + error.what());
+  }
+  return out;
+}
+
 bool flag(TomlReader& reader, std::string_view key) {
   const auto value = reader.take(key).value_exact<bool>();
   if (!value) reader.refuse(reader.line_of_key(key), "'" + std::string(key) + "' must be true or false");
@@ -44,8 +68,8 @@ bool flag(TomlReader& reader, std::string_view key) {
 
 TokenRule read_token(TomlReader reader) {
   TokenRule out;
-  out.manufacturer = reader.text("manufacturer");
-  out.model = reader.text("model");
+  out.manufacturer = one_line(reader, "manufacturer");
+  out.model = one_line(reader, "model");
   out.signing = reader.text("signing");
   if (out.signing != "ed25519" && out.signing != "ecdsa-p256")
     reader.refuse(reader.line_of_key("signing"), "'signing' is \"ed25519\" or \"ecdsa-p256\"");
@@ -73,7 +97,10 @@ void read_argument(TomlReader& reader, const ArgumentRule& rule, Step& step) {
       step.arguments[key] = std::to_string(reader.integer(key, 1, 3650));
       break;
     case ArgumentKind::Text:
-      step.arguments[key] = reader.text(key);
+      step.arguments[key] = one_line(reader, key);
+      break;
+    case ArgumentKind::Mek:
+      step.arguments[key] = mek_reference(reader, key, step);
       break;
   }
 }
@@ -85,16 +112,17 @@ Step read_step(TomlReader& reader, const Plan& plan) {
   out.act = reader.text("do");
   const ActRule* rule = act_rule(out.act);
   if (rule == nullptr) reader.refuse(reader.line_of_key("do"), "no such act '" + out.act + "'");
-  out.who = reader.text("who");
+  out.who = one_line(reader, "who");
   const auto is_them = [&](const Person& person) { return person.name == out.who; };
   if (std::ranges::none_of(plan.people, is_them))
     reader.refuse(reader.line_of_key("who"), "'" + out.who + "' is none of the people");
-  out.see = reader.text("see");
-  if (reader.has("say")) out.say = reader.text("say");
+  out.see = one_line(reader, "see");
+  if (reader.has("say")) out.say = one_line(reader, "say");
   for (const ArgumentRule& argument : rule->arguments)
     if (!argument.optional || reader.has(argument.name)) read_argument(reader, argument, out);
-  if (out.arguments.contains("heir") != out.arguments.contains("heir_sha256"))
-    reader.refuse(out.line, "'heir' and 'heir_sha256' stand together");
+  for (const std::string name : {"heir", "retirement"})
+    if (out.arguments.contains(name) != out.arguments.contains(name + "_sha256"))
+      reader.refuse(out.line, "'" + name + "' and '" + name + "_sha256' stand together");
   reader.finish();
   return out;
 }
@@ -115,11 +143,11 @@ void refuse_twice(const Plan& plan, const TomlReader& reader) {
 Plan read_plan(TomlReader& reader, const std::string& file) {
   Plan out;
   out.file = file;
-  if (reader.text("format") != "qpcseal/plan/1")
+  if (reader.text("format") != kFormat)
     reader.refuse(reader.line_of_key("format"), "'format' must be \"qpcseal/plan/1\"");
   out.id = plain_name(reader, "ceremony");
-  out.title = reader.text("title");
-  out.appliance = reader.text("appliance");
+  out.title = one_line(reader, "title");
+  out.appliance = one_line(reader, "appliance");
   const Bytes aud = reader.hex("aud");
   if (aud.size() != 16) reader.refuse(reader.line_of_key("aud"), "'aud' has 16 bytes");
   out.aud = to_hex(aud);
@@ -129,7 +157,7 @@ Plan read_plan(TomlReader& reader, const std::string& file) {
   out.rehearsed = flag(reader, "rehearsed");
   out.token = read_token(reader.table("token", "token"));
   for (TomlReader& inner : reader.tables("person", "person")) {
-    out.people.push_back({inner.text("name"), inner.text("role")});
+    out.people.push_back({one_line(inner, "name"), one_line(inner, "role")});
     inner.finish();
   }
   for (TomlReader& inner : reader.tables("step", "step")) out.steps.push_back(read_step(inner, out));
@@ -145,6 +173,22 @@ const Step* Plan::step(std::string_view name) const {
   const auto found = std::ranges::find(steps, name, &Step::id);
   return found == steps.end() ? nullptr : &*found;
 }
+
+MekReference parse_reference(const std::string& text) {
+  constexpr std::uint64_t kLast = 999'999'999;
+  const std::size_t at = text.find('#');
+  MekReference out{text.substr(0, at), 0};
+  keys::check_name(out.name);
+  if (at == std::string::npos) return out;
+  const char* end = text.data() + text.size();
+  const auto read = std::from_chars(text.data() + at + 1, end, out.generation);
+  if (read.ec != std::errc() || read.ptr != end || out.generation == 0 || out.generation > kLast ||
+      keys::label_of(out.name, out.generation) != text)
+    throw Error(ErrorKind::Usage, "'" + text + "' is no label of a MEK, name#generation");
+  return out;
+}
+
+bool is_plan_text(std::string_view text) { return text.find(kFormat) != std::string_view::npos; }
 
 Plan parse_plan(std::string_view text, const std::string& file) {
   if (text.size() > kMaxPlanSize) throw Error(ErrorKind::Malformed, file + ": more than 64 KiB");
