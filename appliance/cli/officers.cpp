@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "appliance/audit/read.h"
+#include "appliance/audit/words.h"
 #include "appliance/cli/app.h"
 #include "appliance/cli/sign.h"
 #include "appliance/release/genesis.h"
