@@ -39,17 +39,9 @@ std::string plain_name(TomlReader& reader, std::string_view key) {
   return out;
 }
 
-// What people read: a line feed in it could look like a line of another meaning.
-std::string one_line(TomlReader& reader, std::string_view key) {
-  std::string out = reader.text(key);
-  if (std::ranges::any_of(out, [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; }))
-    reader.refuse(reader.line_of_key(key), "'" + std::string(key) + "': one line, no control characters");
-  return out;
-}
-
 // Acts that make keys of a name want no generation.
 std::string mek_reference(TomlReader& reader, std::string_view key, const Step& step) {
-  std::string out = one_line(reader, key);
+  std::string out = reader.text(key);
   try {
     const bool makes = step.act == "mek-generate" || step.act == "mek-rotate";
     if (makes && parse_reference(out).generation != 0)
@@ -68,8 +60,8 @@ bool flag(TomlReader& reader, std::string_view key) {
 
 TokenRule read_token(TomlReader reader) {
   TokenRule out;
-  out.manufacturer = one_line(reader, "manufacturer");
-  out.model = one_line(reader, "model");
+  out.manufacturer = reader.text("manufacturer");
+  out.model = reader.text("model");
   out.signing = reader.text("signing");
   if (out.signing != "ed25519" && out.signing != "ecdsa-p256")
     reader.refuse(reader.line_of_key("signing"), "'signing' is \"ed25519\" or \"ecdsa-p256\"");
@@ -97,7 +89,7 @@ void read_argument(TomlReader& reader, const ArgumentRule& rule, Step& step) {
       step.arguments[key] = std::to_string(reader.integer(key, 1, 3650));
       break;
     case ArgumentKind::Text:
-      step.arguments[key] = one_line(reader, key);
+      step.arguments[key] = reader.text(key);
       break;
     case ArgumentKind::Mek:
       step.arguments[key] = mek_reference(reader, key, step);
@@ -112,12 +104,12 @@ Step read_step(TomlReader& reader, const Plan& plan) {
   out.act = reader.text("do");
   const ActRule* rule = act_rule(out.act);
   if (rule == nullptr) reader.refuse(reader.line_of_key("do"), "no such act '" + out.act + "'");
-  out.who = one_line(reader, "who");
+  out.who = reader.text("who");
   const auto is_them = [&](const Person& person) { return person.name == out.who; };
   if (std::ranges::none_of(plan.people, is_them))
     reader.refuse(reader.line_of_key("who"), "'" + out.who + "' is none of the people");
-  out.see = one_line(reader, "see");
-  if (reader.has("say")) out.say = one_line(reader, "say");
+  out.see = reader.text("see");
+  if (reader.has("say")) out.say = reader.text("say");
   for (const ArgumentRule& argument : rule->arguments)
     if (!argument.optional || reader.has(argument.name)) read_argument(reader, argument, out);
   for (const std::string name : {"heir", "retirement"})
@@ -146,8 +138,8 @@ Plan read_plan(TomlReader& reader, const std::string& file) {
   if (reader.text("format") != kFormat)
     reader.refuse(reader.line_of_key("format"), "'format' must be \"qpcseal/plan/1\"");
   out.id = plain_name(reader, "ceremony");
-  out.title = one_line(reader, "title");
-  out.appliance = one_line(reader, "appliance");
+  out.title = reader.text("title");
+  out.appliance = reader.text("appliance");
   const Bytes aud = reader.hex("aud");
   if (aud.size() != 16) reader.refuse(reader.line_of_key("aud"), "'aud' has 16 bytes");
   out.aud = to_hex(aud);
@@ -157,7 +149,7 @@ Plan read_plan(TomlReader& reader, const std::string& file) {
   out.rehearsed = flag(reader, "rehearsed");
   out.token = read_token(reader.table("token", "token"));
   for (TomlReader& inner : reader.tables("person", "person")) {
-    out.people.push_back({one_line(inner, "name"), one_line(inner, "role")});
+    out.people.push_back({inner.text("name"), inner.text("role")});
     inner.finish();
   }
   for (TomlReader& inner : reader.tables("step", "step")) out.steps.push_back(read_step(inner, out));

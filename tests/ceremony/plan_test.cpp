@@ -69,8 +69,8 @@ TEST(Plan, RefusesEverythingElse) {
   EXPECT_ERROR(Malformed, "anchor", parse("anchor = true", "anchor = 1"));
   EXPECT_ERROR(Malformed, "unknown", parse("rehearsed = true", "rehearsed = true\nhurry = true"));
   EXPECT_ERROR(Malformed, "signing", parse("\"ed25519\"", "\"rsa\""));
-  EXPECT_ERROR(Malformed, "one line", parse("title = \"Backup", "title = \"Backup\\nSHA-256 00"));
-  EXPECT_ERROR(Malformed, "one line", parse("name = \"Carl", "name = \"\\u001b[2J"));
+  EXPECT_ERROR(Malformed, "control characters", parse("title = \"Backup", "title = \"Backup\\nSHA-256 00"));
+  EXPECT_ERROR(Malformed, "control characters", parse("name = \"Carl", "name = \"\\u001b[2J"));
   for (const char* name : {"a b", "../x", "net#", "net#0", "net#01", "net#1#2", "net#9999999999", "#1"})
     EXPECT_ERROR(Malformed, "'mek'", parse("mek = \"resnet50\"", "mek = \"" + std::string(name) + "\""));
   EXPECT_ERROR(Malformed, "without generation",
