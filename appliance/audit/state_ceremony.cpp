@@ -16,8 +16,10 @@ Ceremony& ceremony_of(State& state, const Json& data) {
   return found->second;
 }
 
-// A plan serves once, and one ceremony goes on at a time.
+// A plan serves once, not at all where officers rejected it, and one ceremony goes on at a time.
 void begin(State& state, const Entry& entry) {
+  require(!state.approvals_used.contains(hex_member(entry.data, "plan_sha256", kDigestSize)),
+          "a plan that was rejected");
   for (const auto& [plan, ceremony] : state.ceremonies)
     require(!ceremony.outcome.empty(), "a ceremony begins while another goes on");
   const Ceremony next{hex_member(entry.data, "ceremony", kCeremonyIdSize), entry.seq, ""};

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
+#include "appliance/audit/receipt.h"
+#include "appliance/release/backup_file.h"
 #include "appliance/release/key_life.h"
 #include "appliance/release/keys_ops.h"
 #include "appliance/release/mek_backup.h"
@@ -14,8 +17,11 @@ namespace qpcseal::ceremony {
 
 namespace {
 
-constexpr std::int64_t kDay = 86400;  // seconds
-constexpr ArgumentRule kMek{"mek", ArgumentKind::Text};
+using audit::Json;
+
+constexpr std::int64_t kDay = 86400;                      // seconds
+constexpr std::size_t kMaxOutput = std::size_t{1} << 20;  // bytes
+constexpr ArgumentRule kMek{"mek", ArgumentKind::Mek};
 constexpr ArgumentRule kOutput{"output", ArgumentKind::File};
 constexpr ArgumentRule kBackup{"backup", ArgumentKind::File};
 constexpr ArgumentRule kBackupDigest{"backup_sha256", ArgumentKind::Digest};
@@ -32,7 +38,13 @@ const std::array<ActRule, 11>& rules() {
       {"mek-backup",
        true,
        {kMek, {"recovery_key", ArgumentKind::File}, {"recovery_key_sha256", ArgumentKind::Digest}, kOutput}},
-      {"mek-restore", true, {kMek, kBackup, kBackupDigest}},
+      {"mek-restore",
+       true,
+       {kMek,
+        kBackup,
+        kBackupDigest,
+        {"retirement", ArgumentKind::File, true},
+        {"retirement_sha256", ArgumentKind::Digest, true}}},
       {"mek-drill", true, {kMek, kBackup, kBackupDigest, {"days", ArgumentKind::Days}, kOutput}},
       {"recovery-key", true, {kOutput}},
       {"checkpoint", false, {kOutput}},
@@ -41,26 +53,61 @@ const std::array<ActRule, 11>& rules() {
   return kRules;
 }
 
-// The plan's people agreed to a MEK; a backup names one too.
-void expect_mek(const Step& step, const std::filesystem::path& backup) {
-  const auto header = release::parse_backup(read_file(backup, release::kMaxBackupFile)).header;
-  const std::string label = keys::label_of(header.name, header.generation);
-  if (step.arguments.at("mek") != header.name && step.arguments.at("mek") != label)
-    throw Error(ErrorKind::Denied,
-                backup.string() + " is of " + label + ", the plan says " + step.arguments.at("mek"));
+// What the plan pins, by the name of its argument and by that of the act's parameter.
+struct Pinned {
+  const char *argument, *parameter;
+};
+constexpr std::array<Pinned, 3> kPinned = {{{"recovery_key_sha256", "recovery_key_sha256"},
+                                            {"backup_sha256", "backup_sha256"},
+                                            {"heir_sha256", release::kHeirKey}}};
+
+Json or_null(const std::map<std::string, std::string>& arguments, const char* name) {
+  const auto found = arguments.find(name);
+  return found == arguments.end() ? Json(nullptr) : Json(found->second);
 }
 
 void write_checkpoint(const release::Appliance& appliance, const std::filesystem::path& path) {
   write_file(path, view(appliance.log().checkpoint()), Existing::Refuse);
 }
 
-// Of our log, at this or an earlier size.
-bool is_our_checkpoint(const release::Appliance& appliance, const std::filesystem::path& path) {
-  const audit::Log& log = appliance.log();
+bool is_of_log(const audit::Log& log, const audit::Checkpoint& point) {
+  return point.size <= log.tree().size() && log.tree().root(point.size) == point.root;
+}
+
+// Of our log, by any key that it had, with entry `seq` in it.
+bool is_checkpoint_with(const audit::Log& log, std::string_view note, std::uint64_t seq) {
+  for (const audit::LogKey& key : log.state().log_keys) {
+    try {
+      const audit::Checkpoint point = audit::open_checkpoint(note, audit::VerifierKey::parse(key.vkey));
+      return point.size > seq && is_of_log(log, point);
+    } catch (const Error&) {
+      continue;
+    }
+  }
+  return false;
+}
+
+bool is_receipt_of(const audit::Log& log, std::string_view text, const ActSeen& act) {
   const auto key = audit::VerifierKey::parse(audit::text_member(log.state().genesis, "log_key"));
-  const Bytes note = read_file(path, audit::kMaxCheckpointSize);
-  const audit::Checkpoint found = audit::open_checkpoint(text_of(note), key);
-  return found.size > 0 && found.size <= log.tree().size() && log.tree().root(found.size) == found.root;
+  const audit::Receipt found = audit::check_receipt(text, key);
+  return act.outcome == "ok" && found.entry.seq == act.seq && is_of_log(log, found.checkpoint);
+}
+
+// Its result was not written: the intent's nonce tells the one file that can be this act's.
+bool is_backup_begun_by(const audit::Log& log, ByteView bytes, const ActSeen& act) {
+  const release::BackupHeader header = release::parse_backup(bytes).header;
+  return to_hex(header.nonce) == audit::text_member(act.intent, "nonce") &&
+         to_base64(header.seal_key) == audit::text_member(log.state().genesis, "seal_key");
+}
+
+bool is_written_by(const audit::Log& log, const Step& step, const Attempt& attempt, ByteView bytes) {
+  if (step.act == "checkpoint") return is_checkpoint_with(log, text_of(bytes), attempt.seq);
+  if (attempt.acts.empty()) return false;
+  const ActSeen& act = attempt.acts.back();
+  if (step.act == "mek-drill") return is_receipt_of(log, text_of(bytes), act);
+  if (act.outcome != "ok") return step.act == "mek-backup" && is_backup_begun_by(log, bytes, act);
+  const char* digest = step.act == "mek-backup" ? "backup_sha256" : "recovery_key_sha256";
+  return audit::text_member(act.data, digest) == to_hex(sha256(bytes));
 }
 
 }  // namespace
@@ -72,10 +119,11 @@ const ActRule* act_rule(std::string_view name) {
 
 std::vector<Input> inputs_of(const Step& step) {
   std::vector<Input> out;
-  for (const char* name : {"recovery_key", "backup", "heir"}) {
+  for (const char* name : {"recovery_key", "backup", "heir", "retirement"}) {
     const auto found = step.arguments.find(name);
-    if (found != step.arguments.end())
-      out.push_back({found->second, step.arguments.at(std::string(name) + "_sha256")});
+    if (found == step.arguments.end()) continue;
+    const std::string digest = std::string(name) + "_sha256";
+    out.push_back({found->second, step.arguments.at(digest), digest});
   }
   return out;
 }
@@ -104,10 +152,10 @@ void carry_out(release::Appliance& appliance, const Step& step, const std::files
     static_cast<void>(release::backup(
         appliance, {text("mek"), folder / text("recovery_key"), folder / text("output"), Existing::Refuse}));
   } else if (step.act == "mek-restore") {
-    expect_mek(step, folder / text("backup"));
-    static_cast<void>(release::restore(appliance, {folder / text("backup"), std::nullopt}));
+    std::optional<std::filesystem::path> retirement;
+    if (step.arguments.contains("retirement")) retirement = folder / text("retirement");
+    static_cast<void>(release::restore(appliance, {folder / text("backup"), retirement}));
   } else if (step.act == "mek-drill") {
-    expect_mek(step, folder / text("backup"));
     static_cast<void>(release::drill(appliance, folder / text("backup"), std::stoll(text("days")) * kDay,
                                      folder / text("output"), Existing::Refuse));
   } else if (step.act == "recovery-key") {
@@ -117,19 +165,47 @@ void carry_out(release::Appliance& appliance, const Step& step, const std::files
   }
 }
 
-bool is_output_of(const release::Appliance& appliance, const Step& step, const std::filesystem::path& path,
-                  const audit::Json& data) {
-  if (!std::filesystem::is_regular_file(std::filesystem::symlink_status(path))) return false;
-  try {
-    if (step.act == "checkpoint") return is_our_checkpoint(appliance, path);
-    if (step.act != "mek-backup") return false;
-    const release::MekBackup backup = release::parse_backup(read_file(path, release::kMaxBackupFile));
-    return to_hex(backup.header.nonce) == audit::text_member(data, "nonce") &&
-           to_base64(backup.header.seal_key) ==
-               audit::text_member(appliance.log().state().genesis, "seal_key");
-  } catch (const Error&) {
-    return false;
+void expect_planned(const Step& step, const std::string& operation, const Json& parameters) {
+  const auto deny = [&](const std::string& what, const Json& found, const Json& planned) {
+    throw Error(ErrorKind::Denied, "this is not what the officers signed: " + what + " is " + found.dump() +
+                                       ", the plan says " + planned.dump());
+  };
+  if (operation != step.act) deny("the act", operation, step.act);
+  std::set<std::string> known{"source_seal_key_sha256"};  // of the backup, whose digest is pinned
+  for (const Pinned& pinned : kPinned) {
+    const Json found = parameters.value(pinned.parameter, Json()),
+               planned = or_null(step.arguments, pinned.argument);
+    if (found != planned) deny(pinned.parameter, found, planned);
+    known.insert(pinned.parameter);
   }
+  for (const auto& [name, value] : parameters.items())
+    if (name.ends_with("_sha256") && !known.contains(name)) deny(name, value, nullptr);
+  // A receipt of the key's end proves itself: it is its source's, and names this token.
+  if (step.act == "mek-restore") {
+    const char* origin = step.arguments.contains("retirement") ? "heir" : "restored";
+    if (const Json found = parameters.value("origin", Json()); found != origin)
+      deny("the origin", found, origin);
+  }
+  if (const auto days = parameters.find("days"); days != parameters.end())
+    if (days->dump() != step.arguments.at("days")) deny("days", *days, step.arguments.at("days"));
+  const Json planned = or_null(step.arguments, "mek");
+  if (planned.is_null()) return;
+  const bool makes = step.act == "mek-generate";
+  const std::string& label = audit::text_member(parameters, makes ? "name" : "mek");
+  if (planned != label && (makes || planned != label.substr(0, label.rfind('#'))))
+    deny("the MEK", label, planned);
+}
+
+std::optional<std::string> digest_of_output(const release::Appliance& appliance, const Step& step,
+                                            const Attempt& attempt, const std::filesystem::path& path) {
+  if (!std::filesystem::is_regular_file(std::filesystem::symlink_status(path))) return std::nullopt;
+  try {
+    const Bytes bytes = read_file(path, kMaxOutput);
+    if (is_written_by(appliance.log(), step, attempt, bytes)) return to_hex(sha256(bytes));
+  } catch (const Error&) {
+    return std::nullopt;  // not even of its kind
+  }
+  return std::nullopt;
 }
 
 }  // namespace qpcseal::ceremony

@@ -172,8 +172,10 @@ std::string page_of(const Json& record) {
                     std::string(kStyle) + "</style></head><body>\n";
   out += summary(record) + approvals(record) + people(record) + environment(record) + steps(record);
   out += heading("The plan as it was signed") + "<pre>" +
-         html_text(text_of_value(record.at("plan").at("text"))) + "</pre>\n</body></html>\n";
-  return out;
+         html_text(text_of_value(record.at("plan").at("text"))) + "</pre>\n";
+  for (const Json& signature : record.at("signatures"))
+    out += "<pre>" + html_text(text_of_value(signature)) + "</pre>\n";
+  return out + "</body></html>\n";
 }
 
 }  // namespace qpcseal::ceremony

@@ -3,10 +3,12 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 #include "appliance/audit/words.h"
 #include "appliance/ceremony/acts.h"
+#include "appliance/keys/mek.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "policy/toml_reader.h"
@@ -19,6 +21,7 @@ using policy::TomlReader;
 
 constexpr std::size_t kMaxName = 64;  // bytes
 constexpr std::size_t kMaxSteps = 64;
+constexpr std::string_view kFormat = "qpcseal/plan/1";
 
 bool is_plain_name(std::string_view name) {
   return !name.empty() && name.size() <= kMaxName && name.front() != '.' && name.front() != '-' &&
@@ -33,6 +36,19 @@ std::string plain_name(TomlReader& reader, std::string_view key) {
   if (!is_plain_name(out))
     reader.refuse(reader.line_of_key(key),
                   "'" + std::string(key) + "': letters, digits, '.', '_' and '-', at most 64, no folder");
+  return out;
+}
+
+// Acts that make keys of a name want no generation.
+std::string mek_reference(TomlReader& reader, std::string_view key, const Step& step) {
+  std::string out = reader.text(key);
+  try {
+    const bool makes = step.act == "mek-generate" || step.act == "mek-rotate";
+    if (makes && parse_reference(out).generation != 0)
+      throw Error(ErrorKind::Usage, "a name without generation");
+  } catch (const Error& error) {
+    reader.refuse(reader.line_of_key(key), "'" + std::string(key) + "': '" + out + "': " + error.what());
+  }
   return out;
 }
 
@@ -75,6 +91,9 @@ void read_argument(TomlReader& reader, const ArgumentRule& rule, Step& step) {
     case ArgumentKind::Text:
       step.arguments[key] = reader.text(key);
       break;
+    case ArgumentKind::Mek:
+      step.arguments[key] = mek_reference(reader, key, step);
+      break;
   }
 }
 
@@ -93,8 +112,9 @@ Step read_step(TomlReader& reader, const Plan& plan) {
   if (reader.has("say")) out.say = reader.text("say");
   for (const ArgumentRule& argument : rule->arguments)
     if (!argument.optional || reader.has(argument.name)) read_argument(reader, argument, out);
-  if (out.arguments.contains("heir") != out.arguments.contains("heir_sha256"))
-    reader.refuse(out.line, "'heir' and 'heir_sha256' stand together");
+  for (const std::string name : {"heir", "retirement"})
+    if (out.arguments.contains(name) != out.arguments.contains(name + "_sha256"))
+      reader.refuse(out.line, "'" + name + "' and '" + name + "_sha256' stand together");
   reader.finish();
   return out;
 }
@@ -115,7 +135,7 @@ void refuse_twice(const Plan& plan, const TomlReader& reader) {
 Plan read_plan(TomlReader& reader, const std::string& file) {
   Plan out;
   out.file = file;
-  if (reader.text("format") != "qpcseal/plan/1")
+  if (reader.text("format") != kFormat)
     reader.refuse(reader.line_of_key("format"), "'format' must be \"qpcseal/plan/1\"");
   out.id = plain_name(reader, "ceremony");
   out.title = reader.text("title");
@@ -145,6 +165,22 @@ const Step* Plan::step(std::string_view name) const {
   const auto found = std::ranges::find(steps, name, &Step::id);
   return found == steps.end() ? nullptr : &*found;
 }
+
+MekReference parse_reference(const std::string& text) {
+  constexpr std::uint64_t kLast = 999'999'999;
+  const std::size_t at = text.find('#');
+  MekReference out{text.substr(0, at), 0};
+  keys::check_name(out.name);
+  if (at == std::string::npos) return out;
+  const char* end = text.data() + text.size();
+  const auto read = std::from_chars(text.data() + at + 1, end, out.generation);
+  if (read.ec != std::errc() || read.ptr != end || out.generation == 0 || out.generation > kLast ||
+      keys::label_of(out.name, out.generation) != text)
+    throw Error(ErrorKind::Usage, "'" + text + "' is no label of a MEK, name#generation");
+  return out;
+}
+
+bool is_plan_text(std::string_view text) { return text.find(kFormat) != std::string_view::npos; }
 
 Plan parse_plan(std::string_view text, const std::string& file) {
   if (text.size() > kMaxPlanSize) throw Error(ErrorKind::Malformed, file + ": more than 64 KiB");

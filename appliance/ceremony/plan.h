@@ -47,6 +47,17 @@ struct Plan {
   [[nodiscard]] const Step* step(std::string_view name) const;
 };
 
+// "name#3", or "name": the one generation that there is.
+struct MekReference {
+  std::string name;
+  std::uint64_t generation = 0;  // 0: not named
+};
+// Error{Usage} for what names no MEK.
+MekReference parse_reference(const std::string& text);
+
+// Whether the text means to be a plan.
+[[nodiscard]] bool is_plan_text(std::string_view text);
+
 // Error{Malformed} "FILE:LINE: ...".
 Plan parse_plan(std::string_view text, const std::string& file);
 

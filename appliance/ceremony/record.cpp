@@ -108,7 +108,7 @@ Json record_of(const audit::LogCopy& log, const Plan& plan, const History& histo
            {"comparison", comparison},
            {"steps", Json::array()}};
   for (const char* key :
-       {"approvers", "rejections", "environment", "policy", "rehearsal_sha256", "stand_ins"})
+       {"approvers", "signatures", "rejections", "environment", "policy", "rehearsal_sha256", "stand_ins"})
     out[key] = audit::member(history.begin, key);
   for (const Step& step : plan.steps) out["steps"].push_back(step_of(step, history));
   return out;

@@ -3,7 +3,10 @@
 #include "appliance/audit/words.h"
 #include "appliance/ceremony/record.h"
 #include "appliance/ceremony/site_check.h"
+#include "appliance/ceremony/stage.h"
 #include "appliance/ceremony/step_runner.h"
+#include "appliance/release/approvals.h"
+#include "appliance/release/archive.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -15,21 +18,69 @@ using audit::Json;
 
 constexpr std::size_t kMaxRecord = std::size_t{8} << 20;  // bytes
 constexpr std::size_t kIdSize = 16;                       // bytes
+constexpr const char *kPlanExtension = ".plan", *kRehearsalExtension = ".rehearsal";
 
 struct Rehearsal {
   Json record;
-  std::string sha256;
+  std::string text, sha256;
 };
+
+// Whole, before anything is done by it: every member that is read later is there, and every step.
+void check_rehearsal(const Json& record, const std::string& from, const Plan& plan) {
+  const auto bad = [&] {
+    return Error(ErrorKind::Malformed, from + " is not a record as 'qpcseal ceremony rehearse' writes it");
+  };
+  try {
+    if (record.at("format") != "qpcseal/ceremony-record/1") throw bad();
+    if (record.at("plan").at("sha256") != plan.sha256)
+      throw Error(ErrorKind::Denied, from + " is not the record of a rehearsal of this plan");
+    static_cast<void>(differences(record, record));
+    const Json& steps = record.at("steps");
+    if (!record.at("stand_ins").is_array() || !steps.is_array() || steps.size() != plan.steps.size())
+      throw bad();
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      const Json &step = steps.at(i), &attempts = step.at("attempts");
+      if (step.at("id") != plan.steps[i].id || step.at("act") != plan.steps[i].act || !attempts.is_array())
+        throw bad();
+      if (step.at("done") != true || attempts.empty() || attempts.back().at("outcome") != "ok")
+        throw Error(ErrorKind::Denied, "the rehearsal did not come to its end");
+    }
+  } catch (const Json::exception&) {
+    throw bad();
+  }
+}
+
+Rehearsal parse_rehearsal(const std::string& text, const std::string& from, const Plan& plan) {
+  Rehearsal out{audit::parse_json(text, from), text, to_hex(sha256(view(text)))};
+  check_rehearsal(out.record, from, plan);
+  return out;
+}
 
 std::optional<Rehearsal> read_rehearsal(const Wish& wish) {
   if (!wish.rehearsal) return std::nullopt;
-  const Bytes bytes = read_file(*wish.rehearsal, kMaxRecord);
-  Rehearsal out{audit::parse_json(text_of(bytes), wish.rehearsal->string()), to_hex(sha256(bytes))};
-  if (out.record.value("format", "") != "qpcseal/ceremony-record/1" ||
-      out.record.at("plan").value("sha256", "") != wish.plan.sha256)
-    throw Error(ErrorKind::Denied,
-                wish.rehearsal->string() + " is not the record of a rehearsal of this plan");
-  return out;
+  return parse_rehearsal(release::read_text_file(*wish.rehearsal, kMaxRecord), wish.rehearsal->string(),
+                         wish.plan);
+}
+
+// The one that the ceremony began with: given again, or as it was kept. Nothing where it began without, or it
+// was not kept.
+std::optional<Rehearsal> begun_with(const release::Home& home, const Wish& wish, const Json& begin) {
+  const Json& digest = audit::member(begin, "rehearsal_sha256");
+  if (auto given = read_rehearsal(wish)) {
+    if (digest != given->sha256)
+      throw Error(ErrorKind::Denied,
+                  "the ceremony was begun with another rehearsal, or none: " + digest.dump());
+    return given;
+  }
+  if (digest.is_null()) return std::nullopt;
+  try {
+    const std::string text = release::kept(home, digest.get<std::string>(), kRehearsalExtension);
+    Rehearsal out = parse_rehearsal(text, "the rehearsal's record that was kept", wish.plan);
+    if (digest == out.sha256) return out;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+  return std::nullopt;
 }
 
 std::optional<Rehearsal> expect_rehearsal(const Wish& wish, const Json& environment) {
@@ -47,8 +98,6 @@ std::optional<Rehearsal> expect_rehearsal(const Wish& wish, const Json& environm
     if (before.at(key) != environment.at(key))
       complaints.push_back(std::string(key) + " was " + before.at(key).dump());
   refuse("the token is not like the one of the rehearsal", complaints);
-  for (const Json& step : out->record.at("steps"))
-    if (step.at("done") != true) throw Error(ErrorKind::Denied, "the rehearsal did not come to its end");
   return out;
 }
 
@@ -58,13 +107,6 @@ void expect_appliance(const Plan& plan, const audit::State& state) {
     throw Error(ErrorKind::Denied, "the plan is for appliance " + plan.appliance + " (" + plan.aud +
                                        "), this is " + audit::text_member(state.genesis, "appliance_id") +
                                        " (" + audit::text_member(state.genesis, "aud") + ")");
-}
-
-Json approvers_of(const policy::Tally& tally) {
-  Json out = Json::array();
-  for (const policy::Approver& each : tally.approvers)
-    out.push_back({{"name", each.name}, {"fingerprint", each.fingerprint}});
-  return out;
 }
 
 Json rejections_of(const policy::Tally& tally) {
@@ -85,15 +127,32 @@ void agree(const Plan& plan, const policy::Tally& tally, Console& console) {
     throw Error(ErrorKind::Usage, "the ceremony was not begun");
 }
 
-Json begin_data(release::Appliance& appliance, const Plan& plan, const policy::Tally& tally,
-                const Json& environment, const std::optional<Rehearsal>& rehearsal,
-                const std::vector<std::string>& stand_ins) {
+// A rejection is recorded, and then the plan is one that nobody can run.
+void heed_rejection(release::Appliance& appliance, const Plan& plan,
+                    const std::vector<std::string>& signatures) {
+  const auto rejecters =
+      rejecters_of(plan, appliance.home(), appliance.log().state(), signatures, appliance.now());
+  if (rejecters.empty()) return;
+  release::archive_approval(appliance.home(), plan.text, kPlanExtension, signatures);
+  appliance.log().event("rejection", {{"operation", "ceremony"},
+                                      {"nonce", plan.sha256},
+                                      {"request_sha256", plan.sha256},
+                                      {"rejecters", release::json_of(rejecters)}});
+  std::string names;
+  for (const policy::Approver& each : rejecters) names += (names.empty() ? "" : ", ") + each.name;
+  throw Error(ErrorKind::ApprovalsMissing, "the plan was rejected by " + names,
+              "the log records it; that plan can no longer be run");
+}
+
+Json begin_data(release::Appliance& appliance, const Plan& plan, const Signed& by, const Json& environment,
+                const std::optional<Rehearsal>& rehearsal, const std::vector<std::string>& stand_ins) {
   Json out{{"ceremony", to_hex(appliance.random().bytes(kIdSize))},
            {"plan_sha256", plan.sha256},
            {"plan_id", plan.id},
            {"threshold", plan.threshold},
-           {"approvers", approvers_of(tally)},
-           {"rejections", rejections_of(tally)},
+           {"approvers", release::json_of(by.tally.approvers)},
+           {"signatures", by.signatures},
+           {"rejections", rejections_of(by.tally)},
            {"environment", environment},
            {"policy", appliance.policy_digest()},
            {"rehearsal_sha256", nullptr},
@@ -124,7 +183,7 @@ Finished render(const audit::LogCopy& log, const Plan& plan, const History& hist
 Finished conclude(release::Appliance& appliance, const Wish& wish, const std::string& outcome, Json data) {
   const audit::LogCopy log = audit::read_log(appliance.home().log(), std::nullopt);
   const History history = current(appliance, wish.plan);
-  const auto rehearsal = read_rehearsal(wish);
+  const auto rehearsal = begun_with(appliance.home(), wish, history.begin);
   Json comparison = nullptr;
   if (rehearsal) comparison = differences(rehearsal->record, record_of(log, wish.plan, history, nullptr));
   Finished out = render(log, wish.plan, history, comparison);
@@ -157,6 +216,8 @@ History expect_open(const release::Appliance& appliance, const Plan& plan) {
 }
 
 void refuse_used(const Plan& plan, const audit::State& state) {
+  if (state.approvals_used.contains(plan.sha256))
+    throw Error(ErrorKind::ApprovalsMissing, "this plan was rejected", "make another one");
   for (const auto& [used, ceremony] : state.ceremonies) {
     if (used == plan.sha256)
       throw Error(ErrorKind::ApprovalsMissing, "this plan was used before: its signatures serve once",
@@ -175,33 +236,39 @@ Finished run(release::Appliance& appliance, const Wish& wish, Console& console) 
   expect_appliance(plan, appliance.log().state());
   if (appliance.now() >= plan.valid_until)
     throw Error(ErrorKind::ApprovalsMissing, "the plan was valid until " + format_time(plan.valid_until));
-  const policy::Tally tally =
-      check_signatures(plan, appliance.home(), appliance.log().state(), wish.signatures, appliance.now());
+  const std::vector<std::string> signatures = release::read_signatures(wish.signatures);
+  heed_rejection(appliance, plan, signatures);
+  const Signed by =
+      check_signatures(plan, appliance.home(), appliance.log().state(), signatures, appliance.now());
   refuse("the policy does not fit the plan", check_policy(plan, appliance.policy(), appliance.now()));
-  refuse("the files do not fit the plan", check_files(plan, wish.folder));
+  refuse("the keys do not fit the plan", check_meks(plan, appliance.log().state()));
+  refuse("the files do not fit the plan", check_inputs(plan, wish.folder));
+  refuse("the files do not fit the plan", check_outputs(plan, wish.folder));
   const Json environment = environment_of(appliance);
   refuse("the token does not fit the plan", check_token(plan, environment));
   const auto rehearsal = expect_rehearsal(wish, environment);
-  agree(plan, tally, console);
-  appliance.log().intent("ceremony", begin_data(appliance, plan, tally, environment, rehearsal, {}));
+  agree(plan, by.tally, console);
+  release::archive_approval(appliance.home(), plan.text, kPlanExtension, by.signatures);
+  if (rehearsal) release::keep(appliance.home(), rehearsal->text, kRehearsalExtension);
+  appliance.log().intent("ceremony", begin_data(appliance, plan, by, environment, rehearsal, {}));
   return go_on(appliance, wish, console);
 }
 
 Finished resume(release::Appliance& appliance, const Wish& wish, Console& console) {
   const History begun = expect_open(appliance, wish.plan);
-  check_signers(wish.plan, appliance.home(), appliance.log().state(), audit::member(begun.begin, "approvers"),
-                appliance.now());
+  check_signers(wish.plan, appliance.home(), appliance.log().state(), begun.begin, appliance.now());
   refuse("the policy no longer fits the plan", check_policy(wish.plan, appliance.policy(), appliance.now()));
-  const Json& digest = audit::member(begun.begin, "rehearsal_sha256");
-  const auto rehearsal = read_rehearsal(wish);
-  if (digest != (rehearsal ? Json(rehearsal->sha256) : Json(nullptr)))
-    throw Error(ErrorKind::Denied,
-                "the ceremony was begun with another rehearsal, or none: " + digest.dump());
+  refuse("the files do not fit the plan", check_inputs(wish.plan, wish.folder, &begun));
+  const auto rehearsal = begun_with(appliance.home(), wish, begun.begin);
+  if (!rehearsal && audit::member(begun.begin, "rehearsal_sha256").is_string())
+    throw Error(ErrorKind::Denied, "the ceremony was begun with a rehearsal's record, which was not kept",
+                "give it: --rehearsal RECORD");
   return go_on(appliance, wish, console);
 }
 
 Finished abandon(release::Appliance& appliance, const Wish& wish, const std::string& why) {
   const History begun = expect_open(appliance, wish.plan);
+  static_cast<void>(begun_with(appliance.home(), wish, begun.begin));  // another one is refused
   for (const auto& [step, attempts] : begun.steps)
     for (const Attempt& attempt : attempts)
       if (attempt.outcome.empty())
@@ -223,8 +290,28 @@ Finished report(const audit::LogCopy& log, const Plan& plan) {
   return out;
 }
 
+std::string latest_plan(const audit::State& state) {
+  const std::string* out = nullptr;
+  std::uint64_t last = 0;
+  for (const auto& [plan, ceremony] : state.ceremonies) {
+    if (ceremony.outcome.empty()) return plan;
+    if (out != nullptr && ceremony.seq <= last) continue;
+    out = &plan;
+    last = ceremony.seq;
+  }
+  if (out == nullptr) throw Error(ErrorKind::Usage, "the log has no ceremony");
+  return *out;
+}
+
+Plan kept_plan(const release::Home& home, const std::string& sha256) {
+  Plan out = parse_plan(release::kept(home, sha256, kPlanExtension), "plan " + sha256);
+  if (out.sha256 != sha256) throw Error(ErrorKind::Denied, "the plan that was kept is not " + sha256);
+  return out;
+}
+
 Finished rehearse(release::Appliance& appliance, const Wish& wish, Console& console,
                   const std::vector<std::string>& stand_ins) {
+  expect_throw_away(appliance.log().state());
   const Json environment = environment_of(appliance);
   refuse("the token does not fit the plan", check_token(wish.plan, environment));
   appliance.log().intent("ceremony",

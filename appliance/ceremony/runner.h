@@ -27,18 +27,26 @@ struct Finished {
   std::vector<std::string> differences;  // from the rehearsal
 };
 
-// From the beginning. Error{ApprovalsMissing}, Error{Denied}: nothing was begun. Error{Usage} where people
-// stop: it can go on.
+// From the beginning. Error{ApprovalsMissing}, Error{Denied}: nothing was begun; a rejection of the plan
+// among the signatures is in the log then, and the plan serves no more. Error{Usage} where people stop: it
+// can go on. Plan, signatures and the rehearsal's record are kept in the home.
 Finished run(release::Appliance& appliance, const Wish& wish, Console& console);
-// Goes on with a ceremony of this plan. Error{Usage} where there is none, or it has ended.
+// Goes on with a ceremony of this plan, as long as its signatures count, policy and inputs fit. The
+// rehearsal's record may be left out of the wish. Error{Usage} where there is none, or it has ended.
 Finished resume(release::Appliance& appliance, const Wish& wish, Console& console);
 // Ends it where it stands, as failed. What its steps did stays done and is in the record.
 Finished abandon(release::Appliance& appliance, const Wish& wish, const std::string& why);
 // The record of one that has ended, made again from the log: the same bytes.
 Finished report(const audit::LogCopy& log, const Plan& plan);
 
+// The digest of the plan whose ceremony goes on or, where none does, of the one that began last.
+// Error{Usage} where there was none.
+std::string latest_plan(const audit::State& state);
+// A plan by its digest, as run() kept it. Error{Io} where it was not kept.
+Plan kept_plan(const release::Home& home, const std::string& sha256);
+
 // A rehearsal: the same plan without signatures, in a throw-away appliance. `conditions` say what was made to
-// stand in for what the real token has.
+// stand in for what the real token has. Error{Denied} in an appliance that is none to throw away.
 Finished rehearse(release::Appliance& appliance, const Wish& wish, Console& console,
                   const std::vector<std::string>& stand_ins);
 

@@ -3,8 +3,10 @@
 #include <sys/utsname.h>
 
 #include <algorithm>
+#include <set>
 
 #include "appliance/ceremony/acts.h"
+#include "appliance/keys/mek.h"
 #include "appliance/keys/wrap.h"
 #include "appliance/release/approvals.h"
 #include "base/digest.h"
@@ -48,6 +50,64 @@ Json suites_of(release::Appliance& appliance) {
   return numbers;
 }
 
+// The generations of each MEK as a plan's steps go by.
+class Generations {
+ public:
+  explicit Generations(const audit::State& state) {
+    for (const auto& [id, mek] : state.meks) {
+      Known& name = names_[mek.label.substr(0, mek.label.rfind('#'))];
+      name.highest = std::max(name.highest, mek.generation);
+      if (mek.state == "failed") continue;
+      name.was_made = true;
+      if (mek.state != "destroyed") name.there.insert(mek.generation);
+    }
+  }
+
+  // Says what is wrong with the step; nothing where it can be.
+  std::string take(const Step& step) {
+    const auto argument = step.arguments.find("mek");
+    if (argument == step.arguments.end() || step.act == "mek-drill") return "";
+    const MekReference mek = parse_reference(argument->second);
+    Known& name = names_[mek.name];
+    if (step.act == "mek-generate") {
+      if (name.was_made) return "there is, or was, a MEK '" + mek.name + "' already";
+      name = {true, 1, {1}};
+      return "";
+    }
+    if (step.act == "mek-restore") {
+      name.was_made = true;
+      name.there.insert(mek.generation);  // 0: whichever the backup is of
+      return "";
+    }
+    if (name.there.empty()) return "there is no MEK '" + mek.name + "'";
+    if (step.act == "mek-rotate") {
+      name.there.insert(++name.highest);
+      return "";
+    }
+    return use(step, mek, name);
+  }
+
+ private:
+  struct Known {
+    bool was_made = false;
+    std::uint64_t highest = 0;
+    std::set<std::uint64_t> there;
+  };
+
+  static std::string use(const Step& step, const MekReference& mek, Known& name) {
+    if (mek.generation == 0 && name.there.size() > 1)
+      return "'" + mek.name + "' has several generations: name one, such as " +
+             keys::label_of(mek.name, *name.there.rbegin());
+    std::uint64_t which = mek.generation == 0 ? *name.there.begin() : mek.generation;
+    if (!name.there.contains(which) && name.there.contains(0)) which = 0;
+    if (!name.there.contains(which)) return "there is no MEK '" + keys::label_of(mek.name, which) + "'";
+    if (step.act == "mek-destroy") name.there.erase(which);
+    return "";
+  }
+
+  std::map<std::string, Known> names_;
+};
+
 void add_missing(Complaints& out, const Json& have, const Json& want, const std::string& what) {
   for (const Json& one : want)
     if (std::find(have.begin(), have.end(), one) == have.end()) out.push_back(what + " " + one.dump());
@@ -73,9 +133,10 @@ Complaints check_policy(const Plan& plan, const policy::Policy& policy, UnixTime
   return out;
 }
 
-Complaints check_files(const Plan& plan, const std::filesystem::path& folder) {
+Complaints check_inputs(const Plan& plan, const std::filesystem::path& folder, const History* history) {
   Complaints out;
   for (const Step& step : plan.steps) {
+    if (history != nullptr && history->done(step.id)) continue;
     for (const Input& input : inputs_of(step)) {
       try {
         const std::string found = to_hex(sha256(read_file(folder / input.file, kMaxInput)));
@@ -86,6 +147,13 @@ Complaints check_files(const Plan& plan, const std::filesystem::path& folder) {
         out.push_back("step '" + step.id + "': " + error.what());
       }
     }
+  }
+  return out;
+}
+
+Complaints check_outputs(const Plan& plan, const std::filesystem::path& folder) {
+  Complaints out;
+  for (const Step& step : plan.steps) {
     const auto output = output_of(step);
     std::error_code ignored;
     if (output && std::filesystem::symlink_status(folder / *output, ignored).type() !=
@@ -93,6 +161,43 @@ Complaints check_files(const Plan& plan, const std::filesystem::path& folder) {
       out.push_back("step '" + step.id + "': output " + *output + " exists already");
   }
   return out;
+}
+
+Complaints check_meks(const Plan& plan, const audit::State& state) {
+  Complaints out;
+  Generations generations(state);
+  for (const Step& step : plan.steps) {
+    const std::string wrong = generations.take(step);
+    if (!wrong.empty()) out.push_back("step '" + step.id + "': " + wrong);
+  }
+  return out;
+}
+
+Complaints check_place(const Plan& plan, const release::Home& home, const audit::State& state, UnixTime now) {
+  Complaints out;
+  const std::string &id = audit::text_member(state.genesis, "appliance_id"),
+                    &aud = audit::text_member(state.genesis, "aud");
+  if (id != plan.appliance || aud != plan.aud)
+    out.push_back("the plan is for appliance " + plan.appliance + " (" + plan.aud + "), this is " + id +
+                  " (" + aud + ")");
+  if (now >= plan.valid_until) out.push_back("the plan was valid until " + format_time(plan.valid_until));
+  if (state.ceremonies.contains(plan.sha256)) out.emplace_back("the plan was used before");
+  if (state.approvals_used.contains(plan.sha256)) out.emplace_back("the plan was rejected");
+  std::set<std::string> names;
+  if (!state.officers_digest.empty())
+    for (const policy::Officer& officer : release::read_officers(home, state).list)
+      if (std::ranges::find(officer.namespaces, kPlanNamespace) != officer.namespaces.end())
+        names.insert(officer.name);
+  if (names.size() < plan.threshold)
+    out.push_back("the plan wants " + std::to_string(plan.threshold) + " officers, this appliance has " +
+                  std::to_string(names.size()) + " who may sign plans");
+  return out;
+}
+
+Complaints check_people(const Plan& plan) {
+  if (plan.threshold <= plan.people.size()) return {};
+  return {"the plan wants " + std::to_string(plan.threshold) + " officers and names " +
+          std::to_string(plan.people.size()) + " people"};
 }
 
 Json environment_of(release::Appliance& appliance) {
@@ -134,8 +239,8 @@ Complaints check_token(const Plan& plan, const Json& environment) {
   return out;
 }
 
-policy::Tally check_signatures(const Plan& plan, const release::Home& home, const audit::State& state,
-                               const std::vector<std::filesystem::path>& signatures, UnixTime now) {
+Signed check_signatures(const Plan& plan, const release::Home& home, const audit::State& state,
+                        const std::vector<std::string>& signatures, UnixTime now) {
   if (!state.genesis_accepted && !audit::bool_member(state.genesis, "insecure_demo"))
     throw Error(ErrorKind::ApprovalsMissing, "the officers have not signed the genesis yet");
   if (state.officers_digest.empty()) {
@@ -145,42 +250,58 @@ policy::Tally check_signatures(const Plan& plan, const release::Home& home, cons
     return {};
   }
   const policy::Officers officers = release::read_officers(home, state);
-  std::vector<std::string> texts;
-  texts.reserve(signatures.size());
-  for (const auto& path : signatures) texts.emplace_back(text_of(read_file(path, policy::kMaxSshsig)));
-  policy::Tally tally = policy::tally_signatures(officers, kPlanNamespace, view(plan.text), texts, now);
-  if (tally.approvers.size() < plan.threshold)
+  const auto tally = [&](const std::vector<std::string>& texts) {
+    return policy::tally_signatures(officers, kPlanNamespace, view(plan.text), texts, now);
+  };
+  Signed out{tally(signatures), {}};
+  const auto& approvers = out.tally.approvers;
+  if (approvers.size() < plan.threshold)
     throw Error(ErrorKind::ApprovalsMissing,
                 "the plan wants " + std::to_string(plan.threshold) + " officers, " +
-                    std::to_string(tally.approvers.size()) + " signed it so that it counts",
-                "ssh-keygen -Y sign -n plan@qpcseal -f KEY PLAN", tally.findings);
-  return tally;
+                    std::to_string(approvers.size()) + " signed it so that it counts",
+                "'qpcseal approve PLAN', or ssh-keygen -Y sign -n plan@qpcseal -f KEY PLAN",
+                out.tally.findings);
+  for (const std::string& text : signatures) {  // the approvers are in the order of their signatures
+    const auto alone = tally({text}).approvers;
+    if (out.signatures.size() < approvers.size() && !alone.empty() &&
+        alone.front().fingerprint == approvers[out.signatures.size()].fingerprint)
+      out.signatures.push_back(text);
+  }
+  return out;
 }
 
-void check_signers(const Plan& plan, const release::Home& home, const audit::State& state,
-                   const audit::Json& signers, UnixTime now) {
+std::vector<policy::Approver> rejecters_of(const Plan& plan, const release::Home& home,
+                                           const audit::State& state,
+                                           const std::vector<std::string>& signatures, UnixTime now) {
+  if (state.officers_digest.empty()) return {};
+  const std::string text = release::rejection_text(plan.text);
+  return policy::tally_signatures(release::read_officers(home, state), kPlanNamespace, view(text), signatures,
+                                  now)
+      .approvers;
+}
+
+void check_signers(const Plan& plan, const release::Home& home, const audit::State& state, const Json& begin,
+                   UnixTime now) {
   if (state.officers_digest.empty()) return;
   const policy::Officers officers = release::read_officers(home, state);
-  const auto still = [&](const audit::Json& signer) {
-    return std::ranges::any_of(officers.list, [&](const policy::Officer& officer) {
-      return officer.name == audit::text_member(signer, "name") &&
-             policy::ssh_fingerprint(officer.key.blob) == audit::text_member(signer, "fingerprint") &&
-             !(officer.valid_before && now >= *officer.valid_before);
-    });
-  };
+  const Json &signers = audit::member(begin, "approvers"), &signatures = audit::member(begin, "signatures");
   std::string gone;
   std::size_t left = 0;
-  for (const audit::Json& signer : signers) {
-    if (still(signer)) {
+  for (std::size_t i = 0; i < signers.size(); ++i) {
+    const std::string& name = audit::text_member(signers.at(i), "name");
+    const policy::Tally one = policy::tally_signatures(officers, kPlanNamespace, view(plan.text),
+                                                       {signatures.at(i).get<std::string>()}, now);
+    if (!one.approvers.empty() && one.approvers.front().name == name) {
       ++left;
     } else {
-      gone += (gone.empty() ? "" : ", ") + audit::text_member(signer, "name");
+      gone += (gone.empty() ? "" : ", ") + name;
+      if (!one.findings.empty()) gone += " (" + one.findings.front().id + ")";
     }
   }
   if (left < plan.threshold)
     throw Error(ErrorKind::ApprovalsMissing,
                 "the plan wants " + std::to_string(plan.threshold) + " officers; of those who signed it " +
-                    std::to_string(left) + " are left, and no longer officers are " + gone,
+                    std::to_string(left) + " count still, and no longer " + gone,
                 "'qpcseal ceremony resume --abandon' ends it; a new plan needs new signatures");
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "appliance/ceremony/history.h"
 #include "appliance/ceremony/plan.h"
 #include "appliance/release/appliance.h"
 #include "policy/officers.h"
@@ -17,22 +18,41 @@ using Complaints = std::vector<std::string>;
 // A policy that has expired; operations that it does not allow, or for which it wants more officers than sign
 // the plan.
 Complaints check_policy(const Plan& plan, const policy::Policy& policy, UnixTime now);
-// Inputs that are missing or others; outputs that exist though their step is not done.
-Complaints check_files(const Plan& plan, const std::filesystem::path& folder);
+// Inputs that are missing or others; those of steps that `history` has as done are not looked at.
+Complaints check_inputs(const Plan& plan, const std::filesystem::path& folder,
+                        const History* history = nullptr);
+// Outputs that exist before the ceremony.
+Complaints check_outputs(const Plan& plan, const std::filesystem::path& folder);
+// MEKs that are not there, or are there already, as the plan's steps go by, by what the log knows; names that
+// stand for several generations.
+Complaints check_meks(const Plan& plan, const audit::State& state);
+// Where and when: another appliance, a plan that expired, was used or rejected, or that more officers must
+// sign than may.
+Complaints check_place(const Plan& plan, const release::Home& home, const audit::State& state, UnixTime now);
+// More officers who must sign than people in the plan.
+Complaints check_people(const Plan& plan);
 
 // What of the machine and the token goes into the log and the record.
 audit::Json environment_of(release::Appliance& appliance);
 Complaints check_token(const Plan& plan, const audit::Json& environment);
 
+struct Signed {
+  policy::Tally tally;
+  std::vector<std::string> signatures;  // those that count, as tally.approvers
+};
 // Who signed the plan's bytes. Error{ApprovalsMissing} below the threshold, with a finding for each signature
 // that does not count; Error{Denied} for officers that are not the log's.
-policy::Tally check_signatures(const Plan& plan, const release::Home& home, const audit::State& state,
-                               const std::vector<std::filesystem::path>& signatures, UnixTime now);
+Signed check_signatures(const Plan& plan, const release::Home& home, const audit::State& state,
+                        const std::vector<std::string>& signatures, UnixTime now);
+// Who signed that they reject it.
+std::vector<policy::Approver> rejecters_of(const Plan& plan, const release::Home& home,
+                                           const audit::State& state,
+                                           const std::vector<std::string>& signatures, UnixTime now);
 
-// Before a ceremony goes on: whether enough of those who signed its plan, {"name", "fingerprint"} each, are
-// officers still. Error{ApprovalsMissing}.
+// Before a ceremony goes on: whether enough of the signatures that it began with, `begin`'s, would count
+// today. Error{ApprovalsMissing}.
 void check_signers(const Plan& plan, const release::Home& home, const audit::State& state,
-                   const audit::Json& signers, UnixTime now);
+                   const audit::Json& begin, UnixTime now);
 
 // Error{Denied} with all of them in one message, where there are any.
 void refuse(const std::string& what, const Complaints& complaints);

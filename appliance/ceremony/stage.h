@@ -29,9 +29,14 @@ class Scratch {
 release::Home make_stage(const release::Environment& environment, const Plan& plan, const release::Home& home,
                          const std::filesystem::path& root);
 
-// Makes MEKs for steps that expect one, and backups for those that open one; copies the other inputs from
-// `folder` into `stage_folder`. Says what it made.
-std::vector<std::string> set_stage(release::Appliance& appliance, const Plan& plan,
+// Error{Denied} unless this is a demonstration (init --insecure-demo) whose genesis no officer accepted: a
+// rehearsal makes and destroys keys without asking anybody.
+void expect_throw_away(const audit::State& state);
+
+// Makes MEKs for steps that expect one, all generations up to the one that is named, and backups for those
+// that open one; copies the other inputs from `folder` into `stage_folder`. Says what it made. In `plan` the
+// digests of what stands in become its own.
+std::vector<std::string> set_stage(release::Appliance& appliance, Plan& plan,
                                    const std::filesystem::path& folder,
                                    const std::filesystem::path& stage_folder);
 

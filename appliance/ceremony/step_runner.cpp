@@ -15,7 +15,6 @@ namespace {
 
 using audit::Json;
 
-constexpr std::size_t kMaxOutput = std::size_t{1} << 20;  // bytes
 constexpr std::string_view kApprovalDomain = "qpcseal/ceremony-step/1";
 
 bool is_there(const std::filesystem::path& path) {
@@ -96,11 +95,12 @@ void StepRunner::drop_orphan(const Step& step) const {
 }
 
 bool StepRunner::settle(const Step& step, Attempt& attempt) {
-  if (step.act == "checkpoint") return is_output_of(appliance_, step, output_path(step), {});
+  if (step.act == "checkpoint")
+    return digest_of_output(appliance_, step, attempt, output_path(step)).has_value();
   if (attempt.acts.empty()) return false;
   const ActSeen& act = attempt.acts.back();
   if (act.outcome == "ok" ||
-      (output_of(step) && is_output_of(appliance_, step, output_path(step), act.intent)))
+      (output_of(step) && digest_of_output(appliance_, step, attempt, output_path(step))))
     return true;
   Json data = step_data(frame_, step.id, attempt.number);
   data["act"] = {{"entry", act.seq}, {"outcome", act.outcome}};
@@ -119,7 +119,12 @@ void StepRunner::act(const Step& step, const Attempt& attempt) {
     return;
   }
   while (console_.ask("  type 'go' to do it: ") != "go") continue;
-  appliance_.act_under([&](const std::string&) { return approval_of(step, attempt); });
+  appliance_.act_under([&](const std::string& operation, const Json& parameters) {
+    expect_planned(step, operation, parameters);
+    if (appliance_.now() >= plan_.valid_until)
+      throw Error(ErrorKind::ApprovalsMissing, "the plan was valid until " + format_time(plan_.valid_until));
+    return approval_of(step, attempt);
+  });
   try {
     carry_out(appliance_, step, folder_);
   } catch (const Error& error) {
@@ -155,9 +160,15 @@ void StepRunner::finish(const Step& step, const Attempt& attempt) {
   Json data = step_data(frame_, step.id, attempt.number);
   data["outputs"] = Json::array();
   if (const auto output = output_of(step)) {
-    const std::string digest = to_hex(sha256(read_file(folder_ / *output, kMaxOutput)));
-    console_.say("  " + *output + ": SHA-256 " + digest + "\n" + audit::word_lines(from_hex(digest), "    "));
-    data["outputs"].push_back({{"file", *output}, {"sha256", digest}});
+    const auto digest = digest_of_output(appliance_, step, *last, folder_ / *output);
+    if (!digest)
+      throw Error(ErrorKind::Denied,
+                  "step '" + step.id + "': " + (folder_ / *output).string() +
+                      " is not there, or not what the step wrote",
+                  "put the step's own file back and 'qpcseal ceremony resume'; or end it with --abandon");
+    console_.say("  " + *output + ": SHA-256 " + *digest + "\n" +
+                 audit::word_lines(from_hex(*digest), "    "));
+    data["outputs"].push_back({{"file", *output}, {"sha256", *digest}});
   }
   std::string initials;
   while (initials.empty()) initials = console_.ask("  witness, your initials: ");

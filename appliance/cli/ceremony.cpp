@@ -19,9 +19,20 @@ struct Options {
   bool ask = false, on_this_appliance = false, abandon = false, force = false;
 };
 
+// A file; the SHA-256 of a plan that a ceremony began with, which the home keeps; or nothing, for the
+// ceremony that goes on, else the last one.
+ceremony::Plan plan_of(const std::string& plan) {
+  const release::Home home = release::locate_home();
+  if (plan.empty())
+    return ceremony::kept_plan(home, ceremony::latest_plan(audit::read_log(home.log(), std::nullopt).state));
+  if (audit::is_hex(plan, sizeof(Sha256Digest)) && !std::filesystem::exists(plan))
+    return ceremony::kept_plan(home, plan);
+  const Bytes text = read_file(plan, ceremony::kMaxPlanSize);
+  return ceremony::parse_plan(text_of(text), plan);
+}
+
 ceremony::Wish wish_of(const Options& options) {
-  const Bytes text = read_file(options.plan, ceremony::kMaxPlanSize);
-  ceremony::Wish out{ceremony::parse_plan(text_of(text), options.plan), options.folder, {}, std::nullopt};
+  ceremony::Wish out{plan_of(options.plan), options.folder, {}, std::nullopt};
   out.signatures.assign(options.signatures.begin(), options.signatures.end());
   if (!options.rehearsal.empty()) out.rehearsal = options.rehearsal;
   return out;
@@ -60,15 +71,20 @@ void expect_no_record(const Options& options) {
 // Without a token: what the plan says, and what here does not fit it.
 Report lint(Context& context, const Options& options) {
   const ceremony::Wish wish = wish_of(options);
-  ceremony::Complaints complaints = ceremony::check_files(wish.plan, wish.folder);
+  ceremony::Complaints complaints;
+  const auto add = [&](const ceremony::Complaints& more) {
+    complaints.insert(complaints.end(), more.begin(), more.end());
+  };
+  add(ceremony::check_inputs(wish.plan, wish.folder));
+  add(ceremony::check_outputs(wish.plan, wish.folder));
+  add(ceremony::check_people(wish.plan));
   const release::Home home = release::locate_home();
   const bool at_home = std::filesystem::exists(home.site());
   if (at_home) {
     const audit::State state = audit::read_log(home.log(), std::nullopt).state;
-    const auto more =
-        ceremony::check_policy(wish.plan, release::read_policy(home, state), context.clock.now());
-    complaints.insert(complaints.end(), more.begin(), more.end());
-    if (state.ceremonies.contains(wish.plan.sha256)) complaints.emplace_back("the plan was used before");
+    add(ceremony::check_place(wish.plan, home, state, context.clock.now()));
+    add(ceremony::check_policy(wish.plan, release::read_policy(home, state), context.clock.now()));
+    add(ceremony::check_meks(wish.plan, state));
   }
   Report report;
   report.json = {{"plan", wish.plan.id},
@@ -85,13 +101,13 @@ Report lint(Context& context, const Options& options) {
   return report;
 }
 
-Report rehearse_in(Context& context, const release::Home& home, const ceremony::Wish& wish,
-                   const std::filesystem::path& stage_folder, const Options& options) {
+Report rehearse_in(Context& context, const release::Home& home, ceremony::Wish wish, const Options& options) {
+  ceremony::expect_throw_away(audit::read_log(home.log(), std::nullopt).state);
   release::Environment environment = context.environment();
   environment.home = home;
   if (!options.on_this_appliance) environment.pin_fd.reset();
   release::Appliance appliance(environment);
-  const auto stand_ins = ceremony::set_stage(appliance, wish.plan, options.folder, stage_folder);
+  const auto stand_ins = ceremony::set_stage(appliance, wish.plan, options.folder, wish.folder);
   LineConsole people;
   SelfConsole nobody;
   ceremony::Console& console = options.ask ? static_cast<ceremony::Console&>(people) : nobody;
@@ -111,7 +127,7 @@ Report rehearse(Context& context, const Options& options) {
       options.on_this_appliance
           ? home
           : ceremony::make_stage(context.environment(), wish.plan, home, scratch.path());
-  return rehearse_in(context, stage, wish, wish.folder, options);
+  return rehearse_in(context, stage, std::move(wish), options);
 }
 
 Report run(Context& context, const Options& options) {
@@ -146,9 +162,15 @@ Report report(Context& /*context*/, const Options& options) {
 using Run = Report (*)(Context&, const Options&);
 
 CLI::App* add(CLI::App& parent, Context& context, const char* name, const char* help,
-              const std::shared_ptr<Options>& options, Run run) {
+              const std::shared_ptr<Options>& options, Run run, bool kept = false) {
   CLI::App* command = parent.add_subcommand(name, help);
-  command->add_option("PLAN", options->plan, "The plan, TOML")->required();
+  command
+      ->add_option(
+          "PLAN", options->plan,
+          kept ? "The plan, or its SHA-256: the home keeps it (default: of the ceremony that goes on, or "
+                 "the last one)"
+               : "The plan, TOML")
+      ->required(!kept);
   add_output_options(*command, context);
   command->callback([&context, options, run] {
     context.command = [&context, options, run] { return run(context, *options); };
@@ -178,13 +200,15 @@ void add_ceremony(CLI::App& app, Context& context) {
       add(*parent, context, "rehearse", "Run the plan in a throw-away token", options, rehearse);
   rehearsing->add_flag("--ask", options->ask, "Ask people as a run does, instead of answering itself");
   rehearsing->add_flag("--on-this-appliance", options->on_this_appliance,
-                       "QPCSEAL_HOME is a throw-away appliance, with a token like the real one");
+                       "In the appliance at QPCSEAL_HOME, a demonstration (init --insecure-demo)");
   add_folder(*rehearsing, options);
   add_record(*rehearsing, options);
   add_token_options(*rehearsing, context);
   CLI::App* running = add(*parent, context, "run", "Run a plan that its officers signed", options, run);
-  running->add_option("--signature", options->signatures, "Officers' signatures over the plan");
-  CLI::App* resuming = add(*parent, context, "resume", "Go on with a ceremony that stopped", options, resume);
+  running->add_option("--signature", options->signatures,
+                      "Officers' signatures over the plan, or its rejection");
+  CLI::App* resuming =
+      add(*parent, context, "resume", "Go on with a ceremony that stopped", options, resume, true);
   CLI::Option* abandon =
       resuming->add_flag("--abandon", options->abandon, "End it as failed, where it stands");
   resuming->add_option("--why", options->why, "The reason, for the record")->needs(abandon);
@@ -195,7 +219,7 @@ void add_ceremony(CLI::App& app, Context& context) {
     add_record(*command, options);
     add_token_options(*command, context);
   }
-  add_record(*add(*parent, context, "report", "Make the record again from the log", options, report),
+  add_record(*add(*parent, context, "report", "Make the record again from the log", options, report, true),
              options);
 }
 

@@ -58,7 +58,7 @@ void add_init(CLI::App& app, Context& context) {
   command->add_option("--accept", options->accept,
                       "A desired key attribute that this token may lack ('qpcseal doctor')");
   command->add_flag("--insecure-demo", options->insecure_demo,
-                    "No officers, an unsigned policy (embedded token only)");
+                    "For trials and rehearsals, with a token to throw away: no officers, an unsigned policy");
   add_output_options(*command, context);
   add_token_options(*command, context);
   command->callback([&context, options] {

@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "appliance/audit/read.h"
+#include "appliance/audit/words.h"
 #include "appliance/cli/app.h"
 #include "appliance/cli/sign.h"
 #include "appliance/release/genesis.h"
@@ -71,8 +72,11 @@ Report show_genesis(const std::string& output) {
     throw Error(ErrorKind::Usage, "this appliance has no officers: nobody signs its genesis");
   const std::string text = release::genesis_text(log.state, log.tree.leaf(0));
   Report report;
-  report.json = {{"accepted", log.state.genesis_accepted}, {"sha256", to_hex(sha256(view(text)))}};
-  report.text = text;
+  const Sha256Digest digest = sha256(view(text));
+  report.json = {{"accepted", log.state.genesis_accepted},
+                 {"sha256", to_hex(digest)},
+                 {"words", audit::words_of(digest)}};
+  report.text = text + "\nSHA-256 " + to_hex(digest) + "\n" + audit::word_lines(digest, "  ");
   if (output.empty()) return report;
   write_file(output, view(text), Existing::Refuse);
   report.json["output"] = output;

@@ -158,7 +158,7 @@ Json Appliance::approve(const std::string& operation, const Json& parameters) {
   if (!log_->state().genesis_accepted && !insecure_demo())
     throw Error(ErrorKind::ApprovalsMissing, "the officers have not signed the genesis yet",
                 "'qpcseal genesis show -o FILE', every officer signs it, then 'qpcseal genesis accept'");
-  if (authority_) return authority_(operation);
+  if (authority_) return authority_(operation, parameters);
   const auto needed = policy_.approvals_for(operation);
   if (!needed)
     throw Error(ErrorKind::Denied,

@@ -68,8 +68,9 @@ class Appliance {
   // policy does not allow the operation or has expired, Error{ApprovalsMissing} where officers must agree and
   // have not, or have rejected it (which the log then records). Request and signatures are kept in the home.
   [[nodiscard]] audit::Json approve(const std::string& operation, const audit::Json& parameters);
-  // Within a ceremony the officers agreed to a whole plan: from now on approve() gives what `authority` says.
-  using Authority = std::function<audit::Json(const std::string& operation)>;
+  // Within a ceremony the officers agreed to a whole plan: from now on approve() gives what `authority` says
+  // of the act, and does not what it refuses.
+  using Authority = std::function<audit::Json(const std::string& operation, const audit::Json& parameters)>;
   void act_under(Authority authority) { authority_ = std::move(authority); }
   // Error{Denied} for a restored MEK, whose source still counts the encryptions.
   void refuse_wrap_only(const keys::Mek& mek) const;

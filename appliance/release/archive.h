@@ -1,7 +1,8 @@
 // What verdicts rested on, kept in the home by its SHA-256 for as long as the home is: in the folder
 // `approvals`, policies and collateral bundles as .signed, officers files as .officers, a trust folder (by
-// its own digest) as .trust, requests as .request, the lists of many reports that requests stand for as
-// .reports, signatures as .sig. The log pins the digests.
+// its own digest) as .trust, requests as .request, ceremonies' plans as .plan and the records of their
+// rehearsals as .rehearsal, the lists of many reports that requests stand for as .reports, signatures as
+// .sig. The log pins the digests.
 #pragma once
 
 #include <string>

@@ -23,7 +23,6 @@ constexpr std::size_t kAudSize = 16, kPinEntropy = 16;  // bytes
 
 void check_options(const InitOptions& options, const Home& home) {
   const auto refuse = [](const char* why) { throw Error(ErrorKind::Usage, why); };
-  if (options.insecure_demo && !options.embedded) refuse("--insecure-demo is for the embedded token only");
   if (!options.insecure_demo && options.officers.empty()) refuse("--officers is missing: who may approve?");
   if (!options.embedded && options.module.empty()) refuse("--module is missing (or --embedded)");
   if (!options.embedded && options.token_label.empty()) refuse("--token is missing");

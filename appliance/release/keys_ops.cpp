@@ -28,11 +28,12 @@ keys::Mek make_logged(Appliance& appliance, const std::string& kind, const std::
          {"token_serial", appliance.token().serial}});
     return mek;
   } catch (const Error& error) {
-    // Whether a key is there is looked up by its id, now or at the next start.
+    // A token may have made the key and say that it failed. Nobody was told of it: it goes again, now or at the
+    // next start, and the name is free.
     log_failure([&] {
-      const auto meks = keys::list_meks(appliance.session());
-      const bool there = std::any_of(meks.begin(), meks.end(), [&](const auto& mek) { return mek.id == id; });
-      appliance.log().result(txn, there ? "unknown" : "failed", {{"error", error.what()}});
+      for (const keys::Mek& mek : keys::list_meks(appliance.session()))
+        if (mek.id == id) appliance.session().destroy(mek.object);
+      appliance.log().result(txn, "failed", {{"error", error.what()}});
     });
     throw;
   }

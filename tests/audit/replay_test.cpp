@@ -315,6 +315,10 @@ TEST_F(Replay, OneCeremonyAtATimeAndEachPlanOnce) {
                intent("ceremony", {{"ceremony", kTwo}, {"plan_sha256", kDigest}}));
   second["ceremony"] = "short";
   EXPECT_ERROR(Malformed, "'ceremony'", intent("ceremony", second));
+  const std::string rejected = hex(32, 'd');
+  event("rejection", {{"operation", "ceremony"}, {"request_sha256", rejected}, {"nonce", rejected}});
+  EXPECT_ERROR(Malformed, "plan that was rejected",
+               intent("ceremony", {{"ceremony", kTwo}, {"plan_sha256", rejected}}));
 }
 
 TEST_F(Replay, RejectionsAndRecoveriesSayOfWhat) {

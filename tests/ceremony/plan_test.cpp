@@ -69,8 +69,120 @@ TEST(Plan, RefusesEverythingElse) {
   EXPECT_ERROR(Malformed, "anchor", parse("anchor = true", "anchor = 1"));
   EXPECT_ERROR(Malformed, "unknown", parse("rehearsed = true", "rehearsed = true\nhurry = true"));
   EXPECT_ERROR(Malformed, "signing", parse("\"ed25519\"", "\"rsa\""));
+  EXPECT_ERROR(Malformed, "control characters", parse("title = \"Backup", "title = \"Backup\\nSHA-256 00"));
+  EXPECT_ERROR(Malformed, "control characters", parse("name = \"Carl", "name = \"\\u001b[2J"));
+  for (const char* name : {"a b", "../x", "net#", "net#0", "net#01", "net#1#2", "net#9999999999", "#1"})
+    EXPECT_ERROR(Malformed, "'mek'", parse("mek = \"resnet50\"", "mek = \"" + std::string(name) + "\""));
+  EXPECT_ERROR(Malformed, "without generation",
+               parse("do = \"mek-backup\"\nmek = \"resnet50\"", "do = \"mek-rotate\"\nmek = \"resnet50#1\""));
   EXPECT_ERROR(Malformed, "p.toml", parse_plan("[", "p.toml"));
   EXPECT_ERROR(Malformed, "64 KiB", parse_plan(std::string(kMaxPlanSize + 1, '#'), "p.toml"));
+}
+
+Step step_of(const std::string& act, std::map<std::string, std::string> arguments) {
+  Step out;
+  out.act = act;
+  out.arguments = std::move(arguments);
+  return out;
+}
+
+TEST(Plan, BindsWhatAnActMayDo) {
+  const Step backup = step_of("mek-backup", {{"mek", "net"}, {"recovery_key_sha256", "aa"}});
+  const audit::Json good{{"mek", "net#2"}, {"mek_id", "00"}, {"recovery_key_sha256", "aa"}};
+  EXPECT_NO_THROW(expect_planned(backup, "mek-backup", good));
+  EXPECT_ERROR(Denied, "the act is", expect_planned(backup, "mek-destroy", good));
+  for (const auto& [name, value] : std::multimap<std::string, audit::Json>{{"recovery_key_sha256", "bb"},
+                                                                           {"recovery_key_sha256", nullptr},
+                                                                           {"mek", "other#2"},
+                                                                           {"mek", "net-2#2"},
+                                                                           {"backup_sha256", "aa"},
+                                                                           {"heir_recovery_key_sha256", "aa"},
+                                                                           {"unheard_of_sha256", "aa"}}) {
+    audit::Json other = good;
+    other[name] = value;
+    EXPECT_ERROR(Denied, "not what the officers signed", expect_planned(backup, "mek-backup", other));
+  }
+  audit::Json lacking = good;
+  lacking.erase("recovery_key_sha256");
+  EXPECT_ERROR(Denied, "recovery_key_sha256", expect_planned(backup, "mek-backup", lacking));
+
+  const Step second = step_of("mek-suspend", {{"mek", "net#2"}});
+  EXPECT_NO_THROW(expect_planned(second, "mek-suspend", {{"mek", "net#2"}}));
+  EXPECT_ERROR(Denied, "the MEK", expect_planned(second, "mek-suspend", {{"mek", "net#1"}}));
+  const Step make = step_of("mek-generate", {{"mek", "net"}});
+  EXPECT_NO_THROW(expect_planned(make, "mek-generate", {{"name", "net"}}));
+  EXPECT_ERROR(Denied, "the MEK", expect_planned(make, "mek-generate", {{"name", "net2"}}));
+  const Step destroy = step_of("mek-destroy", {{"mek", "net"}, {"heir_sha256", "cc"}});
+  EXPECT_NO_THROW(
+      expect_planned(destroy, "mek-destroy", {{"mek", "net#1"}, {"heir_recovery_key_sha256", "cc"}}));
+  EXPECT_ERROR(Denied, "heir", expect_planned(destroy, "mek-destroy", {{"mek", "net#1"}}));
+  const Step drill = step_of("mek-drill", {{"mek", "net"}, {"backup_sha256", "dd"}});
+  const audit::Json drilled{{"mek", "net#1"}, {"backup_sha256", "dd"}, {"source_seal_key_sha256", "ee"}};
+  EXPECT_NO_THROW(expect_planned(drill, "mek-drill", drilled));
+  audit::Json longer = drilled;
+  longer["days"] = 9U;
+  EXPECT_NO_THROW(expect_planned(
+      step_of("mek-drill", {{"mek", "net"}, {"backup_sha256", "dd"}, {"days", "9"}}), "mek-drill", longer));
+  EXPECT_ERROR(Denied, "days",
+               expect_planned(step_of("mek-drill", {{"mek", "net"}, {"backup_sha256", "dd"}, {"days", "90"}}),
+                              "mek-drill", longer));
+  audit::Json restored = drilled;
+  restored["origin"] = "heir";
+  EXPECT_ERROR(Denied, "the origin",
+               expect_planned(step_of("mek-restore", drill.arguments), "mek-restore", restored));
+  auto heir = drill.arguments;
+  heir["retirement"] = "receipt";
+  EXPECT_NO_THROW(expect_planned(step_of("mek-restore", heir), "mek-restore", restored));
+  restored["origin"] = "restored";
+  EXPECT_ERROR(Denied, "the origin", expect_planned(step_of("mek-restore", heir), "mek-restore", restored));
+  EXPECT_NO_THROW(
+      expect_planned(step_of("recovery-key", {{"output", "k"}}), "recovery-key", audit::Json::object()));
+}
+
+audit::MekHistory history_of(const std::string& label, std::uint64_t generation, const std::string& state) {
+  audit::MekHistory out;
+  out.label = label;
+  out.generation = generation;
+  out.state = state;
+  return out;
+}
+
+TEST(Plan, IsHeldAgainstTheKeys) {
+  audit::State state;
+  state.meks[Bytes(16, 1)] = history_of("one#1", 1, "suspended");
+  state.meks[Bytes(16, 2)] = history_of("two#1", 1, "ok");
+  state.meks[Bytes(16, 3)] = history_of("two#2", 2, "ok");
+  state.meks[Bytes(16, 4)] = history_of("late#1", 1, "destroyed");
+  state.meks[Bytes(16, 5)] = history_of("late#2", 2, "ok");
+  state.meks[Bytes(16, 6)] = history_of("never#1", 1, "failed");
+  using Steps = std::vector<std::pair<std::string, std::string>>;
+  const auto complaints = [&](const Steps& steps) {
+    Plan plan;
+    for (const auto& [act, mek] : steps) plan.steps.push_back(step_of(act, {{"mek", mek}}));
+    return check_meks(plan, state);
+  };
+  for (const Steps& good :
+       {Steps{{"mek-resume", "one"}, {"mek-destroy", "one"}},
+        Steps{{"mek-suspend", "two#1"}, {"mek-destroy", "two#2"}, {"mek-backup", "two"}},
+        Steps{{"mek-destroy", "late"}},
+        Steps{{"mek-generate", "never"}, {"mek-rotate", "never"}, {"mek-backup", "never#2"}},
+        Steps{{"mek-rotate", "late"}, {"mek-destroy", "late#2"}, {"mek-backup", "late"}},
+        Steps{{"mek-drill", "elsewhere"}},
+        Steps{{"mek-restore", "elsewhere"}, {"mek-destroy", "elsewhere#3"}}})
+    EXPECT_EQ(complaints(good), Complaints{});
+  for (const auto& [bad, words] : std::vector<std::pair<Steps, std::string>>{
+           {{{"mek-backup", "none"}}, "there is no MEK 'none'"},
+           {{{"mek-rotate", "none"}}, "there is no MEK 'none'"},
+           {{{"mek-suspend", "late#1"}}, "there is no MEK 'late#1'"},
+           {{{"mek-backup", "two"}}, "'two' has several generations: name one, such as two#2"},
+           {{{"mek-rotate", "one"}, {"mek-destroy", "one"}}, "'one' has several generations"},
+           {{{"mek-destroy", "one"}, {"mek-backup", "one"}}, "there is no MEK 'one'"},
+           {{{"mek-generate", "late"}}, "there is, or was, a MEK 'late' already"},
+           {{{"mek-generate", "new"}, {"mek-generate", "new"}}, "a MEK 'new' already"}}) {
+    const Complaints found = complaints(bad);
+    ASSERT_EQ(found.size(), 1U) << words;
+    EXPECT_NE(found.front().find(words), std::string::npos) << found.front();
+  }
 }
 
 TEST(Plan, IsHeldAgainstTheToken) {

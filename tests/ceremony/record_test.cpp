@@ -38,6 +38,7 @@ Json sample() {
       {"appliance", {{"id", "plant"}, {"aud", "cc"}, {"log_key", "k"}}},
       {"people", {{{"name", "Anna"}, {"role", "officer"}}}},
       {"approvers", Json::array()},
+      {"signatures", {"-----BEGIN SSH SIGNATURE-----"}},
       {"rejections", Json::array()},
       {"environment",
        {{"os", "O"},
@@ -73,7 +74,7 @@ TEST(Page, HasEverythingAndRunsNothing) {
   EXPECT_EQ(page.find("<script>"), std::string::npos);
   EXPECT_EQ(page.find("<b>"), std::string::npos);
   for (const char* part : {"&lt;script&gt;T", "&lt;b&gt;lamp &amp; &quot;cable&quot;", "net#1", "W.W.",
-                           "CKA_ENCRYPT", "3 entries", "9 entries", "a &lt; b"})
+                           "CKA_ENCRYPT", "BEGIN SSH SIGNATURE", "3 entries", "9 entries", "a &lt; b"})
     EXPECT_NE(page.find(part), std::string::npos) << part;
   EXPECT_EQ(page.find("http"), std::string::npos);
 }

@@ -1,5 +1,6 @@
 """Key ceremonies: rehearsed, signed, run at a terminal, stopped anywhere and gone on with."""
 
+import collections
 import hashlib
 import html.parser
 import json
@@ -8,8 +9,8 @@ import shutil
 import subprocess
 import unittest
 
-from appliance import Officer, QPCSEAL
-from ceremony_support import Site, Terminal, answer, script
+from appliance import Failed, Officer, QPCSEAL, run
+from ceremony_support import MODULE, Site, Terminal, answer, script
 
 
 class Page(html.parser.HTMLParser):
@@ -98,6 +99,43 @@ class Ceremony(unittest.TestCase):
         said = self.site.qpcseal("ceremony", "run", *options, *signatures, expect=7, stdin=script())
         self.assertIn("used before", said.stderr)
 
+    def approve(self, officer, *more, signed):
+        """An officer with a token of their own signs by `qpcseal approve`."""
+        pin, out = self.folder / "pin", self.folder / "approved"
+        pin.touch(mode=0o600)
+        pin.write_text("123456")
+        out.unlink(missing_ok=True)
+        return run(QPCSEAL, "approve", self.plan, "--module", MODULE, "--token", officer.name, "--pin-source",
+                   f"file:{pin}", "-o", out, "--yes-digest", hashlib.sha256(signed).hexdigest(), *more,
+                   env=dict(officer.env)), out
+
+    def test_signed_by_qpcseal(self):
+        """qpcseal approve knows a plan, and signs it or its rejection in the plans' namespace."""
+        options = self.options()
+        text = self.plan.read_bytes()
+        said, anna = self.approve(self.site.officers[0], signed=text)
+        self.assertIn("plan@qpcseal", said.stdout)
+        anna = anna.rename(self.folder / "anna.sig")
+        _, bela = self.approve(self.site.officers[1], signed=text)
+        bela = bela.rename(self.folder / "bela.sig")
+        other = self.site.plan("first-key", self.folder / "other", mek="other", output="other")
+        kept, self.plan = self.plan, other
+        digest = hashlib.sha256(other.read_bytes()).hexdigest()
+        _, no = self.approve(self.site.officers[2], "--reject",
+                             signed=f"qpcseal rejection 1\nrequest sha256: {digest}\n".encode())
+        said = self.site.qpcseal("ceremony", "run", other, "--dir", other.parent, "-o", other.parent / "record",
+                                 *self.site.sign_plan(other), "--signature", no, expect=7, stdin=script())
+        self.assertIn("the plan was rejected by carl", said.stderr)
+        self.plan = kept
+        self.site.qpcseal("ceremony", "run", *options, "--signature", anna, bela, stdin=script())
+        self.assertIn(self.name + "#1", self.labels())
+
+    def test_what_is_no_plan_is_not_signed(self):
+        self.plan.write_text(self.plan.read_text().replace("threshold = 2", "threshold = two"))
+        with self.assertRaises(Failed) as caught:
+            self.approve(self.site.officers[0], signed=self.plan.read_bytes())
+        self.assertIn("exit 4", str(caught.exception))
+
     def test_one_short(self):
         self.assertIn("the plan wants 2 officers, 1 signed it", self.refused(*self.site.sign_plan(self.plan, by=(0,))))
         self.assertIn("the plan wants 2 officers, 0 signed it", self.refused())
@@ -149,7 +187,7 @@ class Ceremony(unittest.TestCase):
                  respond=lambda p: "stop" if "'go'" in p else answer(p))
         self.officers(lines[:3])
         said = self.site.qpcseal("ceremony", "resume", *options, expect=7, stdin=script())
-        self.assertIn("no longer officers are dora", said.stderr)
+        self.assertIn("no longer dora (POL-SIGNATURE-UNKNOWN)", said.stderr)
         self.assertNotIn(self.name + "#1", self.labels())
         self.officers(lines)
         self.site.qpcseal("ceremony", "resume", *options, stdin="go\nW.W.\n\n" * 200)
@@ -245,21 +283,17 @@ class Ceremony(unittest.TestCase):
         self.assertNotIn(self.name + "#1", self.labels())
 
 
-class Killed(unittest.TestCase):
-    """SIGKILL at each sync of a ceremony, then resume: never two keys, never an unrecorded one."""
+class Sweep:
+    """SIGKILL at each sync of a ceremony, then resume: each act once, never two keys, never an unrecorded one."""
 
     CALLS = os.environ.get("QPCSEAL_SWEEP_CALLS", "fdatasync").split(",")
 
     @classmethod
     def setUpClass(cls):
-        cls.site = Site(tokens=False)
+        cls.site = Site(tokens=False, cards=1)
         cls.folder = cls.site.root / "work"
         cls.folder.mkdir()
-        # The same appliance makes the recovery key: what is swept is the source's part.
-        cls.key = cls.folder / "recovery.key"
-        cls.site.qpcseal("recovery-key", "new", "-o", cls.key, *cls.site.approved("recovery-key"))
-        digest = hashlib.sha256(cls.key.read_bytes()).hexdigest()
-        cls.plan = cls.site.plan("sweep", cls.folder, recovery_key_sha256=digest)
+        cls.plan = cls.prepare()
         cls.rehearsal = cls.site.rehearse(cls.plan, cls.folder)
         cls.signatures = cls.site.sign_plan(cls.plan)
         cls.home = cls.site.root / "home"
@@ -286,16 +320,36 @@ class Killed(unittest.TestCase):
                               capture_output=True, text=True, check=False, timeout=120)
         return done, sum(f" {call}(" in line for line in trace.read_text().splitlines())
 
+    def done_acts(self, entries, outcome):
+        """How often each kind of act came out so, of those under this ceremony."""
+        under = {e["seq"]: e for e in entries if "ceremony" in e["data"].get("approval", {})}
+        ended = [e for e in entries if e["phase"] == "result" and e["intent"] in under and e["outcome"] == outcome]
+        events = [e for e in under.values() if e["phase"] == "event" and outcome == "ok"]
+        return collections.Counter(e["kind"] for e in ended + events)
+
     def check(self, where):
         meks = self.site.json("mek", "list")
-        self.assertEqual([mek["label"] for mek in meks], ["swept#1"], where)
+        self.assertEqual([mek["label"].split("#")[0] for mek in meks], self.names, where)
         entries = self.site.json("audit", "show")["entries"]
-        ok = {e["data"]["mek_id"] for e in entries
-              if e["kind"] == "mek-generate" and e["phase"] == "result" and e["outcome"] == "ok"}
-        gone = {e["data"]["mek_id"] for e in entries if e["kind"] == "mek-destroy" and e.get("outcome") == "ok"}
-        self.assertEqual({mek["id"] for mek in meks}, ok - gone, where)
+        there = set()
+        for e in entries:
+            if e["phase"] == "result" and e["outcome"] == "ok":
+                if e["kind"] in ("mek-generate", "mek-rotate", "mek-restore"):
+                    there.add(e["data"]["mek_id"])
+                elif e["kind"] == "mek-destroy":
+                    there.remove(e["data"]["mek_id"])
+        self.assertEqual({mek["id"] for mek in meks}, there, where)
         record = json.loads((self.folder / "record" / "record.json").read_text())
         self.assertTrue(all(step["done"] for step in record["steps"]), where)
+        planned = collections.Counter(step["act"] for step in record["steps"] if step["act"] != "checkpoint")
+        done, unknown = self.done_acts(entries, "ok"), self.done_acts(entries, "unknown")
+        if not done["mek-backup"] and unknown["mek-backup"]:  # cut short when the file was whole: it is the step's
+            done["mek-backup"] += 1
+        self.assertEqual(done, planned, where)
+        for step in record["steps"]:
+            for output in step["attempts"][-1]["outputs"]:
+                found = hashlib.sha256((self.folder / output["file"]).read_bytes()).hexdigest()
+                self.assertEqual(output["sha256"], found, where)
         nonces = [e["data"]["approval"]["nonce"] for e in entries if "approval" in e["data"]]
         self.assertEqual(len(nonces), len(set(nonces)), where)
         self.site.qpcseal("audit", "verify")
@@ -318,14 +372,40 @@ class Killed(unittest.TestCase):
                 if not ceremonies:
                     self.site.qpcseal(*self.command("run"), *self.signatures, stdin=script())
                 elif ceremonies[-1]["phase"] == "result":
-                    self.site.qpcseal("ceremony", "report", self.plan, "-o", self.folder / "record", "--force")
+                    self.site.qpcseal("ceremony", "report", "-o", self.folder / "record", "--force")
                 else:
                     resumed += 1
                     more = ["--force"] if (self.folder / "record").exists() else []
                     self.site.qpcseal(*self.command("resume"), *more, stdin="go\nW.W.\n\n" * 200)
                 self.check(where)
         self.assertGreater(resumed, 5)
-        print(f"\nceremony killed at {points} points, {resumed} resumed", flush=True)
+        print(f"\n{self.plan.stem}: killed at {points} points, {resumed} resumed", flush=True)
+
+
+class Killed(Sweep, unittest.TestCase):
+    """Every act that a plan can have but the recovery key, which is there when the others begin."""
+
+    names = ["lost", "swept", "swept"]
+
+    @classmethod
+    def prepare(cls):
+        site, key, backup = cls.site, cls.folder / "recovery.key", cls.folder / "lost.backup"
+        site.qpcseal("recovery-key", "new", "-o", key, *site.approved("recovery-key"))
+        site.qpcseal("mek", "generate", "lost", *site.approved("mek-generate", "--param", "name=lost"))
+        site.qpcseal("mek", "backup", "lost", "--to", key, "-o", backup, *site.approved(
+            "mek-backup", "--mek", "lost", "--digest", f"recovery_key_sha256={key}"))
+        site.qpcseal("mek", "destroy", "lost", *site.approved("mek-destroy", "--mek", "lost"))
+        return site.plan("sweep", cls.folder, **{
+            f"{name}_sha256": hashlib.sha256(file.read_bytes()).hexdigest()
+            for name, file in (("recovery_key", key), ("backup", backup))})
+
+
+class KilledAtARecoveryKey(Sweep, unittest.TestCase):
+    names = []
+
+    @classmethod
+    def prepare(cls):
+        return cls.site.plan("sweep-recovery-key", cls.folder)
 
 
 if __name__ == "__main__":
