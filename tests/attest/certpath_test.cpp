@@ -11,6 +11,7 @@
 namespace qpcseal::attest {
 namespace {
 
+using qpcseal::testing::CertSpec;
 using qpcseal::testing::CrlSpec;
 using qpcseal::testing::Identity;
 using qpcseal::testing::ids;
@@ -20,6 +21,7 @@ using qpcseal::testing::make_crl;
 using qpcseal::testing::make_ec_key;
 using qpcseal::testing::make_explicit_ec_key;
 using qpcseal::testing::make_identity;
+using qpcseal::testing::make_rsa_key;
 using qpcseal::testing::TestCard;
 using ::testing::Contains;
 using ::testing::ElementsAre;
@@ -40,6 +42,58 @@ TEST_F(Path, IssuersHaveKeysOfKnownKinds) {
   card.issuer = make_identity({.common_name = "Test issuer"}, make_ec_key("brainpoolP384r1"), &card.root);
   card.leaf = make_identity(card.leaf_spec(), make_ec_key("P-384"), &card.issuer);
   EXPECT_THAT(ids(verify().findings), ElementsAre("ATT-CHAIN-KEY"));
+}
+
+TEST_F(Path, IssuersMayHaveRsaKeysOf3072BitsAndOtherNistCurves) {
+  const auto with = [&](KeyPtr key) {
+    card.issuer = make_identity({.common_name = "Test issuer"}, std::move(key), &card.root);
+    card.leaf = make_identity(card.leaf_spec(), make_ec_key("P-384"), &card.issuer);
+    return ids(verify().findings);
+  };
+  EXPECT_THAT(with(make_rsa_key(3072)), IsEmpty());
+  EXPECT_THAT(with(make_ec_key("P-256")), IsEmpty());
+  EXPECT_THAT(with(make_ec_key("P-521")), IsEmpty());
+  EXPECT_THAT(with(make_rsa_key(2048)), ElementsAre("ATT-CHAIN"));  // OpenSSL's level of 128 bits
+  EXPECT_THAT(with(make_rsa_key(3071)), ElementsAre("ATT-CHAIN-KEY"));
+  EXPECT_THAT(with(make_ec_key("P-224")), ElementsAre("ATT-CHAIN"));
+}
+
+TEST_F(Path, HasSixCertificatesWithTheRootAndNoMore) {
+  const auto of = [&](std::size_t intermediates) {
+    std::vector<Identity> issuers;
+    for (std::size_t i = 0; i < intermediates; ++i)
+      issuers.push_back(make_identity({.common_name = "issuer " + std::to_string(i)}, make_ec_key("P-384"),
+                                      issuers.empty() ? &card.root : &issuers.back()));
+    const Identity leaf = make_identity(card.leaf_spec(), make_ec_key("P-384"), &issuers.back());
+    std::vector<Bytes> chain = {leaf.der()};
+    for (auto it = issuers.rbegin(); it != issuers.rend(); ++it) chain.push_back(it->der());
+    const std::vector<ByteView> views(chain.begin(), chain.end());
+    return ids(verify_path(views, anchors, {.identity = to_hex(card.ueid)}, kTestNow).findings);
+  };
+  EXPECT_THAT(of(4), IsEmpty());
+  EXPECT_THAT(of(5), ElementsAre("ATT-CHAIN"));  // six are given, and the root is the seventh
+  EXPECT_THAT(of(6), ElementsAre("ATT-CHAIN"));
+  EXPECT_THAT(ids(verify_path({}, anchors, {}, kTestNow).findings), ElementsAre("ATT-CHAIN"));
+}
+
+TEST_F(Path, TheLeafNamesOneIdentity) {
+  CertSpec twice = card.leaf_spec();
+  twice.serial_number_again = twice.serial_number;
+  card.leaf = make_identity(twice, make_ec_key("P-384"), &card.issuer);
+  EXPECT_THAT(ids(verify().findings), ElementsAre("ATT-LEAF-UEID"));
+  twice.serial_number_again = "0102030405060708090b";
+  card.leaf = make_identity(twice, make_ec_key("P-384"), &card.issuer);
+  EXPECT_THAT(ids(verify().findings), ElementsAre("ATT-LEAF-UEID"));
+  twice = card.leaf_spec();
+  twice.serial_number = *twice.serial_number + "00";
+  card.leaf = make_identity(twice, make_ec_key("P-384"), &card.issuer);
+  EXPECT_THAT(ids(verify().findings), ElementsAre("ATT-LEAF-UEID"));
+  twice.serial_number.reset();
+  card.leaf = make_identity(twice, make_ec_key("P-384"), &card.issuer);
+  EXPECT_THAT(ids(verify().findings), ElementsAre("ATT-LEAF-UEID"));
+  const Bytes leaf = card.leaf.der(), issuer = card.issuer.der();
+  EXPECT_THAT(ids(verify_path({leaf, issuer}, anchors, {.identity = ""}, kTestNow).findings),
+              ElementsAre("ATT-LEAF-UEID"));  // nobody's name is no name
 }
 
 TEST_F(Path, CurvesAreNamedNotWrittenOut) {
@@ -108,6 +162,27 @@ TEST_F(Path, ListsOfOtherIssuersDoNotCount) {
   EXPECT_FALSE(verify().crls_current);  // none from the root
   anchors.crls.push_back(make_crl(card.root, {.number = 9}));
   EXPECT_TRUE(verify().crls_current);
+  EXPECT_EQ(verify().crls, raised({}, anchors.crls));  // what a release writes into the log
+}
+
+TEST(Crls, AreOneDerListWithNumberAndEnd) {
+  const TestCard card;
+  const Bytes good = make_crl(card.issuer, {.number = 300});
+  const CrlInfo info = read_crl(good);
+  EXPECT_EQ(to_hex(info.number), "012c");
+  EXPECT_EQ(info.this_update, kTestNow - kDay);
+  EXPECT_EQ(info.next_update, kTestNow + kDay);
+  EXPECT_EQ(info.issuer_text, "/CN=Test issuer");
+  EXPECT_TRUE(read_crl(make_crl(card.issuer, {.number = 0})).number.empty());
+  Bytes longer = good;
+  longer.push_back(0);
+  EXPECT_ERROR(Malformed, "not one DER CRL", read_crl(longer));
+  EXPECT_ERROR(Malformed, "not one DER CRL", read_crl(ByteView(good).first(good.size() - 1)));
+  EXPECT_ERROR(Malformed, "not one DER CRL", read_crl(card.issuer.der()));
+  EXPECT_ERROR(Malformed, "not one DER CRL", read_crl({}));
+  EXPECT_ERROR(Malformed, "negative", read_crl(make_crl(card.issuer, {.number = -1})));
+  EXPECT_ERROR(Malformed, "no crlNumber", read_crl(make_crl(card.issuer, {.number = std::nullopt})));
+  EXPECT_ERROR(Malformed, "nextUpdate", read_crl(make_crl(card.issuer, {.next_update = std::nullopt})));
 }
 
 TEST(CrlNumbers, OnlyRise) {

@@ -84,6 +84,8 @@ Identity make_identity(const CertSpec& spec, KeyPtr key, const Identity* issuer)
   check(X509_set_serialNumber(cert, random_serial().get()), "X509_set_serialNumber");
   add_name(X509_get_subject_name(cert), "CN", spec.common_name);
   if (spec.serial_number) add_name(X509_get_subject_name(cert), "serialNumber", *spec.serial_number);
+  if (spec.serial_number_again)
+    add_name(X509_get_subject_name(cert), "serialNumber", *spec.serial_number_again);
   X509* signer = issuer != nullptr ? issuer->certificate.get() : cert;
   check(X509_set_issuer_name(cert, X509_get_subject_name(signer)), "X509_set_issuer_name");
   ASN1_TIME_set(X509_getm_notBefore(cert), spec.not_before);

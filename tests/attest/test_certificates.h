@@ -30,6 +30,7 @@ struct CertSpec {
   UnixTime not_before = kTestNow - 30 * kDay;
   UnixTime not_after = kTestNow + 30 * kDay;
   const char* digest = "SHA384";
+  std::optional<std::string> serial_number_again = std::nullopt;  // a second one
 };
 
 struct Identity {

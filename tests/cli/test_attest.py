@@ -7,7 +7,7 @@ import re
 import shutil
 import unittest
 
-from appliance import Appliance
+from appliance import ATTEST, Appliance, run
 
 AFFIRMING = {"value": 2, "tier": "affirming"}
 
@@ -98,6 +98,23 @@ class Verdicts(unittest.TestCase):
         self.assertEqual(shown["trust_vector"]["instance-identity"], AFFIRMING)  # nothing against the card
         self.assertIn("POL-CARD-RELEASES", self.release(appliance, second, expect=5).stderr)
         self.release(appliance, appliance.attest("m", device=1, name="other.dat"))
+
+    def test_no_card_and_no_challenge_twice_in_one_release(self):
+        appliance = self.appliance()
+        first, again = appliance.attest("m", name="first.dat"), appliance.attest("m", name="again.dat")
+        other = appliance.root / "other.dat"  # another card, the same challenge
+        run(ATTEST, "--ip", "127.0.0.1", "--port", appliance.port, "--device", 1, "-i",
+            appliance.root / "first.dat.request", "-o", other, env=appliance.env)
+        for reports, says in (((first, first), "is given twice"), ((first, again), "is given twice"),
+                              ((first, other), "another report answers the same challenge")):
+            refused = appliance.qpcseal("wrap-mek", "--mek", "m", "--pub-keys", *reports, "--output-dir",
+                                        appliance.root / "none", expect=2)
+            self.assertIn(says, refused.stderr)
+        self.assertFalse((appliance.root / "none").exists())
+        self.assertEqual(self.results(appliance, "release"), [])  # and nothing was used up
+        appliance.qpcseal("wrap-mek", "--mek", "m", "--pub-keys", again, "--output-dir", appliance.root / "one")
+        self.assertIn("POL-CHALLENGE-USED", appliance.qpcseal("wrap-mek", "--mek", "m", "--pub-keys", again,
+                                                              "--output-dir", appliance.root / "two", expect=5).stderr)
 
     def test_a_loosened_policy_does_not_bring_old_firmware_back(self):
         """What a release demanded of a model's security versions stays in the log, whatever a later policy asks."""
