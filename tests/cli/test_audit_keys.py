@@ -6,6 +6,7 @@ import hashlib
 import html.parser
 import io
 import json
+import os
 import shutil
 import tarfile
 import unittest
@@ -297,6 +298,7 @@ class Backup(Case):
         for members, words in (
                 (with_manifest(type="qpcseal-receipt"), "not a backup of a home"),
                 (with_manifest(v=2), "not a backup of a home"),
+                ([], "not a backup of a home"),
                 (good[1:], "not a backup of a home"),
                 (with_manifest(log={**log, "size": log["size"] + 1}), "its log is not the one that the manifest"),
                 (with_manifest(log={**log, "root": "0" * 64}), "its log is not the one that the manifest"),
@@ -307,6 +309,10 @@ class Backup(Case):
                 (good + [("more", b"x")], "a file that the manifest does not name")):
             self.write_archive(members)
             self.assertIn(words, self.q("home", "restore", self.backup, "--force", expect=4).stderr)
+        size = (64 << 20) + 1  # more than a manifest may have; a hole
+        self.backup.write_bytes(self.header("manifest.json", size))
+        os.truncate(self.backup, 1536 + size + -size % 512)
+        self.assertIn("not a backup of a home", self.q("home", "restore", self.backup, "--force", expect=4).stderr)
         self.q("mek", "list")
 
     def restore_any(self):
