@@ -100,6 +100,18 @@ TEST(Merkle, EveryConsistencyProofVerifiesAndNoOther) {
   }
 }
 
+// Hashes that come out right are not enough: a proof is for one shape of tree, and has no more than that
+// needs.
+TEST(Merkle, ProofsOfAnotherShapeAreRefusedWhateverTheyHashTo) {
+  const auto leaves = leaves_of(3);
+  const Hash &a = leaves[0], &b = leaves[1], &c = leaves[2];
+  EXPECT_FALSE(verify_inclusion(0, 1, a, Proof{b}, node_hash(b, a)));
+  EXPECT_FALSE(verify_consistency(1, 1, Proof{b}, a, node_hash(b, a)));
+  EXPECT_FALSE(verify_consistency(5, 4, Proof{a, b, c}, a, node_hash(node_hash(a, b), c)));
+  const Hash first = node_hash(c, a), second = node_hash(c, node_hash(a, b));
+  EXPECT_FALSE(verify_subtree_consistency(1, 3, 4, Proof{a, b, c}, first, second));
+}
+
 // The published proofs, good and bad, and the verdict that each must get.
 class Vectors : public ::testing::Test {
  protected:

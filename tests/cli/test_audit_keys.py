@@ -6,6 +6,7 @@ import hashlib
 import html.parser
 import io
 import json
+import os
 import shutil
 import tarfile
 import unittest
@@ -158,6 +159,23 @@ class Witnessing(Case):
         said = self.q("mek", "list", expect=8).stderr
         self.assertIn("rolled back", said)
 
+    def test_a_home_put_back_and_continued_otherwise_is_refused(self):
+        """As long as the one that the witness saw, signed by the log's own key, and another history."""
+        saved = self.rolled_back()
+        note = self.cosigned()
+        shutil.rmtree(self.home)
+        shutil.copytree(saved, self.home)
+        for name in ("another", "third"):
+            self.q("mek", "generate", name)
+        for command in (("witness", "import", note), ("verify", "--witness", note)):
+            self.assertIn("it was rewritten", self.q("audit", *command, expect=8).stderr)
+
+    def test_an_earlier_note_after_a_later_one_is_refused(self):
+        early = self.cosigned("early")
+        self.q("mek", "generate", "resnet50")
+        self.q("audit", "witness", "import", self.cosigned("late"))
+        self.assertIn("a later checkpoint", self.q("audit", "witness", "import", early, expect=2).stderr)
+
     def test_a_home_put_back_whole_is_refused_when_the_note_is_brought(self):
         saved = self.rolled_back()
         note = self.cosigned()
@@ -245,6 +263,58 @@ class Backup(Case):
                                        if p.is_file() and p.name != "lock" and "tokens" not in p.parts
                                        and ".restore" not in p.parts))
 
+    @staticmethod
+    def header(name, size):
+        """The one form of a ustar header that the program writes and reads."""
+        def put(at, text):
+            block[at:at + len(text)] = text
+
+        block = bytearray(512)
+        folder, file = name.rsplit("/", 1) if len(name) > 100 else ("", name)
+        for at, text in ((0, file.encode()), (100, b"0000600\0" + b"0000000\0" * 2), (124, b"%011o\0" % size),
+                         (136, b"0" * 11), (148, b" " * 8), (156, b"0"), (257, b"ustar\00000"), (345, folder.encode())):
+            put(at, text)
+        put(148, b"%06o\0 " % sum(block))
+        return bytes(block)
+
+    def write_archive(self, members):
+        self.backup.write_bytes(b"".join(self.header(name, len(content)) + content + bytes(-len(content) % 512)
+                                         for name, content in members) + bytes(1024))
+
+    def test_what_is_not_as_its_manifest_says_is_refused(self):
+        with tarfile.open(self.backup) as archive:
+            good = [(item.name, archive.extractfile(item).read()) for item in archive]
+        self.write_archive(good)
+        self.q("home", "restore", self.backup, "--force")
+
+        def with_manifest(**change):
+            manifest = json.loads(good[0][1])
+            manifest.update(change)
+            text = json.dumps(manifest, separators=(",", ":"), sort_keys=True).encode()
+            return [("manifest.json", text), *good[1:]]
+
+        log, (name, content) = json.loads(good[0][1])["log"], good[-1]
+        changed = bytes([content[0] ^ 1]) + content[1:]
+        for members, words in (
+                (with_manifest(type="qpcseal-receipt"), "not a backup of a home"),
+                (with_manifest(v=2), "not a backup of a home"),
+                ([], "not a backup of a home"),
+                (good[1:], "not a backup of a home"),
+                (with_manifest(log={**log, "size": log["size"] + 1}), "its log is not the one that the manifest"),
+                (with_manifest(log={**log, "root": "0" * 64}), "its log is not the one that the manifest"),
+                (good[:-1], f"'{name}' is not where the manifest says"),
+                (good[:-2] + [good[-1], good[-2]], "is not where the manifest says"),
+                (good[:-1] + [(name, content + b"x")], f"'{name}' is not where the manifest says"),
+                (good[:-1] + [(name, changed)], f"'{name}' is not the file that the manifest names"),
+                (good + [("more", b"x")], "a file that the manifest does not name")):
+            self.write_archive(members)
+            self.assertIn(words, self.q("home", "restore", self.backup, "--force", expect=4).stderr)
+        size = (64 << 20) + 1  # more than a manifest may have; a hole
+        self.backup.write_bytes(self.header("manifest.json", size))
+        os.truncate(self.backup, 1536 + size + -size % 512)
+        self.assertIn("not a backup of a home", self.q("home", "restore", self.backup, "--force", expect=4).stderr)
+        self.q("mek", "list")
+
     def restore_any(self):
         for code in (4, 8, 0):
             try:
@@ -260,12 +330,9 @@ class Backup(Case):
             manifest = json.dumps({"files": [{"name": name, "sha256": hashlib.sha256(data).hexdigest(), "size": 4}],
                                    "log": {"root": "", "size": 0}, "software": "x", "time": 1,
                                    "type": "qpcseal-home", "v": 1}, separators=(",", ":"), sort_keys=True).encode()
-            with tarfile.open(self.backup, "w", format=tarfile.USTAR_FORMAT) as archive:
-                for member, content in (("manifest.json", manifest), (name, data)):
-                    info = tarfile.TarInfo(member)
-                    info.size = len(content)
-                    archive.addfile(info, io.BytesIO(content))
-            self.q("home", "restore", self.backup, "--force", expect=4)
+            self.write_archive([("manifest.json", manifest), (name, data)])
+            said = self.q("home", "restore", self.backup, "--force", expect=4).stderr
+            self.assertIn("a file that no backup has", said)
             self.assertFalse((self.appliance.root / "evil").exists())
 
 

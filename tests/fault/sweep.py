@@ -137,9 +137,10 @@ class Sweep(unittest.TestCase):
         """Runs one point and the next run. The faulted run, and what the log says; nothing where the token is gone."""
         self.reset()
         done, trace = self.traced(command, inject)
+        self.on_token_file = self.hit_token_file(trace)
         covered, tail = self.left(where)
         listed = self.qpcseal("mek", "list", "--json")
-        if listed.returncode == 6 and self.hit_token_file(trace):
+        if listed.returncode == 6 and self.on_token_file:
             self.assertIn("token", listed.stderr)
             return done, None
         self.assertEqual(listed.returncode, 0, f"{where}: the next run does not recover: {listed.stderr}")
@@ -188,7 +189,12 @@ class Sweep(unittest.TestCase):
         self.sweep(("mek", "destroy", "first"), check)
 
     def test_rotate_key(self):
+        def objects(home):
+            return len(list((home / "tokens").rglob("*.object")))
+
         def check(done, _entries, where):
+            if not self.on_token_file:
+                self.assertEqual(objects(self.home), objects(self.pristine), f"{where}: a key too many, or too few")
             said = json.loads(self.appliance.qpcseal("audit", "verify", "--key", self.vkey, "--json").stdout)
             if done.returncode == 0:
                 self.assertEqual(said["key_rotations"], 1, where)
