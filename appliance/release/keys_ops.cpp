@@ -28,8 +28,8 @@ keys::Mek make_logged(Appliance& appliance, const std::string& kind, const std::
          {"token_serial", appliance.token().serial}});
     return mek;
   } catch (const Error& error) {
-    // A token may have made the key and say that it failed. Nobody was told of it: it goes again, now or at the
-    // next start, and the name is free.
+    // A token may have made the key and say that it failed. Nobody was told of it: it goes again, now or at
+    // the next start, and the name is free.
     log_failure([&] {
       for (const keys::Mek& mek : keys::list_meks(appliance.session()))
         if (mek.id == id) appliance.session().destroy(mek.object);
