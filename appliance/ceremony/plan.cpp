@@ -44,7 +44,7 @@ std::string mek_reference(TomlReader& reader, std::string_view key, const Step& 
   std::string out = reader.text(key);
   try {
     const bool makes = step.act == "mek-generate" || step.act == "mek-rotate";
-    if (makes && parse_reference(out).generation != 0)
+    if (parse_reference(out).generation != 0 && makes)
       throw Error(ErrorKind::Usage, "a name without generation");
   } catch (const Error& error) {
     reader.refuse(reader.line_of_key(key), "'" + std::string(key) + "': '" + out + "': " + error.what());
