@@ -84,16 +84,6 @@ Attempt StepRunner::begin(const Step& step) {
   return next;
 }
 
-// A recovery key's file whose pair was rolled back: of no use to anybody, and in the way.
-void StepRunner::drop_orphan(const Step& step) const {
-  const auto path = output_path(step);
-  if (step.act != "recovery-key" || !is_there(path)) return;
-  const auto file = release::parse_recovery_key(read_file(path, release::kMaxRecoveryKeyFile));
-  if (to_hex(file.aud) != audit::text_member(appliance_.log().state().genesis, "aud")) return;
-  console_.say("  " + path.string() + " was left by the run that was cut short, and is removed\n");
-  std::filesystem::remove(path);
-}
-
 bool StepRunner::settle(const Step& step, Attempt& attempt) {
   if (step.act == "checkpoint")
     return digest_of_output(appliance_, step, attempt, output_path(step)).has_value();
@@ -105,7 +95,6 @@ bool StepRunner::settle(const Step& step, Attempt& attempt) {
   Json data = step_data(frame_, step.id, attempt.number);
   data["act"] = {{"entry", act.seq}, {"outcome", act.outcome}};
   close(attempt, "failed", std::move(data));
-  drop_orphan(step);
   console_.say("  attempt " + std::to_string(attempt.number) + " came to nothing (" + act.outcome +
                "); it begins anew\n");
   attempt = begin(step);

@@ -38,7 +38,6 @@ class StepRunner {
   bool settle(const Step& step, Attempt& attempt);
   void act(const Step& step, const Attempt& attempt);
   void complete_output(const Step& step, const Attempt& attempt) const;
-  void drop_orphan(const Step& step) const;
   void finish(const Step& step, const Attempt& attempt);
   void close(const Attempt& attempt, const std::string& outcome, audit::Json data);
   void announce(const Step& step, std::size_t number);

@@ -24,7 +24,7 @@ struct Listed {
 };
 
 bool is_left_out(const std::string& name) {
-  static constexpr std::string_view kWhole[] = {"lock", "pin", "log/snapshot"};
+  static constexpr std::string_view kWhole[] = {"lock", "pin", "log/snapshot", "wrapped"};
   static constexpr std::string_view kBelow[] = {"tokens/", kAside};
   return std::ranges::find(kWhole, name) != std::end(kWhole) ||
          std::ranges::any_of(kBelow, [&](std::string_view folder) { return name.starts_with(folder); }) ||

@@ -1,6 +1,7 @@
 // The home in one file, to be kept elsewhere, and back. Not in it: what is secret or belongs to the machine
-// of the moment: tokens/ (the embedded token's files), the PIN file, the lock, and the log's snapshot. The
-// file is a ustar archive whose first member, manifest.json, lists the others with their sizes and digests:
+// of the moment: tokens/ (the embedded token's files), the PIN file, the lock, the log's snapshot, and what
+// releases have under way. The file is a ustar archive whose first member, manifest.json, lists the others
+// with their sizes and digests:
 //
 //   {"files":[{"name":"log/entries.jsonl","sha256":"<hex>","size":123},...],"log":{"root":"<hex>","size":7},
 //    "software":"qpcseal 0.1.0","time":1800000000,"type":"qpcseal-home","v":1}

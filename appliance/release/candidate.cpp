@@ -148,14 +148,17 @@ void decide(Appliance& appliance, const keys::Mek& mek, Count count,
 }
 
 std::vector<Grant> wrap_all(Appliance& appliance, const keys::Mek& mek,
-                            const std::vector<Candidate*>& candidates) {
+                            const std::vector<Candidate*>& candidates, const PendingWraps& pending) {
   std::vector<Grant> grants;
   grants.reserve(candidates.size());
   for (const Candidate* c : candidates) grants.push_back(grant_of(appliance.log().state(), *c));
   const auto worker = [&]() -> seal::Work {
     const auto session =
         std::make_shared<pkcs11::Session>(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
-    return [&, session](std::uint64_t i) { grants[i].wrapped = wrap_for(*session, mek, *candidates[i]); };
+    return [&, session](std::uint64_t i) {
+      const auto* made = pending.find(candidates[i]->report->digest, candidates[i]->verdict->suite.value());
+      grants[i].wrapped = made != nullptr ? *made : wrap_for(*session, mek, *candidates[i]);
+    };
   };
   seal::run_parallel(seal::default_threads(), grants.size(), worker, {});
   return grants;

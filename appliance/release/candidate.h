@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "appliance/release/pending.h"
 #include "appliance/release/release.h"
 
 namespace qpcseal::release {
@@ -47,9 +48,9 @@ enum class Count {
 void decide(Appliance& appliance, const keys::Mek& mek, Count count,
             const std::vector<Candidate*>& candidates);
 
-// Wraps the MEK for each; all must be allowed.
+// Wraps the MEK for each, but where it is pending for that report; all must be allowed.
 std::vector<Grant> wrap_all(Appliance& appliance, const keys::Mek& mek,
-                            const std::vector<Candidate*>& candidates);
+                            const std::vector<Candidate*>& candidates, const PendingWraps& pending);
 
 audit::Outcome denied_outcome(const Appliance& appliance, const Candidate& candidate);
 audit::Outcome granted_outcome(const Appliance& appliance, const keys::Mek& mek, const Candidate& candidate,

@@ -20,6 +20,7 @@ struct Home {
   [[nodiscard]] std::filesystem::path witness() const { return root / "witness"; }
   [[nodiscard]] std::filesystem::path reports() const { return root / "reports"; }
   [[nodiscard]] std::filesystem::path approvals() const { return root / "approvals"; }
+  [[nodiscard]] std::filesystem::path pending() const { return root / "wrapped"; }
   [[nodiscard]] std::filesystem::path lock() const { return root / "lock"; }
   [[nodiscard]] std::filesystem::path tokens() const { return root / "tokens"; }
 };

@@ -41,13 +41,22 @@ std::vector<Sha256Digest> digests_of(const std::vector<Report>& reports) {
   return out;
 }
 
+std::map<Sha256Digest, keys::WrappedMek> wraps_of(const std::vector<Grant>& grants) {
+  std::map<Sha256Digest, keys::WrappedMek> out;
+  for (const Grant& grant : grants) out.emplace(grant.report_digest, grant.wrapped);
+  return out;
+}
+
 // Wraps, acts, and records it; `denied` are results of the same transaction, recorded behind it. For an act
 // that throws the results say "failed".
 std::vector<Grant> carry_out(Appliance& appliance, const keys::Mek& mek,
                              const std::vector<Candidate*>& candidates, std::vector<audit::Outcome> denied,
                              const Act& act) {
+  PendingWraps pending(appliance.home(), appliance.log().state());
   try {
-    std::vector<Grant> grants = wrap_all(appliance, mek, candidates);
+    std::vector<Grant> grants = wrap_all(appliance, mek, candidates, pending);
+    const auto wraps = wraps_of(grants);
+    pending.keep(wraps);
     std::vector<Json> acts = act(grants);
     std::vector<audit::Outcome> outcomes;
     for (std::size_t i = 0; i < grants.size(); ++i)
@@ -55,6 +64,7 @@ std::vector<Grant> carry_out(Appliance& appliance, const keys::Mek& mek,
     outcomes.insert(outcomes.end(), denied.begin(), denied.end());
     const auto entries = appliance.log().results(std::move(outcomes));
     for (std::size_t i = 0; i < grants.size(); ++i) grants[i].entry = entries[i];
+    pending.drop(wraps);
     return grants;
   } catch (const std::exception& error) {
     for (const Candidate* c : candidates) denied.push_back({c->txn, "failed", {{"error", error.what()}}});

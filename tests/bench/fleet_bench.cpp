@@ -91,7 +91,8 @@ void run_batch(release::Appliance& appliance, const keys::Mek& mek, const releas
   for (const Candidate* c : all)
     if (!c->allowed()) throw Error(ErrorKind::Internal, "denied: " + c->findings().front().id);
   std::vector<release::Grant> grants;
-  steps.wrap += seconds_of([&] { grants = release::wrap_all(appliance, mek, all); });
+  const release::PendingWraps pending(appliance.home(), appliance.log().state());
+  steps.wrap += seconds_of([&] { grants = release::wrap_all(appliance, mek, all, pending); });
   steps.bare += seconds_of([&] { bare_wraps(appliance, mek, all); });
   steps.results += seconds_of([&] {
     std::vector<audit::Outcome> outcomes;

@@ -436,13 +436,13 @@ class Signers(unittest.TestCase):
                                  (dora.line().replace("dora names", "doris names"), ""), ("", "UNKNOWN")):
                 file = site.root / "officers.next"
                 file.write_text("".join([*lines[:3], changed]))
-                site.qpcseal("officers", "install", file)
+                site.change_officers(file)
                 said = site.qpcseal("ceremony", "resume", *options, expect=7, stdin=script())
                 self.assertIn("1 count still, and no longer dora" + (f" (POL-SIGNATURE-{why})" if why else ""),
                               said.stderr)
                 self.assertEqual(site.json("mek", "list"), [])
             file.write_text("".join(lines))
-            site.qpcseal("officers", "install", file)
+            site.change_officers(file)
             site.qpcseal("ceremony", "resume", *options, stdin="go\nW.W.\n\n" * 50)
         finally:
             site.close()

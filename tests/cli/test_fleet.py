@@ -253,6 +253,19 @@ class Fleet(FleetDesk):
         self.assertIn("same card", result.stderr)
         self.assertEqual(len(self.entries()), before)
 
+    def test_a_run_goes_on_with_what_was_wrapped(self):
+        """Killed when the files are there and the log has no results: nothing is wrapped for a challenge twice."""
+        trip = self.reports("same", 3)
+        self.wrap_killed(trip, "fdatasync:when=2")
+        out = trip / "wrapped"
+        names = [f"node-{i}" for i in range(3)]
+        before = [(out / f".{name}.new" / "MEK.encrypt").read_bytes() for name in names]
+        self.wrap_killed(trip, "fdatasync:when=1")
+        self.wrap(trip)
+        self.assertEqual([(out / name / "MEK.encrypt").read_bytes() for name in names], before)
+        self.check_outputs(out, 3)
+        self.assertFalse((self.root / "home" / "wrapped").exists())
+
     def test_another_card_in_the_same_place(self):
         """Served under HOST-DEVICE by an earlier run, before that name was of two cards."""
         first = self.reports("place", 2)

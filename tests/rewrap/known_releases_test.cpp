@@ -18,7 +18,11 @@ WrappedSet wrapped() {
 
 audit::State logged() {
   audit::State state;
-  state.meks[kMekId] = {kMekId, "m#1", 1, 0, 0, 1, "ok", "generated", ""};
+  audit::MekHistory& mek = state.meks[kMekId];
+  mek.id = kMekId;
+  mek.label = "m#1";
+  mek.generation = mek.releases = 1;
+  mek.state = "ok";
   state.releases[to_hex(sha256(Bytes(46, 1)))] = {5, kMekId, kUeid, kNonce};
   return state;
 }
