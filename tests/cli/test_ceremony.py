@@ -59,7 +59,7 @@ class Ceremony(unittest.TestCase):
     def test_the_whole(self):
         self.site.qpcseal("ceremony", "lint", self.plan, "--dir", self.folder)
         options = self.options()  # officers sign after the rehearsal
-        signatures = self.site.sign_plan(self.plan, by=(1, 2, 3))
+        signatures = self.site.sign_plan(self.plan, by=(0, 1, 2, 3))  # three tokens, and a key on disk
         terminal = Terminal(self.site.env, "ceremony", "run", *options, *signatures,
                             respond=lambda p: "the lamp went out" if "deviation" in p else answer(p))
         self.assertEqual(terminal.code, 0, terminal.text)
@@ -76,7 +76,7 @@ class Ceremony(unittest.TestCase):
         page_bytes = (self.out() / "record.html").read_bytes()
         self.assertEqual(end["data"]["page_sha256"], hashlib.sha256(page_bytes).hexdigest())
         self.assertEqual(end["data"]["comparison"], [])
-        self.assertEqual([a["name"] for a in record["approvers"]], ["bela", "carl", "dora"])
+        self.assertEqual([a["name"] for a in record["approvers"]], ["anna", "bela", "carl", "dora"])
         self.assertEqual(record["plan"]["sha256"], hashlib.sha256(self.plan.read_bytes()).hexdigest())
         made = record["steps"][1]["attempts"][0]
         self.assertEqual((made["initials"], made["deviation"]), ("W.W.", "the lamp went out"))
@@ -98,6 +98,18 @@ class Ceremony(unittest.TestCase):
         (self.folder / (self.name + ".checkpoint")).unlink()
         said = self.site.qpcseal("ceremony", "run", *options, *signatures, expect=7, stdin=script())
         self.assertIn("used before", said.stderr)
+
+    def test_rehearsed_at_a_terminal_too(self):
+        """People practise what they then do: the same prompts, and a run that takes that rehearsal."""
+        out = self.folder / "asked"
+        rehearsed = Terminal(self.site.env, "ceremony", "rehearse", self.plan, "--dir", self.folder, "-o", out, "--ask")
+        self.assertEqual(rehearsed.code, 0, rehearsed.text)
+        run = Terminal(self.site.env, "ceremony", "run", self.plan, "--dir", self.folder, "-o", self.out(),
+                       "--rehearsal", out / "record.json", *self.site.sign_plan(self.plan))
+        self.assertEqual(run.code, 0, run.text)
+        steps = [[line for line in terminal.text.splitlines() if line.startswith("Step ")] for terminal in (rehearsed, run)]
+        self.assertEqual(*steps)
+        self.assertGreater(len(steps[0]), 1)
 
     def approve(self, officer, *more, signed):
         """An officer with a token of their own signs by `qpcseal approve`."""
