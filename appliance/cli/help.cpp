@@ -22,7 +22,8 @@ constexpr const char* kEnvironment =
 constexpr const char* kFiles =
     "In the home: site.toml (module, token and PIN source of this machine), policy.toml, officers,\n"
     "trust/ (root certificates) or the collateral.json that took its place, log/ (the audit log:\n"
-    "entries.jsonl and its signed checkpoint), witness/ (what witnesses signed of it), reports/ (every report\n"
+    "entries.jsonl and its signed checkpoint), witness/ (what witnesses signed of it), reports/ (every "
+    "report\n"
     "that was judged), approvals/ (what officers signed, by SHA-256), wrapped (keys on their way to cards),\n"
     "lock, and with the embedded token tokens/ and pin.\n"
     "Outputs carry the names of the vendor's tool: programqpc.bin, MEK.encrypt, MEK.nonce, MEK.pub,\n"
