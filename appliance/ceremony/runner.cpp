@@ -2,6 +2,8 @@
 
 #include "appliance/audit/words.h"
 #include "appliance/ceremony/record.h"
+#include "appliance/ceremony/rehearsal.h"
+#include "appliance/ceremony/signers.h"
 #include "appliance/ceremony/site_check.h"
 #include "appliance/ceremony/stage.h"
 #include "appliance/ceremony/step_runner.h"
@@ -16,90 +18,8 @@ namespace {
 
 using audit::Json;
 
-constexpr std::size_t kMaxRecord = std::size_t{8} << 20;  // bytes
-constexpr std::size_t kIdSize = 16;                       // bytes
-constexpr const char *kPlanExtension = ".plan", *kRehearsalExtension = ".rehearsal";
-
-struct Rehearsal {
-  Json record;
-  std::string text, sha256;
-};
-
-// Whole, before anything is done by it: every member that is read later is there, and every step.
-void check_rehearsal(const Json& record, const std::string& from, const Plan& plan) {
-  const auto bad = [&] {
-    return Error(ErrorKind::Malformed, from + " is not a record as 'qpcseal ceremony rehearse' writes it");
-  };
-  try {
-    if (record.at("format") != "qpcseal/ceremony-record/1") throw bad();
-    if (record.at("plan").at("sha256") != plan.sha256)
-      throw Error(ErrorKind::Denied, from + " is not the record of a rehearsal of this plan");
-    static_cast<void>(differences(record, record));
-    const Json& steps = record.at("steps");
-    if (!record.at("stand_ins").is_array() || !steps.is_array() || steps.size() != plan.steps.size())
-      throw bad();
-    for (std::size_t i = 0; i < steps.size(); ++i) {
-      const Json &step = steps.at(i), &attempts = step.at("attempts");
-      if (step.at("id") != plan.steps[i].id || step.at("act") != plan.steps[i].act || !attempts.is_array())
-        throw bad();
-      if (step.at("done") != true || attempts.empty() || attempts.back().at("outcome") != "ok")
-        throw Error(ErrorKind::Denied, "the rehearsal did not come to its end");
-    }
-  } catch (const Json::exception&) {
-    throw bad();
-  }
-}
-
-Rehearsal parse_rehearsal(const std::string& text, const std::string& from, const Plan& plan) {
-  Rehearsal out{audit::parse_json(text, from), text, to_hex(sha256(view(text)))};
-  check_rehearsal(out.record, from, plan);
-  return out;
-}
-
-std::optional<Rehearsal> read_rehearsal(const Wish& wish) {
-  if (!wish.rehearsal) return std::nullopt;
-  return parse_rehearsal(release::read_text_file(*wish.rehearsal, kMaxRecord), wish.rehearsal->string(),
-                         wish.plan);
-}
-
-// The one that the ceremony began with: given again, or as it was kept. Nothing where it began without, or it
-// was not kept.
-std::optional<Rehearsal> begun_with(const release::Home& home, const Wish& wish, const Json& begin) {
-  const Json& digest = audit::member(begin, "rehearsal_sha256");
-  if (auto given = read_rehearsal(wish)) {
-    if (digest != given->sha256)
-      throw Error(ErrorKind::Denied,
-                  "the ceremony was begun with another rehearsal, or none: " + digest.dump());
-    return given;
-  }
-  if (digest.is_null()) return std::nullopt;
-  try {
-    const std::string text = release::kept(home, digest.get<std::string>(), kRehearsalExtension);
-    Rehearsal out = parse_rehearsal(text, "the rehearsal's record that was kept", wish.plan);
-    if (digest == out.sha256) return out;
-  } catch (const Error&) {
-    return std::nullopt;
-  }
-  return std::nullopt;
-}
-
-std::optional<Rehearsal> expect_rehearsal(const Wish& wish, const Json& environment) {
-  auto out = read_rehearsal(wish);
-  if (!out && wish.plan.rehearsed)
-    throw Error(ErrorKind::Denied, "the plan wants a rehearsal first",
-                "'qpcseal ceremony rehearse', then --rehearsal RECORD");
-  if (!out) return out;
-  const Json& before = out->record.at("environment");
-  Complaints complaints;
-  for (const char* key : {"manufacturer", "model"})
-    if (before.at("token").at(key) != environment.at("token").at(key))
-      complaints.push_back(std::string(key) + " was " + before.at("token").at(key).dump());
-  for (const char* key : {"signing", "suites", "lacking"})
-    if (before.at(key) != environment.at(key))
-      complaints.push_back(std::string(key) + " was " + before.at(key).dump());
-  refuse("the token is not like the one of the rehearsal", complaints);
-  return out;
-}
+constexpr std::size_t kIdSize = 16;  // bytes
+constexpr const char* kPlanExtension = ".plan";
 
 void expect_appliance(const Plan& plan, const audit::State& state) {
   if (audit::text_member(state.genesis, "appliance_id") != plan.appliance ||

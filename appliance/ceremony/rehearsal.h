@@ -1,0 +1,22 @@
+// The record of a rehearsal, which a run is held against.
+#pragma once
+
+#include "appliance/ceremony/runner.h"
+
+namespace qpcseal::ceremony {
+
+inline constexpr const char* kRehearsalExtension = ".rehearsal";  // as the home keeps it
+
+struct Rehearsal {
+  audit::Json record;
+  std::string text, sha256;
+};
+
+// The one that the wish names. Error{Denied} where the plan wants one and there is none, or the token of then
+// was of another kind; Error{Malformed} for what is no whole record.
+std::optional<Rehearsal> expect_rehearsal(const Wish& wish, const audit::Json& environment);
+// The one that the ceremony began with: given again, or as it was kept. Nothing where it began without, or it
+// was not kept. Error{Denied} for another one.
+std::optional<Rehearsal> begun_with(const release::Home& home, const Wish& wish, const audit::Json& begin);
+
+}  // namespace qpcseal::ceremony

@@ -1,0 +1,31 @@
+// Who signed a plan, and who rejects it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "appliance/ceremony/plan.h"
+#include "appliance/release/appliance.h"
+#include "policy/officers.h"
+
+namespace qpcseal::ceremony {
+
+struct Signed {
+  policy::Tally tally;
+  std::vector<std::string> signatures;  // those that count, as tally.approvers
+};
+// Who signed the plan's bytes. Error{ApprovalsMissing} below the threshold, with a finding for each signature
+// that does not count; Error{Denied} for officers that are not the log's.
+Signed check_signatures(const Plan& plan, const release::Home& home, const audit::State& state,
+                        const std::vector<std::string>& signatures, UnixTime now);
+// Who signed that they reject it.
+std::vector<policy::Approver> rejecters_of(const Plan& plan, const release::Home& home,
+                                           const audit::State& state,
+                                           const std::vector<std::string>& signatures, UnixTime now);
+
+// Before a ceremony goes on: whether enough of the signatures that it began with, `begin`'s, would count
+// today. Error{ApprovalsMissing}.
+void check_signers(const Plan& plan, const release::Home& home, const audit::State& state,
+                   const audit::Json& begin, UnixTime now);
+
+}  // namespace qpcseal::ceremony
