@@ -68,7 +68,7 @@ std::string html_text(std::string_view text) {
 std::string shell_word(std::string_view text) {
   static constexpr std::string_view kPlain =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-";
-  const std::string shown = printable(text);
+  std::string shown = printable(text);
   if (!shown.empty() && shown.find_first_not_of(kPlain) == std::string::npos) return shown;
   std::string out = "'";
   for (const char c : shown) {

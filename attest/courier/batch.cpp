@@ -21,11 +21,11 @@ int parse_port(const std::string& text) {
   return out;
 }
 
-// A file beside the batch: the batch came on a medium that others may have had.
-const std::string& plain(const std::string& name) {
+// A file beside the batch, by a plain name: the batch came on a medium that others may have had.
+std::filesystem::path beside(const std::filesystem::path& folder, const std::string& name) {
   if (name.find('/') != std::string::npos || name.front() == '.')
     throw Error(ErrorKind::Malformed, "'" + name + "' is not the name of a file beside the batch");
-  return name;
+  return folder / name;
 }
 
 Errand parse_line(const std::string& line, const std::filesystem::path& folder) {
@@ -36,7 +36,7 @@ Errand parse_line(const std::string& line, const std::filesystem::path& folder) 
     throw Error(ErrorKind::Malformed, "not the five words IP PORT DEVICE REQUEST REPORT");
   const std::vector<unsigned> devices = attest::parse_devices(device);
   if (devices.size() != 1) throw Error(ErrorKind::Malformed, "'" + device + "' is more than one card");
-  return {{ip, parse_port(port)}, devices.front(), folder / plain(request), folder / plain(report)};
+  return {{ip, parse_port(port)}, devices.front(), beside(folder, request), beside(folder, report)};
 }
 
 }  // namespace
