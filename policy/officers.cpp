@@ -161,6 +161,10 @@ void count(Tally& tally, const Officers& officers, std::string_view name_space, 
 
 }  // namespace
 
+bool may_sign(const Officer& officer, std::string_view name_space, UnixTime now) {
+  return !objection(officer, name_space, {}, now);
+}
+
 Officers parse_officers(std::string_view text) {
   if (text.size() > kMaxOfficersFile) throw bad("officers: too large");
   Officers out;

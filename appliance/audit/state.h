@@ -90,6 +90,9 @@ struct SvnSubject {
 // In a key's end: SHA-256 of the recovery key's file whose token may have the heir.
 inline constexpr const char* kHeirKey = "heir_recovery_key_sha256";
 
+// Of an imported key's check value: "qpcseal/check/1" and a tag.
+inline constexpr std::size_t kImportCheckSize = 31;  // bytes
+
 struct Ceremony {
   std::string id;         // hex, 16 bytes
   std::uint64_t seq = 0;  // of the entry that began it

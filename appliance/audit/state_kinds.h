@@ -33,8 +33,7 @@ extern const Kind kGenesis, kGenesisAccepted, kPolicy, kOfficers, kTrust, kRejec
 // state_witness.cpp
 extern const Kind kWitnessKey, kWitness;
 
-inline constexpr std::size_t kNonceSize = 32, kMekIdSize = 16, kDigestSize = 32,
-                             kImportCheckSize = 31;  // bytes
+inline constexpr std::size_t kNonceSize = 32, kMekIdSize = 16, kDigestSize = 32;  // bytes
 
 inline void require(bool good, const std::string& complaint) {
   if (!good) throw Error(ErrorKind::Malformed, complaint);

@@ -19,7 +19,6 @@ namespace {
 
 using audit::Json;
 
-constexpr std::int64_t kDay = 86400;                      // seconds
 constexpr std::size_t kMaxOutput = std::size_t{1} << 20;  // bytes
 constexpr ArgumentRule kMek{"mek", ArgumentKind::Mek};
 constexpr ArgumentRule kOutput{"output", ArgumentKind::File};
@@ -156,7 +155,7 @@ void carry_out(release::Appliance& appliance, const Step& step, const std::files
     if (step.arguments.contains("retirement")) retirement = folder / text("retirement");
     static_cast<void>(release::restore(appliance, {folder / text("backup"), retirement}));
   } else if (step.act == "mek-drill") {
-    static_cast<void>(release::drill(appliance, folder / text("backup"), std::stoll(text("days")) * kDay,
+    static_cast<void>(release::drill(appliance, folder / text("backup"), std::stoull(text("days")),
                                      folder / text("output"), Existing::Refuse));
   } else if (step.act == "recovery-key") {
     static_cast<void>(release::make_recovery_key(appliance, folder / text("output"), Existing::Refuse));
@@ -192,8 +191,7 @@ void expect_planned(const Step& step, const std::string& operation, const Json& 
   if (planned.is_null()) return;
   const bool makes = step.act == "mek-generate";
   const std::string& label = audit::text_member(parameters, makes ? "name" : "mek");
-  if (planned != label && (makes || planned != label.substr(0, label.rfind('#'))))
-    deny("the MEK", label, planned);
+  if (planned != label && (makes || planned != keys::name_in(label))) deny("the MEK", label, planned);
 }
 
 std::optional<std::string> digest_of_output(const release::Appliance& appliance, const Step& step,

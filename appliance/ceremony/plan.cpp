@@ -3,7 +3,6 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 
 #include "appliance/audit/words.h"
@@ -167,16 +166,13 @@ const Step* Plan::step(std::string_view name) const {
 }
 
 MekReference parse_reference(const std::string& text) {
-  constexpr std::uint64_t kLast = 999'999'999;
   const std::size_t at = text.find('#');
   MekReference out{text.substr(0, at), 0};
   keys::check_name(out.name);
   if (at == std::string::npos) return out;
-  const char* end = text.data() + text.size();
-  const auto read = std::from_chars(text.data() + at + 1, end, out.generation);
-  if (read.ec != std::errc() || read.ptr != end || out.generation == 0 || out.generation > kLast ||
-      keys::label_of(out.name, out.generation) != text)
-    throw Error(ErrorKind::Usage, "'" + text + "' is no label of a MEK, name#generation");
+  const auto generation = keys::parse_generation(std::string_view(text).substr(at + 1));
+  if (!generation) throw Error(ErrorKind::Usage, "'" + text + "' is no label of a MEK, name#generation");
+  out.generation = *generation;
   return out;
 }
 

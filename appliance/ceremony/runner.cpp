@@ -22,11 +22,8 @@ constexpr std::size_t kIdSize = 16;  // bytes
 constexpr const char* kPlanExtension = ".plan";
 
 void expect_appliance(const Plan& plan, const audit::State& state) {
-  if (audit::text_member(state.genesis, "appliance_id") != plan.appliance ||
-      audit::text_member(state.genesis, "aud") != plan.aud)
-    throw Error(ErrorKind::Denied, "the plan is for appliance " + plan.appliance + " (" + plan.aud +
-                                       "), this is " + audit::text_member(state.genesis, "appliance_id") +
-                                       " (" + audit::text_member(state.genesis, "aud") + ")");
+  if (const std::string other = other_appliance(plan, state); !other.empty())
+    throw Error(ErrorKind::Denied, other);
 }
 
 Json rejections_of(const policy::Tally& tally) {
@@ -54,13 +51,9 @@ void heed_rejection(release::Appliance& appliance, const Plan& plan,
       rejecters_of(plan, appliance.home(), appliance.log().state(), signatures, appliance.now());
   if (rejecters.empty()) return;
   release::archive_approval(appliance.home(), plan.text, kPlanExtension, signatures);
-  appliance.log().event("rejection", {{"operation", "ceremony"},
-                                      {"nonce", plan.sha256},
-                                      {"request_sha256", plan.sha256},
-                                      {"rejecters", release::json_of(rejecters)}});
-  std::string names;
-  for (const policy::Approver& each : rejecters) names += (names.empty() ? "" : ", ") + each.name;
-  throw Error(ErrorKind::ApprovalsMissing, "the plan was rejected by " + names,
+  appliance.log().event("rejection",
+                        release::rejection_data("ceremony", plan.sha256, plan.sha256, rejecters));
+  throw Error(ErrorKind::ApprovalsMissing, "the plan was rejected by " + release::names_of(rejecters),
               "the log records it; that plan can no longer be run");
 }
 

@@ -55,7 +55,7 @@ class Generations {
  public:
   explicit Generations(const audit::State& state) {
     for (const auto& [id, mek] : state.meks) {
-      Known& name = names_[mek.label.substr(0, mek.label.rfind('#'))];
+      Known& name = names_[std::string(keys::name_in(mek.label))];
       name.highest = std::max(name.highest, mek.generation);
       if (mek.state == "failed") continue;
       name.was_made = true;
@@ -173,13 +173,17 @@ Complaints check_meks(const Plan& plan, const audit::State& state) {
   return out;
 }
 
-Complaints check_place(const Plan& plan, const release::Home& home, const audit::State& state, UnixTime now) {
-  Complaints out;
+std::string other_appliance(const Plan& plan, const audit::State& state) {
   const std::string &id = audit::text_member(state.genesis, "appliance_id"),
                     &aud = audit::text_member(state.genesis, "aud");
-  if (id != plan.appliance || aud != plan.aud)
-    out.push_back("the plan is for appliance " + plan.appliance + " (" + plan.aud + "), this is " + id +
-                  " (" + aud + ")");
+  if (id == plan.appliance && aud == plan.aud) return "";
+  return "the plan is for appliance " + plan.appliance + " (" + plan.aud + "), this is " + id + " (" + aud +
+         ")";
+}
+
+Complaints check_place(const Plan& plan, const release::Home& home, const audit::State& state, UnixTime now) {
+  Complaints out;
+  if (const std::string other = other_appliance(plan, state); !other.empty()) out.push_back(other);
   if (now >= plan.valid_until) out.push_back("the plan was valid until " + format_time(plan.valid_until));
   if (state.ceremonies.contains(plan.sha256)) out.emplace_back("the plan was used before");
   if (state.approvals_used.contains(plan.sha256)) out.emplace_back("the plan was rejected");

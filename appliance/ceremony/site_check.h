@@ -26,6 +26,8 @@ Complaints check_outputs(const Plan& plan, const std::filesystem::path& folder);
 // MEKs that are not there, or are there already, as the plan's steps go by, by what the log knows; names that
 // stand for several generations.
 Complaints check_meks(const Plan& plan, const audit::State& state);
+// What tells the appliance from the plan's; empty where it is that.
+std::string other_appliance(const Plan& plan, const audit::State& state);
 // Where and when: another appliance, a plan that expired, was used or rejected, or that more officers must
 // sign than may.
 Complaints check_place(const Plan& plan, const release::Home& home, const audit::State& state, UnixTime now);

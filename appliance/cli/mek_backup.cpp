@@ -10,7 +10,7 @@ namespace {
 
 struct Options {
   std::string mek, recovery_key, file, output, retirement;
-  unsigned days = 180;
+  unsigned days = release::kDrillDays;
   bool force = false;
   [[nodiscard]] Existing existing() const { return force ? Existing::Replace : Existing::Refuse; }
 };
@@ -87,10 +87,9 @@ Report restore(Context& context, const Options& options) {
 }
 
 Report drill(Context& context, const Options& options) {
-  constexpr std::int64_t kDay = 86400;  // seconds
   release::Appliance appliance(context.environment());
   const release::Drilled done =
-      release::drill(appliance, options.file, options.days * kDay, options.output, options.existing());
+      release::drill(appliance, options.file, options.days, options.output, options.existing());
   const std::string label = keys::label_of(done.header.name, done.header.generation);
   Report report;
   report.json = {{"label", label},

@@ -14,12 +14,6 @@ namespace qpcseal::cli {
 
 namespace {
 
-std::string name_list(const std::vector<policy::Approver>& approvers) {
-  std::string out;
-  for (const auto& approver : approvers) out += (out.empty() ? "" : ", ") + approver.name;
-  return out;
-}
-
 nlohmann::ordered_json names_json(const std::vector<policy::Approver>& approvers) {
   auto out = nlohmann::ordered_json::array();
   for (const auto& approver : approvers)
@@ -91,7 +85,7 @@ Report accept_genesis(Context& context) {
   const auto approvers = release::accept_genesis(appliance, context.approvals.signatures);
   Report report;
   report.json = {{"accepted", true}, {"approvers", names_json(approvers)}};
-  report.text = "the genesis is accepted by " + name_list(approvers) + "; MEKs may now be made\n";
+  report.text = "the genesis is accepted by " + release::names_of(approvers) + "; MEKs may now be made\n";
   return report;
 }
 

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <iterator>
 
 #include "base/error.h"
 
@@ -15,7 +14,6 @@ namespace {
 constexpr unsigned kWidth = 30;  // characters
 constexpr double kMiB = 1048576.0;
 
-constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
 volatile std::sig_atomic_t interrupted = 0;
 
 void interrupt(int signal) { interrupted = signal; }
@@ -26,18 +24,10 @@ ProgressBar::ProgressBar(std::string what, Unit unit)
       unit_(unit),
       terminal_(isatty(STDERR_FILENO) == 1),
       start_(std::chrono::steady_clock::now()),
-      last_(start_) {
-  struct sigaction once{};
-  once.sa_handler = interrupt;
-  once.sa_flags = SA_RESETHAND | SA_RESTART;
-  for (std::size_t i = 0; i < std::size(kSignals); ++i) {
-    sigaction(kSignals[i], nullptr, &before_[i]);
-    if (before_[i].sa_handler != SIG_IGN) sigaction(kSignals[i], &once, nullptr);  // nohup stays in force
-  }
-}
+      last_(start_),
+      signals_({SIGINT, SIGTERM, SIGHUP}, interrupt, SA_RESETHAND | SA_RESTART) {}
 
 ProgressBar::~ProgressBar() {
-  for (std::size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], &before_[i], nullptr);
   if (drawn_) std::fputs("\r\033[K", stderr);
 }
 

@@ -2,11 +2,11 @@
 // order when it is interrupted.
 #pragma once
 
-#include <csignal>
-
 #include <chrono>
 #include <cstdint>
 #include <string>
+
+#include "base/signals.h"
 
 namespace qpcseal::cli {
 
@@ -27,7 +27,7 @@ class ProgressBar {
   Unit unit_;
   bool terminal_, drawn_ = false;
   Time start_, last_;
-  struct sigaction before_[3]{};  // what the three signals did
+  SignalHandlers signals_;
 };
 
 }  // namespace qpcseal::cli

@@ -72,13 +72,13 @@ std::string digest_of_recovery_key(const std::string& path) {
 }
 
 void read_backup(Json& out, const Options& options) {
-  constexpr unsigned kDays = 180;
   const Bytes file = read_file(options.backup, release::kMaxBackupFile);
   const auto header = with_context(options.backup, [&] { return release::parse_backup(file); }).header;
   const Json parameters = release::parameters_of(header, to_hex(sha256(file)));
   for (const auto& [name, value] : parameters.items()) put(out, name, value);
   if (options.operation == "mek-restore" && !out.contains("origin")) put(out, "origin", "restored");
-  if (options.operation == "mek-drill") put(out, "days", options.days > 0 ? options.days : kDays);
+  if (options.operation == "mek-drill")
+    put(out, "days", options.days > 0 ? options.days : release::kDrillDays);
 }
 
 // What the files say that the act will be given.

@@ -4,6 +4,9 @@
 #include <string_view>
 #include <vector>
 
+#include "appliance/audit/state.h"
+#include "appliance/keys/mek.h"
+#include "base/digest.h"
 #include "base/error.h"
 
 namespace qpcseal::cli {
@@ -12,7 +15,7 @@ namespace {
 
 using audit::Json;
 
-constexpr std::size_t kDigest = 32, kId = 16, kCheckValue = 31;  // bytes
+constexpr std::size_t kDigest = sizeof(Sha256Digest);  // bytes
 constexpr std::size_t kMostDigits = 9;
 
 struct Parameter {
@@ -25,7 +28,7 @@ struct Operation {
   std::vector<Parameter> parameters;
 };
 
-constexpr Parameter kMek{"mek"}, kMekId{"mek_id", kId}, kBackup{"backup_sha256", kDigest},
+constexpr Parameter kMek{"mek"}, kMekId{"mek_id", keys::kMekIdSize}, kBackup{"backup_sha256", kDigest},
     kSource{"source_appliance"}, kSerial{"source_serial"}, kSealKey{"source_seal_key_sha256", kDigest};
 
 const std::vector<Operation>& operations() {
@@ -35,11 +38,11 @@ const std::vector<Operation>& operations() {
       {"mek-rotate", {kMek, kMekId}},
       {"mek-backup", {kMek, kMekId, {"recovery_key_sha256", kDigest}}},
       {"mek-restore", {kMek, kMekId, kBackup, kSource, kSerial, kSealKey, {"origin"}}},
-      {"mek-import", {{"name"}, {"check_value", kCheckValue}}},
+      {"mek-import", {{"name"}, {"check_value", audit::kImportCheckSize}}},
       {"mek-drill", {kMek, kMekId, kBackup, kSource, kSerial, kSealKey, {"days", 0, true}}},
       {"mek-suspend", {kMek, kMekId}},
       {"mek-resume", {kMek, kMekId}},
-      {"mek-destroy", {kMek, kMekId, {"heir_recovery_key_sha256", kDigest, false, true}}},
+      {"mek-destroy", {kMek, kMekId, {audit::kHeirKey, kDigest, false, true}}},
       {"recovery-key", {}},
       {"officers-change", {{"officers_sha256", kDigest}}},
       {"log-key-rotate", {{"previous"}}},

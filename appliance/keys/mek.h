@@ -38,6 +38,10 @@ bool is_desired(std::string_view name);
 // A name that can be part of a label: letters, digits, '.', '_', '-'; 1 to 64 bytes. Error{Usage} otherwise.
 void check_name(std::string_view name);
 std::string label_of(std::string_view name, std::uint64_t generation);
+// The name in a label; a name alone is its own.
+std::string_view name_in(std::string_view label);
+// A label's generation: digits without leading zeros, at most nine. Nothing: it is none.
+std::optional<std::uint64_t> parse_generation(std::string_view digits);
 
 // Generates in the token and checks in `fresh`, another session: a key whose required attributes read back
 // otherwise is destroyed again. `accept` names desired attributes that are not asked for. Error{Token}.

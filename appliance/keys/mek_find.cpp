@@ -21,16 +21,6 @@ bool is_name(std::string_view name) {
          });
 }
 
-std::optional<std::uint64_t> parse_generation(std::string_view digits) {
-  if (digits.empty() || digits.size() > kMaxGenerationDigits || digits.front() == '0') return std::nullopt;
-  std::uint64_t value = 0;
-  for (const char c : digits) {
-    if (c < '0' || c > '9') return std::nullopt;
-    value = value * 10 + static_cast<unsigned>(c - '0');
-  }
-  return value;
-}
-
 std::optional<Mek> mek_from(pkcs11::Session& session, CK_OBJECT_HANDLE handle) {
   const pkcs11::Object object{handle, "key"};
   const auto label = session.attribute(object, CKA_LABEL);
@@ -91,6 +81,18 @@ void check_name(std::string_view name) {
 
 std::string label_of(std::string_view name, std::uint64_t generation) {
   return std::string(name) + "#" + std::to_string(generation);
+}
+
+std::string_view name_in(std::string_view label) { return label.substr(0, label.rfind('#')); }
+
+std::optional<std::uint64_t> parse_generation(std::string_view digits) {
+  if (digits.empty() || digits.size() > kMaxGenerationDigits || digits.front() == '0') return std::nullopt;
+  std::uint64_t value = 0;
+  for (const char c : digits) {
+    if (c < '0' || c > '9') return std::nullopt;
+    value = value * 10 + static_cast<unsigned>(c - '0');
+  }
+  return value;
 }
 
 std::vector<Mek> list_meks(pkcs11::Session& session) {

@@ -181,13 +181,11 @@ Json Appliance::approve(const std::string& operation, const Json& parameters) {
 }
 
 void Appliance::reject(const std::string& operation, const Judgement& judgement) {
-  std::string names;
-  for (const auto& officer : judgement.rejecters) names += (names.empty() ? "" : ", ") + officer.name;
-  log_->event("rejection", {{"operation", operation},
-                            {"nonce", judgement.record.at("nonce")},
-                            {"request_sha256", judgement.record.at("request_sha256")},
-                            {"rejecters", json_of(judgement.rejecters)}});
-  throw Error(ErrorKind::ApprovalsMissing, "'" + operation + "' was rejected by " + names,
+  log_->event("rejection",
+              rejection_data(operation, audit::text_member(judgement.record, "nonce"),
+                             audit::text_member(judgement.record, "request_sha256"), judgement.rejecters));
+  throw Error(ErrorKind::ApprovalsMissing,
+              "'" + operation + "' was rejected by " + names_of(judgement.rejecters),
               "the log records it; that request can no longer be used");
 }
 

@@ -5,6 +5,7 @@
 #include "appliance/release/pinned.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
 
 namespace qpcseal::release {
 
@@ -98,12 +99,6 @@ void check_use(const Situation& situation, const Candidate& candidate) {
                   format_time(situation.now));
 }
 
-std::string names_of(const std::vector<policy::Approver>& approvers) {
-  std::string out;
-  for (const auto& approver : approvers) out += (out.empty() ? "" : ", ") + approver.name;
-  return out.empty() ? "nobody" : out;
-}
-
 Json record_of(const Candidate& candidate, const std::vector<policy::Approver>& approvers, UnixTime now) {
   return {{"nonce", candidate.request.nonce},
           {"request_sha256", digest_of(candidate.text)},
@@ -135,7 +130,7 @@ Judgement judge_approval(const Situation& situation, const std::string& operatio
   if (tallied.approvers.size() < threshold)
     throw missing(quoted(operation) + " needs the approval of " + std::to_string(threshold) +
                       " officers; what counts is " + std::to_string(tallied.approvers.size()) + " (" +
-                      names_of(tallied.approvers) + ")",
+                      (tallied.approvers.empty() ? "nobody" : names_of(tallied.approvers)) + ")",
                   "", tallied.findings);
   return {candidate.text, signatures, record_of(candidate, tallied.approvers, situation.now), {}};
 }
@@ -193,6 +188,20 @@ Json json_of(const std::vector<policy::Approver>& approvers) {
   for (const auto& approver : approvers)
     out.push_back({{"name", approver.name}, {"fingerprint", approver.fingerprint}});
   return out;
+}
+
+std::string names_of(const std::vector<policy::Approver>& approvers) {
+  std::vector<std::string> names;
+  for (const auto& approver : approvers) names.push_back(approver.name);
+  return join(names);
+}
+
+Json rejection_data(const std::string& operation, const std::string& nonce, const std::string& request_sha256,
+                    const std::vector<policy::Approver>& rejecters) {
+  return {{"operation", operation},
+          {"nonce", nonce},
+          {"request_sha256", request_sha256},
+          {"rejecters", json_of(rejecters)}};
 }
 
 }  // namespace qpcseal::release

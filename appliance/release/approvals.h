@@ -59,5 +59,10 @@ std::string read_text_file(const std::filesystem::path& path, std::size_t limit)
 std::vector<std::string> read_signatures(const std::vector<std::filesystem::path>& paths);
 // [{"name", "fingerprint"}...]
 audit::Json json_of(const std::vector<policy::Approver>& approvers);
+// "anna, bela"; empty for nobody.
+std::string names_of(const std::vector<policy::Approver>& approvers);
+// The log's entry of a rejection (kind rejection).
+audit::Json rejection_data(const std::string& operation, const std::string& nonce,
+                           const std::string& request_sha256, const std::vector<policy::Approver>& rejecters);
 
 }  // namespace qpcseal::release

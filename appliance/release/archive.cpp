@@ -23,6 +23,10 @@ std::filesystem::path path_of(const Home& home, const std::string& digest, const
   return home.approvals() / (digest + extension);
 }
 
+bool is_kept(const Home& home, const std::string& digest, const char* extension) {
+  return std::filesystem::exists(path_of(home, digest, extension));
+}
+
 void keep_as(const Home& home, const std::string& digest, const char* extension, const std::string& text) {
   make_folder(home.approvals());
   write_file(path_of(home, digest, extension), view(text), Existing::Replace, 0600);
@@ -71,14 +75,14 @@ void keep_in_force(const Home& home, const audit::State& state, const Trust& tru
   }
 }
 
-bool is_kept(const Home& home, const std::string& digest, const char* extension) {
-  return std::filesystem::exists(path_of(home, digest, extension));
-}
-
 std::string kept(const Home& home, const std::string& digest, const char* extension) {
   if (!is_kept(home, digest, extension))
     throw Error(ErrorKind::Io, path_of(home, digest, extension).string() + " was not kept");
   return read_text_file(path_of(home, digest, extension), kMaxKept);
+}
+
+std::string kept_trust(const Home& home, const std::string& digest) {
+  return kept(home, digest, is_kept(home, digest, ".trust") ? ".trust" : ".signed");
 }
 
 std::vector<std::string> kept_signatures(const Home& home, const policy::Officers& officers,

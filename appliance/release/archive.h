@@ -23,9 +23,11 @@ void archive_approval(const Home& home, const std::string& text, const char* ext
 // What is in force, and was held against the log, is kept where it is not yet.
 void keep_in_force(const Home& home, const audit::State& state, const Trust& trust);
 
-[[nodiscard]] bool is_kept(const Home& home, const std::string& digest, const char* extension);
 // Error{Io} where nothing with this digest was kept. Whether it has the digest, the caller checks.
 std::string kept(const Home& home, const std::string& digest, const char* extension);
+
+// The trust material of this digest, as the home kept it: a folder, or a collateral bundle. Error{Io}.
+std::string kept_trust(const Home& home, const std::string& digest);
 
 // One signature of `text` in `name_space`, as of `now`, for each of `approvers` (json_of(), in their order),
 // or where that is null for each officer who signed. Error{Io} where one was not kept.

@@ -34,11 +34,9 @@ std::optional<std::uint64_t> find_challenge(const audit::LogCopy& log, const Jso
 }
 
 Json files_of(const Home& home, const Entry& verdict, const std::string& report) {
-  const std::string& trust = audit::text_member(judged_of(verdict), "trust");
-  const char* kind = is_kept(home, trust, ".trust") ? ".trust" : ".signed";
   return {{"report", to_base64(read_file(home.reports() / (report + ".report"), attest::kMaxReport))},
           {"policy", to_base64(view(kept(home, policy_digest(verdict), ".signed")))},
-          {"trust", to_base64(view(kept(home, trust, kind)))}};
+          {"trust", to_base64(view(kept_trust(home, audit::text_member(judged_of(verdict), "trust"))))}};
 }
 
 struct Parts {

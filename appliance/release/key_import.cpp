@@ -100,7 +100,7 @@ Imported known_again(Appliance& appliance, const audit::MekHistory& before, cons
   if (!shred || !there || before.label != keys::label_of(name, before.generation))
     throw Error(ErrorKind::Usage,
                 "this key was imported before, as " + before.label + ", which is '" + before.state + "'",
-                there ? "'mek import FILE --name " + before.label.substr(0, before.label.rfind('#')) +
+                there ? "'mek import FILE --name " + std::string(keys::name_in(before.label)) +
                             " --shred' shreds the file"
                       : "");
   Imported out{keys::find_mek_by_id(appliance.session(), before.id), false, "", true};

@@ -116,11 +116,16 @@ RecoveryKeyMade make_recovery_key(Appliance& appliance, const std::filesystem::p
 RecoveryKeyMade recovery_key_in_force(Appliance& appliance) {
   const auto there = keys::find_recovery_key(appliance.session());
   if (!there) throw Error(ErrorKind::Token, "the token holds no recovery key");
-  for (const auto& [digest, text] : appliance.log().state().recovery_keys) {
-    RecoveryKeyMade out{parse_recovery_key(from_base64(text)), digest, 0};
-    if (out.file.point == there->point) return out;
-  }
-  throw Error(ErrorKind::Denied, "the recovery key in the token is not in the log");
+  const auto* known = known_recovery_key(appliance.log().state(), there->point);
+  if (known == nullptr) throw Error(ErrorKind::Denied, "the recovery key in the token is not in the log");
+  return {parse_recovery_key(from_base64(known->second)), known->first, 0};
+}
+
+const std::pair<const std::string, std::string>* known_recovery_key(const audit::State& state,
+                                                                    const Bytes& point) {
+  for (const auto& known : state.recovery_keys)
+    if (parse_recovery_key(from_base64(known.second)).point == point) return &known;
+  return nullptr;
 }
 
 BackupMade backup(Appliance& appliance, const BackupWish& wish) {

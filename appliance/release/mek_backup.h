@@ -20,6 +20,10 @@ struct RecoveryKeyMade {
 RecoveryKeyMade make_recovery_key(Appliance& appliance, const std::filesystem::path& output,
                                   Existing existing);
 
+// What the log has of the pair with this public point: SHA-256 of its public file (hex), and the file
+// (base64). Null: nothing.
+const std::pair<const std::string, std::string>* known_recovery_key(const audit::State& state,
+                                                                    const Bytes& point);
 // The pair that the token has, as the log knows it; `entry` is left out. Error{Token} none, Error{Denied}.
 RecoveryKeyMade recovery_key_in_force(Appliance& appliance);
 
@@ -54,13 +58,15 @@ struct RestoredMek {
 // A key that was suspended here before comes back suspended.
 RestoredMek restore(Appliance& appliance, const MekRestoreWish& wish);
 
+inline constexpr unsigned kDrillDays = 180;  // where nobody says otherwise
+
 struct Drilled {
   BackupHeader header;
   UnixTime expires = 0;
 };
 // Opens the backup in this token, holds it against its check value, and lets it go. The certificate is the
-// receipt of the log's entry. `lifetime` is whole days, in seconds: the officers agree to them.
-Drilled drill(Appliance& appliance, const std::filesystem::path& backup, std::int64_t lifetime,
+// receipt of the log's entry, and holds for so many days: the officers agree to them.
+Drilled drill(Appliance& appliance, const std::filesystem::path& backup, std::uint64_t days,
               const std::filesystem::path& certificate, Existing existing);
 
 // The receipt of a key's destruction at its source, whose log has this key (vkey). Error{Denied}, and as

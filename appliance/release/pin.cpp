@@ -8,11 +8,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
-#include <iterator>
+#include <optional>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/signals.h"
 
 namespace qpcseal::release {
 
@@ -38,8 +38,6 @@ SecretBuffer read_line(int fd, const std::string& what) {
   return pin;
 }
 
-constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
-
 // The terminal as it was, for the one prompt at a time: a signal gives it back and then does what it does.
 int prompt_fd = -1;
 termios prompt_before{};
@@ -54,23 +52,18 @@ class EchoOff {
   explicit EchoOff(int fd) {
     if (tcgetattr(fd, &prompt_before) != 0) throw Error(ErrorKind::Token, "/dev/tty is not a terminal");
     prompt_fd = fd;
-    struct sigaction action{};
-    action.sa_handler = give_back;
-    action.sa_flags = SA_RESETHAND;
-    for (std::size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], &action, &before_[i]);
+    signals_.emplace(std::initializer_list<int>{SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP}, give_back,
+                     SA_RESETHAND);
     termios quiet = prompt_before;
     quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
     tcsetattr(fd, TCSAFLUSH, &quiet);
   }
   EchoOff(const EchoOff&) = delete;
   EchoOff& operator=(const EchoOff&) = delete;
-  ~EchoOff() {
-    tcsetattr(prompt_fd, TCSAFLUSH, &prompt_before);
-    for (std::size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], &before_[i], nullptr);
-  }
+  ~EchoOff() { tcsetattr(prompt_fd, TCSAFLUSH, &prompt_before); }
 
  private:
-  struct sigaction before_[std::size(kSignals)]{};
+  std::optional<SignalHandlers> signals_;
 };
 
 SecretBuffer ask(const std::string& prompt) {

@@ -53,12 +53,8 @@ std::string_view namespace_of(const std::string& operation) {
 
 std::size_t people_who_sign(const policy::Officers& officers, std::string_view name_space, UnixTime now) {
   std::set<std::string> people;
-  for (const policy::Officer& officer : officers.list) {
-    const bool valid = (!officer.valid_after || now >= *officer.valid_after) &&
-                       (!officer.valid_before || now < *officer.valid_before);
-    if (valid && std::ranges::find(officer.namespaces, name_space) != officer.namespaces.end())
-      people.insert(officer.name);
-  }
+  for (const policy::Officer& officer : officers.list)
+    if (policy::may_sign(officer, name_space, now)) people.insert(officer.name);
   return people.size();
 }
 

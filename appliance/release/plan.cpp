@@ -17,12 +17,10 @@ using audit::Entry;
 using audit::Json;
 using audit::text_member;
 
-std::string_view name_in(std::string_view label) { return label.substr(0, label.rfind('#')); }
-
 const audit::MekHistory& find(const audit::State& state, const std::string& reference) {
   std::vector<const audit::MekHistory*> found;
   for (const auto& [id, mek] : state.meks)
-    if (mek.label == reference || name_in(mek.label) == reference) found.push_back(&mek);
+    if (mek.label == reference || keys::name_in(mek.label) == reference) found.push_back(&mek);
   if (found.size() == 1) return *found.front();
   if (found.empty())
     throw Error(ErrorKind::Usage, "the log knows no MEK '" + reference + "'",
@@ -57,7 +55,7 @@ class Reader {
   [[nodiscard]] bool is_newer(const Json& data) const {
     const auto other = log_.state.meks.find(from_hex(text_member(data, "mek_id")));
     return other != log_.state.meks.end() && other->second.generation > mek_.generation &&
-           name_in(other->second.label) == name_in(mek_.label);
+           keys::name_in(other->second.label) == keys::name_in(mek_.label);
   }
 
   void take(const Entry& entry) {
@@ -236,7 +234,7 @@ std::vector<HeldCard> without(const std::vector<HeldCard>& cards, bool HeldCard:
 }
 
 void add_steps(CompromisePlan& plan) {
-  const std::string name(name_in(plan.mek.label));
+  const std::string name(keys::name_in(plan.mek.label));
   const std::string next = plan.successor.empty() ? name : plan.successor;
   const std::vector<HeldCard> waiting = without(plan.cards, &HeldCard::again);
   std::vector<Step> all{stop_step(plan.mek)};

@@ -4,7 +4,7 @@
 
 #include "appliance/keys/backup.h"
 #include "appliance/release/appliance.h"
-#include "appliance/release/backup_file.h"
+#include "appliance/release/mek_backup.h"
 #include "appliance/release/pinned.h"
 #include "base/error.h"
 
@@ -58,10 +58,7 @@ Found roll_back_recovery_key(pkcs11::Session& session, const audit::State& state
     } catch (const Error& error) {
       return {"unknown", std::string("nothing is destroyed: ") + error.what()};
     }
-    const auto is_there = [&](const auto& item) {
-      return there && parse_recovery_key(from_base64(item.second)).point == there->point;
-    };
-    if (std::ranges::any_of(state.recovery_keys, is_there))
+    if (there && known_recovery_key(state, there->point) != nullptr)
       return {"failed", "the recovery key in the token is an earlier entry's, and stays"};
   }
   keys::destroy_recovery_key(session);
@@ -85,8 +82,8 @@ bool is_over(const audit::MekHistory& mek) { return mek.state == "destroyed" || 
 // A token may say that a key is gone, and have it again at the next C_Initialize: SoftHSM does where it could
 // not remove the key's file. Such a key is of no use here, but it is there.
 void destroy_what_came_back(audit::Log& log, pkcs11::Session& session) {
-  const auto known = log.state().meks;
-  if (std::ranges::none_of(known, [](const auto& item) { return is_over(item.second); })) return;
+  if (std::ranges::none_of(log.state().meks, [](const auto& item) { return is_over(item.second); })) return;
+  const auto known = log.state().meks;  // as it is before the entries to come
   for (const keys::Mek& mek : keys::list_meks(session)) {
     const auto found = known.find(mek.id);
     if (found == known.end() || !is_over(found->second)) continue;

@@ -78,8 +78,7 @@ class Past {
   }
 
   [[nodiscard]] Trust trust_of(const Json& judged) const {
-    const std::string& digest = audit::text_member(judged, "trust");
-    Trust out = parse_trust(kept(home_, digest, is_kept(home_, digest, ".trust") ? ".trust" : ".signed"));
+    Trust out = parse_trust(kept_trust(home_, audit::text_member(judged, "trust")));
     out.crl_floors = crl_floors_of(judged);
     return out;
   }

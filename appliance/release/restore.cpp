@@ -157,13 +157,13 @@ RestoredMek restore(Appliance& appliance, const MekRestoreWish& wish) {
   return out;
 }
 
-Drilled drill(Appliance& appliance, const std::filesystem::path& backup, std::int64_t lifetime,
+Drilled drill(Appliance& appliance, const std::filesystem::path& backup, std::uint64_t days,
               const std::filesystem::path& certificate, Existing existing) {
   const Given given = open_backup(appliance, backup);
   AtomicFile file(certificate, existing);
   const BackupHeader& header = given.backup.header;
   Json intent = parameters_of(header, given.sha256);
-  intent["days"] = static_cast<std::uint64_t>(lifetime / kDay);
+  intent["days"] = days;
   const audit::Txn txn =
       appliance.log().intent("mek-drill", with_approval(intent, appliance.approve("mek-drill", intent)));
   try {
@@ -172,7 +172,7 @@ Drilled drill(Appliance& appliance, const std::filesystem::path& backup, std::in
     appliance.log().result(txn, "failed", {{"error", error.what()}});
     throw;
   }
-  const UnixTime expires = appliance.now() + lifetime;
+  const UnixTime expires = appliance.now() + static_cast<UnixTime>(days) * kDay;
   Json data = intent;
   data["check_value"] = to_hex(header.check_value);
   data["source_log_key"] = header.log_key;

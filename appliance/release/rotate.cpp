@@ -11,13 +11,11 @@ namespace {
 
 using audit::Json;
 
-std::string_view name_in(std::string_view label) { return label.substr(0, label.rfind('#')); }
-
 // Also of keys that were cut short, destroyed or are not ours: a generation is never used twice.
 std::uint64_t highest_generation(Appliance& appliance, const std::string& name) {
   std::uint64_t highest = 0;
   for (const auto& [id, mek] : appliance.log().state().meks)
-    if (name_in(mek.label) == name) highest = std::max(highest, mek.generation);
+    if (keys::name_in(mek.label) == name) highest = std::max(highest, mek.generation);
   for (const keys::Mek& mek : keys::list_meks(appliance.session()))
     if (mek.name == name) highest = std::max(highest, mek.generation);
   return highest;
@@ -53,7 +51,7 @@ Rotated rotate(Appliance& appliance, const std::string& name) {
 std::optional<audit::MekHistory> successor(const audit::State& state, const audit::MekHistory& mek) {
   const audit::MekHistory* newest = &mek;
   for (const auto& [id, other] : state.meks)
-    if (name_in(other.label) == name_in(mek.label) && other.state == "ok" &&
+    if (keys::name_in(other.label) == keys::name_in(mek.label) && other.state == "ok" &&
         other.generation > newest->generation)
       newest = &other;
   if (newest == &mek) return std::nullopt;
@@ -64,7 +62,7 @@ std::optional<audit::MekHistory> successor(const audit::State& state, const audi
 void refuse_replaced(const audit::State& state, const keys::Mek& mek) {
   for (const auto& [id, other] : state.meks) {
     const bool made = other.state == "ok" || other.state == "suspended" || other.state == "destroyed";
-    if (!made || name_in(other.label) != mek.name || other.generation <= mek.generation) continue;
+    if (!made || keys::name_in(other.label) != mek.name || other.generation <= mek.generation) continue;
     throw Error(ErrorKind::Denied, mek.label + " seals nothing more: " + other.label + " took its place",
                 "seal with --mek " + mek.name + ", its newest generation");
   }

@@ -28,6 +28,17 @@ class Nitro : public ::testing::Test {
     EXPECT_FALSE(evidence.findings.empty()) << id;
     EXPECT_FALSE(evidence.claims.has_value());
   }
+  // The whole path anew, under a root like this.
+  void set_root(const CertSpec& root) {
+    enclave.root = make_identity(root, make_ec_key("P-384"), nullptr);
+    enclave.instance = make_identity({.common_name = "instance"}, make_ec_key("P-384"), &enclave.root);
+    enclave.leaf = make_identity({.common_name = std::string(kTestModule) + ".us-east-1.aws",
+                                  .basic_constraints = "critical,CA:FALSE",
+                                  .key_usage = "digitalSignature"},
+                                 make_ec_key("P-384"), &enclave.instance);
+    enclave.set("certificate", cbor_bytes(enclave.leaf.der()));
+    enclave.set("cabundle", cbor_array({cbor_bytes(enclave.root.der()), cbor_bytes(enclave.instance.der())}));
+  }
 };
 
 TEST_F(Nitro, AGoodDocumentGivesItsClaims) {
@@ -154,15 +165,7 @@ TEST_F(Nitro, TheCertificateMustNameTheEnclave) {
 }
 
 TEST_F(Nitro, IssuersMustBeIssuersThoughThePathIsNotStrict) {
-  enclave.root = make_identity({.common_name = "test.nitro-enclaves", .key_usage = std::nullopt},
-                               make_ec_key("P-384"), nullptr);
-  enclave.instance = make_identity({.common_name = "instance"}, make_ec_key("P-384"), &enclave.root);
-  enclave.leaf = make_identity({.common_name = std::string(kTestModule) + ".us-east-1.aws",
-                                .basic_constraints = "critical,CA:FALSE",
-                                .key_usage = "digitalSignature"},
-                               make_ec_key("P-384"), &enclave.instance);
-  enclave.set("certificate", cbor_bytes(enclave.leaf.der()));
-  enclave.set("cabundle", cbor_array({cbor_bytes(enclave.root.der()), cbor_bytes(enclave.instance.der())}));
+  set_root({.common_name = "test.nitro-enclaves", .key_usage = std::nullopt});
   expect_only("ATT-CHAIN-ISSUER");
 }
 
@@ -176,15 +179,7 @@ TEST_F(Nitro, AnotherKeysSignatureIsRefused) {
 }
 
 TEST_F(Nitro, ARootWithoutBasicConstraintsIsNoIssuer) {
-  enclave.root = make_identity({.common_name = "test.nitro-enclaves", .basic_constraints = std::nullopt},
-                               make_ec_key("P-384"), nullptr);
-  enclave.instance = make_identity({.common_name = "instance"}, make_ec_key("P-384"), &enclave.root);
-  enclave.leaf = make_identity({.common_name = std::string(kTestModule) + ".us-east-1.aws",
-                                .basic_constraints = "critical,CA:FALSE",
-                                .key_usage = "digitalSignature"},
-                               make_ec_key("P-384"), &enclave.instance);
-  enclave.set("certificate", cbor_bytes(enclave.leaf.der()));
-  enclave.set("cabundle", cbor_array({cbor_bytes(enclave.root.der()), cbor_bytes(enclave.instance.der())}));
+  set_root({.common_name = "test.nitro-enclaves", .basic_constraints = std::nullopt});
   expect_only("ATT-CHAIN-ISSUER");
 }
 
