@@ -67,6 +67,10 @@ Bytes read_file(const std::filesystem::path& path, std::size_t limit) {
   return out;
 }
 
+std::string read_text_file(const std::filesystem::path& path, std::size_t limit) {
+  return std::string(text_of(read_file(path, limit)));
+}
+
 void read_exact(const Fd& fd, MutableBytes out, std::uint64_t offset) {
   while (!out.empty()) {
     const std::size_t step = out.size() < kStep ? out.size() : kStep;

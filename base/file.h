@@ -34,6 +34,7 @@ Fd open_to_read(const std::filesystem::path& path);
 std::uint64_t file_size(const Fd& fd);
 // Whole file, at most `limit` bytes; Error{Malformed} when larger.
 Bytes read_file(const std::filesystem::path& path, std::size_t limit);
+std::string read_text_file(const std::filesystem::path& path, std::size_t limit);
 // Fills `out` from `offset`. Error{Io} on a short file. Thread-safe.
 void read_exact(const Fd& fd, MutableBytes out, std::uint64_t offset);
 void write_exact(const Fd& fd, ByteView bytes, std::uint64_t offset);

@@ -57,7 +57,7 @@ std::string Store::read_checkpoint() const {
   if (!std::filesystem::exists(checkpoint_path()))
     throw Error(ErrorKind::LogDamaged,
                 checkpoint_path().string() + " is missing: the log has no signed checkpoint");
-  return std::string(text_of(read_file(checkpoint_path(), kMaxCheckpointSize)));
+  return read_text_file(checkpoint_path(), kMaxCheckpointSize);
 }
 
 std::string Store::read_entries(std::uint64_t from) const {
@@ -140,7 +140,7 @@ std::vector<std::string> Store::quarantine_files() const {
 }
 
 std::string Store::read_quarantine(const std::string& name) const {
-  return std::string(text_of(read_file(folder_ / name, kMaxLog)));
+  return read_text_file(folder_ / name, kMaxLog);
 }
 
 std::vector<std::string_view> split_lines(std::string_view text) {

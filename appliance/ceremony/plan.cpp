@@ -6,7 +6,7 @@
 #include <set>
 
 #include "appliance/audit/words.h"
-#include "appliance/ceremony/acts.h"
+#include "appliance/ceremony/act_rules.h"
 #include "appliance/keys/mek.h"
 #include "base/digest.h"
 #include "base/error.h"

@@ -5,6 +5,7 @@
 #include "appliance/release/approvals.h"
 #include "appliance/release/archive.h"
 #include "base/error.h"
+#include "base/file.h"
 
 namespace qpcseal::ceremony {
 
@@ -47,8 +48,7 @@ Rehearsal parse_rehearsal(const std::string& text, const std::string& from, cons
 
 std::optional<Rehearsal> read_rehearsal(const Wish& wish) {
   if (!wish.rehearsal) return std::nullopt;
-  return parse_rehearsal(release::read_text_file(*wish.rehearsal, kMaxRecord), wish.rehearsal->string(),
-                         wish.plan);
+  return parse_rehearsal(read_text_file(*wish.rehearsal, kMaxRecord), wish.rehearsal->string(), wish.plan);
 }
 
 }  // namespace

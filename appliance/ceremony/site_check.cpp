@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <set>
 
-#include "appliance/ceremony/acts.h"
+#include "appliance/ceremony/act_rules.h"
 #include "appliance/keys/mek.h"
 #include "appliance/keys/wrap.h"
 #include "appliance/release/approvals.h"

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "appliance/audit/receipt.h"
-#include "appliance/ceremony/acts.h"
+#include "appliance/ceremony/act_rules.h"
 #include "appliance/release/init.h"
 #include "appliance/release/key_life.h"
 #include "appliance/release/keys_ops.h"

@@ -4,6 +4,7 @@
 
 #include "appliance/audit/receipt.h"
 #include "appliance/audit/words.h"
+#include "appliance/ceremony/act_rules.h"
 #include "appliance/ceremony/acts.h"
 #include "appliance/release/mek_backup.h"
 #include "base/error.h"

@@ -8,6 +8,7 @@
 #include "appliance/release/genesis.h"
 #include "appliance/release/release_approval.h"
 #include "base/error.h"
+#include "base/file.h"
 
 namespace qpcseal::cli {
 
@@ -49,7 +50,7 @@ Signing signing_of_plan(const std::string& path, const std::string& text, bool r
 // A request for approval or a plan, or its rejection; or an appliance's genesis.
 Signing signing_of(const Options& options) {
   const auto& [path, reports, reject] = options;
-  const std::string text = release::read_text_file(path, release::kMaxApprovalRequest);
+  const std::string text = read_text_file(path, release::kMaxApprovalRequest);
   if (release::is_genesis_text(text)) {
     if (reject) throw Error(ErrorKind::Usage, "a genesis is not rejected: leave it unsigned");
     if (!reports.empty()) throw Error(ErrorKind::Usage, "a genesis has no reports");

@@ -8,9 +8,7 @@ namespace qpcseal::cli {
 
 namespace {
 
-std::string read_note(const std::string& path) {
-  return std::string(text_of(read_file(path, audit::kMaxCheckpointSize)));
-}
+std::string read_note(const std::string& path) { return read_text_file(path, audit::kMaxCheckpointSize); }
 
 // The witness is the one given, or one that the log says is trusted.
 audit::Cosigned open_witnessed(const AuditOptions& options, const audit::LogCopy& log,

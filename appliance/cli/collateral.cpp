@@ -57,7 +57,7 @@ Report make(Context& context, const Options& options) {
 }
 
 Signing signing_of(const std::string& path) {
-  const std::string text = release::read_text_file(path, release::kMaxCollateral);
+  const std::string text = read_text_file(path, release::kMaxCollateral);
   return {path, text, release::show_collateral(release::parse_collateral(text)),
           std::string(release::kTrustNamespace)};
 }

@@ -28,9 +28,9 @@ Report show_officers(const std::string& path) {
     const release::Home home = release::locate_home();
     const audit::State state = audit::read_log(home.log(), std::nullopt).state;
     static_cast<void>(release::read_officers(home, state));
-    text = release::read_text_file(home.officers(), policy::kMaxOfficersFile);
+    text = read_text_file(home.officers(), policy::kMaxOfficersFile);
   } else {
-    text = release::read_text_file(path, policy::kMaxOfficersFile);
+    text = read_text_file(path, policy::kMaxOfficersFile);
   }
   const policy::Officers officers = policy::parse_officers(text);
   Report report;

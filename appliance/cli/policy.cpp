@@ -18,7 +18,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 policy::Policy read(const std::string& path) {
-  return policy::parse_policy(release::read_text_file(path, policy::kMaxPolicySize), path);
+  return policy::parse_policy(read_text_file(path, policy::kMaxPolicySize), path);
 }
 
 Report check(const std::string& path) {
@@ -48,7 +48,7 @@ Report show() {
 
 // The officer reads what the policy means, and what is odd about it.
 Signing signing_of(const std::string& path) {
-  const std::string text = release::read_text_file(path, policy::kMaxPolicySize);
+  const std::string text = read_text_file(path, policy::kMaxPolicySize);
   const policy::Policy parsed = policy::parse_policy(text, path);
   std::string shown = policy::show(parsed);
   for (const policy::Warning& warning : policy::lint(parsed))

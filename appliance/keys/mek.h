@@ -35,7 +35,9 @@ inline constexpr std::string_view kDesired[] = {"not-copyable", "not-modifiable"
                                                 "local", "always-sensitive"};
 bool is_desired(std::string_view name);
 
-// A name that can be part of a label: letters, digits, '.', '_', '-'; 1 to 64 bytes. Error{Usage} otherwise.
+// A name that can be part of a label: letters, digits, '.', '_', '-'; 1 to 64 bytes.
+[[nodiscard]] bool is_name(std::string_view name);
+// Error{Usage} for what is none.
 void check_name(std::string_view name);
 std::string label_of(std::string_view name, std::uint64_t generation);
 // The name in a label; a name alone is its own.

@@ -10,17 +10,6 @@ namespace qpcseal::keys {
 
 namespace {
 
-constexpr std::size_t kMaxName = 64;  // bytes
-constexpr std::size_t kMaxGenerationDigits = 9;
-
-bool is_name(std::string_view name) {
-  return !name.empty() && name.size() <= kMaxName && name.front() != '-' &&
-         std::all_of(name.begin(), name.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-                  c == '_' || c == '-';
-         });
-}
-
 std::optional<Mek> mek_from(pkcs11::Session& session, CK_OBJECT_HANDLE handle) {
   const pkcs11::Object object{handle, "key"};
   const auto label = session.attribute(object, CKA_LABEL);
@@ -71,29 +60,6 @@ bool matches_uri(const pkcs11::KeyUri& uri, const pkcs11::TokenInfo& token, cons
 }
 
 }  // namespace
-
-void check_name(std::string_view name) {
-  if (!is_name(name))
-    throw Error(
-        ErrorKind::Usage,
-        "'" + std::string(name) + "' is no name for a MEK: letters, digits, '.', '_' and '-', at most 64");
-}
-
-std::string label_of(std::string_view name, std::uint64_t generation) {
-  return std::string(name) + "#" + std::to_string(generation);
-}
-
-std::string_view name_in(std::string_view label) { return label.substr(0, label.rfind('#')); }
-
-std::optional<std::uint64_t> parse_generation(std::string_view digits) {
-  if (digits.empty() || digits.size() > kMaxGenerationDigits || digits.front() == '0') return std::nullopt;
-  std::uint64_t value = 0;
-  for (const char c : digits) {
-    if (c < '0' || c > '9') return std::nullopt;
-    value = value * 10 + static_cast<unsigned>(c - '0');
-  }
-  return value;
-}
 
 std::vector<Mek> list_meks(pkcs11::Session& session) {
   pkcs11::Template wanted;

@@ -173,10 +173,6 @@ policy::Officers read_officers(const Home& home, const audit::State& state) {
   return officers;
 }
 
-std::string read_text_file(const std::filesystem::path& path, std::size_t limit) {
-  return std::string(text_of(read_file(path, limit)));
-}
-
 std::vector<std::string> read_signatures(const std::vector<std::filesystem::path>& paths) {
   std::vector<std::string> out;
   for (const auto& path : paths) out.push_back(read_text_file(path, policy::kMaxSshsig));

@@ -55,7 +55,6 @@ ApprovalRequest make_approval_request(const audit::LogCopy& log, const policy::P
 // Error{ApprovalsMissing} for an appliance without officers.
 policy::Officers read_officers(const Home& home, const audit::State& state);
 
-std::string read_text_file(const std::filesystem::path& path, std::size_t limit);
 std::vector<std::string> read_signatures(const std::vector<std::filesystem::path>& paths);
 // [{"name", "fingerprint"}...]
 audit::Json json_of(const std::vector<policy::Approver>& approvers);

@@ -5,6 +5,7 @@
 #include "appliance/release/collateral.h"
 #include "attest/certpath.h"
 #include "base/error.h"
+#include "base/file.h"
 
 namespace qpcseal::release {
 

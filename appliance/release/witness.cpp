@@ -56,7 +56,7 @@ bool is_recorded(const audit::State& state, const audit::Checkpoint& seen) {
 }
 
 std::string read_note(const std::filesystem::path& path) {
-  return std::string(text_of(read_file(path, audit::kMaxCheckpointSize)));
+  return read_text_file(path, audit::kMaxCheckpointSize);
 }
 
 // `tree` gives the whole tree, which may have to be read for it.

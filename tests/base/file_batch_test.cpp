@@ -14,9 +14,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using testing::TempFolder;
 
-std::string content(const std::filesystem::path& path) {
-  return std::string(text_of(read_file(path, 1 << 20)));
-}
+std::string content(const std::filesystem::path& path) { return read_text_file(path, 1 << 20); }
 
 TEST(FileBatch, NothingHasItsNameBeforeCommit) {
   const TempFolder folder;

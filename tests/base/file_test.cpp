@@ -25,7 +25,7 @@ using ::testing::IsEmpty;
 using testing::SpyScope;
 using testing::TempFolder;
 
-std::string content(const fs::path& path) { return std::string(text_of(read_file(path, 1 << 20))); }
+std::string content(const fs::path& path) { return read_text_file(path, 1 << 20); }
 unsigned mode_of(const fs::path& path) {
   struct stat status{};
   EXPECT_EQ(stat(path.c_str(), &status), 0);

@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "appliance/ceremony/acts.h"
+#include "appliance/ceremony/act_rules.h"
 #include "appliance/ceremony/site_check.h"
 #include "base/file.h"
 #include "tests/base/expect_error.h"
@@ -15,7 +15,7 @@ namespace {
 const std::filesystem::path kPlans = std::filesystem::path(QPCSEAL_SOURCE_DIR) / "docs" / "plans";
 
 std::string sample(const std::string& name = "backup") {
-  return std::string(text_of(read_file(kPlans / (name + ".toml"), kMaxPlanSize)));
+  return read_text_file(kPlans / (name + ".toml"), kMaxPlanSize);
 }
 
 std::string changed(const std::string& from, const std::string& to) {

@@ -42,9 +42,7 @@ int wait_for(::pid_t pid) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-std::string text_from(const std::filesystem::path& path) {
-  return std::string(text_of(read_file(path, kMaxFile)));
-}
+std::string text_from(const std::filesystem::path& path) { return read_text_file(path, kMaxFile); }
 
 }  // namespace
 

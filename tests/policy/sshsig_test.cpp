@@ -36,9 +36,7 @@ class SshKeygen : public ::testing::Test {
   void write(const std::string& name, std::string_view text) const {
     write_file(path(name), view(text), Existing::Replace, 0600);
   }
-  [[nodiscard]] std::string read(const std::string& name) const {
-    return std::string(text_of(read_file(path(name), 65536)));
-  }
+  [[nodiscard]] std::string read(const std::string& name) const { return read_text_file(path(name), 65536); }
   // 0 when the command succeeds.
   [[nodiscard]] int shell(const std::string& command) const {
     return std::system(("cd '" + folder_.string() + "' && " + command + " >/dev/null 2>&1").c_str());

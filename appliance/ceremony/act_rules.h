@@ -1,0 +1,40 @@
+// What a step of a plan can ask for: the acts by name, and what each wants to be told. Text alone; acts.h
+// does them.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "appliance/ceremony/plan.h"
+
+namespace qpcseal::ceremony {
+
+enum class ArgumentKind { File, Digest, Days, Text, Mek };  // File: a plain name in the ceremony's folder
+
+struct ArgumentRule {
+  std::string_view name;
+  ArgumentKind kind;
+  bool optional = false;
+};
+
+struct ActRule {
+  std::string_view name;
+  bool is_operation = true;  // of the policy's [approvals], by the same name
+  std::vector<ArgumentRule> arguments;
+};
+
+// Null for an unknown act.
+const ActRule* act_rule(std::string_view name);
+
+// Files that the step reads, each with the SHA-256 that the plan names for it.
+struct Input {
+  std::string file, sha256;
+  std::string digest_name;  // the argument that has it
+};
+std::vector<Input> inputs_of(const Step& step);
+// The one file that it writes, or nothing.
+std::optional<std::string> output_of(const Step& step);
+
+}  // namespace qpcseal::ceremony
