@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "base/error.h"
 #include "pkcs11/probe.h"
@@ -25,6 +26,10 @@ Temporary probe_key(Session& session) {
   return {session, session.generate({CKM_AES_KEY_GEN, nullptr, 0}, key, "probe key")};
 }
 
+bool is_zero(ByteView bytes) {
+  return std::ranges::all_of(bytes, [](std::uint8_t byte) { return byte == 0; });
+}
+
 CK_GCM_PARAMS parameters(MutableBytes iv, ByteView aad) {
   CK_GCM_PARAMS out{};
   out.pIv = iv.data();
@@ -36,29 +41,54 @@ CK_GCM_PARAMS parameters(MutableBytes iv, ByteView aad) {
   return out;
 }
 
-void encrypt(Session& session, bool multipart, const Object& key, MutableBytes iv, ByteView aad,
-             ByteView plain, MutableBytes out) {
+void encrypt_whole(Session& session, const Object& key, MutableBytes iv, ByteView aad, ByteView plain,
+                   MutableBytes out) {
   CK_GCM_PARAMS gcm = parameters(iv, aad);
-  const CK_MECHANISM mechanism{CKM_AES_GCM, &gcm, sizeof(gcm)};
-  if (multipart) {
-    session.encrypt_pieces(mechanism, key, plain, out, kGcmPiece);
-  } else {
-    session.encrypt(mechanism, key, plain, out);
-  }
+  session.encrypt({CKM_AES_GCM, &gcm, sizeof(gcm)}, key, plain, out);
 }
 
+// Returns how much it wrote. `stored` has the IV at its front, and room for a piece and the tag behind it.
+std::uint64_t pass_pieces(Session& session, const Object& key, const ByteStream& stream, MutableBytes plain,
+                          MutableBytes stored) {
+  std::uint64_t written = 0;
+  std::size_t used = kGcmIv;
+  const auto flush = [&] {
+    stream.write(stored.first(used));
+    written += std::exchange(used, 0);
+  };
+  for (std::uint64_t at = 0; at < stream.size; at += kGcmPiece) {
+    if (at != 0) flush();
+    const MutableBytes piece = plain.first(std::min<std::uint64_t>(kGcmPiece, stream.size - at));
+    stream.read(piece);
+    used += session.encrypt_update(key, piece, stored.subspan(used));
+  }
+  used += session.encrypt_finish(key, stored.subspan(used));
+  flush();
+  return written;
+}
+
+void encrypt_pieces(Session& session, const Object& key, ByteView aad, const ByteStream& stream,
+                    MutableBytes plain, MutableBytes stored) {
+  CK_GCM_PARAMS gcm = parameters(stored.first(kGcmIv), aad);
+  session.encrypt_begin({CKM_AES_GCM, &gcm, sizeof(gcm)}, key);
+  std::uint64_t written = 0;
+  try {
+    written = pass_pieces(session, key, stream, plain, stored);
+  } catch (const std::exception&) {
+    session.abandon_encryption();
+    throw;
+  }
+  if (written != stream.size + kGcmIv + kGcmTag)
+    throw Error(ErrorKind::Token, "C_EncryptFinal(" + key.name +
+                                      "): the module returned another length than the mechanism has");
+}
+
+// With the zero IV.
 bool can_multipart(Session& session, const Object& key, ByteView plain, ByteView expected) {
-  std::array<std::uint8_t, kGcmIv> iv{};
-  Bytes out(expected.size());
-  const bool works = can_do(session, [&] {
-    try {
-      encrypt(session, true, key, iv, kProbeAad, plain, out);
-    } catch (const Error&) {
-      session.abandon_encryption();
-      throw;
-    }
-  });
-  return works && equal(out, expected);
+  Bytes piece(kGcmPiece), stored(kGcmIv + kGcmPiece + kGcmTag), out(kGcmIv + expected.size());
+  const bool works = can_do(
+      session, [&] { encrypt_pieces(session, key, kProbeAad, memory_stream(plain, out), piece, stored); });
+  return works && equal(ByteView(out).subspan(kGcmIv), expected);
 }
 
 }  // namespace
@@ -68,10 +98,10 @@ GcmAbility probe_gcm(Session& session) {
   const Bytes plain(kGcmPiece + 1, 0x5a);
   std::array<std::uint8_t, kGcmIv> iv{};
   Bytes out(plain.size() + kGcmTag);
-  encrypt(session, false, key.get(), iv, kProbeAad, plain, out);
+  encrypt_whole(session, key.get(), iv, kProbeAad, plain, out);
   GcmAbility ability;
   // The zero IV went in: what comes back otherwise is the token's own.
-  if (std::any_of(iv.begin(), iv.end(), [](auto byte) { return byte != 0; })) {
+  if (!is_zero(iv)) {
     ability.iv = IvRule::Token;
   } else {
     ability.multipart = can_multipart(session, key.get(), plain, out);
@@ -79,15 +109,34 @@ GcmAbility probe_gcm(Session& session) {
   return ability;
 }
 
-void gcm_encrypt(Session& session, const GcmAbility& ability, const Object& key, Random& random,
-                 MutableBytes iv, ByteView aad, ByteView plain, MutableBytes out) {
-  if (iv.size() != kGcmIv || out.size() != plain.size() + kGcmTag || aad.empty())
-    throw Error(ErrorKind::Internal, "gcm_encrypt: sizes");
-  if (ability.iv == IvRule::Caller) random.fill(iv);
+void GcmEncryptor::encrypt(ByteView aad, ByteView plain, MutableBytes stored) {
+  if (aad.empty() || stored.size() != plain.size() + kGcmIv + kGcmTag)
+    throw Error(ErrorKind::Internal, "AES-GCM in a token: sizes");
+  const MutableBytes iv = stored.first(kGcmIv);
+  if (ability_.iv == IvRule::Caller) {
+    random_.fill(iv);
+  } else {
+    std::ranges::fill(iv, std::uint8_t{0});
+  }
+  encrypt_whole(session_, key_, iv, aad, plain, stored.subspan(kGcmIv));
+  if (ability_.iv == IvRule::Token && is_zero(iv))
+    throw Error(ErrorKind::Token, "C_Encrypt(" + key_.name + "): the token did not return the IV it used");
+}
+
+void GcmEncryptor::encrypt_stream(ByteView aad, const ByteStream& stream) {
   // Small messages gain nothing from pieces.
-  encrypt(session, ability.multipart && plain.size() > kGcmPiece, key, iv, aad, plain, out);
-  if (ability.iv == IvRule::Token && std::all_of(iv.begin(), iv.end(), [](auto byte) { return byte == 0; }))
-    throw Error(ErrorKind::Token, "C_Encrypt(" + key.name + "): the token did not return the IV it used");
+  const bool pieces = ability_.multipart && stream.size > kGcmPiece;
+  plain_.resize(pieces ? kGcmPiece : stream.size);
+  stored_.resize(plain_.size() + kGcmIv + kGcmTag);
+  if (pieces) {
+    if (aad.empty()) throw Error(ErrorKind::Internal, "AES-GCM in a token without associated data");
+    random_.fill(MutableBytes(stored_).first(kGcmIv));
+    encrypt_pieces(session_, key_, aad, stream, plain_, stored_);
+  } else {
+    stream.read(plain_);
+    encrypt(aad, plain_, stored_);
+    stream.write(stored_);
+  }
 }
 
 }  // namespace qpcseal::pkcs11

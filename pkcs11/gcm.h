@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/random.h"
+#include "base/stream.h"
 #include "pkcs11/session.h"
 
 namespace qpcseal::pkcs11 {
@@ -21,9 +22,23 @@ struct GcmAbility {
 // Tries with a session key. Error{Token} where the token cannot encrypt with AES-GCM at all.
 GcmAbility probe_gcm(Session& session);
 
-// out = ciphertext || tag, plain.size() + 16 bytes; `iv` is filled, by `random` or by the token. `aad` must
-// not be empty: some tokens crash on that.
-void gcm_encrypt(Session& session, const GcmAbility& ability, const Object& key, Random& random,
-                 MutableBytes iv, ByteView aad, ByteView plain, MutableBytes out);
+// Encrypts message after message in one session. What it refers to must outlive it.
+class GcmEncryptor {
+ public:
+  GcmEncryptor(Session& session, GcmAbility ability, Object key, Random& random)
+      : session_(session), ability_(ability), key_(std::move(key)), random_(random) {}
+  // stored = IV || ciphertext || tag, 28 bytes more than `plain`. `aad` must not be empty: some tokens crash
+  // on that. Error{Internal} on other sizes.
+  void encrypt(ByteView aad, ByteView plain, MutableBytes stored);
+  // In pieces where the token can; where it cannot, the whole message is in memory meanwhile.
+  void encrypt_stream(ByteView aad, const ByteStream& stream);
+
+ private:
+  Session& session_;
+  GcmAbility ability_;
+  Object key_;
+  Random& random_;
+  Bytes plain_, stored_;
+};
 
 }  // namespace qpcseal::pkcs11

@@ -58,10 +58,13 @@ class Session {
   Bytes sign(CK_MECHANISM mechanism, const Object& key, ByteView data, std::size_t limit = kMaxSignature);
   Bytes wrap(CK_MECHANISM mechanism, const Object& wrapping, const Object& key,
              std::size_t limit = kMaxSignature);
-  // Into `out`, which it must fill exactly, in one call or in pieces of `piece` bytes.
+  // Into `out`, which it must fill exactly.
   void encrypt(CK_MECHANISM mechanism, const Object& key, ByteView plain, MutableBytes out);
-  void encrypt_pieces(CK_MECHANISM mechanism, const Object& key, ByteView plain, MutableBytes out,
-                      std::size_t piece);
+  // The same in pieces: begin, update for each, finish. What the mechanism points to must live until then;
+  // update and finish return how many bytes of `out` they filled.
+  void encrypt_begin(CK_MECHANISM mechanism, const Object& key);
+  std::size_t encrypt_update(const Object& key, ByteView plain, MutableBytes out);
+  std::size_t encrypt_finish(const Object& key, MutableBytes out);
   // Ends what a failed piece left: a token ends it itself (PKCS #11 section 5.8.3), but NSS softoken does
   // not, and every later C_WrapKey of the session would then find an active operation.
   void abandon_encryption() noexcept;

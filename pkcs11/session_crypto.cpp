@@ -37,7 +37,7 @@ Bytes Session::wrap(CK_MECHANISM mechanism, const Object& wrapping, const Object
 }
 
 void Session::encrypt(CK_MECHANISM mechanism, const Object& key, ByteView plain, MutableBytes out) {
-  check(calls_.C_EncryptInit(handle_, &mechanism, key.handle), "C_EncryptInit", key.name);
+  encrypt_begin(mechanism, key);
   CK_ULONG size = out.size();
   check(calls_.C_Encrypt(handle_, unconst(plain), plain.size(), out.data(), &size), "C_Encrypt", key.name);
   if (size != out.size()) refuse_length("C_Encrypt", key);
@@ -50,21 +50,23 @@ void Session::abandon_encryption() noexcept {
   calls_.C_Encrypt(handle_, &byte, 1, out.data(), &size);
 }
 
-void Session::encrypt_pieces(CK_MECHANISM mechanism, const Object& key, ByteView plain, MutableBytes out,
-                             std::size_t piece) {
+void Session::encrypt_begin(CK_MECHANISM mechanism, const Object& key) {
   check(calls_.C_EncryptInit(handle_, &mechanism, key.handle), "C_EncryptInit", key.name);
-  std::size_t written = 0;
-  for (std::size_t at = 0; at < plain.size(); at += piece) {
-    const ByteView part = plain.subspan(at, std::min(piece, plain.size() - at));
-    CK_ULONG size = out.size() - written;
-    check(calls_.C_EncryptUpdate(handle_, unconst(part), part.size(), out.data() + written, &size),
-          "C_EncryptUpdate", key.name);
-    if (size > out.size() - written) refuse_length("C_EncryptUpdate", key);
-    written += size;
-  }
-  CK_ULONG size = out.size() - written;
-  check(calls_.C_EncryptFinal(handle_, out.data() + written, &size), "C_EncryptFinal", key.name);
-  if (size != out.size() - written) refuse_length("C_EncryptFinal", key);
+}
+
+std::size_t Session::encrypt_update(const Object& key, ByteView plain, MutableBytes out) {
+  CK_ULONG size = out.size();
+  check(calls_.C_EncryptUpdate(handle_, unconst(plain), plain.size(), out.data(), &size), "C_EncryptUpdate",
+        key.name);
+  if (size > out.size()) refuse_length("C_EncryptUpdate", key);
+  return size;
+}
+
+std::size_t Session::encrypt_finish(const Object& key, MutableBytes out) {
+  CK_ULONG size = out.size();
+  check(calls_.C_EncryptFinal(handle_, out.data(), &size), "C_EncryptFinal", key.name);
+  if (size > out.size()) refuse_length("C_EncryptFinal", key);
+  return size;
 }
 
 }  // namespace qpcseal::pkcs11

@@ -9,19 +9,18 @@ class TokenWorker final : public seal::GcmWorker {
   TokenWorker(const pkcs11::Module& module, const pkcs11::TokenInfo& token, pkcs11::Object key,
               pkcs11::GcmAbility ability, Random& random)
       : session_(module, token, pkcs11::Access::ReadOnly),
-        key_(std::move(key)),
-        ability_(ability),
-        random_(random) {}
+        encryptor_(session_, ability, std::move(key), random) {}
 
-  void encrypt(MutableBytes iv, ByteView aad, ByteView plain, MutableBytes out) override {
-    pkcs11::gcm_encrypt(session_, ability_, key_, random_, iv, aad, plain, out);
+  void encrypt(ByteView aad, ByteView plain, MutableBytes stored) override {
+    encryptor_.encrypt(aad, plain, stored);
+  }
+  void encrypt_stream(ByteView aad, const ByteStream& stream) override {
+    encryptor_.encrypt_stream(aad, stream);
   }
 
  private:
   pkcs11::Session session_;
-  pkcs11::Object key_;
-  pkcs11::GcmAbility ability_;
-  Random& random_;
+  pkcs11::GcmEncryptor encryptor_;
 };
 
 }  // namespace

@@ -40,9 +40,9 @@ class FixedIv final : public Random {
 std::string check_value_of(const SecretBuffer& value) {
   constexpr std::string_view kText = "qpcseal/check/1", kAad = "qpcseal/import-check/1";
   FixedIv random;
-  Bytes iv(seal::kIvSize), out(kText.size() + seal::kTagSize);
-  seal::open_data_key(value, random)->encrypt(iv, view(kAad), view(kText), out);
-  return to_hex(out);
+  Bytes out(kText.size() + seal::kChunkOverhead);
+  seal::open_data_key(value, random)->encrypt(view(kAad), view(kText), out);
+  return to_hex(ByteView(out).subspan(seal::kIvSize));
 }
 
 // Overwritten where it lies, synced, and removed. A link, or a file with other names, is left alone.

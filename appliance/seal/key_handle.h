@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "base/bytes.h"
+#include "base/stream.h"
 
 namespace qpcseal::seal {
 
@@ -14,9 +14,11 @@ class GcmWorker {
   GcmWorker(const GcmWorker&) = delete;
   GcmWorker& operator=(const GcmWorker&) = delete;
   virtual ~GcmWorker() = default;
-  // iv (12 bytes) is filled with the fresh one that was used; out = ciphertext || tag, plain.size() + 16
-  // bytes.
-  virtual void encrypt(MutableBytes iv, ByteView aad, ByteView plain, MutableBytes out) = 0;
+  // `stored` = IV (12 bytes, fresh) || ciphertext || tag (16 bytes), 28 bytes more than `plain`, which is
+  // copied nowhere else. Error{Internal} on other sizes.
+  virtual void encrypt(ByteView aad, ByteView plain, MutableBytes stored) = 0;
+  // The same, for messages of any size.
+  virtual void encrypt_stream(ByteView aad, const ByteStream& stream) = 0;
 };
 
 class KeyHandle {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <mutex>
 
 #include "appliance/seal/data_key.h"
 #include "appliance/seal/layout.h"
@@ -15,7 +16,7 @@ namespace qpcseal::seal {
 
 namespace {
 
-constexpr std::size_t kCopyPiece = std::size_t{1} << 20;  // bytes
+constexpr std::size_t kCopyPiece = std::size_t{64} << 10;  // bytes; it stays in the processor's cache
 
 class Sealing {
  public:
@@ -60,8 +61,7 @@ class Sealing {
     part.data_key = make_data_key(random_);
     part.header_block.resize(kHeaderSize + kWrappedDataKeySize);
     const MutableBytes wrapped = MutableBytes(part.header_block).subspan(kHeaderSize);
-    token_->encrypt(wrapped.first(kIvSize), data_key_aad(header, part.source->name), part.data_key.bytes(),
-                    wrapped.subspan(kIvSize));
+    token_->encrypt(data_key_aad(header, part.source->name), part.data_key.bytes(), wrapped);
   }
 
   void place(const Layout& layout) {
@@ -74,19 +74,17 @@ class Sealing {
     struct Tools {
       std::unique_ptr<GcmWorker> token;
       std::map<const Part*, std::unique_ptr<GcmWorker>> data_keys;
-      Bytes plain, stored;
+      Bytes piece = Bytes(kCopyPiece);
     };
     auto tools = std::make_shared<Tools>();
     if (options_.mode == Mode::Token) tools->token = key_.open_worker();
-    tools->plain.resize(std::size_t{1} << options_.chunk_log2);
-    tools->stored.resize(tools->plain.size() + kChunkOverhead);
     return [this, tools](std::uint64_t task) {
       Part& part = part_of(task);
-      if (!part.sealed) return copy_clear(part, tools->plain);
+      if (!part.sealed) return copy_clear(part, tools->piece);
       auto& data_key = tools->data_keys[&part];
       if (options_.mode == Mode::Envelope && !data_key) data_key = open_data_key(part.data_key, random_);
       GcmWorker& worker = options_.mode == Mode::Token ? *tools->token : *data_key;
-      encrypt_chunk(part, task - part.first_task, worker, tools->plain, tools->stored);
+      encrypt_chunk(part, task - part.first_task, worker);
     };
   }
 
@@ -100,28 +98,42 @@ class Sealing {
   void copy_clear(Part& part, Bytes& buffer) {
     Sha256 hash;
     for (std::uint64_t at = 0; at < part.source->size;) {
-      const MutableBytes piece = MutableBytes(buffer).first(
-          std::min<std::uint64_t>({kCopyPiece, buffer.size(), part.source->size - at}));
+      const MutableBytes piece =
+          MutableBytes(buffer).first(std::min<std::uint64_t>(buffer.size(), part.source->size - at));
       read_exact(input_, piece, part.source->data_position + at);
       hash.update(piece);
-      write_exact(output_, piece, part.position + at);
+      write(piece, part.position + at);
       at += piece.size();
       done_ += piece.size();
     }
     part.digests[0] = hash.finish();
   }
 
-  void encrypt_chunk(Part& part, std::uint64_t index, GcmWorker& worker, Bytes& plain_buffer,
-                     Bytes& stored_buffer) {
+  // The kernel lets one thread at a time write to a file, and the others wait for it busily: here they sleep.
+  void write(ByteView bytes, std::uint64_t position) {
+    const std::lock_guard lock(writing_);
+    write_exact(output_, bytes, position);
+  }
+
+  // Piece by piece read, encrypted, hashed and written, so that the pieces stay in the processor's cache.
+  void encrypt_chunk(Part& part, std::uint64_t index, GcmWorker& worker) {
     const std::uint64_t size = part.header.chunk_plain_size(index);
-    const MutableBytes plain = MutableBytes(plain_buffer).first(size);
-    const MutableBytes stored = MutableBytes(stored_buffer).first(size + kChunkOverhead);
-    read_exact(input_, plain, part.source->data_position + index * part.header.chunk_size());
-    const Bytes aad = chunk_aad(ByteView(part.header_block).first(kHeaderSize), part.source->name, index,
-                                index + 1 == part.header.chunk_count());
-    worker.encrypt(stored.first(kIvSize), aad, plain, stored.subspan(kIvSize));
-    part.digests[index] = sha256(stored);
-    write_exact(output_, stored, part.position + part.header.chunk_position(index));
+    std::uint64_t from = part.source->data_position + index * part.header.chunk_size();
+    std::uint64_t to = part.position + part.header.chunk_position(index);
+    Sha256 hash;
+    const auto read = [&](MutableBytes piece) {
+      read_exact(input_, piece, from);
+      from += piece.size();
+    };
+    const auto store = [&](ByteView piece) {
+      hash.update(piece);
+      write(piece, to);
+      to += piece.size();
+    };
+    worker.encrypt_stream(chunk_aad(ByteView(part.header_block).first(kHeaderSize), part.source->name, index,
+                                    index + 1 == part.header.chunk_count()),
+                          {size, read, store});
+    part.digests[index] = hash.finish();
     done_ += size;
   }
 
@@ -156,8 +168,7 @@ class Sealing {
                                             std::to_string(bytes.size()) + " bytes, more than 65536");
     const Sha256Digest digest = sha256(bytes);
     Bytes tag(kTagSegmentSize);
-    token_->encrypt(MutableBytes(tag).first(kIvSize), view(kManifestText), digest,
-                    MutableBytes(tag).subspan(kIvSize));
+    token_->encrypt(view(kManifestText), digest, tag);
     const Bytes signature = signer.sign(seal_message(digest));
     const std::size_t own = parts_.size();
     const std::uint64_t begin = options_.begin;
@@ -179,6 +190,7 @@ class Sealing {
   std::vector<Part> parts_;
   std::uint64_t tasks_ = 0, total_ = 0;
   std::atomic<std::uint64_t> done_{0};
+  std::mutex writing_;
 };
 
 }  // namespace

@@ -13,13 +13,21 @@ class CountingWorker final : public seal::GcmWorker {
  public:
   CountingWorker(HostKey& key, std::unique_ptr<seal::GcmWorker> inner)
       : key_(key), inner_(std::move(inner)) {}
-  void encrypt(MutableBytes iv, ByteView aad, ByteView plain, MutableBytes out) override {
-    if (++key_.calls == key_.fail_at)
-      throw Error(ErrorKind::Token, "C_Encrypt(key 'test'): CKR_DEVICE_REMOVED (0x32)");
-    inner_->encrypt(iv, aad, plain, out);
+  void encrypt(ByteView aad, ByteView plain, MutableBytes stored) override {
+    count();
+    inner_->encrypt(aad, plain, stored);
+  }
+  void encrypt_stream(ByteView aad, const ByteStream& stream) override {
+    count();
+    inner_->encrypt_stream(aad, stream);
   }
 
  private:
+  void count() {
+    if (++key_.calls == key_.fail_at)
+      throw Error(ErrorKind::Token, "C_Encrypt(key 'test'): CKR_DEVICE_REMOVED (0x32)");
+  }
+
   HostKey& key_;
   std::unique_ptr<seal::GcmWorker> inner_;
 };
