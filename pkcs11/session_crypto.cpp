@@ -7,7 +7,11 @@ namespace qpcseal::pkcs11 {
 
 namespace {
 
-unsigned char* unconst(ByteView bytes) { return const_cast<unsigned char*>(bytes.data()); }
+// Cryptoki has no const, and some tokens want a pointer even to nothing.
+unsigned char* unconst(ByteView bytes) {
+  static unsigned char nothing = 0;
+  return bytes.empty() ? &nothing : const_cast<unsigned char*>(bytes.data());
+}
 
 [[noreturn]] void refuse_length(std::string_view call, const Object& key) {
   throw Error(ErrorKind::Token, std::string(call) + "(" + key.name +

@@ -1,14 +1,14 @@
 #include <algorithm>
 #include <memory>
 
-#include "appliance/audit/receipt.h"
 #include "appliance/audit/words.h"
 #include "appliance/cli/app.h"
-#include "appliance/cli/audit_show.h"
 #include "appliance/cli/claims.h"
 #include "appliance/cli/inspect_container.h"
+#include "appliance/cli/inspect_json.h"
 #include "appliance/qpc/container.h"
 #include "appliance/release/approval_request.h"
+#include "appliance/release/bundle.h"
 #include "appliance/release/mek_backup.h"
 #include "attest/request.h"
 #include "attest/scheme.h"
@@ -19,6 +19,8 @@
 namespace qpcseal::cli {
 
 namespace {
+
+constexpr std::size_t kMaxFile = release::kMaxBundle;  // bytes; nothing that is no QPC is larger
 
 using Rows = std::vector<std::vector<std::string>>;
 
@@ -56,8 +58,7 @@ Report inspect_report(ByteView bytes) {
                   ": what it SAYS; nothing is verified here\n" + table(rows_of(*evidence.claims));
     return report;
   }
-  throw Error(ErrorKind::Malformed,
-              "neither a QPC, nor a report, a request, a receipt, a recovery key or a backup");
+  throw Error(ErrorKind::Malformed, "neither a QPC, nor a report, a request, a recovery key or a backup");
 }
 
 Report inspect_approval(const std::string& text) {
@@ -127,33 +128,6 @@ Report inspect_backup(ByteView bytes) {
   return report;
 }
 
-// The entry and the checkpoint as they stand in it; 'audit check-receipt' verifies them.
-Report inspect_receipt(std::string_view text) {
-  if (text.ends_with('\n')) text.remove_suffix(1);
-  const audit::Json receipt = audit::parse_canonical(text, "receipt");
-  audit::expect_keys(receipt, {"checkpoint", "entry", "index", "proof", "rotations", "type", "v"}, "receipt");
-  if (audit::text_member(receipt, "type") != "qpcseal-receipt")
-    throw Error(ErrorKind::Malformed, "not a receipt");
-  const audit::Entry entry = audit::parse_entry(audit::text_member(receipt, "entry"));
-  Report report;
-  report.json = {{"type", "receipt"},
-                 {"verified", false},
-                 {"entry", entry.seq},
-                 {"kind", entry.kind},
-                 {"phase", audit::name_of(entry.phase)},
-                 {"outcome", entry.outcome},
-                 {"time", format_time(entry.time)},
-                 {"data", entry.data},
-                 {"checkpoint", audit::text_member(receipt, "checkpoint")}};
-  report.text = "receipt: what it SAYS; 'qpcseal audit check-receipt' verifies it\n" +
-                table({{"entry", std::to_string(entry.seq)},
-                       {"time", format_time(entry.time)},
-                       {"act", printable(entry.kind) + " " + std::string(audit::name_of(entry.phase)) + " " +
-                                   printable(entry.outcome)},
-                       {"says", printable(subject_of(entry))}});
-  return report;
-}
-
 bool is_json(ByteView bytes) {
   const auto first = std::find_if(bytes.begin(), bytes.end(), [](std::uint8_t c) { return c > ' '; });
   return first != bytes.end() && *first == '{';
@@ -162,7 +136,7 @@ bool is_json(ByteView bytes) {
 Report inspect_bytes(ByteView bytes) {
   const std::string text(text_of(bytes));
   if (release::is_approval_request(text)) return inspect_approval(text);
-  if (is_json(bytes)) return inspect_receipt(text);
+  if (is_json(bytes)) return inspect_json(text);
   for (Report (*const inspect)(ByteView) : {inspect_recovery_key, inspect_backup, inspect_request}) {
     try {
       return inspect(bytes);
@@ -177,7 +151,7 @@ Report run(const std::string& path) {
   const Fd file = open_to_read(path);
   return with_context(path, [&] {
     if (qpc::is_qpc(file, 0, file_size(file))) return inspect_container(file);
-    return inspect_bytes(read_file(path, audit::kMaxReceiptSize));
+    return inspect_bytes(read_file(path, kMaxFile));
   });
 }
 
@@ -189,7 +163,8 @@ void add_inspect(CLI::App& app, Context& context) {
   auto path = std::make_shared<std::string>();
   command
       ->add_option("FILE", *path,
-                   "QPC, sealed QPC, report, request, request for approval, receipt, recovery key or backup")
+                   "QPC, sealed QPC, report, request, request for approval, receipt, bundle, config.json of "
+                   "wrapped MEKs, recovery key or backup")
       ->required();
   add_output_options(*command, context);
   command->callback([&context, path] { context.command = [path] { return run(*path); }; });

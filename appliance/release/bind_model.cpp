@@ -71,7 +71,9 @@ BoundModel bind_model(Appliance& appliance, const keys::Mek& mek, const BindWish
     std::vector<const Fd*> targets;
     for (const SealedFile& file : files) {
       model.outputs.push_back(in_place ? file.path : wish.output_folder / file.path.filename());
-      if (!in_place) targets.push_back(&outputs.file(model.outputs.back()));
+      if (in_place) continue;
+      targets.push_back(&outputs.file(model.outputs.back()));
+      with_context(model.outputs.back().string(), [&] { make_room(file, *targets.back()); });
     }
     std::exception_ptr stopped;
     model.grants = release(appliance, mek, wish.reports, [&](const std::vector<Grant>& grants) {

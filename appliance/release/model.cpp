@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "appliance/release/failure.h"
+#include "appliance/release/outputs.h"
 #include "appliance/release/rotate.h"
 #include "appliance/seal/bind.h"
 #include "base/error.h"
@@ -192,6 +193,8 @@ SealedModel seal_model(Appliance& appliance, const keys::Mek& mek, const SealWis
     SealedModel model{wish.output_folder / kOutputName, {}, sealed_segments(plan), {}, {}};
     for (const seal::Partition& partition : plan.partitions) model.partitions.push_back(partition.name);
     AtomicFile output(model.output, wish.existing);
+    with_context(model.output.string(),
+                 [&] { reserve(output.fd(), seal::sealed_size(container, plan.partitions, plan.options)); });
     const auto act = [&](const std::vector<Grant>& grants) {
       const seal::NestedResult sealed = seal_logged(appliance, mek, plan, approval, output.fd(), progress);
       std::vector<Json> acts = bind_new(sealed, grants, output.fd());

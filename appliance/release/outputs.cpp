@@ -1,10 +1,22 @@
 #include "appliance/release/outputs.h"
 
+#include <fcntl.h>
 #include <unistd.h>
+
+#include <cerrno>
 
 #include "base/error.h"
 
 namespace qpcseal::release {
+
+void reserve(const Fd& file, std::uint64_t size) {
+  int result = 0;
+  do {
+    result = fallocate(file.get(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size));
+  } while (result != 0 && errno == EINTR);
+  if (result != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
+    throw_errno("no room for " + std::to_string(size) + " bytes");
+}
 
 OutputSet::~OutputSet() {
   if (committed_) return;

@@ -10,6 +10,10 @@
 
 namespace qpcseal::release {
 
+// Takes the room on disk that `file`, empty yet, will need, where the file system can: a disk that is too
+// full is found before a key is released. Error{Io}.
+void reserve(const Fd& file, std::uint64_t size);
+
 // Files under temporary names until commit(). A commit that fails takes back what had appeared; a process
 // that is killed in the middle of one may leave some of the files, the first ones first.
 class OutputSet {

@@ -66,6 +66,10 @@ void require_mek(const std::vector<SealedFile>& files, const Bytes& mek_id, cons
   }
 }
 
+void make_room(const SealedFile& file, const Fd& output) {
+  if (!seal::clone_whole(file.fd, output)) reserve(output, file.tree.file_size());
+}
+
 void bind_to(const SealedFile& file, const std::vector<seal::Slots>& slots, const Fd& output) {
   with_context(file.path.string(), [&] {
     seal::bind_copy(file.fd, file.tree.file_size(), seal::bindings_for(file.tree, slots), output);

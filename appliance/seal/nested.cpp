@@ -40,6 +40,25 @@ std::uint64_t input_size(const qpc::Container& container) {
   return size;
 }
 
+// Of the outer container and the inner ones, with their sizes; who is sealed under which id is not in it yet.
+struct Plan {
+  SealOptions root;
+  std::vector<SealOptions> inner;
+  Layout layout;
+};
+
+Plan plan_of(const qpc::Container& container, const std::vector<Partition>& partitions,
+             const SealOptions& root) {
+  Plan plan{root, {}, {}};
+  for (std::size_t i = 0; i < partitions.size(); ++i) {
+    plan.inner.push_back(options_for(partitions[i], root, i, partitions.size()));
+    const Layout inner = planned_layout(partitions[i].container, plan.inner[i]);
+    plan.root.inner.push_back({partitions[i].name, inner.file_size, {}});
+  }
+  plan.layout = planned_layout(container, plan.root);
+  return plan;
+}
+
 // The place in the list of the partition that this segment is; nothing: it is none.
 std::optional<std::size_t> index_of(const std::vector<Partition>& partitions, const std::string& name) {
   const auto found = std::find_if(partitions.begin(), partitions.end(),
@@ -74,18 +93,17 @@ std::uint64_t encryptions_needed(const qpc::Container& container, const std::vec
   return count;
 }
 
+std::uint64_t sealed_size(const qpc::Container& container, const std::vector<Partition>& partitions,
+                          const SealOptions& options) {
+  return plan_of(container, partitions, options).layout.file_size;
+}
+
 NestedResult seal_nested(const Fd& input, const qpc::Container& container,
                          const std::vector<Partition>& partitions, const SealOptions& options, KeyHandle& key,
                          SealSigner& signer, Random& random, const Fd& output, const Progress& progress) {
-  SealOptions root = options;
-  root.seal_id = random.bytes(kIdSize);
-  std::vector<SealOptions> inner;
-  for (std::size_t i = 0; i < partitions.size(); ++i) {
-    inner.push_back(options_for(partitions[i], root, i, partitions.size()));
-    root.inner.push_back(
-        {partitions[i].name, planned_layout(partitions[i].container, inner[i]).file_size, {}});
-  }
-  const Layout layout = planned_layout(container, root);
+  SealOptions with_id = options;
+  with_id.seal_id = random.bytes(kIdSize);
+  auto [root, inner, layout] = plan_of(container, partitions, with_id);
   const std::uint64_t total = input_size(container);
   std::uint64_t done = 0;
   NestedResult result;

@@ -28,6 +28,10 @@ struct NestedResult {
 std::uint64_t encryptions_needed(const qpc::Container& container, const std::vector<Partition>& partitions,
                                  const SealOptions& options);
 
+// Of the whole file, in bytes.
+std::uint64_t sealed_size(const qpc::Container& container, const std::vector<Partition>& partitions,
+                          const SealOptions& options);
+
 // As seal(), for a container with these partitions; their place in the list is their index. Without any it is
 // seal(). `options.segments` are those of the outer container itself, maybe none.
 NestedResult seal_nested(const Fd& input, const qpc::Container& container,

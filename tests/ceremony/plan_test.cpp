@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "appliance/ceremony/act_rules.h"
+#include "appliance/ceremony/acts.h"
 #include "appliance/ceremony/site_check.h"
 #include "base/file.h"
 #include "tests/base/expect_error.h"

@@ -54,8 +54,23 @@ class Inspect(Case):
         self.assertEqual(said["kind"], "mek-generate")
         self.assertIn("check-receipt", run(QPCSEAL, "inspect", receipt, env=NOWHERE).stdout)
 
+    def test_bundle_and_config_of_wrapped_meks(self):
+        wrapped = self.wrap([self.attest()])
+        said = self.inspect(wrapped / "config.json")
+        self.assertEqual((said["type"], said["mek"]), ("wrapped MEKs", "resnet50#1"))
+        entry = said["wrapped"][0]["receipt"]["entry"]
+        table = run(QPCSEAL, "inspect", wrapped / "config.json", env=NOWHERE).stdout
+        self.assertIn(said["wrapped"][0]["ueid"], table)
+        bundle = self.folder("bundle")
+        self.appliance.qpcseal("audit", "receipt", entry, "--bundle", "-o", bundle)
+        said = self.inspect(bundle)
+        self.assertEqual((said["type"], said["verified"], said["entry"]), ("bundle", False, entry))
+        self.assertTrue(run(QPCSEAL, "inspect", bundle, env=NOWHERE).stdout.startswith("bundle: "))
+
     def test_what_it_is_not(self):
-        for number, content in enumerate((b"", b"{}", b"{", b"\x00" * 100, b"hello", os.urandom(70000))):
+        for number, content in enumerate((b"", b"{}", b"{", b'{"type": 1}', b'{"type": "qpcseal-receipt"}',
+                                          b'{"type": "qpcseal-bundle", "receipt": []}',
+                                          b'{"format": "qpcseal/wrapped-meks/1", "wrapped": [7]}', b"\x00" * 100, b"hello", os.urandom(70000))):
             path = self.folder(f"junk{number}")
             path.write_bytes(content)
             self.assertTrue(self.inspect(path, expect=4).startswith("qpcseal: error: "))

@@ -1,8 +1,7 @@
 """From a QPC file to a card that loads it, and what each kind of bad input gets."""
 
+import contextlib
 import os
-
-
 import unittest
 
 from appliance import Appliance, ATTEST, run
@@ -135,19 +134,36 @@ class MainJob(unittest.TestCase):
                                         "--output-dir", self.folder("x"), expect=4)
         self.refused(result, "seal.manifest")
 
-    def test_full_disk(self):
+    @contextlib.contextmanager
+    def small_disk(self):
         if os.geteuid() != 0:
             self.skipTest("mounting a small file system needs root")
         mount = self.folder("small")
         mount.mkdir()
         run("mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", mount)
         try:
-            result = self.appliance.qpcseal("encrypt-model", "--qpc", self.model, "--mek", "resnet50",
-                                            "--output-dir", mount / "out", expect=3)
-            self.refused(result, "No space left")
-            self.assertEqual(list((mount / "out").glob("*")), [])
+            yield mount
         finally:
             run("umount", mount)
+
+    def test_full_disk(self):
+        with self.small_disk() as disk:
+            result = self.appliance.qpcseal("encrypt-model", "--qpc", self.model, "--mek", "resnet50",
+                                            "--output-dir", disk / "out", expect=3)
+            self.refused(result, "No space left")
+            self.assertEqual(list((disk / "out").glob("*")), [])
+
+    def test_full_disk_costs_no_challenge(self):
+        sealed, _ = self.seal()
+        report = self.appliance.attest("resnet50", device=1, name="full.dat", request=())
+        with self.small_disk() as disk:
+            for arguments in (("encrypt-model", "--qpc", self.model, "--mek", "resnet50"),
+                              ("encrypt-with-session-keys", "--input-dir", sealed, "--mek", "resnet50")):
+                result = self.appliance.qpcseal(*arguments, "--output-dir", disk / "out", "--pub-keys", report,
+                                                expect=3)
+                self.refused(result, "No space left", "programqpc.bin")
+        self.appliance.qpcseal("encrypt-with-session-keys", "--input-dir", sealed, "--mek", "resnet50",
+                               "--output-dir", self.folder("bound"), "--pub-keys", report)
 
     def test_vendor_challenge(self):
         if self.appliance.server is None:

@@ -103,11 +103,13 @@ class Partitions(Case):
     def test_wrong_order_missing_card_and_card_twice(self):
         sealed = self.encrypt(self.parts(), self.reports()) / "programqpc.bin"
         for cards, code, words in (("1,0,2,3", 5, "partition 0 on card 1"), ("0,1,2", 2, "4 partitions"),
-                                   ("0,1,2,2", 2, "twice"), ("0,1,2,3,3", 2, "4 partitions"), ("0", 2, "4 partitions")):
+                                   ("0,1,2,2", 2, "twice"), ("0", 2, "4 partitions"),
+                                   ("0-9,4", 2, "twice"), ("3-0", 2, "backwards")):
             out = self.folder("plain")
             said = self.load(sealed, cards=cards, expect=code, out=out)
             self.assertIn(words, said.stderr, cards)
             self.assertFalse(out.exists())
+        self.load(sealed, cards="0-3")
 
     def test_wrong_numbers_of_reports(self):
         model = self.parts()

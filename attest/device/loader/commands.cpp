@@ -8,6 +8,7 @@
 #include "appliance/qpc/container.h"
 #include "attest/device/loader/host_settings.h"
 #include "attest/device/loader/load.h"
+#include "attest/devices.h"
 #include "base/error.h"
 
 namespace qpcseal::device {
@@ -18,8 +19,7 @@ constexpr int kDifferent = 5;
 constexpr std::size_t kPiece = std::size_t{1} << 20;  // bytes
 
 struct LoadOptions {
-  std::string folder, file, out;
-  std::vector<unsigned> devices;
+  std::string folder, file, out, devices;
   bool force = false, json = false;
 };
 
@@ -51,7 +51,8 @@ std::uint64_t largest_part(const std::filesystem::path& path) {
 
 int run_load(const LoadOptions& options) {
   std::vector<Card> cards;
-  for (const unsigned number : options.devices) cards.push_back(open_card(options.folder, number));
+  for (const unsigned number : attest::parse_devices(options.devices))
+    cards.push_back(open_card(options.folder, number));
   std::optional<std::filesystem::path> out;
   if (!options.out.empty()) out = options.out;
   const HostSettings host = settings_for(largest_part(options.file));
@@ -118,10 +119,8 @@ void add_load(CLI::App& app, Context& context) {
   command->add_option("--dir", options->folder, "The cards' folder")->required();
   command
       ->add_option("--device,-d", options->devices,
-                   "Which card; for a model in partitions one for each, in their order: 0,1,2,3")
-      ->required()
-      ->delimiter(',')
-      ->allow_extra_args(false);
+                   "Which card; for a model in partitions one for each, in their order: 0,1,2,3 or 0-3")
+      ->required();
   command->add_option("FILE", options->file, "The sealed container")->required();
   command->add_option("--out", options->out, "Write the plain QPC that the card sees");
   command->add_flag("--force", options->force, "Replace an existing file");
