@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import pathlib
 import pty
 import subprocess
 import time
@@ -12,6 +13,7 @@ from authenticator import SecurityKey, USER_VERIFIED
 
 MODULE = "/usr/lib/softhsm/libsofthsm2.so"
 PIN = "24681357"
+PLANS = pathlib.Path(__file__).resolve().parents[2] / "docs" / "plans"
 
 
 class TokenOfficer(Officer):
@@ -170,13 +172,14 @@ class Tokens(unittest.TestCase):
         refused = self.generate(no, self.emil.approve(self.file), self.sign_with_key(self.file, "fred"), expect=7)
         self.assertIn("rejected by dora", refused.stderr)
 
-    def answer(self, text):
+    def answer(self, text, file=None):
         """The exit code of `approve` where a person on a terminal answers, and what was on the screen."""
-        out = self.file.with_name(self.name + ".tty.sig")
+        file = file or self.file
+        out = file.with_name(self.name + ".tty.sig")
         out.unlink(missing_ok=True)
         pid, terminal = pty.fork()
         if pid == 0:
-            os.execve(QPCSEAL, [QPCSEAL, "approve", str(self.file), *self.dora.token_options(), "-o", str(out)],
+            os.execve(QPCSEAL, [QPCSEAL, "approve", str(file), *self.dora.token_options(), "-o", str(out)],
                       self.dora.env)
         screen = b""
         while b"to stop: " not in screen:
@@ -199,6 +202,36 @@ class Tokens(unittest.TestCase):
         code, screen, out = self.answer("Yes")
         self.assertEqual(code, 0, screen)
         self.verify_by_ssh_keygen(out, "dora")
+
+    def test_asks_for_a_plan_and_shows_its_steps(self):
+        plan = self.appliance.root / "plan.toml"
+        plan.write_text((PLANS / "first-key.toml").read_text())
+        code, screen, out = self.answer("no", plan)
+        self.assertEqual((code, out.exists()), (2, False), screen)
+        digest = hashlib.sha256(plan.read_bytes()).hexdigest()
+        for seen in ("Ceremony '", "step 1 ", digest, "plan@qpcseal"):
+            self.assertIn(seen, screen)
+        code, screen, out = self.answer("Yes", plan)
+        self.assertEqual(code, 0, screen)
+        self.verify_by_ssh_keygen(out, "dora", plan, expect=1, name_space="approval")
+        found = subprocess.run(["ssh-keygen", "-Y", "check-novalidate", "-n", "plan@qpcseal", "-s", out],
+                               input=plan.read_bytes(), capture_output=True, check=False)
+        self.assertEqual(found.returncode, 0, found.stderr)
+
+    def test_genesis_reads_the_same_where_it_is_shown_and_signed(self):
+        genesis = self.appliance.root / "shown-genesis"
+        said = self.appliance.json("genesis", "show", "-o", genesis)
+        self.assertEqual(said["sha256"], hashlib.sha256(genesis.read_bytes()).hexdigest())
+        self.assertEqual(len(said["words"].split()), 32)  # one a byte
+        code, screen, out = self.answer("Yes", genesis)
+        self.assertEqual(code, 0, screen)
+        self.verify_by_ssh_keygen(out, "dora", genesis)
+        shown = self.appliance.qpcseal("genesis", "show").stdout
+        for place in (shown, screen.replace("\r", "")):
+            self.assertIn(said["sha256"], place)
+            self.assertIn(said["words"], " ".join(place.split()))
+            for line in genesis.read_text().splitlines():
+                self.assertIn(line, place)
 
 
 class Changes(unittest.TestCase):
