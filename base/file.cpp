@@ -101,7 +101,7 @@ AtomicFile::AtomicFile(std::filesystem::path final_name, Existing existing, unsi
   if (existing_ == Existing::Refuse && lstat(final_.c_str(), &status) == 0) throw exists_error(final_);
   SystemRandom random;
   temporary_ = parent_of(final_) / ("." + final_.filename().string() + ".tmp-" + to_hex(random.bytes(6)));
-  fd_ = create_beside(temporary_, mode);
+  fd_ = create_beside(temporary_, final_, mode);
 }
 
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept
@@ -147,11 +147,11 @@ Error exists_error(const std::filesystem::path& path) {
   return {ErrorKind::Io, path.string() + " exists", "name another output, or replace it with --force"};
 }
 
-Fd create_beside(const std::filesystem::path& temporary, unsigned mode) {
+Fd create_beside(const std::filesystem::path& temporary, const std::filesystem::path& name, unsigned mode) {
   const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
   Fd fd(open(temporary.c_str(), flags, 0600));
-  if (!fd) throw_errno(temporary.string());
-  if (fchmod(fd.get(), mode) != 0) throw_errno(temporary.string());
+  if (!fd) throw_errno(name.string());
+  if (fchmod(fd.get(), mode) != 0) throw_errno(name.string());
   return fd;
 }
 

@@ -40,7 +40,7 @@ void FileBatch::add(const std::filesystem::path& path, ByteView bytes, Existing 
   SystemRandom random;
   const auto temporary =
       parent_of(path) / ("." + path.filename().string() + ".tmp-" + to_hex(random.bytes(6)));
-  const Fd fd = create_beside(temporary, mode_);
+  const Fd fd = create_beside(temporary, path, mode_);
   files_.push_back({temporary, path, existing});
   with_context(path.string(), [&] { write_exact(fd, bytes, 0); });
 }

@@ -47,12 +47,18 @@ void encrypt_whole(Session& session, const Object& key, MutableBytes iv, ByteVie
   session.encrypt({CKM_AES_GCM, &gcm, sizeof(gcm)}, key, plain, out);
 }
 
+[[noreturn]] void refuse_length(const Object& key) {
+  throw Error(ErrorKind::Token, "C_EncryptUpdate, C_EncryptFinal(" + key.name +
+                                    "): the module returned another length than the mechanism has");
+}
+
 // Returns how much it wrote. `stored` has the IV at its front, and room for a piece and the tag behind it.
 std::uint64_t pass_pieces(Session& session, const Object& key, const ByteStream& stream, MutableBytes plain,
                           MutableBytes stored) {
   std::uint64_t written = 0;
   std::size_t used = kGcmIv;
   const auto flush = [&] {
+    if (written + used > stream.size + kGcmIv + kGcmTag) refuse_length(key);
     stream.write(stored.first(used));
     written += std::exchange(used, 0);
   };
@@ -69,7 +75,8 @@ std::uint64_t pass_pieces(Session& session, const Object& key, const ByteStream&
 
 void encrypt_pieces(Session& session, const Object& key, ByteView aad, const ByteStream& stream,
                     MutableBytes plain, MutableBytes stored) {
-  CK_GCM_PARAMS gcm = parameters(stored.first(kGcmIv), aad);
+  Bytes iv(stored.begin(), stored.begin() + kGcmIv);  // a token may look at it until the end
+  CK_GCM_PARAMS gcm = parameters(iv, aad);
   session.encrypt_begin({CKM_AES_GCM, &gcm, sizeof(gcm)}, key);
   std::uint64_t written = 0;
   try {
@@ -78,9 +85,7 @@ void encrypt_pieces(Session& session, const Object& key, ByteView aad, const Byt
     session.abandon_encryption();
     throw;
   }
-  if (written != stream.size + kGcmIv + kGcmTag)
-    throw Error(ErrorKind::Token, "C_EncryptFinal(" + key.name +
-                                      "): the module returned another length than the mechanism has");
+  if (written != stream.size + kGcmIv + kGcmTag) refuse_length(key);
 }
 
 // With the zero IV.
@@ -95,7 +100,7 @@ bool can_multipart(Session& session, const Object& key, ByteView plain, ByteView
 
 GcmAbility probe_gcm(Session& session) {
   const Temporary key = probe_key(session);
-  const Bytes plain(kGcmPiece + 1, 0x5a);
+  const Bytes plain(3 * kGcmPiece + 1, 0x5a);  // a token that keeps pieces back shows it
   std::array<std::uint8_t, kGcmIv> iv{};
   Bytes out(plain.size() + kGcmTag);
   encrypt_whole(session, key.get(), iv, kProbeAad, plain, out);

@@ -13,6 +13,8 @@ unsigned char* unconst(ByteView bytes) {
   return bytes.empty() ? &nothing : const_cast<unsigned char*>(bytes.data());
 }
 
+constexpr std::size_t kAbandoned = std::size_t{256} << 10;  // bytes; more than a probe encrypts
+
 [[noreturn]] void refuse_length(std::string_view call, const Object& key) {
   throw Error(ErrorKind::Token, std::string(call) + "(" + key.name +
                                     "): the module returned another length than the mechanism has");
@@ -49,9 +51,11 @@ void Session::encrypt(CK_MECHANISM mechanism, const Object& key, ByteView plain,
 
 void Session::abandon_encryption() noexcept {
   unsigned char byte = 0;
-  std::array<unsigned char, 64> out{};
-  CK_ULONG size = out.size();
+  std::array<unsigned char, kAbandoned> out{};
+  CK_ULONG size = 64;
   calls_.C_Encrypt(handle_, &byte, 1, out.data(), &size);
+  size = out.size();  // where a token holds back what it was given, and ends with nothing less
+  calls_.C_EncryptFinal(handle_, out.data(), &size);
 }
 
 void Session::encrypt_begin(CK_MECHANISM mechanism, const Object& key) {

@@ -1,6 +1,7 @@
 #include "policy/officers.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/digest.h"
 #include "base/error.h"
@@ -161,8 +162,11 @@ void count(Tally& tally, const Officers& officers, std::string_view name_space, 
 
 }  // namespace
 
-bool may_sign(const Officer& officer, std::string_view name_space, UnixTime now) {
-  return !objection(officer, name_space, {}, now);
+std::size_t count_signers(const Officers& officers, std::string_view name_space, UnixTime now) {
+  std::set<std::string> people;
+  for (const Officer& officer : officers.list)
+    if (!objection(officer, name_space, {}, now)) people.insert(officer.name);
+  return people.size();
 }
 
 Officers parse_officers(std::string_view text) {

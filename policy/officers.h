@@ -44,8 +44,8 @@ struct Tally {
   Findings findings;                // one for each signature that does not count (POL-SIGNATURE-...)
 };
 
-// Whether the officer's signatures count in `name_space`, as of `now`.
-[[nodiscard]] bool may_sign(const Officer& officer, std::string_view name_space, UnixTime now);
+// How many people have a key whose signatures count in `name_space`, as of `now`.
+[[nodiscard]] std::size_t count_signers(const Officers& officers, std::string_view name_space, UnixTime now);
 
 // Which officers signed `message` in `name_space`, as of `now`. Each signature is the text of a .sig file.
 Tally tally_signatures(const Officers& officers, std::string_view name_space, ByteView message,

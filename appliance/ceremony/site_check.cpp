@@ -187,14 +187,12 @@ Complaints check_place(const Plan& plan, const release::Home& home, const audit:
   if (now >= plan.valid_until) out.push_back("the plan was valid until " + format_time(plan.valid_until));
   if (state.ceremonies.contains(plan.sha256)) out.emplace_back("the plan was used before");
   if (state.approvals_used.contains(plan.sha256)) out.emplace_back("the plan was rejected");
-  std::set<std::string> names;
+  std::size_t officers = 0;
   if (!state.officers_digest.empty())
-    for (const policy::Officer& officer : release::read_officers(home, state).list)
-      if (std::ranges::find(officer.namespaces, kPlanNamespace) != officer.namespaces.end())
-        names.insert(officer.name);
-  if (names.size() < plan.threshold)
+    officers = policy::count_signers(release::read_officers(home, state), kPlanNamespace, now);
+  if (officers < plan.threshold)
     out.push_back("the plan wants " + std::to_string(plan.threshold) + " officers, this appliance has " +
-                  std::to_string(names.size()) + " who may sign plans");
+                  std::to_string(officers) + " who may sign plans now");
   return out;
 }
 

@@ -20,7 +20,7 @@ namespace qpcseal::cli {
 
 namespace {
 
-constexpr std::size_t kMaxFile = release::kMaxBundle;  // bytes; nothing that is no QPC is larger
+constexpr std::size_t kMaxFile = release::kMaxBundle, kMaxOther = std::size_t{1} << 20;  // bytes
 
 using Rows = std::vector<std::vector<std::string>>;
 
@@ -137,6 +137,7 @@ Report inspect_bytes(ByteView bytes) {
   const std::string text(text_of(bytes));
   if (release::is_approval_request(text)) return inspect_approval(text);
   if (is_json(bytes)) return inspect_json(text);
+  if (bytes.size() > kMaxOther) throw Error(ErrorKind::Malformed, "too large for anything that it could be");
   for (Report (*const inspect)(ByteView) : {inspect_recovery_key, inspect_backup, inspect_request}) {
     try {
       return inspect(bytes);

@@ -50,10 +50,16 @@ std::string shown(const Json& card, const char* name) {
 
 Report inspect_wrapped(const Json& config) {
   Report report;
-  report.json = {{"type", "wrapped MEKs"}};
-  report.json.update(nlohmann::ordered_json(config));
+  audit::expect_keys(config, {"format", "mek", "mek_id", "wrapped"}, "config.json");
+  const Json& cards = audit::member(config, "wrapped");
+  if (!cards.is_array()) throw Error(ErrorKind::Malformed, "config.json: 'wrapped' is no list");
+  report.json = {{"type", "wrapped MEKs"},
+                 {"verified", false},
+                 {"mek", audit::text_member(config, "mek")},
+                 {"mek_id", audit::text_member(config, "mek_id")},
+                 {"wrapped", cards}};
   std::vector<std::vector<std::string>> rows{{"FOLDER", "HOST", "DEVICE", "UEID", "SUITE", "ENTRY"}};
-  for (const Json& card : audit::member(config, "wrapped"))
+  for (const Json& card : cards)
     rows.push_back({shown(card, "folder"), shown(card, "host"), shown(card, "device"), shown(card, "ueid"),
                     shown(card, "suite"), shown(audit::member(card, "receipt"), "entry")});
   report.text = "wrapped MEKs of " + shown(config, "mek") + " (" + shown(config, "mek_id") +
@@ -64,12 +70,18 @@ Report inspect_wrapped(const Json& config) {
 }  // namespace
 
 Report inspect_json(std::string_view text) {
-  const Json json = Json::parse(text, nullptr, false);
-  if (!json.is_object()) throw Error(ErrorKind::Malformed, "starts like JSON, and is none");
-  const Json named = json.value("type", json.value("format", Json()));
-  if (named == "qpcseal-receipt") return inspect_receipt(json);
-  if (named == "qpcseal-bundle") return inspect_bundle(json);
-  if (named == "qpcseal/wrapped-meks/1") return inspect_wrapped(json);
+  const Json json = audit::parse_json(text, "JSON");
+  const auto says = [&](const char* name, std::string_view value) {
+    const auto found = json.find(name);
+    return found != json.end() && found->is_string() && found->get_ref<const std::string&>() == value;
+  };
+  if (says("format", "qpcseal/wrapped-meks/1")) return inspect_wrapped(json);
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  const bool receipt = says("type", "qpcseal-receipt");
+  if ((receipt || says("type", "qpcseal-bundle")) && audit::canonical(json) != text)
+    throw Error(ErrorKind::Malformed, "a receipt or bundle that is not written as one is");
+  if (receipt) return inspect_receipt(json);
+  if (says("type", "qpcseal-bundle")) return inspect_bundle(json);
   throw Error(ErrorKind::Malformed, "JSON, and no receipt, bundle or config.json of wrapped MEKs");
 }
 

@@ -30,15 +30,17 @@ void judge(Diagnosis& out) {
 Diagnosis diagnose(const Environment& environment, const Site& site) {
   const audit::Lock lock(environment.home.lock(), environment.lock_timeout, environment.on_wait);
   prepare_module(environment.home, site);
-  const SecretBuffer pin = read_pin(site.pin_source, environment.pin_fd, site.token_label);
   const Sha256Digest digest = pkcs11::Module::digest_of(site.module);
   Diagnosis out;
   out.module = site.module;
   out.module_sha256 = to_hex(digest);
   out.accepted = site.accept;
-  if (out.module_sha256 != site.module_sha256)
-    out.faults.push_back("the module's file is not the pinned one: " + site.module_sha256);
+  if (out.module_sha256 != site.module_sha256)  // its code must not run, and must not see the PIN
+    throw Error(ErrorKind::Token,
+                site.module + " has SHA-256 " + out.module_sha256 + ", not the pinned " + site.module_sha256,
+                "if the module was updated, and by you: change module_sha256 in site.toml");
   const pkcs11::Module module(site.module, digest, site.module_arguments);
+  const SecretBuffer pin = read_pin(site.pin_source, environment.pin_fd, site.token_label);
   out.token = module.token(site.token_label, site.token_serial);
   pkcs11::Session session(module, out.token, pkcs11::Access::ReadWrite);
   session.login(pin);

@@ -1,7 +1,6 @@
 #include "appliance/release/pinned.h"
 
 #include <algorithm>
-#include <set>
 
 #include "appliance/release/archive.h"
 #include "base/digest.h"
@@ -51,13 +50,6 @@ std::string_view namespace_of(const std::string& operation) {
   return approval_namespace(operation);
 }
 
-std::size_t people_who_sign(const policy::Officers& officers, std::string_view name_space, UnixTime now) {
-  std::set<std::string> people;
-  for (const policy::Officer& officer : officers.list)
-    if (policy::may_sign(officer, name_space, now)) people.insert(officer.name);
-  return people.size();
-}
-
 // A file that leaves too few people for what the policy asks would lock everybody out: the next officers file
 // and the next policy need their signatures too.
 void refuse_too_few(const policy::Policy& policy, const policy::Officers& officers, UnixTime now) {
@@ -66,7 +58,7 @@ void refuse_too_few(const policy::Policy& policy, const policy::Officers& office
         operation == "policy-change" || operation == "officers-change" || operation == "trust-import";
     const int needed = std::max(count.value, changes ? 1 : 0);
     const std::string_view name_space = namespace_of(operation);
-    if (const std::size_t people = people_who_sign(officers, name_space, now);
+    if (const std::size_t people = policy::count_signers(officers, name_space, now);
         people < static_cast<std::size_t>(needed))
       throw Error(ErrorKind::Usage, "'" + operation + "' needs " + std::to_string(needed) + " officers (" +
                                         policy.at(count.line) + "), the officers file lists " +

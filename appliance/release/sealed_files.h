@@ -29,7 +29,8 @@ std::vector<SealedFile> open_sealed(const std::filesystem::path& path, bool fini
 // Error{Denied} where one of them is sealed under another MEK.
 void require_mek(const std::vector<SealedFile>& files, const Bytes& mek_id, const std::string& label);
 
-// Shares the bytes of `file` with `output`, or takes the room for a copy. Error{Io} where there is none.
+// Shares the bytes of `file` with `output`, or takes the room for a copy. Error{Io} where there is none. Of
+// shared bytes the pages with slots still need room when they are written.
 void make_room(const SealedFile& file, const Fd& output);
 // Binds a copy of `file` into `output`, an empty file.
 void bind_to(const SealedFile& file, const std::vector<seal::Slots>& slots, const Fd& output);

@@ -35,7 +35,7 @@ class HostGcm final : public GcmWorker {
     encrypt_stream(aad, memory_stream(plain, stored));
   }
 
-  // Each piece is encrypted where it lies: no plain text stays behind.
+  // Each piece is encrypted where it lies.
   void encrypt_stream(ByteView aad, const ByteStream& stream) override {
     std::array<std::uint8_t, kIvSize> iv;
     random_.fill(iv);

@@ -14,8 +14,8 @@ class GcmWorker {
   GcmWorker(const GcmWorker&) = delete;
   GcmWorker& operator=(const GcmWorker&) = delete;
   virtual ~GcmWorker() = default;
-  // `stored` = IV (12 bytes, fresh) || ciphertext || tag (16 bytes), 28 bytes more than `plain`, which is
-  // copied nowhere else. Error{Internal} on other sizes.
+  // `stored` = IV (12 bytes, fresh) || ciphertext || tag (16 bytes), 28 bytes more than `plain`. No copy of
+  // `plain` stays behind. Error{Internal} on other sizes.
   virtual void encrypt(ByteView aad, ByteView plain, MutableBytes stored) = 0;
   // The same, for messages of any size.
   virtual void encrypt_stream(ByteView aad, const ByteStream& stream) = 0;

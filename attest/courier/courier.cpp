@@ -62,6 +62,7 @@ Bytes read_request(const std::filesystem::path& path) {
     request = read_file(path, kMaxRequest);
     static_cast<void>(attest::parse_request(request));
   } catch (const Error& error) {
+    if (error.kind() == ErrorKind::Io) throw Error(ErrorKind::Io, error.what(), hint);
     if (error.kind() != ErrorKind::Malformed) throw;
     throw Error(
         ErrorKind::Malformed,

@@ -57,7 +57,7 @@ class Inspect(Case):
     def test_bundle_and_config_of_wrapped_meks(self):
         wrapped = self.wrap([self.attest()])
         said = self.inspect(wrapped / "config.json")
-        self.assertEqual((said["type"], said["mek"]), ("wrapped MEKs", "resnet50#1"))
+        self.assertEqual((said["type"], said["mek"], said["verified"]), ("wrapped MEKs", "resnet50#1", False))
         entry = said["wrapped"][0]["receipt"]["entry"]
         table = run(QPCSEAL, "inspect", wrapped / "config.json", env=NOWHERE).stdout
         self.assertIn(said["wrapped"][0]["ueid"], table)
@@ -66,11 +66,18 @@ class Inspect(Case):
         said = self.inspect(bundle)
         self.assertEqual((said["type"], said["verified"], said["entry"]), ("bundle", False, entry))
         self.assertTrue(run(QPCSEAL, "inspect", bundle, env=NOWHERE).stdout.startswith("bundle: "))
+        bundle.write_text(bundle.read_text().replace('{', '{ ', 1))
+        self.assertIn("not written as one is", self.inspect(bundle, expect=4))
 
     def test_what_it_is_not(self):
         for number, content in enumerate((b"", b"{}", b"{", b'{"type": 1}', b'{"type": "qpcseal-receipt"}',
                                           b'{"type": "qpcseal-bundle", "receipt": []}',
-                                          b'{"format": "qpcseal/wrapped-meks/1", "wrapped": [7]}', b"\x00" * 100, b"hello", os.urandom(70000))):
+                                          b'{"format": "qpcseal/wrapped-meks/1", "wrapped": [7]}',
+                                          b'{"type": ' + b"[" * 200000 + b"]" * 200000 + b"}",
+                                          b'{"format": "qpcseal/wrapped-meks/1", "mek": "a#1", "mek_id": "00", '
+                                          b'"wrapped": [], "verified": true}',
+                                          b'{"format": "qpcseal/wrapped-meks/1", "mek": "a#1", "mek_id": "00", '
+                                          b'"wrapped": null}', b"\x00" * 100, b"hello", os.urandom(70000))):
             path = self.folder(f"junk{number}")
             path.write_bytes(content)
             self.assertTrue(self.inspect(path, expect=4).startswith("qpcseal: error: "))

@@ -4,7 +4,7 @@ import contextlib
 import os
 import unittest
 
-from appliance import Appliance, ATTEST, run
+from appliance import Appliance, ATTEST, QPCSEAL, run
 
 
 class MainJob(unittest.TestCase):
@@ -175,6 +175,9 @@ class MainJob(unittest.TestCase):
                          self.folder("r.dat"), env=self.appliance.env, expect=4)
             self.assertIn("nonce", result.stderr)
             self.assertFalse(self.folder("r.dat").exists())
+        literal = run(ATTEST, "--ip", "127.0.0.1", "--port", self.appliance.port, "-d", 0, "-i", "anycontent", "-o",
+                      self.folder("r.dat"), env=self.appliance.env, expect=3)
+        self.assertIn("nonce", literal.stderr)
 
     def test_reset_card_refuses_the_old_binding(self):
         report = self.appliance.attest("resnet50", device=1, name="reset.dat", request=())
@@ -185,6 +188,29 @@ class MainJob(unittest.TestCase):
 
 
 class Pins(unittest.TestCase):
+    def test_a_module_that_is_not_the_pinned_one_never_runs(self):
+        appliance = Appliance()
+        self.addCleanup(appliance.close)
+        trace = appliance.root / "trace"
+
+        def runs_it(command, expect=0):
+            said = run("strace", "-f", "-qq", "-o", trace, "-e", "trace=openat,mmap", QPCSEAL, *command,
+                       env=appliance.env, expect=expect)
+            after = trace.read_text().partition("libsofthsm2.so")[2]
+            self.assertTrue(after, "it is read to be hashed")
+            return "PROT_EXEC" in after, said.stderr
+
+        commands = (("doctor",), ("mek", "list"))
+        for command in commands:
+            self.assertTrue(runs_it(command)[0], command)
+        site = appliance.root / "home" / "site.toml"
+        head, name, digest = site.read_text().partition('module_sha256 = "')
+        site.write_text(head + name + ("1" if digest[0] == "0" else "0") + digest[1:])
+        for command in commands:
+            runs, said = runs_it(command, expect=6)
+            self.assertFalse(runs, command)
+            self.assertIn("not the pinned", said)
+
     def test_wrong_pin_once(self):
         appliance = Appliance()
         self.addCleanup(appliance.close)

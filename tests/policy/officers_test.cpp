@@ -105,5 +105,21 @@ TEST_F(OfficersFile, AKeyCountsFromItsFirstSecondToBeforeItsLast) {
   EXPECT_EQ(finding(end).rule, "officers:1");
 }
 
+TEST_F(OfficersFile, PeopleAreCountedWhoMaySignThereAndThen) {
+  const auto line = [](const std::string& name, const std::string& options) {
+    const EvpKey made(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
+    return name + " " + options + " ssh-ed25519 " + to_base64(ssh_key_blob(made.get())) + "\n";
+  };
+  const Officers officers = parse_officers(
+      line("anna", option) + line("anna", option) + line("bela", option + ",valid-before=\"20261125Z\"") +
+      line("carl", option + ",valid-after=\"20261125Z\"") + line("dora", "namespaces=\"plan@qpcseal\""));
+  const UnixTime turn = parse_time("2026-11-25T00:00:00Z");
+  EXPECT_EQ(count_signers(officers, kNamespace, turn - 1), 2U) << "anna, with two keys, and bela";
+  EXPECT_EQ(count_signers(officers, kNamespace, turn), 2U) << "anna and carl";
+  EXPECT_EQ(count_signers(officers, "plan@qpcseal", turn), 1U);
+  EXPECT_EQ(count_signers(officers, "release@qpcseal", turn), 0U);
+  EXPECT_EQ(count_signers({}, kNamespace, turn), 0U);
+}
+
 }  // namespace
 }  // namespace qpcseal::policy

@@ -47,13 +47,14 @@ struct Nested {
     needed = encryptions_needed(container, partitions, options());
     file = test::scratch_file();
     SystemRandom random;
+    planned = sealed_size(container, partitions, options());
     result = seal_nested(input, container, partitions, options(), key, signer, random, file);
   }
   HostKey key;
   test::FixedSigner signer;
   Fd file;
   NestedResult result;
-  std::uint64_t needed = 0;
+  std::uint64_t needed = 0, planned = 0;
 };
 
 TEST(Nested, IsATreeWithAPageOfSlotsForEachPartition) {
@@ -63,6 +64,7 @@ TEST(Nested, IsATreeWithAPageOfSlotsForEachPartition) {
   EXPECT_EQ(tree.partitions()[0].segment, "b.qpc");
   EXPECT_EQ(tree.partitions()[1].segment, "a.qpc");
   EXPECT_EQ(tree.file_size(), file_size(nested.file));
+  EXPECT_EQ(nested.planned, file_size(nested.file)) << "room is taken for what is written, and no more";
   for (std::size_t i = 0; i < 2; ++i) {
     const SealedNode& node = tree.partitions()[i];
     EXPECT_EQ(node.manifest.root_seal_id, tree.root().manifest.seal_id);

@@ -107,6 +107,13 @@ TEST(Gcm, AFailureWhileReadingDoesNotStayInTheSession) {
   const auto token = TestToken::softhsm();
   SystemRandom random;
   GcmEncryptor encryptor(token->session(), {true, IvRule::Caller}, known_key(token->session()), random);
+  std::size_t reads = 0;
+  const ByteStream later{3 * kGcmPiece,
+                         [&](MutableBytes) {
+                           if (++reads == 3) throw Error(ErrorKind::Io, "read");
+                         },
+                         [](ByteView) {}};
+  EXPECT_THROW(encryptor.encrypt_stream(kAad, later), Error);
   const ByteStream failing{2 * kGcmPiece, [](MutableBytes) { throw Error(ErrorKind::Io, "read"); },
                            [](ByteView) {}};
   EXPECT_THROW(encryptor.encrypt_stream(kAad, failing), Error);
