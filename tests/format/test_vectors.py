@@ -2,6 +2,8 @@
 
 import base64
 import json
+import pathlib
+import re
 import unittest
 
 from cryptography.hazmat.primitives import serialization
@@ -60,6 +62,17 @@ class Vectors(unittest.TestCase):
         keys = {"session_key": session, "ueid": bytes.fromhex(inputs["ueid"])}
         for source in (keys, {"mek": bytes.fromhex(inputs["mek"])}):
             self.assertEqual(decryptor.open_container(data, seal_key=seal_key, **source)["segments"], want)
+
+    def test_the_worked_example_is_theirs(self):
+        text = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "FORMAT.md").read_text()
+        example = text[text.index("## 10. A worked example"):]
+        ours = [case for case in cases("sealed_segment") + cases("wrap") if f'"{case["name"]}"' in example]
+        self.assertEqual(len(ours), 2)
+        known = json.dumps(ours)
+        parts = [word for word in re.findall(r"\b[0-9a-f]{16,}\b", example)]
+        self.assertGreater(len(parts), 14)
+        for part in parts:
+            self.assertIn(part, known)
 
 
 if __name__ == "__main__":
