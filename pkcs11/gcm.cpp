@@ -31,6 +31,7 @@ bool is_zero(ByteView bytes) {
 }
 
 CK_GCM_PARAMS parameters(MutableBytes iv, ByteView aad) {
+  if (aad.empty()) throw Error(ErrorKind::Internal, "AES-GCM in a token without associated data");
   CK_GCM_PARAMS out{};
   out.pIv = iv.data();
   out.ulIvLen = kGcmIv;
@@ -115,7 +116,7 @@ GcmAbility probe_gcm(Session& session) {
 }
 
 void GcmEncryptor::encrypt(ByteView aad, ByteView plain, MutableBytes stored) {
-  if (aad.empty() || stored.size() != plain.size() + kGcmIv + kGcmTag)
+  if (stored.size() != plain.size() + kGcmIv + kGcmTag)
     throw Error(ErrorKind::Internal, "AES-GCM in a token: sizes");
   const MutableBytes iv = stored.first(kGcmIv);
   if (ability_.iv == IvRule::Caller) {
@@ -134,7 +135,6 @@ void GcmEncryptor::encrypt_stream(ByteView aad, const ByteStream& stream) {
   plain_.resize(pieces ? kGcmPiece : stream.size);
   stored_.resize(plain_.size() + kGcmIv + kGcmTag);
   if (pieces) {
-    if (aad.empty()) throw Error(ErrorKind::Internal, "AES-GCM in a token without associated data");
     random_.fill(MutableBytes(stored_).first(kGcmIv));
     encrypt_pieces(session_, key_, aad, stream, plain_, stored_);
   } else {

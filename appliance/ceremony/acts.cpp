@@ -19,6 +19,7 @@ namespace {
 using audit::Json;
 
 constexpr std::size_t kMaxOutput = std::size_t{1} << 20;  // bytes
+
 // What the plan pins, by the name of its argument and by that of the act's parameter.
 struct Pinned {
   const char *argument, *parameter;

@@ -9,6 +9,7 @@
 #include "appliance/release/log_key.h"
 #include "appliance/release/pin.h"
 #include "appliance/release/pinned.h"
+#include "appliance/release/pinned_module.h"
 #include "appliance/release/witness.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -18,15 +19,6 @@ namespace qpcseal::release {
 namespace {
 
 using audit::Json;
-
-Sha256Digest pinned_digest(const Site& site) {
-  const Bytes bytes = with_context("site.toml: module_sha256", [&] { return from_hex(site.module_sha256); });
-  Sha256Digest digest{};
-  if (bytes.size() != digest.size())
-    throw Error(ErrorKind::Malformed, "site.toml: module_sha256 is not a SHA-256");
-  std::copy(bytes.begin(), bytes.end(), digest.begin());
-  return digest;
-}
 
 void expect_same(const std::string& what, const std::string& found, const std::string& logged) {
   if (found != logged)

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "appliance/release/pin.h"
+#include "appliance/release/pinned_module.h"
 #include "base/error.h"
 
 namespace qpcseal::release {
@@ -30,16 +31,11 @@ void judge(Diagnosis& out) {
 Diagnosis diagnose(const Environment& environment, const Site& site) {
   const audit::Lock lock(environment.home.lock(), environment.lock_timeout, environment.on_wait);
   prepare_module(environment.home, site);
-  const Sha256Digest digest = pkcs11::Module::digest_of(site.module);
   Diagnosis out;
   out.module = site.module;
-  out.module_sha256 = to_hex(digest);
+  out.module_sha256 = site.module_sha256;
   out.accepted = site.accept;
-  if (out.module_sha256 != site.module_sha256)  // its code must not run, and must not see the PIN
-    throw Error(ErrorKind::Token,
-                site.module + " has SHA-256 " + out.module_sha256 + ", not the pinned " + site.module_sha256,
-                "if the module was updated, and by you: change module_sha256 in site.toml");
-  const pkcs11::Module module(site.module, digest, site.module_arguments);
+  const pkcs11::Module module(site.module, pinned_digest(site), site.module_arguments);
   const SecretBuffer pin = read_pin(site.pin_source, environment.pin_fd, site.token_label);
   out.token = module.token(site.token_label, site.token_serial);
   pkcs11::Session session(module, out.token, pkcs11::Access::ReadWrite);

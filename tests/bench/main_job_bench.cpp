@@ -36,19 +36,17 @@ class InMemory {
     const std::uint64_t count = (data_.size() + kChunk - 1) / kChunk;
     const auto make_work = [&]() -> seal::Work {
       return [this, hash, encrypt = make()](std::uint64_t i) {
-        ByteView left = ByteView(data_).subspan(i * kChunk, std::min(kChunk, data_.size() - i * kChunk));
+        const ByteView plain =
+            ByteView(data_).subspan(i * kChunk, std::min(kChunk, data_.size() - i * kChunk));
         Sha256 digest;
         if (!encrypt) {
-          digest.update(left);
+          digest.update(plain);
         } else {
-          const auto read = [&](MutableBytes to) {
-            std::ranges::copy(left.first(to.size()), to.begin());
-            left = left.subspan(to.size());
-          };
-          const auto write = [&](ByteView stored) {
+          ByteStream stream = memory_stream(plain, {});
+          stream.write = [&](ByteView stored) {
             if (hash) digest.update(stored);
           };
-          encrypt({left.size(), read, write});
+          encrypt(stream);
         }
         static_cast<void>(digest.finish());
       };
