@@ -101,8 +101,8 @@ std::vector<std::int64_t> TomlReader::integers(std::string_view key, std::int64_
   for (const toml::node& node : list(key, Empty::Refused)) {
     const toml::value<std::int64_t>* value = node.as_integer();
     if (value == nullptr || value->get() < low || value->get() > high) {
-      refuse(line_of(node),
-             in_quotes(key) + " must list integers from " + std::to_string(low) + " to " + std::to_string(high));
+      refuse(line_of(node), in_quotes(key) + " must list integers from " + std::to_string(low) + " to " +
+                                std::to_string(high));
     }
     if (std::find(out.begin(), out.end(), value->get()) != out.end()) {
       refuse(line_of(node), in_quotes(key) + " has " + std::to_string(value->get()) + " twice");
