@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "attest/revocation.h"
+
 namespace qpcseal::attest {
 namespace {
 
@@ -14,6 +16,7 @@ using StackPtr = Owned<STACK_OF(X509), [](STACK_OF(X509) * stack) { sk_X509_pop_
 struct Path {
   Findings findings;
   bool crl_missing = false;
+  bool revoked = false;  // our own look into the lists found an entry
 };
 
 void add(Findings& findings, std::string id, std::string claim, std::string observed, std::string expected) {
@@ -33,7 +36,7 @@ bool allowed(const TrustAnchors& anchors, const Sha256Digest& digest) {
   return std::find(anchors.allowed.begin(), anchors.allowed.end(), digest) != anchors.allowed.end();
 }
 
-StorePtr make_store(const TrustAnchors& anchors) {
+StorePtr make_store(const TrustAnchors& anchors, const GivenLists& lists) {
   StorePtr store(made(X509_STORE_new(), "X509_STORE_new"));
   for (const Bytes& der : anchors.roots) {
     if (!allowed(anchors, sha256(der))) continue;
@@ -41,10 +44,9 @@ StorePtr make_store(const TrustAnchors& anchors) {
     if (X509_STORE_add_cert(store.get(), root.get()) != 1)
       throw Error(ErrorKind::Internal, "X509_STORE_add_cert");
   }
-  for (const Bytes& der : anchors.crls) {
-    const CrlPtr& crl = anchors.parsed->crl(der).list;
-    if (crl) X509_STORE_add_crl(store.get(), crl.get());  // what does not parse is a finding of check_crls
-  }
+  for (const DerCache::Crl* crl : lists.newest)
+    if (X509_STORE_add_crl(store.get(), crl->list.get()) != 1)
+      throw Error(ErrorKind::Internal, "X509_STORE_add_crl");
   ERR_clear_error();
   return store;
 }
@@ -85,6 +87,7 @@ int on_error(int good, X509_STORE_CTX* context) {
     X509_STORE_CTX_set_error(context, X509_V_OK);
     return 1;
   }
+  if (error == X509_V_ERR_CERT_REVOKED && path->revoked) return 0;  // a finding already
   const int depth = X509_STORE_CTX_get_error_depth(context);
   add(path->findings, id_for(error), "certificate " + std::to_string(depth),
       X509_verify_cert_error_string(error), "a valid path to a pinned root");
@@ -143,40 +146,27 @@ void check_keys(STACK_OF(X509) * built, Findings& findings) {
   }
 }
 
-// Whether an issuer of the path has the list's name; `verifies` where one of them has also signed it.
-bool is_of_path(STACK_OF(X509) * built, const DerCache::Crl& crl, DerCache& parsed, bool& verifies) {
-  bool named = false;
-  for (int i = 1; i < sk_X509_num(built); ++i) {
-    X509* issuer = sk_X509_value(built, i);
-    if (X509_NAME_cmp(X509_CRL_get_issuer(crl.list.get()), X509_get_subject_name(issuer)) != 0) continue;
-    named = true;
-    verifies = verifies || parsed.signs(issuer, crl);
-  }
-  return named;
-}
-
-// Every list of an issuer of this path, also one that OpenSSL did not choose, has to be signed, numbered, not
-// older than one that was accepted before, and to say when it ends.
-void check_crls(STACK_OF(X509) * built, const TrustAnchors& anchors, PathResult& result) {
-  for (const Bytes& der : anchors.crls) {
-    const DerCache::Crl& crl = anchors.parsed->crl(der);
-    bool verifies = false;
-    if (crl.list && !is_of_path(built, crl, *anchors.parsed, verifies)) continue;
-    if (crl.list && !verifies)
-      add(result.findings, "ATT-CRL", "CRL", "not signed by its issuer", "a signed CRL");
-    if (!crl.info) {
-      add(result.findings, "ATT-CRL", "CRL", crl.fault, "a CRL with crlNumber and nextUpdate");
-      continue;
+// Extensions that OpenSSL takes for known though nothing here evaluates them (it looks at certificate
+// policies under X509_V_FLAG_POLICY_CHECK alone) would let a restriction pass unread.
+void check_critical(STACK_OF(X509) * built, Findings& findings) {
+  constexpr std::array kEvaluated = {NID_basic_constraints, NID_key_usage, NID_ext_key_usage,
+                                     NID_name_constraints};
+  for (int i = 0; i < sk_X509_num(built); ++i) {
+    const X509* certificate = sk_X509_value(built, i);
+    for (int at = 0; at < X509_get_ext_count(certificate); ++at) {
+      X509_EXTENSION* extension = X509_get_ext(certificate, at);
+      const int nid = OBJ_obj2nid(X509_EXTENSION_get_object(extension));
+      if (X509_EXTENSION_get_critical(extension) == 0 ||
+          std::ranges::find(kEvaluated, nid) != kEvaluated.end())
+        continue;
+      add(findings, "ATT-CHAIN-EXTENSION", "certificate " + std::to_string(i),
+          std::string("critical ") + OBJ_nid2ln(nid), "no critical extension that nobody evaluates");
     }
-    const Findings old = check_crl_floor(*crl.info, anchors.crl_floors);
-    result.findings.insert(result.findings.end(), old.begin(), old.end());
-    raise(result.crls, *crl.info);
   }
 }
 
-void check_built(X509_STORE_CTX* context, const std::vector<CertPtr>& given, const TrustAnchors& anchors,
+void check_built(STACK_OF(X509) * built, const std::vector<CertPtr>& given, const TrustAnchors& anchors,
                  PathResult& result) {
-  STACK_OF(X509)* built = X509_STORE_CTX_get0_chain(context);
   if (built == nullptr || sk_X509_num(built) < 2) {
     return add(result.findings, "ATT-CHAIN-ROOT", "path", "no issuer", "a path to a pinned root");
   }
@@ -188,7 +178,7 @@ void check_built(X509_STORE_CTX* context, const std::vector<CertPtr>& given, con
   check_order(built, given, result.findings);
   check_issuers(built, result.findings);
   check_keys(built, result.findings);
-  check_crls(built, anchors, result);
+  check_critical(built, result.findings);
 }
 
 // The text of an attribute of the subject that is there once; empty otherwise.
@@ -253,13 +243,15 @@ PathResult verify_path(const std::vector<ByteView>& chain, const TrustAnchors& a
   if (given.empty()) return result;
   result.leaf_key.reset(X509_get_pubkey(given.front().get()));
   check_leaf(given.front().get(), profile, result);
-  const StorePtr store = make_store(anchors);
+  const GivenLists lists = sort_lists(anchors, result.findings);
+  Path path;
+  path.revoked = !check_revoked(given, lists, result.findings);
+  const StorePtr store = make_store(anchors, lists);
   const StackPtr untrusted(made(sk_X509_new_null(), "sk_X509_new_null"));
   for (const CertPtr& certificate : given) {
     X509_up_ref(certificate.get());
     sk_X509_push(untrusted.get(), certificate.get());
   }
-  Path path;
   const StoreContextPtr context(made(X509_STORE_CTX_new(), "X509_STORE_CTX_new"));
   if (X509_STORE_CTX_init(context.get(), store.get(), given.front().get(), untrusted.get()) != 1) {
     throw Error(ErrorKind::Internal, "X509_STORE_CTX_init failed");
@@ -268,9 +260,13 @@ PathResult verify_path(const std::vector<ByteView>& chain, const TrustAnchors& a
   const bool good = X509_verify_cert(context.get()) == 1;
   ERR_clear_error();
   result.findings.insert(result.findings.end(), path.findings.begin(), path.findings.end());
-  if (!good && path.findings.empty())
+  if (!good && path.findings.empty() && !path.revoked)
     add(result.findings, "ATT-CHAIN", "path", "does not verify", "a valid path");
-  if (good) check_built(context.get(), given, anchors, result);
+  if (good) {
+    STACK_OF(X509)* built = X509_STORE_CTX_get0_chain(context.get());
+    check_built(built, given, anchors, result);
+    check_lists_of(built, lists, anchors, now, result);
+  }
   result.crls_current = good && !path.crl_missing && !anchors.crls.empty() && result.findings.empty();
   return result;
 }

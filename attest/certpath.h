@@ -2,12 +2,12 @@
 // trusted: no system store, no partial paths; what the message carries is only ever untrusted.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "attest/crl.h"
 #include "attest/der_cache.h"
 #include "attest/openssl.h"
 #include "base/bytes.h"
@@ -19,9 +19,6 @@ namespace qpcseal::attest {
 
 // A path has at most this many certificates, the root counted.
 inline constexpr std::size_t kMaxPath = 6;
-
-// The highest crlNumber of each issuer: its name (DER) -> the number as in CrlInfo.
-using CrlNumbers = std::map<Bytes, Bytes>;
 
 struct TrustAnchors {
   std::vector<Bytes> roots;           // DER
@@ -52,23 +49,12 @@ struct PathProfile {
 
 // `chain` is DER, leaf first, each certificate the issuer of the one before; the root may be left out. Checks
 // with X509_STRICT, OpenSSL's security level 3 and the purpose "S/MIME signing" (digitalSignature on the
-// leaf; a path for TLS servers does not pass), at time `now`. CRLs: whatever is given is used; revoked,
-// stale, unsigned or unnumbered ones are findings; an issuer without one only leaves crls_current false, so
-// that a policy can say whether that matters.
+// leaf; a path for TLS servers does not pass), at time `now`, and refuses critical extensions that nobody
+// evaluates. CRLs: every list that is given is read (attest/crl.h) and one that cannot be used is a finding;
+// an entry for a certificate of the path in any list of its issuer revokes it; the list with the highest
+// crlNumber must be current. An issuer without a list only leaves crls_current false: the policy says whether
+// it matters.
 PathResult verify_path(const std::vector<ByteView>& chain, const TrustAnchors& anchors,
                        const PathProfile& profile, UnixTime now);
-
-// Throws Error{Malformed} for what is no CRL or lacks crlNumber or nextUpdate. Does not look at the
-// signature.
-CrlInfo read_crl(ByteView der);
-
-// Numbers as CrlInfo has them, of any length.
-bool crl_number_less(const Bytes& a, const Bytes& b);
-// `seen` raised to what `crls` (DER) hold: what to keep once they were accepted. Throws as read_crl.
-CrlNumbers raised(CrlNumbers seen, const std::vector<Bytes>& crls);
-void raise(CrlNumbers& seen, const CrlInfo& crl);
-// One finding (ATT-CRL-ROLLBACK) for each of `crls` whose number lies below `floors`. Throws as read_crl.
-Findings check_crl_floors(const std::vector<Bytes>& crls, const CrlNumbers& floors);
-Findings check_crl_floor(const CrlInfo& crl, const CrlNumbers& floors);
 
 }  // namespace qpcseal::attest

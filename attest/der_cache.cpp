@@ -1,7 +1,5 @@
 #include "attest/der_cache.h"
 
-#include "attest/certpath.h"
-
 namespace qpcseal::attest {
 namespace {
 
@@ -18,7 +16,7 @@ DerCache::Crl read(ByteView der) {
     out.info = read_crl(der);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::Malformed) throw;
-    out.fault = error.what();
+    out.faults = error.findings();
   }
   return out;
 }

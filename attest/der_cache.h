@@ -6,21 +6,14 @@
 #include <map>
 #include <mutex>
 #include <optional>
-#include <string>
 
+#include "attest/crl.h"
 #include "attest/openssl.h"
 #include "base/bytes.h"
-#include "base/clock.h"
 #include "base/digest.h"
+#include "base/finding.h"
 
 namespace qpcseal::attest {
-
-struct CrlInfo {
-  Bytes issuer;  // the name, DER
-  std::string issuer_text;
-  Bytes number;  // crlNumber (RFC 5280 section 5.2.3), big-endian without leading zeros
-  UnixTime this_update = 0, next_update = 0;
-};
 
 // Exactly one DER certificate and nothing after it, at most 64 KiB; throws Error{Malformed}.
 CertPtr parse_certificate(ByteView der);
@@ -31,7 +24,7 @@ class DerCache {
   struct Crl {
     CrlPtr list;                  // null where the bytes are no CRL
     std::optional<CrlInfo> info;  // as read_crl() has it;
-    std::string fault;            // or why there is none
+    Findings faults;              // or why there is none
   };
 
   // As parse_certificate(): an object that other paths hold too, not to be changed.

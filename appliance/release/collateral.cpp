@@ -65,6 +65,7 @@ void check_items(const Collateral& bundle) {
   if (bundle.roots.empty()) throw bad("it holds no root certificate");
   for (const Bytes& root : bundle.roots) with_context("collateral bundle: roots", [&] { check_root(root); });
   for (const Bytes& crl : bundle.crls) with_context("collateral bundle: crls", [&] { check_crl(crl); });
+  with_context("collateral bundle", [&] { attest::check_lists(bundle.crls); });
   for (const Bytes& ueid : bundle.revoked_ueids)
     if (ueid.size() < 7 || ueid.size() > 33) throw bad("a revoked UEID does not have 7 to 33 bytes");
 }

@@ -27,17 +27,23 @@ void check_fresh(const Collateral& bundle, UnixTime now) {
 
 Json numbers_of(const std::vector<Bytes>& crls) {
   Json out = Json::array();
-  for (const Bytes& der : crls) {
-    const attest::CrlInfo crl = attest::read_crl(der);
+  for (const attest::CrlInfo& crl : attest::newest(crls)) {
     out.push_back({{"issuer", to_hex(crl.issuer)}, {"number", to_hex(crl.number)}});
   }
   return out;
 }
 
-// Than what the log has seen, and than what is in force, whether a release has seen it or not.
+// Than what the log has seen, and than what is in force, whether a release has seen it or not. A list in the
+// folder that cannot be used never counted, and must not keep out the bundle that takes the folder's place.
 attest::CrlNumbers least_numbers(const Appliance& appliance) {
   attest::CrlNumbers out = appliance.log().state().crl_numbers;
-  for (const TrustFile& crl : appliance.trust().crls) attest::raise(out, attest::read_crl(crl.der));
+  for (const TrustFile& crl : appliance.trust().crls) {
+    try {
+      attest::raise(out, attest::read_crl(crl.der));
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::Malformed) throw;
+    }
+  }
   return out;
 }
 

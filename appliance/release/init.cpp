@@ -48,7 +48,7 @@ void write_text(const std::filesystem::path& path, std::string_view text) {
 }
 
 void copy_trust(const std::filesystem::path& from, const Home& home) {
-  static_cast<void>(read_trust(from));  // only what is well formed comes in
+  check_crls(read_trust(from));  // only what can be used comes in
   for (const auto& item : std::filesystem::directory_iterator(from))
     write_file(home.trust() / item.path().filename(), read_file(item.path(), 65536), Existing::Refuse, 0600);
 }

@@ -101,6 +101,15 @@ void check_root(const Bytes& der) { static_cast<void>(attest::parse_certificate(
 
 void check_crl(const Bytes& der) { static_cast<void>(attest::read_crl(der)); }
 
+void check_crls(const Trust& trust) {
+  std::vector<Bytes> crls;
+  for (const TrustFile& crl : trust.crls) {
+    with_context(crl.name, [&] { check_crl(crl.der); });
+    crls.push_back(crl.der);
+  }
+  attest::check_lists(crls);
+}
+
 std::string describe_root(const Bytes& der) {
   const attest::CertPtr root = attest::parse_certificate(der);
   char text[256];

@@ -165,43 +165,37 @@ TEST_F(Path, ListsOfOtherIssuersDoNotCount) {
   EXPECT_EQ(verify().crls, raised({}, anchors.crls));  // what a release writes into the log
 }
 
-TEST(Crls, AreOneDerListWithNumberAndEnd) {
-  const TestCard card;
-  const Bytes good = make_crl(card.issuer, {.number = 300});
-  const CrlInfo info = read_crl(good);
-  EXPECT_EQ(to_hex(info.number), "012c");
-  EXPECT_EQ(info.this_update, kTestNow - kDay);
-  EXPECT_EQ(info.next_update, kTestNow + kDay);
-  EXPECT_EQ(info.issuer_text, "/CN=Test issuer");
-  EXPECT_TRUE(read_crl(make_crl(card.issuer, {.number = 0})).number.empty());
-  Bytes longer = good;
-  longer.push_back(0);
-  EXPECT_ERROR(Malformed, "not one DER CRL", read_crl(longer));
-  EXPECT_ERROR(Malformed, "not one DER CRL", read_crl(ByteView(good).first(good.size() - 1)));
-  EXPECT_ERROR(Malformed, "not one DER CRL", read_crl(card.issuer.der()));
-  EXPECT_ERROR(Malformed, "not one DER CRL", read_crl({}));
-  EXPECT_ERROR(Malformed, "negative", read_crl(make_crl(card.issuer, {.number = -1})));
-  EXPECT_ERROR(Malformed, "no crlNumber", read_crl(make_crl(card.issuer, {.number = std::nullopt})));
-  EXPECT_ERROR(Malformed, "nextUpdate", read_crl(make_crl(card.issuer, {.next_update = std::nullopt})));
+TEST_F(Path, CriticalExtensionsThatNobodyEvaluatesAreRefused) {
+  const auto issuer_with = [&](int nid, const std::string& text) {
+    CertSpec spec = TestCard::issuer_spec();
+    spec.more = {{nid, text}};
+    card.issuer = make_identity(spec, make_ec_key("P-384"), &card.root);
+    card.leaf = make_identity(card.leaf_spec(), make_ec_key("P-384"), &card.issuer);
+    return ids(verify().findings);
+  };
+  EXPECT_THAT(issuer_with(NID_policy_constraints, "critical,requireExplicitPolicy:0"),
+              ElementsAre("ATT-CHAIN-EXTENSION"));
+  EXPECT_THAT(issuer_with(NID_inhibit_any_policy, "critical,0"), ElementsAre("ATT-CHAIN-EXTENSION"));
+  EXPECT_THAT(issuer_with(NID_policy_mappings, "critical,1.2.3:1.2.4"), ElementsAre("ATT-CHAIN-EXTENSION"));
+  EXPECT_THAT(issuer_with(NID_certificate_policies, "critical,1.2.3"), ElementsAre("ATT-CHAIN-EXTENSION"));
+  EXPECT_THAT(issuer_with(NID_crl_distribution_points, "critical,URI:http://lists.example/1"),
+              ElementsAre("ATT-CHAIN-EXTENSION"));
+  EXPECT_THAT(issuer_with(NID_certificate_policies, "1.2.3"), IsEmpty());
 }
 
-TEST(CrlNumbers, OnlyRise) {
-  const TestCard card;
-  const CrlNumbers first =
-      raised({}, {make_crl(card.root, {.number = 7}), make_crl(card.issuer, {.number = 256})});
-  ASSERT_EQ(first.size(), 2U);
-  const CrlNumbers lower =
-      raised(first, {make_crl(card.root, {.number = 6}), make_crl(card.issuer, {.number = 255})});
-  EXPECT_EQ(lower, first);
-  const Findings findings = check_crl_floors({make_crl(card.issuer, {.number = 255})}, first);
-  ASSERT_THAT(ids(findings), ElementsAre("ATT-CRL-ROLLBACK"));
-  EXPECT_EQ(findings[0].observed, "0xff");
-  EXPECT_THAT(findings[0].expected, ::testing::HasSubstr("0x0100"));
-  EXPECT_NE(raised(first, {make_crl(card.root, {.number = 8})}), first);
-  EXPECT_ERROR(Malformed, "crlNumber", raised({}, {make_crl(card.root, {.number = std::nullopt})}));
-  EXPECT_TRUE(crl_number_less({}, {0x01}));
-  EXPECT_FALSE(crl_number_less({0x01}, {0x01}));
-  EXPECT_FALSE(crl_number_less({0x01, 0x00}, {0xff}));
+// OpenSSL evaluates them on every path: names of other trees are refused, and the card's own are not.
+TEST_F(Path, NameConstraintsAreEvaluated) {
+  const auto permitted = [&](const std::string& dns) {
+    CertSpec spec = TestCard::issuer_spec();
+    spec.more = {{NID_name_constraints, "critical,permitted;DNS:" + dns}};
+    card.issuer = make_identity(spec, make_ec_key("P-384"), &card.root);
+    CertSpec leaf = card.leaf_spec();
+    leaf.more = {{NID_subject_alt_name, "DNS:card.maker.example"}};
+    card.leaf = make_identity(leaf, make_ec_key("P-384"), &card.issuer);
+    return ids(verify().findings);
+  };
+  EXPECT_THAT(permitted("maker.example"), IsEmpty());
+  EXPECT_THAT(permitted("other.example"), ElementsAre("ATT-CHAIN"));
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "tests/attest/test_certificates.h"
 
+#include <openssl/conf.h>
+
 #include "base/random.h"
 
 namespace qpcseal::testing {
@@ -30,6 +32,8 @@ void add_name(X509_NAME* name, const char* field, const std::string& text) {
 void add_extension(X509* certificate, X509* issuer, int nid, const std::string& text) {
   X509V3_CTX context;
   X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
+  const Owned<CONF, NCONF_free> sections(made(NCONF_new(nullptr), "NCONF_new"));  // some extensions want it
+  X509V3_set_nconf(&context, sections.get());
   const ExtensionPtr extension(
       made(X509V3_EXT_conf_nid(nullptr, &context, nid, text.c_str()), "X509V3_EXT_conf_nid"));
   check(X509_add_ext(certificate, extension.get(), -1), "X509_add_ext");
@@ -101,6 +105,50 @@ Identity make_identity(const CertSpec& spec, KeyPtr key, const Identity* issuer)
   return {std::move(key), std::move(certificate)};
 }
 
+namespace {
+
+ExtensionPtr raw_extension(const RawExtension& spec) {
+  const Owned<ASN1_OBJECT, ASN1_OBJECT_free> oid(made(OBJ_txt2obj(spec.oid, 1), "OBJ_txt2obj"));
+  const Owned<ASN1_OCTET_STRING, ASN1_OCTET_STRING_free> value(made(ASN1_OCTET_STRING_new(), "octets"));
+  check(ASN1_OCTET_STRING_set(value.get(), spec.value.data(), static_cast<int>(spec.value.size())), "octets");
+  return ExtensionPtr(
+      made(X509_EXTENSION_create_by_OBJ(nullptr, oid.get(), spec.critical ? 1 : 0, value.get()),
+           "X509_EXTENSION_create_by_OBJ"));
+}
+
+void add_integer(X509_CRL* crl, int nid, long value, bool critical) {
+  const AsnNumberPtr number(made(ASN1_INTEGER_new(), "ASN1_INTEGER_new"));
+  ASN1_INTEGER_set(number.get(), value);
+  check(X509_CRL_add1_ext_i2d(crl, nid, number.get(), critical ? 1 : 0, 0), "X509_CRL_add1_ext_i2d");
+}
+
+void add_entry(X509_CRL* crl, const Identity& revoked, const CrlSpec& spec, ASN1_TIME* from) {
+  X509_REVOKED* entry = made(X509_REVOKED_new(), "X509_REVOKED_new");
+  X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(revoked.certificate.get()));
+  X509_REVOKED_set_revocationDate(entry, from);
+  if (spec.reason) {
+    const Owned<ASN1_ENUMERATED, ASN1_ENUMERATED_free> reason(made(ASN1_ENUMERATED_new(), "reason"));
+    ASN1_ENUMERATED_set(reason.get(), *spec.reason);
+    check(X509_REVOKED_add1_ext_i2d(entry, NID_crl_reason, reason.get(), 0, 0), "reason");
+  }
+  for (const RawExtension& extension : spec.of_entries)
+    check(X509_REVOKED_add_ext(entry, raw_extension(extension).get(), -1), "X509_REVOKED_add_ext");
+  check(X509_CRL_add0_revoked(crl, entry), "X509_CRL_add0_revoked");
+}
+
+void sign(X509_CRL* crl, EVP_PKEY* key, const CrlSpec& spec) {
+  const EVP_MD* digest = EVP_get_digestbyname(spec.digest);
+  if (spec.pss == nullptr) return check(X509_CRL_sign(crl, key, digest), "X509_CRL_sign");
+  const attest::DigestContextPtr context(made(EVP_MD_CTX_new(), "EVP_MD_CTX_new"));
+  EVP_PKEY_CTX* options = nullptr;
+  check(EVP_DigestSignInit(context.get(), &options, digest, nullptr, key), "EVP_DigestSignInit");
+  check(EVP_PKEY_CTX_set_rsa_padding(options, RSA_PKCS1_PSS_PADDING), "PSS");
+  check(EVP_PKEY_CTX_set_rsa_mgf1_md(options, EVP_get_digestbyname(spec.pss)), "MGF1");
+  check(X509_CRL_sign_ctx(crl, context.get()), "X509_CRL_sign_ctx");
+}
+
+}  // namespace
+
 Bytes make_crl(const Identity& issuer, const CrlSpec& spec) {
   const CrlPtr crl(made(X509_CRL_new(), "X509_CRL_new"));
   check(X509_CRL_set_version(crl.get(), 1), "X509_CRL_set_version");
@@ -111,23 +159,22 @@ Bytes make_crl(const Identity& issuer, const CrlSpec& spec) {
     const TimePtr until(ASN1_TIME_set(nullptr, *spec.next_update));
     check(X509_CRL_set1_nextUpdate(crl.get(), until.get()), "nextUpdate");
   }
-  for (const Identity* revoked : spec.revoked) {
-    X509_REVOKED* entry = made(X509_REVOKED_new(), "X509_REVOKED_new");
-    X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(revoked->certificate.get()));
-    X509_REVOKED_set_revocationDate(entry, from.get());
-    check(X509_CRL_add0_revoked(crl.get(), entry), "X509_CRL_add0_revoked");
-  }
-  if (spec.number) {
-    const AsnNumberPtr number(made(ASN1_INTEGER_new(), "ASN1_INTEGER_new"));
-    ASN1_INTEGER_set(number.get(), *spec.number);
-    check(X509_CRL_add1_ext_i2d(crl.get(), NID_crl_number, number.get(), 0, 0), "crlNumber");
-  }
+  for (const Identity* revoked : spec.revoked) add_entry(crl.get(), *revoked, spec, from.get());
+  if (spec.number) add_integer(crl.get(), NID_crl_number, *spec.number, false);
+  if (spec.base) add_integer(crl.get(), NID_delta_crl, *spec.base, true);
   X509V3_CTX context;
   X509V3_set_ctx(&context, issuer.certificate.get(), nullptr, nullptr, crl.get(), 0);
   const ExtensionPtr akid(
       made(X509V3_EXT_conf_nid(nullptr, &context, NID_authority_key_identifier, "keyid:always"), "AKID"));
   check(X509_CRL_add_ext(crl.get(), akid.get(), -1), "X509_CRL_add_ext");
-  check(X509_CRL_sign(crl.get(), issuer.key.get(), EVP_sha384()), "X509_CRL_sign");
+  for (const auto& [nid, text] : spec.more) {
+    const ExtensionPtr extension(
+        made(X509V3_EXT_conf_nid(nullptr, &context, nid, text.c_str()), "CRL extension"));
+    check(X509_CRL_add_ext(crl.get(), extension.get(), -1), "X509_CRL_add_ext");
+  }
+  for (const RawExtension& extension : spec.raw)
+    check(X509_CRL_add_ext(crl.get(), raw_extension(extension).get(), -1), "X509_CRL_add_ext");
+  sign(crl.get(), issuer.key.get(), spec);
   Bytes out(static_cast<std::size_t>(i2d_X509_CRL(crl.get(), nullptr)));
   unsigned char* at = out.data();
   i2d_X509_CRL(crl.get(), &at);

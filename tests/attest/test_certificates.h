@@ -42,11 +42,24 @@ struct Identity {
 // Signed by `issuer`, or by itself where that is null.
 Identity make_identity(const CertSpec& spec, attest::KeyPtr key, const Identity* issuer);
 
+// An extension that OpenSSL has no words for.
+struct RawExtension {
+  const char* oid = "1.2.3.4.5";
+  bool critical = false;
+  Bytes value = {0x05, 0x00};
+};
+
 struct CrlSpec {
   std::vector<const Identity*> revoked = {};
   std::optional<long> number = 1;
   UnixTime this_update = kTestNow - kDay;
   std::optional<UnixTime> next_update = kTestNow + kDay;
+  const char* digest = "SHA384";
+  const char* pss = nullptr;                            // RSASSA-PSS with `digest`, and MGF1 of this one
+  std::optional<long> base = std::nullopt;              // a delta to the list of this number
+  std::vector<std::pair<int, std::string>> more = {};   // NID and OpenSSL configuration text
+  std::vector<RawExtension> raw = {}, of_entries = {};  // of the list; of each entry
+  std::optional<long> reason = std::nullopt;            // of each entry
 };
 Bytes make_crl(const Identity& issuer, const CrlSpec& spec);
 

@@ -28,7 +28,7 @@ std::vector<ByteView> split(ByteView input) {
 
 }  // namespace
 
-// lp(root) || lp(certificate of the chain, leaf first)...
+// lp(root) || lp(certificate of the chain, leaf first)... The last item is tried as a revocation list too.
 QPCSEAL_FUZZ_TARGET(input) {
   fuzz::accepted([&] {
     std::vector<ByteView> all = split(input);
@@ -44,5 +44,11 @@ QPCSEAL_FUZZ_TARGET(input) {
     const attest::PathResult result = attest::verify_path(all, anchors, {.identity = kUeid}, kNow);
     if (result.findings.empty())
       fuzz::require(result.root == allowed && sha256(anchors.roots[0]) == allowed, "a path to another root");
+    if (all.empty()) return;
+    anchors.crls.push_back(copy(all.back()));
+    all.pop_back();
+    if (attest::verify_path(all, anchors, {.identity = kUeid}, kNow).findings.empty())
+      fuzz::require(fuzz::accepted([&] { static_cast<void>(attest::read_crl(anchors.crls[0])); }),
+                    "a list that cannot be used was passed over in silence");
   });
 }

@@ -227,6 +227,12 @@ TEST_F(Certificates, RevocationLists) {
   tally.note(with(make_crl(card.issuer, {.number = std::nullopt})), {"ATT-CRL"}, "without a number");
   tally.note(with(make_crl(card.issuer, {.next_update = std::nullopt})), {"ATT-CRL"}, "without an end");
   tally.note(with(copy(view("no list"))), {"ATT-CRL"}, "no list at all");
+  tally.note(with(make_crl(card.issuer, {.base = 1})), {"ATT-CRL-SCOPE"}, "a delta");
+  tally.note(
+      with(make_crl(card.issuer, {.more = {{NID_issuing_distribution_point, "critical,onlyuser:TRUE"}}})),
+      {"ATT-CRL-SCOPE"}, "of a part");
+  tally.note(with(make_crl(card.issuer, {.digest = "SHA1"})), {"ATT-CRL-DIGEST"}, "signed with SHA-1");
+  tally.note(with(make_crl(card.issuer, {.raw = {{.critical = true}}})), {"ATT-CRL"}, "a critical extension");
   Bytes forged = make_crl(card.issuer, {});
   forged.back() ^= 1;
   tally.note(with(forged), {"ATT-CRL"}, "forged");
