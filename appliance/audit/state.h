@@ -91,7 +91,7 @@ struct SvnSubject {
 inline constexpr const char* kHeirKey = "heir_recovery_key_sha256";
 
 // Of an imported key's check value: "qpcseal/check/1" and a tag.
-inline constexpr std::size_t kImportCheckSize = 31;  // bytes
+inline constexpr std::size_t kImportCheckSize = 32;  // bytes
 
 struct Ceremony {
   std::string id;         // hex, 16 bytes

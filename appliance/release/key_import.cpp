@@ -1,5 +1,6 @@
 // A key that comes in as a file, and the PIN that guards them all.
 #include <fcntl.h>
+#include <openssl/hmac.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -7,8 +8,7 @@
 #include <cerrno>
 
 #include "appliance/release/key_life.h"
-#include "appliance/seal/data_key.h"
-#include "appliance/seal/format.h"
+#include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -30,19 +30,17 @@ SecretBuffer read_value(const std::filesystem::path& path) {
   return value;
 }
 
-// One text under one IV, always: whoever has the key gets the same bytes, and it is one encryption however
-// often it is made.
-class FixedIv final : public Random {
- public:
-  void fill(MutableBytes out) override { std::ranges::fill(out, std::uint8_t{0}); }
-};
-
+// HMAC-SHA-256 of a label. No cipher is used: the vendor's tool may have encrypted under this key with any
+// IV.
 std::string check_value_of(const SecretBuffer& value) {
-  constexpr std::string_view kText = "qpcseal/check/1", kAad = "qpcseal/import-check/1";
-  FixedIv random;
-  Bytes out(kText.size() + seal::kChunkOverhead);
-  seal::open_data_key(value, random)->encrypt(view(kAad), view(kText), out);
-  return to_hex(ByteView(out).subspan(seal::kIvSize));
+  constexpr std::string_view kLabel = "qpcseal/import-check/2";
+  Sha256Digest out{};
+  unsigned size = 0;
+  if (HMAC(EVP_sha256(), value.bytes().data(), static_cast<int>(value.size()), view(kLabel).data(),
+           kLabel.size(), out.data(), &size) == nullptr ||
+      size != out.size())
+    throw Error(ErrorKind::Internal, "HMAC failed");
+  return to_hex(out);
 }
 
 // Overwritten where it lies, synced, and removed. A link, or a file with other names, is left alone.
@@ -61,9 +59,8 @@ void overwrite_and_remove(const std::filesystem::path& path, Random& random) {
 keys::Mek import_logged(Appliance& appliance, const std::string& name, const SecretBuffer& value,
                         const std::string& check_value, const Json& approval) {
   const Bytes id = appliance.random().bytes(keys::kMekIdSize);
-  const Json intent{{"mek_id", to_hex(id)},       {"label", keys::label_of(name, 1)},
-                    {"generation", 1U},           {"encryptions", 1U},  // the check value
-                    {"check_value", check_value}, {"history", "unknown"}};
+  const Json intent{{"mek_id", to_hex(id)}, {"label", keys::label_of(name, 1)}, {"generation", 1U},
+                    {"encryptions", 0U},    {"check_value", check_value},       {"history", "unknown"}};
   const audit::Txn txn = appliance.log().intent("mek-import", with_approval(intent, approval));
   try {
     const auto& accept = appliance.site().accept;
