@@ -103,7 +103,7 @@ Report run(Context& context, const Options& options) {
   release::Environment environment = context.environment();
   if (options.module.empty())
     return render(release::diagnose(environment, release::Site::read(environment.home.site())));
-  environment.home.root = std::filesystem::temp_directory_path();  // for the lock alone
+  environment.home.root.clear();
   return render(release::diagnose(environment, site_of(options)));
 }
 

@@ -1,6 +1,7 @@
 #include "appliance/release/doctor.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "appliance/release/pin.h"
 #include "appliance/release/pinned_module.h"
@@ -29,7 +30,9 @@ void judge(Diagnosis& out) {
 }  // namespace
 
 Diagnosis diagnose(const Environment& environment, const Site& site) {
-  const audit::Lock lock(environment.home.lock(), environment.lock_timeout, environment.on_wait);
+  std::optional<audit::Lock> lock;  // without a home there is no log, and no file that is ours to lock
+  if (!environment.home.root.empty())
+    lock.emplace(environment.home.lock(), environment.lock_timeout, environment.on_wait);
   prepare_module(environment.home, site);
   Diagnosis out;
   out.module = site.module;

@@ -25,6 +25,7 @@ struct Diagnosis {
 };
 
 // Logs in and tries; makes and destroys throw-away objects. Nothing is logged: no key of ours is touched.
+// A home without a root is none: nothing is locked.
 Diagnosis diagnose(const Environment& environment, const Site& site);
 
 }  // namespace qpcseal::release
