@@ -9,13 +9,25 @@ namespace qpcseal::cli {
 
 namespace {
 
+// What the entry proves. An intent, or a wrap that is not delivered yet, is not to be read as the act.
+std::string nature_of(const audit::Entry& entry) {
+  std::string out = printable(entry.kind) + ", " + std::string(audit::name_of(entry.phase));
+  if (!entry.outcome.empty()) out += " " + printable(entry.outcome);
+  if (entry.phase == audit::Phase::Intent)
+    out += ": it was to be done; what came of it stands in another entry";
+  return out;
+}
+
 Report receipt(const AuditOptions& options) {
   const audit::LogCopy log = read_log(options);
   write_output(options, options.bundle ? release::make_bundle(release::locate_home(), log, options.entry)
                                        : audit::make_receipt(log, options.entry));
+  const audit::Entry entry = audit::parse_entry(log.line(options.entry));
   Report report;
-  report.json = {{"entry", options.entry}, {"file", options.output}, {"log_key", log.key.text()}};
-  report.text = "wrote " + options.output + "\ncheck it with: qpcseal audit check-receipt " + options.output +
+  report.json = {{"entry", options.entry},   {"kind", entry.kind},     {"phase", audit::name_of(entry.phase)},
+                 {"outcome", entry.outcome}, {"file", options.output}, {"log_key", log.key.text()}};
+  report.text = "wrote " + printable(options.output) + ": entry " + std::to_string(options.entry) + ", " +
+                nature_of(entry) + "\ncheck it with: qpcseal audit check-receipt " + options.output +
                 " --key '" + log.key.text() + "'\n";
   return report;
 }
@@ -38,6 +50,7 @@ Report describe(const audit::Receipt& got) {
   report.json = {{"verified", true},
                  {"entry", got.entry.seq},
                  {"kind", got.entry.kind},
+                 {"phase", audit::name_of(got.entry.phase)},
                  {"outcome", got.entry.outcome},
                  {"time", format_time(got.entry.time)},
                  {"size", got.checkpoint.size},
@@ -46,8 +59,7 @@ Report describe(const audit::Receipt& got) {
   report.text = "entry " + std::to_string(got.entry.seq) + " is in the log of " +
                 std::to_string(got.checkpoint.size) + " entries with root " + to_hex(got.checkpoint.root) +
                 "\n" +
-                table({{"kind", printable(got.entry.kind)},
-                       {"outcome", got.entry.outcome.empty() ? "-" : got.entry.outcome},
+                table({{"entry", nature_of(got.entry)},
                        {"time", format_time(got.entry.time)},
                        {"subject", subject_of(got.entry)}});
   add_expiry(report, got.entry);

@@ -2,6 +2,7 @@
 
 import base64
 import datetime
+import fcntl
 import hashlib
 import json
 import os
@@ -191,7 +192,7 @@ class Audit(unittest.TestCase):
         self.appliance.qpcseal("audit", "receipt", entry["seq"], "-o", receipt)
         check = ("audit", "check-receipt", receipt, "--key", self.vkey)
         said = json.loads(run(QPCSEAL, *check, "--json", env=NOWHERE).stdout)
-        self.assertEqual((said["outcome"], said["data"]), ("ok", entry["data"]))
+        self.assertEqual((said["phase"], said["outcome"], said["data"]), ("result", "ok", entry["data"]))
         self.appliance.qpcseal("audit", "receipt", entry["seq"], "-o", receipt, expect=3)
         self.appliance.qpcseal("audit", "receipt", 100000, "-o", self.path("none"), expect=2)
         good = receipt.read_bytes()
@@ -200,6 +201,21 @@ class Audit(unittest.TestCase):
             if i % 29 == 0:
                 done = run_any(*check)
                 self.assertIn(done, (4, 8), f"byte {i}")
+
+    def test_a_receipt_says_of_what_it_is(self):
+        """The receipt of an intent must not read like that of a release."""
+        phases = {}
+        for entry in self.appliance.json("audit", "show")["entries"]:
+            phases.setdefault((entry["phase"], entry.get("outcome", "")), entry)
+        self.assertLessEqual({("intent", ""), ("event", ""), ("result", "ok")}, set(phases))
+        for (phase, outcome), entry in phases.items():
+            receipt = self.path("receipt-" + phase + outcome)
+            words = ", ".join([entry["kind"], f"{phase} {outcome}".strip()])
+            made = self.appliance.qpcseal("audit", "receipt", entry["seq"], "-o", receipt).stdout
+            checked = run(QPCSEAL, "audit", "check-receipt", receipt, "--key", self.vkey, env=NOWHERE).stdout
+            for said in (made, checked):
+                self.assertIn(words, said)
+                self.assertEqual("it was to be done" in said, phase == "intent", said)
 
     def test_export_is_in_the_layout_of_tlog_tiles(self):
         out = self.path("tiles")
@@ -310,6 +326,22 @@ class KeyTypes(unittest.TestCase):
 
 
 class Anchor(unittest.TestCase):
+    def test_doctor_without_a_home_leaves_shared_files_alone(self):
+        """A file 'lock' in the folder for temporary files is somebody else's."""
+        appliance = Appliance(cards=1)
+        self.addCleanup(appliance.close)
+        shared = appliance.root / "shared"
+        shared.mkdir()
+        (shared / "lock").write_text("a note")
+        env = dict(appliance.env, TMPDIR=str(shared),
+                   SOFTHSM2_CONF=str(appliance.root / "home" / "tokens" / "softhsm2.conf"))
+        with open(shared / "lock", encoding="ascii") as held, open(appliance.root / "home" / "pin", encoding="ascii") as pin:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            run(QPCSEAL, "doctor", "--module", tokens.SOFTHSM, "--token", "qpcseal", "--lock-timeout", 1, "--pin-fd",
+                pin.fileno(), env=env, pass_fds=(pin.fileno(),))
+        self.assertEqual((shared / "lock").read_text(), "a note")
+        self.assertEqual([path.name for path in shared.iterdir()], ["lock"])
+
     def test_doctor_says_what_it_proves(self):
         appliance = Appliance(cards=1, token=tokens.Forwarded)
         self.addCleanup(appliance.close)
