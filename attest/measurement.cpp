@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace qpcseal::attest {
 namespace {
@@ -100,11 +101,7 @@ UnixTime read_time(const cbor::Value& value, std::string_view name) {
 std::string read_label(const cbor::Value& value, std::string_view name) {
   const std::string_view text = value.as_text(name);
   check(!text.empty() && text.size() <= kMaxLabel, std::string(name) + " is empty or longer than 128 bytes");
-  const bool clean = std::all_of(text.begin(), text.end(), [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte >= 0x20 && byte != 0x7f;
-  });
-  check(clean, std::string(name) + " has control characters");
+  check(!has_unseen(text), std::string(name) + " has control characters, or others that are not seen");
   return std::string(text);
 }
 

@@ -1,4 +1,5 @@
 #include "manual/manual.h"
+#include "base/print.h"
 
 #include <algorithm>
 #include <memory>
@@ -191,6 +192,13 @@ void add_manual(CLI::App& app, ManualFacts facts) {
          },
          "Print this program's man page")
       ->group("");
+}
+
+int print_help(const CLI::App& app, const CLI::ParseError& asked) {
+  std::ostringstream out;
+  const int code = app.exit(asked, out, out);
+  print(out.str());
+  return code;
 }
 
 }  // namespace qpcseal

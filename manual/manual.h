@@ -30,4 +30,8 @@ std::string man_page(const CLI::App& app, const ManualFacts& facts);
 // `app` must live as long as it parses.
 void add_manual(CLI::App& app, ManualFacts facts);
 
+// Prints what --help, --version or --man asked for (a ParseError whose exit code is 0); returns the exit
+// code.
+int print_help(const CLI::App& app, const CLI::ParseError& asked);
+
 }  // namespace qpcseal

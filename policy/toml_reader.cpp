@@ -3,18 +3,15 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace qpcseal::policy {
 namespace {
 
 std::string in_quotes(std::string_view key) { return "'" + std::string(key) + "'"; }
 
-bool clean(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte >= 0x20 && byte != 0x7f;
-  });
-}
+// A policy is read by people before they sign it: what they cannot see must not be in it.
+bool clean(std::string_view text) { return !text.empty() && !has_unseen(text); }
 
 }  // namespace
 
@@ -33,7 +30,9 @@ std::string TomlReader::text(std::string_view key) {
   const toml::node& node = take(key);
   const toml::value<std::string>* value = node.as_string();
   if (value == nullptr) refuse(line_of(node), in_quotes(key) + " must be a string");
-  if (!clean(value->get())) refuse(line_of(node), in_quotes(key) + " is empty or has control characters");
+  if (!clean(value->get()))
+    refuse(line_of(node),
+           in_quotes(key) + " is empty or has control characters, or others that are not seen");
   return value->get();
 }
 
@@ -75,7 +74,8 @@ std::vector<std::string> TomlReader::texts(std::string_view key, Empty empty) {
   for (const toml::node& node : list(key, empty)) {
     const toml::value<std::string>* value = node.as_string();
     if (value == nullptr || !clean(value->get()))
-      refuse(line_of(node), in_quotes(key) + " must list strings, none empty");
+      refuse(line_of(node),
+             in_quotes(key) + " must list strings, none empty or with characters that are not seen");
     if (std::find(out.begin(), out.end(), value->get()) != out.end()) {
       refuse(line_of(node), in_quotes(key) + " has " + in_quotes(value->get()) + " twice");
     }

@@ -92,7 +92,7 @@ Report lint(Context& context, const Options& options) {
                  {"words", audit::words_of(from_hex(wish.plan.sha256))},
                  {"policy_checked", at_home},
                  {"complaints", complaints}};
-  report.text = printable_text(ceremony::show(wish.plan));
+  report.text = ceremony::show(wish.plan);
   for (const std::string& line : complaints) report.text += "WRONG: " + printable(line) + "\n";
   if (complaints.empty())
     report.text +=

@@ -66,7 +66,7 @@ std::string label(double x, double y, std::string_view anchor, std::string_view 
 
 }  // namespace
 
-std::string text(std::string_view raw) { return html_text(printable(raw)); }
+std::string text(std::string_view raw) { return html_text(raw); }
 
 std::string code(std::string_view raw) { return element("code", text(raw)); }
 

@@ -3,10 +3,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 
-#include "appliance/cli/report.h"
 #include "base/error.h"
+#include "base/print.h"
+#include "base/text.h"
 
 namespace qpcseal::cli {
 
@@ -35,17 +35,17 @@ std::string read_line() {
 
 }  // namespace
 
-void LineConsole::say(const std::string& text) { std::fprintf(stderr, "%s", printable_text(text).c_str()); }
+void LineConsole::say(const std::string& text) { print_error(text); }
 
 std::string LineConsole::ask(const std::string& prompt) {
   say(prompt);
-  std::fflush(stderr);
-  const std::string answer = printable(read_line());
+  const std::string answer =
+      printable(read_line(), Letters::All);  // the record keeps every language's letters
   if (answer == "stop") stop("as was asked");
   return answer;
 }
 
-void SelfConsole::say(const std::string& text) { std::fprintf(stderr, "%s", printable_text(text).c_str()); }
+void SelfConsole::say(const std::string& text) { print_error(text); }
 
 std::string SelfConsole::ask(const std::string& prompt) {
   std::string answer = "rehearsal";

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstdio>
 #include <exception>
 
 #include "appliance/cli/app.h"
@@ -7,6 +6,8 @@
 #include "appliance/cli/help.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/print.h"
+#include "manual/manual.h"
 
 namespace qpcseal::cli {
 
@@ -42,11 +43,11 @@ int fail(const Error& error, bool json) {
     nlohmann::ordered_json out = {{"error", {{"exit_code", code}, {"message", error.what()}}}};
     if (!error.hint().empty()) out["error"]["hint"] = error.hint();
     if (!error.findings().empty()) out["error"]["findings"] = json_of(error.findings());
-    std::printf("%s\n", out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    print(json_text(out));
   }
-  std::fprintf(stderr, "qpcseal: error: %s\n", printable(error.what()).c_str());
-  for (const std::string& line : lines_of(error.findings())) std::fprintf(stderr, "  %s\n", line.c_str());
-  if (!error.hint().empty()) std::fprintf(stderr, "hint: %s\n", printable(error.hint()).c_str());
+  print_failure("qpcseal", error.what());
+  for (const std::string& line : lines_of(error.findings())) print_error("  " + line + "\n");
+  if (!error.hint().empty()) print_error("hint: " + printable(error.hint()) + "\n");
   return code;
 }
 
@@ -80,16 +81,12 @@ void add_commands(CLI::App& app, Context& context) {
 // What is done without officers says so, each time.
 void mark_demo(Report& report) {
   if (!release::is_demo_home()) return;
-  std::fputs("qpcseal: this is a demonstration appliance (--insecure-demo): nobody signed its policy\n",
-             stderr);
+  print_error("qpcseal: this is a demonstration appliance (--insecure-demo): nobody signed its policy\n");
   if (report.json.is_object()) report.json["insecure_demo"] = true;
 }
 
-int print(const Report& report, bool json) {
-  constexpr auto kReplace = nlohmann::json::error_handler_t::replace;  // names in files may be no UTF-8
-  const std::string text = json ? report.json.dump(2, ' ', false, kReplace) + "\n" : report.text;
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-    throw Error(ErrorKind::Io, "standard output: the result could not be written");
+int print_report(const Report& report, bool json) {
+  print(json ? json_text(report.json) : report.text);
   return report.exit_code;
 }
 
@@ -100,14 +97,14 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);
+    if (error.get_exit_code() == 0) return print_help(app, error);
     const bool json = std::any_of(argv, argv + argc, [](const char* word) { return word == kJson; });
     return fail({ErrorKind::Usage, error.what(), "qpcseal --help, or qpcseal COMMAND --help"}, json);
   }
   try {
     Report report = context.command();
     mark_demo(report);
-    return print(report, context.json);
+    return print_report(report, context.json);
   } catch (const Error& error) {
     return fail(error, context.json);
   } catch (const std::system_error& error) {
@@ -126,7 +123,7 @@ release::Environment Context::environment() {
           pin_fd,
           lock_timeout,
           [](const std::string& holder) {
-            std::fprintf(stderr, "qpcseal: waiting for another qpcseal (%s)\n", printable(holder).c_str());
+            print_error("qpcseal: waiting for another qpcseal (" + printable(holder) + ")\n");
           },
           approvals};
 }
@@ -155,7 +152,7 @@ int main(int argc, char** argv) {
     qpcseal::cli::harden_process();
     return qpcseal::cli::run(argc, argv);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "qpcseal: error: %s\n", error.what());
+    qpcseal::print_failure("qpcseal", error.what());
     return 1;
   }
 }

@@ -2,9 +2,11 @@
 
 #include <unistd.h>
 
+#include <array>
 #include <cstdio>
 
 #include "base/error.h"
+#include "base/print.h"
 
 namespace qpcseal::cli {
 
@@ -28,7 +30,7 @@ ProgressBar::ProgressBar(std::string what, Unit unit)
       signals_({SIGINT, SIGTERM, SIGHUP}, interrupt, SA_RESETHAND | SA_RESTART) {}
 
 ProgressBar::~ProgressBar() {
-  if (drawn_) std::fputs("\r\033[K", stderr);
+  if (drawn_) draw_line("");
 }
 
 void ProgressBar::update(std::uint64_t done, std::uint64_t total) {
@@ -44,8 +46,10 @@ void ProgressBar::update(std::uint64_t done, std::uint64_t total) {
   std::string bar(filled, '#');
   bar.append(kWidth - filled, '.');
   const bool bytes = unit_ == Unit::Bytes;
-  std::fprintf(stderr, "\r%s [%s] %3.0f%%  %.0f %s/s\033[K", what_.c_str(), bar.c_str(), share * 100,
-               static_cast<double>(done) / (bytes ? kMiB : 1) / seconds, bytes ? "MiB" : "cards");
+  std::array<char, 64> rate{};
+  std::snprintf(rate.data(), rate.size(), "%3.0f%%  %.0f %s/s", share * 100,
+                static_cast<double>(done) / (bytes ? kMiB : 1) / seconds, bytes ? "MiB" : "cards");
+  draw_line(what_ + " [" + bar + "] " + rate.data());
 }
 
 }  // namespace qpcseal::cli

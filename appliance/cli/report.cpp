@@ -7,15 +7,6 @@
 
 namespace qpcseal::cli {
 
-std::string printable_text(std::string_view text) {
-  std::string out;
-  for (std::size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
-    out += printable(text.substr(0, end)) + "\n";
-    text.remove_prefix(end + 1);
-  }
-  return out + printable(text);
-}
-
 std::vector<std::string> lines_of(const Findings& findings) {
   std::vector<std::string> out;
   out.reserve(findings.size());
@@ -33,14 +24,14 @@ std::string table(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], columns_of(row[i]));
   }
   std::string out;
   for (const auto& row : rows) {
     std::string line;
     for (std::size_t i = 0; i < row.size(); ++i) {
       line += row[i];
-      if (i + 1 < row.size()) line.append(widths[i] - row[i].size() + 2, ' ');
+      if (i + 1 < row.size()) line.append(widths[i] - columns_of(row[i]) + 2, ' ');
     }
     out += line + "\n";
   }

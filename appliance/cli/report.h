@@ -18,9 +18,6 @@ struct Report {
   int exit_code = 0;
 };
 
-// printable() for text of several lines.
-std::string printable_text(std::string_view text);
-
 // One line a finding: "POL-DBGSTAT: dbgstat is 0, expected at least 3 (policy.toml:12)".
 std::vector<std::string> lines_of(const Findings& findings);
 nlohmann::ordered_json json_of(const Findings& findings);

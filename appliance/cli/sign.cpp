@@ -3,13 +3,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <cstdio>
-
 #include "appliance/audit/words.h"
 #include "appliance/release/pin.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/print.h"
 #include "pkcs11/officer_key.h"
 #include "policy/ssh_sign.h"
 
@@ -19,26 +18,12 @@ namespace {
 
 constexpr std::string_view kAnswer = "Yes";
 
-// Text of several lines, fit for a terminal.
-std::string printable_lines(const std::string& text) {
-  std::string out, line;
-  for (const char c : text) {
-    if (c != '\n') {
-      line += c;
-      continue;
-    }
-    out += printable(line) + "\n";
-    line.clear();
-  }
-  return out + (line.empty() ? "" : printable(line) + "\n");
-}
-
 std::string ask(const std::string& question) {
   const Fd tty(open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY));
   if (!tty)
     throw Error(ErrorKind::Usage, "no terminal to ask for a Yes",
                 "a script that knows what it signs gives --yes-digest SHA256");
-  if (write(tty.get(), question.data(), question.size()) < 0) throw_errno("/dev/tty");
+  print_to(tty.get(), question);
   std::string answer;
   for (char c = 0; answer.size() < 64 && read(tty.get(), &c, 1) == 1 && c != '\n';) answer += c;
   return answer;
@@ -51,7 +36,8 @@ void agree(const Signing& signing, const Sha256Digest& digest, const SignOptions
                   "--yes-digest names other bytes: what would be signed has SHA-256 " + to_hex(digest));
     return;
   }
-  const std::string question = printable_lines(signing.shown) + "\nSHA-256 " + to_hex(digest) + "\n" +
+  const std::string end = signing.shown.ends_with('\n') ? "" : "\n";
+  const std::string question = signing.shown + end + "\nSHA-256 " + to_hex(digest) + "\n" +
                                audit::word_lines(digest, "  ") + "namespace " + signing.name_space +
                                "\n\nSign this? Type Yes to sign, anything else to stop: ";
   if (ask(question) != kAnswer) throw Error(ErrorKind::Usage, "not signed: the answer was not 'Yes'");

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/print.h"
 #include "base/signals.h"
 
 namespace qpcseal::release {
@@ -73,9 +74,9 @@ SecretBuffer ask(const std::string& prompt) {
         ErrorKind::Token, "no terminal to ask for the PIN",
         "give it through --pin-fd N, or name a file of yours with mode 0600 as pin_source in site.toml");
   const EchoOff quiet(tty.get());
-  if (write(tty.get(), prompt.data(), prompt.size()) < 0) throw_errno("/dev/tty");
+  print_to(tty.get(), prompt);
   SecretBuffer pin = read_line(tty.get(), "/dev/tty");
-  if (write(tty.get(), "\n", 1) < 0) throw_errno("/dev/tty");
+  print_to(tty.get(), "\n");
   return pin;
 }
 

@@ -6,6 +6,7 @@
 
 #include "attest/scheme.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "qpcseal_session.grpc.pb.h"
 
 namespace qpcseal::courier {
@@ -30,17 +31,11 @@ ErrorKind kind_of(grpc::StatusCode code) {
   }
 }
 
-// The host's words end up on a terminal: nothing but printable ASCII, and not much of it.
-std::string printable(const std::string& text) {
-  constexpr std::size_t kMost = 300;
-  std::string out;
-  for (const char c : text.substr(0, kMost)) out += (c >= 0x20 && c < 0x7f) ? c : '?';
-  return out;
-}
+constexpr std::size_t kMostSaid = 300;  // bytes of the host's words
 
 [[noreturn]] void fail(const grpc::Status& status) {
   const ErrorKind kind = kind_of(status.error_code());
-  const std::string said = printable(status.error_message());
+  const std::string said = printable(status.error_message().substr(0, kMostSaid));
   if (kind == ErrorKind::Denied) throw Error(kind, "refused: " + said);
   if (kind == ErrorKind::Malformed) throw Error(kind, "the answer is no report: " + said);
   if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED)

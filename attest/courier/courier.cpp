@@ -1,6 +1,5 @@
 #include "attest/courier/courier.h"
 
-#include <cstdio>
 #include <exception>
 #include <map>
 #include <set>
@@ -9,6 +8,8 @@
 #include "attest/request.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/print.h"
+#include "base/text.h"
 
 namespace qpcseal::courier {
 namespace {
@@ -37,16 +38,12 @@ std::vector<Prepared> prepare(const std::vector<Errand>& errands, bool force) {
   return out;
 }
 
-void print(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-    throw Error(ErrorKind::Io, "standard output: the result could not be written");
-}
-
 nlohmann::ordered_json carry(const Prepared& job, Client& client, const Options& options) {
   const Bytes report = client.report(job.errand.device, job.request);
   write_file(job.errand.report, report, options.force ? Existing::Replace : Existing::Refuse);
   if (!options.print_json)
-    print("card " + std::to_string(job.errand.device) + ": report in " + job.errand.report.string() + "\n");
+    print("card " + std::to_string(job.errand.device) + ": report in " +
+          printable(job.errand.report.string()) + "\n");
   return report_json(job.errand, report);
 }
 
@@ -85,11 +82,11 @@ void run_errands(const std::vector<Errand>& errands, const Options& options) {
     try {
       reports.push_back(carry(job, client, options));
     } catch (const Error& error) {
-      if (first) std::fprintf(stderr, "qpcseal-attest: error: %s\n", error.what());
+      if (first) print_failure("qpcseal-attest", error.what());
       if (!first) first = std::current_exception();
     }
   }
-  if (options.print_json) print(reports.dump(2) + "\n");
+  if (options.print_json) print(json_text(reports));
   if (first) std::rethrow_exception(first);
 }
 

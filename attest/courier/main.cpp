@@ -1,5 +1,4 @@
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <exception>
 
 #include "attest/courier/courier.h"
@@ -7,6 +6,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/print.h"
 #include "manual/manual.h"
 
 namespace qpcseal::courier {
@@ -34,8 +34,7 @@ int exit_code(ErrorKind kind) {
 }
 
 int fail(int code, const std::string& message, const std::string& hint) {
-  std::fprintf(stderr, "qpcseal-attest: error: %s\n", message.c_str());
-  if (!hint.empty()) std::fprintf(stderr, "hint: %s\n", hint.c_str());
+  print_failure("qpcseal-attest", message, hint);
   return code;
 }
 
@@ -109,7 +108,7 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);
+    if (error.get_exit_code() == 0) return print_help(app, error);
     return fail(2, error.what(), "qpcseal-attest --help");
   }
   try {
@@ -129,7 +128,7 @@ int main(int argc, char** argv) {
   try {
     return qpcseal::courier::run(argc, argv);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "qpcseal-attest: error: %s\n", error.what());
+    qpcseal::print_failure("qpcseal-attest", error.what());
     return 1;
   }
 }

@@ -3,15 +3,13 @@
 #pragma once
 
 #include <functional>
-#include <string_view>
+
+#include "base/print.h"
 
 namespace qpcseal::device {
 
 struct Context {
   std::function<int()> command;  // returns the exit code; throws Error
 };
-
-// Standard output, all of it, or Error{Io}.
-void print(std::string_view text);
 
 }  // namespace qpcseal::device

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "attest/scheme.h"
+#include "base/digest.h"
 #include "tests/attest/test_card.h"
 #include "tests/base/finding_ids.h"
 
@@ -61,6 +62,35 @@ TEST_F(EatCardTest, AGoodReportGivesItsClaims) {
   EXPECT_EQ(claims.session_key.value().public_key, qpcseal::testing::point_of(card.session.get()));
   EXPECT_EQ(evidence.root, sha256(card.root.der()));
   EXPECT_FALSE(evidence.crls_current);
+}
+
+// ES384 is not unique: (r, n - s) is a signature too (FORMAT.md section 5). Whoever knows a report by its
+// digest has to know that there is another of the same evidence.
+TEST_F(EatCardTest, TheTwinOfAReportHasItsClaimsAndAnotherDigest) {
+  const Bytes report = card.report();
+  Bytes twin = report;
+  constexpr std::size_t kHalf = 48;
+  const MutableBytes half = MutableBytes(twin).last(kHalf);
+  const NumberPtr s(BN_bin2bn(half.data(), kHalf, nullptr)), order(BN_new());
+  const Owned<EC_GROUP, EC_GROUP_free> group(EC_GROUP_new_by_curve_name(NID_secp384r1));
+  ASSERT_EQ(EC_GROUP_get_order(group.get(), order.get(), nullptr), 1);
+  ASSERT_EQ(BN_sub(s.get(), order.get(), s.get()), 1);
+  ASSERT_EQ(BN_bn2binpad(s.get(), half.data(), kHalf), static_cast<int>(kHalf));
+  ASSERT_NE(sha256(twin), sha256(report));
+  const Evidence evidence = verify(card, twin);
+  EXPECT_THAT(ids(evidence.findings), IsEmpty());
+  ASSERT_TRUE(evidence.claims.has_value());
+  EXPECT_EQ(evidence.claims->nonce, card.nonce);
+}
+
+TEST_F(EatCardTest, LabelsHoldNothingThatIsNotSeen) {
+  for (const char* unseen :
+       {"\u009b2J", "\u0085", "\u202e", "\u2066", "\u200f", "\u061c", "\u2028", "\x1b[2J", "\x7f"}) {
+    card.set(260, cbor_array({cbor_text(std::string("2.1") + unseen)}));
+    expect_only("ATT-HWVERSION");
+  }
+  card.set(260, cbor_array({cbor_text("2.1 \u00fc \u4e2d")}));
+  EXPECT_THAT(ids(verify(card, card.report()).findings), IsEmpty());
 }
 
 TEST_F(EatCardTest, EveryPrefixIsRefused) {

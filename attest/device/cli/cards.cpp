@@ -83,13 +83,13 @@ int run_list(const CardChoice& choice) {
   std::vector<Row> rows = {
       {"QID", "UEID", "VERSION", "LIFECYCLE", "DBGSTAT", "SESSION KEY", "ANSWERED", "SEAL KEY"}};
   for (const Json& card : cards) rows.push_back(row(card));
-  print(choice.json ? Json{{"devices", cards}}.dump(2) + "\n" : table(rows));
+  print(choice.json ? json_text(Json{{"devices", cards}}) : table(rows));
   return 0;
 }
 
 int run_describe(const CardChoice& choice) {
   const Json card = card_json(choice.dir, choice.number);  // also finds out whether there is such a card
-  print(choice.policy ? policy_for(choice.dir, choice.number, SystemClock().now()) : card.dump(2) + "\n");
+  print(choice.policy ? policy_for(choice.dir, choice.number, SystemClock().now()) : json_text(card));
   return 0;
 }
 

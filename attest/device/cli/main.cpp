@@ -1,9 +1,9 @@
-#include <cstdio>
 #include <exception>
 
 #include "attest/device/cli/commands.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/print.h"
 #include "manual/manual.h"
 #ifdef QPCSEAL_DEVICE_LOADER
 #include "attest/device/loader/commands.h"
@@ -28,8 +28,7 @@ int exit_code(ErrorKind kind) {
 }
 
 int fail(int code, const std::string& message, const std::string& hint) {
-  std::fprintf(stderr, "qpcseal-device: error: %s\n", message.c_str());
-  if (!hint.empty()) std::fprintf(stderr, "hint: %s\n", hint.c_str());
+  print_failure("qpcseal-device", message, hint);
   return code;
 }
 
@@ -66,7 +65,7 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);
+    if (error.get_exit_code() == 0) return print_help(app, error);
     return fail(2, error.what(), "qpcseal-device --help, or qpcseal-device COMMAND --help");
   }
   try {
@@ -80,18 +79,13 @@ int run(int argc, char** argv) {
 
 }  // namespace
 
-void print(std::string_view text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-    throw Error(ErrorKind::Io, "standard output: the result could not be written");
-}
-
 }  // namespace qpcseal::device
 
 int main(int argc, char** argv) {
   try {
     return qpcseal::device::run(argc, argv);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "qpcseal-device: error: %s\n", error.what());
+    qpcseal::print_failure("qpcseal-device", error.what());
     return 1;
   }
 }

@@ -3,12 +3,12 @@
 #include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
 #include <signal.h>
-#include <cstdio>
 #include <memory>
 
 #include "attest/device/answer.h"
 #include "attest/device/cli/commands.h"
 #include "base/error.h"
+#include "base/print.h"
 #include "qpcseal_session.grpc.pb.h"
 
 namespace qpcseal::device {
@@ -66,9 +66,9 @@ class Service final : public session::SessionService::Service {
       return grpc::Status::OK;
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::Denied) return {grpc::StatusCode::FAILED_PRECONDITION, error.what()};
-      std::fprintf(stderr, "qpcseal-device: error: %s\n", error.what());
+      print_failure("qpcseal-device", error.what(), error.hint());
     } catch (const std::exception& error) {
-      std::fprintf(stderr, "qpcseal-device: error: internal: %s\n", error.what());
+      print_failure("qpcseal-device", std::string("internal: ") + error.what());
     }
     return {grpc::StatusCode::INTERNAL, "the card failed; its host knows more"};
   }

@@ -1,7 +1,6 @@
 #include "attest/device/loader/commands.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -10,6 +9,8 @@
 #include "attest/device/loader/load.h"
 #include "attest/devices.h"
 #include "base/error.h"
+#include "base/print.h"
+#include "base/text.h"
 
 namespace qpcseal::device {
 
@@ -32,11 +33,10 @@ nlohmann::ordered_json json_of(const LoadedPart& part) {
 }
 
 std::string text_of(const LoadedPart& part, const std::string& model, std::uint64_t version) {
-  const std::string what =
-      part.partition.empty() ? "" : " partition " + nlohmann::json(part.partition).dump();
-  return "card " + std::to_string(part.card) + " loaded " + model + " version " + std::to_string(version) +
-         what + ": " + std::to_string(part.segments) + " segments, " + std::to_string(part.bytes) +
-         " bytes\n";
+  const std::string what = part.partition.empty() ? "" : " partition \"" + printable(part.partition) + "\"";
+  return "card " + std::to_string(part.card) + " loaded \"" + printable(model) + "\" version " +
+         std::to_string(version) + what + ": " + std::to_string(part.segments) + " segments, " +
+         std::to_string(part.bytes) + " bytes\n";
 }
 
 // What the slowest card has to load, bytes.
@@ -56,7 +56,7 @@ int run_load(const LoadOptions& options) {
   std::optional<std::filesystem::path> out;
   if (!options.out.empty()) out = options.out;
   const HostSettings host = settings_for(largest_part(options.file));
-  std::fputs(text_of(host).c_str(), stderr);  // before a load that may take long
+  print_error(text_of(host));  // before a load that may take long
   const Loaded loaded = load(options.file, cards, out, options.force ? Existing::Replace : Existing::Refuse);
   nlohmann::ordered_json json{{"model", loaded.model_name},
                               {"model_version", loaded.model_version},
@@ -69,9 +69,9 @@ int run_load(const LoadOptions& options) {
   std::string text;
   for (const LoadedPart& part : loaded.parts) {
     json["cards"].push_back(json_of(part));
-    text += text_of(part, json["model"].dump(), loaded.model_version);
+    text += text_of(part, loaded.model_name, loaded.model_version);
   }
-  print(options.json ? json.dump(2) + "\n" : text);
+  print(options.json ? json_text(json) : text);
   return 0;
 }
 

@@ -1,0 +1,86 @@
+"""Nothing from outside reaches a terminal as it is: no control characters, no characters that reorder or hide others."""
+
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from appliance import Appliance, ATTEST, DEVICE, QPCSEAL
+
+NASTY = "\x1b]0;owned\x07\x1b[2J\x9b2J\u202eevil\u2066\u200f\u2028"
+LETTERS = "Prüfstelle-ключ-試験"
+UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+UTF8 = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+
+
+class Screen(unittest.TestCase):
+    def setUp(self):
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix="qpcseal-test-"))
+        self.addCleanup(shutil.rmtree, self.root)
+
+    def say(self, *command, env=UTF8):
+        done = subprocess.run([str(part) for part in command], env=env, capture_output=True, timeout=60, check=False)
+        said = (done.stdout + done.stderr).decode("utf-8")  # strict: what is no UTF-8 is shown as \\xNN
+        self.assertIsNone(UNSEEN.search(said), said)
+        self.assertNotEqual(done.returncode, 0, said)
+        return said
+
+    def test_names_of_files_and_words_of_the_command_line(self):
+        request = self.root / "request"
+        request.write_bytes(b"x")
+        for program in (QPCSEAL, ATTEST, DEVICE):
+            self.say(program, NASTY)
+            self.say(program, "--" + NASTY)
+        for name in (NASTY, "bad-\udcff-\udcc2"):
+            self.say(QPCSEAL, "inspect", self.root / name)
+            self.say(QPCSEAL, "inspect", "--json", self.root / name)
+            self.say(ATTEST, "-i", self.root / name, "-o", self.root / "x")
+            self.say(DEVICE, "attest", "--dir", self.root / name, "-d", 0, "-i", request, "-o", self.root / "x")
+
+    def test_letters_of_every_language_where_the_terminal_reads_utf8(self):
+        for program, options in ((QPCSEAL, ["inspect"]), (ATTEST, ["-o", self.root / "x", "-i"])):
+            self.assertIn(LETTERS, self.say(program, *options, self.root / LETTERS))
+            said = self.say(program, *options, self.root / LETTERS, env=dict(UTF8, LC_ALL="C"))
+            self.assertTrue(said.isascii(), said)
+            self.assertIn("Pr\\xc3\\xbcfstelle", said)
+
+    def test_batch_files_of_the_courier(self):
+        (self.root / "a.request").write_bytes(b"x")
+        for line in (f"{NASTY} 1 0 a.request r".replace("\u2028", ""), "h 1 0 ../\x1b[2J r", "h 1 0 \u009b2J r",
+                     "h \x1b[1m 0 a.request r", "h 1 \x1b[1m a.request r"):
+            batch = self.root / "batch"
+            batch.write_text(line + "\n", encoding="utf-8")
+            self.say(ATTEST, "--timeout", 1, "--batch", batch)
+
+    def test_help_does_not_echo_the_name_of_the_program(self):
+        link = self.root / ("\x1b[2J" + "qpcseal")
+        for program in (QPCSEAL, ATTEST, DEVICE):
+            link.symlink_to(program)
+            done = subprocess.run([str(link), "--help"], env=UTF8, capture_output=True, text=True, check=True)
+            self.assertIsNone(UNSEEN.search(done.stdout), done.stdout)
+            link.unlink()
+
+    def test_what_a_policy_says(self):
+        appliance = Appliance(cards=1, init=False)
+        self.addCleanup(appliance.close)
+        text = appliance.policy.read_text()
+        for character in ("\u0085", "\u009b", "\u202e", "\u2066", "\u200f", "\u061c", "\u2028"):
+            appliance.policy.write_text(re.sub(r'\nname = "(\w+)"', f'\nname = "\\1{character}"', text, count=1))
+            self.assertIn("not seen", appliance.init(expect=4).stderr)
+
+    def test_json_is_ascii(self):
+        appliance = Appliance(cards=1)
+        self.addCleanup(appliance.close)
+        appliance.qpcseal("mek", "generate", "m")
+        out = self.root / ("sealed-\u202e-\x9b-ü")
+        done = subprocess.run([QPCSEAL, "attest", "request", "--mek", "m", "-o", str(out), "--json"],
+                              env=dict(appliance.env, LC_ALL="C.UTF-8"), capture_output=True, check=True)
+        self.assertTrue(done.stdout.isascii(), done.stdout)
+        self.assertIn(str(out), json.dumps(json.loads(done.stdout), ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    unittest.main()
