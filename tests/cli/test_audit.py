@@ -167,7 +167,7 @@ class Audit(unittest.TestCase):
 
     def test_show_filters(self):
         releases = self.appliance.json("audit", "show", "--kind", "release")["entries"]
-        self.assertEqual([entry["phase"] for entry in releases], ["intent", "result"])
+        self.assertEqual([entry["phase"] for entry in releases], ["intent", "wrapped", "result"])
         card = releases[1]["data"]["ueid"]
         self.assertEqual(self.appliance.json("audit", "show", "--card", card)["entries"], releases)
         self.assertEqual(self.appliance.json("audit", "show", "--since", "2100-01-01T00:00:00Z")["entries"], [])
@@ -187,7 +187,7 @@ class Audit(unittest.TestCase):
         self.appliance.qpcseal("audit", "show", "--since", "yesterday", expect=4)
 
     def test_receipt(self):
-        entry = self.appliance.json("audit", "show", "--kind", "release")["entries"][1]
+        entry = self.appliance.json("audit", "show", "--kind", "release")["entries"][2]
         receipt = self.path("receipt")
         self.appliance.qpcseal("audit", "receipt", entry["seq"], "-o", receipt)
         check = ("audit", "check-receipt", receipt, "--key", self.vkey)
