@@ -60,7 +60,9 @@ TEST_F(Generations, AChallengeKnowsItsRelease) {
   log.event("challenge", challenge);
   const Bytes nonce = from_hex(text_member(challenge, "nonce"));
   const std::string report = to_hex(Bytes(32, 7));
-  const Json intent{{"nonce", to_hex(nonce)}, {"mek_id", to_hex(Bytes(kId, 1))}, {"report_sha256", report},
+  const Json intent{{"nonce", to_hex(nonce)},
+                    {"mek_id", to_hex(Bytes(kId, 1))},
+                    {"report_sha256", report},
                     {"ueid", "0102"}};
   const Txn first = log.intent("release", intent);
   EXPECT_TRUE(log.state().open.contains(log.state().challenges.at(nonce).intent));
