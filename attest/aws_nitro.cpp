@@ -220,6 +220,12 @@ class AwsNitro final : public Scheme {
   NonceSize nonce_size() const override { return {0, kMaxNonce}; }
   bool recognises(ByteView report) const override { return !report.empty() && report.front() == kFirstField; }
 
+  Findings form_findings(ByteView report) const override {
+    Findings out;
+    static_cast<void>(parse(report, out));
+    return out;
+  }
+
   Evidence verify(ByteView report, const VerifyContext& context) const override {
     Evidence out;
     const std::optional<Sign1> message = parse(report, out.findings);

@@ -48,6 +48,17 @@ std::unique_ptr<Scheme> scheme_of(ByteView report) {
   return nullptr;
 }
 
+void require_report_form(ByteView bytes) {
+  Findings telling;
+  for (const std::unique_ptr<Scheme>& scheme : all_schemes()) {
+    Findings findings = scheme->form_findings(bytes);
+    if (findings.empty()) return;
+    if (telling.empty() || scheme->recognises(bytes)) telling = std::move(findings);
+  }
+  throw Error(ErrorKind::Malformed, "not an attestation report: " + telling.front().observed,
+              "give the report that the card made for a request of `qpcseal attest request`", telling);
+}
+
 void refuse_bare_key(ByteView bytes) {
   const std::string_view text = text_of(bytes);
   if (text.find("-----BEGIN ") != std::string_view::npos) {

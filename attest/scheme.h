@@ -43,6 +43,9 @@ class Scheme {
   [[nodiscard]] virtual NonceSize nonce_size() const = 0;
   // Whether the outermost bytes are this scheme's: says whose findings explain a report that nobody accepts.
   [[nodiscard]] virtual bool recognises(ByteView report) const = 0;
+  // The findings against its outermost form, COSE_Sign1 as this scheme has it; none: it is a report, true or
+  // not.
+  [[nodiscard]] virtual Findings form_findings(ByteView report) const = 0;
   // Structure, path, signature, claims, expiry. Whether nonce and aud are ours, and whether the claims are
   // good enough, is not decided here. Throws only Error{Internal}, and Error{Malformed} for a bad root among
   // the anchors.
@@ -59,6 +62,9 @@ std::unique_ptr<Scheme> scheme_of(ByteView report);
 std::unique_ptr<Scheme> make_eat_card_scheme();
 std::unique_ptr<Scheme> make_aws_nitro_scheme();
 
+// Throws Error{Malformed}, with the findings of the scheme that recognises it, for what has the form of no
+// scheme's reports: such a file may be anything, and is neither kept nor named in the log.
+void require_report_form(ByteView bytes);
 // Throws Error{Malformed} with the reason when `bytes` is a key or a certificate (PEM or DER) and no report:
 // whoever has only a public key cannot know where its private half lives.
 void refuse_bare_key(ByteView bytes);

@@ -86,7 +86,7 @@ std::optional<Block> header_of(const std::string& name, std::uint64_t size) {
 }  // namespace
 
 bool is_inner_name(std::string_view name) {
-  if (!std::ranges::all_of(name, [](char c) { return c > ' ' && c < '\x7F'; })) return false;
+  if (!std::ranges::all_of(name, [](char c) { return c >= ' ' && c < '\x7F'; })) return false;
   while (true) {
     const std::size_t slash = name.find('/');
     const std::string_view part = name.substr(0, slash);

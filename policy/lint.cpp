@@ -76,17 +76,12 @@ class Linter {
     if (when) warnings_.push_back({policy_.at(line), std::move(text)});
   }
 
-  // Whoever may change the officers or the policy may do whatever these allow.
   void power(const std::string& operation, const Rule<int>& count) {
-    const int least = policy_.least_for_officers_change();
-    const std::string most =
-        std::to_string(count.value) + " officer(s), and another operation " + std::to_string(least);
-    warn(count.value < least && operation == "officers-change", count.line,
-         "'officers-change' needs " + std::to_string(least) +
+    const int most = policy_.greatest_threshold();
+    warn(policy_.is_weak(operation), count.line,
+         "'" + operation + "' needs " + std::to_string(most) +
              " officers, as many as any other operation: with " + std::to_string(count.value) +
              " the policy is for demonstrations only");
-    warn(count.value < least && operation == "policy-change", count.line,
-         "'policy-change' needs " + most + ": those few could lower it");
   }
 
   void claims(const DeviceClass& d) {

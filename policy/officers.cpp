@@ -112,6 +112,20 @@ void refuse_same_key(const std::vector<Officer>& list, const Officer& next) {
       throw bad("the key of line " + std::to_string(officer.line) + " again: a key belongs to one officer");
 }
 
+std::string folded(std::string name) {
+  std::ranges::transform(name, name.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return name;
+}
+
+// `anna` and `Anna` would count as two people.
+void refuse_other_spelling(const std::vector<Officer>& list, const Officer& next) {
+  for (const auto& officer : list)
+    if (officer.name != next.name && folded(officer.name) == folded(next.name))
+      throw bad("'" + next.name + "' is '" + officer.name + "' of line " + std::to_string(officer.line) +
+                " in other letters: write one person's name in one way");
+}
+
 bool contains(const std::vector<std::string>& list, std::string_view text) {
   return std::ranges::find(list, text) != list.end();
 }
@@ -156,7 +170,7 @@ void count(Tally& tally, const Officers& officers, std::string_view name_space, 
   } else if (auto reason = objection(*officer, name_space, tally, now)) {
     tally.findings.push_back(*reason);
   } else {
-    tally.approvers.push_back({officer->name, fingerprint});
+    tally.approvers.push_back({officer->name, fingerprint, to_hex(sha256(view(text)))});
   }
 }
 
@@ -182,6 +196,7 @@ Officers parse_officers(std::string_view text) {
       Officer officer = parse_line(line);
       officer.line = number;
       refuse_same_key(out.list, officer);
+      refuse_other_spelling(out.list, officer);
       out.list.push_back(std::move(officer));
     });
   }

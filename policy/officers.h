@@ -15,7 +15,9 @@ namespace qpcseal::policy {
 inline constexpr std::size_t kMaxOfficersFile = 65536;  // bytes
 
 struct Officer {
-  std::string name;  // the principal: one person, one name, no pattern
+  // The principal: one person, one name. 1 to 128 of A-Z, a-z, 0-9 and . _ - @ +; no letters of other
+  // alphabets, since two of them can look alike.
+  std::string name;
   std::vector<std::string> namespaces;
   std::optional<UnixTime> valid_after, valid_before;
   SshPublicKey key;
@@ -30,13 +32,14 @@ struct Officers {
 // One officer a line: `NAME namespaces="a@qpcseal,b@qpcseal"[,valid-after="..."][,valid-before="..."] KEYTYPE
 // BASE64 [COMMENT]`. Refused (Error{Malformed}, with the line): several principals, patterns, cert-authority,
 // a missing namespaces option, times without a 'Z' (ssh-keygen would read them in the local zone), the same
-// key twice, and an empty file. One person may hold several keys.
+// key twice, two names that differ in case alone, and an empty file. One person may hold several keys.
 Officers parse_officers(std::string_view text);
 
 // One signature that counts.
 struct Approver {
   std::string name;
   std::string fingerprint;
+  std::string signature_sha256;  // of the .sig file's text, hex
 };
 
 struct Tally {

@@ -7,6 +7,18 @@
 
 namespace qpcseal::policy {
 
+namespace {
+
+bool names_references(const DeviceClass& device) {
+  const auto named = [](const MeasurementRule& rule) { return !rule.references.empty(); };
+  return std::ranges::any_of(device.measurements, named) ||
+         std::ranges::any_of(device.submods.value, [&](const SubmodRule& submod) {
+           return std::ranges::any_of(submod.measurements, named);
+         });
+}
+
+}  // namespace
+
 std::span<const std::string_view> operations() {
   static constexpr auto kNames = std::to_array<std::string_view>(
       {"seal", "release", "mek-generate", "mek-rotate", "mek-backup", "mek-restore", "mek-import",
@@ -21,10 +33,21 @@ std::optional<int> Policy::approvals_for(std::string_view operation) const {
   return found->second.value;
 }
 
-int Policy::least_for_officers_change() const {
-  int least = 1;
-  for (const auto& [operation, count] : approvals) least = std::max(least, count.value);
-  return least;
+int Policy::greatest_threshold() const {
+  int most = 1;
+  for (const auto& [operation, count] : approvals) most = std::max(most, count.value);
+  return most;
+}
+
+bool Policy::is_weak(std::string_view operation) const {
+  static constexpr auto kByRequest =
+      std::to_array<std::string_view>({"officers-change", "site-change", "clock-correct", "anchor-accept"});
+  const auto named = approvals_for(operation);
+  if (!named) return false;
+  if (std::ranges::find(kByRequest, operation) != kByRequest.end()) return *named < greatest_threshold();
+  const bool signed_file = operation == "policy-change" ||
+                           (operation == "trust-import" && std::ranges::any_of(devices, names_references));
+  return signed_file && std::max(1, *named) < greatest_threshold();  // a file is signed by somebody
 }
 
 const DeviceClass* Policy::device(std::string_view name) const {

@@ -83,9 +83,13 @@ struct Policy {
 
   // How many officers an operation needs; nothing: the policy does not allow it.
   [[nodiscard]] std::optional<int> approvals_for(std::string_view operation) const;
-  // How many officers must agree before others take their place: as many as any act needs, and at least one.
-  // Fewer could appoint whom they like, and do by them what needs more.
-  [[nodiscard]] int least_for_officers_change() const;
+  // The most officers that any operation needs, and at least one.
+  [[nodiscard]] int greatest_threshold() const;
+  // Whether the policy names an operation that decides who or what counts, and asks for fewer officers than
+  // greatest_threshold(): by it those few could do what needs more. Such operations are changes of the
+  // officers, the policy, the site's facts, the log's time and the token's anchor, and of the bundle where
+  // the policy takes measurements from it.
+  [[nodiscard]] bool is_weak(std::string_view operation) const;
   [[nodiscard]] const DeviceClass* device(std::string_view name) const;
   // The one rule for a MEK label (`name#generation`); null where none matches, or more than one.
   [[nodiscard]] const MekRule* mek(std::string_view label) const;

@@ -74,8 +74,7 @@ void check_witnessed(const LogCopy& copy) {
       damaged("its first " + std::to_string(seen.size) + " entries are not those that " + vkey + " saw");
 }
 
-LogCopy read_once(const Store& store, std::string note, const std::optional<VerifierKey>& key, Check check) {
-  std::string text = store.read_entries();
+LogCopy read_text(std::string text, std::string note, const std::optional<VerifierKey>& key, Check check) {
   Lines lines = split_lines(text);
   if (lines.empty()) damaged("entry 0 is missing");
   const VerifierKey first = genesis_key(lines[0]);
@@ -119,13 +118,17 @@ void replay(const Lines& lines, Tree& tree, State& state) {
   }
 }
 
+LogCopy read_log(std::string entries, std::string checkpoint, const std::optional<VerifierKey>& key) {
+  return read_text(std::move(entries), std::move(checkpoint), key, Check::Everything);
+}
+
 LogCopy read_log(const std::filesystem::path& folder, const std::optional<VerifierKey>& key, Check check) {
   const Store store = Store::open_to_read(folder);
   std::string note = store.read_checkpoint();
   if (check == Check::Proofs)
     if (auto copy = stream_log(store, note, key)) return std::move(*copy);
   while (true) {
-    LogCopy copy = read_once(store, note, key, check);
+    LogCopy copy = read_text(store.read_entries(), note, key, check);
     if (is_one_append(split_lines(copy.tail))) return copy;
     // More than one append behind the checkpoint: a writer was at work meanwhile, or the checkpoint is old.
     std::string again = store.read_checkpoint();

@@ -37,6 +37,8 @@ enum class Check { Everything, Proofs };
 // Error{Io}.
 LogCopy read_log(const std::filesystem::path& folder, const std::optional<VerifierKey>& key,
                  Check check = Check::Everything);
+// The same of the two files' texts, as a backup has them; what lies behind the checkpoint is in `tail`.
+LogCopy read_log(std::string entries, std::string checkpoint, const std::optional<VerifierKey>& key);
 
 // Whether the entries `lines` follow on those that `tree` and `state` hold, and end at the checkpoint: both
 // are brought up to it. Error{Malformed} or Error{LogDamaged} naming the entry.

@@ -50,7 +50,8 @@ void heed_rejection(release::Appliance& appliance, const Plan& plan,
   const auto rejecters =
       rejecters_of(plan, appliance.home(), appliance.log().state(), signatures, appliance.now());
   if (rejecters.empty()) return;
-  release::archive_approval(appliance.home(), plan.text, kPlanExtension, signatures);
+  release::archive_approval(appliance.home(), plan.text, kPlanExtension,
+                            release::counted(signatures, rejecters));
   appliance.log().event("rejection",
                         release::rejection_data("ceremony", plan.sha256, plan.sha256, rejecters));
   throw Error(ErrorKind::ApprovalsMissing, "the plan was rejected by " + release::names_of(rejecters),

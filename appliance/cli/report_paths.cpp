@@ -56,14 +56,26 @@ std::vector<path> in_folder(const path& folder) {
   return out;
 }
 
+// The list came on a medium that others may have had: it names files beside it, and none elsewhere.
+path beside(const path& list, const std::string& name) {
+  if (name.find('/') != std::string::npos || name.front() == '.')
+    throw Error(ErrorKind::Malformed, "'" + name + "' is not the name of a file beside the list",
+                "name the folder of the reports instead of a list, or put the list beside them");
+  return list.parent_path() / name;
+}
+
 std::vector<path> in_list(const path& list) {
   const Bytes bytes = read_file(list, kMaxList);
   std::istringstream lines{std::string(text_of(bytes))};
   std::vector<path> out;
   std::string line;
+  std::uint64_t number = 0;
   while (std::getline(lines, line)) {
     if (line.ends_with('\r')) line.pop_back();
-    if (!line.empty() && line.front() != '#') out.push_back(list.parent_path() / line);
+    ++number;
+    if (line.empty() || line.front() == '#') continue;
+    out.push_back(
+        with_context(list.string() + ":" + std::to_string(number), [&] { return beside(list, line); }));
   }
   if (out.empty()) throw Error(ErrorKind::Usage, list.string() + ": no report in the list");
   return out;

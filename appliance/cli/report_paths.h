@@ -10,9 +10,9 @@
 namespace qpcseal::cli {
 
 // Each argument is a report, a folder (all *.report and *.dat files directly in it, by name, numbers by their
-// size), or @LIST, a file with the path of a report on each line, from the list's folder on; empty lines and
-// lines that start with # do not count. Error{Usage} for a folder or list without reports, or more than 20000
-// in all.
+// size), or @LIST, a file with the name of a report beside it on each line; empty lines and lines that start
+// with # do not count. Error{Usage} for a folder or list without reports, or more than 20000 in all;
+// Error{Malformed} for a list that names a file elsewhere.
 std::vector<std::filesystem::path> report_paths(const std::vector<std::string>& arguments);
 // The SHA-256 of each. Errors as release::read_report().
 std::vector<Sha256Digest> report_digests(const std::vector<std::string>& arguments);

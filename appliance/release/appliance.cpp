@@ -6,6 +6,7 @@
 
 #include "appliance/release/archive.h"
 #include "appliance/release/collateral.h"
+#include "appliance/release/home_swap.h"
 #include "appliance/release/log_key.h"
 #include "appliance/release/pin.h"
 #include "appliance/release/pinned.h"
@@ -71,6 +72,8 @@ Appliance::Appliance(const Environment& environment)
       random_(environment.random) {
   site_ = Site::read(home_.site());
   lock_.emplace(home_.lock(), environment.lock_timeout, environment.on_wait);
+  settle_restore(home_);
+  make_home_folders(home_.root);
   prepare_module(home_, site_);
   const SecretBuffer pin = read_pin(site_.pin_source, environment.pin_fd, site_.token_label);
   module_.emplace(site_.module, pinned_digest(site_), site_.module_arguments);

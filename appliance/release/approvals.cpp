@@ -124,7 +124,7 @@ Judgement judge_approval(const Situation& situation, const std::string& operatio
   };
   policy::Tally against = tally(rejection_text(candidate.text));
   if (!against.approvers.empty())
-    return {candidate.text, signatures, record_of(candidate, {}, situation.now),
+    return {candidate.text, counted(signatures, against.approvers), record_of(candidate, {}, situation.now),
             std::move(against.approvers)};
   const policy::Tally tallied = tally(candidate.text);
   if (tallied.approvers.size() < threshold)
@@ -132,7 +132,10 @@ Judgement judge_approval(const Situation& situation, const std::string& operatio
                       " officers; what counts is " + std::to_string(tallied.approvers.size()) + " (" +
                       (tallied.approvers.empty() ? "nobody" : names_of(tallied.approvers)) + ")",
                   "", tallied.findings);
-  return {candidate.text, signatures, record_of(candidate, tallied.approvers, situation.now), {}};
+  return {candidate.text,
+          counted(signatures, tallied.approvers),
+          record_of(candidate, tallied.approvers, situation.now),
+          {}};
 }
 
 ApprovalRequest make_approval_request(const audit::LogCopy& log, const policy::Policy& policy,
@@ -179,10 +182,23 @@ std::vector<std::string> read_signatures(const std::vector<std::filesystem::path
   return out;
 }
 
+std::vector<std::string> counted(const std::vector<std::string>& signatures,
+                                 const std::vector<policy::Approver>& approvers) {
+  std::vector<std::string> out;
+  for (const policy::Approver& approver : approvers) {
+    const auto signature = std::ranges::find_if(
+        signatures, [&](const std::string& text) { return digest_of(text) == approver.signature_sha256; });
+    if (signature != signatures.end()) out.push_back(*signature);
+  }
+  return out;
+}
+
 Json json_of(const std::vector<policy::Approver>& approvers) {
   Json out = Json::array();
   for (const auto& approver : approvers)
-    out.push_back({{"name", approver.name}, {"fingerprint", approver.fingerprint}});
+    out.push_back({{"name", approver.name},
+                   {"fingerprint", approver.fingerprint},
+                   {"signature_sha256", approver.signature_sha256}});
   return out;
 }
 

@@ -32,9 +32,9 @@ struct Situation {
 };
 
 struct Judgement {
-  std::string request;                  // its text
-  std::vector<std::string> signatures;  // all that were given
-  audit::Json record;  // {"nonce", "request_sha256", "time", "approvers": [{"name", "fingerprint"}]}
+  std::string request;                      // its text
+  std::vector<std::string> signatures;      // that count, for it or against it
+  audit::Json record;                       // {"nonce", "request_sha256", "time", "approvers"}
   std::vector<policy::Approver> rejecters;  // officers who signed its rejection: then the act is refused
 };
 
@@ -56,7 +56,10 @@ ApprovalRequest make_approval_request(const audit::LogCopy& log, const policy::P
 policy::Officers read_officers(const Home& home, const audit::State& state);
 
 std::vector<std::string> read_signatures(const std::vector<std::filesystem::path>& paths);
-// [{"name", "fingerprint"}...]
+// Those of `signatures` by which these people signed: what else was given may be any file.
+std::vector<std::string> counted(const std::vector<std::string>& signatures,
+                                 const std::vector<policy::Approver>& approvers);
+// [{"name", "fingerprint", "signature_sha256"}...]
 audit::Json json_of(const std::vector<policy::Approver>& approvers);
 // "anna, bela"; empty for nobody.
 std::string names_of(const std::vector<policy::Approver>& approvers);

@@ -85,30 +85,32 @@ std::string kept_trust(const Home& home, const std::string& digest) {
   return kept(home, digest, is_kept(home, digest, ".trust") ? ".trust" : ".signed");
 }
 
-std::vector<std::string> kept_signatures(const Home& home, const policy::Officers& officers,
-                                         std::string_view name_space, const std::string& text, UnixTime now,
-                                         const Json& approvers) {
+std::vector<std::string> kept_signatures(const Home& home, const Json& approvers) {
+  std::vector<std::string> out;
+  for (const Json& who : approvers) {
+    const std::string& digest = audit::hex_member(who, "signature_sha256", sizeof(Sha256Digest));
+    if (!is_kept(home, digest, ".sig"))
+      throw Error(ErrorKind::Io, "the signature of " + audit::text_member(who, "name") + " was not kept");
+    out.push_back(kept(home, digest, ".sig"));
+  }
+  return out;
+}
+
+std::vector<std::string> found_signatures(const Home& home, const policy::Officers& officers,
+                                          std::string_view name_space, const std::string& text,
+                                          UnixTime now) {
   std::vector<std::filesystem::path> paths;
   for (const auto& item : std::filesystem::directory_iterator(home.approvals()))
     if (item.path().extension() == ".sig") paths.push_back(item.path());
   std::ranges::sort(paths);
-  std::map<std::string, std::string> found;  // by the approver, one each
+  std::map<std::string, std::string> found;  // by the officer's name, one each
   for (const auto& path : paths) {
     const std::string signature = read_text_file(path, policy::kMaxSshsig);
     const auto tally = policy::tally_signatures(officers, name_space, view(text), {signature}, now);
-    if (tally.approvers.empty()) continue;
-    const Json who = json_of(tally.approvers).front();
-    found.emplace(approvers.is_null() ? audit::text_member(who, "name") : audit::canonical(who), signature);
+    if (!tally.approvers.empty()) found.emplace(tally.approvers.front().name, signature);
   }
   std::vector<std::string> out;
-  if (approvers.is_null())
-    for (const auto& [name, signature] : found) out.push_back(signature);
-  for (const Json& who : approvers) {
-    const auto signature = found.find(audit::canonical(who));
-    if (signature == found.end())
-      throw Error(ErrorKind::Io, "the signature of " + audit::text_member(who, "name") + " was not kept");
-    out.push_back(signature->second);
-  }
+  for (const auto& [name, signature] : found) out.push_back(signature);
   return out;
 }
 

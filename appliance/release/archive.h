@@ -29,11 +29,12 @@ std::string kept(const Home& home, const std::string& digest, const char* extens
 // The trust material of this digest, as the home kept it: a folder, or a collateral bundle. Error{Io}.
 std::string kept_trust(const Home& home, const std::string& digest);
 
-// One signature of `text` in `name_space`, as of `now`, for each of `approvers` (json_of(), in their order),
-// or where that is null for each officer who signed. Error{Io} where one was not kept.
-std::vector<std::string> kept_signatures(const Home& home, const policy::Officers& officers,
-                                         std::string_view name_space, const std::string& text, UnixTime now,
-                                         const audit::Json& approvers);
+// The signature of each of `approvers` (json_of(), in their order). Error{Io} where one was not kept.
+std::vector<std::string> kept_signatures(const Home& home, const audit::Json& approvers);
+// One signature of `text` in `name_space`, as of `now`, for each officer who signed: for the first policy,
+// whose signatures the log does not name.
+std::vector<std::string> found_signatures(const Home& home, const policy::Officers& officers,
+                                          std::string_view name_space, const std::string& text, UnixTime now);
 
 // A trust folder as one line of canonical JSON (FORMAT.md section 6.7).
 std::string encode_trust(const Trust& trust);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "appliance/release/home_swap.h"
+#include "appliance/release/restored_site.h"
 #include "appliance/release/witness.h"
 #include "base/error.h"
 #include "base/tar.h"
@@ -10,26 +12,11 @@ namespace qpcseal::release {
 
 namespace {
 
-using audit::Json;
 using std::filesystem::path;
 
-constexpr const char *kManifest = "manifest.json", *kType = "qpcseal-home", *kStaging = ".restore",
-                     *kAside = "before-restore-";
-constexpr std::size_t kMaxManifest = std::size_t{64} << 20;  // bytes
-
-struct Listed {
-  std::string name;
-  std::uint64_t size = 0;
-  std::string sha256;  // hex
-};
-
-bool is_left_out(const std::string& name) {
-  static constexpr std::string_view kWhole[] = {"lock", "pin", "log/snapshot", "wrapped"};
-  static constexpr std::string_view kBelow[] = {"tokens/", kAside};
-  return std::ranges::find(kWhole, name) != std::end(kWhole) ||
-         std::ranges::any_of(kBelow, [&](std::string_view folder) { return name.starts_with(folder); }) ||
-         name.starts_with('.') || name.find("/.") != std::string::npos;
-}
+constexpr std::size_t kMaxJudged = std::size_t{16} << 20;  // bytes, of a file that is looked into
+constexpr std::size_t kAsideBytes = 4;                     // random, of a name that is not taken
+constexpr const char *kEntries = "log/entries.jsonl", *kCheckpoint = "log/checkpoint";
 
 std::string digest_of(const Fd& file) {
   Sha256 digest;
@@ -37,161 +24,175 @@ std::string digest_of(const Fd& file) {
   return to_hex(digest.finish());
 }
 
-// Everything that is kept, in order of names.
-std::vector<Listed> files_of(const Home& home, const Site& site) {
-  std::vector<Listed> out;
+HomeFile described(const std::string& name, std::string_view content) {
+  return {name, content.size(), to_hex(sha256(view(content)))};
+}
+
+// Lines behind the checkpoint were never acknowledged: they are not in it.
+std::vector<HomeFile> files_of(const Home& home, const audit::LogCopy& log) {
+  std::vector<HomeFile> out{described(kEntries, log.text), described(kCheckpoint, log.note)};
   for (const auto& item : std::filesystem::recursive_directory_iterator(home.root)) {
     const std::string name = item.path().lexically_relative(home.root);
-    if (item.is_directory() || is_left_out(name) || site.pin_source == "file:" + item.path().string())
-      continue;
+    if (!kind_of(name) || name == kEntries || name == kCheckpoint) continue;
     const Fd file = open_to_read(item.path());
     out.push_back({name, file_size(file), digest_of(file)});
   }
-  std::ranges::sort(out, {}, &Listed::name);
   return out;
 }
 
-Json manifest_of(const std::vector<Listed>& files, const audit::LogCopy& log, UnixTime now) {
-  Json list = Json::array();
-  for (const Listed& file : files)
-    list.push_back({{"name", file.name}, {"size", file.size}, {"sha256", file.sha256}});
-  return {{"type", kType},
-          {"v", 1U},
-          {"software", "qpcseal " + std::string(software_version())},
-          {"time", static_cast<std::uint64_t>(now)},
-          {"log", {{"size", log.checkpoint.size}, {"root", to_hex(log.checkpoint.root)}}},
-          {"files", std::move(list)}};
+void require_whole(const Vouching& judged, ErrorKind kind, const std::string& hint) {
+  if (judged.missing.empty()) return;
+  std::string names;
+  for (const std::string& name : judged.missing) names += (names.empty() ? "" : ", ") + name;
+  throw Error(kind, "what the log says is not there: " + names, hint);
 }
 
-struct Manifest {
-  std::vector<Listed> files;
-  std::uint64_t log_size = 0;
-  std::string log_root;  // hex
-};
-
-Manifest parse_manifest(const Bytes& bytes) {
-  const Json json = audit::parse_canonical(text_of(bytes), kManifest);
-  audit::expect_keys(json, {"type", "v", "software", "time", "log", "files"}, kManifest);
-  if (audit::text_member(json, "type") != kType || audit::uint_member(json, "v") != 1)
-    throw Error(ErrorKind::Malformed, "not a backup of a home");
-  const Json& log = audit::member(json, "log");
-  Manifest out{{}, audit::uint_member(log, "size"), audit::text_member(log, "root")};
-  for (const Json& file : audit::member(json, "files")) {
-    audit::expect_keys(file, {"name", "size", "sha256"}, kManifest);
-    out.files.push_back({audit::text_member(file, "name"), audit::uint_member(file, "size"),
-                         audit::hex_member(file, "sha256", sizeof(Sha256Digest))});
-    const std::string& name = out.files.back().name;
-    if (!is_inner_name(name) || is_left_out(name))
-      throw Error(ErrorKind::Malformed, "a file that no backup has: " + name);
+void write_archive(const Home& home, const audit::LogCopy& log, const HomeManifest& manifest, const Fd& out) {
+  TarWriter archive(out);
+  archive.add("manifest.json", view(encode_manifest(manifest)));
+  for (const HomeFile& file : manifest.files) {
+    if (file.name == kEntries) {
+      archive.add(file.name, view(log.text));
+    } else if (file.name == kCheckpoint) {
+      archive.add(file.name, view(log.note));
+    } else if (to_hex(archive.add(file.name, open_to_read(home.root / file.name))) != file.sha256) {
+      throw Error(ErrorKind::Io, file.name + " changed while it was read");
+    }
   }
-  return out;
+  archive.finish();
 }
 
-// The archive's files into `folder`, each as the manifest says, none missing and none more.
-Manifest unpack(const path& archive, const path& folder) {
-  const Fd in = open_to_read(archive);
-  TarReader reader(in);
-  const auto first = reader.next();
-  if (!first || first->name != kManifest || first->size > kMaxManifest)
-    throw Error(ErrorKind::Malformed, "not a backup of a home");
-  Bytes text(first->size);
-  read_exact(in, text, first->offset);
-  Manifest manifest = parse_manifest(text);
-  for (const Listed& file : manifest.files) {
-    const auto item = reader.next();
-    if (!item || item->name != file.name || item->size != file.size)
-      throw Error(ErrorKind::Malformed, "'" + file.name + "' is not where the manifest says");
-    std::filesystem::create_directories((folder / file.name).parent_path());
-    AtomicFile out(folder / file.name, Existing::Refuse, 0600);
-    Sha256 digest;
-    std::uint64_t at = 0;
-    read_pieces(in, item->offset, item->size, [&](ByteView piece) {
-      digest.update(piece);
-      write_exact(out.fd(), piece, at);
-      at += piece.size();
-    });
-    if (to_hex(digest.finish()) != file.sha256)
-      throw Error(ErrorKind::Malformed, "'" + file.name + "' is not the file that the manifest names");
-    out.commit();
+Error refuse_loss(const std::string& why, const std::string& file) {
+  return {
+      ErrorKind::LogDamaged, "the audit log would be rolled back: " + why,
+      "nothing in " + file +
+          " is worth the entries that would be lost. Keep this home; where it is beyond repair, move it away "
+          "yourself (its folder tokens/ is the embedded token), restore into an empty one, and let the "
+          "officers decide about the token's anchor"};
+}
+
+// How much of a log that does not verify was signed: by a checkpoint of one of the backup's keys, or by lines
+// that go on from the backup's.
+void refuse_loss_of_damaged(const Home& home, const audit::LogCopy& log, const std::string& file) {
+  const path checkpoint = home.log() / "checkpoint", entries = home.log() / "entries.jsonl";
+  if (std::filesystem::is_regular_file(checkpoint)) {
+    const std::string note = read_text_file(checkpoint, audit::kMaxCheckpointSize);
+    if (const auto size = size_signed_by(log.state, note); size && *size > log.checkpoint.size)
+      throw refuse_loss("the home's checkpoint has " + std::to_string(*size) + " entries, the backup " +
+                            std::to_string(log.checkpoint.size),
+                        file);
   }
-  if (reader.next()) throw Error(ErrorKind::Malformed, "a file that the manifest does not name");
-  return manifest;
+  if (!std::filesystem::is_regular_file(entries)) return;
+  const Fd lines = open_to_read(entries);
+  if (file_size(lines) <= log.text.size()) return;
+  Bytes start(log.text.size());
+  read_exact(lines, start, 0);
+  if (text_of(start) == log.text)
+    throw refuse_loss("the home has entries behind the " + std::to_string(log.checkpoint.size) +
+                          " of the backup, and no checkpoint for them",
+                      file);
 }
 
-// What of the home a restore would replace.
-std::vector<path> state_of(const Home& home) {
-  std::vector<path> out;
-  for (const auto& item : std::filesystem::directory_iterator(home.root)) {
-    const std::string name = item.path().filename();
-    if (name != "tokens" && !is_left_out(name)) out.push_back(item.path());
+// The home's log must be the beginning of the backup's.
+void refuse_older(const Home& home, const audit::LogCopy& log, const std::string& file) {
+  if (!has_state(home)) return;
+  std::optional<audit::LogCopy> here;
+  try {
+    here = audit::read_log(home.log(), std::nullopt, audit::Check::Proofs);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::Internal) throw;
+    refuse_loss_of_damaged(home, log, file);
+    return;
   }
-  return out;
+  if (here->checkpoint.size > log.checkpoint.size)
+    throw refuse_loss("it has " + std::to_string(here->checkpoint.size) + " entries here, " +
+                          std::to_string(log.checkpoint.size) + " in the backup",
+                      file);
+  if (log.tree.root(here->checkpoint.size) != here->checkpoint.root)
+    throw refuse_loss("the backup's log does not go on from the " + std::to_string(here->checkpoint.size) +
+                          " entries here: one of them is another appliance's, or was rewritten",
+                      file);
 }
 
-path move_aside(const Home& home, const std::vector<path>& state, UnixTime now) {
-  if (state.empty()) return {};
-  const path aside = home.root / (kAside + format_time(now));
-  std::filesystem::create_directory(aside);
-  for (const path& item : state) std::filesystem::rename(item, aside / item.filename());
-  sync_folder(aside);
-  return aside;
-}
-
-void private_folders(const path& root) {
-  for (const auto& item : std::filesystem::recursive_directory_iterator(root)) {
-    if (!item.is_directory()) continue;
-    std::filesystem::permissions(item.path(), std::filesystem::perms::owner_all);
-    sync_folder(item.path());
-  }
+void put_in_place(const Environment& environment, const CheckedBackup& checked, const RestoreOptions& options,
+                  Restored& out) {
+  const Home& home = environment.home;
+  settle_restore(home);
+  if (has_state(home) && !options.replace)
+    throw Error(ErrorKind::Io, home.root.string() + " holds an appliance already",
+                "--force sets its state aside; a token under it stays");
+  refuse_older(home, checked.log, options.file.string());
+  with_context(options.file.string(), [&] { check_witnesses(home, checked.log); });
+  out.new_site = !std::filesystem::exists(home.site());
+  const std::string aside = "before-restore-" + format_time(environment.clock.now()) + "-" +
+                            to_hex(environment.random.bytes(kAsideBytes));
+  const bool kept = swap_state(home, aside, [&](const path& dir) {
+    checked.archive.unpack(dir);
+    if (out.new_site) write_file(dir / "site.toml", view(out.site.text()), Existing::Refuse, 0600);
+  });
+  if (kept) out.aside = home.root / aside;
 }
 
 }  // namespace
 
 Backup back_up(const Environment& environment, const path& output, Existing existing) {
   const Home& home = environment.home;
-  const Site site = Site::read(home.site());
   const audit::Lock lock(home.lock(), environment.lock_timeout, environment.on_wait);
+  settle_restore(home);
   const audit::LogCopy log = audit::read_log(home.log(), std::nullopt);
-  const std::vector<Listed> files = files_of(home, site);
-  AtomicFile out(output, existing, 0600);
-  TarWriter archive(out.fd());
-  const std::string manifest = audit::canonical(manifest_of(files, log, environment.clock.now()));
-  archive.add(kManifest, view(manifest));
-  for (const Listed& file : files)
-    if (to_hex(archive.add(file.name, open_to_read(home.root / file.name))) != file.sha256)
-      throw Error(ErrorKind::Io, file.name + " changed while it was read");
-  archive.finish();
-  out.commit();
-  return {files.size(), log.checkpoint.size, to_hex(log.checkpoint.root)};
+  check_witnesses(home, log);
+  Vouching judged = vouch(log, files_of(home, log),
+                          [&](const HomeFile& file) { return read_file(home.root / file.name, kMaxJudged); });
+  require_whole(judged, ErrorKind::Denied,
+                "the home has lost it, or it was changed: put it back from an earlier backup");
+  Backup out{{"qpcseal " + std::string(software_version()), environment.clock.now(), log.checkpoint.size,
+              to_hex(log.checkpoint.root), std::move(judged.vouched)},
+             std::move(judged.unvouched)};
+  AtomicFile file(output, existing, 0600);
+  write_archive(home, log, out.manifest, file.fd());
+  file.commit();
+  return out;
 }
 
-Restored restore(const Environment& environment, const RestoreWish& wish) {
+CheckedBackup check_backup(const path& file, const std::optional<audit::VerifierKey>& key) {
+  return with_context(file.string(), [&] {
+    HomeArchive archive(file);
+    audit::LogCopy log = audit::read_log(archive.text(kEntries), archive.text(kCheckpoint), key);
+    const HomeManifest& manifest = archive.manifest();
+    if (log.checkpoint.size != manifest.log_size || to_hex(log.checkpoint.root) != manifest.log_root ||
+        !log.tail.empty())
+      throw Error(ErrorKind::Malformed, "its log is not the one that the manifest names");
+    const Vouching judged = vouch(log, manifest.files, [&](const HomeFile& one) {
+      if (one.size > kMaxJudged) throw Error(ErrorKind::Malformed, "larger than any such file");
+      return archive.read(one);
+    });
+    require_whole(judged, ErrorKind::Malformed, "");
+    if (!judged.unvouched.empty())
+      throw Error(ErrorKind::Malformed, "nothing in the log vouches for " + judged.unvouched.front(),
+                  "somebody put it there: use another copy of this backup");
+    return CheckedBackup{std::move(archive), std::move(log)};
+  });
+}
+
+Restored restore(const Environment& environment, const RestoreOptions& options) {
   const Home& home = environment.home;
+  const CheckedBackup checked = check_backup(options.file, options.key);
+  Restored out;
+  out.manifest = checked.archive.manifest();
+  out.site = site_for(home, checked.log.state, options.machine);
+  out.module_sha256 = module_sha256(out.site);
+  out.pinned_sha256 = pinned_sha256(checked.log.state);
+  const bool existed = std::filesystem::exists(home.root);
+  std::filesystem::create_directories(home.root.parent_path());
   make_folder(home.root);
   const audit::Lock lock(home.lock(), environment.lock_timeout, environment.on_wait);
-  const std::vector<path> state = state_of(home);
-  if (!state.empty() && !wish.replace)
-    throw Error(ErrorKind::Io, home.root.string() + " holds an appliance already",
-                "--force moves its state aside; a token under it stays");
-  const path staging = home.root / kStaging;
-  std::filesystem::remove_all(staging);
-  make_folder(staging);
-  const Manifest manifest = with_context(wish.file.string(), [&] { return unpack(wish.file, staging); });
-  private_folders(staging);
-  const audit::LogCopy log = audit::read_log(staging / "log", wish.key);
-  if (log.checkpoint.size != manifest.log_size || to_hex(log.checkpoint.root) != manifest.log_root)
-    throw Error(ErrorKind::Malformed,
-                wish.file.string() + ": its log is not the one that the manifest names");
-  with_context(wish.file.string(), [&] { check_witnesses(home, log); });
-  Restored out{{manifest.files.size(), log.checkpoint.size, to_hex(log.checkpoint.root)}, {}};
-  out.aside = move_aside(home, state, environment.clock.now());
-  // site.toml last: a home without it is no appliance.
-  std::vector<path> fresh;
-  for (const auto& item : std::filesystem::directory_iterator(staging)) fresh.push_back(item.path());
-  std::ranges::stable_partition(fresh, [](const path& item) { return item.filename() != "site.toml"; });
-  for (const path& item : fresh) std::filesystem::rename(item, home.root / item.filename());
-  std::filesystem::remove(staging);
-  sync_folder(home.root);
+  try {
+    put_in_place(environment, checked, options, out);
+  } catch (...) {
+    std::error_code ignored;
+    if (!existed && std::filesystem::remove(home.lock(), ignored)) std::filesystem::remove(home.root, ignored);
+    throw;
+  }
   return out;
 }
 

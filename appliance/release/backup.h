@@ -1,43 +1,58 @@
-// The home in one file, to be kept elsewhere, and back. Not in it: what is secret or belongs to the machine
-// of the moment: tokens/ (the embedded token's files), the PIN file, the lock, the log's snapshot, and what
-// releases have under way. The file is a ustar archive whose first member, manifest.json, lists the others
-// with their sizes and digests:
-//
-//   {"files":[{"name":"log/entries.jsonl","sha256":"<hex>","size":123},...],"log":{"root":"<hex>","size":7},
-//    "software":"qpcseal 0.1.0","time":1800000000,"type":"qpcseal-home","v":1}
-//
-// It proves nothing by itself: what a restored home is worth, its log says, held against what witnesses saw
-// when it is restored, and against the token's anchor and them when it is next used.
+// The home in one file, to be kept elsewhere, and back. In it is what the log vouches for (vouched.h), and
+// nothing else: not the token's keys, not PINs, not site.toml, which says what code this machine loads.
 #pragma once
 
 #include <optional>
 
 #include "appliance/audit/note.h"
 #include "appliance/release/appliance.h"
+#include "appliance/release/home_archive.h"
 
 namespace qpcseal::release {
 
 struct Backup {
-  std::uint64_t files = 0, log_size = 0;
-  std::string log_root;  // hex
+  HomeManifest manifest;
+  std::vector<std::string> left_out;  // files of the home's folders that nothing in the log vouches for
 };
 
 // Under the lock, without the token. Error{LogDamaged} where the log does not verify: that is worth no
-// backup.
+// backup; Error{Denied} where a file that the home must have is missing or is not the one in the log.
 Backup back_up(const Environment& environment, const std::filesystem::path& output, Existing existing);
 
-struct RestoreWish {
+// A backup whose every file is vouched for, and that lacks none.
+struct CheckedBackup {
+  HomeArchive archive;
+  audit::LogCopy log;
+};
+// `key`: of the log; nothing: as the log names it. Writes nothing. Error{Malformed}: damage, a file that no
+// backup has, one that nothing vouches for, or one that is missing; Error{LogDamaged}: the log does not
+// verify.
+CheckedBackup check_backup(const std::filesystem::path& file, const std::optional<audit::VerifierKey>& key);
+
+// What site.toml says of a machine that has none; empty: the default.
+struct MachineOptions {
+  std::string module, token_label, pin_source;
+};
+
+struct RestoreOptions {
   std::filesystem::path file;
-  std::optional<audit::VerifierKey> key;  // of the log; nothing: as the log names it
-  bool replace = false;                   // a home that has state already: it is moved aside
+  std::optional<audit::VerifierKey> key;
+  bool replace = false;  // a home that has state already: it is set aside
+  MachineOptions machine;
 };
 struct Restored {
-  Backup backup;
+  HomeManifest manifest;
   std::filesystem::path aside;  // where the state before is now; empty where there was none
+  Site site;                    // of this machine
+  bool new_site = false;        // site.toml was made
+  std::string module_sha256;    // of the file there, hex; empty where it cannot be read
+  std::string pinned_sha256;    // of the module that the log pins, hex
 };
-// All or nothing: everything is checked before the home is touched. Error{Malformed}; Error{LogDamaged}, also
-// where a witness's checkpoint that the home keeps is later than the backup's log, or of another one;
-// Error{Io} where the home has state and `replace` is not set.
-Restored restore(const Environment& environment, const RestoreWish& wish);
+// All or nothing: everything is checked before the home is touched (home_swap.h says how it is then). The
+// machine's site.toml stays; where there is none one is made. Errors as check_backup(); Error{LogDamaged}
+// where the home's log is longer than the backup's, or another one, or a witness's checkpoint that the home
+// keeps is not one of it; Error{Io} where the home has state and `replace` is not set; Error{Usage} for
+// options that do not fit.
+Restored restore(const Environment& environment, const RestoreOptions& options);
 
 }  // namespace qpcseal::release

@@ -63,16 +63,11 @@ Json signed_part(const audit::LogCopy& log, const std::optional<Entry>& entry,
   return {{"entry", entry ? audit::proven(log, entry->seq) : Json(nullptr)}, {"signatures", signatures}};
 }
 
-Json release_part(const Home& home, const audit::LogCopy& log, const std::vector<OfficersSince>& officers,
-                  const Entry& entry) {
+Json release_part(const Home& home, const audit::LogCopy& log, const Entry& entry) {
   const Json& record = approval_in(entry);
   const std::string text = kept(home, audit::text_member(record, "request_sha256"), ".request");
   const ApprovalRequest request = parse_approval_request(text);
-  Json out = signed_part(
-      log, entry,
-      kept_signatures(home, officers_at(officers, entry.seq), approval_namespace(request.operation), text,
-                      static_cast<UnixTime>(audit::uint_member(record, "time")),
-                      audit::member(record, "approvers")));
+  Json out = signed_part(log, entry, kept_signatures(home, audit::member(record, "approvers")));
   const std::string list = list_digest(request.parameters);
   out["request"] = text;
   out["reports"] = list.empty() ? "" : kept(home, list, ".reports");
@@ -94,9 +89,9 @@ Json gather_consent(const Home& home, const audit::LogCopy& log, const Entry& ve
   const auto signatures = [&](const std::optional<Entry>& entry, std::string_view name_space,
                               const std::string& digest) -> std::vector<std::string> {
     if (files.empty() || (!entry && (is_demo(genesis) || name_space == kTrustNamespace))) return {};
-    const Entry& since = entry ? *entry : genesis;
-    return kept_signatures(home, officers_at(files, since.seq), name_space, kept(home, digest, ".signed"),
-                           since.time, entry ? audit::member(entry->data, "approvers") : Json(nullptr));
+    if (entry) return kept_signatures(home, audit::member(entry->data, "approvers"));
+    return found_signatures(home, officers_at(files, 0), name_space, kept(home, digest, ".signed"),
+                            genesis.time);
   };
   Json officers = Json::array();
   for (std::size_t i = 0; i < files.size(); ++i)
@@ -104,7 +99,7 @@ Json gather_consent(const Home& home, const audit::LogCopy& log, const Entry& ve
                         {"text", to_base64(view(files[i].text))}});
   return {{"policy", signed_part(log, told.policy, signatures(told.policy, kPolicyNamespace, policy))},
           {"trust", signed_part(log, told.trust, signatures(told.trust, kTrustNamespace, trust))},
-          {"release", told.release ? release_part(home, log, files, *told.release) : Json(nullptr)},
+          {"release", told.release ? release_part(home, log, *told.release) : Json(nullptr)},
           {"officers", std::move(officers)}};
 }
 

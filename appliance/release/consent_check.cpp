@@ -56,9 +56,13 @@ class Checker {
     const auto entry = brought_in(part, "policy", subject_.policy_text, audit::text_member(named, "digest"));
     if (entry) return recorded(*entry, kPolicyNamespace, subject_.policy_text, signatures);
     if (is_demo(subject_.genesis)) return none(signatures, "the policy");
-    std::vector<std::string> names = counted(officers_at(files_, 0), kPolicyNamespace, subject_.policy_text,
-                                             signatures, subject_.genesis.time);
-    check_first_policy(subject_.policy_text, files_.front().text, signatures, subject_.genesis.time);
+    const policy::Officers& officers = officers_at(files_, 0);
+    const policy::Policy first = policy::parse_policy(subject_.policy_text);
+    const UnixTime then = subject_.genesis.time;
+    std::vector<std::string> names =
+        counted(officers, kPolicyNamespace, subject_.policy_text, signatures, then);
+    check_policy(first, officers, false, then);
+    static_cast<void>(check_first_signatures(first, subject_.policy_text, officers, signatures, then));
     return names;
   }
 

@@ -82,7 +82,7 @@ std::vector<policy::Approver> accept_genesis(Appliance& appliance,
     throw Error(ErrorKind::ApprovalsMissing,
                 "every listed officer signs the genesis; not signed by " + names_of(lacking),
                 "'qpcseal genesis show -o FILE' writes what they sign", tally.findings);
-  archive_approval(appliance.home(), text, ".genesis", signatures);
+  archive_approval(appliance.home(), text, ".genesis", counted(signatures, tally.approvers));
   appliance.log().event("genesis-accepted", {{"text_sha256", to_hex(sha256(view(text)))},
                                              {"approvers", json_of(tally.approvers)}});
   return tally.approvers;

@@ -114,25 +114,25 @@ Json genesis_of(const Environment& environment, const InitOptions& options, cons
   return out;
 }
 
-void check_signed(const Environment& environment, const InitOptions& options, const std::string& policy,
-                  const std::string& officers) {
-  const std::vector<std::string> signatures = read_signatures(options.policy_signatures);
-  check_first_policy(policy, officers, signatures, std::max(environment.clock.now(), build_time()));
-  archive_approval(environment.home, policy, ".signed", signatures);
-}
-
 // The files that the log pins, checked before anything is made in the token.
 void copy_inputs(const Environment& environment, const InitOptions& options) {
   const Home& home = environment.home;
-  const std::string policy = read_text_file(options.policy, policy::kMaxPolicySize);
-  static_cast<void>(policy::parse_policy(policy, options.policy.string()));
-  write_text(home.policy(), policy);
+  const UnixTime now = std::max(environment.clock.now(), build_time());
+  const std::string text = read_text_file(options.policy, policy::kMaxPolicySize);
+  const policy::Policy policy = policy::parse_policy(text, options.policy.string());
+  std::optional<policy::Officers> officers;
+  if (!options.officers.empty()) {
+    const std::string listed = read_text_file(options.officers, policy::kMaxOfficersFile);
+    officers = policy::parse_officers(listed);
+    write_text(home.officers(), listed);
+  }
+  check_policy(policy, officers, options.insecure_demo, now);
+  write_text(home.policy(), text);
   copy_trust(options.trust, home);
-  if (options.officers.empty()) return;
-  const std::string officers = read_text_file(options.officers, policy::kMaxOfficersFile);
-  static_cast<void>(policy::parse_officers(officers));
-  write_text(home.officers(), officers);
-  if (!options.insecure_demo) check_signed(environment, options, policy, officers);
+  if (options.insecure_demo) return;
+  const std::vector<std::string> signatures = read_signatures(options.policy_signatures);
+  const auto approvers = check_first_signatures(policy, text, officers.value(), signatures, now);
+  archive_approval(home, text, ".signed", counted(signatures, approvers));
 }
 
 InitResult build(const Environment& environment, const InitOptions& options) {

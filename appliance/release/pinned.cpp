@@ -67,16 +67,16 @@ void refuse_too_few(const policy::Policy& policy, const policy::Officers& office
   }
 }
 
-// Fewer people than the greatest threshold could appoint others, and so meet any threshold.
 void refuse_weak_change(const policy::Policy& policy) {
-  const auto named = policy.approvals_for("officers-change");
-  const int least = policy.least_for_officers_change();
-  if (named && *named < least)
+  const int most = policy.greatest_threshold();
+  for (const auto& [operation, count] : policy.approvals) {
+    if (!policy.is_weak(operation)) continue;
     throw Error(ErrorKind::Denied,
-                "'officers-change' needs " + std::to_string(*named) + " officers (" +
-                    policy.at(policy.approvals.at("officers-change").line) + "): whoever may replace the " +
-                    "officers may do all that they may, and that takes " + std::to_string(least),
-                "write officers-change = " + std::to_string(least) + ", or more");
+                "'" + operation + "' needs " + std::to_string(count.value) + " officers (" +
+                    policy.at(count.line) + "), and another operation " + std::to_string(most) +
+                    ": by it those few could do what needs more",
+                "write " + operation + " = " + std::to_string(most) + ", or more");
+  }
 }
 
 }  // namespace
@@ -87,13 +87,13 @@ std::vector<policy::Approver> check_signed_file(Appliance& appliance, const Sign
   if (!named)
     throw Error(ErrorKind::Denied,
                 "the policy in force does not allow '" + file.operation + "': [approvals] does not name it");
-  const int needed = appliance.insecure_demo() ? *named : std::max(1, *named);
+  const int needed = appliance.insecure_demo() ? *named : std::max(file.least, *named);
   const std::vector<std::string> signatures = read_signatures(paths);
   policy::Tally tally;
   if (needed > 0)
     tally = count(read_officers(appliance.home(), appliance.log().state()), file, signatures, needed,
                   appliance.now());
-  archive_approval(appliance.home(), file.text, ".signed", signatures);
+  archive_approval(appliance.home(), file.text, ".signed", counted(signatures, tally.approvers));
   return std::move(tally.approvers);
 }
 
@@ -121,11 +121,12 @@ Installed install_policy(Appliance& appliance, const std::filesystem::path& file
   if (next.serial.value <= state.policy_serial)
     throw Error(ErrorKind::Denied, "its serial is " + std::to_string(next.serial.value) +
                                        ", and must be above " + std::to_string(state.policy_serial));
-  refuse_expired(next, appliance.now());
-  if (!state.officers_digest.empty())
-    refuse_too_few(next, read_officers(appliance.home(), state), appliance.now());
-  if (!appliance.insecure_demo()) refuse_weak_change(next);
-  const auto approvers = check_signed_file(appliance, {"policy-change", kPolicyNamespace, text}, paths);
+  std::optional<policy::Officers> officers;
+  if (!state.officers_digest.empty()) officers = read_officers(appliance.home(), state);
+  check_policy(next, officers, appliance.insecure_demo(), appliance.now());
+  const int least = std::max(appliance.policy().greatest_threshold(), next.greatest_threshold());
+  const auto approvers =
+      check_signed_file(appliance, {"policy-change", kPolicyNamespace, text, least}, paths);
   const std::string digest = digest_of(text);
   replace_pinned(appliance, "policy",
                  {{"digest", digest}, {"serial", next.serial.value}, {"approvers", json_of(approvers)}},
@@ -145,15 +146,20 @@ Installed install_officers(Appliance& appliance, const std::filesystem::path& fi
   return {digest, 0, {}};
 }
 
-void check_first_policy(const std::string& policy, const std::string& officers,
-                        const std::vector<std::string>& signatures, UnixTime now) {
-  const policy::Policy parsed = policy::parse_policy(policy);
-  const policy::Officers listed = policy::parse_officers(officers);
-  refuse_expired(parsed, now);
-  refuse_too_few(parsed, listed, now);
-  refuse_weak_change(parsed);
-  static_cast<void>(count(listed, {"policy-change", kPolicyNamespace, policy}, signatures,
-                          std::max(1, parsed.approvals_for("policy-change").value_or(1)), now));
+void check_policy(const policy::Policy& policy, const std::optional<policy::Officers>& officers,
+                  bool insecure_demo, UnixTime now) {
+  refuse_expired(policy, now);
+  if (officers) refuse_too_few(policy, *officers, now);
+  if (!insecure_demo) refuse_weak_change(policy);
+}
+
+std::vector<policy::Approver> check_first_signatures(const policy::Policy& policy, const std::string& text,
+                                                     const policy::Officers& officers,
+                                                     const std::vector<std::string>& signatures,
+                                                     UnixTime now) {
+  return count(officers, {"policy-change", kPolicyNamespace, text}, signatures, policy.greatest_threshold(),
+               now)
+      .approvers;
 }
 
 bool is_pinned(const std::string& kind) { return kind == "policy" || kind == "officers" || kind == "trust"; }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,8 +24,8 @@ struct Installed {
 };
 
 // A policy that officers signed (namespace policy@qpcseal, over its bytes): as many as the policy in force
-// wants for policy-change, by the officers in force. Its serial must rise and it must not have expired.
-// Error{Denied}, Error{ApprovalsMissing}.
+// wants for policy-change, by the officers in force; outside a demonstration as many as any operation needs,
+// before or after. Its serial must rise. Error{Denied}, Error{ApprovalsMissing}; and as check_policy().
 Installed install_policy(Appliance& appliance, const std::filesystem::path& file,
                          const std::vector<std::filesystem::path>& signatures);
 
@@ -38,9 +39,10 @@ struct SignedFile {
   std::string operation;        // of the policy's [approvals]
   std::string_view name_space;  // e.g. policy@qpcseal
   const std::string& text;
+  int least = 1;  // officers, outside a demonstration
 };
 // As many officers in force as the policy in force wants for the operation (outside a demonstration at least
-// one) signed the file; it and the signatures are kept. Error{ApprovalsMissing}; Error{Denied} where the
+// `least`) signed the file; it and the signatures are kept. Error{ApprovalsMissing}; Error{Denied} where the
 // policy does not name the operation.
 std::vector<policy::Approver> check_signed_file(Appliance& appliance, const SignedFile& file,
                                                 const std::vector<std::filesystem::path>& signatures);
@@ -48,10 +50,16 @@ std::vector<policy::Approver> check_signed_file(Appliance& appliance, const Sign
 void replace_pinned(Appliance& appliance, const std::string& kind, audit::Json intent,
                     const std::string& text);
 
-// How many officers must have signed the first policy: its own policy-change, and at least one.
-// Error{ApprovalsMissing}; Error{Denied} where it has expired, or as install_officers().
-void check_first_policy(const std::string& policy, const std::string& officers,
-                        const std::vector<std::string>& signatures, UnixTime now);
+// What every policy must be that comes into force, the first one too. Error{Denied} where it has expired;
+// Error{Usage} where too few people of the officers file could sign what it asks for; outside a demonstration
+// Error{Denied} where an operation that decides what counts needs fewer officers than another operation.
+void check_policy(const policy::Policy& policy, const std::optional<policy::Officers>& officers,
+                  bool insecure_demo, UnixTime now);
+// The first policy is signed by as many officers as any of its operations needs: by whom.
+// Error{ApprovalsMissing}.
+std::vector<policy::Approver> check_first_signatures(const policy::Policy& policy, const std::string& text,
+                            const policy::Officers& officers, const std::vector<std::string>& signatures,
+                            UnixTime now);
 
 // Kinds of entries that change a pinned file.
 [[nodiscard]] bool is_pinned(const std::string& kind);

@@ -53,17 +53,16 @@ void require_der(const Bytes& der, Item* (*decode)(Item**, const unsigned char**
   if (!whole) throw Error(ErrorKind::Malformed, std::string("not a ") + what);
 }
 
-void add_file(Trust& trust, const std::filesystem::path& path) {
-  const std::string extension = path.extension();
-  const Bytes bytes = read_file(path, kMaxFile);
+void add_file(Trust& trust, const std::string& name, const Bytes& bytes) {
+  const std::string extension = std::filesystem::path(name).extension();
   if (extension == ".crl") {
     Bytes der = unarmour(bytes, PEM_STRING_X509_CRL);
     require_der<X509_CRL>(der, d2i_X509_CRL, X509_CRL_free, "CRL");
-    trust.crls.push_back({path.filename(), std::move(der)});
+    trust.crls.push_back({name, std::move(der)});
   } else if (extension == ".pem" || extension == ".crt" || extension == ".cer" || extension == ".der") {
     Bytes der = unarmour(bytes, PEM_STRING_X509);
     require_der<X509>(der, d2i_X509, X509_free, "certificate");
-    trust.roots.push_back({path.filename(), std::move(der)});
+    trust.roots.push_back({name, std::move(der)});
   } else {
     throw Error(ErrorKind::Malformed, "neither a certificate (.pem .crt .cer .der) nor a CRL (.crl)");
   }
@@ -89,10 +88,16 @@ Trust read_trust(const std::filesystem::path& folder) {
   for (const auto& item : std::filesystem::directory_iterator(folder, failed)) paths.push_back(item.path());
   if (failed) throw Error(ErrorKind::Io, folder.string() + ": " + failed.message());
   if (paths.size() > kMaxFiles) throw Error(ErrorKind::Malformed, folder.string() + ": more than 64 files");
-  std::ranges::sort(paths);
+  std::map<std::string, Bytes> files;
+  for (const auto& path : paths) files[path.filename()] = read_file(path, kMaxFile);
+  return with_context(folder.string(), [&] { return trust_of_files(files); });
+}
+
+Trust trust_of_files(const std::map<std::string, Bytes>& files) {
+  if (files.size() > kMaxFiles) throw Error(ErrorKind::Malformed, "more than 64 files");
   Trust trust;
-  for (const auto& path : paths) with_context(path.string(), [&] { add_file(trust, path); });
-  if (trust.roots.empty()) throw Error(ErrorKind::Malformed, folder.string() + " holds no root certificate");
+  for (const auto& [name, bytes] : files) with_context(name, [&] { add_file(trust, name, bytes); });
+  if (trust.roots.empty()) throw Error(ErrorKind::Malformed, "it holds no root certificate");
   trust.digest = digest_of(trust);
   return trust;
 }

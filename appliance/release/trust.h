@@ -3,6 +3,8 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "attest/certpath.h"
@@ -29,6 +31,8 @@ struct Trust {
 // Reads a folder of *.pem, *.crt, *.cer, *.der (certificates) and *.crl (PEM or DER; one item a file). Any
 // other file is Error{Malformed}, and so is a folder without a certificate. At most 64 files of 64 KiB each.
 Trust read_trust(const std::filesystem::path& folder);
+// The same of a folder's files, by name.
+Trust trust_of_files(const std::map<std::string, Bytes>& files);
 // What `digest` must be.
 Sha256Digest digest_of(const Trust& trust);
 

@@ -104,6 +104,12 @@ std::vector<std::string> schemes_of(const policy::Policy& policy) {
 }  // namespace
 
 Report read_report(const std::filesystem::path& path) {
+  Report report = read_unchecked_report(path);
+  with_context(path.string(), [&] { attest::require_report_form(report.bytes); });
+  return report;
+}
+
+Report read_unchecked_report(const std::filesystem::path& path) {
   Report report{path.string(), read_file(path, attest::kMaxReport), {}};
   if (report.bytes.empty())
     throw Error(ErrorKind::Malformed, path.string() + " is empty, not an attestation report");

@@ -22,8 +22,11 @@ struct Report {
   Sha256Digest digest{};
 };
 
-// Error{Io}; Error{Malformed} for an empty or oversized file and for a bare public key.
+// Error{Io}; Error{Malformed} for an empty or oversized file, for a bare public key, and for what has not the
+// form of any known scheme's reports.
 Report read_report(const std::filesystem::path& path);
+// The same without the last, for a command that only shows why a file is no report.
+Report read_unchecked_report(const std::filesystem::path& path);
 
 // The report after its signature, path and claims are verified, with everything that was found.
 struct Verified {

@@ -117,6 +117,15 @@ Witnessing import_witness(Appliance& appliance, const std::string& note) {
   return {key->text(), seen.checkpoint.size, seen.time, entry};
 }
 
+std::optional<std::uint64_t> size_signed_by(const audit::State& state, const std::string& note) {
+  try {
+    return own_checkpoint(state, note, "checkpoint").size;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::LogDamaged && error.kind() != ErrorKind::Malformed) throw;
+    return std::nullopt;
+  }
+}
+
 void check_witnesses(const Home& home, const audit::Log& log) {
   check_notes(home, log.state(), [&]() -> const audit::Tree& { return log.tree(); });
 }

@@ -24,6 +24,9 @@ Witnessing import_witness(Appliance& appliance, const std::string& note);
 void check_witnesses(const Home& home, const audit::Log& log);
 void check_witnesses(const Home& home, const audit::LogCopy& log);
 
+// How many entries a checkpoint has that one of this log's keys signed; nothing where none did.
+std::optional<std::uint64_t> size_signed_by(const audit::State& state, const std::string& note);
+
 // Whether a log goes on from a checkpoint that a key of its own signed, whoever kept it since. `tree` is
 // whole. Error{LogDamaged} naming it as `what`.
 void require_continues(const audit::State& state, const audit::Tree& tree, const std::string& note,

@@ -63,7 +63,8 @@ collateral = "none"
 
 constexpr const char* kApprovalsHead = R"(
 # How many officers must sign each operation. One that does not stand here is denied; 0, no officer at all, has
-# to be written out, and is for trials only. officers-change needs at least one, and as many as any other.
+# to be written out, and is for trials only. officers-change needs at least one; it and policy-change need as
+# many as any other.
 [approvals]
 )";
 

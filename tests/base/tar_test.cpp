@@ -84,9 +84,9 @@ TEST(Tar, EveryChangedByteIsFoundButThoseOfContents) {
 }
 
 TEST(Tar, NamesStayBelow) {
-  for (const char* name : {"a", "a/b", "a/b.c", "..a", "a..", ".a"}) EXPECT_TRUE(is_inner_name(name)) << name;
+  for (const char* name : {"a", "a/b", "a/b.c", "..a", "a..", ".a", "a b"}) EXPECT_TRUE(is_inner_name(name)) << name;
   for (const char* name :
-       {"", "/", "/a", "a/", "a//b", ".", "..", "a/..", "../a", "a/./b", "a b", "a\n", "\xC3\xA9"})
+       {"", "/", "/a", "a/", "a//b", ".", "..", "a/..", "../a", "a/./b", "a\n", "\xC3\xA9"})
     EXPECT_FALSE(is_inner_name(name)) << name;
   const TempFolder temp;
   const Fd out = create(temp / "a.tar");

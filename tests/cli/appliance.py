@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -197,7 +198,7 @@ class GuardedAppliance(Appliance):
     def with_thresholds(self, text):
         for operation in self.guarded:
             text = text.replace(f"\n{operation} = 0\n", f"\n{operation} = 2\n")
-        return text.replace("\nofficers-change = 1\n", "\nofficers-change = 2\n")
+        return re.sub(r"(?m)^(officers|policy)-change = [01]$", r"\1-change = 2", text)
 
     def init(self, expect=0, signatures=None, **more):
         if signatures is None:

@@ -61,6 +61,18 @@ class Approvals(unittest.TestCase):
         self.assertTrue((kept / (hashlib.sha256(self.request.with_name(self.name + ".anna.sig").read_bytes())
                                  .hexdigest() + ".sig")).exists())
 
+    def test_only_signatures_that_count_are_kept(self):
+        other = self.request.with_name(self.name + ".pin")
+        other.write_text("24681357\n")
+        twice = self.anna.sign(self.request)
+        twice = twice.rename(twice.with_suffix(".again"))
+        twice.write_text(twice.read_text() + "\n")
+        self.generate(other, self.anna.sign(self.request), self.bela.sign(self.request), twice)
+        kept = self.appliance.root / "home" / "approvals"
+        for file, there in ((other, False), (twice, False), (self.request.with_name(self.name + ".bela.sig"), True)):
+            digest = hashlib.sha256(file.read_bytes()).hexdigest()
+            self.assertEqual((kept / (digest + ".sig")).exists(), there, file)
+
     def test_no_request(self):
         self.refused(self.appliance.qpcseal("mek", "generate", self.name, expect=7), "approval of 2 officers",
                      "request new")

@@ -1,4 +1,4 @@
-"""The log's key is rotated, witnesses vouch, homes are backed up and restored: through the commands alone."""
+"""The log's key is rotated, witnesses vouch: through the commands alone."""
 
 import base64
 import concurrent.futures
@@ -6,9 +6,7 @@ import hashlib
 import html.parser
 import io
 import json
-import os
 import shutil
-import tarfile
 import unittest
 
 from cryptography.hazmat.primitives import serialization
@@ -184,156 +182,6 @@ class Witnessing(Case):
         self.q("mek", "list")
         self.assertIn("rolled back", self.q("audit", "witness", "import", note, expect=8).stderr)
         self.assertIn("rolled back", self.q("audit", "verify", "--witness", note, expect=8).stderr)
-
-
-class Backup(Case):
-    def setUp(self):
-        super().setUp()
-        self.q("mek", "generate", "resnet50")
-        self.backup = self.appliance.root / "home.tar"
-        self.said = self.appliance.json("home", "backup", "-o", self.backup)
-
-    def test_is_an_archive_that_any_tar_reads_and_holds_no_secret(self):
-        with tarfile.open(self.backup) as archive:
-            names = archive.getnames()
-            manifest = json.load(archive.extractfile("manifest.json"))
-            for item in manifest["files"]:
-                content = archive.extractfile(item["name"]).read()
-                self.assertEqual((len(content), hashlib.sha256(content).hexdigest()), (item["size"], item["sha256"]))
-                self.assertEqual(content, (self.home / item["name"]).read_bytes())
-        self.assertEqual(names, ["manifest.json"] + [item["name"] for item in manifest["files"]])
-        for part in ("site.toml", "policy.toml", "log/entries.jsonl", "log/checkpoint", "trust/root.pem"):
-            self.assertIn(part, names)
-        self.assertFalse([name for name in names if name.startswith("tokens") or name in ("pin", "lock")])
-        pin = (self.home / "pin").read_bytes().strip()
-        self.assertNotIn(pin, self.backup.read_bytes())
-        self.q("home", "backup", "-o", self.backup, expect=3)
-
-    def test_comes_back(self):
-        before = self.q("audit", "show").stdout
-        for path in self.home.iterdir():
-            if path.name not in ("tokens", "pin", "lock"):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-        self.q("mek", "list", expect=3)
-        self.q("home", "restore", self.backup, "--key", Witness().vkey, expect=4)
-        self.q("home", "restore", self.backup)
-        self.assertEqual(self.q("audit", "show").stdout, before)
-        self.q("mek", "generate", "second")
-
-    def test_an_older_one_is_refused_by_the_anchor(self):
-        self.q("mek", "generate", "second")
-        self.q("home", "restore", self.backup, expect=3)
-        said = self.appliance.json("home", "restore", self.backup, "--force")
-        self.assertIn("before-restore-", said["aside"])
-        self.assertIn("rolled back", self.q("mek", "list", expect=8).stderr)
-
-    def test_an_older_one_is_refused_by_what_a_witness_saw(self):
-        witness = Witness()
-        self.q("audit", "witness", "trust", witness.vkey)
-        note = self.appliance.root / "cosigned"
-        note.write_text(witness.cosign(self.checkpoint().read_text()))
-        self.q("audit", "witness", "import", note)
-        before = {path: path.read_bytes() for path in self.home.rglob("*") if path.is_file() and path.name != "lock"}
-        said = self.q("home", "restore", self.backup, "--force", expect=8).stderr
-        self.assertIn("rolled back", said)
-        self.assertEqual(before, {path: path.read_bytes() for path in self.home.rglob("*")
-                                  if path.is_file() and path.name != "lock" and ".restore" not in path.parts})
-        later = self.appliance.root / "later.tar"
-        self.q("home", "backup", "-o", later)
-        self.q("home", "restore", later, "--force")
-        self.q("mek", "list")
-
-    def test_a_damaged_one_changes_nothing(self):
-        good = self.backup.read_bytes()
-        state = sorted((p.relative_to(self.home), p.read_bytes()) for p in self.home.rglob("*")
-                       if p.is_file() and p.name != "lock" and "tokens" not in p.parts)
-        offsets = list(range(0, 1024, 61)) + list(range(1024, len(good) - 1024, 4999))
-        for offset in offsets:
-            if good[offset:offset + 1] == b"" :
-                continue
-            self.backup.write_bytes(good[:offset] + bytes([good[offset] ^ 1]) + good[offset + 1:])
-            done = self.restore_any()
-            self.assertIn(done, (4, 8), f"byte {offset}")
-        for size in (0, 100, 512, 1024, len(good) // 2, len(good) - 512):
-            self.backup.write_bytes(good[:size])
-            self.assertEqual(self.restore_any(), 4, f"{size} bytes")
-        self.backup.write_bytes(good + b"\0")
-        self.assertEqual(self.restore_any(), 4)
-        self.assertEqual(state, sorted((p.relative_to(self.home), p.read_bytes()) for p in self.home.rglob("*")
-                                       if p.is_file() and p.name != "lock" and "tokens" not in p.parts
-                                       and ".restore" not in p.parts))
-
-    @staticmethod
-    def header(name, size):
-        """The one form of a ustar header that the program writes and reads."""
-        def put(at, text):
-            block[at:at + len(text)] = text
-
-        block = bytearray(512)
-        folder, file = name.rsplit("/", 1) if len(name) > 100 else ("", name)
-        for at, text in ((0, file.encode()), (100, b"0000600\0" + b"0000000\0" * 2), (124, b"%011o\0" % size),
-                         (136, b"0" * 11), (148, b" " * 8), (156, b"0"), (257, b"ustar\00000"), (345, folder.encode())):
-            put(at, text)
-        put(148, b"%06o\0 " % sum(block))
-        return bytes(block)
-
-    def write_archive(self, members):
-        self.backup.write_bytes(b"".join(self.header(name, len(content)) + content + bytes(-len(content) % 512)
-                                         for name, content in members) + bytes(1024))
-
-    def test_what_is_not_as_its_manifest_says_is_refused(self):
-        with tarfile.open(self.backup) as archive:
-            good = [(item.name, archive.extractfile(item).read()) for item in archive]
-        self.write_archive(good)
-        self.q("home", "restore", self.backup, "--force")
-
-        def with_manifest(**change):
-            manifest = json.loads(good[0][1])
-            manifest.update(change)
-            text = json.dumps(manifest, separators=(",", ":"), sort_keys=True).encode()
-            return [("manifest.json", text), *good[1:]]
-
-        log, (name, content) = json.loads(good[0][1])["log"], good[-1]
-        changed = bytes([content[0] ^ 1]) + content[1:]
-        for members, words in (
-                (with_manifest(type="qpcseal-receipt"), "not a backup of a home"),
-                (with_manifest(v=2), "not a backup of a home"),
-                ([], "not a backup of a home"),
-                (good[1:], "not a backup of a home"),
-                (with_manifest(log={**log, "size": log["size"] + 1}), "its log is not the one that the manifest"),
-                (with_manifest(log={**log, "root": "0" * 64}), "its log is not the one that the manifest"),
-                (good[:-1], f"'{name}' is not where the manifest says"),
-                (good[:-2] + [good[-1], good[-2]], "is not where the manifest says"),
-                (good[:-1] + [(name, content + b"x")], f"'{name}' is not where the manifest says"),
-                (good[:-1] + [(name, changed)], f"'{name}' is not the file that the manifest names"),
-                (good + [("more", b"x")], "a file that the manifest does not name")):
-            self.write_archive(members)
-            self.assertIn(words, self.q("home", "restore", self.backup, "--force", expect=4).stderr)
-        size = (64 << 20) + 1  # more than a manifest may have; a hole
-        self.backup.write_bytes(self.header("manifest.json", size))
-        os.truncate(self.backup, 1536 + size + -size % 512)
-        self.assertIn("not a backup of a home", self.q("home", "restore", self.backup, "--force", expect=4).stderr)
-        self.q("mek", "list")
-
-    def restore_any(self):
-        for code in (4, 8, 0):
-            try:
-                self.q("home", "restore", self.backup, "--force", expect=code)
-                return code
-            except Exception:  # pylint: disable=broad-except
-                continue
-        return None
-
-    def test_names_that_lead_elsewhere_are_refused(self):
-        for name in ("../evil", "/evil", "log/../../evil", "tokens/x", "pin", "a//b"):
-            data = b"evil"
-            manifest = json.dumps({"files": [{"name": name, "sha256": hashlib.sha256(data).hexdigest(), "size": 4}],
-                                   "log": {"root": "", "size": 0}, "software": "x", "time": 1,
-                                   "type": "qpcseal-home", "v": 1}, separators=(",", ":"), sort_keys=True).encode()
-            self.write_archive([("manifest.json", manifest), (name, data)])
-            said = self.q("home", "restore", self.backup, "--force", expect=4).stderr
-            self.assertIn("a file that no backup has", said)
-            self.assertFalse((self.appliance.root / "evil").exists())
 
 
 class Concurrent(Case):

@@ -308,7 +308,7 @@ class Reports(Inputs):
             bad.write_bytes(good[:size])
             self.assertIn(run_any(self.appliance, "attest", "verify", bad), (4, 5))
         bad.write_bytes(good + b"\0")
-        self.denied(bad, "ATT-COSE")
+        self.refused(4, "not an attestation report", reports=[bad])
         bad.write_bytes(bytes(70000))
         self.refused(4, reports=[bad])
 

@@ -339,6 +339,32 @@ class Fleet(FleetDesk):
         (trip / "empty").write_text("# none\n")
         self.wrap("@" + str(trip / "empty"), out=trip / "more", expect=2)
 
+    def test_a_list_names_files_beside_it_alone(self):
+        trip = self.reports("elsewhere", 1)
+        entries, kept = len(self.entries()), sorted((self.root / "home" / "reports").iterdir())
+        (trip / "linked.report").symlink_to(self.root / "home" / "pin")
+        for line, code in ((str(self.root / "home" / "pin"), 4), ("../elsewhere/node-0.report", 4), ("./node-0.report", 4),
+                           (".", 4), ("..", 4), (".hidden", 4), ("a/node-0.report", 4)):
+            (trip / "list").write_text(f"node-0.report\n{line}\n")
+            said = self.wrap("@" + str(trip / "list"), out=trip / "wrapped", expect=code).stderr
+            self.assertIn("list:2: ", said, line)
+            self.assertIn("is not the name of a file beside the list", said, line)
+        (trip / "list").write_text("linked.report\n")
+        self.wrap("@" + str(trip / "list"), out=trip / "wrapped", expect=5)
+        self.assertEqual(len(self.entries()), entries)
+        self.assertEqual(sorted((self.root / "home" / "reports").iterdir()), kept)
+
+    def test_what_is_no_report_is_neither_kept_nor_named(self):
+        trip = self.reports("none", 1)
+        secret = trip / "secret.report"
+        secret.write_text("24681357\n")
+        said = json.loads(self.wrap(trip, "--json", expect=5).stdout)
+        self.assertEqual((len(said["released"]), len(said["denied"])), (1, 1))
+        self.qpcseal("wrap-mek", "--mek", "m", "--pub-keys", secret, "--output-dir", trip / "one", expect=4)
+        digest = hashlib.sha256(secret.read_bytes()).hexdigest()
+        self.assertNotIn(digest, (self.root / "home" / "log" / "entries.jsonl").read_text())
+        self.assertFalse((self.root / "home" / "reports" / f"{digest}.report").exists())
+
     def test_killed_and_run_again(self):
         """Killed while reports are kept, while outputs get their names, at the intents and at the results."""
         trip = self.reports("killed", self.CARDS)

@@ -4,11 +4,12 @@ import hashlib
 import os
 import pathlib
 import pty
+import re
 import subprocess
 import time
 import unittest
 
-from appliance import GuardedAppliance, Officer, QPCSEAL, run
+from appliance import Appliance, GuardedAppliance, Officer, QPCSEAL, run
 from authenticator import SecurityKey, USER_VERIFIED
 
 MODULE = "/usr/lib/softhsm/libsofthsm2.so"
@@ -101,12 +102,13 @@ class Tokens(unittest.TestCase):
         for file, command, name_space, bring_in in (
                 (policy, ("policy", "sign"), "policy", ("policy", "install")),
                 (bundle, ("trust", "sign"), "collateral", ("trust", "import"))):
+            second = self.emil.approve(file, command=command)
             signature = self.dora.approve(file, command=command)
             self.verify_by_ssh_keygen(signature, "dora", file, name_space=name_space)
             self.verify_by_ssh_keygen(signature, "dora", file, expect=1)
             approval = self.dora.approve(file, command=command, expect=2, digest="00" * 32)
             self.assertIn("names other bytes", approval.stderr)
-            self.appliance.qpcseal(*bring_in, file, "--approval", signature)
+            self.appliance.qpcseal(*bring_in, file, "--approval", signature, second)
         self.assertEqual(self.appliance.json("policy", "show")["serial"], 2)
         self.assertEqual(self.appliance.json("trust", "show")["bundle"]["serial"], 1)
 
@@ -366,14 +368,15 @@ class Changes(unittest.TestCase):
         file.write_text(self.anna.line(past) + self.bela.line() + self.carl.line())
         self.appliance.change_officers(file)
 
-    def test_no_policy_lets_few_replace_the_officers(self):
-        """As many as any act needs: fewer could appoint others, and do all of it by them."""
-        for serial, count in ((2, 0), (3, 1)):
-            file = self.next_policy(serial, lambda text, count=count: text.replace(
-                "\nofficers-change = 2\n", f"\nofficers-change = {count}\n"))
+    def test_no_policy_lets_few_decide_what_counts(self):
+        """Fewer than any act needs could appoint others, or lower what is needed, and do all of it."""
+        for serial, operation, count in ((2, "officers", 0), (3, "officers", 1), (4, "policy", 0), (5, "policy", 1)):
+            line = f"\n{operation}-change = "
+            file = self.next_policy(serial, lambda text, line=line, count=count: text.replace(
+                f"{line}2\n", f"{line}{count}\n"))
             refused = self.install(file, self.anna, self.bela, expect=5)
-            self.assertIn(f"'officers-change' needs {count} officers", refused.stderr)
-            self.assertIn("that takes 2", refused.stderr)
+            self.assertIn(f"'{operation}-change' needs {count} officers", refused.stderr)
+            self.assertIn("another operation 2", refused.stderr)
             warned = self.appliance.qpcseal("policy", "check", file).stdout
             self.assertIn("for demonstrations only", warned)
         self.assertNotIn("for demonstrations only", self.appliance.qpcseal("policy", "check",
@@ -382,6 +385,35 @@ class Changes(unittest.TestCase):
         alone.write_text(self.anna.line())
         self.appliance.qpcseal("officers", "install", alone, expect=2)
         self.assertEqual(len(self.appliance.json("officers", "show")["officers"]), 3)
+
+    def test_few_may_not_bring_in_measurements(self):
+        def referring(text):
+            return re.sub(r"(?m)^digests = .*$", 'references = ["fw"]', text).replace("\ntrust-import = 0\n",
+                                                                                    "\ntrust-import = 1\n")
+        file = self.next_policy(2, referring)
+        self.assertIn("references = ", file.read_text())
+        self.assertIn("'trust-import' needs 1 officers", self.install(file, self.anna, self.bela, expect=5).stderr)
+
+    def test_the_next_policy_needs_as_many_as_any_of_its_operations(self):
+        def stricter(text):
+            return text.replace(" = 2\n", " = 3\n")
+        file = self.next_policy(2, stricter)
+        self.assertIn("signed by 3 officers", self.install(file, self.anna, self.bela, expect=7).stderr)
+        self.install(file, self.anna, self.bela, self.carl)
+
+    def test_the_next_policy_needs_as_many_as_the_one_in_force(self):
+        file = self.next_policy(2, lambda text: text.replace(" = 2\n", " = 1\n"))
+        self.assertIn("signed by 2 officers", self.install(file, self.anna, expect=7).stderr)
+        self.install(file, self.anna, self.bela)
+
+    def test_one_person_is_spelled_in_one_way(self):
+        file = self.appliance.root / "officers.next"
+        other = Officer(self.appliance.root, "Anna", "-t", "ed25519")
+        file.write_text(self.anna.line() + self.bela.line() + other.line())
+        request, signatures = self.officers_request(file, self.anna, self.bela)
+        refused = self.appliance.qpcseal("officers", "install", file, "--request", request, "--approval", *signatures,
+                                         expect=4)
+        self.assertIn("'Anna' is 'anna' of line 1", refused.stderr)
 
     def test_request_signed_in_the_wrong_namespace_changes_no_officers(self):
         file = self.appliance.root / "officers.next"
@@ -418,20 +450,32 @@ class Beginning(unittest.TestCase):
         appliance.qpcseal("genesis", "accept", "--approval", *signatures, expect=2)
         appliance.qpcseal("mek", "generate", "a", *appliance.approved("mek-generate", "--param", "name=a"))
 
-    def test_init_refuses_a_policy_that_lets_few_replace_the_officers(self):
-        class Weak(GuardedAppliance):
-            def with_thresholds(self, text):
-                return super().with_thresholds(text).replace("\nofficers-change = 2\n", "\nofficers-change = 0\n")
+    def test_init_refuses_what_policy_install_refuses(self):
+        for change, code, words in (("officers-change = 0", 5, "'officers-change' needs 0 officers"),
+                                    ("policy-change = 1", 5, "'policy-change' needs 1 officers"),
+                                    ("mek-generate = 4", 2, "lists 3"),
+                                    ('expires = "2026-01-01T00:00:00Z"', 5, "the policy expired")):
+            class Weak(GuardedAppliance):
+                def with_thresholds(self, text, change=change):
+                    key = change.split(" = ", maxsplit=1)[0]
+                    return re.sub(rf"(?m)^{key} = .*$", change, super().with_thresholds(text))
 
-        appliance = Weak(init_now=False)
+            with self.subTest(change):
+                appliance = Weak(init_now=False)
+                self.addCleanup(appliance.close)
+                self.assertIn(words, appliance.init(expect=code).stderr)
+                self.assertFalse((appliance.root / "home").exists())
+
+    def test_init_of_a_demonstration_refuses_an_expired_policy(self):
+        appliance = Appliance(init=False, policy_edit=lambda text: re.sub(
+            r"(?m)^expires = .*$", 'expires = "2026-01-01T00:00:00Z"', text))
         self.addCleanup(appliance.close)
-        self.assertIn("whoever may replace the officers", appliance.init(expect=5).stderr)
-        self.assertFalse((appliance.root / "home").exists())
+        self.assertIn("the policy expired", appliance.init(expect=5).stderr)
 
     def test_init_wants_a_signed_policy(self):
         appliance = GuardedAppliance(init_now=False)
         self.addCleanup(appliance.close)
-        for officers, word in (((), "signed by 1 officers"), ((3,), "POL-SIGNATURE-UNKNOWN")):
+        for officers, word in (((), "signed by 2 officers"), ((3,), "POL-SIGNATURE-UNKNOWN")):
             stranger = Officer(appliance.root, f"stranger{len(officers)}", "-t", "ed25519")
             signatures = [stranger.sign(appliance.policy, "policy")] if officers else []
             self.assertIn(word, appliance.init(signatures=signatures, expect=7).stderr)

@@ -38,6 +38,16 @@ TEST_F(OfficersFile, NamesAreOnePlainWord) {
     EXPECT_ERROR(Malformed, "plain name", one(name, option));
 }
 
+TEST_F(OfficersFile, RefusesTwoSpellingsOfOneName) {
+  const EvpKey other(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
+  const std::string second = " " + option + " ssh-ed25519 " + to_base64(ssh_key_blob(other.get())) + "\n";
+  const std::string first = "anna.b@plant " + option + " " + half + "\n";
+  EXPECT_ERROR(Malformed, "'Anna.B@plant' is 'anna.b@plant' of line 1",
+               parse_officers(first + "Anna.B@plant" + second));
+  EXPECT_EQ(parse_officers(first + "anna.b@plant" + second).list.size(), 2U);
+  EXPECT_EQ(parse_officers(first + "anna.c@plant" + second).list.size(), 2U);
+}
+
 TEST_F(OfficersFile, OptionsAreKnownQuotedAndStandOnce) {
   EXPECT_THAT(one("anna", "namespaces=\"a@qpcseal,b@qpcseal\"").namespaces,
               ::testing::ElementsAre("a@qpcseal", "b@qpcseal"));

@@ -175,7 +175,7 @@ TEST(Lint, WhoStopsAKeyAndWhoLetsItGoOn) {
   EXPECT_TRUE(warns(with(0, 2), "'mek-suspend' needs no officer"));
 }
 
-TEST(Lint, WhoMayChangeTheOfficersMayDoAllThatTheyMay) {
+TEST(Lint, WarnsOfWeakOperationsThatDecideWhatCounts) {
   const auto with = [](const char* operation, int count) {
     Policy policy = sample_policy();  // release = 2 is its greatest
     policy.approvals[operation].value = count;
@@ -187,12 +187,29 @@ TEST(Lint, WhoMayChangeTheOfficersMayDoAllThatTheyMay) {
   EXPECT_TRUE(warns(with("officers-change", 0), weak));
   EXPECT_TRUE(warns(with("officers-change", 1), weak));
   EXPECT_FALSE(warns(with("officers-change", 2), weak));
-  EXPECT_TRUE(warns(with("policy-change", 1), "those few could lower it"));
-  EXPECT_FALSE(warns(with("policy-change", 2), "those few could lower it"));
+  for (const char* operation : {"policy-change", "site-change", "clock-correct", "anchor-accept"}) {
+    EXPECT_TRUE(warns(with(operation, 1), weak)) << operation;
+    EXPECT_FALSE(warns(with(operation, 2), weak)) << operation;
+  }
   Policy none = with("officers-change", 0);
   for (auto& [operation, count] : none.approvals) count.value = 0;
-  EXPECT_EQ(none.least_for_officers_change(), 1);
+  none.approvals["policy-change"].value = 0;
+  EXPECT_EQ(none.greatest_threshold(), 1);
+  EXPECT_FALSE(none.is_weak("policy-change")) << "somebody signs it";
+  EXPECT_FALSE(none.is_weak("seal"));
   EXPECT_TRUE(warns(none, weak));
+}
+
+TEST(Lint, WarnsOfWeakTrustImportWhereThePolicyHasReferences) {
+  Policy policy = sample_policy();
+  policy.approvals["trust-import"].value = 1;
+  const char* weak = "'trust-import' needs 2 officers";
+  EXPECT_FALSE(warns(policy, weak));
+  Policy in_card = policy, in_submodule = policy;
+  in_card.devices.front().measurements.push_back({"fw", {}, {"fw"}, 0, 0});
+  EXPECT_TRUE(warns(in_card, weak));
+  in_submodule.devices.front().submods.value.push_back({"soc", {{"fw", {}, {"fw"}, 0, 0}}, 0});
+  EXPECT_TRUE(warns(in_submodule, weak));
 }
 
 TEST(Lint, APolicyThatCouldNeverBeReplaced) {
