@@ -14,16 +14,20 @@ constexpr std::size_t kTxnSize = 16;  // bytes
 constexpr std::string_view kOutcomes[] = {"ok", "denied", "failed", "unknown"};
 
 Phase phase_of(std::string_view name) {
-  for (const Phase phase : {Phase::Intent, Phase::Result, Phase::Event})
+  for (const Phase phase : {Phase::Intent, Phase::Wrapped, Phase::Result, Phase::Event})
     if (name == name_of(phase)) return phase;
   throw Error(ErrorKind::Malformed, "unknown phase '" + std::string(name) + "'");
 }
 
-// In the order of canonical JSON; `intent` and `outcome` are a result's.
+// In the order of canonical JSON; `intent` and `outcome` are a result's, `intent` alone a wrapped entry's.
 constexpr std::array<std::string_view, 11> kMembers = {"data", "intent",   "kind", "outcome", "phase", "prev",
                                                        "seq",  "software", "time", "txn",     "v"};
 
-bool belongs(std::string_view name, bool result) { return result || (name != "intent" && name != "outcome"); }
+// `extra`: how many of the two optional members the line has.
+bool belongs(std::string_view name, std::size_t extra) {
+  if (name == "outcome") return extra == 2;
+  return name != "intent" || extra > 0;
+}
 
 // All members of an entry, and no other; those that an entry of its phase does not have stay empty.
 struct Members {
@@ -32,10 +36,11 @@ struct Members {
   explicit Members(std::string_view line) {
     std::array<RawMember, kMembers.size()> found;
     const std::size_t count = scan_object(line, found);
-    const bool result = count == found.size();
+    constexpr std::size_t kAlways = kMembers.size() - 2;
+    const std::size_t extra = count > kAlways ? count - kAlways : 0;
     std::size_t at = 0;
     for (std::size_t i = 0; i < kMembers.size(); ++i) {
-      if (!belongs(kMembers[i], result)) continue;
+      if (!belongs(kMembers[i], extra)) continue;
       if (at == count || found[at].key != kMembers[i])
         throw Error(ErrorKind::Malformed, "entry: no member '" + std::string(kMembers[i]) + "'");
       of[i] = found[at++];
@@ -63,8 +68,13 @@ struct Members {
   }
 };
 
-void read_result(const Members& members, EntryView& entry) {
-  entry.intent = members.number("intent");
+void read_intent_and_outcome(const Members& members, EntryView& entry) {
+  const bool result = entry.phase == Phase::Result;
+  if (members.has("outcome") != result || members.has("intent") != (result || entry.phase == Phase::Wrapped))
+    throw Error(ErrorKind::Malformed,
+                "entry: 'outcome' is a result's, 'intent' a result's or wrapped entry's");
+  if (members.has("intent")) entry.intent = members.number("intent");
+  if (!result) return;
   entry.outcome = members.text("outcome");
   if (std::ranges::find(kOutcomes, entry.outcome) == std::end(kOutcomes))
     throw Error(ErrorKind::Malformed, "unknown outcome '" + std::string(entry.outcome) + "'");
@@ -81,8 +91,17 @@ Hash hash_of(std::string_view hex) {
 }  // namespace
 
 std::string_view name_of(Phase phase) {
-  if (phase == Phase::Intent) return "intent";
-  return phase == Phase::Result ? "result" : "event";
+  switch (phase) {
+    case Phase::Intent:
+      return "intent";
+    case Phase::Wrapped:
+      return "wrapped";
+    case Phase::Result:
+      return "result";
+    case Phase::Event:
+      break;
+  }
+  return "event";
 }
 
 std::string encode_entry(const Entry& entry) {
@@ -95,10 +114,8 @@ std::string encode_entry(const Entry& entry) {
             {"software", entry.software},
             {"prev", to_hex(entry.prev)},
             {"data", entry.data}};
-  if (entry.phase == Phase::Result) {
-    json["intent"] = entry.intent.value();
-    json["outcome"] = entry.outcome;
-  }
+  if (entry.phase == Phase::Result || entry.phase == Phase::Wrapped) json["intent"] = entry.intent.value();
+  if (entry.phase == Phase::Result) json["outcome"] = entry.outcome;
   std::string line = canonical(json);
   if (line.size() > kMaxEntrySize)
     throw Error(ErrorKind::Malformed, "an entry of more than " + std::to_string(kMaxEntrySize) + " bytes");
@@ -111,10 +128,7 @@ EntryView scan_entry(std::string_view line) {
   EntryView entry;
   if (members.number("v") != 1) throw Error(ErrorKind::Malformed, "entry of an unknown version");
   entry.phase = phase_of(members.text("phase"));
-  const bool has_outcome = members.has("outcome");
-  if (has_outcome != (entry.phase == Phase::Result))
-    throw Error(ErrorKind::Malformed, "entry: 'outcome' and 'intent' are a result's");
-  if (has_outcome) read_result(members, entry);
+  read_intent_and_outcome(members, entry);
   entry.seq = members.number("seq");
   const std::uint64_t time = members.number("time");
   if (time > static_cast<std::uint64_t>(INT64_MAX)) throw Error(ErrorKind::Malformed, "a time out of range");

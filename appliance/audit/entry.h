@@ -5,6 +5,8 @@
 //    "txn":"<hex, 16 bytes>","v":1}
 //
 // A result also has "intent" (the number of its intent) and "outcome": "ok", "denied", "failed" or "unknown".
+// A wrapped entry has "intent" alone: it stands between the two where a wrapped key is about to leave the
+// process, and names that key by its SHA-256.
 // `prev` is the leaf hash of the entry before (zeros for entry 0): with it the first bad entry of a damaged
 // log can be named.
 #pragma once
@@ -23,7 +25,7 @@ namespace qpcseal::audit {
 
 inline constexpr std::size_t kMaxEntrySize = 65535;  // bytes, as in a tile of entries
 
-enum class Phase { Intent, Result, Event };
+enum class Phase { Intent, Wrapped, Result, Event };
 
 struct Entry {
   std::uint64_t seq = 0;
@@ -33,7 +35,7 @@ struct Entry {
   std::string txn;  // hex
   std::string software;
   Hash prev{};
-  std::optional<std::uint64_t> intent;  // results only
+  std::optional<std::uint64_t> intent;  // results and wrapped entries
   std::string outcome;                  // results only
   Json data = Json::object();
 };

@@ -145,10 +145,31 @@ std::vector<std::uint64_t> Log::results(std::vector<Outcome> outcomes) {
     entry.intent = outcome.txn.seq;
     entry.outcome = outcome.outcome;
     entries.push_back(std::move(entry));
+    out.push_back(at_.state.size + out.size());
   }
-  const std::uint64_t first = append(std::move(entries));
-  for (std::size_t i = 0; i < outcomes.size(); ++i) out.push_back(first + i);
+  append_by_txn(std::move(entries));
   return out;
+}
+
+void Log::wrapped(const std::vector<Txn>& txns, std::vector<Json> data) {
+  std::vector<Entry> entries;
+  for (std::size_t i = 0; i < txns.size(); ++i) {
+    entries.push_back(make(txns[i].kind, Phase::Wrapped, txns[i].id, std::move(data.at(i))));
+    entries.back().intent = txns[i].seq;
+  }
+  append_by_txn(std::move(entries));
+}
+
+// What one append leaves behind the anchor is of one transaction: so a start can tell it from a rollback.
+void Log::append_by_txn(std::vector<Entry> entries) {
+  while (!entries.empty()) {
+    const auto end = std::ranges::find_if(
+        entries, [&](const std::string& txn) { return txn != entries.front().txn; }, &Entry::txn);
+    std::vector<Entry> rest(std::make_move_iterator(end), std::make_move_iterator(entries.end()));
+    entries.erase(end, entries.end());
+    append(std::move(entries));
+    entries = std::move(rest);
+  }
 }
 
 std::uint64_t Log::event(const std::string& kind, Json data) {

@@ -49,11 +49,14 @@ class Log {
   [[nodiscard]] const std::string& checkpoint() const { return at_.note; }
   [[nodiscard]] const VerifierKey& key() const { return at_.key; }
 
-  // All of one call share a transaction and a checkpoint. The numbers of the entries come back.
+  // All of one call share a transaction and a checkpoint, but for results and wrapped entries of intents of
+  // several transactions: those are one append each, in their order. The numbers of the entries come back.
   Txn intent(const std::string& kind, Json data);
   std::vector<Txn> intents(const std::string& kind, std::vector<Json> data);
   std::uint64_t result(const Txn& txn, const std::string& outcome, Json data);
   std::vector<std::uint64_t> results(std::vector<Outcome> outcomes);
+  // A key is wrapped for each of these intents (`data`, in their order): the last entry before it leaves.
+  void wrapped(const std::vector<Txn>& txns, std::vector<Json> data);
   std::uint64_t event(const std::string& kind, Json data);
   std::vector<std::uint64_t> events(const std::string& kind, std::vector<Json> data);
 
@@ -65,6 +68,7 @@ class Log {
   Log(const LogSettings& settings, Signer& signer, Store store, Position at)
       : settings_(settings), signer_(&signer), store_(std::move(store)), at_(std::move(at)) {}
   std::uint64_t append(std::vector<Entry> entries, Signer* next = nullptr);
+  void append_by_txn(std::vector<Entry> entries);
   std::string add(std::vector<Entry>& entries);
   Entry make(const std::string& kind, Phase phase, const std::string& txn, Json data) const;
   std::string new_txn();

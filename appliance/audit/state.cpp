@@ -42,15 +42,46 @@ void apply_intent(State& state, const Kind& kind, const Entry& entry) {
   require(kind.intent != nullptr, "a '" + entry.kind + "' has no intent");
   use_approval(state, entry);
   kind.intent(state, entry);
-  state.open.emplace(entry.seq, OpenIntent{entry.seq, entry.kind, entry.txn, entry.data});
+  state.open.emplace(entry.seq, OpenIntent{entry.seq, entry.kind, entry.txn, entry.data, nullptr});
 }
 
-void apply_result(State& state, const Kind& kind, const Entry& entry) {
+// What an entry says again of what came before must be the same: a result is of the key, card and report that
+// its intent named.
+void require_same(const Json& before, const Json& entry, const char* what) {
+  if (before.is_null()) return;
+  for (const auto& [name, value] : entry.items()) {
+    const auto said = before.find(name);
+    require(said == before.end() || *said == value, "its '" + name + "' contradicts " + what);
+  }
+}
+
+OpenIntent& intent_of(State& state, const Entry& entry, const std::string& what) {
   const auto found = state.open.find(*entry.intent);
   require(found != state.open.end() && found->second.kind == entry.kind && found->second.txn == entry.txn,
-          "a result without its intent");
-  kind.result(state, entry, found->second);
-  state.open.erase(found);
+          what + " without its intent");
+  require_same(found->second.data, entry.data, "its intent");
+  require_same(found->second.wrapped, entry.data, "what was wrapped");
+  return found->second;
+}
+
+void apply_wrapped(State& state, const Kind& kind, const Entry& entry) {
+  require(kind.wrapped != nullptr, "a '" + entry.kind + "' wraps nothing");
+  OpenIntent& intent = intent_of(state, entry, "a wrapped key");
+  require(!intent.is_wrapped(), "a key that is wrapped twice for one intent");
+  hex_member(entry.data, "wrapped_sha256", kDigestSize);
+  kind.wrapped(state, entry, intent);
+  intent.wrapped = entry.data;
+}
+
+// Once a key is wrapped nobody can say that it did not leave.
+void apply_result(State& state, const Kind& kind, const Entry& entry) {
+  const OpenIntent& intent = intent_of(state, entry, "a result");
+  require(!intent.is_wrapped() || entry.outcome == "ok" || entry.outcome == "unknown",
+          "outcome '" + entry.outcome + "' of a key that was wrapped");
+  require(kind.wrapped == nullptr || intent.is_wrapped() || entry.outcome != "ok",
+          "outcome 'ok', and no key was wrapped");
+  kind.result(state, entry, intent);
+  state.open.erase(*entry.intent);
 }
 
 }  // namespace
@@ -68,6 +99,7 @@ void State::apply(const Entry& entry) {
   const Kind& kind = kind_of(entry.kind);
   if (entry.phase == Phase::Event) apply_event(*this, kind, entry);
   if (entry.phase == Phase::Intent) apply_intent(*this, kind, entry);
+  if (entry.phase == Phase::Wrapped) apply_wrapped(*this, kind, entry);
   if (entry.phase == Phase::Result) apply_result(*this, kind, entry);
   last_time = entry.time;
   ++size;

@@ -32,7 +32,8 @@ struct MekHistory {
   std::string label;  // name#generation
   std::uint64_t generation = 0;
   UnixTime created = 0;
-  std::uint64_t encryptions = 0, releases = 0;
+  std::uint64_t encryptions = 0;
+  std::uint64_t releases = 0;  // begun, less those that ended before anything was wrapped
   // "pending", "ok", "failed", "unknown", "suspended", "destroying", "destroyed"
   std::string state;
   std::string origin = "generated";  // else "restored" (may wrap, not encrypt), "heir", "imported"
@@ -44,10 +45,11 @@ struct MekHistory {
   bool operator==(const MekHistory&) const = default;
 };
 
-// A release that was done: a wrapped MEK that left.
+// A release that was done: a wrapped MEK that left, and a result that says so.
 struct ReleaseRecord {
   std::uint64_t seq = 0;  // of the result
   Bytes mek_id, ueid, nonce;
+  std::string pub_sha256;  // of MEK.pub, hex
 
   bool operator==(const ReleaseRecord&) const = default;
 };
@@ -56,7 +58,9 @@ struct OpenIntent {
   std::uint64_t seq = 0;
   std::string kind, txn;
   Json data;
+  Json wrapped;  // data of its wrapped entry; null: nothing was wrapped yet
 
+  [[nodiscard]] bool is_wrapped() const { return !wrapped.is_null(); }
   bool operator==(const OpenIntent&) const = default;
 };
 
@@ -112,7 +116,8 @@ struct State {
   std::uint64_t collateral_serial = 0;               // 0: no bundle was imported, the trust folder counts
   std::map<Bytes, Challenge> challenges;             // by nonce
   std::map<Bytes, MekHistory> meks;                  // by id
-  std::map<Bytes, std::uint64_t> card_releases;      // by ueid
+  std::map<Bytes, std::uint64_t> card_releases;      // by ueid; counted as MekHistory::releases
+  std::set<std::string> sealed;                      // manifests that were sealed here, SHA-256, hex
   std::map<std::string, ReleaseRecord> releases;     // done, by SHA-256 of the wrapped MEK (MEK.encrypt), hex
   std::map<SvnSubject, std::uint64_t> svn_floors;    // they only rise
   std::map<Bytes, Bytes> crl_numbers;                // the highest crlNumber seen, by the issuer's name (DER)
@@ -131,7 +136,8 @@ struct State {
   bool operator==(const State&) const = default;
 
   // The next entry. Error{Malformed} for one that cannot follow: numbers, times, serials that go down, a
-  // nonce used twice, a result without its intent, an unknown kind.
+  // nonce used twice, a result or wrapped entry without its intent, or one that contradicts it, an unknown
+  // kind.
   void apply(const Entry& entry);
 };
 

@@ -16,21 +16,21 @@ concept Either = std::same_as<std::remove_const_t<T>, As>;
 // does not compile; add it to both lists.
 auto members(Either<State> auto& state) {
   auto& [genesis, size, last_time, policy_digest, trust_digest, officers_digest, genesis_accepted,
-         policy_serial, collateral_serial, challenges, meks, card_releases, releases, svn_floors, crl_numbers,
-         drills, recovery_keys, ceremonies, quarantined, approvals_used, open, log_keys, witness_keys,
-         witnessed] = state;
+         policy_serial, collateral_serial, challenges, meks, card_releases, sealed, releases, svn_floors,
+         crl_numbers, drills, recovery_keys, ceremonies, quarantined, approvals_used, open, log_keys,
+         witness_keys, witnessed] = state;
   return std::tie(genesis, size, last_time, policy_digest, trust_digest, officers_digest, genesis_accepted,
-                  policy_serial, collateral_serial, challenges, meks, card_releases, releases, svn_floors,
-                  crl_numbers, drills, recovery_keys, ceremonies, quarantined, approvals_used, open, log_keys,
-                  witness_keys, witnessed);
+                  policy_serial, collateral_serial, challenges, meks, card_releases, sealed, releases,
+                  svn_floors, crl_numbers, drills, recovery_keys, ceremonies, quarantined, approvals_used,
+                  open, log_keys, witness_keys, witnessed);
 }
 auto members(Either<Ceremony> auto& ceremony) {
   auto& [id, seq, outcome] = ceremony;
   return std::tie(id, seq, outcome);
 }
 auto members(Either<ReleaseRecord> auto& release) {
-  auto& [seq, mek_id, ueid, nonce] = release;
-  return std::tie(seq, mek_id, ueid, nonce);
+  auto& [seq, mek_id, ueid, nonce, pub_sha256] = release;
+  return std::tie(seq, mek_id, ueid, nonce, pub_sha256);
 }
 auto members(Either<SvnSubject> auto& subject) {
   auto& [scheme, hwmodel, name] = subject;
@@ -49,8 +49,8 @@ auto members(Either<MekHistory> auto& mek) {
                   heir, check_value);
 }
 auto members(Either<OpenIntent> auto& intent) {
-  auto& [seq, kind, txn, data] = intent;
-  return std::tie(seq, kind, txn, data);
+  auto& [seq, kind, txn, data, wrapped] = intent;
+  return std::tie(seq, kind, txn, data, wrapped);
 }
 auto members(Either<LogKey> auto& key) {
   auto& [since, vkey] = key;

@@ -39,7 +39,14 @@ void begin_seal(State& state, const Entry& entry) {
       uint_member(entry.data, "encryptions");
 }
 
-void end_seal(State& /*state*/, const Entry& /*entry*/, const OpenIntent& /*intent*/) {}
+void end_seal(State& state, const Entry& entry, const OpenIntent& /*intent*/) {
+  if (entry.outcome != "ok") return;
+  state.sealed.insert(hex_member(entry.data, "manifest_sha256", kDigestSize));
+  const Json& partitions = member(entry.data, "partitions");
+  require(partitions.is_array(), "partitions are no list");
+  for (const Json& partition : partitions)
+    state.sealed.insert(hex_member(partition, "manifest_sha256", kDigestSize));
+}
 
 }  // namespace
 

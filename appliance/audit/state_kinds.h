@@ -17,6 +17,7 @@ struct Kind {
   void (*event)(State&, const Entry&) = nullptr;
   void (*intent)(State&, const Entry&) = nullptr;
   void (*result)(State&, const Entry&, const OpenIntent&) = nullptr;
+  void (*wrapped)(State&, const Entry&, const OpenIntent&) = nullptr;
 };
 
 // state_keys.cpp

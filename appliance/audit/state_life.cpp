@@ -117,7 +117,7 @@ const MekHistory* imported_before(const State& state, const std::string& check_v
 const Kind kMekSuspend{"mek-suspend", suspend};
 const Kind kMekResume{"mek-resume", resume};
 const Kind kMekDestroy{"mek-destroy", nullptr, begin_destroy, end_destroy};
-const Kind kMekBackup{"mek-backup", nullptr, begin_backup, unchanged};
+const Kind kMekBackup{"mek-backup", nullptr, begin_backup, unchanged, unchanged};
 const Kind kMekRestore{"mek-restore", nullptr, begin_restore, end_arrival};
 const Kind kMekImport{"mek-import", nullptr, begin_import, end_arrival};
 const Kind kMekDrill{"mek-drill", nullptr, nothing, end_drill};

@@ -52,10 +52,13 @@ void agree_release(State& state, const Entry& entry) {
   }
 }
 
-// An unknown nonce is a denial, recorded all the same.
+// It counts from here on: a run that is cut short may have wrapped the key. An unknown nonce is a denial,
+// recorded all the same.
 void begin_release(State& state, const Entry& entry) {
   check_approved(state, entry.data);
   const std::string& report = hex_member(entry.data, "report_sha256", kDigestSize);
+  ++known_mek(state, entry.data, "a release of an unknown MEK").releases;
+  ++state.card_releases[from_hex(text_member(entry.data, "ueid"))];
   const auto found = state.challenges.find(from_hex(text_member(entry.data, "nonce")));
   if (found == state.challenges.end() || found->second.consumed) return;
   found->second.consumed = true;
@@ -74,17 +77,27 @@ void raise_floors(State& state, const Json& floors) {
   }
 }
 
+// From here on the key may have left, whatever the result says or does not say.
+void wrap_release(State& state, const Entry& entry, const OpenIntent& /*intent*/) {
+  hex_member(entry.data, "pub_sha256", kDigestSize);
+  const Json& raised = member(entry.data, "raised");
+  raise_floors(state, member(raised, "svn_floors"));
+  raise_crls(state, member(raised, "crls"), true);
+}
+
+// Nothing was wrapped: the release did not happen.
+void uncount(State& state, const OpenIntent& intent) {
+  --known_mek(state, intent.data, "a release of an unknown MEK").releases;
+  const auto card = state.card_releases.find(from_hex(text_member(intent.data, "ueid")));
+  if (--card->second == 0) state.card_releases.erase(card);
+}
+
 void end_release(State& state, const Entry& entry, const OpenIntent& intent) {
+  if (entry.outcome == "denied" || entry.outcome == "failed") uncount(state, intent);
   if (entry.outcome != "ok") return;
-  MekHistory& mek = known_mek(state, intent.data, "a release of an unknown MEK");
-  ++mek.releases;
-  ReleaseRecord record{entry.seq, mek.id, from_hex(text_member(entry.data, "ueid")),
-                       from_hex(text_member(entry.data, "nonce"))};
-  ++state.card_releases[record.ueid];
-  state.releases[hex_member(entry.data, "wrapped_sha256", kDigestSize)] = std::move(record);
-  if (const auto floors = entry.data.find("svn_floors"); floors != entry.data.end())
-    raise_floors(state, *floors);
-  if (const auto crls = entry.data.find("crls"); crls != entry.data.end()) raise_crls(state, *crls, true);
+  state.releases[text_member(intent.wrapped, "wrapped_sha256")] = ReleaseRecord{
+      entry.seq, bytes_member(intent.data, "mek_id", kMekIdSize), from_hex(text_member(intent.data, "ueid")),
+      from_hex(text_member(intent.data, "nonce")), text_member(intent.wrapped, "pub_sha256")};
   const auto challenge = state.challenges.find(from_hex(text_member(intent.data, "nonce")));
   if (challenge != state.challenges.end() && challenge->second.intent == intent.seq)
     challenge->second.released_by = entry.seq;
@@ -106,7 +119,7 @@ void raise_crls(State& state, const Json& crls, bool older_too) {
 }
 
 const Kind kChallenge{"challenge", make_challenge};
-const Kind kRelease{"release", agree_release, begin_release, end_release};
+const Kind kRelease{"release", agree_release, begin_release, end_release, wrap_release};
 const Kind kDenied{"denied", nothing};
 
 }  // namespace qpcseal::audit

@@ -1,4 +1,3 @@
-#include <exception>
 #include <span>
 
 #include "appliance/release/model.h"
@@ -13,7 +12,21 @@ using audit::Json;
 
 constexpr std::size_t kMaxContainers = 256;  // one log entry names all of them
 
-std::vector<SealedFile> open_all(const keys::Mek& mek, const BindWish& wish) {
+// Whether a run that was cut short bound `file` with the very keys that it wrapped for these reports: the
+// same command goes on with it.
+bool is_bound_by(const SealedFile& file, const std::vector<Report>& reports, const PendingWraps& pending) {
+  const auto loads = file.tree.loads();
+  for (std::size_t i = 0; i < loads.size(); ++i) {
+    const auto slots = loads[i]->slots();
+    const keys::WrappedMek* wrapped = pending.find(reports[i].digest);
+    if (slots &&
+        (wrapped == nullptr || *slots != seal::Slots{wrapped->encrypt, wrapped->nonce, wrapped->pub}))
+      return false;
+  }
+  return true;
+}
+
+std::vector<SealedFile> open_all(const Appliance& appliance, const keys::Mek& mek, const BindWish& wish) {
   std::vector<SealedFile> files = open_sealed(wish.input_folder, wish.output_folder.empty());
   if (files.size() > kMaxContainers)
     throw Error(ErrorKind::Usage,
@@ -21,6 +34,8 @@ std::vector<SealedFile> open_all(const keys::Mek& mek, const BindWish& wish) {
                     " containers; one release binds at most " + std::to_string(kMaxContainers),
                 "release the key by 'wrap-mek', and bind any number by 'replace-mek'");
   require_mek(files, mek.id, mek.label);
+  require_sealed_here(files, appliance.log().state());
+  const PendingWraps pending(appliance.home(), appliance.log().state());
   for (const SealedFile& file : files) {
     if (file.parts() != wish.reports.size())
       throw Error(ErrorKind::Usage,
@@ -28,7 +43,7 @@ std::vector<SealedFile> open_all(const keys::Mek& mek, const BindWish& wish) {
                       (file.parts() == 1 ? " part" : " partitions") + ", and there are " +
                       std::to_string(wish.reports.size()) + " reports",
                   "give one report for each, in the order of the partitions");
-    if (file.bound() && !wish.rebind)
+    if (!wish.rebind && !is_bound_by(file, wish.reports, pending))
       throw Error(ErrorKind::Usage, file.path.string() + " is bound to a card already",
                   "--force binds it anew; the old binding is then gone");
   }
@@ -55,11 +70,25 @@ std::vector<seal::Slots> slots_of(const std::vector<Grant>& grants) {
   return out;
 }
 
+// The key has left: a binding that stops half way stays open in the log, and the same command goes on.
+void bind_all_in_place(const std::vector<SealedFile>& files, const std::vector<seal::Slots>& slots) {
+  std::size_t bound = 0;
+  bool begun = false;
+  try {
+    for (; bound < files.size(); ++bound) {
+      begun = false;
+      bind_in_place(files[bound], slots, begun);
+    }
+  } catch (const Error& error) {
+    throw stopped_in_place(error, bound + (begun ? 1 : 0), files.size());
+  }
+}
+
 }  // namespace
 
 BoundModel bind_model(Appliance& appliance, const keys::Mek& mek, const BindWish& wish) {
   return with_context("binding '" + wish.input_folder.string() + "'", [&] {
-    const std::vector<SealedFile> files = open_all(mek, wish);
+    const std::vector<SealedFile> files = open_all(appliance, mek, wish);
     const bool in_place = wish.output_folder.empty();
     OutputSet outputs(wish.existing);
     if (in_place) {
@@ -75,29 +104,18 @@ BoundModel bind_model(Appliance& appliance, const keys::Mek& mek, const BindWish
       targets.push_back(&outputs.file(model.outputs.back()));
       with_context(model.outputs.back().string(), [&] { make_room(file, *targets.back()); });
     }
-    std::exception_ptr stopped;
-    model.grants = release(appliance, mek, wish.reports, [&](const std::vector<Grant>& grants) {
-      std::size_t bound = 0;
-      bool begun = false;
-      try {
-        for (; bound < files.size(); ++bound) {
-          begun = false;
-          if (in_place) {
-            bind_in_place(files[bound], slots_of(grants), begun);
-          } else {
-            bind_to(files[bound], slots_of(grants), *targets[bound]);
-          }
-        }
-      } catch (const Error& error) {
-        bound += begun ? 1 : 0;
-        if (bound == 0 || !in_place) throw;
-        stopped = std::make_exception_ptr(
-            stopped_in_place(error, bound, files.size()));  // the key has left: the log is to say so
-      }
-      return acts_of(std::span(files).first(bound), grants.size());
-    });
-    if (stopped) std::rethrow_exception(stopped);
+    const ReleaseApproval approval(appliance, mek, digests_of(wish.reports));
+    Transaction release(appliance, mek, wish.reports, approval, Transaction::Mode::AllOrNone);
+    const std::vector<seal::Slots> slots = slots_of(release.wrap());
+    if (in_place) {
+      bind_all_in_place(files, slots);
+    } else {
+      for (std::size_t i = 0; i < files.size(); ++i) bind_to(files[i], slots, *targets[i]);
+      outputs.sync();
+    }
+    release.commit(acts_of(files, slots.size()));
     outputs.commit();
+    model.grants = release.grants();
     return model;
   });
 }

@@ -161,15 +161,14 @@ Json circumstances_of(const Question& question, const policy::ChallengeFacts& ch
                       const attest::Claims& claims, Json verified) {
   const audit::State& state = question.state;
   const auto mek = state.meks.find(question.mek_id.value_or(challenge.mek_id));
-  const auto card = state.card_releases.find(claims.ueid);
   Json out = std::move(verified);
   out["time"] = static_cast<std::uint64_t>(question.now);
   out["known"] = challenge.known;
   out["consumed"] = challenge.consumed;
   out["wanted"] = question.releases_wanted;
-  out["releases"] = mek == state.meks.end() ? 0 : mek->second.releases;
+  out["releases"] = mek == state.meks.end() ? 0 : question.releases(mek->first);
   out["encryptions"] = mek == state.meks.end() ? 0 : mek->second.encryptions;
-  out["card_releases"] = card == state.card_releases.end() ? 0 : card->second;
+  out["card_releases"] = question.card_releases(claims.ueid);
   out["suites"] = suites_json(question.suites);
   out["svn_floors"] = floors_json(state, claims);
   return out;

@@ -16,7 +16,7 @@ namespace {
 using audit::Json;
 
 // A report before its turn: what it says, unverified, and what the log says of it.
-struct Waiting {
+struct QueuedReport {
   std::filesystem::path path;
   std::string fault;  // why it is no report at all
   Sha256Digest digest{};
@@ -26,8 +26,8 @@ struct Waiting {
   std::optional<std::uint64_t> result;  // an earlier run finished it
 };
 
-Waiting look_at(const audit::State& state, const std::filesystem::path& path) {
-  Waiting out;
+QueuedReport preview(const audit::State& state, const std::filesystem::path& path) {
+  QueuedReport out;
   out.path = path;
   Report report;
   try {
@@ -45,46 +45,38 @@ Waiting look_at(const audit::State& state, const std::filesystem::path& path) {
   if (challenge == state.challenges.end()) return out;
   out.card->host = challenge->second.host;
   out.card->device = challenge->second.device;
-  if (challenge->second.consumed_by != to_hex(report.digest)) return out;
-  out.result = challenge->second.released_by;
+  if (challenge->second.consumed_by == to_hex(report.digest)) out.result = challenge->second.released_by;
   return out;
 }
 
-void refuse_duplicates(const std::vector<Waiting>& all) {
-  std::map<Bytes, const Waiting*> cards, nonces;
-  for (const Waiting& one : all) {
-    if (!one.card) continue;
-    const auto [card, new_card] = cards.emplace(one.card->ueid, &one);
-    if (!new_card)
-      throw Error(ErrorKind::Usage, one.path.string() + " and " + card->second->path.string() +
-                                        " come from the same card, " + to_hex(one.card->ueid));
-    const auto [nonce, new_nonce] = nonces.emplace(one.nonce, &one);
-    if (!new_nonce)
-      throw Error(ErrorKind::Usage,
-                  one.path.string() + " and " + nonce->second->path.string() + " answer the same challenge");
-  }
-}
-
-void name_folders(std::vector<Waiting>& all) {
+// By what the log says of the challenges, each of which counts once: a report that merely claims another's
+// challenge or card changes no name.
+void name_folders(std::vector<QueuedReport>& all) {
   std::vector<CardName> cards;
-  for (const Waiting& one : all)
-    if (one.card) cards.push_back(*one.card);
+  std::map<Bytes, std::size_t> by_nonce;
+  for (const QueuedReport& one : all)
+    if (one.card && by_nonce.emplace(one.nonce, cards.size()).second) cards.push_back(*one.card);
   const std::vector<std::string> names = folder_names(cards);
-  std::size_t next = 0;
-  for (Waiting& one : all)
-    if (one.card) one.folder = names[next++];
+  for (QueuedReport& one : all) {
+    if (!one.card) continue;
+    const std::size_t at = by_nonce.at(one.nonce);
+    const bool placed = names[at] != folder_names({{{}, {}, cards[at].ueid}}).front();
+    one.folder = placed ? names[at] : folder_names({{{}, {}, one.card->ueid}}).front();
+  }
 }
 
 class Fleet {
  public:
   Fleet(Appliance& appliance, const keys::Mek& mek, const FleetWish& wish)
       : appliance_(appliance), mek_(mek), wish_(wish) {
-    for (const auto& path : wish.reports) all_.push_back(look_at(appliance.log().state(), path));
-    refuse_duplicates(all_);
+    for (const auto& path : wish.reports) all_.push_back(preview(appliance.log().state(), path));
     name_folders(all_);
     if (wish.existing == Existing::Refuse) refuse_other_output();
     cards_.resize(all_.size());
     for (std::size_t i = 0; i < all_.size(); ++i) sort_in(i);
+    if (!taken_.empty() && todo_.empty() && index_.empty())
+      throw Error(ErrorKind::Io, taken_, "name another output, or replace it with --force");
+    std::ranges::stable_sort(todo_, {}, [&](std::size_t i) { return first_of_card(i); });
   }
 
   std::vector<FleetCard> run(const FleetProgress& progress) {
@@ -92,39 +84,62 @@ class Fleet {
     if (!todo_.empty()) approval = approve();
     make_folder(wish_.output_folder, 0755);
     require_writable_folder(wish_.output_folder);
-    const std::uint64_t done = all_.size() - todo_.size();
-    for (std::size_t at = 0; at < todo_.size(); at += kFleetBatch) {
-      const std::size_t end = std::min(at + kFleetBatch, todo_.size());
+    std::size_t at = 0;
+    while (at < todo_.size()) {
+      const std::size_t end = end_of_batch(at);
       batch(
           {todo_.begin() + static_cast<std::ptrdiff_t>(at), todo_.begin() + static_cast<std::ptrdiff_t>(end)},
           *approval);
-      if (progress) progress(done + end, all_.size());
+      at = end;
+      if (progress) progress(all_.size() - todo_.size() + at, all_.size());
     }
     write_index();
     return std::move(cards_);
   }
 
  private:
-  [[nodiscard]] std::filesystem::path place_of(const Waiting& one) const {
+  [[nodiscard]] std::filesystem::path final_dir(const QueuedReport& one) const {
     return wish_.output_folder / one.folder;
   }
 
   // Where a card's files wait, complete and on disk, until the log has their release's result.
-  [[nodiscard]] std::filesystem::path waiting_place_of(const Waiting& one) const {
+  [[nodiscard]] std::filesystem::path staging_dir(const QueuedReport& one) const {
     return wish_.output_folder / ("." + one.folder + ".new");
   }
 
-  // The files of a release that the log tells of, if they are all in `folder`; under `name` from here on.
-  [[nodiscard]] std::optional<WrappedFor> files_of(const Waiting& one, const std::filesystem::path& folder,
+  // What the log says of the wrapped key in these files; what else stands on the medium counts for nothing.
+  // Nothing: no release of this MEK made it.
+  [[nodiscard]] std::optional<WrappedFor> recorded(WrappedFor card, const std::string& name) const {
+    const audit::State& state = appliance_.log().state();
+    const auto release = state.releases.find(to_hex(sha256(card.slots.encrypt)));
+    const auto head = seal::parse_wrap_head(card.slots.encrypt);
+    const auto suite = head ? keys::suite_from(head->suite) : std::nullopt;
+    if (release == state.releases.end() || !suite || release->second.mek_id != mek_.id ||
+        release->second.nonce != card.slots.nonce ||
+        release->second.pub_sha256 != to_hex(sha256(card.slots.pub)))
+      return std::nullopt;
+    const audit::Challenge& challenge = state.challenges.at(release->second.nonce);
+    WrappedFor out{name,
+                   challenge.host,
+                   challenge.device,
+                   release->second.ueid,
+                   std::string(keys::name_of(*suite)),
+                   {},
+                   release->second.seq,
+                   std::move(card.slots)};
+    std::ranges::copy(from_hex(challenge.consumed_by), out.report_digest.begin());
+    return out;
+  }
+
+  // The files of the release that served this report, if they are all in `folder`; under `name` from here on.
+  [[nodiscard]] std::optional<WrappedFor> files_of(const QueuedReport& one,
+                                                   const std::filesystem::path& folder,
                                                    const std::string& name) const {
     try {
       WrappedSet set = read_wrapped({folder});
-      WrappedFor& card = set.cards.front();
-      if (set.cards.size() != 1 || set.mek_id != mek_.id || card.slots.nonce != one.nonce ||
-          card.entry != *one.result)
-        return std::nullopt;
-      card.folder = name;
-      return std::move(card);
+      if (set.cards.size() != 1) return std::nullopt;
+      auto card = recorded(std::move(set.cards.front()), name);
+      return card && card->entry == *one.result ? std::move(card) : std::nullopt;
     } catch (const Error&) {
       return std::nullopt;
     }
@@ -133,13 +148,13 @@ class Fleet {
   // What an earlier run did, if it only had to be named; that run may have known other cards, and so have
   // named this one otherwise. Files that are gone are not made again: the challenge is used up, and the
   // report will be denied.
-  [[nodiscard]] std::optional<WrappedFor> finish(const Waiting& one) const {
+  [[nodiscard]] std::optional<WrappedFor> finish(const QueuedReport& one) const {
     if (!one.result) return std::nullopt;
     for (const std::string& name :
          {one.folder, folder_names({*one.card}).front(), folder_names({{{}, {}, one.card->ueid}}).front()})
       if (auto there = files_of(one, wish_.output_folder / name, name)) return there;
-    auto waiting = files_of(one, waiting_place_of(one), one.folder);
-    if (waiting) publish_folder(waiting_place_of(one), place_of(one), wish_.existing);
+    auto waiting = files_of(one, staging_dir(one), one.folder);
+    if (waiting) publish_folder(staging_dir(one), final_dir(one), wish_.existing);
     return waiting;
   }
 
@@ -154,7 +169,7 @@ class Fleet {
   }
 
   void sort_in(std::size_t i) {
-    const Waiting& one = all_[i];
+    const QueuedReport& one = all_[i];
     FleetCard& card = cards_[i];
     card.report = one.path.string();
     card.fault = one.fault;
@@ -168,42 +183,74 @@ class Fleet {
       index_.push_back(std::move(*there));
       return;
     }
-    if (one.card) refuse_taken_folder(place_of(one), wish_.existing);
+    if (one.card && is_taken(i)) return;
     todo_.push_back(i);
+  }
+
+  // An output that is there and not ours is that card's fault alone: a report may claim any card.
+  bool is_taken(std::size_t i) {
+    try {
+      refuse_taken_folder(final_dir(all_[i]), wish_.existing);
+      return false;
+    } catch (const Error& error) {
+      cards_[i].fault = taken_ = error.what();
+      return true;
+    }
+  }
+
+  // Reports that claim one card come into one batch, where a card that answers twice is found.
+  [[nodiscard]] std::size_t first_of_card(std::size_t i) {
+    if (!all_[i].card) return i;
+    return first_of_.emplace(all_[i].card->ueid, i).first->second;
+  }
+  [[nodiscard]] std::size_t end_of_batch(std::size_t at) {
+    std::size_t end = std::min(at + kFleetBatch, todo_.size());
+    while (end < todo_.size() && first_of_card(todo_[end]) == first_of_card(todo_[end - 1])) ++end;
+    return end;
   }
 
   // For all reports of the command, those that an earlier run served too: what officers saw and signed.
   [[nodiscard]] ReleaseApproval approve() const {
     std::vector<Sha256Digest> digests;
-    for (const Waiting& one : all_)
+    for (const QueuedReport& one : all_)
       if (one.fault.empty()) digests.push_back(one.digest);
     return {appliance_, mek_, digests};
   }
 
-  Report read_again(const Waiting& one) const {
-    Report report = read_report(one.path);
-    if (report.digest != one.digest)
-      throw Error(ErrorKind::Io, one.path.string() + " changed while this run was at work");
-    return report;
+  // Nothing, and a fault of that card, where the file is another one by now.
+  std::optional<Report> read_again(std::size_t i) {
+    try {
+      Report report = read_report(all_[i].path);
+      if (report.digest == all_[i].digest) return report;
+      cards_[i].fault = all_[i].path.string() + " changed while this run was at work";
+    } catch (const Error& error) {
+      cards_[i].fault = error.what();
+    }
+    return std::nullopt;
   }
 
   void batch(const std::vector<std::size_t>& places, const ReleaseApproval& approval) {
     std::vector<Report> reports;
-    std::map<Sha256Digest, std::size_t> by_digest;
+    std::vector<std::size_t> index;  // of each report in all_
     for (const std::size_t i : places) {
-      reports.push_back(read_again(all_[i]));
-      by_digest[all_[i].digest] = i;
+      auto report = read_again(i);
+      if (!report) continue;
+      reports.push_back(std::move(*report));
+      index.push_back(i);
     }
-    const auto act = [&](const std::vector<Grant>& grants) { return write_cards(grants, by_digest); };
-    const std::vector<Answer> answers = release_each(appliance_, mek_, reports, approval, act);
-    for (std::size_t k = 0; k < places.size(); ++k) {
-      FleetCard& card = cards_[places[k]];
-      card.findings = answers[k].findings;
-      if (!answers[k].grant) continue;
-      if (answers[k].grant->entry != card.entry)
-        throw Error(ErrorKind::Internal, "config.json names another log entry than the release's");
-      card.folder = all_[places[k]].folder;
-      publish_folder(waiting_place_of(all_[places[k]]), place_of(all_[places[k]]), wish_.existing);
+    Transaction release(appliance_, mek_, reports, approval, Transaction::Mode::Each);
+    std::map<Sha256Digest, std::size_t> by_digest;
+    for (std::size_t k = 0; k < index.size(); ++k) {
+      by_digest[reports[k].digest] = index[k];
+      cards_[index[k]].findings = release.candidates()[k].findings();
+    }
+    const std::vector<Grant>& grants = release.wrap();
+    for (std::size_t k = 0; k < index.size(); ++k) cards_[index[k]].fault = release.candidates()[k].fault;
+    release.commit(write_cards(grants, by_digest));
+    for (const Grant& grant : grants) {
+      const std::size_t i = by_digest.at(grant.report_digest);
+      cards_[i].folder = all_[i].folder;
+      publish_folder(staging_dir(all_[i]), final_dir(all_[i]), wish_.existing);
     }
     sync_folder(wish_.output_folder);
   }
@@ -212,11 +259,10 @@ class Fleet {
                                 const std::map<Sha256Digest, std::size_t>& by_digest) {
     FileBatch files;
     std::vector<Json> acts;
-    const std::uint64_t first = appliance_.log().state().size;
-    for (std::size_t k = 0; k < grants.size(); ++k) {
-      const std::size_t i = by_digest.at(grants[k].report_digest);
-      WrappedFor card = wrapped_for(grants[k], all_[i].folder, first + k);
-      const std::filesystem::path folder = waiting_place_of(all_[i]);
+    for (const Grant& grant : grants) {
+      const std::size_t i = by_digest.at(grant.report_digest);
+      WrappedFor card = wrapped_for(grant, all_[i].folder);
+      const std::filesystem::path folder = staging_dir(all_[i]);
       std::filesystem::remove_all(folder);  // what a run that was cut short left
       make_folder(folder, 0755);
       for (const auto& [name, bytes] : card_files(mek_, card))
@@ -230,14 +276,19 @@ class Fleet {
     return acts;
   }
 
+  // Those cards of the output's config.json whose releases the log tells of.
   [[nodiscard]] std::vector<WrappedFor> earlier_cards() const {
-    if (!std::filesystem::exists(wish_.output_folder / kConfigName)) return {};
+    std::vector<WrappedFor> out;
+    if (!std::filesystem::exists(wish_.output_folder / kConfigName)) return out;
     try {
       WrappedSet set = read_wrapped({wish_.output_folder});
-      if (set.mek_id == mek_.id) return std::move(set.cards);
+      for (WrappedFor& card : set.cards) {
+        const std::string name = card.folder;
+        if (auto known = recorded(std::move(card), name)) out.push_back(std::move(*known));
+      }
     } catch (const Error&) {  // NOLINT(bugprone-empty-catch): --force replaces what cannot be read
     }
-    return {};
+    return out;
   }
 
   // config.json of all cards: those that it had before, then ours in the reports' order.
@@ -248,8 +299,8 @@ class Fleet {
     std::vector<WrappedFor> cards;
     for (WrappedFor& card : earlier_cards())
       if (!ours.contains(card.folder)) cards.push_back(std::move(card));
-    for (const Waiting& one : all_)
-      if (const auto card = ours.find(one.folder); card != ours.end())
+    for (const FleetCard& served : cards_)
+      if (const auto card = ours.find(served.folder); card != ours.end())
         cards.push_back(std::move(card->second));
     write_file(wish_.output_folder / kConfigName, view(index_text(mek_, cards)), Existing::Replace);
   }
@@ -257,10 +308,12 @@ class Fleet {
   Appliance& appliance_;
   const keys::Mek& mek_;
   const FleetWish& wish_;
-  std::vector<Waiting> all_;
-  std::vector<FleetCard> cards_;   // as all_
-  std::vector<std::size_t> todo_;  // places in all_
+  std::vector<QueuedReport> all_;
+  std::vector<FleetCard> cards_;           // as all_
+  std::vector<std::size_t> todo_;          // places in all_
+  std::map<Bytes, std::size_t> first_of_;  // by the ueid that is claimed: the first place in all_
   std::vector<WrappedFor> index_;
+  std::string taken_;  // of the last output that was in the way
 };
 
 }  // namespace

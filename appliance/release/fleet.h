@@ -37,8 +37,9 @@ using FleetProgress = std::function<void(std::uint64_t done, std::uint64_t total
 // Those that pass get a folder each (FORMAT.md section 3), the others findings; config.json for all comes
 // last and keeps what it said of other cards. Each batch is one transaction: intents, wraps, files, results.
 // A report whose release is done and whose files are there is left alone; one that was cut short is finished.
-// Before anything is used up: Error{Usage} for two reports of one card or challenge, Error{Io} for an output
-// that is there without being ours.
+// Two verified reports of one card or challenge are both denied. What is wrong with one report, or in the way
+// of its output, is that card's fault alone; Error{Io} where the output is in the way of all, or another
+// key's. What an earlier run did is known from the log and the wrapped keys' digests in it.
 std::vector<FleetCard> wrap_fleet(Appliance& appliance, const keys::Mek& mek, const FleetWish& wish,
                                   const FleetProgress& progress);
 

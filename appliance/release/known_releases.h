@@ -21,6 +21,7 @@ class KnownReleases {
   // Error{Denied}, with the reason, for a wrapped MEK that no logged release made, or whose release no longer
   // holds: card revoked, MEK not in use.
   void require(const WrappedSet& wrapped) const;
+  [[nodiscard]] const audit::State& state() const { return state_; }
 
  private:
   audit::State state_;

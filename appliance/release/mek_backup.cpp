@@ -151,13 +151,15 @@ BackupMade backup(Appliance& appliance, const BackupWish& wish) {
     const Bytes bytes = wrap_backup(appliance, out.mek, std::move(header));
     out.sha256 = hex_digest(bytes);
     write_exact(file.fd(), bytes, 0);
-    file.commit();
+    file.sync();
   } catch (const Error& error) {
     appliance.log().result(txn, "failed", {{"error", error.what()}});
     throw;
   }
+  appliance.log().wrapped({txn}, {{{"wrapped_sha256", out.sha256}}});
+  file.commit();
   out.encryptions = appliance.log().state().meks.at(out.mek.id).encryptions;
-  appliance.log().result(txn, "ok", {{"backup_sha256", out.sha256}, {"encryptions", out.encryptions}});
+  appliance.log().result(txn, "ok", {{"backup_sha256", out.sha256}, {"encryptions_until", out.encryptions}});
   return out;
 }
 

@@ -110,7 +110,7 @@ Json intent_of(const Appliance& appliance, const keys::Mek& mek, const Plan& pla
           {"mek", mek.label},
           {"mode", seal::name_of(plan.options.mode)},
           {"segments", sealed_segments(plan)},
-          {"partitions", plan.partitions.size()},
+          {"partition_count", plan.partitions.size()},
           {"encryptions", plan.encryptions()},
           {"model", plan.options.model_name},
           {"model_version", plan.options.model_version},
@@ -174,6 +174,42 @@ std::vector<Json> bind_new(const seal::NestedResult& sealed, const std::vector<G
   return acts;
 }
 
+// The sealed model is complete and logged, and its card does not get it (any more): it stays, unbound.
+Error keep_unbound(const Error& error, const seal::NestedResult& sealed, AtomicFile& file,
+                   const std::filesystem::path& output) {
+  try {
+    const Bytes unbound(seal::kPageSize);
+    for (const seal::SealResult& load : loads_of(sealed)) write_exact(file.fd(), unbound, load.slot_page);
+    file.commit();
+  } catch (const Error&) {
+    return error;
+  }
+  return {error.kind(), error.what(),
+          "the model is sealed and unbound: " + output.string() +
+              "; 'qpcseal encrypt-with-session-keys' binds it" +
+              (error.hint().empty() ? "" : "; " + error.hint()),
+          error.findings()};
+}
+
+// By the same steps as any sealed model.
+std::vector<Grant> bind_sealed(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
+                               const ReleaseApproval& approval, const seal::NestedResult& sealed,
+                               AtomicFile& output) {
+  Transaction release(appliance, mek, reports, approval, Transaction::Mode::AllOrNone);
+  std::vector<Json> acts = bind_new(sealed, release.wrap(), output.fd());
+  output.sync();
+  release.commit(std::move(acts));
+  return release.grants();
+}
+
+// One that would be denied now is denied now, by the log too, and not after hours of sealing.
+void require_passing(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
+                     const ReleaseApproval& approval) {
+  if (Transaction::would_pass(appliance, mek, reports)) return;
+  Transaction(appliance, mek, reports, approval, Transaction::Mode::AllOrNone);
+  throw Error(ErrorKind::Internal, "a release that would not pass, and passes");
+}
+
 }  // namespace
 
 SealedModel seal_model(Appliance& appliance, const keys::Mek& mek, const SealWish& wish,
@@ -189,22 +225,25 @@ SealedModel seal_model(Appliance& appliance, const keys::Mek& mek, const SealWis
     const Plan plan = plan_for(appliance, mek, wish, input, container);
     if (!wish.reports.empty()) require_one_a_part(plan, wish.reports);
     require_allowed(appliance, mek, plan);
+    std::optional<ReleaseApproval> release;
+    if (!wish.reports.empty()) {
+      release.emplace(appliance, mek, digests_of(wish.reports));
+      require_passing(appliance, mek, wish.reports, *release);
+    }
     make_folder(wish.output_folder, 0755);
     SealedModel model{wish.output_folder / kOutputName, {}, sealed_segments(plan), {}, {}};
     for (const seal::Partition& partition : plan.partitions) model.partitions.push_back(partition.name);
     AtomicFile output(model.output, wish.existing);
     with_context(model.output.string(),
                  [&] { reserve(output.fd(), seal::sealed_size(container, plan.partitions, plan.options)); });
-    const auto act = [&](const std::vector<Grant>& grants) {
-      const seal::NestedResult sealed = seal_logged(appliance, mek, plan, approval, output.fd(), progress);
-      std::vector<Json> acts = bind_new(sealed, grants, output.fd());
-      model.sealed = sealed.root;
-      return acts;
-    };
-    if (wish.reports.empty()) {
-      act({});
-    } else {
-      model.grants = release(appliance, mek, wish.reports, act);
+    const seal::NestedResult sealed = seal_logged(appliance, mek, plan, approval, output.fd(), progress);
+    model.sealed = sealed.root;
+    if (release) {
+      try {
+        model.grants = bind_sealed(appliance, mek, wish.reports, *release, sealed, output);
+      } catch (const Error& error) {
+        throw keep_unbound(error, sealed, output, model.output);
+      }
     }
     output.commit();
     return model;

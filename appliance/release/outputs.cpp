@@ -48,8 +48,12 @@ void OutputSet::take_back(std::size_t appeared) noexcept {
   for (std::size_t i = 0; i < appeared; ++i) unlink(files_[i].path.c_str());
 }
 
-void OutputSet::commit() {
+void OutputSet::sync() {
   for (Output& output : files_) output.file.sync();
+}
+
+void OutputSet::commit() {
+  sync();
   std::size_t appeared = 0;
   try {
     for (; appeared < files_.size(); ++appeared) files_[appeared].file.commit();

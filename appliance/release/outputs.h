@@ -29,6 +29,8 @@ class OutputSet {
   const Fd& file(const std::filesystem::path& path);
   void write(const std::filesystem::path& path, std::string_view text);
   void write(const std::filesystem::path& path, ByteView bytes);
+  // All of them are on disk when it returns, under their temporary names still. Error{Io}.
+  void sync();
   void commit();
 
  private:

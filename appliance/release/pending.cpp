@@ -48,9 +48,9 @@ PendingWraps::PendingWraps(const Home& home, const audit::State& state) : path_(
   });
 }
 
-const keys::WrappedMek* PendingWraps::find(const Sha256Digest& report, keys::Suite suite) const {
+const keys::WrappedMek* PendingWraps::find(const Sha256Digest& report) const {
   const auto found = wraps_.find(to_hex(report));
-  return found == wraps_.end() || found->second.suite != suite ? nullptr : &found->second;
+  return found == wraps_.end() ? nullptr : &found->second;
 }
 
 void PendingWraps::write() const {

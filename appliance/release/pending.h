@@ -18,8 +18,8 @@ class PendingWraps {
   // What runs left for releases that are open still.
   PendingWraps(const Home& home, const audit::State& state);
 
-  // Null: none was made for this report by this suite.
-  [[nodiscard]] const keys::WrappedMek* find(const Sha256Digest& report, keys::Suite suite) const;
+  // Null: none was made for this report.
+  [[nodiscard]] const keys::WrappedMek* find(const Sha256Digest& report) const;
   // On disk when it returns. Error{Io}.
   void keep(const std::map<Sha256Digest, keys::WrappedMek>& wraps);
   // Forgets these, whose results are in the log. A file that cannot be removed does no harm.

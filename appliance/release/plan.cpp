@@ -61,6 +61,7 @@ class Reader {
   void take(const Entry& entry) {
     if (entry.phase == audit::Phase::Intent) take_intent(entry);
     if (entry.phase != audit::Phase::Result) return;
+    // "denied" and "failed" prove that nothing was wrapped; "unknown" leaves it open for good.
     if (entry.kind == "release" && entry.outcome != "unknown") begun_.erase(*entry.intent);
     if (entry.outcome != "ok") return;
     if (entry.kind == "seal") take_seal(entry, seals_.at(*entry.intent));

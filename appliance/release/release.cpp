@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "appliance/release/candidate.h"
-#include "appliance/release/failure.h"
 #include "base/error.h"
 
 namespace qpcseal::release {
@@ -35,122 +33,113 @@ std::string words_of(const Candidate& c) {
   throw Error(ErrorKind::Denied, words, "'qpcseal attest verify' shows what each card says", all);
 }
 
-std::vector<Sha256Digest> digests_of(const std::vector<Report>& reports) {
-  std::vector<Sha256Digest> out;
-  for (const Report& report : reports) out.push_back(report.digest);
-  return out;
+void deny_any(const std::vector<Candidate>& candidates, bool (*passes)(const Candidate&)) {
+  std::vector<const Candidate*> denied;
+  for (const Candidate& c : candidates)
+    if (!passes(c)) denied.push_back(&c);
+  if (!denied.empty()) deny(denied);
 }
 
-std::map<Sha256Digest, keys::WrappedMek> wraps_of(const std::vector<Grant>& grants) {
-  std::map<Sha256Digest, keys::WrappedMek> out;
-  for (const Grant& grant : grants) out.emplace(grant.report_digest, grant.wrapped);
-  return out;
-}
-
-// Wraps, acts, and records it; `denied` are results of the same transaction, recorded behind it. For an act
-// that throws the results say "failed".
-std::vector<Grant> carry_out(Appliance& appliance, const keys::Mek& mek,
-                             const std::vector<Candidate*>& candidates, std::vector<audit::Outcome> denied,
-                             const Act& act) {
-  PendingWraps pending(appliance.home(), appliance.log().state());
-  try {
-    std::vector<Grant> grants = wrap_all(appliance, mek, candidates, pending);
-    const auto wraps = wraps_of(grants);
-    pending.keep(wraps);
-    std::vector<Json> acts = act(grants);
-    std::vector<audit::Outcome> outcomes;
-    for (std::size_t i = 0; i < grants.size(); ++i)
-      outcomes.push_back(granted_outcome(appliance, mek, *candidates[i], grants[i], std::move(acts.at(i))));
-    outcomes.insert(outcomes.end(), denied.begin(), denied.end());
-    const auto entries = appliance.log().results(std::move(outcomes));
-    for (std::size_t i = 0; i < grants.size(); ++i) grants[i].entry = entries[i];
-    pending.drop(wraps);
-    return grants;
-  } catch (const std::exception& error) {
-    for (const Candidate* c : candidates) denied.push_back({c->txn, "failed", {{"error", error.what()}}});
-    log_failure([&] { appliance.log().results(std::move(denied)); });
-    throw;
-  }
-}
-
-std::vector<Candidate*> those(std::vector<Candidate>& candidates, bool (Candidate::*quality)() const) {
+std::vector<Candidate*> select(std::vector<Candidate>& candidates, bool (Candidate::*quality)() const) {
   std::vector<Candidate*> out;
   for (Candidate& c : candidates)
     if ((c.*quality)()) out.push_back(&c);
   return out;
 }
 
-std::vector<audit::Outcome> denials(const Appliance& appliance, const std::vector<Candidate*>& candidates) {
-  std::vector<audit::Outcome> out;
-  for (const Candidate* c : candidates)
-    if (!c->allowed()) out.push_back(denied_outcome(appliance, *c));
-  return out;
-}
-
-void refuse_unverified(const std::vector<Candidate>& candidates) {
-  std::vector<const Candidate*> denied;
-  for (const Candidate& c : candidates)
-    if (!c.verifies()) denied.push_back(&c);
-  if (!denied.empty()) deny(denied);
-}
-
-// One that is denied denies all: each result says so, with the findings against that report.
-void conclude_denied(Appliance& appliance, const std::vector<Candidate*>& candidates) {
+// Results for all of `candidates` that may not pass; where `all`, for the others too.
+void log_denials(Appliance& appliance, const std::vector<Candidate*>& candidates, bool all) {
   std::vector<audit::Outcome> outcomes;
-  std::vector<const Candidate*> denied;
-  for (const Candidate* c : candidates) {
-    if (!c->allowed()) denied.push_back(c);
-    outcomes.push_back(denied_outcome(appliance, *c));
-  }
-  if (denied.empty()) return;
-  appliance.log().results(std::move(outcomes));
-  deny(denied);
+  for (const Candidate* c : candidates)
+    if (all || !c->allowed()) outcomes.push_back(denied_outcome(appliance, *c));
+  if (!outcomes.empty()) appliance.log().results(std::move(outcomes));
 }
 
 }  // namespace
 
-std::vector<Grant> release(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
-                           const Act& act) {
-  const ReleaseApproval approval(appliance, mek, digests_of(reports));
-  std::vector<Candidate> candidates = verify_all(appliance, reports);
-  record_unverified(appliance, mek, candidates);
-  refuse_unverified(candidates);
-  refuse_duplicates(candidates);
-  const std::vector<Candidate*> all = those(candidates, &Candidate::verifies);
-  consume(appliance, mek, approval, all);
-  decide(appliance, mek, Count::Together, all);
-  conclude_denied(appliance, all);
-  return carry_out(appliance, mek, all, {}, act);
+std::vector<Sha256Digest> digests_of(const std::vector<Report>& reports) {
+  std::vector<Sha256Digest> out;
+  out.reserve(reports.size());
+  for (const Report& report : reports) out.push_back(report.digest);
+  return out;
 }
 
-std::vector<Answer> release_each(Appliance& appliance, const keys::Mek& mek,
-                                 const std::vector<Report>& reports, const ReleaseApproval& approval,
-                                 const Act& act) {
+Transaction::Transaction(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
+                         const ReleaseApproval& approval, Mode mode)
+    : appliance_(appliance),
+      mek_(mek),
+      mode_(mode),
+      candidates_(verify_all(appliance, reports)),
+      pending_(appliance.home(), appliance.log().state()) {
+  begin(approval);
+}
+
+void Transaction::begin(const ReleaseApproval& approval) {
+  const bool all = mode_ == Mode::AllOrNone;
+  record_unverified(appliance_, mek_, candidates_);
+  if (all) deny_any(candidates_, [](const Candidate& c) { return c.verifies(); });
+  find_other_keys(appliance_.log().state(), mek_, candidates_);
+  if (all) {
+    deny_any(candidates_, [](const Candidate& c) { return c.obstacle.empty(); });
+    refuse_duplicates(candidates_);
+  } else {
+    find_duplicates(candidates_);
+  }
+  const std::vector<Candidate*> verified = select(candidates_, &Candidate::may_consume);
+  if (verified.empty()) return;
+  close_stale(appliance_, mek_, verified);
+  consume(appliance_, mek_, approval, verified);
+  find_lost_wraps(pending_, verified);
+  decide(appliance_, mek_, all ? Count::Together : Count::Each, verified);
+  allowed_ = select(candidates_, &Candidate::allowed);
+  const bool denied = allowed_.size() < verified.size();
+  if (denied) log_denials(appliance_, verified, all);
+  if (denied && all) deny_any(candidates_, [](const Candidate& c) { return c.allowed(); });
+}
+
+bool Transaction::would_pass(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports) {
   std::vector<Candidate> candidates = verify_all(appliance, reports);
-  record_unverified(appliance, mek, candidates);
-  const std::vector<Candidate*> verified = those(candidates, &Candidate::verifies);
-  if (!verified.empty()) {
-    consume(appliance, mek, approval, verified);
-    decide(appliance, mek, Count::Each, verified);
+  const auto verifies = [](const Candidate& c) { return c.verifies(); };
+  if (!std::ranges::all_of(candidates, verifies)) return false;
+  find_other_keys(appliance.log().state(), mek, candidates);
+  find_duplicates(candidates);
+  std::vector<Candidate*> all;
+  for (Candidate& c : candidates) all.push_back(&c);
+  look_up_challenges(appliance.log().state(), all);
+  decide(appliance, mek, Count::Together, all);
+  return std::ranges::all_of(candidates, [](const Candidate& c) { return c.allowed(); });
+}
+
+const std::vector<Grant>& Transaction::wrap() {
+  if (allowed_.empty()) return grants_;
+  grants_ = wrap_all(appliance_, mek_, allowed_, pending_);
+  if (mode_ == Mode::AllOrNone)
+    for (const Candidate& c : candidates_)
+      if (!c.fault.empty()) throw Error(ErrorKind::Token, c.fault);
+  pending_.keep(wraps_of(grants_));
+  std::vector<audit::Txn> txns;
+  std::vector<Json> data;
+  for (std::size_t i = 0; i < allowed_.size(); ++i) {
+    if (allowed_[i]->is_wrapped()) continue;
+    txns.push_back(allowed_[i]->txn);
+    data.push_back(wrapped_data(mek_, *allowed_[i], grants_[i].wrapped));
   }
-  const std::vector<Candidate*> allowed = those(candidates, &Candidate::allowed);
-  std::vector<audit::Outcome> denied = denials(appliance, verified);
-  std::vector<Grant> grants;
-  if (!allowed.empty()) {
-    grants = carry_out(appliance, mek, allowed, std::move(denied), act);
-  } else if (!denied.empty()) {
-    appliance.log().results(std::move(denied));
-  }
-  std::vector<Answer> out;
-  std::size_t next = 0;
-  for (const Candidate& c : candidates) {
-    if (c.allowed()) {
-      out.push_back({std::move(grants[next++]), {}});
-    } else {
-      out.push_back({std::nullopt, c.findings()});
-    }
-  }
-  return out;
+  if (!txns.empty()) appliance_.log().wrapped(txns, std::move(data));
+  // Nobody else writes to the log while we hold its lock.
+  for (std::size_t i = 0; i < grants_.size(); ++i) grants_[i].entry = appliance_.log().state().size + i;
+  return grants_;
+}
+
+void Transaction::commit(std::vector<Json> acts) {
+  if (grants_.empty()) return;
+  std::vector<audit::Outcome> outcomes;
+  for (std::size_t i = 0; i < grants_.size(); ++i)
+    outcomes.push_back(granted_outcome(appliance_, mek_, *allowed_[i], grants_[i], std::move(acts.at(i))));
+  const auto entries = appliance_.log().results(std::move(outcomes));
+  for (std::size_t i = 0; i < grants_.size(); ++i)
+    if (entries[i] != grants_[i].entry)
+      throw Error(ErrorKind::Internal, "the results have other log entries than those that were reserved");
+  pending_.drop(wraps_of(grants_));
 }
 
 }  // namespace qpcseal::release

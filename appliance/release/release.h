@@ -1,14 +1,23 @@
-// The one path on which a MEK leaves the token: verify -> consume the challenges -> decide -> wrap -> act ->
-// result.
+// The one path on which a MEK leaves the token: verify -> consume the challenges -> decide -> wrap -> deliver
+// -> result.
+//
+//   Transaction release(appliance, mek, reports, approval, Transaction::Mode::AllOrNone);
+//   const std::vector<Grant>& grants = release.wrap();  // the log has a `wrapped` entry for each
+//   ... write the wrapped keys, complete and on disk ...
+//   release.commit(what was done with each);            // the log has the results
+//   ... give the outputs their names ...
+//
+// A release counts from its intent on. A Transaction that is destroyed before commit() leaves its intents
+// open, as a kill does: the same command goes on with them, with the same wrapped keys.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "appliance/release/appliance.h"
+#include "appliance/release/candidate.h"
+#include "appliance/release/pending.h"
 #include "appliance/release/release_approval.h"
-#include "appliance/release/verify.h"
 #include "appliance/seal/slots.h"
 
 namespace qpcseal::release {
@@ -25,33 +34,55 @@ struct Grant {
   std::string host;                            // from the request; may be empty
   std::optional<std::uint64_t> device;         // number on that host
   keys::WrappedMek wrapped;
-  std::uint64_t entry = 0;  // the result's number in the log, once there is one
+  std::uint64_t entry = 0;  // of the result in the log: reserved by wrap(), there after commit()
 
   [[nodiscard]] seal::Slots slots() const { return {wrapped.encrypt, wrapped.nonce, wrapped.pub}; }
 };
 
-// What the act did with each grant, for the log: one object a grant.
-using Act = std::function<std::vector<audit::Json>(const std::vector<Grant>&)>;
+class Transaction {
+ public:
+  enum class Mode {
+    AllOrNone,  // one report that does not pass denies all
+    Each,       // each report for itself
+  };
 
-// All or nothing over the reports. Error{Denied} with all findings where one report does not pass: its
-// challenge is then used up, and so are all others of the call, unless the report did not even verify. `act`
-// writes its outputs, but they get their names only after this has returned: nothing with a released key is
-// there before the log has its result. When `act` throws, the results in the log say "failed".
-std::vector<Grant> release(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
-                           const Act& act);
+  // Verifies the reports, uses up their challenges (intents), and decides. `reports` must outlive the
+  // transaction. What uses nothing up: a report that does not verify (logged as "denied"), one that answers
+  // another key's challenge, two of one card or challenge.
+  // AllOrNone: Error{Denied} with all findings, Error{Usage} for two reports of one card or challenge.
+  Transaction(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
+              const ReleaseApproval& approval, Mode mode);
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
 
-// What became of one report: a grant, or the findings against it.
-struct Answer {
-  std::optional<Grant> grant;
-  Findings findings;
+  // Whether all reports would pass now; uses nothing up and logs nothing.
+  [[nodiscard]] static bool would_pass(Appliance& appliance, const keys::Mek& mek,
+                                       const std::vector<Report>& reports);
+
+  // Wraps the MEK for every report that passed, or takes what a run that was cut short had wrapped. When it
+  // returns, the log has a `wrapped` entry for each: from here on the outcome is "ok" or "unknown". Grants
+  // are in the reports' order. Each: a report whose wrap fails gets a fault, and its release stays open.
+  const std::vector<Grant>& wrap();
+
+  // The results. `acts`: what was done with each grant, one object a grant.
+  void commit(std::vector<audit::Json> acts);
+
+  [[nodiscard]] const std::vector<Grant>& grants() const { return grants_; }
+  // In the reports' order: findings() and fault say why one has no grant.
+  [[nodiscard]] const std::vector<Candidate>& candidates() const { return candidates_; }
+
+ private:
+  void begin(const ReleaseApproval& approval);
+
+  Appliance& appliance_;
+  const keys::Mek& mek_;
+  Mode mode_;
+  std::vector<Candidate> candidates_;
+  std::vector<Candidate*> allowed_;  // once wrapped: those that have a grant
+  PendingWraps pending_;
+  std::vector<Grant> grants_;  // as allowed_
 };
 
-// Each report for itself, in one transaction: those that pass are released, the others denied; the answers
-// are in the reports' order. `act` gets the grants of all that pass, whose results will be the log's next
-// entries; its outputs get their names afterwards, as with release(). No two reports may be of one card or
-// challenge.
-std::vector<Answer> release_each(Appliance& appliance, const keys::Mek& mek,
-                                 const std::vector<Report>& reports, const ReleaseApproval& approval,
-                                 const Act& act);
+std::vector<Sha256Digest> digests_of(const std::vector<Report>& reports);
 
 }  // namespace qpcseal::release

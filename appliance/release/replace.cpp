@@ -80,6 +80,7 @@ ReplaceResult replace_meks(const ReplaceWish& wish, const std::optional<KnownRel
   const bool in_place = wish.output_folder.empty();
   const std::vector<SealedFile> files = open_sealed(wish.sealed, in_place);
   require_mek(files, wrapped.mek_id, wrapped.mek);
+  if (known) require_sealed_here(files, known->state());
   ReplaceResult result;
   result.log_checked = known.has_value();
   if (in_place) {

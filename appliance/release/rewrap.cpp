@@ -33,13 +33,12 @@ std::vector<std::string> expected_folders(const audit::State& state, const std::
   return folders_of(cards);
 }
 
-std::vector<WrappedFor> cards_of(const std::vector<Grant>& grants, std::uint64_t first_entry) {
+std::vector<WrappedFor> cards_of(const std::vector<Grant>& grants) {
   std::vector<CardName> names;
   for (const Grant& grant : grants) names.push_back({grant.host, grant.device, grant.claims.ueid});
   const auto folders = folders_of(names);
   std::vector<WrappedFor> out;
-  for (std::size_t i = 0; i < grants.size(); ++i)
-    out.push_back(wrapped_for(grants[i], folders[i], first_entry + i));
+  for (std::size_t i = 0; i < grants.size(); ++i) out.push_back(wrapped_for(grants[i], folders[i]));
   return out;
 }
 
@@ -60,14 +59,14 @@ std::optional<attest::Claims> unverified_claims(const Report& report) {
   return std::nullopt;
 }
 
-WrappedFor wrapped_for(const Grant& grant, const std::string& folder, std::uint64_t entry) {
+WrappedFor wrapped_for(const Grant& grant, const std::string& folder) {
   return {folder,
           grant.host,
           grant.device,
           grant.claims.ueid,
           std::string(keys::name_of(grant.wrapped.suite)),
           grant.report_digest,
-          entry,
+          grant.entry,
           grant.slots()};
 }
 
@@ -78,24 +77,20 @@ Rewrapped wrap_to_files(Appliance& appliance, const keys::Mek& mek, const Rewrap
   OutputSet outputs(wish.existing);
   outputs.folder(wish.output_folder);
   require_writable_folder(wish.output_folder);
+  const ReleaseApproval approval(appliance, mek, digests_of(wish.reports));
+  Transaction release(appliance, mek, wish.reports, approval, Transaction::Mode::AllOrNone);
+  const std::vector<WrappedFor> cards = cards_of(release.wrap());
+  write_wrapped(outputs, wish.output_folder, mek, cards);
+  outputs.sync();
   Rewrapped done;
-  std::uint64_t first = 0;
-  done.grants = release(appliance, mek, wish.reports, [&](const std::vector<Grant>& grants) {
-    // Nobody else writes to the log while we hold its lock: the results will be the next entries.
-    first = appliance.log().state().size;
-    const auto cards = cards_of(grants, first);
-    write_wrapped(outputs, wish.output_folder, mek, cards);
-    std::vector<Json> acts;
-    for (const WrappedFor& card : cards) {
-      done.folders.push_back(card.folder);
-      acts.push_back({{"wrapped_to", card.folder}});
-    }
-    return acts;
-  });
-  for (std::size_t i = 0; i < done.grants.size(); ++i)
-    if (done.grants[i].entry != first + i)
-      throw Error(ErrorKind::Internal, "config.json names another log entry than the release's");
+  std::vector<Json> acts;
+  for (const WrappedFor& card : cards) {
+    done.folders.push_back(card.folder);
+    acts.push_back({{"wrapped_to", card.folder}});
+  }
+  release.commit(std::move(acts));
   outputs.commit();
+  done.grants = release.grants();
   return done;
 }
 

@@ -24,8 +24,8 @@ struct Rewrapped {
 
 // What a report says of itself; nothing is verified, and nothing where it says nothing.
 std::optional<attest::Claims> unverified_claims(const Report& report);
-// As config.json has it; `entry` is the number that the release's result will get in the log.
-WrappedFor wrapped_for(const Grant& grant, const std::string& folder, std::uint64_t entry);
+// As config.json has it.
+WrappedFor wrapped_for(const Grant& grant, const std::string& folder);
 
 // All or nothing. Existing outputs are found before a challenge is used up.
 Rewrapped wrap_to_files(Appliance& appliance, const keys::Mek& mek, const RewrapWish& wish);

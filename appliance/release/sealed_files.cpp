@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "appliance/keys/spki.h"
+#include "base/digest.h"
 #include "base/error.h"
 
 namespace qpcseal::release {
@@ -38,6 +40,21 @@ SealedFile open_one(const std::filesystem::path& path, bool finish) {
   });
 }
 
+void require_ours(const SealedFile& file, const seal::SealedNode& node, const audit::State& state,
+                  const Bytes& seal_key) {
+  const std::string what =
+      file.path.string() + (node.segment.empty() ? "" : ", partition '" + node.segment + "'");
+  const Sha256Digest manifest = sha256(node.container.manifest());
+  if (!state.sealed.contains(to_hex(manifest)))
+    throw Error(
+        ErrorKind::Denied,
+        what + " is not sealed by this appliance: its log knows no manifest with SHA-256 " + to_hex(manifest),
+        "the appliance that sealed it binds it; 'qpcseal audit show --kind seal' lists what was sealed here");
+  if (!keys::verify_with_spki(seal_key, seal::seal_message(manifest), node.container.signature(file.fd)))
+    throw Error(ErrorKind::Denied, what + ": seal.sig is not this appliance's signature of its manifest",
+                "take the file from where it was sealed once more");
+}
+
 }  // namespace
 
 bool SealedFile::bound() const {
@@ -63,6 +80,15 @@ void require_mek(const std::vector<SealedFile>& files, const Bytes& mek_id, cons
                   file.path.string() + " is sealed under MEK id " + to_hex(id) + ", not " + label + " (" +
                       to_hex(mek_id) + ")",
                   "an older generation of a key is named in full: NAME#1");
+  }
+}
+
+void require_sealed_here(const std::vector<SealedFile>& files, const audit::State& state) {
+  const Bytes seal_key = from_base64(audit::text_member(state.genesis, "seal_key"));
+  for (const SealedFile& file : files) {
+    require_ours(file, file.tree.root(), state, seal_key);
+    for (const seal::SealedNode& partition : file.tree.partitions())
+      require_ours(file, partition, state, seal_key);
   }
 }
 

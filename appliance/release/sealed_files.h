@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "appliance/audit/state.h"
 #include "appliance/release/outputs.h"
 #include "appliance/seal/bind.h"
 #include "appliance/seal/tree.h"
@@ -28,6 +29,10 @@ std::vector<SealedFile> open_sealed(const std::filesystem::path& path, bool fini
 
 // Error{Denied} where one of them is sealed under another MEK.
 void require_mek(const std::vector<SealedFile>& files, const Bytes& mek_id, const std::string& label);
+
+// What was sealed elsewhere is not bound here: the log must name every manifest, and the appliance's seal key
+// must have signed it. Error{Denied}; before a challenge is used up.
+void require_sealed_here(const std::vector<SealedFile>& files, const audit::State& state);
 
 // Shares the bytes of `file` with `output`, or takes the room for a copy. Error{Io} where there is none. Of
 // shared bytes the pages with slots still need room when they are written.

@@ -39,20 +39,10 @@ policy::CardFacts card_facts(const Verified& verified) {
   return card;
 }
 
-// A release that was cut short may be finished, by the same report alone.
-bool is_unfinished(const audit::State& state, const audit::Challenge& challenge, const std::string& report) {
-  return challenge.consumed_by == report && state.open.contains(challenge.intent);
-}
-
-policy::MekFacts mek_facts(const audit::State& state, const Bytes& id) {
-  const auto found = state.meks.find(id);
-  if (found == state.meks.end()) return {"", id, 0, 0};
-  return {found->second.label, id, found->second.releases, found->second.encryptions};
-}
-
-std::uint64_t card_releases(const audit::State& state, const Bytes& ueid) {
-  const auto found = state.card_releases.find(ueid);
-  return found == state.card_releases.end() ? 0 : found->second;
+policy::MekFacts mek_facts(const Question& question, const Bytes& id) {
+  const auto found = question.state.meks.find(id);
+  if (found == question.state.meks.end()) return {"", id, 0, 0};
+  return {found->second.label, id, question.releases(id), found->second.encryptions};
 }
 
 bool token_serves(const std::vector<keys::SuiteAbility>& abilities, keys::Suite suite, keys::PeerType type) {
@@ -148,13 +138,36 @@ Verified verify_attestation(const Report& report, const policy::Policy& policy, 
   return Verifier(policy, trust, now).verify(report);
 }
 
+std::uint64_t Question::releases(const Bytes& mek) const {
+  const auto found = state.meks.find(mek);
+  return found == state.meks.end() ? 0
+                                   : found->second.releases - std::min(own_releases, found->second.releases);
+}
+
+std::uint64_t Question::card_releases(const Bytes& ueid) const {
+  const auto found = state.card_releases.find(ueid);
+  return found == state.card_releases.end() ? 0 : found->second - std::min(own_card_releases, found->second);
+}
+
+const audit::OpenIntent* unfinished_release(const audit::State& state, const audit::Challenge& challenge,
+                                            const Sha256Digest& report) {
+  if (challenge.consumed_by != to_hex(report)) return nullptr;
+  const auto open = state.open.find(challenge.intent);
+  if (open == state.open.end() || open->second.kind != "release") return nullptr;
+  const audit::Json& intent = open->second.data;
+  const bool same = audit::text_member(intent, "report_sha256") == challenge.consumed_by &&
+                    audit::text_member(intent, "mek_id") == to_hex(challenge.mek_id) &&
+                    audit::text_member(audit::member(intent, "policy"), "digest") == state.policy_digest;
+  return same ? &open->second : nullptr;
+}
+
 policy::ChallengeFacts challenge_facts(const audit::State& state, const Bytes& nonce, const Report& report) {
   policy::ChallengeFacts out;
   const auto found = state.challenges.find(nonce);
   if (found == state.challenges.end()) return out;
   const audit::Challenge& challenge = found->second;
   out.known = true;
-  out.consumed = challenge.consumed && !is_unfinished(state, challenge, to_hex(report.digest));
+  out.consumed = challenge.consumed && unfinished_release(state, challenge, report.digest) == nullptr;
   out.aud = from_hex(audit::text_member(state.genesis, "aud"));
   out.nonce = challenge.nonce;
   out.mek_id = challenge.mek_id;
@@ -174,11 +187,11 @@ Verdict judge(const Question& question, const policy::ChallengeFacts& challenge,
   policy::Facts facts;
   facts.now = question.now;
   facts.challenge = challenge;
-  facts.mek = mek_facts(question.state, question.mek_id.value_or(facts.challenge.mek_id));
+  facts.mek = mek_facts(question, question.mek_id.value_or(facts.challenge.mek_id));
   facts.card = card_facts(verified);
   facts.collateral = verified.collateral;
   facts.releases_wanted = question.releases_wanted;
-  facts.card_releases = card_releases(question.state, claims.ueid);
+  facts.card_releases = question.card_releases(claims.ueid);
   for (const auto& [subject, svn] : question.state.svn_floors)
     facts.svn_floors.push_back({subject.scheme, subject.hwmodel, subject.name, svn});
   std::optional<keys::Suite> suite;

@@ -58,6 +58,12 @@ struct Question {
       suites;                   // what the token serves; empty: not known, the policy's first is assumed
   std::optional<Bytes> mek_id;  // the MEK that is to be released; nothing: the challenge's
   std::uint64_t releases_wanted = 1;
+  // Open releases that are asked about: the state counts them already, and they do not count twice.
+  std::uint64_t own_releases = 0;       // of the MEK
+  std::uint64_t own_card_releases = 0;  // to the card
+
+  [[nodiscard]] std::uint64_t releases(const Bytes& mek) const;  // others'
+  [[nodiscard]] std::uint64_t card_releases(const Bytes& ueid) const;
 };
 
 struct Verdict {
@@ -66,6 +72,11 @@ struct Verdict {
   Bytes mek_id;
   std::string mek_label;
 };
+
+// The release that used up this challenge, if it was cut short and may go on: by the same report, for the
+// challenge's MEK, under the policy in force. Null: there is none.
+const audit::OpenIntent* unfinished_release(const audit::State& state, const audit::Challenge& challenge,
+                                            const Sha256Digest& report);
 
 // What the log says of the challenge, for this report: a release uses it up, so ask before.
 policy::ChallengeFacts challenge_facts(const audit::State& state, const Bytes& nonce, const Report& report);

@@ -89,6 +89,12 @@ Layout plan_layout(std::vector<qpc::Segment> stored, std::uint64_t manifest_size
   return out;
 }
 
+Bytes SealedContainer::signature(const Fd& file) const {
+  Bytes out(kSignatureSize);
+  read_exact(file, out, begin_ + layout_.segments[layout_.segments.size() - 4].data_position);
+  return out;
+}
+
 SealedContainer SealedContainer::read(const Fd& file) { return read(file, 0, file_size(file)); }
 
 SealedContainer SealedContainer::read(const Fd& file, std::uint64_t begin, std::uint64_t size) {

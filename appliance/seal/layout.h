@@ -40,6 +40,8 @@ class SealedContainer {
   [[nodiscard]] const Layout& layout() const { return layout_; }
   [[nodiscard]] const Bytes& manifest() const { return manifest_; }  // the bytes, not verified
   [[nodiscard]] const Bytes& slot_page() const { return slot_page_; }
+  // seal.sig, kSignatureSize bytes, not verified. `file`: the one that was read. Error{Io}.
+  [[nodiscard]] Bytes signature(const Fd& file) const;
 
  private:
   std::uint64_t begin_ = 0;

@@ -13,10 +13,12 @@ using testing::TempFolder;
 
 constexpr std::size_t kSize = 32;  // bytes, of a nonce and of a digest
 
+const std::string kMek(32, '1');  // id, hex
+
 std::string digits(std::uint8_t what) { return to_hex(Bytes(kSize, what)); }
 
 Json intent(std::uint8_t report) {
-  return {{"nonce", digits(report)}, {"mek_id", to_hex(Bytes(16, 1))}, {"report_sha256", digits(report)}};
+  return {{"nonce", digits(report)}, {"mek_id", kMek}, {"report_sha256", digits(report)}, {"ueid", "01"}};
 }
 Json carrying(std::uint8_t report, std::uint8_t request) {
   Json out = intent(report);
@@ -36,7 +38,15 @@ class ApprovedReleases : public ::testing::Test {
  protected:
   TempFolder folder;
   HostLog host{folder / "log"};
-  Log log = host.create();
+  Log log = make();
+
+ private:
+  Log make() {
+    Log out = host.create();
+    out.result(out.intent("mek-generate", {{"mek_id", kMek}, {"label", "m#1"}, {"generation", 1}}), "ok",
+               Json::object());
+    return out;
+  }
 };
 
 TEST_F(ApprovedReleases, TheOthersNameTheOneThatCarriesIt) {

@@ -35,22 +35,28 @@ class Floors : public ::testing::Test {
     state.apply(entry);
   }
 
-  static Json released(const Json& crl_list = nullptr) {
-    Json data{{"ueid", "01aabbccddeeff"},
-              {"nonce", to_hex(Bytes(32, 1))},
-              {"wrapped_sha256", to_hex(Bytes(32, 3))}};
-    if (!crl_list.is_null()) data["crls"] = crl_list;
-    return data;
+  static Json begun() {
+    return {{"nonce", to_hex(Bytes(32, 1))},
+            {"mek_id", to_hex(kMek)},
+            {"report_sha256", to_hex(Bytes(32, 2))},
+            {"ueid", "01aabbccddeeff"}};
+  }
+  static Json wrapped(Json floors, Json crls) {
+    return {{"wrapped_sha256", to_hex(Bytes(32, 3))},
+            {"pub_sha256", to_hex(Bytes(32, 4))},
+            {"raised", {{"svn_floors", std::move(floors)}, {"crls", std::move(crls)}}}};
   }
 
-  void release(const std::string& outcome, Json floors) {
+  void release(const std::string& outcome, Json floors, Json crls = Json::array()) {
     const std::uint64_t intent = state.size;
-    append(
-        Phase::Intent, "", std::nullopt,
-        {{"nonce", to_hex(Bytes(32, 1))}, {"mek_id", to_hex(kMek)}, {"report_sha256", to_hex(Bytes(32, 2))}});
-    Json data = released();
-    if (!floors.is_null()) data["svn_floors"] = std::move(floors);
-    append(Phase::Result, outcome, intent, data);
+    append(Phase::Intent, "", std::nullopt, begun());
+    append(Phase::Wrapped, "", intent, wrapped(std::move(floors), std::move(crls)));
+    append(Phase::Result, outcome, intent, Json::object());
+  }
+  void end_before_the_wrap(const std::string& outcome) {
+    const std::uint64_t intent = state.size;
+    append(Phase::Intent, "", std::nullopt, begun());
+    append(Phase::Result, outcome, intent, Json::object());
   }
 
   static Json floor(const std::string& name, std::uint64_t svn) {
@@ -70,18 +76,14 @@ TEST_F(Floors, RiseWithReleasesAndNeverFall) {
   EXPECT_EQ(least("boot"), 4U);
   release("ok", Json::array({floor("boot", 7)}));
   EXPECT_EQ(least("boot"), 7U);
-  release("ok", nullptr);
+  release("ok", Json::array());
   EXPECT_EQ(least("boot"), 7U);
   EXPECT_EQ(state.card_releases.at(from_hex("01aabbccddeeff")), 4U);
 }
 
 TEST_F(Floors, RevocationListsOnlyRiseToo) {
   const auto see = [&](const char* number) {
-    const std::uint64_t intent = state.size;
-    append(
-        Phase::Intent, "", std::nullopt,
-        {{"nonce", to_hex(Bytes(32, 1))}, {"mek_id", to_hex(kMek)}, {"report_sha256", to_hex(Bytes(32, 2))}});
-    append(Phase::Result, "ok", intent, released(Json::array({{{"issuer", "3000"}, {"number", number}}})));
+    release("ok", Json::array(), Json::array({{{"issuer", "3000"}, {"number", number}}}));
     return to_hex(state.crl_numbers.at(from_hex("3000")));
   };
   EXPECT_EQ(see(""), "");
@@ -92,10 +94,16 @@ TEST_F(Floors, RevocationListsOnlyRiseToo) {
   EXPECT_ERROR(Malformed, "leading zeros", see("00ff"));
 }
 
-TEST_F(Floors, OnlyWhatWasReleasedCounts) {
-  release("denied", Json::array({floor("boot", 9)}));
-  release("failed", Json::array({floor("boot", 9)}));
-  EXPECT_EQ(least("boot"), 0U);
+TEST_F(Floors, RiseWithWhatMayHaveBeenReleased) {
+  release("unknown", Json::array({floor("boot", 9)}));
+  EXPECT_EQ(least("boot"), 9U);
+  EXPECT_EQ(state.card_releases.at(from_hex("01aabbccddeeff")), 1U);
+}
+
+TEST_F(Floors, StayWhereNothingWasWrapped) {
+  end_before_the_wrap("denied");
+  end_before_the_wrap("failed");
+  EXPECT_TRUE(state.svn_floors.empty());
   EXPECT_TRUE(state.card_releases.empty());
 }
 

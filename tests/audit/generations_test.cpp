@@ -60,7 +60,8 @@ TEST_F(Generations, AChallengeKnowsItsRelease) {
   log.event("challenge", challenge);
   const Bytes nonce = from_hex(text_member(challenge, "nonce"));
   const std::string report = to_hex(Bytes(32, 7));
-  const Json intent{{"nonce", to_hex(nonce)}, {"mek_id", to_hex(Bytes(kId, 1))}, {"report_sha256", report}};
+  const Json intent{{"nonce", to_hex(nonce)}, {"mek_id", to_hex(Bytes(kId, 1))}, {"report_sha256", report},
+                    {"ueid", "0102"}};
   const Txn first = log.intent("release", intent);
   EXPECT_TRUE(log.state().open.contains(log.state().challenges.at(nonce).intent));
   EXPECT_FALSE(log.state().challenges.at(nonce).released_by);
@@ -68,8 +69,9 @@ TEST_F(Generations, AChallengeKnowsItsRelease) {
       log.intent("release", intent);  // a later run with the same report: not the challenge's own
   log.result(second, "denied", Json::object());
   EXPECT_FALSE(log.state().challenges.at(nonce).released_by);
-  const std::uint64_t done = log.result(
-      first, "ok", {{"ueid", "0102"}, {"nonce", to_hex(nonce)}, {"wrapped_sha256", to_hex(Bytes(32, 9))}});
+  log.wrapped({first}, {testing::wrapped_data()});
+  EXPECT_FALSE(log.state().challenges.at(nonce).released_by);
+  const std::uint64_t done = log.result(first, "ok", {{"ueid", "0102"}, {"nonce", to_hex(nonce)}});
   EXPECT_EQ(log.state().challenges.at(nonce).released_by, done);
   EXPECT_TRUE(log.state().open.empty());
 }

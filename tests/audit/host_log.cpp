@@ -65,14 +65,18 @@ audit::Json challenge_data(std::uint64_t number) {
           {"host", nullptr},       {"device", nullptr}};
 }
 
-audit::Json release_result(const audit::Json& intent) {
+audit::Json wrapped_data(const std::string& wrapped) {
   const audit::Json floor{{"scheme", "s"}, {"hwmodel", "0102"}, {"name", "n"}, {"svn", 3}},
       crl{{"issuer", "3000"}, {"number", "07"}};
+  return {{"wrapped_sha256", wrapped},
+          {"pub_sha256", std::string(64, 'b')},
+          {"raised", {{"svn_floors", audit::Json::array({floor})}, {"crls", audit::Json::array({crl})}}}};
+}
+
+audit::Json release_result(const audit::Json& intent) {
   return {{"ueid", intent["ueid"]},
           {"nonce", intent["nonce"]},
           {"mek_id", intent["mek_id"]},
-          {"svn_floors", audit::Json::array({floor})},
-          {"crls", audit::Json::array({crl})},
           {"wrapped_sha256", std::string(64, 'd')}};
 }
 

@@ -54,7 +54,8 @@ inline constexpr const char* kOrigin = "log.test";
 
 audit::Json genesis_data();
 audit::Json challenge_data(std::uint64_t number);
-// A result for a release's intent with what the state reads of it.
+// What the state reads of a release's wrapped entry, and of its result. `wrapped`: 32 bytes, hex.
+audit::Json wrapped_data(const std::string& wrapped = std::string(64, 'd'));
 audit::Json release_result(const audit::Json& intent);
 
 // A home for one log: everything that Log::open asks for.

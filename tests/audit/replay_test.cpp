@@ -43,6 +43,11 @@ class Replay : public ::testing::Test {
   std::uint64_t intent(const std::string& kind, Json data) {
     return append(of(kind, Phase::Intent, std::move(data)));
   }
+  void wrapped(const std::string& kind, std::uint64_t of_intent, Json data) {
+    Entry entry = of(kind, Phase::Wrapped, std::move(data));
+    entry.intent = of_intent;
+    append(entry);
+  }
   void result(const std::string& kind, std::uint64_t of_intent, const std::string& outcome,
               Json data = Json::object(), const std::string& txn = kTxn) {
     Entry entry = of(kind, Phase::Result, std::move(data));
@@ -236,22 +241,23 @@ TEST_F(Replay, ChallengesAreUsedOnce) {
   const Challenge& used = state.challenges.begin()->second;
   EXPECT_TRUE(used.consumed);
   EXPECT_EQ(used.intent, first);
-  result("release", intent("release", wanted), "ok", testing::release_result(wanted));
-  EXPECT_EQ(mek(kOne).releases, 1U);
-  Json done = testing::release_result(wanted);
-  done["crls"] = "none";
-  EXPECT_ERROR(Malformed, "crls are no list", result("release", first, "ok", done));
-  done = testing::release_result(wanted);
-  done["svn_floors"] = "none";
-  EXPECT_ERROR(Malformed, "svn_floors are no list", result("release", second, "ok", done));
+  EXPECT_EQ(mek(kOne).releases, 2U) << "they count from the intent on";
+  for (const char* member : {"crls", "svn_floors"}) {
+    Json odd = testing::wrapped_data();
+    odd["raised"][member] = "none";
+    EXPECT_ERROR(Malformed, std::string(member) + " are no list", wrapped("release", first, odd));
+  }
+  wrapped("release", first, testing::wrapped_data());
+  result("release", first, "ok", testing::release_result(wanted));
+  EXPECT_EQ(used.released_by, state.size - 1);
+  result("release", second, "denied");
+  EXPECT_EQ(mek(kOne).releases, 1U) << "nothing was wrapped for the second";
   Json bad = wanted;
   bad["report_sha256"] = "none";
   EXPECT_ERROR(Malformed, "'report_sha256'", intent("release", bad));
   bad = wanted;
   bad["mek_id"] = kTwo;
-  const std::uint64_t unknown = intent("release", bad);
-  EXPECT_ERROR(Malformed, "release of an unknown MEK",
-               result("release", unknown, "ok", testing::release_result(bad)));
+  EXPECT_ERROR(Malformed, "release of an unknown MEK", intent("release", bad));
 }
 
 TEST_F(Replay, PinnedFilesOnlyRise) {

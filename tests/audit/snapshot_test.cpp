@@ -36,8 +36,18 @@ void write_something_of_all(Log& log) {
                      {"report_sha256", report},
                      {"ueid", "0102030405060708"},
                      {"approval", {{"nonce", std::string(64, 'f')}}}};
-  log.result(log.intent("release", release), "ok", testing::release_result(release));
-  log.intent("seal", {{"mek_id", mek}, {"encryptions", 5}});
+  const Txn released = log.intent("release", release);
+  log.wrapped({released}, {testing::wrapped_data()});
+  log.result(released, "ok", testing::release_result(release));
+  const Json sealed{{"mek_id", mek}, {"encryptions", 5}};
+  log.result(log.intent("seal", sealed), "ok",
+             {{"manifest_sha256", report},
+              {"partitions", Json::array({{{"manifest_sha256", std::string(64, 'a')}}})}});
+  log.intent("seal", sealed);
+  Json open = release;
+  open["nonce"] = challenge_data(2)["nonce"];
+  open.erase("approval");
+  log.wrapped({log.intent("release", open)}, {testing::wrapped_data(std::string(64, 'c'))});
   log.result(log.intent("policy", {{"serial", 2}, {"digest", std::string(64, '1')}}), "ok", Json::object());
 }
 
@@ -70,7 +80,9 @@ TEST_F(Snapshots, HoldTheStateMemberByMember) {
   EXPECT_FALSE(state.svn_floors.empty());
   EXPECT_FALSE(state.crl_numbers.empty());
   EXPECT_FALSE(state.releases.empty());
-  EXPECT_FALSE(state.open.empty());
+  EXPECT_EQ(state.sealed.size(), 2U);
+  EXPECT_FALSE(state.open.begin()->second.is_wrapped());
+  EXPECT_TRUE(state.open.rbegin()->second.is_wrapped());
   EXPECT_FALSE(state.approvals_used.empty());
   EXPECT_FALSE(state.log_keys.empty());
   EXPECT_EQ(opened().snapshot.tree.root(), read_log(host_.folder, std::nullopt).tree.root());

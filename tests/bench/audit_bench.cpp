@@ -38,6 +38,7 @@ void fill(HostLog& host, std::uint64_t entries) {
     done += 3 * challenges.size();
     log.events("challenge", std::move(challenges));
     const auto txns = log.intents("release", std::move(intents));
+    log.wrapped(txns, std::vector<Json>(txns.size(), testing::wrapped_data()));
     std::vector<audit::Outcome> outcomes;
     for (std::size_t i = 0; i < txns.size(); ++i)
       outcomes.push_back({txns[i], "ok", testing::release_result(asked[i])});

@@ -36,7 +36,7 @@ def rows():
             members, optional = table[like[1], "result", "ok"]
         elif "the same" in data:
             members, optional = members | before[0], optional | before[1]
-        for phase, outcome in re.findall(r"(event|intent|result)(?: `(\w+)`)?", cells[1]):
+        for phase, outcome in re.findall(r"(event|intent|wrapped|result)(?: `(\w+)`)?", cells[1]):
             for kind in kinds:
                 table[kind, phase, outcome or None] = None if "section 9" in cells[2] else (members, optional)
         before = members, optional
@@ -56,7 +56,7 @@ def wrong_with(entry):
         more = data - OTHERS.get(outcome, set())
         return "" if known and not more else f"{kind} {phase} {outcome}: not in FORMAT.md, or has also {sorted(more)}"
     members, optional = ROWS[kind, phase, outcome]
-    if phase != "result":
+    if phase in ("event", "intent"):
         optional = optional | {"approval"}
     if "reconciled" in data:
         optional = optional | members

@@ -1,5 +1,6 @@
 """Many cards: requests and reports in one trip, keys that follow each other, and releases to a whole fleet."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -249,14 +250,16 @@ class Fleet(FleetDesk):
         trip = self.reports("twice", 2)
         shutil.copy(trip / "node-0.report", trip / "copy.report")
         before = len(self.entries())
-        result = self.wrap(trip, expect=2)
-        self.assertIn("same card", result.stderr)
-        self.assertEqual(len(self.entries()), before)
+        result = self.wrap(trip, expect=5)
+        self.assertEqual(result.stdout.count("POL-CARD-TWICE"), 2, "both are denied")
+        self.assertEqual(sum(entry["kind"] == "release" for entry in self.entries()[before:]), 3, "of the other one")
+        (trip / "copy.report").unlink()
+        self.wrap(trip)
 
     def test_a_run_goes_on_with_what_was_wrapped(self):
         """Killed when the files are there and the log has no results: nothing is wrapped for a challenge twice."""
         trip = self.reports("same", 3)
-        self.wrap_killed(trip, "fdatasync:when=2")
+        self.wrap_killed(trip, "fdatasync:when=3")
         out = trip / "wrapped"
         names = [f"node-{i}" for i in range(3)]
         before = [(out / f".{name}.new" / "MEK.encrypt").read_bytes() for name in names]
@@ -287,9 +290,46 @@ class Fleet(FleetDesk):
         (trip / "wrapped" / "node-1").mkdir(parents=True)
         (trip / "wrapped" / "node-1" / "MEK.encrypt").write_text("mine")
         before = len(self.entries())
-        self.wrap(trip, expect=3)
-        self.assertEqual(len(self.entries()), before)
+        self.assertIn("node-1 exists", self.wrap(trip, expect=5).stdout)
+        self.assertEqual(sum(entry["kind"] == "release" for entry in self.entries()[before:]), 3, "of the other one")
+        self.assertEqual((trip / "wrapped" / "node-1" / "MEK.encrypt").read_text(), "mine")
         self.wrap(trip, "--force")
+
+    def test_a_report_that_claims_another_card_is_its_own_fault(self):
+        """Unsigned reports that claim node-0's challenge and card stop nobody and rename nothing."""
+        trip = self.reports("claims", 3)
+        report = (trip / "node-0.report").read_bytes()
+        forged = bytearray(report)
+        forged[-1] ^= 1
+        (trip / "node-1.report").write_bytes(forged)
+        result = self.wrap(trip, expect=5)
+        self.assertIn("ATT-SIGNATURE", result.stdout)
+        self.assertIn("for 2 of 3 cards", result.stdout)
+        self.check_outputs(trip / "wrapped", 2)
+
+    def test_files_of_an_earlier_run_are_held_against_the_log(self):
+        trip = self.reports("earlier", 2)
+        self.wrap(trip)
+        out = trip / "wrapped"
+        config = out / "node-0" / "config.json"
+        config.write_text(config.read_text().replace('"node"', '"evil"').replace("ecdh", "xxxx"))
+        self.wrap(trip)
+        index = (out / "config.json").read_text()
+        self.assertNotIn("evil", index)
+        self.assertNotIn("xxxx", index)
+        for name in ("MEK.encrypt", "MEK.pub"):
+            file = out / "node-0" / name
+            good = file.read_bytes()
+            file.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+            digests = [hashlib.sha256(content).hexdigest() for content in (good, file.read_bytes())]
+            before = {named: named.read_text() for named in (config, out / "config.json")}
+            for named, text in before.items():
+                named.write_text(text.replace(*digests))
+            self.assertIn("node-0", self.wrap(trip, expect=5).stdout)
+            for named, text in before.items():
+                named.write_text(text)
+            file.write_bytes(good)
+        self.wrap(trip)
 
     def test_a_list_of_reports(self):
         trip = self.reports("list", 3)

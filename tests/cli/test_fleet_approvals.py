@@ -149,7 +149,7 @@ class Approved(ApprovedDesk):
         (trip / "node-9.report").rename(trip / "node-9.away")
         self.assertIn("report_count", self.wrap(trip, *options, expect=7).stderr)
         shutil.copy(trip / "node-8.report", trip / "node-9.report")
-        self.wrap(trip, *options, expect=2)  # one card twice
+        self.wrap(trip, *options, expect=7)  # one card twice
         (trip / "node-9.report").write_bytes(b"\xa0")
         self.assertIn("reports_sha256", self.wrap(trip, *options, expect=7).stderr)
         self.assertEqual(len(self.entries()), before)

@@ -149,10 +149,17 @@ class KeyLife(unittest.TestCase):
         from appliance import ATTEST, run
         run(ATTEST, "--ip", "127.0.0.1", "--port", self.first.port, "--device", 0, "-i", request, "-o", report,
             env=self.first.env)
-        self.second.qpcseal("encrypt-with-session-keys", "--input-dir", sealed, "--mek", self.name, "--pub-keys",
-                            report)
-        loaded = self.path("loaded")
-        self.first.load(sealed / "programqpc.bin", out=loaded)
+        # The second's log does not know the model: it releases the key, and where no log is asked it is put in.
+        refused = self.second.qpcseal("encrypt-with-session-keys", "--input-dir", sealed, "--mek", self.name,
+                                      "--pub-keys", report, expect=5)
+        self.assertIn("not sealed by this appliance", refused.stderr)
+        wrapped, bound, loaded = self.path("wrapped"), self.path("bound"), self.path("loaded")
+        self.second.qpcseal("wrap-mek", "--mek", self.name, "--pub-keys", report, "--output-dir", wrapped)
+        put_in = ["replace-mek", "--encrypted-qpc", sealed / "programqpc.bin", "--wrapped-meks", wrapped,
+                  "--output-dir", bound]
+        self.assertIn("not sealed by this appliance", self.second.qpcseal(*put_in, expect=5).stderr)
+        run(QPCSEAL, *put_in, env={"PATH": os.environ["PATH"], "HOME": str(self.path("nobody"))})
+        self.first.load(bound / "programqpc.bin", out=loaded)
         self.first.device("compare", model, loaded)
 
     def test_an_heir_needs_the_end_of_the_source(self):
