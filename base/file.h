@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <utility>
 
 #include "base/bytes.h"
 
@@ -22,7 +23,8 @@ class Fd {
   ~Fd();
   [[nodiscard]] int get() const noexcept { return fd_; }
   explicit operator bool() const noexcept { return fd_ >= 0; }
-  void close();  // throws Error{Io}
+  void close();                                              // throws Error{Io}
+  int release() noexcept { return std::exchange(fd_, -1); }  // stays open
 
  private:
   int fd_ = -1;

@@ -1,10 +1,10 @@
 #include "pkcs11/module.h"
 
 #include <dlfcn.h>
-#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/ownership.h"
 
 namespace qpcseal::pkcs11 {
 
@@ -23,18 +23,19 @@ std::string field(const unsigned char (&padded)[N]) {
 
 std::string version(const CK_VERSION& v) { return std::to_string(v.major) + "." + std::to_string(v.minor); }
 
-Fd open_module(const std::filesystem::path& path) {
+std::filesystem::path real_path(const std::filesystem::path& path) {
   if (!path.is_absolute())
     throw Error(ErrorKind::Usage,
                 "PKCS #11 module '" + path.string() + "' must be named by an absolute path");
-  return open_to_read(std::filesystem::weakly_canonical(path));
+  return std::filesystem::weakly_canonical(path);
 }
 
-void refuse_writable(const Fd& file, const std::string& path) {
-  struct stat status{};
-  if (fstat(file.get(), &status) != 0) throw_errno(path);
-  if ((status.st_mode & 022) != 0)
-    throw Error(ErrorKind::Token, "PKCS #11 module " + path + " may be changed by others than its owner");
+void refuse_exposed(const std::filesystem::path& path) {
+  Ownership owners;
+  owners.check(path);
+  if (!owners.good())
+    throw Error(ErrorKind::Token, "others could exchange the PKCS #11 module: " + owners.faults(),
+                owners.mending());
 }
 
 Sha256Digest digest_of_file(const Fd& file, const std::string& path) {
@@ -50,12 +51,17 @@ Sha256Digest digest_of_file(const Fd& file, const std::string& path) {
   return hash.finish();
 }
 
-CK_FUNCTION_LIST* load(const std::filesystem::path& path) {
-  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+// The descriptor stays open, for the loader knows a library by its name: another file under the same number
+// would be taken for this one.
+CK_FUNCTION_LIST* load(Fd file, const std::filesystem::path& path) {
+  const std::string name = "/proc/self/fd/" + std::to_string(file.get());
+  void* library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
-    const char* why = dlerror();  // NOLINT(concurrency-mt-unsafe): before any thread
-    throw Error(ErrorKind::Token, "PKCS #11 module " + path.string() + " does not load: " + why);
+    const std::string why = dlerror();  // NOLINT(concurrency-mt-unsafe): before any thread
+    throw Error(ErrorKind::Token, "PKCS #11 module " + path.string() + " does not load: " + why,
+                "where it looks for libraries beside itself, name its folder in LD_LIBRARY_PATH");
   }
+  file.release();
   void* symbol = dlsym(library, "C_GetFunctionList");
   if (symbol == nullptr) throw Error(ErrorKind::Token, path.string() + " is no PKCS #11 module");
   const auto get = reinterpret_cast<CK_C_GetFunctionList>(symbol);
@@ -83,19 +89,21 @@ TokenInfo info_of(const CK_FUNCTION_LIST& calls, CK_SLOT_ID slot) {
 }  // namespace
 
 Sha256Digest Module::digest_of(const std::filesystem::path& path) {
-  return digest_of_file(open_module(path), path.string());
+  return digest_of_file(open_to_read(real_path(path)), path.string());
 }
 
 Module::Module(const std::filesystem::path& path, const Sha256Digest& pinned, const std::string& arguments)
     : arguments_(arguments) {
-  const Fd file = open_module(path);
-  refuse_writable(file, path.string());
+  const std::filesystem::path real = real_path(path);
+  refuse_exposed(real);
+  Fd file = open_to_read(real);
   if (const Sha256Digest found = digest_of_file(file, path.string()); found != pinned)
     throw Error(ErrorKind::Token,
                 "PKCS #11 module " + path.string() + " has SHA-256 " + to_hex(found) + ", not the pinned " +
                     to_hex(pinned),
-                "after an upgrade that you trust, put the new digest into site.toml");
-  calls_ = load(path);
+                "after an upgrade, officers agree to the new one by 'qpcseal site change --module " +
+                    path.string() + "'");
+  calls_ = load(std::move(file), path);
   CK_C_INITIALIZE_ARGS init{};
   init.flags = CKF_OS_LOCKING_OK;
   // The module reads this C string; the binding has no const.

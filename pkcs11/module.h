@@ -1,4 +1,7 @@
-// A PKCS #11 module: loaded by absolute path, its file's digest pinned, initialized once.
+// A PKCS #11 module: named by absolute path, its file's digest pinned, initialized once. The file is opened
+// once, and what was hashed is what is loaded: by the same descriptor (/proc/self/fd/N), so that nobody can
+// exchange it in between. Modules find their neighbours all the same: SoftHSM and NSS are tested; one that
+// needs $ORIGIN wants LD_LIBRARY_PATH.
 //
 // It must be an object in main's scope: C_Finalize runs in the destructor, before main returns, because
 // modules have crashed when finalized from exit handlers. The library is never unloaded.
@@ -26,8 +29,8 @@ class Module {
   static Sha256Digest digest_of(const std::filesystem::path& path);
 
   // `arguments` is C_Initialize's pReserved string (NSS wants one), usually empty. Error{Usage} for a
-  // relative path, Error{Token} for a digest other than `pinned`, for a file that others than its owner may
-  // write, and where it does not load or initialize.
+  // relative path, Error{Token} for a digest other than `pinned`, for a file that others than root and
+  // this user may exchange, or a folder above it, and where it does not load or initialize.
   Module(const std::filesystem::path& path, const Sha256Digest& pinned, const std::string& arguments);
   ~Module();
   Module(const Module&) = delete;

@@ -21,9 +21,10 @@ bool names_references(const DeviceClass& device) {
 
 std::span<const std::string_view> operations() {
   static constexpr auto kNames = std::to_array<std::string_view>(
-      {"seal", "release", "mek-generate", "mek-rotate", "mek-backup", "mek-restore", "mek-import",
-       "mek-drill", "mek-suspend", "mek-resume", "mek-destroy", "recovery-key", "policy-change",
-       "officers-change", "trust-import", "log-key-rotate", "witness-change"});
+      {"seal",           "release",        "mek-generate",  "mek-rotate",      "mek-backup",
+       "mek-restore",    "mek-import",     "mek-drill",     "mek-suspend",     "mek-resume",
+       "mek-destroy",    "recovery-key",   "policy-change", "officers-change", "trust-import",
+       "log-key-rotate", "witness-change", "site-change",   "anchor-accept",   "clock-correct"});
   return kNames;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "appliance/audit/merkle.h"
 
@@ -13,6 +14,10 @@ struct AnchorState {
   Hash root{};
   bool operator==(const AnchorState&) const = default;
 };
+// "12 <root in hex>", or "none".
+inline std::string name_of(const std::optional<AnchorState>& anchor) {
+  return anchor ? std::to_string(anchor->size) + " " + to_hex(anchor->root) : "none";
+}
 
 class Anchor {
  public:

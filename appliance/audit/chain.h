@@ -20,7 +20,7 @@ using Lines = std::vector<std::string_view>;
 std::string first_bad(const Lines& lines, const Checkpoint& checkpoint);
 
 // Whether an entry is number `seq`, names the hash of the one before (zeros for the first), and is not of a
-// time before `since`. Error{Malformed}.
+// time before `since`, unless it sets the clock back. Error{Malformed}.
 void check_follows(const EntryView& entry, std::uint64_t seq, const Hash& before, UnixTime since);
 
 // One append writes the entries of one transaction and one phase. The last of `lines` may be cut short.

@@ -158,6 +158,10 @@ Entry parse_entry(std::string_view line) {
   return entry;
 }
 
+bool sets_clock_back(std::string_view kind, Phase phase) {
+  return kind == "clock-correct" && phase == Phase::Event;
+}
+
 Bytes rotation_message(const VerifierKey& next) {
   constexpr std::string_view kContext = "qpcseal/rotate-key/1";
   Bytes out;

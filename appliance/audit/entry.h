@@ -58,6 +58,9 @@ Entry parse_entry(std::string_view line);
 // As strict as parse_entry, in a tenth of its time.
 EntryView scan_entry(std::string_view line);
 
+// Whether the entry may be of a time before the entry before it: an event `clock-correct`.
+[[nodiscard]] bool sets_clock_back(std::string_view kind, Phase phase);
+
 // What the log's key signs to hand over to `next`: "qpcseal/rotate-key/1" 00 || vkey text.
 Bytes rotation_message(const VerifierKey& next);
 [[nodiscard]] bool is_rotation(const Entry& entry);  // a result of rotate-key that says ok

@@ -11,15 +11,12 @@ namespace qpcseal::audit {
 
 namespace {
 
-constexpr std::size_t kTxnSize = 16;       // bytes
-constexpr UnixTime kClockTolerance = 300;  // seconds that a clock may have been set back
+constexpr std::size_t kTxnSize = 16;  // bytes
 
-void check_clock(const Clock& clock, UnixTime last) {
-  if (clock.now() + kClockTolerance < last)
-    throw Error(ErrorKind::Denied,
-                "the clock says " + format_time(clock.now()) + ", but the log's last entry is of " +
-                    format_time(last),
-                "set the workstation's clock");
+// Lines that no checkpoint covers, before anything is written over them.
+void put_aside(Store& store, Position& at) {
+  const std::string tail = std::exchange(at.tail, {});
+  if (!tail.empty()) store.quarantine(at.end, tail);
 }
 
 }  // namespace
@@ -34,14 +31,21 @@ Log Log::create(const LogSettings& settings, Signer& signer, const std::string& 
 }
 
 Log Log::open(const LogSettings& settings, Signer& signer) {
+  return open(settings, signer, find_position(settings.folder));
+}
+
+Log Log::open(const LogSettings& settings, Signer& signer, Position at, OldAnchor old) {
+  if (at.key.type() != signer.type() || at.key.key() != signer.public_key())
+    throw Error(ErrorKind::LogDamaged,
+                "the audit log was signed with another key than the one in this token");
   std::optional<AnchorState> anchor;
   if (settings.anchor != nullptr) anchor = settings.anchor->read();
-  Store store = Store::open(settings.folder);
   // What the anchor knows must be replayed from there on, to see that it is no more than one append behind.
-  Position at = find_position(store, settings.folder, signer, anchor ? anchor->size : UINT64_MAX);
-  check_clock(settings.clock, at.state.last_time);
-  Log log(settings, signer, std::move(store), std::move(at));
-  log.check_anchor(anchor);
+  if (anchor && at.in_snapshot > anchor->size) at = find_position(settings.folder, anchor->size);
+  Log log(settings, signer, Store::open(settings.folder), std::move(at));
+  log.anchor_ = anchor;
+  log.check_anchor(old);
+  if (log.old_anchor_) return log;
   log.recover();
   log.save_snapshot();
   return log;
@@ -59,32 +63,59 @@ const Tree& Log::tree() const {
   return whole_.emplace(std::move(tree));
 }
 
-// The anchor may be one append behind, where a run ended between checkpoint and anchor; never ahead.
-void Log::check_anchor(const std::optional<AnchorState>& anchor) {
+// Why officers would have to accept the anchor; empty where they need not. Error{LogDamaged} for one that
+// nobody may accept: the log was rolled back, or is another.
+std::string Log::old_anchor(std::string_view recent) const {
+  const std::uint64_t size = at_.checkpoint.size;
+  if (!anchor_) return size > 1 ? "the log's anchor is gone from the token" : "";
+  if (anchor_->size > size)
+    throw Error(ErrorKind::LogDamaged, "the audit log was rolled back: it has " + std::to_string(size) +
+                                           " entries, the token remembers " + std::to_string(anchor_->size) +
+                                           "; " + entry_name(size) + " is missing");
+  if (anchor_->size == 0 || at_.tree.root(anchor_->size) != anchor_->root)
+    throw Error(ErrorKind::LogDamaged, "the audit log is not the one that the token remembers at " +
+                                           std::to_string(anchor_->size) + " entries");
+  const Lines lines = split_lines(recent);
+  if (is_one_append(std::span(lines).subspan(lines.size() - (size - anchor_->size)))) return "";
+  return "the token's memory of the audit log is old: it ends before " + entry_name(anchor_->size) +
+         ", and more than one append follows";
+}
+
+// The anchor may be one append behind, where a run ended between checkpoint and anchor; never ahead. One that
+// is there counts, whatever the log says; where the log says that there is one, it must be there.
+void Log::check_anchor(OldAnchor old) {
   const std::string recent = std::exchange(at_.recent, {});
   if (settings_.anchor == nullptr) return;
+  anchored_ = anchor_.has_value();
+  if (!anchored_ && !at_.state.site.anchor) return;
+  const std::string why = old_anchor(recent);
+  old_anchor_ = !why.empty();
+  if (old_anchor_ && old == OldAnchor::Refuse)
+    throw Error(ErrorKind::LogDamaged, why + " (anchor " + name_of(anchor_) + ")",
+                "the token may have been put back to an older state; officers may accept the log as it is: "
+                "'qpcseal audit anchor-accept'");
   const AnchorState now{at_.checkpoint.size, at_.checkpoint.root};
-  if (!anchor && now.size > 1) throw Error(ErrorKind::LogDamaged, "the log's anchor is gone from the token");
-  if (anchor && anchor->size > now.size)
-    throw Error(ErrorKind::LogDamaged, "the audit log was rolled back: it has " + std::to_string(now.size) +
-                                           " entries, the token remembers " + std::to_string(anchor->size) +
-                                           "; " + entry_name(now.size) + " is missing");
-  if (anchor && (anchor->size == 0 || at_.tree.root(anchor->size) != anchor->root))
-    throw Error(ErrorKind::LogDamaged, "the audit log is not the one that the token remembers at " +
-                                           std::to_string(anchor->size) + " entries");
-  const Lines lines = split_lines(recent);
-  if (anchor && !is_one_append(std::span(lines).subspan(lines.size() - (now.size - anchor->size))))
-    throw Error(ErrorKind::LogDamaged,
-                "the token's memory of the audit log is old: it ends before " + entry_name(anchor->size) +
-                    ", and more than one append follows",
-                "the token may have been put back to an older state");
-  if (!anchor || !(*anchor == now)) settings_.anchor->write(now);
+  if (!old_anchor_ && (!anchor_ || !(*anchor_ == now))) settings_.anchor->write(now);
+}
+
+void Log::accept_anchor(const Json& approval) {
+  if (!old_anchor_)
+    throw Error(ErrorKind::Usage, "the token's anchor fits the log: there is nothing to accept");
+  const HeldClock held(*this);
+  Json data{{"anchor", nullptr},
+            {"log", {{"size", at_.checkpoint.size}, {"root", to_hex(at_.checkpoint.root)}}}};
+  if (anchor_) data["anchor"] = {{"size", anchor_->size}, {"root", to_hex(anchor_->root)}};
+  if (!approval.is_null()) data["approval"] = approval;
+  put_aside(store_, at_);
+  event("anchor-accept", std::move(data));
+  old_anchor_ = false;
+  recover();
 }
 
 // Lines that no checkpoint covers were never acknowledged: they are kept apart, and not adopted.
 void Log::recover() {
-  const std::string tail = std::exchange(at_.tail, {});
-  if (!tail.empty()) store_.quarantine(at_.end, tail);
+  const HeldClock held(*this);
+  put_aside(store_, at_);
   for (const std::string& name : store_.quarantine_files()) {
     if (at_.state.quarantined.contains(name)) continue;
     const std::string text = store_.read_quarantine(name);
@@ -112,7 +143,7 @@ std::string Log::new_txn() { return to_hex(settings_.random.bytes(kTxnSize)); }
 
 Entry Log::make(const std::string& kind, Phase phase, const std::string& txn, Json data) const {
   Entry entry;
-  entry.time = std::max(settings_.clock.now(), at_.state.last_time);
+  entry.time = entry_time();
   entry.kind = kind;
   entry.phase = phase;
   entry.txn = txn;
@@ -124,6 +155,7 @@ Entry Log::make(const std::string& kind, Phase phase, const std::string& txn, Js
 Txn Log::intent(const std::string& kind, Json data) { return intents(kind, {std::move(data)}).front(); }
 
 std::vector<Txn> Log::intents(const std::string& kind, std::vector<Json> data) {
+  check_clock();
   const std::string txn = new_txn();
   std::vector<Entry> entries;
   std::vector<Txn> out;
@@ -177,6 +209,7 @@ std::uint64_t Log::event(const std::string& kind, Json data) {
 }
 
 std::vector<std::uint64_t> Log::events(const std::string& kind, std::vector<Json> data) {
+  check_clock();
   const std::string txn = new_txn();
   std::vector<Entry> entries;
   std::vector<std::uint64_t> out;
@@ -230,7 +263,8 @@ std::uint64_t Log::append(std::vector<Entry> entries, Signer* next) {
   at_.checkpoint = {at_.tree.size(), at_.tree.root()};
   at_.note = sign_checkpoint(at_.checkpoint, at_.key, *signer_);
   store_.publish(at_.note);
-  if (settings_.anchor != nullptr) settings_.anchor->write({at_.checkpoint.size, at_.checkpoint.root});
+  if (settings_.anchor != nullptr && (anchored_ || at_.state.site.anchor))
+    settings_.anchor->write({at_.checkpoint.size, at_.checkpoint.root});
   broken_ = false;
   save_snapshot();
   return first;

@@ -33,21 +33,46 @@ struct Outcome {
   Json data = Json::object();
 };
 
+// What Log::open() does about an anchor that is gone, or older than one append: OldAnchor::Accept leaves the
+// log unchanged until accept_anchor().
+enum class OldAnchor { Refuse, Accept };
+
 class Log {
  public:
   // A new log with its genesis entry, whose data gets "log_key" from `signer` and `origin`. Error{Io} where
   // one exists.
   static Log create(const LogSettings& settings, Signer& signer, const std::string& origin, Json genesis);
   // Verifies the whole (a snapshot spares the replay, not the digest of what it covers), holds it against the
-  // anchor, moves lines that no checkpoint covers to quarantine and records that. Error{LogDamaged};
-  // Error{Denied} where the clock is more than 300 s behind the log.
+  // anchor, moves lines that no checkpoint covers to quarantine and records that. The clock matters only when
+  // something is appended. Error{LogDamaged}.
   static Log open(const LogSettings& settings, Signer& signer);
+  // The same from `at`, which find_position() gave for this folder under the lock that is still held.
+  static Log open(const LogSettings& settings, Signer& signer, Position at,
+                  OldAnchor old = OldAnchor::Refuse);
 
   [[nodiscard]] const State& state() const { return at_.state; }
   // Whole, for proofs and earlier roots; where a snapshot spared the replay this reads the entries anew.
   [[nodiscard]] const Tree& tree() const;
   [[nodiscard]] const std::string& checkpoint() const { return at_.note; }
   [[nodiscard]] const VerifierKey& key() const { return at_.key; }
+
+  // Whether open() found an anchor that officers have to accept; what it is, if it is there.
+  [[nodiscard]] bool has_old_anchor() const { return old_anchor_; }
+  [[nodiscard]] const std::optional<AnchorState>& anchor() const { return anchor_; }
+  // The event anchor-accept, after which the log is as after any open(). `approval` may be null.
+  void accept_anchor(const Json& approval);
+
+  // Beside the site's days: from `limit` on the clock must be confirmed. `what` ends there, for the error.
+  void limit_clock(UnixTime limit, const std::string& what);
+  // Error{Denied} where the clock lies before the last entry (by more than 300 s) or this program's sources,
+  // or further on than the site's days or the limit without confirmation. Each intent and each event checks
+  // that.
+  void check_clock() const;
+  // Somebody typed today's date: the event `clock`, where check_clock() would ask for it.
+  void confirm_clock();
+  // The event clock-correct: time goes on from the clock, which must lie before the last entry. Error{Usage}
+  // where it does not. `approval` may be null.
+  void correct_clock(const Json& approval);
 
   // All of one call share a transaction and a checkpoint, but for results and wrapped entries of intents of
   // several transactions: those are one append each, in their order. The numbers of the entries come back.
@@ -72,16 +97,40 @@ class Log {
   std::string add(std::vector<Entry>& entries);
   Entry make(const std::string& kind, Phase phase, const std::string& txn, Json data) const;
   std::string new_txn();
-  void check_anchor(const std::optional<AnchorState>& anchor);
+  [[nodiscard]] std::string old_anchor(std::string_view recent) const;
+  void check_anchor(OldAnchor old);
   void recover();
+  [[nodiscard]] bool runs_ahead() const;
+  [[nodiscard]] bool passes_limit() const;
+  [[nodiscard]] UnixTime entry_time() const;
   void save_snapshot();
 
   LogSettings settings_;
   Signer* signer_;
   Store store_;
   Position at_;
+  std::optional<AnchorState> anchor_;  // as open() found it
+  bool anchored_ = false;              // the token has one
+  bool old_anchor_ = false;
+  UnixTime clock_limit_ = INT64_MAX;
+  std::string clock_limit_of_;
+  unsigned held_ = 0;  // HeldClock objects
+  friend class HeldClock;
   mutable std::optional<Tree> whole_;  // where at_.tree is not, once it was asked for
   bool broken_ = false;                // an append failed half way: nothing more may be written
+};
+
+// While one lives, entries are written whatever the clock says: what recovers an interrupted run, and what
+// only stops a key. Where the clock cannot be believed, they have the time of the entry before.
+class HeldClock {
+ public:
+  explicit HeldClock(Log& log) : log_(log) { ++log_.held_; }
+  ~HeldClock() { --log_.held_; }
+  HeldClock(const HeldClock&) = delete;
+  HeldClock& operator=(const HeldClock&) = delete;
+
+ private:
+  Log& log_;
 };
 
 }  // namespace qpcseal::audit

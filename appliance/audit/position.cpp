@@ -41,11 +41,11 @@ Position resume(const Store& store, OpenedSnapshot opened) {
   return at;
 }
 
-std::optional<Position> try_snapshot(const Store& store, const Signer& signer, std::uint64_t newest) {
+std::optional<Position> try_snapshot(const Store& store, std::uint64_t newest) {
   try {
     const auto bytes = store.read_snapshot();
     if (!bytes) return std::nullopt;
-    auto opened = open_snapshot(*bytes, signer.type(), signer.public_key());
+    auto opened = open_snapshot(*bytes);
     if (!opened || opened->snapshot.state.size > newest) return std::nullopt;
     return resume(store, std::move(*opened));
   } catch (const Error& error) {
@@ -56,13 +56,9 @@ std::optional<Position> try_snapshot(const Store& store, const Signer& signer, s
 
 }  // namespace
 
-Position find_position(const Store& store, const std::filesystem::path& folder, const Signer& signer,
-                       std::uint64_t newest) {
-  if (auto found = try_snapshot(store, signer, newest)) return std::move(*found);
+Position find_position(const std::filesystem::path& folder, std::uint64_t newest) {
+  if (auto found = try_snapshot(Store::open_to_read(folder), newest)) return std::move(*found);
   LogCopy copy = read_log(folder, std::nullopt);
-  if (copy.key.type() != signer.type() || copy.key.key() != signer.public_key())
-    throw Error(ErrorKind::LogDamaged,
-                "the audit log was signed with another key than the one in this token");
   Position at(std::move(copy.key));
   at.state = std::move(copy.state);
   at.tree = std::move(copy.tree);

@@ -21,9 +21,8 @@ struct Position {
 };
 
 // From the snapshot where it fits the log and has at most `newest` entries, else from a replay of the whole;
-// either way what comes back is verified and the same. Error{LogDamaged} as read_log, and where the log's key
-// is not the signer's.
-Position find_position(const Store& store, const std::filesystem::path& folder, const Signer& signer,
-                       std::uint64_t newest);
+// either way what comes back is verified, by the log's own keys, and the same. Needs no token: whether the
+// key is the token's, Log::open checks. Error{LogDamaged} as read_log.
+Position find_position(const std::filesystem::path& folder, std::uint64_t newest = UINT64_MAX);
 
 }  // namespace qpcseal::audit

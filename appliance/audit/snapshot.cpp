@@ -54,14 +54,14 @@ OpenedSnapshot parse_body(ByteView body, VerifierKey key) {
   return out;
 }
 
-OpenedSnapshot parse(ByteView bytes, KeyType type, const Bytes& public_key) {
+OpenedSnapshot parse(ByteView bytes) {
   ByteReader reader(bytes, "snapshot");
   if (text_of(reader.take(kMagic.size())) != kMagic) throw Error(ErrorKind::Malformed, "not a snapshot");
   const ByteView body = reader.take(reader.be(4)), signature = reader.lp16();
   reader.expect_end();
   VerifierKey key = VerifierKey::parse(text_of(ByteReader(body, "snapshot").lp16()));
-  if (key.type() != type || key.key() != public_key || !key.verify(message_of(body), signature))
-    throw Error(ErrorKind::Malformed, "snapshot: not signed by this log's key");
+  if (!key.verify(message_of(body), signature))
+    throw Error(ErrorKind::Malformed, "snapshot: not signed by the key that it names");
   return parse_body(body, std::move(key));
 }
 
@@ -79,13 +79,19 @@ Bytes sign_snapshot(const Snapshot& snapshot, const VerifierKey& key, Signer& si
   return out;
 }
 
-std::optional<OpenedSnapshot> open_snapshot(ByteView bytes, KeyType type, const Bytes& public_key) {
+std::optional<OpenedSnapshot> open_snapshot(ByteView bytes) {
   try {
-    return parse(bytes, type, public_key);
+    return parse(bytes);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::Internal) throw;
     return std::nullopt;
   }
+}
+
+std::optional<OpenedSnapshot> open_snapshot(ByteView bytes, KeyType type, const Bytes& public_key) {
+  auto out = open_snapshot(bytes);
+  if (out && (out->key.type() != type || out->key.key() != public_key)) return std::nullopt;
+  return out;
 }
 
 }  // namespace qpcseal::audit

@@ -29,7 +29,10 @@ struct OpenedSnapshot {
   Snapshot snapshot;
   VerifierKey key;
 };
-// Nothing where it is not well formed, not signed by the key `type` and `public_key`, or contradicts itself.
+// Nothing where it is not well formed, not signed by the key that it names, or contradicts itself. Whether
+// that is the log's key, the log's checkpoint decides.
+std::optional<OpenedSnapshot> open_snapshot(ByteView bytes);
+// Nothing, too, where the key is not `type` and `public_key`.
 std::optional<OpenedSnapshot> open_snapshot(ByteView bytes, KeyType type, const Bytes& public_key);
 
 }  // namespace qpcseal::audit

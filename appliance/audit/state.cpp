@@ -12,7 +12,8 @@ namespace {
 const Kind& kind_of(const std::string& name) {
   static const std::array kinds = {
       &kGenesis, &kGenesisAccepted, &kOfficers, &kPolicy, &kTrust, &kRejection, &kRecovery, &kRotateKey,
-      &kWitnessKey, &kWitness, &kChallenge, &kRelease, &kDenied, &kMekGenerate, &kMekRotate, &kSeal,
+      &kSite, &kAnchorAccept, &kClock, &kClockCorrect, &kWitnessKey, &kWitness, &kChallenge, &kRelease,
+      &kDenied, &kMekGenerate, &kMekRotate, &kSeal,
       // the life of keys, and ceremonies
       &kMekSuspend, &kMekResume, &kMekDestroy, &kMekBackup, &kMekRestore, &kMekImport, &kMekDrill, &kShred,
       &kRecoveryKey, &kPinChange, &kCeremony, &kCeremonyStep};
@@ -94,8 +95,8 @@ MekHistory& known_mek(State& state, const Json& data, const std::string& complai
 
 void State::apply(const Entry& entry) {
   require(entry.seq == size, "its number is " + std::to_string(entry.seq));
-  require(entry.time >= last_time, "its time lies before that of the entry before");
   require((entry.seq == 0) == (entry.kind == kGenesis.name), "a genesis entry stands first, and only there");
+  check_time(*this, entry);
   const Kind& kind = kind_of(entry.kind);
   if (entry.phase == Phase::Event) apply_event(*this, kind, entry);
   if (entry.phase == Phase::Intent) apply_intent(*this, kind, entry);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "appliance/audit/entry.h"
+#include "appliance/audit/site_facts.h"
 
 namespace qpcseal::audit {
 
@@ -107,6 +108,7 @@ struct Ceremony {
 
 struct State {
   Json genesis;
+  SiteFacts site;          // in force
   std::uint64_t size = 0;  // entries
   UnixTime last_time = 0;
   std::string policy_digest, trust_digest;  // hex
@@ -137,7 +139,8 @@ struct State {
 
   // The next entry. Error{Malformed} for one that cannot follow: numbers, times, serials that go down, a
   // nonce used twice, a result or wrapped entry without its intent, or one that contradicts it, an unknown
-  // kind.
+  // kind, a time further on than the site's days without a `clock` event. Time goes back at a `clock-correct`
+  // event alone.
   void apply(const Entry& entry);
 };
 

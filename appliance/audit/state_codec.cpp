@@ -15,14 +15,18 @@ concept Either = std::same_as<std::remove_const_t<T>, As>;
 // One of these for each struct. A structured binding names every member, so that one which is missing here
 // does not compile; add it to both lists.
 auto members(Either<State> auto& state) {
-  auto& [genesis, size, last_time, policy_digest, trust_digest, officers_digest, genesis_accepted,
+  auto& [genesis, site, size, last_time, policy_digest, trust_digest, officers_digest, genesis_accepted,
          policy_serial, collateral_serial, challenges, meks, card_releases, sealed, releases, svn_floors,
          crl_numbers, drills, recovery_keys, ceremonies, quarantined, approvals_used, open, log_keys,
          witness_keys, witnessed] = state;
-  return std::tie(genesis, size, last_time, policy_digest, trust_digest, officers_digest, genesis_accepted,
-                  policy_serial, collateral_serial, challenges, meks, card_releases, sealed, releases,
-                  svn_floors, crl_numbers, drills, recovery_keys, ceremonies, quarantined, approvals_used,
-                  open, log_keys, witness_keys, witnessed);
+  return std::tie(genesis, site, size, last_time, policy_digest, trust_digest, officers_digest,
+                  genesis_accepted, policy_serial, collateral_serial, challenges, meks, card_releases, sealed,
+                  releases, svn_floors, crl_numbers, drills, recovery_keys, ceremonies, quarantined,
+                  approvals_used, open, log_keys, witness_keys, witnessed);
+}
+auto members(Either<SiteFacts> auto& site) {
+  auto& [module_sha256, module_arguments, accept, anchor, clock_days] = site;
+  return std::tie(module_sha256, module_arguments, accept, anchor, clock_days);
 }
 auto members(Either<Ceremony> auto& ceremony) {
   auto& [id, seq, outcome] = ceremony;

@@ -31,6 +31,8 @@ extern const Kind kCeremony, kCeremonyStep;
 extern const Kind kChallenge, kRelease, kDenied;
 // state_site.cpp
 extern const Kind kGenesis, kGenesisAccepted, kPolicy, kOfficers, kTrust, kRejection, kRecovery, kRotateKey;
+// state_repair.cpp
+extern const Kind kSite, kAnchorAccept, kClock, kClockCorrect;
 // state_witness.cpp
 extern const Kind kWitnessKey, kWitness;
 
@@ -48,6 +50,9 @@ MekHistory& known_mek(State& state, const Json& data, const std::string& complai
 // crlNumbers that were seen, by issuer: a list of {issuer, number}. One below the highest so far is refused,
 // unless `older_too`.
 void raise_crls(State& state, const Json& crls, bool older_too);
+
+// Whether the entry's time can follow the state's. Error{Malformed}. In state_repair.cpp.
+void check_time(const State& state, const Entry& entry);
 
 // For a phase that changes nothing but what apply() itself keeps.
 inline void nothing(State& /*state*/, const Entry& /*entry*/) {}

@@ -7,6 +7,7 @@ namespace {
 
 void genesis(State& state, const Entry& entry) {
   state.genesis = entry.data;
+  state.site = genesis_facts(entry.data);
   state.log_keys.push_back({0, text_member(entry.data, "log_key")});
   state.trust_digest = hex_member(entry.data, "trust", kDigestSize);
   state.policy_digest = hex_member(member(entry.data, "policy"), "digest", kDigestSize);

@@ -209,7 +209,7 @@ Json environment_of(release::Appliance& appliance) {
           {"binary_sha256", binary_digest()},
           {"software", "qpcseal " + std::string(software_version())},
           {"module", appliance.site().module},
-          {"module_sha256", appliance.site().module_sha256},
+          {"module_sha256", appliance.facts().module_sha256},
           {"token",
            {{"label", token.label},
             {"serial", token.serial},
@@ -219,7 +219,7 @@ Json environment_of(release::Appliance& appliance) {
           {"signing", signing == keys::SigningType::Ed25519 ? "ed25519" : "ecdsa-p256"},
           {"suites", suites_of(appliance)},
           {"lacking", keys::probe_desired(appliance.session())},
-          {"anchor", appliance.site().anchor}};
+          {"anchor", appliance.facts().anchor}};
 }
 
 Complaints check_token(const Plan& plan, const Json& environment) {

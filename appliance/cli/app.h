@@ -16,6 +16,7 @@ struct Context {
   std::optional<int> pin_fd;
   unsigned lock_timeout = 60;  // seconds
   release::ApprovalFiles approvals;
+  std::optional<std::string> confirmed_date;
   std::function<Report()> command;
 
   SystemClock clock;
@@ -27,6 +28,8 @@ struct Context {
 // Adds --json, and for commands that open the token --pin-fd and --lock-timeout.
 void add_output_options(CLI::App& app, Context& context);
 void add_token_options(CLI::App& app, Context& context);
+// --clock, which the program takes before the command and each command that opens the token behind it.
+void add_clock_option(CLI::App& app, Context& context);
 // --request and --approval, for commands whose act officers may have to agree to.
 void add_approval_options(CLI::App& app, Context& context);
 
@@ -54,6 +57,9 @@ void add_genesis(CLI::App& app, Context& context);
 void add_requests(CLI::App& app, Context& context);
 void add_audit(CLI::App& app, Context& context);
 void add_home(CLI::App& app, Context& context);
+void add_site(CLI::App& app, Context& context);
+void add_clock(CLI::App& app, Context& context);
+void add_anchor_accept(CLI::App& audit, Context& context);  // subcommand of audit
 void add_inspect(CLI::App& app, Context& context);
 
 }  // namespace qpcseal::cli

@@ -104,6 +104,7 @@ void add_audit(CLI::App& app, Context& context) {
   add_show(*audit, context, options);
   add_audit_report(*audit, context, options);
   add_audit_keys(*audit, context, options);
+  add_anchor_accept(*audit, context);
 }
 
 }  // namespace qpcseal::cli

@@ -91,12 +91,17 @@ struct Options {
 release::Site site_of(const Options& options) {
   release::Site site;
   site.module = options.module;
-  site.module_sha256 = to_hex(pkcs11::Module::digest_of(options.module));
-  site.module_arguments = options.arguments;
   site.token_label = options.token;
   site.pin_source = "tty";
-  site.accept = options.accept;
   return site;
+}
+
+audit::SiteFacts facts_of(const Options& options) {
+  audit::SiteFacts facts;
+  facts.module_sha256 = to_hex(pkcs11::Module::digest_of(options.module));
+  facts.module_arguments = options.arguments;
+  facts.accept = options.accept;
+  return facts;
 }
 
 Report run(Context& context, const Options& options) {
@@ -104,7 +109,7 @@ Report run(Context& context, const Options& options) {
   if (options.module.empty())
     return render(release::diagnose(environment, release::Site::read(environment.home.site())));
   environment.home.root.clear();
-  return render(release::diagnose(environment, site_of(options)));
+  return render(release::diagnose(environment, site_of(options), facts_of(options)));
 }
 
 }  // namespace

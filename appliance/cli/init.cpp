@@ -57,6 +57,9 @@ void add_init(CLI::App& app, Context& context) {
   command->add_option("--pin-source", options->pin_source, "tty (default) or file:/absolute/path, mode 0600");
   command->add_option("--accept", options->accept,
                       "A desired key attribute that this token may lack ('qpcseal doctor')");
+  command->add_option(
+      "--clock-days", options->clock_days,
+      "Days after the log's last entry from which on the date must be confirmed (1 to 90, default 7)");
   command->add_flag("--insecure-demo", options->insecure_demo,
                     "For trials and rehearsals, with a token to throw away: no officers, an unsigned policy");
   add_output_options(*command, context);

@@ -74,6 +74,8 @@ void add_commands(CLI::App& app, Context& context) {
   add_genesis(app, context);
   add_audit(app, context);
   add_home(app, context);
+  add_site(app, context);
+  add_clock(app, context);
   add_inspect(app, context);
   add_help(app);
 }
@@ -94,6 +96,7 @@ int run(int argc, char** argv) {
   CLI::App app{"Seals AI models with a key in an HSM and releases the key to attested cards only."};
   Context context;
   add_commands(app, context);
+  add_clock_option(app, context);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -125,7 +128,13 @@ release::Environment Context::environment() {
           [](const std::string& holder) {
             print_error("qpcseal: waiting for another qpcseal (" + printable(holder) + ")\n");
           },
-          approvals};
+          approvals,
+          confirmed_date};
+}
+
+void add_clock_option(CLI::App& app, Context& context) {
+  app.add_option("--clock", context.confirmed_date,
+                 "Today's date (UTC), where a command asks for it: YYYY-MM-DD");
 }
 
 void add_output_options(CLI::App& app, Context& context) {
@@ -136,6 +145,7 @@ void add_token_options(CLI::App& app, Context& context) {
   app.add_option("--pin-fd", context.pin_fd, "Read the token's PIN from this descriptor")
       ->check(CLI::Range(0, 1023));
   app.add_option("--lock-timeout", context.lock_timeout, "Seconds to wait for another qpcseal (default 60)");
+  add_clock_option(app, context);
 }
 
 void add_approval_options(CLI::App& app, Context& context) {

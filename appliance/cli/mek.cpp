@@ -65,7 +65,7 @@ Report list(Context& context) {
 std::string verdict_of(const keys::AttributeReport& attribute) {
   if (attribute.good) return "";
   if (attribute.required) return "WRONG, required";
-  return attribute.accepted ? "differs, accepted in site.toml" : "differs, desired";
+  return attribute.accepted ? "differs, accepted by the site" : "differs, desired";
 }
 
 keys::Origin origin_of(const release::Appliance& appliance, const keys::Mek& mek) {
@@ -85,7 +85,7 @@ Report show(Context& context, const std::string& reference) {
                  {"attributes", nlohmann::ordered_json::array()}};
   std::vector<std::vector<std::string>> rows{{"ATTRIBUTE", "TOKEN SAYS", "EXPECTED", ""}};
   for (const auto& attribute :
-       keys::inspect_mek(appliance.session(), mek.object, appliance.site().accept, origin)) {
+       keys::inspect_mek(appliance.session(), mek.object, appliance.facts().accept, origin)) {
     rows.push_back({attribute.name, attribute.observed, attribute.expected, verdict_of(attribute)});
     report.json["attributes"].push_back({{"name", attribute.name},
                                          {"observed", attribute.observed},

@@ -96,8 +96,18 @@ void read_files(Json& out, const Options& options) {
   if (!options.mek_file.empty()) put(out, "check_value", release::import_check_value(options.mek_file));
 }
 
-Json given_parameters(const audit::State& state, const Options& options) {
+// What a repair is about, as of now: nothing else could be meant.
+void put_log_facts(Json& out, const audit::LogCopy& log, const std::string& operation) {
+  if (operation == "clock-correct") put(out, "old_floor", format_time(log.state.last_time));
+  if (operation != "anchor-accept") return;
+  put(out, "log_size", log.checkpoint.size);
+  put(out, "log_root", to_hex(log.checkpoint.root));
+}
+
+Json given_parameters(const audit::LogCopy& log, const Options& options) {
+  const audit::State& state = log.state;
   Json out = Json::object();
+  put_log_facts(out, log, options.operation);
   for (const std::string& text : options.parameters) {
     auto [name, value] = split(text, "--param");
     put(out, name, std::move(value));
@@ -116,10 +126,10 @@ Json given_parameters(const audit::State& state, const Options& options) {
   return out;
 }
 
-Json parameters_of(const audit::State& state, const Options& options) {
+Json parameters_of(const audit::LogCopy& log, const Options& options) {
   if (options.operation != "release") {
     if (!options.reports.empty()) throw Error(ErrorKind::Usage, "--report is for operation 'release'");
-    return given_parameters(state, options);
+    return given_parameters(log, options);
   }
   const bool whole = !options.mek.empty() && !options.reports.empty();
   Json none = Json::object();
@@ -127,7 +137,7 @@ Json parameters_of(const audit::State& state, const Options& options) {
   if (!whole || !options.parameters.empty() || !options.digests.empty())
     throw Error(ErrorKind::Usage,
                 "a request for a release takes --mek and --report, and no other parameters");
-  const audit::MekHistory& mek = find_mek(state, options.mek);
+  const audit::MekHistory& mek = find_mek(log.state, options.mek);
   return release::release_parameters(mek.label, mek.id, report_digests(options.reports));
 }
 
@@ -148,9 +158,11 @@ Report make(Context& context, const Options& options) {
   const audit::LogCopy log = audit::read_log(home.log(), std::nullopt);
   const policy::Policy policy = release::read_policy(home, log.state);
   static_cast<void>(release::read_officers(home, log.state));
-  const UnixTime now = std::max({context.clock.now(), log.state.last_time, build_time()});
+  // A request to put the log's time back is of the time that it goes back to.
+  const UnixTime floor = options.operation == "clock-correct" ? 0 : log.state.last_time;
+  const UnixTime now = std::max({context.clock.now(), floor, build_time()});
   const release::ApprovalRequest request = release::make_approval_request(
-      log, policy, options.operation, parameters_of(log.state, options), now, lifetime, context.random);
+      log, policy, options.operation, parameters_of(log, options), now, lifetime, context.random);
   const std::string text = release::encode_approval_request(request);
   write_file(options.output, view(text), options.force ? Existing::Replace : Existing::Refuse);
   const std::string digest = to_hex(sha256(view(text))), words = audit::words_of(sha256(view(text)));

@@ -46,7 +46,15 @@ const std::vector<Operation>& operations() {
       {"recovery-key", {}},
       {"officers-change", {{"officers_sha256", kDigest}}},
       {"log-key-rotate", {{"previous"}}},
-      {"witness-change", {{"vkey"}, {"change"}}}};
+      {"witness-change", {{"vkey"}, {"change"}}},
+      {"site-change",
+       {{"module_sha256", kDigest, false, true},
+        {"module_arguments", 0, false, true},
+        {"accept", 0, false, true},
+        {"anchor", 0, false, true},
+        {"clock_days", 0, true, true}}},
+      {"anchor-accept", {{"anchor"}, {"log_size", 0, true}, {"log_root", kDigest}}},
+      {"clock-correct", {{"old_floor"}}}};
   return kOperations;
 }
 

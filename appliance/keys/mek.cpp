@@ -154,7 +154,8 @@ Mek check_made(Session& session, Session& fresh, const Object& made, const std::
   if (wrong.empty() && mek.label == label) return mek;
   session.destroy(made);
   throw Error(ErrorKind::Token, "key '" + label + "' was not made as asked and is destroyed again: " + wrong,
-              "what this token lacks may be accepted by name in site.toml; 'qpcseal doctor' lists it");
+              "what this token lacks may be accepted by name (init --accept, site change --accept); 'qpcseal "
+              "doctor' lists it");
 }
 
 Mek generate_mek(Session& session, Session& fresh, const std::string& name, std::uint64_t generation,

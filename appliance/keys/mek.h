@@ -30,7 +30,7 @@ enum class Origin {
 std::string_view name_of(Origin origin);  // "generated", "restored", "heir", "imported"
 std::optional<Origin> origin_from(std::string_view name);
 
-// What a token may lack and a site may accept by name (site.toml, `accept`).
+// What a token may lack and a site may accept by name (the site's facts, `accept`).
 inline constexpr std::string_view kDesired[] = {"not-copyable", "not-modifiable", "allowed-mechanisms",
                                                 "local", "always-sensitive"};
 bool is_desired(std::string_view name);

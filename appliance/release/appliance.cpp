@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 
 #include "appliance/release/archive.h"
 #include "appliance/release/collateral.h"
@@ -10,7 +9,6 @@
 #include "appliance/release/log_key.h"
 #include "appliance/release/pin.h"
 #include "appliance/release/pinned.h"
-#include "appliance/release/pinned_module.h"
 #include "appliance/release/witness.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -32,12 +30,6 @@ void expect_same(const std::string& what, const std::string& found, const std::s
 Json with_approval(Json intent, const Json& approval) {
   if (!approval.is_null()) intent["approval"] = approval;
   return intent;
-}
-
-void prepare_module(const Home& home, const Site& site) {
-  if (!site.embedded) return;
-  setenv("SOFTHSM2_CONF", (home.tokens() / "softhsm2.conf").c_str(),
-         1);  // NOLINT(concurrency-mt-unsafe): no threads yet
 }
 
 policy::Policy read_policy(const Home& home, const audit::State& state) {
@@ -65,13 +57,15 @@ Trust read_pinned_trust(const Home& home, const audit::State& state) {
   return trust;
 }
 
-Appliance::Appliance(const Environment& environment)
+Appliance::Appliance(const Environment& environment, const Repair& repair)
     : home_(environment.home),
       approvals_(environment.approvals),
       clock_(environment.clock),
       random_(environment.random) {
+  check_ownership(home_);
   site_ = Site::read(home_.site());
   lock_.emplace(home_.lock(), environment.lock_timeout, environment.on_wait);
+<<<<<<< HEAD
   settle_restore(home_);
   make_home_folders(home_.root);
   prepare_module(home_, site_);
@@ -80,21 +74,32 @@ Appliance::Appliance(const Environment& environment)
   token_ = module_->token(site_.token_label, site_.token_serial);
   session_.emplace(*module_, token_, pkcs11::Access::ReadWrite);
   session_->login(pin);
+||||||| 5af75d0
+  prepare_module(home_, site_);
+  const SecretBuffer pin = read_pin(site_.pin_source, environment.pin_fd, site_.token_label);
+  module_.emplace(site_.module, pinned_digest(site_), site_.module_arguments);
+  token_ = module_->token(site_.token_label, site_.token_serial);
+  session_.emplace(*module_, token_, pkcs11::Access::ReadWrite);
+  session_->login(pin);
+=======
+  audit::Position at = audit::find_position(home_.log());
+  std::optional<AgreedSite> agreed;
+  if (repair.site) agreed = agree_to_site(home_, approvals_, repair, clock_.now());
+  if (repair.site && repair.site->module) site_.module = *repair.site->module;
+  open_token(environment, agreed ? agreed->now : at.state.site);
+>>>>>>> site
   const std::string log_key = find_log_key(*session_, home_.log());
-  log_key_.emplace(*session_, log_key);
-  seal_key_.emplace(*session_, keys::kSealKeyLabel);
-  signer_.emplace(*log_key_);
-  anchor_.emplace(*session_);
-  log_.emplace(audit::Log::open({home_.log(), clock_, random_, "qpcseal " + std::string(software_version()),
-                                 site_.anchor ? &*anchor_ : nullptr},
-                                *signer_));
+  open_log(std::move(at), repair, log_key);
+  const audit::HeldClock held(*log_);
   check_against_genesis();
   check_witnesses(home_, *log_);
+  if (agreed) change_site(*agreed, repair.site->module);
   retire_log_keys(*session_, log_key);
   reconcile();
   policy_ = read_policy(home_, log_->state());
   trust_ = read_pinned_trust(home_, log_->state());
   keep_in_force(home_, log_->state(), trust_);
+  judge_clock(environment.confirmed_date);
 }
 
 UnixTime Appliance::now() const { return std::max({clock_.now(), log_->state().last_time, build_time()}); }
@@ -102,15 +107,8 @@ UnixTime Appliance::now() const { return std::max({clock_.now(), log_->state().l
 bool Appliance::insecure_demo() const { return audit::bool_member(log_->state().genesis, "insecure_demo"); }
 
 void Appliance::check_against_genesis() {
-  const Json& genesis = log_->state().genesis;
-  expect_same("the seal key", to_base64(seal_key_->spki()), audit::text_member(genesis, "seal_key"));
-  expect_same("the token's serial number", token_.serial,
-              audit::text_member(audit::member(genesis, "token"), "serial"));
-  if (clock_.now() < build_time())
-    throw Error(ErrorKind::Denied,
-                "the clock says " + format_time(clock_.now()) + ", before this program was built (" +
-                    format_time(build_time()) + ")",
-                "set the workstation's clock");
+  expect_same("the seal key", to_base64(seal_key_->spki()),
+              audit::text_member(log_->state().genesis, "seal_key"));
 }
 
 namespace {
@@ -153,14 +151,19 @@ Json Appliance::approve(const std::string& operation, const Json& parameters) {
   if (!log_->state().genesis_accepted && !insecure_demo())
     throw Error(ErrorKind::ApprovalsMissing, "the officers have not signed the genesis yet",
                 "'qpcseal genesis show -o FILE', every officer signs it, then 'qpcseal genesis accept'");
-  if (authority_) return authority_(operation, parameters);
+  const bool stops_a_key = operation == "mek-suspend";  // whatever the clock says
+  if (authority_) {
+    if (!stops_a_key) log_->check_clock();
+    return authority_(operation, parameters);
+  }
   const auto needed = policy_.approvals_for(operation);
   if (!needed)
     throw Error(ErrorKind::Denied,
                 "the policy does not allow '" + operation + "': [approvals] does not name it");
-  if (now() >= policy_.expires.value)
-    throw Error(ErrorKind::Denied, "the policy expired at " + format_time(policy_.expires.value),
-                "'qpcseal policy install' brings in the next one");
+  if (!stops_a_key) {
+    refuse_expired_policy();
+    log_->check_clock();
+  }
   if (*needed == 0) return nullptr;
   std::vector<std::string> requests;
   for (const auto& path : approvals_.requests) requests.push_back(read_text_file(path, kMaxApprovalRequest));
@@ -173,6 +176,14 @@ Json Appliance::approve(const std::string& operation, const Json& parameters) {
   archive_approval(home_, judgement.request, ".request", judgement.signatures);
   if (!judgement.rejecters.empty()) reject(operation, judgement);
   return judgement.record;
+}
+
+void Appliance::refuse_expired_policy() const {
+  if (now() < policy_.expires.value) return;
+  throw Error(
+      ErrorKind::Denied,
+      "the policy expired at " + format_time(policy_.expires.value) + ", and it is " + format_time(now()),
+      "'qpcseal policy install' brings in the next one; where the clock is wrong, set it");
 }
 
 void Appliance::reject(const std::string& operation, const Judgement& judgement) {

@@ -12,6 +12,7 @@
 #include "appliance/release/anchor.h"
 #include "appliance/release/approvals.h"
 #include "appliance/release/home.h"
+#include "appliance/release/repair.h"
 #include "appliance/release/trust.h"
 #include "base/clock.h"
 #include "base/random.h"
@@ -27,6 +28,7 @@ struct Environment {
   unsigned lock_timeout = 60;                                   // seconds
   std::function<void(const std::string& holder)> on_wait = {};  // told once when the lock is taken
   ApprovalFiles approvals = {};                                 // what officers signed for this command
+  std::optional<std::string> confirmed_date = {};  // "2026-11-28": somebody says that it is today
 };
 
 // The policy in force: the file's digest must be the one in the log. Error{Denied} otherwise.
@@ -37,11 +39,14 @@ Trust read_pinned_trust(const Home& home, const audit::State& state);
 class Appliance {
  public:
   // Error{Io} no home, Error{Token}, Error{LogDamaged}, Error{Denied} where policy, trust, token or keys are
-  // not those of the log, or the clock is behind it. Reconciles what an earlier run left open.
-  explicit Appliance(const Environment& environment);
+  // not those of the log, or others could change files of the home. Reconciles what an earlier run left open.
+  // The module is loaded only if it is the one that the log names; a repair that officers agreed to is done
+  // first.
+  explicit Appliance(const Environment& environment, const Repair& repair = {});
 
   [[nodiscard]] const Home& home() const { return home_; }
   [[nodiscard]] const Site& site() const { return site_; }
+  [[nodiscard]] const audit::SiteFacts& facts() const { return log().state().site; }
   [[nodiscard]] const policy::Policy& policy() const { return policy_; }
   [[nodiscard]] const std::string& policy_digest() const { return log().state().policy_digest; }
   [[nodiscard]] const Trust& trust() const { return trust_; }
@@ -72,11 +77,20 @@ class Appliance {
   // of the act, and does not what it refuses.
   using Authority = std::function<audit::Json(const std::string& operation, const audit::Json& parameters)>;
   void act_under(Authority authority) { authority_ = std::move(authority); }
+  // Error{Denied} where the policy has expired.
+  void refuse_expired_policy() const;
+  // What the workstation's clock says, without the log's floor.
+  [[nodiscard]] UnixTime clock_now() const { return clock_.now(); }
   // Error{Denied} for a restored MEK, whose source still counts the encryptions.
   void refuse_wrap_only(const keys::Mek& mek) const;
 
  private:
+  void open_token(const Environment& environment, const audit::SiteFacts& facts);
+  void open_log(audit::Position at, const Repair& repair, const std::string& log_key);
+  void accept_anchor(const Repair& repair);
+  void change_site(const AgreedSite& agreed, const std::optional<std::string>& module);
   void check_against_genesis();
+  void judge_clock(const std::optional<std::string>& confirmed_date);
   void reconcile();
   [[noreturn]] void reject(const std::string& operation, const Judgement& judgement);
 
@@ -100,9 +114,5 @@ class Appliance {
 
 // `intent` with the approval that approve() gave, where there is one.
 audit::Json with_approval(audit::Json intent, const audit::Json& approval);
-
-// Names the module's own settings (SoftHSM's configuration) for an embedded token. Before the module is
-// loaded.
-void prepare_module(const Home& home, const Site& site);
 
 }  // namespace qpcseal::release

@@ -27,7 +27,7 @@ Error missing(const std::string& why, const std::string& hint = "", const Findin
 std::string quoted(const std::string& text) { return "'" + text + "'"; }
 
 unsigned threshold_of(const policy::Policy& policy, const std::string& operation) {
-  return static_cast<unsigned>(policy.approvals_for(operation).value_or(0));
+  return static_cast<unsigned>(officers_needed(policy, operation).value_or(0));
 }
 
 // "mek is "a#1", the act has "b#1"" for the first parameter that differs.
@@ -108,6 +108,14 @@ Json record_of(const Candidate& candidate, const std::vector<policy::Approver>& 
 
 }  // namespace
 
+std::optional<int> officers_needed(const policy::Policy& policy, const std::string& operation) {
+  const auto named = policy.approvals_for(operation);
+  const int most = policy.least_for_officers_change();
+  if (operation == "site-change" || operation == "anchor-accept") return most;
+  if (operation == "clock-correct") return std::max(named.value_or(most), 1);
+  return named;
+}
+
 Judgement judge_approval(const Situation& situation, const std::string& operation, const Json& parameters,
                          const std::vector<std::string>& requests,
                          const std::vector<std::string>& signatures) {
@@ -141,7 +149,7 @@ Judgement judge_approval(const Situation& situation, const std::string& operatio
 ApprovalRequest make_approval_request(const audit::LogCopy& log, const policy::Policy& policy,
                                       const std::string& operation, Json parameters, UnixTime now,
                                       std::int64_t lifetime, Random& random) {
-  const auto needed = policy.approvals_for(operation);
+  const auto needed = officers_needed(policy, operation);
   if (!needed)
     throw Error(ErrorKind::Denied,
                 "the policy does not allow '" + operation + "': [approvals] does not name it");

@@ -38,6 +38,11 @@ struct Judgement {
   std::vector<policy::Approver> rejecters;  // officers who signed its rejection: then the act is refused
 };
 
+// How many officers must agree to the operation; nothing: the policy does not allow it. Repairs always have a
+// quorum, so that no policy locks an appliance for good: as many as any operation asks for, where the policy
+// names none, and never fewer for site-change and anchor-accept, which could undo whatever others protect.
+std::optional<int> officers_needed(const policy::Policy& policy, const std::string& operation);
+
 // The request for this act with enough signatures. Error{ApprovalsMissing} with the reason: no request for
 // it, other parameters or facts, expired, used before, too few officers (findings say which signatures do not
 // count); Error{Malformed} for a file that is no request.

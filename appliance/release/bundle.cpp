@@ -173,7 +173,8 @@ std::string make_bundle(const Home& home, const audit::LogCopy& log, std::uint64
   if (!is_unverified(verdict)) {
     named = audit::parse_entry(log.line(verdict.intent.value())).data;
     entries["intent"] = audit::proven(log, *verdict.intent);
-    if (const auto challenge = find_challenge(log, named))
+    const auto challenge = find_challenge(log, named);  // of a false time it was forgotten (clock-correct)
+    if (challenge && audit::bool_member(judged_of(verdict), "known"))
       entries["challenge"] = audit::proven(log, *challenge);
   }
   const std::string text =

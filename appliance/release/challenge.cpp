@@ -58,6 +58,7 @@ Json entry_of(const attest::Request& request, const ChallengeWish& wish, const s
 
 std::vector<attest::Request> make_requests(Appliance& appliance, const keys::Mek& mek,
                                            const std::vector<ChallengeWish>& wishes) {
+  appliance.refuse_expired_policy();
   const auto types = key_types(appliance, mek);
   const UnixTime expiry = appliance.now() + policy::challenge_lifetime(appliance.policy(), mek.label);
   const Bytes aud = from_hex(audit::text_member(appliance.log().state().genesis, "aud"));

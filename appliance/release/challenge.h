@@ -12,8 +12,8 @@ struct ChallengeWish {
   std::optional<std::uint64_t> device;  // number on that host
 };
 
-// One request a wish, all logged with one checkpoint. Error{Denied} where the policy has no rule for the MEK,
-// or token and policy have no session key type in common.
+// One request a wish, all logged with one checkpoint. Error{Denied} where the policy has expired or has no
+// rule for the MEK, or token and policy have no session key type in common.
 std::vector<attest::Request> make_requests(Appliance& appliance, const keys::Mek& mek,
                                            const std::vector<ChallengeWish>& wishes);
 

@@ -4,7 +4,6 @@
 #include <optional>
 
 #include "appliance/release/pin.h"
-#include "appliance/release/pinned_module.h"
 #include "base/error.h"
 
 namespace qpcseal::release {
@@ -24,21 +23,24 @@ void judge(Diagnosis& out) {
   if (out.suites.empty()) out.faults.emplace_back("no wrap suite works");
   for (const std::string& name : out.lacking)
     if (std::find(out.accepted.begin(), out.accepted.end(), name) == out.accepted.end())
-      out.faults.push_back("keys cannot be made '" + name + "', and site.toml does not accept that");
+      out.faults.push_back("keys cannot be made '" + name + "', and the site's facts do not accept that");
 }
 
 }  // namespace
 
-Diagnosis diagnose(const Environment& environment, const Site& site) {
+Diagnosis diagnose(const Environment& environment, const Site& site, std::optional<audit::SiteFacts> facts) {
+  if (!facts) check_ownership(environment.home);
   std::optional<audit::Lock> lock;  // without a home there is no log, and no file that is ours to lock
   if (!environment.home.root.empty())
     lock.emplace(environment.home.lock(), environment.lock_timeout, environment.on_wait);
+  if (!facts) facts = audit::find_position(environment.home.log()).state.site;
   prepare_module(environment.home, site);
   Diagnosis out;
   out.module = site.module;
-  out.module_sha256 = site.module_sha256;
-  out.accepted = site.accept;
-  const pkcs11::Module module(site.module, pinned_digest(site), site.module_arguments);
+  out.module_sha256 = facts->module_sha256;
+  out.accepted = facts->accept;
+  const pkcs11::Module module(site.module, module_digest(*facts),
+                              with_home(facts->module_arguments, environment.home));
   const SecretBuffer pin = read_pin(site.pin_source, environment.pin_fd, site.token_label);
   out.token = module.token(site.token_label, site.token_serial);
   pkcs11::Session session(module, out.token, pkcs11::Access::ReadWrite);

@@ -19,13 +19,15 @@ struct Diagnosis {
   std::optional<keys::SigningType> signing;
   std::vector<keys::SuiteAbility> suites;
   std::vector<std::string> lacking;   // desired attributes that are not honoured
-  std::vector<std::string> accepted;  // by site.toml
+  std::vector<std::string> accepted;  // by the site's facts
   bool anchor = false;
   std::vector<std::string> faults;  // why it cannot serve; empty: it can
 };
 
 // Logs in and tries; makes and destroys throw-away objects. Nothing is logged: no key of ours is touched.
-// A home without a root is none: nothing is locked.
-Diagnosis diagnose(const Environment& environment, const Site& site);
+// A home without a root is none: nothing is locked. `facts`: of a token without a home; nothing: those of the
+// home's log. Error{Denied} where others could change files of the home.
+Diagnosis diagnose(const Environment& environment, const Site& site,
+                   std::optional<audit::SiteFacts> facts = std::nullopt);
 
 }  // namespace qpcseal::release

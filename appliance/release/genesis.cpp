@@ -14,10 +14,11 @@ namespace {
 
 using audit::Json;
 
-constexpr std::string_view kTitle = "qpcseal genesis 1\n";
-constexpr std::array<std::string_view, 10> kLines = {
-    "appliance",     "aud",           "token serial",    "log key",      "seal key sha256",
-    "policy serial", "policy sha256", "officers sha256", "trust sha256", "genesis entry"};
+constexpr std::string_view kTitle = "qpcseal genesis 2\n";
+constexpr std::array<std::string_view, 15> kLines = {
+    "appliance",        "aud",          "token serial", "log key",    "seal key sha256", "module sha256",
+    "module arguments", "accepted",     "anchor",       "clock days", "policy serial",   "policy sha256",
+    "officers sha256",  "trust sha256", "genesis entry"};
 
 std::string json_text(const std::string& text) { return Json(text).dump(-1, ' ', true); }
 
@@ -32,12 +33,18 @@ std::string names_of(const std::set<std::string>& names) {
 std::string genesis_text(const audit::State& state, const audit::Hash& leaf) {
   const Json& genesis = state.genesis;
   const Json& policy = audit::member(genesis, "policy");
+  const audit::SiteFacts site = audit::genesis_facts(genesis);
   const std::array<std::string, kLines.size()> values = {
       json_text(audit::text_member(genesis, "appliance_id")),
       audit::text_member(genesis, "aud"),
       json_text(audit::text_member(audit::member(genesis, "token"), "serial")),
       json_text(audit::text_member(genesis, "log_key")),
       to_hex(sha256(from_base64(audit::text_member(genesis, "seal_key")))),
+      site.module_sha256,
+      json_text(site.module_arguments),
+      Json(site.accept).dump(),
+      site.anchor ? "true" : "false",
+      std::to_string(site.clock_days),
       std::to_string(audit::uint_member(policy, "serial")),
       audit::text_member(policy, "digest"),
       audit::text_member(genesis, "officers"),

@@ -4,12 +4,15 @@
 #include <unistd.h>
 
 #include <toml++/toml.h>
+#include <algorithm>
 #include <cstdlib>
 
 #include "appliance/audit/entry.h"
 #include "appliance/audit/store.h"
+#include "appliance/keys/mek.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/ownership.h"
 
 namespace qpcseal::release {
 
@@ -43,32 +46,25 @@ bool take_bool(toml::table& table, const char* key) {
   return *value;
 }
 
-std::vector<std::string> take_strings(toml::table& table, const char* key) {
-  const toml::array* array = table[key].as_array();
-  if (array == nullptr)
-    throw Error(ErrorKind::Malformed, std::string("'") + key + "' is missing or not a list");
-  std::vector<std::string> out;
-  for (const auto& item : *array) {
-    auto value = item.value_exact<std::string>();
-    if (!value)
-      throw Error(ErrorKind::Malformed, std::string("'") + key + "' holds something that is not a string");
-    out.push_back(*value);
-  }
-  table.erase(key);
-  return out;
+// These were in the file once, and anybody who could write it could change them.
+void refuse_facts(const toml::table& table) {
+  for (const char* key : {"module_sha256", "module_arguments", "anchor", "accept"})
+    if (table.contains(key))
+      throw Error(
+          ErrorKind::Malformed,
+          std::string("'") + key + "' is a fact of the site, which the log has and no file can change",
+          "take it out of the file; 'qpcseal site show' shows what is in force, 'qpcseal site change' "
+          "changes it");
 }
 
 Site site_from(toml::table table) {
+  refuse_facts(table);
   Site site;
   site.module = take_string(table, "module");
-  site.module_sha256 = take_string(table, "module_sha256");
-  site.module_arguments = take_string(table, "module_arguments");
   site.token_label = take_string(table, "token_label");
   site.token_serial = take_string(table, "token_serial");
   site.embedded = take_bool(table, "embedded");
-  site.anchor = take_bool(table, "anchor");
   site.pin_source = take_string(table, "pin_source");
-  site.accept = take_strings(table, "accept");
   if (!table.empty())
     throw Error(ErrorKind::Malformed, "unknown key '" + std::string(table.begin()->first.str()) + "'");
   return site;
@@ -82,6 +78,15 @@ std::string quoted(const std::string& text) {
   std::string json = out.str();
   return json.substr(json.find('"'), json.rfind('"') - json.find('"') + 1);
 }
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
+  return text;
+}
+
+constexpr std::string_view kFilePrefix = "file:";
+constexpr const char* kHomeWord = "{home}";
 
 }  // namespace
 
@@ -109,6 +114,18 @@ bool is_demo_home() noexcept {
   }
 }
 
+void check_ownership(const Home& home) {
+  Ownership owners;
+  owners.check(home.root);
+  for (const auto& path : {home.site(), home.policy(), home.officers(), home.collateral(), home.approvals(),
+                           home.reports(), home.witness(), home.pending()})
+    owners.check(path);
+  for (const auto& folder : {home.log(), home.trust(), home.tokens()}) owners.check_tree(folder);
+  if (!owners.good())
+    throw Error(ErrorKind::Denied, "others could change what decides here: " + owners.faults(),
+                owners.mending());
+}
+
 Site Site::read(const std::filesystem::path& path) {
   if (!std::filesystem::exists(path))
     throw Error(ErrorKind::Io, "no appliance at " + path.parent_path().string(),
@@ -116,7 +133,11 @@ Site Site::read(const std::filesystem::path& path) {
   const Bytes bytes = read_file(path, kMaxSiteSize);
   return with_context(path.string(), [&] {
     try {
-      return site_from(toml::parse(text_of(bytes)));
+      Site site = site_from(toml::parse(text_of(bytes)));
+      if (site.pin_source.starts_with(kFilePrefix))
+        site.pin_source = std::string(kFilePrefix) +
+                          (path.parent_path() / site.pin_source.substr(kFilePrefix.size())).string();
+      return site;
     } catch (const toml::parse_error& error) {
       throw Error(ErrorKind::Malformed, "line " + std::to_string(error.source().begin.line) + ": " +
                                             std::string(error.description()));
@@ -124,23 +145,47 @@ Site Site::read(const std::filesystem::path& path) {
   });
 }
 
-std::string Site::text() const {
-  std::string out = "# Facts of this machine. What officers review is in policy.toml.\n";
+std::string Site::text(const Home& home) const {
+  std::string out =
+      "# Where this machine has module and token. What bears on trust is in the log: 'qpcseal site show'.\n";
   const auto line = [&](const char* key, const std::string& value) {
     out += std::string(key) + " = " + value + "\n";
   };
+  const std::string inside = std::string(kFilePrefix) + home.root.string() + "/";
   line("module", quoted(module));
-  line("module_sha256", quoted(module_sha256));
-  line("module_arguments", quoted(module_arguments));
   line("token_label", quoted(token_label));
   line("token_serial", quoted(token_serial));
   line("embedded", embedded ? "true" : "false");
-  line("anchor", anchor ? "true" : "false");
-  line("pin_source", quoted(pin_source));
-  std::string list;
-  for (const auto& name : accept) list += (list.empty() ? "" : ", ") + quoted(name);
-  line("accept", "[" + list + "]");
+  line("pin_source",
+       quoted(pin_source.starts_with(inside) ? std::string(kFilePrefix) + pin_source.substr(inside.size())
+                                             : pin_source));
   return out;
+}
+
+Sha256Digest module_digest(const audit::SiteFacts& facts) {
+  const Bytes bytes = from_hex(facts.module_sha256);
+  Sha256Digest digest{};
+  if (bytes.size() != digest.size())
+    throw Error(ErrorKind::Malformed, "the module's digest is not a SHA-256");
+  std::ranges::copy(bytes, digest.begin());
+  return digest;
+}
+
+void check_facts(const audit::SiteFacts& facts) {
+  for (const std::string& name : facts.accept)
+    if (!keys::is_desired(name))
+      throw Error(ErrorKind::Usage, "--accept " + name + ": no such attribute; 'qpcseal doctor' lists them");
+  if (facts.clock_days < 1 || facts.clock_days > audit::kMaxClockDays)
+    throw Error(ErrorKind::Usage, "--clock-days: 1 to " + std::to_string(audit::kMaxClockDays) + ", not " +
+                                      std::to_string(facts.clock_days));
+}
+
+std::string with_home(const std::string& arguments, const Home& home) {
+  return replaced(arguments, kHomeWord, home.root.string());
+}
+
+std::string without_home(const std::string& arguments, const Home& home) {
+  return replaced(arguments, home.root.string() + "/", std::string(kHomeWord) + "/");
 }
 
 }  // namespace qpcseal::release

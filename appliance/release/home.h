@@ -1,11 +1,13 @@
-// Where the appliance keeps its state, and the facts of this machine (site.toml).
+// Where the appliance keeps its state, and what differs from machine to machine (site.toml).
 #pragma once
 
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include "appliance/audit/site_facts.h"
 #include "base/bytes.h"
+#include "base/digest.h"
 
 namespace qpcseal::release {
 
@@ -32,20 +34,37 @@ Home locate_home();
 // log says. False where that cannot be read: whoever needs the log will say why.
 [[nodiscard]] bool is_demo_home() noexcept;
 
-// Facts of this machine, apart from what officers review. Strict TOML: unknown or missing keys are
+// Error{Denied} where anybody but root and this user could exchange what decides here: the home, site.toml,
+// policy, officers, log, trust, tokens, or a folder above them. The hint has the commands that mend it.
+void check_ownership(const Home& home);
+
+// Where this machine has module and token. What bears on trust is not here but in the log
+// (audit/site_facts.h), and what is here is held against it. Strict TOML: unknown or missing keys are
 // Error{Malformed}.
 struct Site {
-  std::string module;            // absolute path
-  std::string module_sha256;     // lower-case hex
-  std::string module_arguments;  // C_Initialize's pReserved string (NSS), else empty
-  std::string token_label, token_serial;
-  bool embedded = false;            // SoftHSM with its objects under the home
-  bool anchor = false;              // the token keeps a data object with the log's size and root
-  std::string pin_source;           // "tty" or "file:/absolute/path"
-  std::vector<std::string> accept;  // desired key attributes that this site does without
+  std::string module;  // absolute path
+  std::string token_label,
+      token_serial;        // to find the token; what it is, its keys say. The serial may be empty
+  bool embedded = false;   // SoftHSM with its objects under the home
+  std::string pin_source;  // "tty" or "file:PATH"
 
+  // A PIN file's path in site.toml is relative to the home, or absolute; here it is absolute.
   static Site read(const std::filesystem::path& path);
-  [[nodiscard]] std::string text() const;
+  // As it goes into the file: what lies in `home` by its path there.
+  [[nodiscard]] std::string text(const Home& home) const;
 };
+
+// "{home}" in the module's arguments is the home's path: a moved home takes its token's database with it.
+std::string with_home(const std::string& arguments, const Home& home);
+std::string without_home(const std::string& arguments, const Home& home);
+
+// The digest that the module's file must have.
+Sha256Digest module_digest(const audit::SiteFacts& facts);
+// Error{Usage} for facts that no token can have: an unknown attribute, days out of range.
+void check_facts(const audit::SiteFacts& facts);
+
+// Names the module's own settings (SoftHSM's configuration) for an embedded token. Before the module is
+// loaded. Error{Token} where the home has no folder for tokens.
+void prepare_module(const Home& home, const Site& site);
 
 }  // namespace qpcseal::release

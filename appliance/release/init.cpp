@@ -28,9 +28,8 @@ void check_options(const InitOptions& options, const Home& home) {
   if (!options.embedded && options.token_label.empty()) refuse("--token is missing");
   if (!audit::is_key_name(options.appliance_id))
     refuse("--appliance-id: letters, digits and punctuation but '+', 1 to 128");
-  for (const std::string& name : options.accept)
-    if (!keys::is_desired(name))
-      throw Error(ErrorKind::Usage, "--accept " + name + ": no such attribute; 'qpcseal doctor' lists them");
+  if (options.pin_source.starts_with("file:") && !options.pin_source.starts_with("file:/"))
+    refuse("--pin-source: an absolute path behind 'file:'");
   if (std::filesystem::exists(home.site()) || std::filesystem::exists(home.log()))
     throw Error(ErrorKind::Io, home.root.string() + " already exists and holds an appliance",
                 "choose another QPCSEAL_HOME");
@@ -57,8 +56,6 @@ void copy_trust(const std::filesystem::path& from, const Home& home) {
 void make_embedded_token(const Home& home, Site& site, const Environment& environment,
                          const InitOptions& options) {
   make_folder(home.tokens());
-  write_text(home.tokens() / "softhsm2.conf", "directories.tokendir = " + home.tokens().string() +
-                                                  "\nobjectstore.backend = file\nlog.level = ERROR\n");
   prepare_module(home, site);
   if (options.insecure_demo) {
     write_text(home.root / "pin", to_hex(environment.random.bytes(kPinEntropy)) + "\n");
@@ -72,13 +69,20 @@ void make_embedded_token(const Home& home, Site& site, const Environment& enviro
 Site site_of(const InitOptions& options) {
   Site site;
   site.module = options.module.empty() ? find_softhsm() : options.module;
-  site.module_sha256 = to_hex(pkcs11::Module::digest_of(site.module));
-  site.module_arguments = options.module_arguments;
   site.token_label = options.token_label.empty() ? kEmbeddedLabel : options.token_label;
   site.embedded = options.embedded;
   site.pin_source = options.pin_source;
-  site.accept = options.accept;
   return site;
+}
+
+audit::SiteFacts facts_of(const InitOptions& options, const Site& site, const Home& home) {
+  audit::SiteFacts facts;
+  facts.module_sha256 = to_hex(pkcs11::Module::digest_of(site.module));
+  facts.module_arguments = without_home(options.module_arguments, home);
+  facts.accept = options.accept;
+  facts.clock_days = options.clock_days;
+  check_facts(facts);
+  return facts;
 }
 
 void make_keys(pkcs11::Session& session) {
@@ -92,7 +96,8 @@ void make_keys(pkcs11::Session& session) {
 }
 
 Json genesis_of(const Environment& environment, const InitOptions& options, const InitResult& made,
-                const Home& home) {
+                const audit::SiteFacts& facts) {
+  const Home& home = environment.home;
   const Bytes policy = read_file(home.policy(), policy::kMaxPolicySize);
   const policy::Policy parsed = policy::parse_policy(text_of(policy));
   Json out;
@@ -106,6 +111,7 @@ Json genesis_of(const Environment& environment, const InitOptions& options, cons
   if (!options.officers.empty())
     out["officers"] = to_hex(sha256(read_file(home.officers(), policy::kMaxOfficersFile)));
   out["insecure_demo"] = options.insecure_demo;
+  out["site"] = json_of(facts);
   out["token"] = {{"label", made.token.label},
                   {"serial", made.token.serial},
                   {"model", made.token.model},
@@ -139,17 +145,18 @@ InitResult build(const Environment& environment, const InitOptions& options) {
   const Home& home = environment.home;
   copy_inputs(environment, options);
   Site site = site_of(options);
+  audit::SiteFacts facts = facts_of(options, site, home);
   const audit::Lock lock(home.lock(), environment.lock_timeout, environment.on_wait);
   if (site.embedded) make_embedded_token(home, site, environment, options);
   const SecretBuffer pin = read_pin(site.pin_source, environment.pin_fd, site.token_label);
-  const pkcs11::Module module(site.module, pkcs11::Module::digest_of(site.module), site.module_arguments);
+  const pkcs11::Module module(site.module, module_digest(facts), with_home(facts.module_arguments, home));
   InitResult result;
   result.token = module.token(site.token_label, "");
   pkcs11::Session session(module, result.token, pkcs11::Access::ReadWrite);
   session.login(pin);
   make_keys(session);
   result.lacking = keys::probe_desired(session);
-  result.anchor = can_anchor(session);
+  result.anchor = facts.anchor = can_anchor(session);
   keys::SigningKey log_key(session, keys::kLogKeyLabel), seal_key(session, keys::kSealKeyLabel);
   keys::LogSigner signer(log_key);
   result.log_key = audit::VerifierKey(options.appliance_id, signer.type(), signer.public_key()).text();
@@ -158,11 +165,10 @@ InitResult build(const Environment& environment, const InitOptions& options) {
   const audit::Log log =
       audit::Log::create({home.log(), environment.clock, environment.random,
                           "qpcseal " + std::string(software_version()), result.anchor ? &anchor : nullptr},
-                         signer, options.appliance_id, genesis_of(environment, options, result, home));
+                         signer, options.appliance_id, genesis_of(environment, options, result, facts));
   result.genesis = to_hex(log.tree().leaf(0));
   site.token_serial = result.token.serial;
-  site.anchor = result.anchor;
-  write_text(home.site(), site.text());  // last: a home without it is no appliance
+  write_text(home.site(), site.text(home));  // last: a home without it is no appliance
   return result;
 }
 
@@ -186,6 +192,7 @@ InitResult init(const Environment& environment, const InitOptions& options) {
                 "choose another QPCSEAL_HOME");
   make_home(home);
   try {
+    check_ownership(home);
     return build(environment, options);
   } catch (...) {
     std::error_code ignored;

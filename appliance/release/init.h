@@ -19,7 +19,8 @@ struct InitOptions {
   std::filesystem::path officers, policy, trust;         // officers may be empty with insecure_demo
   std::vector<std::filesystem::path> policy_signatures;  // by officers, unless insecure_demo
   std::string pin_source = "tty";
-  std::vector<std::string> accept;
+  std::vector<std::string> accept;               // desired key attributes that the token may lack
+  std::uint64_t clock_days = audit::kClockDays;  // site_facts.h
   bool insecure_demo = false;
 };
 

@@ -63,7 +63,7 @@ keys::Mek import_logged(Appliance& appliance, const std::string& name, const Sec
                     {"encryptions", 0U},    {"check_value", check_value},       {"history", "unknown"}};
   const audit::Txn txn = appliance.log().intent("mek-import", with_approval(intent, approval));
   try {
-    const auto& accept = appliance.site().accept;
+    const auto& accept = appliance.facts().accept;
     pkcs11::Session fresh(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
     keys::Mek mek = keys::import_mek(appliance.session(), fresh, name, 1, id, value, accept);
     appliance.log().result(

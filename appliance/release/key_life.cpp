@@ -64,6 +64,7 @@ bool is_there(pkcs11::Session& session, ByteView id) {
 Json parameters_of(const keys::Mek& mek) { return {{"mek", mek.label}, {"mek_id", to_hex(mek.id)}}; }
 
 keys::Mek suspend(Appliance& appliance, const std::string& reference) {
+  const audit::HeldClock held(appliance.log());  // a wrong clock is no reason to let a key be used
   return change_state(appliance, reference, "mek-suspend", "ok");
 }
 

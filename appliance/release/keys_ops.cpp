@@ -20,11 +20,11 @@ keys::Mek make_logged(Appliance& appliance, const std::string& kind, const std::
   try {
     pkcs11::Session fresh(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
     keys::Mek mek =
-        keys::generate_mek(appliance.session(), fresh, name, generation, id, appliance.site().accept);
+        keys::generate_mek(appliance.session(), fresh, name, generation, id, appliance.facts().accept);
     appliance.log().result(
         txn, "ok",
         {{"mek_id", to_hex(id)},
-         {"attributes", attributes_of(keys::inspect_mek(fresh, mek.object, appliance.site().accept))},
+         {"attributes", attributes_of(keys::inspect_mek(fresh, mek.object, appliance.facts().accept))},
          {"token_serial", appliance.token().serial}});
     return mek;
   } catch (const Error& error) {

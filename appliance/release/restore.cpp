@@ -96,7 +96,7 @@ Json restore_intent(const Given& given, const RestoredMek& wanted) {
 
 void restore_logged(Appliance& appliance, const Given& given, const Json& approval, Json intent,
                     RestoredMek& out) {
-  const auto& accept = appliance.site().accept;
+  const auto& accept = appliance.facts().accept;
   intent["label"] = keys::label_of(out.header.name, out.header.generation);
   intent["generation"] = out.header.generation;
   intent["encryptions"] = out.header.encryptions;

@@ -69,9 +69,10 @@ constexpr const char* kApprovalsHead = R"(
 )";
 
 constexpr auto kOperations = std::to_array<const char*>(
-    {"seal", "release", "mek-generate", "mek-rotate", "mek-backup", "mek-restore", "mek-import", "mek-drill",
-     "mek-suspend", "mek-resume", "mek-destroy", "recovery-key", "policy-change", "officers-change",
-     "trust-import", "log-key-rotate", "witness-change"});
+    {"seal",           "release",        "mek-generate",  "mek-rotate",      "mek-backup",
+     "mek-restore",    "mek-import",     "mek-drill",     "mek-suspend",     "mek-resume",
+     "mek-destroy",    "recovery-key",   "policy-change", "officers-change", "trust-import",
+     "log-key-rotate", "witness-change", "site-change",   "anchor-accept",   "clock-correct"});
 
 std::string quoted(const std::string& text) { return "\"" + text + "\""; }
 

@@ -51,10 +51,18 @@ void CountingRandom::fill(MutableBytes out) {
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = digest[i % digest.size()];
 }
 
+audit::SiteFacts site_facts() {
+  audit::SiteFacts facts;
+  facts.module_sha256 = std::string(64, 'e');
+  facts.anchor = true;
+  return facts;
+}
+
 audit::Json genesis_data() {
   return {{"trust", std::string(64, 'a')},
           {"officers", nullptr},
           {"policy", {{"digest", std::string(64, 'b')}, {"serial", 1}}},
+          {"site", audit::json_of(site_facts())},
           {"token", "0123456789abcdef"}};
 }
 

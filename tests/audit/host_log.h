@@ -52,6 +52,7 @@ class CountingRandom final : public Random {
 
 inline constexpr const char* kOrigin = "log.test";
 
+audit::SiteFacts site_facts();
 audit::Json genesis_data();
 audit::Json challenge_data(std::uint64_t number);
 // What the state reads of a release's wrapped entry, and of its result. `wrapped`: 32 bytes, hex.

@@ -32,6 +32,23 @@ def run(*command, expect=0, env=None, stdin=None, timeout=120, cwd=None, pass_fd
     return done
 
 
+def shifted(env, seconds):
+    """The environment of a workstation whose clock is so many seconds ahead, or behind."""
+    return dict(env, LD_PRELOAD=str(BUILD / "tests" / "clock" / "libshift-clock.so"), SHIFT_CLOCK=str(int(seconds)))
+
+
+def today(seconds=0):
+    """What --clock wants to hear of a clock that is so many seconds ahead."""
+    return time.strftime("%Y-%m-%d", time.gmtime(time.time() + seconds))
+
+
+def softhsm_env(tokens, folder):
+    """For programs that look into an embedded token from outside: its SOFTHSM2_CONF, in a folder of the test."""
+    conf = pathlib.Path(folder) / "outside-softhsm2.conf"
+    conf.write_text(f"directories.tokendir = {tokens}\nobjectstore.backend = file\nlog.level = ERROR\n")
+    return {"SOFTHSM2_CONF": str(conf), "PATH": os.environ["PATH"]}
+
+
 class Appliance:
     """A home, a policy from card 0, and a server for the cards.
 

@@ -7,7 +7,7 @@ import subprocess
 import unittest
 
 import tokens
-from appliance import Appliance, ATTEST, BUILD, QPCSEAL, run
+from appliance import Appliance, ATTEST, BUILD, QPCSEAL, run, softhsm_env
 
 MAGIC = 0x00A1CD7C
 HEADER = struct.Struct("<IBBHQQQQ")
@@ -241,7 +241,7 @@ class Meks(Inputs):
 
     def test_a_label_of_two_objects(self):
         pin = (self.root / "home" / "pin").read_text().strip()
-        conf = {"SOFTHSM2_CONF": str(self.root / "home" / "tokens" / "softhsm2.conf"), "PATH": os.environ["PATH"]}
+        conf = softhsm_env(self.root / "home" / "tokens", self.root)
         self.appliance.qpcseal("mek", "generate", "twice")
         run("pkcs11-tool", "--module", tokens.SOFTHSM, "--login", "--pin", pin, "--keygen", "--key-type", "aes:16",
             "--label", "twice#1", "--id", os.urandom(16).hex(), env=conf)

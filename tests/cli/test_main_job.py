@@ -2,9 +2,12 @@
 
 import contextlib
 import os
+import pathlib
+import re
 import unittest
 
 from appliance import Appliance, ATTEST, QPCSEAL, run
+from tokens import SOFTHSM
 
 
 class MainJob(unittest.TestCase):
@@ -203,13 +206,15 @@ class Pins(unittest.TestCase):
         commands = (("doctor",), ("mek", "list"))
         for command in commands:
             self.assertTrue(runs_it(command)[0], command)
+        other = appliance.root / "libsofthsm2.so"
+        other.write_bytes(pathlib.Path(SOFTHSM).read_bytes() + b"x")
         site = appliance.root / "home" / "site.toml"
-        head, name, digest = site.read_text().partition('module_sha256 = "')
-        site.write_text(head + name + ("1" if digest[0] == "0" else "0") + digest[1:])
+        site.write_text(re.sub('^module = .*$', f'module = "{other}"', site.read_text(), flags=re.M))
         for command in commands:
             runs, said = runs_it(command, expect=6)
             self.assertFalse(runs, command)
             self.assertIn("not the pinned", said)
+            self.assertIn(f"qpcseal site change --module {other}", said)
 
     def test_wrong_pin_once(self):
         appliance = Appliance()

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import unittest
 
-from appliance import Appliance
+from appliance import Appliance, softhsm_env
 from second import Second, killed
 
 MODULE = "/usr/lib/softhsm/libsofthsm2.so"
@@ -97,7 +97,7 @@ class Making(Case):
             subprocess.run(["pkcs11-tool", "--module", MODULE, "--token-label", "qpcseal", "--login", "--pin", pin,
                             "--delete-object", "--type", kind, "--label", "qpcseal-recovery"], check=True,
                            capture_output=True,
-                           env={"PATH": os.environ["PATH"], "SOFTHSM2_CONF": str(tokens / "softhsm2.conf")})
+                           env=softhsm_env(tokens, self.path("outside").parent))
         pair = [path.relative_to(aside) for path in aside.rglob("*.object") if not
                 (tokens / path.relative_to(aside)).exists()]
         self.assertEqual(len(pair), 2)

@@ -1,0 +1,34 @@
+// Facts of the site: what officers settled about module, token and clock when the appliance began, and what a
+// `site` event changed. They are in the log, so no file can change them. docs/FORMAT.md section 6.1.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "appliance/audit/json.h"
+#include "base/clock.h"
+
+namespace qpcseal::audit {
+
+inline constexpr std::uint64_t kClockDays = 7, kMaxClockDays = 90;
+inline constexpr UnixTime kDay = 86400;       // seconds
+inline constexpr std::size_t kDateSize = 10;  // "2026-11-28"
+
+struct SiteFacts {
+  std::string module_sha256;        // of the PKCS #11 module's file, hex
+  std::string module_arguments;     // C_Initialize's pReserved string; "{home}" stands for the home's path
+  std::vector<std::string> accept;  // desired key attributes that the token may lack
+  bool anchor = false;              // the token keeps the log's anchor
+  std::uint64_t clock_days = kClockDays;  // entries further apart need a confirmed clock; 1 to 90
+
+  bool operator==(const SiteFacts&) const = default;
+};
+
+Json json_of(const SiteFacts& facts);
+// Error{Malformed} for what json_of() would not write.
+SiteFacts parse_site_facts(const Json& json);
+// In the member `site` of a genesis entry's data. Error{Denied} where there is none: versions before 0.2.0
+// made the log.
+SiteFacts genesis_facts(const Json& genesis);
+
+}  // namespace qpcseal::audit
