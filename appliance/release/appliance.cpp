@@ -65,29 +65,13 @@ Appliance::Appliance(const Environment& environment, const Repair& repair)
   check_ownership(home_);
   site_ = Site::read(home_.site());
   lock_.emplace(home_.lock(), environment.lock_timeout, environment.on_wait);
-<<<<<<< HEAD
   settle_restore(home_);
   make_home_folders(home_.root);
-  prepare_module(home_, site_);
-  const SecretBuffer pin = read_pin(site_.pin_source, environment.pin_fd, site_.token_label);
-  module_.emplace(site_.module, pinned_digest(site_), site_.module_arguments);
-  token_ = module_->token(site_.token_label, site_.token_serial);
-  session_.emplace(*module_, token_, pkcs11::Access::ReadWrite);
-  session_->login(pin);
-||||||| 5af75d0
-  prepare_module(home_, site_);
-  const SecretBuffer pin = read_pin(site_.pin_source, environment.pin_fd, site_.token_label);
-  module_.emplace(site_.module, pinned_digest(site_), site_.module_arguments);
-  token_ = module_->token(site_.token_label, site_.token_serial);
-  session_.emplace(*module_, token_, pkcs11::Access::ReadWrite);
-  session_->login(pin);
-=======
   audit::Position at = audit::find_position(home_.log());
   std::optional<AgreedSite> agreed;
   if (repair.site) agreed = agree_to_site(home_, approvals_, repair, clock_.now());
   if (repair.site && repair.site->module) site_.module = *repair.site->module;
   open_token(environment, agreed ? agreed->now : at.state.site);
->>>>>>> site
   const std::string log_key = find_log_key(*session_, home_.log());
   open_log(std::move(at), repair, log_key);
   const audit::HeldClock held(*log_);
