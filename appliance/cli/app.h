@@ -16,6 +16,7 @@ struct Context {
   std::optional<int> pin_fd;
   unsigned lock_timeout = 60;  // seconds
   release::ApprovalFiles approvals;
+  audit::AppendStatus status;
   std::function<Report()> command;
 
   SystemClock clock;

@@ -6,6 +6,7 @@
 
 #include "appliance/release/archive.h"
 #include "appliance/release/collateral.h"
+#include "appliance/release/key_census.h"
 #include "appliance/release/log_key.h"
 #include "appliance/release/pin.h"
 #include "appliance/release/pinned.h"
@@ -76,22 +77,45 @@ Appliance::Appliance(const Environment& environment)
   module_.emplace(site_.module, pinned_digest(site_), site_.module_arguments);
   token_ = module_->token(site_.token_label, site_.token_serial);
   session_.emplace(*module_, token_, pkcs11::Access::ReadWrite);
-  session_->login(pin);
+  pin_taken_ =
+      login_user(*module_, *session_, pin, environment.pin_fd ? std::nullopt : pin_file_of(site_.pin_source));
   const std::string log_key = find_log_key(*session_, home_.log());
   log_key_.emplace(*session_, log_key);
   seal_key_.emplace(*session_, keys::kSealKeyLabel);
   signer_.emplace(*log_key_);
   anchor_.emplace(*session_);
-  log_.emplace(audit::Log::open({home_.log(), clock_, random_, "qpcseal " + std::string(software_version()),
-                                 site_.anchor ? &*anchor_ : nullptr},
-                                *signer_));
+  log_.emplace(
+      audit::Log::open({home_.log(), clock_, random_, "qpcseal " + std::string(software_version()),
+                        site_.anchor ? &*anchor_ : nullptr, audit::kSnapshotEvery, environment.status},
+                       *signer_));
   check_against_genesis();
   check_witnesses(home_, *log_);
   retire_log_keys(*session_, log_key);
   reconcile();
+  settle_pin(environment);
   policy_ = read_policy(home_, log_->state());
   trust_ = read_pinned_trust(home_, log_->state());
   keep_in_force(home_, log_->state(), trust_);
+  if (environment.status != nullptr) environment.status->acted = false;  // so far it was an earlier run's act
+  if (!environment.on_warning) return;
+  for (const keys::Mek& mek : missing_) environment.on_warning(missing_text(mek));
+}
+
+// In place: the log holds on to its signer, and the signer to its key.
+void Appliance::find_keys_again() {
+  const std::string log_key = find_log_key(*session_, home_.log());
+  log_key_.emplace(*session_, log_key);
+  seal_key_.emplace(*session_, keys::kSealKeyLabel);
+}
+
+// After the log has what became of the change. The next start tries again what fails here.
+void Appliance::settle_pin(const Environment& environment) {
+  try {
+    if (pin_taken_ != PinTaken::Given) settle_pin_file(*pin_file_of(site_.pin_source), pin_taken_);
+  } catch (const Error& error) {
+    if (environment.on_warning)
+      environment.on_warning(std::string("a change of the PIN is not settled: ") + error.what());
+  }
 }
 
 UnixTime Appliance::now() const { return std::max({clock_.now(), log_->state().last_time, build_time()}); }
@@ -121,6 +145,8 @@ std::string why_not(const std::string& state) {
 }  // namespace
 
 keys::Mek Appliance::find_mek(const std::string& reference) {
+  if (const auto lost = find_missing(reference))
+    throw Error(ErrorKind::Token, missing_text(*lost), missing_hint(*lost));
   keys::Mek mek = keys::find_mek(*session_, reference);
   const auto known = log_->state().meks.find(mek.id);
   if (known == log_->state().meks.end() || known->second.label != mek.label)
