@@ -5,7 +5,7 @@
 
 #include "appliance/audit/chain.h"
 #include "appliance/audit/snapshot.h"
-#include "base/error.h"
+#include "base/current_error.h"
 
 namespace qpcseal::audit {
 
@@ -17,6 +17,16 @@ constexpr std::size_t kTxnSize = 16;  // bytes
 void put_aside(Store& store, Position& at) {
   const std::string tail = std::exchange(at.tail, {});
   if (!tail.empty()) store.quarantine(at.end, tail);
+}
+
+// What one append leaves behind the anchor is of one transaction: so a start can tell it from a rollback.
+std::vector<std::vector<Entry>> by_txn(std::vector<Entry> entries) {
+  std::vector<std::vector<Entry>> out;
+  for (Entry& entry : entries) {
+    if (out.empty() || out.back().front().txn != entry.txn) out.emplace_back();
+    out.back().push_back(std::move(entry));
+  }
+  return out;
 }
 
 }  // namespace
@@ -134,8 +144,8 @@ void Log::save_snapshot() {
     store_.write_snapshot(
         sign_snapshot({at_.state, at_.tree, at_.end, at_.written.so_far()}, at_.key, *signer_));
     at_.in_snapshot = at_.state.size;
-  } catch (const Error& error) {
-    if (error.kind() == ErrorKind::Internal) throw;
+  } catch (const std::exception&) {
+    return;
   }
 }
 
@@ -179,7 +189,7 @@ std::vector<std::uint64_t> Log::results(std::vector<Outcome> outcomes) {
     entries.push_back(std::move(entry));
     out.push_back(at_.state.size + out.size());
   }
-  append_by_txn(std::move(entries));
+  for (auto& part : by_txn(std::move(entries))) conclude(std::move(part));
   return out;
 }
 
@@ -189,19 +199,7 @@ void Log::wrapped(const std::vector<Txn>& txns, std::vector<Json> data) {
     entries.push_back(make(txns[i].kind, Phase::Wrapped, txns[i].id, std::move(data.at(i))));
     entries.back().intent = txns[i].seq;
   }
-  append_by_txn(std::move(entries));
-}
-
-// What one append leaves behind the anchor is of one transaction: so a start can tell it from a rollback.
-void Log::append_by_txn(std::vector<Entry> entries) {
-  while (!entries.empty()) {
-    const auto end = std::ranges::find_if(
-        entries, [&](const std::string& txn) { return txn != entries.front().txn; }, &Entry::txn);
-    std::vector<Entry> rest(std::make_move_iterator(end), std::make_move_iterator(entries.end()));
-    entries.erase(end, entries.end());
-    append(std::move(entries));
-    entries = std::move(rest);
-  }
+  for (auto& part : by_txn(std::move(entries))) append(std::move(part));
 }
 
 std::uint64_t Log::event(const std::string& kind, Json data) {
@@ -214,7 +212,7 @@ std::vector<std::uint64_t> Log::events(const std::string& kind, std::vector<Json
   std::vector<Entry> entries;
   std::vector<std::uint64_t> out;
   for (Json& one : data) entries.push_back(make(kind, Phase::Event, txn, std::move(one)));
-  const std::uint64_t first = append(std::move(entries));
+  const std::uint64_t first = conclude(std::move(entries));
   for (std::size_t i = 0; i < data.size(); ++i) out.push_back(first + i);
   return out;
 }
@@ -227,7 +225,7 @@ std::uint64_t Log::rotate(const Txn& txn, Signer& next) {
                       {"previous", at_.key.text()}});
   entry.intent = txn.seq;
   entry.outcome = "ok";
-  return append({std::move(entry)}, &next);
+  return conclude({std::move(entry)}, &next);
 }
 
 // Into state and tree; the lines come back.
@@ -244,15 +242,26 @@ std::string Log::add(std::vector<Entry>& entries) {
   return lines;
 }
 
-std::uint64_t Log::append(std::vector<Entry> entries, Signer* next) {
-  if (broken_) throw Error(ErrorKind::Io, "the audit log could not be written; nothing more is done");
-  if (!at_.note.empty() && store_.read_checkpoint() != at_.note)
-    throw Error(ErrorKind::LogDamaged, "the audit log's checkpoint changed under us");
-  // Until all of it is on disk this object is of no more use: an entry that cannot follow, or a fault, ends
-  // it.
-  broken_ = true;
-  const std::uint64_t first = at_.state.size;
-  const std::string lines = add(entries);
+// The old checkpoint: nothing of the append counts. The new one: all of it does.
+Appended Log::look(const std::string& before) const noexcept {
+  try {
+    if (before.empty() && !std::filesystem::exists(store_.checkpoint_path())) return Appended::Nothing;
+    const std::string now = store_.read_checkpoint();
+    if (now == at_.note) return Appended::Durable;
+    return now == before ? Appended::Nothing : Appended::Unknown;
+  } catch (const std::exception&) {
+    return Appended::Unknown;
+  }
+}
+
+void Log::renew_anchor() {
+  if (!anchor_due_) return;
+  with_context("the log's anchor could not be renewed",
+               [&] { settings_.anchor->write({at_.checkpoint.size, at_.checkpoint.root}); });
+  anchor_due_ = false;
+}
+
+void Log::write(const std::string& lines, Signer* next) {
   store_.append(at_.end, lines);
   at_.end += lines.size();
   at_.written.update(view(lines));
@@ -263,10 +272,51 @@ std::uint64_t Log::append(std::vector<Entry> entries, Signer* next) {
   at_.checkpoint = {at_.tree.size(), at_.tree.root()};
   at_.note = sign_checkpoint(at_.checkpoint, at_.key, *signer_);
   store_.publish(at_.note);
-  if (settings_.anchor != nullptr && (anchored_ || at_.state.site.anchor))
-    settings_.anchor->write({at_.checkpoint.size, at_.checkpoint.root});
+}
+
+std::uint64_t Log::append(std::vector<Entry> entries, Signer* next) {
+  if (broken_)
+    throw AppendError(Appended::Nothing,
+                      {ErrorKind::Io, "the audit log could not be written; nothing more is done"});
+  if (!at_.note.empty() && store_.read_checkpoint() != at_.note)
+    throw Error(ErrorKind::LogDamaged, "the audit log's checkpoint changed under us");
+  try {
+    renew_anchor();  // the anchor may lag one append, not two
+  } catch (...) {
+    throw AppendError(Appended::Nothing, current_error());
+  }
+  // Until all of it is on disk this object is of no more use: an entry that cannot follow, or a fault, ends
+  // it.
+  broken_ = true;
+  const std::uint64_t first = at_.state.size;
+  const std::string lines = add(entries), before = at_.note;
+  try {
+    write(lines, next);
+  } catch (...) {
+    const Error cause = current_error();
+    throw AppendError(look(before), cause);
+  }
   broken_ = false;
+  anchor_due_ = settings_.anchor != nullptr && (anchored_ || at_.state.site.anchor);
+  try {
+    renew_anchor();
+  } catch (...) {
+    throw AppendError(Appended::Durable, current_error());
+  }
   save_snapshot();
+  return first;
+}
+
+// What is in the log is done: a failure behind it is noted, and does not make the act fail.
+std::uint64_t Log::conclude(std::vector<Entry> entries, Signer* next) {
+  const std::uint64_t first = at_.state.size;
+  try {
+    append(std::move(entries), next);
+  } catch (const AppendError& error) {
+    if (error.appended() != Appended::Durable || settings_.status == nullptr) throw;
+    settings_.status->faults.emplace_back(error.what());
+  }
+  if (settings_.status != nullptr) settings_.status->acted = true;
   return first;
 }
 

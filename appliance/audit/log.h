@@ -8,9 +8,36 @@
 
 #include "appliance/audit/anchor.h"
 #include "appliance/audit/position.h"
+#include "base/error.h"
 #include "base/random.h"
 
 namespace qpcseal::audit {
+
+// How far a failed append came. The checkpoint on disk decides.
+enum class Appended {
+  Nothing,  // no checkpoint covers it: its lines, if any, go to quarantine at the next start
+  Unknown,  // the checkpoint cannot be read back
+  Durable,  // the checkpoint covers it; the sync of the log's folder, or the anchor, failed behind it
+};
+
+// A failed append, of the kind of its cause.
+class AppendError : public Error {
+ public:
+  AppendError(Appended appended, const Error& cause)
+      : Error(cause.kind(), cause.what(), cause.hint(), cause.findings()), appended_(appended) {}
+  [[nodiscard]] Appended appended() const noexcept { return appended_; }
+
+ private:
+  Appended appended_;
+};
+
+// What a command's appends came to: for the program's exit code.
+struct AppendStatus {
+  bool acted = false;               // a result or an event is in the log
+  std::vector<std::string> faults;  // what failed behind entries that are in the log
+};
+
+inline constexpr std::uint64_t kSnapshotEvery = 1024;  // entries
 
 struct LogSettings {
   std::filesystem::path folder;
@@ -19,7 +46,10 @@ struct LogSettings {
   std::string software;      // e.g. "qpcseal 0.1.0"
   Anchor* anchor = nullptr;  // none where the token keeps no data objects
   // A snapshot is written once so many entries are not in the last one.
-  std::uint64_t snapshot_every = 1024;
+  std::uint64_t snapshot_every = kSnapshotEvery;
+  // Where a Durable failure of a result or an event is noted: the call then returns as if it had not been.
+  // Without it AppendError{Durable} is thrown.
+  AppendStatus* status = nullptr;
 };
 
 struct Txn {
@@ -76,6 +106,9 @@ class Log {
 
   // All of one call share a transaction and a checkpoint, but for results and wrapped entries of intents of
   // several transactions: those are one append each, in their order. The numbers of the entries come back.
+  // AppendError: the entries are not in the log, or it is not known (Appended), and no further append is
+  // possible. An intent or a wrapped entry throws it for Durable too: its act does not go on. After a failure
+  // of the anchor alone the log goes on: the next append renews the anchor first.
   Txn intent(const std::string& kind, Json data);
   std::vector<Txn> intents(const std::string& kind, std::vector<Json> data);
   std::uint64_t result(const Txn& txn, const std::string& outcome, Json data);
@@ -93,7 +126,10 @@ class Log {
   Log(const LogSettings& settings, Signer& signer, Store store, Position at)
       : settings_(settings), signer_(&signer), store_(std::move(store)), at_(std::move(at)) {}
   std::uint64_t append(std::vector<Entry> entries, Signer* next = nullptr);
-  void append_by_txn(std::vector<Entry> entries);
+  std::uint64_t conclude(std::vector<Entry> entries, Signer* next = nullptr);
+  void write(const std::string& lines, Signer* next);
+  [[nodiscard]] Appended look(const std::string& before) const noexcept;
+  void renew_anchor();
   std::string add(std::vector<Entry>& entries);
   Entry make(const std::string& kind, Phase phase, const std::string& txn, Json data) const;
   std::string new_txn();
@@ -118,6 +154,7 @@ class Log {
   friend class HeldClock;
   mutable std::optional<Tree> whole_;  // where at_.tree is not, once it was asked for
   bool broken_ = false;                // an append failed half way: nothing more may be written
+  bool anchor_due_ = false;            // the anchor is one append behind
 };
 
 // While one lives, entries are written whatever the clock says: what recovers an interrupted run, and what

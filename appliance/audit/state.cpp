@@ -16,21 +16,43 @@ const Kind& kind_of(const std::string& name) {
       &kDenied, &kMekGenerate, &kMekRotate, &kSeal,
       // the life of keys, and ceremonies
       &kMekSuspend, &kMekResume, &kMekDestroy, &kMekBackup, &kMekRestore, &kMekImport, &kMekDrill, &kShred,
-      &kRecoveryKey, &kPinChange, &kCeremony, &kCeremonyStep};
+      &kLeftovers, &kRecoveryKey, &kPinChange, &kCeremony, &kCeremonyStep};
   const auto found = std::ranges::find(kinds, name, &Kind::name);
   require(found != kinds.end(), "its kind '" + name + "' is not known");
   return **found;
 }
 
-// An act that officers agreed to names their request; each request serves once, and for releases until all of
-// its reports are served.
+// The SHA-256 of the request; empty in a ceremony, whose officers signed a plan.
+std::string request_of(const Json& approval) {
+  return approval.contains("request_sha256") ? hex_member(approval, "request_sha256", kDigestSize) : "";
+}
+
+// An act that officers agreed to names their request; each request serves once, for releases until all of its
+// reports are served, and for another act until it did not fail.
 void use_approval(State& state, const Entry& entry) {
   const auto approval = entry.data.find("approval");
   if (approval == entry.data.end()) return;
-  const bool goes_on = entry.kind == kRelease.name && approval->contains("request_sha256");
-  const std::string request = goes_on ? hex_member(*approval, "request_sha256", kDigestSize) : "";
-  require(state.approvals_used.emplace(hex_member(*approval, "nonce", kNonceSize), request).second,
+  const std::string& nonce = hex_member(*approval, "nonce", kNonceSize);
+  const std::string request = request_of(*approval);
+  const auto again = state.approvals_again.find(nonce);
+  if (again != state.approvals_again.end() && again->second == request) {
+    state.approvals_again.erase(again);
+    return;
+  }
+  const bool goes_on = entry.kind == kRelease.name;
+  require(state.approvals_used.emplace(nonce, goes_on ? request : "").second,
           "an approval that was used before");
+}
+
+// A failed act left nothing: a fault of this machine does not use up the officers' agreement. Of a backup
+// that may exist ("unknown") another copy to the same recovery key tells nobody more.
+void give_back_approval(State& state, const Entry& entry, const OpenIntent& intent) {
+  const auto approval = intent.data.find("approval");
+  if (approval == intent.data.end() || entry.kind == kRelease.name) return;
+  const bool undone =
+      entry.outcome == "failed" || (entry.outcome == "unknown" && entry.kind == kMekBackup.name);
+  const std::string request = request_of(*approval);
+  if (undone && !request.empty()) state.approvals_again[hex_member(*approval, "nonce", kNonceSize)] = request;
 }
 
 void apply_event(State& state, const Kind& kind, const Entry& entry) {
@@ -82,6 +104,7 @@ void apply_result(State& state, const Kind& kind, const Entry& entry) {
   require(kind.wrapped == nullptr || intent.is_wrapped() || entry.outcome != "ok",
           "outcome 'ok', and no key was wrapped");
   kind.result(state, entry, intent);
+  give_back_approval(state, entry, intent);
   state.open.erase(*entry.intent);
 }
 

@@ -42,6 +42,7 @@ struct MekHistory {
   bool suspended = false;            // until it is resumed, whatever becomes of the key in between
   std::string heir;         // who its destruction here named: SHA-256 of the recovery key's file, hex
   std::string check_value;  // of an imported one: by it the same key is known again, hex
+  bool returned = false;    // the token lost it, and has it again from this appliance's own backup
 
   bool operator==(const MekHistory&) const = default;
 };
@@ -130,6 +131,9 @@ struct State {
   // Requests for approval that were used, by their nonces: of a release's the SHA-256 of the request, under
   // which it goes on; empty where it does not, as for all other acts, or was rejected. Hex.
   std::map<std::string, std::string> approvals_used;
+  // Those of them whose act failed, so that nothing was done: the SHA-256 of the request, under which the
+  // same act may be done again. By nonce, hex.
+  std::map<std::string, std::string> approvals_again;
   std::map<std::uint64_t, OpenIntent> open;    // intents without a result, by number
   std::vector<LogKey> log_keys;                // first to last
   std::set<std::string> witness_keys;          // vkeys of the witnesses that this site believes

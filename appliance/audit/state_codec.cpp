@@ -17,12 +17,12 @@ concept Either = std::same_as<std::remove_const_t<T>, As>;
 auto members(Either<State> auto& state) {
   auto& [genesis, site, size, last_time, policy_digest, trust_digest, officers_digest, genesis_accepted,
          policy_serial, collateral_serial, challenges, meks, card_releases, sealed, releases, svn_floors,
-         crl_numbers, drills, recovery_keys, ceremonies, quarantined, approvals_used, open, log_keys,
-         witness_keys, witnessed] = state;
+         crl_numbers, drills, recovery_keys, ceremonies, quarantined, approvals_used, approvals_again, open,
+         log_keys, witness_keys, witnessed] = state;
   return std::tie(genesis, site, size, last_time, policy_digest, trust_digest, officers_digest,
                   genesis_accepted, policy_serial, collateral_serial, challenges, meks, card_releases, sealed,
                   releases, svn_floors, crl_numbers, drills, recovery_keys, ceremonies, quarantined,
-                  approvals_used, open, log_keys, witness_keys, witnessed);
+                  approvals_used, approvals_again, open, log_keys, witness_keys, witnessed);
 }
 auto members(Either<SiteFacts> auto& site) {
   auto& [module_sha256, module_arguments, accept, anchor, clock_days] = site;
@@ -48,9 +48,9 @@ auto members(Either<Challenge> auto& challenge) {
 }
 auto members(Either<MekHistory> auto& mek) {
   auto& [id, label, generation, created, encryptions, releases, state, origin, before, suspended, heir,
-         check_value] = mek;
+         check_value, returned] = mek;
   return std::tie(id, label, generation, created, encryptions, releases, state, origin, before, suspended,
-                  heir, check_value);
+                  heir, check_value, returned);
 }
 auto members(Either<OpenIntent> auto& intent) {
   auto& [seq, kind, txn, data, wrapped] = intent;

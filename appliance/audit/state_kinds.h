@@ -24,7 +24,7 @@ struct Kind {
 extern const Kind kMekGenerate, kMekRotate, kSeal;
 // state_life.cpp
 extern const Kind kMekSuspend, kMekResume, kMekDestroy, kMekBackup, kMekRestore, kMekImport, kMekDrill,
-    kShred, kRecoveryKey, kPinChange;
+    kShred, kRecoveryKey, kPinChange, kLeftovers;
 // state_ceremony.cpp
 extern const Kind kCeremony, kCeremonyStep;
 // state_release.cpp

@@ -58,16 +58,37 @@ MekHistory arrival_of(const Entry& entry, const std::string& origin) {
   return mek;
 }
 
-// The same key may come back where it failed to, or was destroyed. What is known of it stays: its use,
-// whether it is suspended, whom it was handed on to.
+// The token lost the key, and a backup brings it back: `lost` names its origin so far. A key of this
+// appliance goes on as before (origin "returned"); a copy stays what it was, unless its source's end makes it
+// an heir.
+void follow_lost(MekHistory& mek, const MekHistory& known, const Json& data) {
+  require(known.state == "ok" || known.state == "suspended", "a lost MEK that is '" + known.state + "'");
+  require(mek.label == known.label && text_member(data, "lost") == known.origin,
+          "another MEK than the lost one");
+  const bool own = known.origin == "generated" || known.origin == "imported";
+  require(own == (mek.origin == "returned"), "a lost MEK of another origin");
+  mek.returned = own;
+  if (own) mek.origin = known.origin;
+  mek.before = known.state;
+  mek.created = known.created;
+}
+
+// The same key may come back where it failed to, was destroyed, or was lost. What is known of it stays: its
+// use, whether it is suspended, whom it was handed on to.
 void begin_restore(State& state, const Entry& entry) {
   const std::string& origin = text_member(entry.data, "origin");
-  require(origin == "restored" || origin == "heir", "a restored MEK of origin '" + origin + "'");
+  const bool lost = entry.data.contains("lost");
+  require(origin == "restored" || origin == "heir" || (origin == "returned" && lost),
+          "a restored MEK of origin '" + origin + "'");
   MekHistory mek = arrival_of(entry, origin);
   const auto known = state.meks.find(mek.id);
+  require(known != state.meks.end() || !lost, "a lost MEK that was never here");
   if (known != state.meks.end()) {
     const std::string& was = known->second.state;
-    require(was == "failed" || was == "destroyed", "a MEK id that is in use");
+    if (lost)
+      follow_lost(mek, known->second, entry.data);
+    else
+      require(was == "failed" || was == "destroyed", "a MEK id that is in use");
     mek.releases = known->second.releases;
     mek.suspended = known->second.suspended;
     mek.heir = known->second.heir;
@@ -89,6 +110,9 @@ void begin_import(State& state, const Entry& entry) {
 void end_arrival(State& state, const Entry& entry, const OpenIntent& intent) {
   MekHistory& mek = known_mek(state, intent.data, "an unknown MEK");
   mek.state = entry.outcome == "ok" && mek.suspended ? "suspended" : entry.outcome;
+  if (entry.outcome != "failed" || !intent.data.contains("lost")) return;
+  mek.state = mek.before;  // and lost as before
+  mek.origin = text_member(intent.data, "lost");
 }
 
 void end_recovery_key(State& state, const Entry& entry, const OpenIntent& /*intent*/) {
@@ -121,8 +145,9 @@ const Kind kMekBackup{"mek-backup", nullptr, begin_backup, unchanged, unchanged}
 const Kind kMekRestore{"mek-restore", nullptr, begin_restore, end_arrival};
 const Kind kMekImport{"mek-import", nullptr, begin_import, end_arrival};
 const Kind kMekDrill{"mek-drill", nullptr, nothing, end_drill};
-const Kind kShred{"shred", nothing};
+const Kind kShred{"shred", nullptr, nothing, unchanged};
 const Kind kRecoveryKey{"recovery-key", nullptr, nothing, end_recovery_key};
 const Kind kPinChange{"pin-change", nullptr, nothing, unchanged};
+const Kind kLeftovers{"leftovers", nothing};
 
 }  // namespace qpcseal::audit

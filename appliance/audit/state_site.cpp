@@ -64,9 +64,13 @@ void recovery(State& state, const Entry& entry) {
 void rejection(State& state, const Entry& entry) {
   static_cast<void>(text_member(entry.data, "operation"));
   const std::string& request = hex_member(entry.data, "request_sha256", kDigestSize);
-  const auto [used, fresh] = state.approvals_used.emplace(hex_member(entry.data, "nonce", kNonceSize), "");
-  require(fresh || used->second == request, "a rejection of a request that was used before");
+  const std::string& nonce = hex_member(entry.data, "nonce", kNonceSize);
+  const auto [used, fresh] = state.approvals_used.emplace(nonce, "");
+  const auto again = state.approvals_again.find(nonce);
+  const bool failed = again != state.approvals_again.end() && again->second == request;
+  require(fresh || failed || used->second == request, "a rejection of a request that was used before");
   used->second.clear();
+  if (failed) state.approvals_again.erase(again);
 }
 
 void end_rotate_key(State& state, const Entry& entry, const OpenIntent& /*intent*/) {

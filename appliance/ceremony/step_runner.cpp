@@ -6,8 +6,10 @@
 #include "appliance/audit/words.h"
 #include "appliance/ceremony/act_rules.h"
 #include "appliance/ceremony/acts.h"
+#include "appliance/release/failure.h"
+#include "appliance/release/logged_act.h"
 #include "appliance/release/mek_backup.h"
-#include "base/error.h"
+#include "base/current_error.h"
 #include "base/file.h"
 
 namespace qpcseal::ceremony {
@@ -117,11 +119,18 @@ void StepRunner::act(const Step& step, const Attempt& attempt) {
   });
   try {
     carry_out(appliance_, step, folder_);
-  } catch (const Error& error) {
+  } catch (const release::DoneWithFault& fault) {  // its output is completed by finish()
     appliance_.act_under(nullptr);
-    Json data = step_data(frame_, step.id, attempt.number);
-    data["error"] = error.what();
-    close(attempt, "failed", std::move(data));
+    console_.say("  warning:    " + std::string(fault.what()) + "\n");
+    return;
+  } catch (...) {
+    appliance_.act_under(nullptr);
+    const Error error = current_error();
+    release::log_failure([&] {
+      Json data = step_data(frame_, step.id, attempt.number);
+      data["error"] = error.what();
+      close(attempt, "failed", std::move(data));
+    });
     throw Error(error.kind(), "step '" + step.id + "': " + error.what(),
                 "'qpcseal ceremony resume' tries it again; with --abandon it ends the ceremony");
   }

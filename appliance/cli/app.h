@@ -17,6 +17,7 @@ struct Context {
   unsigned lock_timeout = 60;  // seconds
   release::ApprovalFiles approvals;
   std::optional<std::string> confirmed_date;
+  audit::AppendStatus status;
   std::function<Report()> command;
 
   SystemClock clock;

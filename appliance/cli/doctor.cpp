@@ -63,6 +63,8 @@ Report render(const release::Diagnosis& found) {
       {"log anchor", anchor_text(found)}};
   Report report;
   report.text = table(rows);
+  for (const keys::Leftover& left : found.leftovers)
+    report.text += "half made: a " + printable(left.object.name) + "; 'qpcseal mek cleanup' removes it\n";
   for (const std::string& fault : found.faults) report.text += "FAULT: " + printable(fault) + "\n";
   report.text += found.faults.empty() ? "this token can serve\n" : "this token cannot serve as it is\n";
   report.json = {{"module", found.module},
@@ -75,7 +77,9 @@ Report render(const release::Diagnosis& found) {
                  {"lacking", found.lacking},
                  {"accepted", found.accepted},
                  {"anchor", found.anchor},
-                 {"faults", found.faults}};
+                 {"faults", found.faults},
+                 {"leftovers", nlohmann::ordered_json::array()}};
+  for (const keys::Leftover& left : found.leftovers) report.json["leftovers"].push_back(left.object.name);
   for (const auto& ability : found.suites)
     report.json["suites"].push_back(static_cast<unsigned>(ability.suite));
   report.exit_code = found.faults.empty() ? 0 : 6;

@@ -11,7 +11,9 @@ namespace {
 
 constexpr const char* kExitCodes =
     "Exit codes: 0 done, 1 internal error, 2 usage, 3 input or output, 4 malformed input, 5 denied by\n"
-    "attestation or policy, 6 token, 7 approvals missing, 8 audit log damaged.";
+    "attestation or policy, 6 token, 7 approvals missing, 8 audit log damaged, 9 done and logged, but a "
+    "step\n"
+    "after it failed (the log's anchor, an output, standard output).";
 
 constexpr const char* kEnvironment =
     "QPCSEAL_HOME names the appliance's home, an absolute path. Without it that is /var/lib/qpcseal for\n"

@@ -67,7 +67,9 @@ void add_init(CLI::App& app, Context& context) {
   command->callback([&context, options] {
     context.command = [&context, options] {
       const release::Environment environment = context.environment();
-      return render(release::init(environment, *options), *options, environment.home);
+      const release::InitResult made = release::init(environment, *options);
+      context.status.acted = true;
+      return render(made, *options, environment.home);
     };
   });
 }

@@ -4,6 +4,7 @@
 #include "appliance/cli/app.h"
 #include "appliance/cli/harden.h"
 #include "appliance/cli/help.h"
+#include "appliance/release/logged_act.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/print.h"
@@ -37,13 +38,20 @@ int exit_code(ErrorKind kind) {
   return 1;
 }
 
+constexpr int kDoneWithFault = 9;  // done and logged, and a step behind the log entry failed
+
 int fail(const Error& error, bool json) {
-  const int code = exit_code(error.kind());
+  const bool done = dynamic_cast<const release::DoneWithFault*>(&error) != nullptr;
+  const int code = done ? kDoneWithFault : exit_code(error.kind());
   if (json) {
     nlohmann::ordered_json out = {{"error", {{"exit_code", code}, {"message", error.what()}}}};
     if (!error.hint().empty()) out["error"]["hint"] = error.hint();
     if (!error.findings().empty()) out["error"]["findings"] = json_of(error.findings());
-    print(json_text(out));
+    try {
+      print(json_text(out));
+    } catch (const Error&) {
+      if (!done) throw;  // standard output is what failed
+    }
   }
   print_failure("qpcseal", error.what());
   for (const std::string& line : lines_of(error.findings())) print_error("  " + line + "\n");
@@ -87,9 +95,25 @@ void mark_demo(Report& report) {
   if (report.json.is_object()) report.json["insecure_demo"] = true;
 }
 
-int print_report(const Report& report, bool json) {
-  print(json ? json_text(report.json) : report.text);
+// The act of a command is done when the log has it, whatever becomes of its report.
+int print_report(const Report& report, bool json, bool acted) {
+  try {
+    print(json ? json_text(report.json) : report.text);
+  } catch (const Error& error) {
+    if (!acted) throw;
+    throw release::DoneWithFault(std::string("done and logged; ") + error.what(),
+                                 "'qpcseal audit show' has what was done");
+  }
   return report.exit_code;
+}
+
+// What failed behind entries that are in the log, where the command itself did not fail.
+int end(const audit::AppendStatus& status, int code) {
+  for (const std::string& fault : status.faults)
+    print_error("qpcseal: error: done and logged; " + printable(fault) + "\n");
+  if (status.faults.empty()) return code;
+  print_error("hint: the next command tries it again ('qpcseal mek list')\n");
+  return code == 0 ? kDoneWithFault : code;
 }
 
 int run(int argc, char** argv) {
@@ -107,7 +131,9 @@ int run(int argc, char** argv) {
   try {
     Report report = context.command();
     mark_demo(report);
-    return print_report(report, context.json);
+    if (!context.status.faults.empty() && report.json.is_object())
+      report.json["faults"] = context.status.faults;
+    return end(context.status, print_report(report, context.json, context.status.acted));
   } catch (const Error& error) {
     return fail(error, context.json);
   } catch (const std::system_error& error) {
@@ -129,7 +155,9 @@ release::Environment Context::environment() {
             print_error("qpcseal: waiting for another qpcseal (" + printable(holder) + ")\n");
           },
           approvals,
-          confirmed_date};
+          confirmed_date,
+          &status,
+          [](const std::string& warning) { print_error("qpcseal: warning: " + printable(warning) + "\n"); }};
 }
 
 void add_clock_option(CLI::App& app, Context& context) {

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "appliance/cli/app.h"
+#include "appliance/release/key_census.h"
 #include "appliance/release/keys_ops.h"
 #include "appliance/release/rotate.h"
 
@@ -45,10 +46,11 @@ Report list(Context& context) {
   for (const release::MekView& view : release::list(appliance)) {
     const audit::MekHistory none;
     const audit::MekHistory& history = view.history ? *view.history : none;
-    const std::string state = view.history ? history.state : "not in the log";
+    const std::string state = view.missing ? "missing" : view.history ? history.state : "not in the log";
     const std::string created = view.history ? format_time(history.created) : "";
     rows.push_back({view.mek.label, to_hex(view.mek.id), created, std::to_string(history.encryptions),
-                    std::to_string(history.releases), view.history ? history.origin : "", state});
+                    std::to_string(history.releases), view.history ? history.origin : "",
+                    view.missing ? "MISSING from the token (" + history.state + " in the log)" : state});
     report.json.push_back({{"label", view.mek.label},
                            {"id", to_hex(view.mek.id)},
                            {"created", created},
@@ -56,9 +58,36 @@ Report list(Context& context) {
                            {"releases", history.releases},
                            {"origin", view.history ? history.origin : ""},
                            {"state", state}});
+    if (view.missing) report.json.back()["logged_state"] = history.state;
   }
   report.text =
       rows.size() > 1 ? table(rows) : "no MEK in the token; 'qpcseal mek generate NAME' makes one\n";
+  for (const keys::Mek& mek : appliance.missing())
+    report.text += mek.label + ": " + release::missing_hint(mek) + "\n";
+  for (const keys::Leftover& left : appliance.leftovers())
+    report.text += "half made: a " + left.object.name + "; 'qpcseal mek cleanup' removes it\n";
+  return report;
+}
+
+Report cleanup(Context& context) {
+  release::Appliance appliance(context.environment());
+  const std::size_t count = release::destroy_leftovers(appliance);
+  Report report;
+  report.json = {{"destroyed", count}};
+  report.text = count == 0 ? "nothing half made is in the token\n"
+                           : "destroyed " + std::to_string(count) + " half-made objects in the token\n";
+  return report;
+}
+
+// What the log knows of a key that the token lost.
+Report show_missing(const release::Appliance& appliance, const keys::Mek& mek) {
+  const audit::MekHistory& history = appliance.log().state().meks.at(mek.id);
+  Report report;
+  report.exit_code = 6;
+  report.json = {
+      {"label", mek.label}, {"id", to_hex(mek.id)},          {"origin", history.origin},
+      {"state", "missing"}, {"logged_state", history.state}, {"attributes", nlohmann::ordered_json::array()}};
+  report.text = release::missing_text(mek) + "\n" + release::missing_hint(mek) + "\n";
   return report;
 }
 
@@ -71,17 +100,22 @@ std::string verdict_of(const keys::AttributeReport& attribute) {
 keys::Origin origin_of(const release::Appliance& appliance, const keys::Mek& mek) {
   const auto known = appliance.log().state().meks.find(mek.id);
   if (known == appliance.log().state().meks.end()) return keys::Origin::Generated;
+  if (known->second.returned) return keys::Origin::Heir;  // unwrapped, and may encrypt
   return keys::origin_from(known->second.origin).value_or(keys::Origin::Generated);
 }
 
 Report show(Context& context, const std::string& reference) {
   release::Appliance appliance(context.environment());
+  if (const auto lost = appliance.find_missing(reference)) return show_missing(appliance, *lost);
   const keys::Mek mek = keys::find_mek(appliance.session(), reference);
   const keys::Origin origin = origin_of(appliance, mek);
+  const auto known = appliance.log().state().meks.find(mek.id);
+  const std::string origin_name(known == appliance.log().state().meks.end() ? keys::name_of(origin)
+                                                                            : known->second.origin);
   Report report;
   report.json = {{"label", mek.label},
                  {"id", to_hex(mek.id)},
-                 {"origin", keys::name_of(origin)},
+                 {"origin", origin_name},
                  {"attributes", nlohmann::ordered_json::array()}};
   std::vector<std::vector<std::string>> rows{{"ATTRIBUTE", "TOKEN SAYS", "EXPECTED", ""}};
   for (const auto& attribute :
@@ -95,8 +129,7 @@ Report show(Context& context, const std::string& reference) {
                                          {"accepted", attribute.accepted}});
     if (!attribute.good && !attribute.accepted) report.exit_code = 6;
   }
-  report.text =
-      mek.label + "  id " + to_hex(mek.id) + "  " + std::string(keys::name_of(origin)) + "\n" + table(rows);
+  report.text = mek.label + "  id " + to_hex(mek.id) + "  " + origin_name + "\n" + table(rows);
   return report;
 }
 
@@ -127,6 +160,10 @@ void add_mek(CLI::App& app, Context& context) {
       "Label, label#generation or PKCS #11 URI", show);
   add_mek_life(*mek, context);
   add_mek_backup(*mek, context);
+  CLI::App* cleaning = mek->add_subcommand("cleanup", "Destroy what a run that was cut short left half made");
+  add_output_options(*cleaning, context);
+  add_token_options(*cleaning, context);
+  cleaning->callback([&context] { context.command = [&context] { return cleanup(context); }; });
   CLI::App* listing = mek->add_subcommand("list", "All keys, with their use so far");
   add_output_options(*listing, context);
   add_token_options(*listing, context);

@@ -64,6 +64,14 @@ Report back_up(Context& context, const Options& options) {
   return report;
 }
 
+std::string origin_text(const release::RestoredMek& back) {
+  if (back.returned)
+    return "the token had lost it, and this backup is its own: it goes on as before, encryptions counted\n";
+  if (back.origin == keys::Origin::Heir)
+    return "its source is destroyed: it seals and wraps here in its place\n";
+  return "it only wraps: its source, token " + printable(back.header.token_serial) + ", may still encrypt\n";
+}
+
 Report restore(Context& context, const Options& options) {
   release::Appliance appliance(context.environment());
   release::MekRestoreWish wish{options.file, std::nullopt};
@@ -72,16 +80,12 @@ Report restore(Context& context, const Options& options) {
   Report report;
   report.json = {{"label", back.mek.label},
                  {"id", to_hex(back.mek.id)},
-                 {"origin", keys::name_of(back.origin)},
+                 {"origin", back.returned ? "returned" : keys::name_of(back.origin)},
                  {"source_serial", back.header.token_serial},
                  {"encryptions", back.header.encryptions},
                  {"state", back.suspended ? "suspended" : "ok"}};
-  report.text =
-      "restored " + back.mek.label + " (id " + to_hex(back.mek.id) + ") in token " + appliance.token().label +
-      "; the check value holds\n" +
-      (back.origin == keys::Origin::Heir ? "its source is destroyed: it seals and wraps here in its place\n"
-                                         : "it only wraps: its source, token " +
-                                               printable(back.header.token_serial) + ", may still encrypt\n");
+  report.text = "restored " + back.mek.label + " (id " + to_hex(back.mek.id) + ") in token " +
+                appliance.token().label + "; the check value holds\n" + origin_text(back);
   if (back.suspended) report.text += "it was suspended here before, and is again: nothing uses it\n";
   return report;
 }

@@ -7,7 +7,8 @@
 #include <memory>
 
 #include "appliance/cli/app.h"
-#include "appliance/release/key_life.h"
+#include "appliance/release/appliance.h"
+#include "appliance/release/pin_change.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -29,12 +30,19 @@ Fd descriptor_with(const SecretBuffer& pin) {
 Report change(Context& context, std::optional<int> new_pin_fd) {
   release::Environment environment = context.environment();
   const release::Site site = release::Site::read(environment.home.site());
-  const SecretBuffer old_pin = release::read_pin(site.pin_source, environment.pin_fd, site.token_label);
+  const bool in_file = release::pin_file_of(site.pin_source) && !environment.pin_fd;
+  std::optional<SecretBuffer> old_pin;
+  std::optional<Fd> again;
+  if (!in_file) {
+    old_pin = release::read_pin(site.pin_source, environment.pin_fd, site.token_label);
+    again = descriptor_with(*old_pin);
+    environment.pin_fd = again->get();
+  }
   const SecretBuffer new_pin = release::read_new_pin(new_pin_fd, site.token_label);
-  const Fd again = descriptor_with(old_pin);
-  environment.pin_fd = again.get();
   release::Appliance appliance(environment);
-  release::change_pin(appliance, old_pin, new_pin);
+  // The start has settled what an earlier change left: the file has the token's PIN.
+  if (in_file) old_pin = release::read_pin(site.pin_source, std::nullopt, site.token_label);
+  release::change_pin(appliance, *old_pin, new_pin);
   Report report;
   report.json = {{"token", site.token_label}, {"token_serial", appliance.token().serial}, {"changed", true}};
   report.text = "the PIN of token " + printable(site.token_label) + " is changed\n";

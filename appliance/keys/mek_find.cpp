@@ -3,12 +3,11 @@
 #include <optional>
 
 #include "appliance/keys/mek.h"
+#include "appliance/keys/mek_list.h"
 #include "base/error.h"
 #include "pkcs11/uri.h"
 
 namespace qpcseal::keys {
-
-namespace {
 
 std::optional<Mek> mek_from(pkcs11::Session& session, CK_OBJECT_HANDLE handle) {
   const pkcs11::Object object{handle, "key"};
@@ -26,6 +25,14 @@ std::optional<Mek> mek_from(pkcs11::Session& session, CK_OBJECT_HANDLE handle) {
              *generation,
              *id};
 }
+
+void sort_meks(std::vector<Mek>& meks) {
+  std::sort(meks.begin(), meks.end(), [](const Mek& a, const Mek& b) {
+    return std::tie(a.name, a.generation, a.id) < std::tie(b.name, b.generation, b.id);
+  });
+}
+
+namespace {
 
 // For what is no key in the token: the vendor's tool takes the key as a file.
 void refuse_file(const std::string& reference) {
@@ -67,9 +74,7 @@ std::vector<Mek> list_meks(pkcs11::Session& session) {
   std::vector<Mek> out;
   for (const CK_OBJECT_HANDLE handle : session.find(wanted))
     if (auto mek = mek_from(session, handle)) out.push_back(std::move(*mek));
-  std::sort(out.begin(), out.end(), [](const Mek& a, const Mek& b) {
-    return std::tie(a.name, a.generation, a.id) < std::tie(b.name, b.generation, b.id);
-  });
+  sort_meks(out);
   return out;
 }
 

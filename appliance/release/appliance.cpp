@@ -6,6 +6,7 @@
 #include "appliance/release/archive.h"
 #include "appliance/release/collateral.h"
 #include "appliance/release/home_swap.h"
+#include "appliance/release/key_census.h"
 #include "appliance/release/log_key.h"
 #include "appliance/release/pin.h"
 #include "appliance/release/pinned.h"
@@ -73,17 +74,38 @@ Appliance::Appliance(const Environment& environment, const Repair& repair)
   if (repair.site && repair.site->module) site_.module = *repair.site->module;
   open_token(environment, agreed ? agreed->now : at.state.site);
   const std::string log_key = find_log_key(*session_, home_.log());
-  open_log(std::move(at), repair, log_key);
+  open_log(environment, std::move(at), repair, log_key);
   const audit::HeldClock held(*log_);
   check_against_genesis();
   check_witnesses(home_, *log_);
   if (agreed) change_site(*agreed, repair.site->module);
   retire_log_keys(*session_, log_key);
   reconcile();
+  settle_pin(environment);
   policy_ = read_policy(home_, log_->state());
   trust_ = read_pinned_trust(home_, log_->state());
   keep_in_force(home_, log_->state(), trust_);
   judge_clock(environment.confirmed_date);
+  if (environment.status != nullptr) environment.status->acted = false;  // so far it was an earlier run's act
+  if (!environment.on_warning) return;
+  for (const keys::Mek& mek : missing_) environment.on_warning(missing_text(mek));
+}
+
+// In place: the log holds on to its signer, and the signer to its key.
+void Appliance::find_keys_again() {
+  const std::string log_key = find_log_key(*session_, home_.log());
+  log_key_.emplace(*session_, log_key);
+  seal_key_.emplace(*session_, keys::kSealKeyLabel);
+}
+
+// After the log has what became of the change. The next start tries again what fails here.
+void Appliance::settle_pin(const Environment& environment) {
+  try {
+    if (pin_taken_ != PinTaken::Given) settle_pin_file(*pin_file_of(site_.pin_source), pin_taken_);
+  } catch (const Error& error) {
+    if (environment.on_warning)
+      environment.on_warning(std::string("a change of the PIN is not settled: ") + error.what());
+  }
 }
 
 UnixTime Appliance::now() const { return std::max({clock_.now(), log_->state().last_time, build_time()}); }
@@ -106,6 +128,8 @@ std::string why_not(const std::string& state) {
 }  // namespace
 
 keys::Mek Appliance::find_mek(const std::string& reference) {
+  if (const auto lost = find_missing(reference))
+    throw Error(ErrorKind::Token, missing_text(*lost), missing_hint(*lost));
   keys::Mek mek = keys::find_mek(*session_, reference);
   const auto known = log_->state().meks.find(mek.id);
   if (known == log_->state().meks.end() || known->second.label != mek.label)

@@ -7,12 +7,14 @@
 
 #include "appliance/audit/lock.h"
 #include "appliance/audit/log.h"
+#include "appliance/keys/contents.h"
 #include "appliance/keys/gcm_key.h"
 #include "appliance/keys/signing.h"
 #include "appliance/release/anchor.h"
 #include "appliance/release/approvals.h"
 #include "appliance/release/home.h"
 #include "appliance/release/repair.h"
+#include "appliance/release/pin_change.h"
 #include "appliance/release/trust.h"
 #include "base/clock.h"
 #include "base/random.h"
@@ -29,6 +31,8 @@ struct Environment {
   std::function<void(const std::string& holder)> on_wait = {};  // told once when the lock is taken
   ApprovalFiles approvals = {};                                 // what officers signed for this command
   std::optional<std::string> confirmed_date = {};  // "2026-11-28": somebody says that it is today
+  audit::AppendStatus* status = nullptr;  // what the command logged, and what failed behind it
+  std::function<void(const std::string& warning)> on_warning = {};  // what the start found wrong, and goes on
 };
 
 // The policy in force: the file's digest must be the one in the log. Error{Denied} otherwise.
@@ -66,6 +70,17 @@ class Appliance {
 
   // The one MEK that `reference` names, which the log must know. Error{Token}, Error{Denied}.
   keys::Mek find_mek(const std::string& reference);
+  // Keys that the log calls ok or suspended, and that the token had not at the start. By label.
+  [[nodiscard]] const std::vector<keys::Mek>& missing() const { return missing_; }
+  [[nodiscard]] bool is_missing(ByteView id) const;
+  // The missing key that `reference` (name or label) means: a name, where its newest generation is missing.
+  [[nodiscard]] std::optional<keys::Mek> find_missing(const std::string& reference) const;
+  // Half-made objects that the start found and did not remove: nothing shows that they are this appliance's.
+  [[nodiscard]] const std::vector<keys::Leftover>& leftovers() const { return leftovers_; }
+  // After another C_Login: the handles of private keys from before are void.
+  void find_keys_again();
+  // Has the embedded token's files on disk (fsync), before what cannot be undone. Nothing for another token.
+  void sync_token() const;
   // A key handle whose workers each open a session of their own.
   std::unique_ptr<seal::KeyHandle> open_key(const keys::Mek& mek);
   // Whether the officers agree to this act: what goes into its intent as `approval`, null where the policy
@@ -86,12 +101,15 @@ class Appliance {
 
  private:
   void open_token(const Environment& environment, const audit::SiteFacts& facts);
-  void open_log(audit::Position at, const Repair& repair, const std::string& log_key);
+  void open_log(const Environment& environment, audit::Position at, const Repair& repair,
+                const std::string& log_key);
   void accept_anchor(const Repair& repair);
   void change_site(const AgreedSite& agreed, const std::optional<std::string>& module);
   void check_against_genesis();
   void judge_clock(const std::optional<std::string>& confirmed_date);
   void reconcile();
+  void remove_leftovers(std::vector<keys::Leftover> found);
+  void settle_pin(const Environment& environment);
   [[noreturn]] void reject(const std::string& operation, const Judgement& judgement);
 
   Home home_;
@@ -110,6 +128,9 @@ class Appliance {
   policy::Policy policy_;
   Trust trust_;
   Authority authority_;
+  PinTaken pin_taken_ = PinTaken::Given;
+  std::vector<keys::Mek> missing_;
+  std::vector<keys::Leftover> leftovers_;
 };
 
 // `intent` with the approval that approve() gave, where there is one.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "appliance/release/key_census.h"
 #include "appliance/release/pin.h"
 #include "base/error.h"
 
@@ -26,6 +27,20 @@ void judge(Diagnosis& out) {
       out.faults.push_back("keys cannot be made '" + name + "', and the site's facts do not accept that");
 }
 
+// Before anything is made: all that is half made is an earlier run's.
+void compare_with_log(const Home& home, pkcs11::Session& session, Diagnosis& out) {
+  keys::TokenContents contents = keys::list_contents(session);
+  out.leftovers = std::move(contents.leftovers);
+  if (!std::filesystem::exists(home.log())) return;
+  try {
+    const audit::State state = audit::read_log(home.log(), std::nullopt).state;
+    for (const keys::Mek& mek : missing_keys(contents.meks, state))
+      out.faults.push_back(missing_text(mek) + "; " + missing_hint(mek));
+  } catch (const Error& error) {
+    out.faults.push_back(std::string("the audit log: ") + error.what());
+  }
+}
+
 }  // namespace
 
 Diagnosis diagnose(const Environment& environment, const Site& site, std::optional<audit::SiteFacts> facts) {
@@ -44,7 +59,9 @@ Diagnosis diagnose(const Environment& environment, const Site& site, std::option
   const SecretBuffer pin = read_pin(site.pin_source, environment.pin_fd, site.token_label);
   out.token = module.token(site.token_label, site.token_serial);
   pkcs11::Session session(module, out.token, pkcs11::Access::ReadWrite);
-  session.login(pin);
+  static_cast<void>(
+      login_user(module, session, pin, environment.pin_fd ? std::nullopt : pin_file_of(site.pin_source)));
+  compare_with_log(environment.home, session, out);
   try_gcm(session, out);
   out.signing = keys::probe_signing(session);
   out.suites = keys::probe_suites(session);

@@ -21,7 +21,8 @@ struct Diagnosis {
   std::vector<std::string> lacking;   // desired attributes that are not honoured
   std::vector<std::string> accepted;  // by the site's facts
   bool anchor = false;
-  std::vector<std::string> faults;  // why it cannot serve; empty: it can
+  std::vector<keys::Leftover> leftovers;  // half-made objects in the token
+  std::vector<std::string> faults;        // why it cannot serve; empty: it can
 };
 
 // Logs in and tries; makes and destroys throw-away objects. Nothing is logged: no key of ours is touched.

@@ -1,18 +1,18 @@
 // What the log is told when an act fails.
 #pragma once
 
-#include "base/error.h"
+#include <utility>
 
 namespace qpcseal::release {
 
-// Runs `tell`, which logs a failure. Where that fails too, the token or the log is what broke, and the error
-// that is on its way up already names it: the intent stays open, and the next run reconciles it.
+// Runs `tell`, which logs a failure while another error is on its way up. An error of `tell` is dropped,
+// whatever its type: token or log broke, and the first error names the cause. The intent stays open, and the
+// next start closes it.
 template <typename Tell>
-void log_failure(Tell&& tell) {
+void log_failure(Tell&& tell) noexcept {
   try {
-    tell();
-  } catch (const Error& error) {
-    if (error.kind() == ErrorKind::Internal) throw;
+    std::forward<Tell>(tell)();
+  } catch (...) {  // NOLINT(bugprone-empty-catch)
   }
 }
 

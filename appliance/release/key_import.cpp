@@ -1,4 +1,4 @@
-// A key that comes in as a file, and the PIN that guards them all.
+// A key that comes in as a file.
 #include <fcntl.h>
 #include <openssl/hmac.h>
 #include <sys/stat.h>
@@ -7,7 +7,10 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "appliance/release/key_census.h"
 #include "appliance/release/key_life.h"
+#include "appliance/release/keys_ops.h"
+#include "appliance/release/logged_act.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -19,6 +22,10 @@ namespace {
 using audit::Json;
 
 constexpr std::size_t kValue = 16;  // bytes of a MEK file
+
+std::filesystem::path folder_of(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+}
 
 SecretBuffer read_value(const std::filesystem::path& path) {
   const Fd file = open_to_read(path);
@@ -43,17 +50,18 @@ std::string check_value_of(const SecretBuffer& value) {
   return to_hex(out);
 }
 
-// Overwritten where it lies, synced, and removed. A link, or a file with other names, is left alone.
-void overwrite_and_remove(const std::filesystem::path& path, Random& random) {
+// Overwritten with `filler` where it lies, synced, and removed. A link, or a file with other names, is left
+// alone.
+void overwrite_and_remove(const std::filesystem::path& path, ByteView filler) {
   const Fd file(::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
   struct stat status{};
   if (!file || fstat(file.get(), &status) != 0) throw_errno(path.string());
   if (!S_ISREG(status.st_mode) || status.st_nlink != 1 || status.st_size != static_cast<off_t>(kValue))
     throw Error(ErrorKind::Io, path.string() + " is no longer the file that was read, or has another name");
-  write_exact(file, random.bytes(kValue), 0);
+  write_exact(file, filler, 0);
   if (fsync(file.get()) != 0) throw_errno(path.string());
   if (unlink(path.c_str()) != 0) throw_errno(path.string());
-  sync_folder(path.has_parent_path() ? path.parent_path() : std::filesystem::path("."));
+  sync_folder(folder_of(path));
 }
 
 keys::Mek import_logged(Appliance& appliance, const std::string& name, const SecretBuffer& value,
@@ -61,33 +69,85 @@ keys::Mek import_logged(Appliance& appliance, const std::string& name, const Sec
   const Bytes id = appliance.random().bytes(keys::kMekIdSize);
   const Json intent{{"mek_id", to_hex(id)}, {"label", keys::label_of(name, 1)}, {"generation", 1U},
                     {"encryptions", 0U},    {"check_value", check_value},       {"history", "unknown"}};
-  const audit::Txn txn = appliance.log().intent("mek-import", with_approval(intent, approval));
-  try {
+  keys::Mek mek;
+  const auto make = [&](const audit::Txn&) -> Json {
     const auto& accept = appliance.facts().accept;
     pkcs11::Session fresh(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
-    keys::Mek mek = keys::import_mek(appliance.session(), fresh, name, 1, id, value, accept);
-    appliance.log().result(
-        txn, "ok",
-        {{"mek_id", to_hex(id)},
-         {"attributes", attributes_of(keys::inspect_mek(fresh, mek.object, accept, keys::Origin::Imported))},
-         {"token_serial", appliance.token().serial}});
-    return mek;
-  } catch (const Error& error) {
-    appliance.log().result(txn, "failed", {{"error", error.what()}});
-    throw;
-  }
+    mek = keys::import_mek(appliance.session(), fresh, name, 1, id, value, accept);
+    return {
+        {"mek_id", to_hex(id)},
+        {"attributes", attributes_of(keys::inspect_mek(fresh, mek.object, accept, keys::Origin::Imported))},
+        {"token_serial", appliance.token().serial}};
+  };
+  logged_act(appliance.log(), {"mek-import", with_approval(intent, approval), make,
+                               [&] { destroy_with_id(appliance.session(), id); }});
+  return mek;
 }
 
-void shred_logged(Appliance& appliance, const std::filesystem::path& file, Imported& out) {
+// By which the same command is known again; the log does not tell where the file lay.
+std::string digest_of_place(const std::filesystem::path& file) {
+  return to_hex(sha256(view(std::filesystem::absolute(file).lexically_normal().string())));
+}
+
+bool is_there(const std::filesystem::path& file) {
+  return std::filesystem::symlink_status(file).type() != std::filesystem::file_type::not_found;
+}
+
+// The intent says with what the file is overwritten, so that a run that was cut short in between knows it
+// again.
+void shred_logged(Appliance& appliance, const std::filesystem::path& file, const std::string& check_value,
+                  Imported& out) {
+  const Bytes filler = appliance.random().bytes(kValue);
+  Json intent = parameters_of(out.mek);
+  intent["place_sha256"] = digest_of_place(file);
+  intent["filler_sha256"] = to_hex(sha256(filler));
+  const auto shred = [&](const audit::Txn&) {
+    appliance.sync_token();  // the file is the only other copy
+    overwrite_and_remove(file, filler);
+    return Json::object();
+  };
+  const auto must_be_whole = [&] {
+    if (check_value_of(read_value(file)) != check_value)
+      throw Error(ErrorKind::Io, file.string() + " changed");
+  };
   try {
-    overwrite_and_remove(file, appliance.random());
+    logged_act(appliance.log(), {"shred", std::move(intent), shred, must_be_whole});
     out.shredded = true;
   } catch (const Error& error) {
     out.shred_error = error.what();
   }
-  Json data = parameters_of(out.mek);
-  data["done"] = out.shredded;
-  appliance.log().event("shred", std::move(data));
+}
+
+// A shredding of this name's file at this place that was cut short.
+const audit::OpenIntent* unfinished_shred(const audit::State& state, const std::string& name,
+                                          const std::filesystem::path& file) {
+  for (const auto& [seq, intent] : state.open)
+    if (intent.kind == "shred" && keys::name_in(audit::text_member(intent.data, "mek")) == name &&
+        audit::text_member(intent.data, "place_sha256") == digest_of_place(file))
+      return &intent;
+  return nullptr;
+}
+
+// What is at its place is shredded only where it is the file that was overwritten: another key may lie there
+// now.
+bool is_rest_of(const audit::OpenIntent& intent, const std::filesystem::path& file) {
+  return to_hex(sha256(read_value(file).bytes())) == audit::text_member(intent.data, "filler_sha256");
+}
+
+std::optional<Imported> finish_shred(Appliance& appliance, const std::string& name,
+                                     const std::filesystem::path& file) {
+  const audit::OpenIntent* found = unfinished_shred(appliance.log().state(), name, file);
+  if (found == nullptr) return std::nullopt;
+  const audit::OpenIntent intent = *found;
+  if (is_there(file)) {
+    if (!is_rest_of(intent, file)) return std::nullopt;
+    overwrite_and_remove(file, appliance.random().bytes(kValue));
+  } else {
+    sync_folder(folder_of(file));
+  }
+  appliance.log().result({intent.seq, intent.txn, intent.kind}, "ok", Json::object());
+  const Bytes id = from_hex(audit::text_member(intent.data, "mek_id"));
+  return Imported{mek_of(appliance.log().state().meks.at(id)), true, "", true};
 }
 
 // The run before was cut short between the key and its file, or the file came to light again.
@@ -111,6 +171,8 @@ std::string import_check_value(const std::filesystem::path& file) { return check
 Imported import_file(Appliance& appliance, const std::string& name, const std::filesystem::path& file,
                      bool shred) {
   keys::check_name(name);
+  if (shred)
+    if (auto finished = finish_shred(appliance, name, file)) return std::move(*finished);
   const SecretBuffer value = read_value(file);
   const std::string check_value = check_value_of(value);
   Imported out;
@@ -121,31 +183,8 @@ Imported import_file(Appliance& appliance, const std::string& name, const std::f
     const Json approval = appliance.approve("mek-import", {{"name", name}, {"check_value", check_value}});
     out.mek = import_logged(appliance, name, value, check_value, approval);
   }
-  if (shred) shred_logged(appliance, file, out);
+  if (shred) shred_logged(appliance, file, check_value, out);
   return out;
-}
-
-void change_pin(Appliance& appliance, const SecretBuffer& old_pin, const SecretBuffer& new_pin) {
-  constexpr std::string_view kPrefix = "file:";
-  constexpr std::size_t kLeast = 4;  // characters; tokens have limits of their own
-  if (new_pin.size() < kLeast) throw Error(ErrorKind::Usage, "a PIN has at least 4 characters");
-  if (equal(old_pin.bytes(), new_pin.bytes())) throw Error(ErrorKind::Usage, "the new PIN is the old one");
-  const std::string& source = appliance.site().pin_source;
-  std::optional<AtomicFile> file;
-  if (source.starts_with(kPrefix)) {
-    file.emplace(source.substr(kPrefix.size()), Existing::Replace, 0600);
-    write_exact(file->fd(), new_pin.bytes(), 0);
-    file->sync();  // it must be there to be named when the token has the new PIN
-  }
-  const audit::Txn txn = appliance.log().intent("pin-change", {{"token_serial", appliance.token().serial}});
-  try {
-    appliance.session().set_pin(old_pin, new_pin);
-  } catch (const Error& error) {
-    appliance.log().result(txn, "failed", {{"error", error.what()}});
-    throw;
-  }
-  if (file) file->commit();
-  appliance.log().result(txn, "ok", {{"token_serial", appliance.token().serial}});
 }
 
 }  // namespace qpcseal::release

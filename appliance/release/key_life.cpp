@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "appliance/release/backup_file.h"
+#include "appliance/release/logged_act.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -14,6 +15,7 @@ using audit::Json;
 
 // A key in any state, as long as the log knows it.
 keys::Mek known_mek(Appliance& appliance, const std::string& reference) {
+  if (auto lost = appliance.find_missing(reference)) return std::move(*lost);
   keys::Mek mek = keys::find_mek(appliance.session(), reference);
   const auto known = appliance.log().state().meks.find(mek.id);
   if (known == appliance.log().state().meks.end() || known->second.label != mek.label)
@@ -22,12 +24,13 @@ keys::Mek known_mek(Appliance& appliance, const std::string& reference) {
 }
 
 // A bare name means the newest generation. What cannot be undone wants to be told which one.
-void require_label(pkcs11::Session& session, const keys::Mek& mek, const std::string& reference) {
-  const auto meks = keys::list_meks(session);
+void require_label(Appliance& appliance, const keys::Mek& mek, const std::string& reference) {
+  auto meks = keys::list_meks(appliance.session());
+  meks.insert(meks.end(), appliance.missing().begin(), appliance.missing().end());
   const auto same =
       std::ranges::count_if(meks, [&](const keys::Mek& other) { return other.name == mek.name; });
   if (reference == mek.name && same > 1)
-    throw Error(ErrorKind::Usage, "'" + reference + "' has several generations in the token",
+    throw Error(ErrorKind::Usage, "'" + reference + "' has several generations",
                 "name the one to destroy, such as " + mek.label);
 }
 
@@ -59,6 +62,19 @@ bool is_there(pkcs11::Session& session, ByteView id) {
   return std::any_of(meks.begin(), meks.end(), [&](const keys::Mek& mek) { return equal(mek.id, id); });
 }
 
+// And searches for it in a session of its own: a token may say that it failed and have done it, or the
+// reverse.
+void destroy_key(Appliance& appliance, const keys::Mek& mek) {
+  std::string error = "the token still finds it";
+  try {
+    if (!appliance.is_missing(mek.id)) appliance.session().destroy(mek.object);
+  } catch (const Error& thrown) {
+    error = thrown.what();
+  }
+  pkcs11::Session fresh(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
+  if (is_there(fresh, mek.id)) throw Error(ErrorKind::Token, mek.object.name + " is not destroyed: " + error);
+}
+
 }  // namespace
 
 Json parameters_of(const keys::Mek& mek) { return {{"mek", mek.label}, {"mek_id", to_hex(mek.id)}}; }
@@ -76,27 +92,27 @@ Destroyed destroy(Appliance& appliance, const std::string& reference,
                   const std::optional<std::filesystem::path>& heir) {
   Destroyed out{known_mek(appliance, reference), 0, 0};
   const keys::Mek& mek = out.mek;
-  require_label(appliance.session(), mek, reference);
+  require_label(appliance, mek, reference);
   const Json wanted = end_of(appliance, mek, heir);
   const Json approval = appliance.approve("mek-destroy", wanted);
-  const audit::Txn txn = appliance.log().intent("mek-destroy", with_approval(wanted, approval));
-  std::string error = "the token still finds it";
-  try {
-    appliance.session().destroy(mek.object);
-  } catch (const Error& thrown) {
-    error = thrown.what();
-  }
-  pkcs11::Session fresh(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
-  if (is_there(fresh, mek.id)) {
-    appliance.log().result(txn, "failed", {{"error", error}});
-    throw Error(ErrorKind::Token, mek.object.name + " is not destroyed: " + error);
-  }
-  out.encryptions = appliance.log().state().meks.at(mek.id).encryptions;
-  Json data = wanted;
-  data["searched"] = "no key with this id in the token";
-  data["encryptions"] = out.encryptions;
-  data["token_serial"] = appliance.token().serial;
-  out.entry = appliance.log().result(txn, "ok", std::move(data));
+  const auto destroy_and_search = [&](const audit::Txn&) -> Json {
+    destroy_key(appliance, mek);
+    out.encryptions = appliance.log().state().meks.at(mek.id).encryptions;
+    Json data = wanted;
+    data["searched"] = "no key with this id in the token";
+    data["encryptions"] = out.encryptions;
+    data["token_serial"] = appliance.token().serial;
+    return data;
+  };
+  // Nothing brings a key back: "failed" is true only of one that is still there.
+  const auto must_be_there = [&] {
+    pkcs11::Session fresh(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
+    if (!is_there(fresh, mek.id)) throw Error(ErrorKind::Token, mek.object.name + " is gone");
+  };
+  Json intent = with_approval(wanted, approval);
+  if (appliance.is_missing(mek.id)) intent["lost"] = true;
+  out.entry =
+      logged_act(appliance.log(), {"mek-destroy", std::move(intent), destroy_and_search, must_be_there});
   return out;
 }
 

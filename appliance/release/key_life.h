@@ -37,7 +37,8 @@ struct Imported {
 };
 // With `shred` the file is overwritten, synced and removed when the key is safely in the token. That says
 // nothing of copies, snapshots, journals, or of what a flash drive keeps. Error{Usage} for a key that was
-// imported before; with its name and `shred`, its file is shredded.
+// imported before; with its name and `shred`, its file is shredded. A shredding that was cut short is
+// finished by the same call, also where the file is overwritten already, or gone.
 Imported import_file(Appliance& appliance, const std::string& name, const std::filesystem::path& file,
                      bool shred);
 
@@ -48,8 +49,5 @@ std::string import_check_value(const std::filesystem::path& file);
 // Error{Usage} where log or token know a key of this name.
 void refuse_known_name(Appliance& appliance, const std::string& name);
 audit::Json attributes_of(const std::vector<keys::AttributeReport>& reports);
-
-// A new PIN for the token's user: one try. Where site.toml names a file it gets the new PIN.
-void change_pin(Appliance& appliance, const SecretBuffer& old_pin, const SecretBuffer& new_pin);
 
 }  // namespace qpcseal::release

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "appliance/release/failure.h"
 #include "appliance/release/key_life.h"
+#include "appliance/release/logged_act.h"
 #include "base/error.h"
 
 namespace qpcseal::release {
@@ -16,27 +16,24 @@ keys::Mek make_logged(Appliance& appliance, const std::string& kind, const std::
   intent["mek_id"] = to_hex(id);
   intent["label"] = keys::label_of(name, generation);
   intent["generation"] = generation;
-  const audit::Txn txn = appliance.log().intent(kind, std::move(intent));
-  try {
+  keys::Mek mek;
+  const auto make = [&](const audit::Txn&) -> Json {
     pkcs11::Session fresh(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
-    keys::Mek mek =
-        keys::generate_mek(appliance.session(), fresh, name, generation, id, appliance.facts().accept);
-    appliance.log().result(
-        txn, "ok",
-        {{"mek_id", to_hex(id)},
-         {"attributes", attributes_of(keys::inspect_mek(fresh, mek.object, appliance.facts().accept))},
-         {"token_serial", appliance.token().serial}});
-    return mek;
-  } catch (const Error& error) {
-    // A token may have made the key and say that it failed. Nobody was told of it: it goes again, now or at
-    // the next start, and the name is free.
-    log_failure([&] {
-      for (const keys::Mek& mek : keys::list_meks(appliance.session()))
-        if (mek.id == id) appliance.session().destroy(mek.object);
-      appliance.log().result(txn, "failed", {{"error", error.what()}});
-    });
-    throw;
-  }
+    mek = keys::generate_mek(appliance.session(), fresh, name, generation, id, appliance.facts().accept);
+    return {{"mek_id", to_hex(id)},
+            {"attributes", attributes_of(keys::inspect_mek(fresh, mek.object, appliance.facts().accept))},
+            {"token_serial", appliance.token().serial}};
+  };
+  logged_act(appliance.log(),
+             {kind, std::move(intent), make, [&] { destroy_with_id(appliance.session(), id); }});
+  return mek;
+}
+
+// A token may have made the key and say that it failed. Nobody was told of it: it goes again, and the name is
+// free.
+void destroy_with_id(pkcs11::Session& session, ByteView id) {
+  for (const keys::Mek& mek : keys::list_meks(session))
+    if (equal(mek.id, id)) session.destroy(mek.object);
 }
 
 void refuse_known_name(Appliance& appliance, const std::string& name) {
@@ -68,14 +65,24 @@ keys::Mek generate(Appliance& appliance, const std::string& name) {
 
 std::vector<MekView> list(Appliance& appliance) {
   std::vector<MekView> out;
+  const auto& logged = appliance.log().state().meks;
   for (keys::Mek& mek : keys::list_meks(appliance.session())) {
-    const auto& logged = appliance.log().state().meks;
     const auto found = logged.find(mek.id);
     std::optional<audit::MekHistory> history;
     if (found != logged.end()) history = found->second;
     out.push_back({std::move(mek), history});
   }
+  for (const keys::Mek& mek : appliance.missing()) out.push_back({mek, logged.at(mek.id), true});
   return out;
+}
+
+std::size_t destroy_leftovers(Appliance& appliance) {
+  if (appliance.leftovers().empty()) return 0;
+  Json objects = Json::array();
+  for (const keys::Leftover& left : appliance.leftovers()) objects.push_back(left.object.name);
+  appliance.log().event("leftovers", {{"objects", std::move(objects)}});
+  for (const keys::Leftover& left : appliance.leftovers()) appliance.session().destroy(left.object);
+  return appliance.leftovers().size();
 }
 
 }  // namespace qpcseal::release

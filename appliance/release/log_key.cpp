@@ -4,6 +4,7 @@
 
 #include "appliance/audit/store.h"
 #include "appliance/release/appliance.h"
+#include "appliance/release/logged_act.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -49,17 +50,27 @@ void retire_log_keys(pkcs11::Session& session, const std::string& label) {
     if (other != label) keys::destroy_signing_key(session, other);
 }
 
+void Appliance::sync_token() const {
+  if (site_.embedded) sync_files(home_.tokens());
+}
+
 std::string Appliance::rotate_log_key() {
   const std::string label = keys::log_key_label(log().state().log_keys.size() + 1);
   const audit::Json approval = approve("log-key-rotate", {{"previous", log().key().text()}});
-  const audit::Txn txn = log().intent("rotate-key", with_approval({{"label", label}}, approval));
-  keys::destroy_signing_key(*session_, label);  // half a pair that a run which was cut short left
-  keys::generate_signing_key(*session_, label, log_key_->type());
-  if (site_.embedded) sync_files(home_.tokens());
-  next_log_key_.emplace(*session_, label);
-  next_signer_.emplace(*next_log_key_);
-  log().rotate(txn, *next_signer_);
-  retire_log_keys(*session_, label);
+  const auto make = [&](const audit::Txn&) {
+    keys::destroy_signing_key(*session_, label);  // half a pair that a run which was cut short left
+    keys::generate_signing_key(*session_, label, log_key_->type());
+    sync_token();
+    next_log_key_.emplace(*session_, label);
+    next_signer_.emplace(*next_log_key_);
+    return audit::Json();
+  };
+  logged_act(log(),
+             {"rotate-key", with_approval({{"label", label}}, approval), make,
+              [&] { keys::destroy_signing_key(*session_, label); },
+              [&](const audit::Txn& txn, const audit::Json&) { return log().rotate(txn, *next_signer_); }});
+  after_result("the log has its new key", "the next start destroys the old key",
+               [&] { retire_log_keys(*session_, label); });
   return log().key().text();
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "appliance/release/key_life.h"
+#include "appliance/release/logged_act.h"
 #include "base/error.h"
 
 namespace qpcseal::release {
@@ -88,9 +89,8 @@ RecoveryKeyMade make_recovery_key(Appliance& appliance, const std::filesystem::p
   if (out.file.suites.empty())
     throw Error(ErrorKind::Token, "this token can open no backup: neither suite 1 nor suite 2 works");
   const Json approval = appliance.approve("recovery-key", Json::object());
-  const audit::Txn txn = appliance.log().intent("recovery-key", with_approval(Json::object(), approval));
   Bytes bytes;
-  try {
+  const auto make = [&](const audit::Txn&) -> Json {
     pkcs11::Session fresh(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
     out.file.point = keys::make_recovery_key(appliance.session(), fresh).point;
     out.file.token_serial = appliance.token().serial;
@@ -100,16 +100,17 @@ RecoveryKeyMade make_recovery_key(Appliance& appliance, const std::filesystem::p
     out.file.created = appliance.now();
     bytes = encode(out.file);
     out.sha256 = hex_digest(bytes);
-  } catch (const Error& error) {
-    appliance.log().result(txn, "failed", {{"error", error.what()}});
-    throw;
-  }
-  out.entry = appliance.log().result(txn, "ok",
-                                     {{"recovery_key_sha256", out.sha256},
-                                      {"file", to_base64(bytes)},
-                                      {"token_serial", appliance.token().serial}});
-  write_exact(file.fd(), bytes, 0);
-  file.commit();
+    return {{"recovery_key_sha256", out.sha256},
+            {"file", to_base64(bytes)},
+            {"token_serial", appliance.token().serial}};
+  };
+  // No pair was there before (has_recovery_key), so that what is there now is this act's.
+  out.entry = logged_act(appliance.log(), {"recovery-key", with_approval(Json::object(), approval), make,
+                                           [&] { keys::destroy_recovery_key(appliance.session()); }});
+  after_result("the recovery key is made", "'qpcseal recovery-key show -o FILE' writes its public file", [&] {
+    write_exact(file.fd(), bytes, 0);
+    file.commit();
+  });
   return out;
 }
 
@@ -146,20 +147,18 @@ BackupMade backup(Appliance& appliance, const BackupWish& wish) {
   intent["suite"] = keys::name_of(out.suite);
   intent["nonce"] = to_hex(header.nonce);  // tells the file that is this act's
   intent["encryptions"] = 1U;
-  const audit::Txn txn = appliance.log().intent("mek-backup", with_approval(std::move(intent), approval));
-  try {
+  // The file has its name after the log has its digest: whoever finds one finds it in the log.
+  const auto make = [&](const audit::Txn& txn) -> Json {
     const Bytes bytes = wrap_backup(appliance, out.mek, std::move(header));
     out.sha256 = hex_digest(bytes);
     write_exact(file.fd(), bytes, 0);
     file.sync();
-  } catch (const Error& error) {
-    appliance.log().result(txn, "failed", {{"error", error.what()}});
-    throw;
-  }
-  appliance.log().wrapped({txn}, {{{"wrapped_sha256", out.sha256}}});
-  file.commit();
-  out.encryptions = appliance.log().state().meks.at(out.mek.id).encryptions;
-  appliance.log().result(txn, "ok", {{"backup_sha256", out.sha256}, {"encryptions_until", out.encryptions}});
+    appliance.log().wrapped({txn}, {{{"wrapped_sha256", out.sha256}}});
+    file.commit();
+    out.encryptions = appliance.log().state().meks.at(out.mek.id).encryptions;
+    return {{"backup_sha256", out.sha256}, {"encryptions_until", out.encryptions}};
+  };
+  logged_act(appliance.log(), {"mek-backup", with_approval(std::move(intent), approval), make});
   return out;
 }
 

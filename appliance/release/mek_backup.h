@@ -50,12 +50,16 @@ struct MekRestoreWish {
 struct RestoredMek {
   keys::Mek mek;
   keys::Origin origin = keys::Origin::Restored;
-  BackupHeader header;  // with the encryptions that are known here
+  BackupHeader header;              // with the encryptions that are known here
+  std::optional<std::string> lost;  // the token lost the key: its origin so far
+  bool returned = false;            // lost, and this appliance's own: it goes on as before
   bool suspended = false;
 };
 // Error{Denied} where the backup is for another recovery key, does not hold its check value, the receipt is
 // not of this key's end, or this appliance handed the key on to another; Error{Usage} where the key is here.
-// A key that was suspended here before comes back suspended.
+// A key that was suspended here before comes back suspended. A key that the token lost comes back with its
+// history from a backup of the same source: one of this appliance goes on as before (`returned`), for
+// only the end of a key, which its log would have, lets another appliance encrypt under it; a copy stays one.
 RestoredMek restore(Appliance& appliance, const MekRestoreWish& wish);
 
 inline constexpr unsigned kDrillDays = 180;  // where nobody says otherwise

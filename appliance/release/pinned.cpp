@@ -3,8 +3,9 @@
 #include <algorithm>
 
 #include "appliance/release/archive.h"
+#include "appliance/release/logged_act.h"
+#include "base/current_error.h"
 #include "base/digest.h"
-#include "base/error.h"
 #include "base/file.h"
 
 namespace qpcseal::release {
@@ -23,6 +24,15 @@ std::filesystem::path file_of(const Home& home, const std::string& kind) {
 // False where there is no such file: a first bundle that was never written.
 bool holds(const std::filesystem::path& file, const std::string& digest) {
   return std::filesystem::exists(file) && digest_of(read_text_file(file, kMaxPinnedFile)) == digest;
+}
+
+// False also where it cannot be read.
+bool surely_holds(const std::filesystem::path& file, const std::string& digest) noexcept {
+  try {
+    return holds(file, digest);
+  } catch (...) {
+    return false;
+  }
 }
 
 policy::Tally count(const policy::Officers& officers, const SignedFile& file,
@@ -98,17 +108,25 @@ std::vector<policy::Approver> check_signed_file(Appliance& appliance, const Sign
 }
 
 void replace_pinned(Appliance& appliance, const std::string& kind, Json intent, const std::string& text) {
-  const audit::Txn txn = appliance.log().intent(kind, std::move(intent));
-  try {
-    write_file(file_of(appliance.home(), kind), view(text), Existing::Replace, 0600);
-  } catch (const Error& error) {
-    // Its name may have moved before the fault, as where the folder could not be synced: what is there
-    // decides.
-    const bool there = holds(file_of(appliance.home(), kind), digest_of(text));
-    appliance.log().result(txn, there ? "ok" : "failed", {{"error", error.what()}});
-    throw;
-  }
-  appliance.log().result(txn, "ok", {{"digest", digest_of(text)}});
+  const std::filesystem::path file = file_of(appliance.home(), kind);
+  std::string fault;
+  const auto install = [&](const audit::Txn&) -> Json {
+    try {
+      write_file(file, view(text), Existing::Replace, 0600);
+    } catch (...) {
+      // Its name may have moved before the fault, as where the folder could not be synced: what is there
+      // decides.
+      const Error cause = current_error();
+      if (!surely_holds(file, digest_of(text))) throw;
+      fault = cause.what();
+    }
+    return {{"digest", digest_of(text)}};
+  };
+  const auto must_be_the_old_one = [&] {
+    if (holds(file, digest_of(text))) throw Error(ErrorKind::Io, file.string() + " is the new one");
+  };
+  logged_act(appliance.log(), {kind, std::move(intent), install, must_be_the_old_one});
+  if (!fault.empty()) throw DoneWithFault("the file is in force and logged; " + fault, "");
 }
 
 std::string digest_of(const std::string& text) { return to_hex(sha256(view(text))); }

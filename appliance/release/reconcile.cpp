@@ -4,6 +4,7 @@
 
 #include "appliance/keys/backup.h"
 #include "appliance/release/appliance.h"
+#include "appliance/release/key_census.h"
 #include "appliance/release/mek_backup.h"
 #include "appliance/release/pinned.h"
 #include "base/error.h"
@@ -18,9 +19,10 @@ struct Found {
   std::string outcome, what;
 };
 
-// A release may be finished with the same report; a ceremony goes on by 'ceremony resume'.
+// A release may be finished with the same report, a shredding by the same command; a ceremony goes on by
+// 'ceremony resume'.
 bool stays_open(const std::string& kind) {
-  static constexpr std::array<std::string_view, 3> kKinds = {"release", "ceremony", "ceremony-step"};
+  static constexpr std::array<std::string_view, 4> kKinds = {"release", "ceremony", "ceremony-step", "shred"};
   return std::ranges::find(kKinds, kind) != kKinds.end();
 }
 
@@ -30,22 +32,23 @@ bool brings_a_key(const std::string& kind) {
   return std::ranges::find(kKinds, kind) != kKinds.end();
 }
 
-std::vector<keys::Mek> with_id(pkcs11::Session& session, const Json& data) {
+std::vector<keys::Mek> with_id(const std::vector<keys::Mek>& there, const Json& data) {
   const Bytes id = from_hex(audit::text_member(data, "mek_id"));
-  auto meks = keys::list_meks(session);
+  auto meks = there;
   std::erase_if(meks, [&](const keys::Mek& mek) { return mek.id != id; });
   return meks;
 }
 
 // Nobody was told of the key and nothing was done with it: it goes again, and the act has failed whole.
-Found roll_back(pkcs11::Session& session, const Json& data) {
-  const auto meks = with_id(session, data);
+Found roll_back(pkcs11::Session& session, std::vector<keys::Mek>& there, const Json& data) {
+  const auto meks = with_id(there, data);
   if (meks.empty()) return {"failed", "the key is not in the token"};
   try {
     for (const keys::Mek& mek : meks) session.destroy(mek.object);
   } catch (const Error&) {
     return {"unknown", "the key is in the token and does not go"};
   }
+  std::erase_if(there, [&](const keys::Mek& mek) { return mek.id == meks.front().id; });
   return {"failed", "the key was in the token and is destroyed again"};
 }
 
@@ -65,15 +68,20 @@ Found roll_back_recovery_key(pkcs11::Session& session, const audit::State& state
   return {"failed", "the recovery key, where it was made, is destroyed again"};
 }
 
-Found look_up(pkcs11::Session& session, const Home& home, const audit::State& state,
-              const audit::OpenIntent& intent) {
+// `there` is what the token holds, and follows what is destroyed here.
+Found look_up(pkcs11::Session& session, std::vector<keys::Mek>& there, const Home& home,
+              const audit::State& state, PinTaken pin, const audit::OpenIntent& intent) {
   if (is_pinned(intent.kind))
     return {was_installed(home, intent) ? "ok" : "failed", "by the file that is there"};
-  if (brings_a_key(intent.kind)) return roll_back(session, intent.data);
+  if (brings_a_key(intent.kind)) return roll_back(session, there, intent.data);
   if (intent.kind == "mek-destroy")
-    return with_id(session, intent.data).empty() ? Found{"ok", "no key with this id in the token"}
-                                                 : Found{"failed", "the key is in the token"};
+    return with_id(there, intent.data).empty() ? Found{"ok", "no key with this id in the token"}
+                                               : Found{"failed", "the key is in the token"};
   if (intent.kind == "recovery-key") return roll_back_recovery_key(session, state);
+  if (intent.kind == "pin-change" && pin == PinTaken::Next) return {"ok", "the token has the new PIN"};
+  if (intent.kind == "pin-change" && pin == PinTaken::GivenNotNext)
+    return {"failed", "the token has the PIN from before"};
+  if (intent.kind == "rotate-key") return {"failed", "the log's key is the one before"};
   return {"unknown", ""};
 }
 
@@ -81,10 +89,10 @@ bool is_over(const audit::MekHistory& mek) { return mek.state == "destroyed" || 
 
 // A token may say that a key is gone, and have it again at the next C_Initialize: SoftHSM does where it could
 // not remove the key's file. Such a key is of no use here, but it is there.
-void destroy_what_came_back(audit::Log& log, pkcs11::Session& session) {
+void destroy_what_came_back(audit::Log& log, pkcs11::Session& session, const std::vector<keys::Mek>& there) {
   if (std::ranges::none_of(log.state().meks, [](const auto& item) { return is_over(item.second); })) return;
   const auto known = log.state().meks;  // as it is before the entries to come
-  for (const keys::Mek& mek : keys::list_meks(session)) {
+  for (const keys::Mek& mek : there) {
     const auto found = known.find(mek.id);
     if (found == known.end() || !is_over(found->second)) continue;
     const Json what{{"mek", found->second.label}, {"mek_id", to_hex(mek.id)}};
@@ -105,13 +113,17 @@ void destroy_what_came_back(audit::Log& log, pkcs11::Session& session) {
 
 }  // namespace
 
+// One listing of the token for all of it.
 void Appliance::reconcile() {
+  keys::TokenContents found_there = keys::list_contents(*session_);
+  std::vector<keys::Mek>& there = found_there.meks;
   const auto open = log_->state().open;
   for (const auto& [seq, intent] : open) {
     if (stays_open(intent.kind)) continue;
-    const Found found = look_up(*session_, home_, log_->state(), intent);
+    const Found found = look_up(*session_, there, home_, log_->state(), pin_taken_, intent);
     Json data = Json::object();
     if (!found.what.empty()) data["reconciled"] = found.what;
+    if (intent.kind == "pin-change" && found.outcome == "ok") data["token_serial"] = token_.serial;
     if (intent.kind == "mek-destroy" && found.outcome == "ok") {
       // A receipt of this entry says the same as one of an undisturbed run.
       data["mek"] = audit::text_member(intent.data, "mek");
@@ -122,7 +134,25 @@ void Appliance::reconcile() {
     }
     log_->result({intent.seq, intent.txn, intent.kind}, found.outcome, std::move(data));
   }
-  destroy_what_came_back(*log_, *session_);
+  destroy_what_came_back(*log_, *session_, there);
+  remove_leftovers(std::move(found_there.leftovers));
+  missing_ = missing_keys(there, log_->state());
+}
+
+// The embedded token is this appliance's alone: what is half made in it, it made. In another token only what
+// has our label is surely ours.
+void Appliance::remove_leftovers(std::vector<keys::Leftover> found) {
+  for (keys::Leftover& left : found) {
+    try {
+      if (!left.probe && !site_.embedded)
+        leftovers_.push_back(std::move(left));
+      else
+        session_->destroy(left.object);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::Token) throw;
+      leftovers_.push_back(std::move(left));
+    }
+  }
 }
 
 }  // namespace qpcseal::release

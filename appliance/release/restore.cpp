@@ -1,7 +1,10 @@
 #include <algorithm>
+#include <set>
 
 #include "appliance/audit/receipt.h"
 #include "appliance/release/key_life.h"
+#include "appliance/release/keys_ops.h"
+#include "appliance/release/logged_act.h"
 #include "appliance/release/mek_backup.h"
 #include "base/error.h"
 
@@ -48,17 +51,49 @@ void check_value(Appliance& appliance, const Given& given) {
     throw Error(ErrorKind::Denied, "the key in the backup does not give the backup's check value");
 }
 
+// Error{Usage} but for a key that was never here, is over, or was lost by the token.
 void refuse_present(Appliance& appliance, const BackupHeader& header) {
   const std::string label = keys::label_of(header.name, header.generation);
   const auto meks = keys::list_meks(appliance.session());
   const auto& logged = appliance.log().state().meks;
   const auto known = logged.find(header.mek_id);
-  const bool gone =
-      known == logged.end() || known->second.state == "failed" || known->second.state == "destroyed";
-  if (!gone || std::any_of(meks.begin(), meks.end(), [&](const keys::Mek& mek) {
+  const bool free = known == logged.end() || known->second.state == "failed" ||
+                    known->second.state == "destroyed" || appliance.is_missing(header.mek_id);
+  if (!free || std::any_of(meks.begin(), meks.end(), [&](const keys::Mek& mek) {
         return mek.id == header.mek_id || mek.label == label;
       }))
-    throw Error(ErrorKind::Usage, "there is a MEK '" + label + "', or one with this id, already");
+    throw Error(ErrorKind::Usage, "there is a MEK '" + label + "', or one with this id, already",
+                "'qpcseal mek list' shows it");
+}
+
+// The seal keys (SHA-256, hex) of the appliances whose backups brought the key in here.
+std::set<std::string> sources_of(const Appliance& appliance, const std::string& mek_id) {
+  std::set<std::string> out;
+  const audit::LogCopy log = audit::read_log(appliance.home().log(), std::nullopt);
+  for (std::uint64_t seq = 0; seq < log.state.size; ++seq) {
+    const audit::Entry entry = audit::parse_entry(log.line(seq));
+    if (entry.kind == "mek-restore" && entry.phase == audit::Phase::Intent &&
+        audit::text_member(entry.data, "mek_id") == mek_id)
+      out.insert(audit::text_member(entry.data, "source_seal_key_sha256"));
+  }
+  return out;
+}
+
+// What a key that the token lost comes back as. Its backup must be of the source that the log has for it: an
+// id is no proof that another one's backup holds the same key.
+void follow_loss(Appliance& appliance, RestoredMek& out) {
+  if (!appliance.is_missing(out.header.mek_id)) return;
+  const audit::MekHistory& history = appliance.log().state().meks.at(out.header.mek_id);
+  const bool made_here = history.origin == "generated" || history.origin == "imported";
+  const bool by_us = out.header.seal_key == appliance.seal_key().spki();
+  if (!by_us &&
+      (made_here || !sources_of(appliance, to_hex(history.id)).contains(to_hex(sha256(out.header.seal_key)))))
+    throw Error(ErrorKind::Denied,
+                "the token lost " + history.label + ", and this backup is of another source than that key's",
+                made_here ? "a backup that this appliance made of it brings it back" : "");
+  out.lost = history.origin;
+  out.returned = made_here;
+  if (made_here || history.origin == "heir") out.origin = keys::Origin::Heir;  // it may encrypt
 }
 
 // The count at the source's end, from the receipt of it.
@@ -90,7 +125,7 @@ void follow_history(const Appliance& appliance, RestoredMek& out) {
 
 Json restore_intent(const Given& given, const RestoredMek& wanted) {
   Json out = parameters_of(given.backup.header, given.sha256);
-  out["origin"] = keys::name_of(wanted.origin);
+  out["origin"] = wanted.returned ? "returned" : keys::name_of(wanted.origin);
   return out;
 }
 
@@ -100,8 +135,8 @@ void restore_logged(Appliance& appliance, const Given& given, const Json& approv
   intent["label"] = keys::label_of(out.header.name, out.header.generation);
   intent["generation"] = out.header.generation;
   intent["encryptions"] = out.header.encryptions;
-  const audit::Txn txn = appliance.log().intent("mek-restore", with_approval(std::move(intent), approval));
-  try {
+  if (out.lost) intent["lost"] = *out.lost;
+  const auto make = [&](const audit::Txn&) -> Json {
     check_value(appliance, given);
     const std::string label = keys::label_of(out.header.name, out.header.generation);
     const pkcs11::Object made =
@@ -109,16 +144,13 @@ void restore_logged(Appliance& appliance, const Given& given, const Json& approv
     pkcs11::Session fresh(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
     out.mek =
         keys::check_made(appliance.session(), fresh, made, label, out.header.mek_id, accept, out.origin);
-    appliance.log().result(
-        txn, "ok",
-        {{"mek_id", to_hex(out.mek.id)},
-         {"attributes", attributes_of(keys::inspect_mek(fresh, out.mek.object, accept, out.origin))},
-         {"check_value", to_hex(out.header.check_value)},
-         {"token_serial", appliance.token().serial}});
-  } catch (const Error& error) {
-    appliance.log().result(txn, "failed", {{"error", error.what()}});
-    throw;
-  }
+    return {{"mek_id", to_hex(out.mek.id)},
+            {"attributes", attributes_of(keys::inspect_mek(fresh, out.mek.object, accept, out.origin))},
+            {"check_value", to_hex(out.header.check_value)},
+            {"token_serial", appliance.token().serial}};
+  };
+  logged_act(appliance.log(), {"mek-restore", with_approval(std::move(intent), approval), make,
+                               [&] { destroy_with_id(appliance.session(), out.header.mek_id); }});
 }
 
 }  // namespace
@@ -147,7 +179,10 @@ RestoredMek restore(Appliance& appliance, const MekRestoreWish& wish) {
   out.header = given.backup.header;
   keys::check_name(out.header.name);
   refuse_present(appliance, out.header);
+  follow_loss(appliance, out);
   if (wish.retirement) {
+    if (out.returned)
+      throw Error(ErrorKind::Usage, "the key is this appliance's own: it comes back without --retirement");
     out.origin = keys::Origin::Heir;
     out.header.encryptions = final_count(*wish.retirement, out.header);
   }
@@ -164,24 +199,27 @@ Drilled drill(Appliance& appliance, const std::filesystem::path& backup, std::ui
   const BackupHeader& header = given.backup.header;
   Json intent = parameters_of(header, given.sha256);
   intent["days"] = days;
-  const audit::Txn txn =
-      appliance.log().intent("mek-drill", with_approval(intent, appliance.approve("mek-drill", intent)));
-  try {
+  UnixTime expires = 0;
+  const auto open_and_compare = [&](const audit::Txn&) {
     check_value(appliance, given);
-  } catch (const Error& error) {
-    appliance.log().result(txn, "failed", {{"error", error.what()}});
-    throw;
-  }
-  const UnixTime expires = appliance.now() + static_cast<UnixTime>(days) * kDay;
-  Json data = intent;
-  data["check_value"] = to_hex(header.check_value);
-  data["source_log_key"] = header.log_key;
-  data["expires"] = static_cast<std::uint64_t>(expires);
-  data["token_serial"] = appliance.token().serial;
-  const std::uint64_t entry = appliance.log().result(txn, "ok", std::move(data));
-  const std::string text = audit::make_receipt(audit::read_log(appliance.home().log(), std::nullopt), entry);
-  write_exact(file.fd(), view(text), 0);
-  file.commit();
+    expires = appliance.now() + static_cast<UnixTime>(days) * kDay;
+    Json data = intent;
+    data["check_value"] = to_hex(header.check_value);
+    data["source_log_key"] = header.log_key;
+    data["expires"] = static_cast<std::uint64_t>(expires);
+    data["token_serial"] = appliance.token().serial;
+    return data;
+  };
+  const Json approval = appliance.approve("mek-drill", intent);
+  const std::uint64_t entry =
+      logged_act(appliance.log(), {"mek-drill", with_approval(intent, approval), open_and_compare});
+  after_result("the drill is done",
+               "'qpcseal audit receipt " + std::to_string(entry) + " -o FILE' writes its certificate", [&] {
+                 const std::string text =
+                     audit::make_receipt(audit::read_log(appliance.home().log(), std::nullopt), entry);
+                 write_exact(file.fd(), view(text), 0);
+                 file.commit();
+               });
   return {header, expires};
 }
 

@@ -21,12 +21,14 @@ std::uint64_t highest_generation(Appliance& appliance, const std::string& name) 
   return highest;
 }
 
-// The newest one of the log that is in the token. It need not be usable: a key that may not be used any more
-// is one that wants replacing.
+// The newest one that the log knows and that is in the token, or missing there. It need not be usable: a key
+// that may not be used any more is one to replace.
 keys::Mek newest_known(Appliance& appliance, const std::string& name) {
   const auto& known = appliance.log().state().meks;
   std::optional<keys::Mek> newest;
-  for (keys::Mek& mek : keys::list_meks(appliance.session()))
+  auto meks = keys::list_meks(appliance.session());
+  meks.insert(meks.end(), appliance.missing().begin(), appliance.missing().end());
+  for (keys::Mek& mek : meks)
     if (mek.name == name && known.contains(mek.id) && (!newest || mek.generation > newest->generation))
       newest = std::move(mek);
   if (!newest)

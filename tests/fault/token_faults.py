@@ -102,6 +102,7 @@ class TokenFaults(unittest.TestCase):
         listed = self.run_it(("mek", "list", "--json"))
         self.assertEqual(listed.returncode, 0, f"{where}: the next run does not recover: {listed.stderr}")
         self.assertNotIn("not in the log", listed.stdout, where)
+        self.assertNotIn('"missing"', listed.stdout, where)
         self.check_log(where + ", after recovery")
 
     def check_left(self, before, bound, where):
@@ -132,8 +133,8 @@ class TokenFaults(unittest.TestCase):
                     done = self.run_it(command)
                     points += 1
                     codes[done.returncode] += 1
-                    self.assertIn(done.returncode, (0, 6), f"{where}: {done.stderr}")
-                    if done.returncode == 0:
+                    self.assertIn(done.returncode, (0, 6, 9), f"{where}: {done.stderr}")
+                    if done.returncode in (0, 9):  # 9: all is done and logged but the anchor's renewal, or a cleanup
                         tolerated[call] += 1
                         self.assertEqual(set(self.files()), after, where)
                     else:

@@ -1,0 +1,44 @@
+// An act between its intent and its result: the one place that writes both.
+//
+// Before the result is appended an error of any type undoes what was made and logs "failed". Where that fails
+// too (a dead token, a broken log), the intent stays open for the next start, and the first error is the one
+// that is thrown. An error of the result's append undoes nothing: the next start looks what is there, and
+// logs it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "appliance/audit/log.h"
+
+namespace qpcseal::release {
+
+struct LoggedAct {
+  std::string kind;
+  audit::Json intent;
+  // Does it. What it returns is the data of the result "ok".
+  std::function<audit::Json(const audit::Txn& txn)> act;
+  // Takes back what `act` made before it threw (not once a key is wrapped: then the result is "unknown"), and
+  // throws where it cannot tell that nothing is left: only then is "failed" true. Empty: `act` leaves nothing
+  // behind when it throws.
+  std::function<void()> undo = {};
+  // Appends the result "ok". Empty: Log::result.
+  std::function<std::uint64_t(const audit::Txn& txn, audit::Json data)> conclude = {};
+};
+
+// The number of the result. AppendError where the intent or the result could not be appended; else what `act`
+// throws.
+std::uint64_t logged_act(audit::Log& log, const LoggedAct& wanted);
+
+// The act is done and logged, and a step behind its log entry failed: an exit code of its own (9).
+class DoneWithFault : public Error {
+ public:
+  DoneWithFault(const std::string& message, const std::string& hint) : Error(ErrorKind::Io, message, hint) {}
+};
+
+// Runs `step`, which follows a logged result. Any error of it is thrown as DoneWithFault "`done` and
+// logged; <cause>", with `hint` for a way on.
+void after_result(const std::string& done, const std::string& hint, const std::function<void()>& step);
+
+}  // namespace qpcseal::release

@@ -1,0 +1,160 @@
+// What a log may say of a key that the token lost, and of officers' agreement to an act that failed.
+#include <gtest/gtest.h>
+
+#include "appliance/audit/log.h"
+#include "tests/audit/host_log.h"
+#include "tests/base/expect_error.h"
+#include "tests/base/temp_folder.h"
+
+namespace qpcseal::audit {
+namespace {
+
+std::string hex(std::size_t bytes, char digit) { return std::string(2 * bytes, digit); }
+const std::string kOne = hex(16, '1'), kTwo = hex(16, '2'), kNonce = hex(32, 'e'), kRequest = hex(32, 'f');
+
+class LostKeys : public ::testing::Test {
+ protected:
+  LostKeys() {
+    Json data = testing::genesis_data();
+    data["log_key"] = testing::HostSigner(KeyType::Ed25519).verifier("log.test").text();
+    append("genesis", Phase::Event, data);
+  }
+  std::uint64_t append(const std::string& kind, Phase phase, Json data) {
+    Entry entry;
+    entry.seq = state.size;
+    entry.time = state.last_time + 1;
+    entry.txn = hex(16, 'a');
+    entry.kind = kind;
+    entry.phase = phase;
+    entry.data = std::move(data);
+    state.apply(entry);
+    return entry.seq;
+  }
+  std::uint64_t begin(const std::string& kind, Json data) {
+    return append(kind, Phase::Intent, std::move(data));
+  }
+  void end(const std::string& kind, std::uint64_t intent, const std::string& outcome) {
+    Entry entry;
+    entry.seq = state.size;
+    entry.time = state.last_time + 1;
+    entry.txn = hex(16, 'a');
+    entry.kind = kind;
+    entry.phase = Phase::Result;
+    entry.intent = intent;
+    entry.outcome = outcome;
+    state.apply(entry);
+  }
+  void act(const std::string& kind, Json data, const std::string& outcome) {
+    end(kind, begin(kind, std::move(data)), outcome);
+  }
+  static Json key(const std::string& id = kOne, const std::string& label = "m#1") {
+    return {{"mek_id", id}, {"mek", label}, {"label", label}, {"generation", 1}, {"encryptions", 5}};
+  }
+  static Json back(const std::string& origin, const std::string& lost, const std::string& label = "m#1") {
+    Json out = key(kOne, label);
+    out["origin"] = origin;
+    out["lost"] = lost;
+    return out;
+  }
+  static Json approved(Json data, const std::string& request = kRequest) {
+    data["approval"] = {{"nonce", kNonce}, {"request_sha256", request}};
+    return data;
+  }
+  [[nodiscard]] const MekHistory& mek() const { return state.meks.at(from_hex(kOne)); }
+
+  State state;
+};
+
+TEST_F(LostKeys, OneThatWasMadeHereGoesOnAsBefore) {
+  act("mek-generate", key(), "ok");
+  begin("seal", key());
+  const MekHistory before = mek();
+  act("mek-restore", back("returned", "generated"), "ok");
+  EXPECT_EQ(mek().origin, "generated");
+  EXPECT_EQ(mek().state, "ok");
+  EXPECT_TRUE(mek().returned);
+  EXPECT_EQ(mek().created, before.created);
+  EXPECT_EQ(mek().encryptions, before.encryptions);
+  act("mek-restore", back("returned", "generated"), "ok");  // and may be lost again
+}
+
+TEST_F(LostKeys, ARestoreThatFailsLeavesItLost) {
+  act("mek-generate", key(), "ok");
+  append("mek-suspend", Phase::Event, key());
+  act("mek-restore", back("returned", "generated"), "failed");
+  EXPECT_EQ(mek().state, "suspended");
+  EXPECT_EQ(mek().origin, "generated");
+  act("mek-restore", back("returned", "generated"), "ok");
+  EXPECT_EQ(mek().state, "suspended");
+}
+
+TEST_F(LostKeys, ACopyStaysACopyOrBecomesAnHeir) {
+  Json first = key();
+  first["origin"] = "restored";
+  act("mek-restore", first, "ok");
+  EXPECT_ERROR(Malformed, "another origin", begin("mek-restore", back("returned", "restored")));
+  act("mek-restore", back("heir", "restored"), "failed");
+  EXPECT_EQ(mek().origin, "restored");
+  act("mek-restore", back("restored", "restored"), "ok");
+  EXPECT_EQ(mek().origin, "restored");
+  act("mek-restore", back("heir", "restored"), "ok");
+  EXPECT_EQ(mek().origin, "heir");
+}
+
+TEST_F(LostKeys, OnlyAKeyThatIsInUseCanBeLost) {
+  EXPECT_ERROR(Malformed, "never here", begin("mek-restore", back("restored", "restored")));
+  act("mek-generate", key(), "ok");
+  EXPECT_ERROR(Malformed, "in use", begin("mek-restore", [] {
+                 Json data = key();
+                 data["origin"] = "restored";
+                 return data;
+               }()));
+  EXPECT_ERROR(Malformed, "origin 'returned'", begin("mek-restore", [] {
+                 Json data = key();
+                 data["origin"] = "returned";
+                 return data;
+               }()));
+  EXPECT_ERROR(Malformed, "another origin", begin("mek-restore", back("heir", "generated")));
+  EXPECT_ERROR(Malformed, "another MEK", begin("mek-restore", back("returned", "imported")));
+  EXPECT_ERROR(Malformed, "another MEK", begin("mek-restore", back("returned", "generated", "n#1")));
+  act("mek-destroy", key(), "ok");
+  EXPECT_ERROR(Malformed, "a lost MEK that is 'destroyed'",
+               begin("mek-restore", back("returned", "generated")));
+}
+
+TEST_F(LostKeys, AnActThatFailedGivesItsApprovalBack) {
+  act("mek-generate", approved(key()), "failed");
+  EXPECT_ERROR(Malformed, "used before", begin("mek-generate", approved(key(kTwo), hex(32, '0'))));
+  const std::uint64_t again = begin("mek-generate", approved(key(kTwo)));
+  EXPECT_ERROR(Malformed, "used before", begin("mek-generate", approved(key(hex(16, '3')))));
+  end("mek-generate", again, "ok");
+  EXPECT_ERROR(Malformed, "used before", begin("mek-generate", approved(key(hex(16, '3')))));
+}
+
+TEST_F(LostKeys, OneThatIsDoneOrUnknownDoesNot) {
+  for (const char* outcome : {"ok", "unknown", "denied"}) {
+    SCOPED_TRACE(outcome);
+    State before = state;
+    act("mek-generate", approved(key()), outcome);
+    EXPECT_ERROR(Malformed, "used before", begin("mek-generate", approved(key(kTwo))));
+    state = std::move(before);
+  }
+}
+
+// Another copy to the same recovery key tells nobody more.
+TEST_F(LostKeys, ABackupThatMayExistMayBeMadeAgain) {
+  act("mek-generate", key(), "ok");
+  begin("mek-backup", approved(key()));
+  end("mek-backup", state.size - 1, "unknown");
+  begin("mek-backup", approved(key()));
+}
+
+TEST_F(LostKeys, ARejectionEndsAnApprovalThatWasGivenBack) {
+  act("mek-generate", approved(key()), "failed");
+  append("rejection", Phase::Event,
+         {{"operation", "mek-generate"}, {"nonce", kNonce}, {"request_sha256", kRequest}});
+  EXPECT_ERROR(Malformed, "used before", begin("mek-generate", approved(key(kTwo))));
+}
+
+}  // namespace
+}  // namespace qpcseal::audit

@@ -1,0 +1,184 @@
+"""A key that the log knows and the token lost: it is named, comes back from its own backup with its history, or is
+given up; and what a killed token left half made is removed."""
+
+import json
+import unittest
+
+from appliance import Appliance
+from second import Second, killed
+
+
+class LostKeys(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.site = Appliance(cards=1)
+        cls.key = cls.site.root / "recovery.key"
+        cls.site.qpcseal("recovery-key", "new", "-o", cls.key)
+        cls.model = cls.site.sample(size=70000)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.site.close()
+
+    def setUp(self):
+        self.name = self.id().rsplit(".", 1)[1].replace("test_", "")[:60]
+
+    def objects(self, site=None):
+        return set(((site or self.site).root / "home" / "tokens").rglob("*.object"))
+
+    def made_by(self, *command):
+        """The file of the key that the command makes: of the new ones the largest, for the other is the anchor's."""
+        before = self.objects()
+        self.site.qpcseal(*command)
+        return max(self.objects() - before, key=lambda path: path.stat().st_size)
+
+    def generate(self):
+        """A key that sealed a model, and its backup; the key's file."""
+        file = self.made_by("mek", "generate", self.name)
+        self.seal("before")
+        self.backup = self.site.root / f"{self.name}.backup"
+        self.site.qpcseal("mek", "backup", self.name, "--to", self.key, "-o", self.backup)
+        return file
+
+    def seal(self, folder, expect=0):
+        return self.site.qpcseal("encrypt-model", "--qpc", self.model, "--mek", self.name, "--output-dir",
+                                 self.site.root / f"{self.name}-{folder}", expect=expect)
+
+    def listed(self, label=None):
+        found = [mek for mek in self.site.json("mek", "list") if mek["label"] == (label or f"{self.name}#1")]
+        return found[0] if found else None
+
+    def lose(self, file):
+        file.unlink()
+        file.with_suffix(".lock").unlink(missing_ok=True)
+
+    def test_the_loss_is_told_everywhere(self):
+        self.lose(self.generate())
+        said = self.site.qpcseal("mek", "list")
+        self.assertRegex(said.stdout, f"{self.name}#1 .*MISSING from the token \\(ok in the log\\)")
+        self.assertIn(f"warning: {self.name}#1", said.stderr)
+        mek = self.listed()
+        self.assertEqual((mek["state"], mek["logged_state"], mek["origin"]), ("missing", "ok", "generated"))
+        self.assertIn(f"{self.name}#1", self.site.qpcseal("doctor", expect=6).stdout)
+        shown = self.site.qpcseal("mek", "show", self.name, expect=6)
+        self.assertIn("the token lost it", shown.stdout)
+        refused = self.seal("lost", expect=6).stderr
+        self.assertIn("the token lost it", refused)
+        self.assertIn("mek restore BACKUP", refused)
+        self.assertIn("already", self.site.qpcseal("mek", "generate", self.name, expect=2).stderr)
+        self.site.qpcseal("audit", "verify")
+        self.site.qpcseal("mek", "destroy", self.name)  # for the tests to come
+
+    def test_its_own_backup_brings_it_back_as_it_was(self):
+        file = self.generate()
+        before = self.listed()
+        self.lose(file)
+        back = self.site.json("mek", "restore", self.backup)
+        self.assertEqual((back["origin"], back["state"], back["id"]), ("returned", "ok", before["id"]))
+        after = self.listed()
+        for member in ("id", "created", "encryptions", "releases", "origin", "state"):
+            self.assertEqual(after[member], before[member], member)
+        self.seal("after")  # its log alone counts its encryptions
+        self.assertGreater(self.listed()["encryptions"], before["encryptions"])
+        self.site.qpcseal("mek", "show", self.name)  # its attributes are those of such a key
+        intent = self.site.json("audit", "show", "--kind", "mek-restore")["entries"][-2]["data"]
+        self.assertEqual((intent["origin"], intent["lost"]), ("returned", "generated"))
+        self.assertIn("already", self.site.qpcseal("mek", "restore", self.backup, expect=2).stderr)
+
+    def test_a_suspended_one_comes_back_suspended(self):
+        file = self.generate()
+        self.site.qpcseal("mek", "suspend", self.name)
+        self.lose(file)
+        self.assertEqual(self.site.json("mek", "restore", self.backup)["state"], "suspended")
+        self.seal("suspended", expect=5)
+
+    def test_a_backup_of_another_source_does_not_bring_it_back(self):
+        """Another appliance restored the key, and its backup has the same id; who knows what key is in it?"""
+        file = self.generate()
+        other = Second(self.site, self.name)
+        key = self.site.root / f"{self.name}.key"
+        other.qpcseal("recovery-key", "new", "-o", key)
+        handed, gone = self.site.root / f"{self.name}.handed", self.site.root / f"{self.name}.gone"
+        self.site.qpcseal("mek", "backup", self.name, "--to", key, "-o", handed)
+        self.lose(file)
+        entry = self.site.json("mek", "destroy", self.name, "--heir", key)["entry"]
+        self.site.qpcseal("audit", "receipt", entry, "-o", gone)
+        other.qpcseal("mek", "restore", handed, "--retirement", gone)
+        foreign = self.site.root / f"{self.name}.foreign"
+        other.qpcseal("mek", "backup", self.name, "--to", self.key, "-o", foreign)
+        self.site.qpcseal("mek", "restore", self.backup)  # to wrap only, for the other is its heir
+        self.assertEqual(self.listed()["origin"], "restored")
+        copy = max(self.objects(), key=lambda path: path.stat().st_mtime_ns * (path.stat().st_size > 1200))
+        self.lose(copy)
+        self.assertEqual(self.listed()["state"], "missing")
+        self.assertIn("another source", self.site.qpcseal("mek", "restore", foreign, expect=5).stderr)
+        self.assertEqual(self.site.json("mek", "restore", self.backup)["origin"], "restored")
+        self.assertIn("only wraps", self.seal("copy", expect=5).stderr)
+
+    def test_it_is_given_up(self):
+        self.lose(self.generate())
+        gone = self.site.json("mek", "destroy", self.name)
+        self.assertEqual(gone["state"], "destroyed")
+        self.assertIsNone(self.listed())
+        intent = self.site.json("audit", "show", "--kind", "mek-destroy")["entries"][-2]["data"]
+        self.assertTrue(intent["lost"])
+
+    def test_its_next_generation_takes_its_place(self):
+        self.lose(self.generate())
+        self.assertIn(f"{self.name}#2", self.site.qpcseal("mek", "rotate", self.name).stdout)
+        self.seal("next")
+        self.assertEqual(self.listed(f"{self.name}#1")["state"], "missing")
+        self.site.qpcseal("mek", "destroy", f"{self.name}#1")
+
+    def test_a_bare_name_does_not_fall_back_to_an_older_generation(self):
+        self.generate()
+        newest = self.made_by("mek", "rotate", self.name)
+        self.lose(newest)
+        request = self.site.root / f"{self.name}.request"
+        said = self.site.qpcseal("attest", "request", "--mek", self.name, "-o", request, expect=6)
+        self.assertIn(f"{self.name}#2", said.stderr)
+        self.assertFalse(request.exists())
+        self.site.qpcseal("mek", "destroy", f"{self.name}#2")
+
+    def test_a_restore_that_is_killed_leaves_it_missing(self):
+        file = self.generate()
+        self.lose(file)
+        states = set()
+        for when in (2, 3, 4, 6):
+            if killed(self.site.env, "fdatasync", when, "mek", "restore", self.backup) == 0:
+                break
+            states.add(self.listed()["state"])
+            if self.listed()["state"] == "ok":
+                break
+        self.assertLessEqual(states, {"missing", "ok"})
+        self.assertIn("missing", states)
+        if self.listed()["state"] == "missing":
+            self.site.qpcseal("mek", "restore", self.backup)
+        self.assertEqual(self.listed()["origin"], "generated")
+
+
+class HalfMade(unittest.TestCase):
+    def test_what_a_kill_leaves_half_made_goes_at_the_next_start(self):
+        """Killed at writes of the token's files: the log's anchor, log and seal keys stay, and nothing else does."""
+        site = Appliance(cards=1)
+        try:
+            pristine = len(set((site.root / "home" / "tokens").rglob("*.object")))
+            left = 0
+            for when in range(20, 200, 15):
+                killed(site.env, "write", when, "mek", "generate", f"k{when}")
+                if site.qpcseal("mek", "list", "--json").stdout.strip() == "[]":
+                    site.qpcseal("mek", "list")  # what the first start destroyed is gone from the folder
+                    count = len(set((site.root / "home" / "tokens").rglob("*.object")))
+                    self.assertLessEqual(count, pristine + 1, f"write {when}")
+                    left += 1
+                else:
+                    for mek in json.loads(site.qpcseal("mek", "list", "--json").stdout):
+                        site.qpcseal("mek", "destroy", mek["label"])
+            self.assertGreater(left, 3)
+            self.assertEqual(site.json("mek", "cleanup")["destroyed"], 0)
+        finally:
+            site.close()
+
+
+if __name__ == "__main__":
+    unittest.main()
