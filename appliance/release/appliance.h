@@ -13,8 +13,8 @@
 #include "appliance/release/anchor.h"
 #include "appliance/release/approvals.h"
 #include "appliance/release/home.h"
-#include "appliance/release/repair.h"
 #include "appliance/release/pin_change.h"
+#include "appliance/release/repair.h"
 #include "appliance/release/trust.h"
 #include "base/clock.h"
 #include "base/random.h"
@@ -31,7 +31,7 @@ struct Environment {
   std::function<void(const std::string& holder)> on_wait = {};  // told once when the lock is taken
   ApprovalFiles approvals = {};                                 // what officers signed for this command
   std::optional<std::string> confirmed_date = {};  // "2026-11-28": somebody says that it is today
-  audit::AppendStatus* status = nullptr;  // what the command logged, and what failed behind it
+  audit::AppendStatus* status = nullptr;           // what the command logged, and what failed behind it
   std::function<void(const std::string& warning)> on_warning = {};  // what the start found wrong, and goes on
 };
 

@@ -190,7 +190,8 @@ Restored restore(const Environment& environment, const RestoreOptions& options) 
     put_in_place(environment, checked, options, out);
   } catch (...) {
     std::error_code ignored;
-    if (!existed && std::filesystem::remove(home.lock(), ignored)) std::filesystem::remove(home.root, ignored);
+    if (!existed && std::filesystem::remove(home.lock(), ignored))
+      std::filesystem::remove(home.root, ignored);
     throw;
   }
   return out;

@@ -42,16 +42,16 @@ void Appliance::open_token(const Environment& environment, const audit::SiteFact
       login_user(*module_, *session_, pin, environment.pin_fd ? std::nullopt : pin_file_of(site_.pin_source));
 }
 
-void Appliance::open_log(const Environment& environment, audit::Position at, const Repair& repair, const std::string& log_key) {
+void Appliance::open_log(const Environment& environment, audit::Position at, const Repair& repair,
+                         const std::string& log_key) {
   log_key_.emplace(*session_, log_key);
   seal_key_.emplace(*session_, keys::kSealKeyLabel);
   signer_.emplace(*log_key_);
   anchor_.emplace(*session_);
-  log_.emplace(audit::Log::open(
-      {home_.log(), clock_, random_, "qpcseal " + std::string(software_version()), &*anchor_,
-       audit::kSnapshotEvery, environment.status},
-      *signer_,
-      std::move(at), repair.accept_anchor ? audit::OldAnchor::Accept : audit::OldAnchor::Refuse));
+  log_.emplace(audit::Log::open({home_.log(), clock_, random_, "qpcseal " + std::string(software_version()),
+                                 &*anchor_, audit::kSnapshotEvery, environment.status},
+                                *signer_, std::move(at),
+                                repair.accept_anchor ? audit::OldAnchor::Accept : audit::OldAnchor::Refuse));
   if (repair.accept_anchor) accept_anchor(repair);
 }
 

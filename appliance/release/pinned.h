@@ -58,8 +58,9 @@ void check_policy(const policy::Policy& policy, const std::optional<policy::Offi
 // The first policy is signed by as many officers as any of its operations needs: by whom.
 // Error{ApprovalsMissing}.
 std::vector<policy::Approver> check_first_signatures(const policy::Policy& policy, const std::string& text,
-                            const policy::Officers& officers, const std::vector<std::string>& signatures,
-                            UnixTime now);
+                                                     const policy::Officers& officers,
+                                                     const std::vector<std::string>& signatures,
+                                                     UnixTime now);
 
 // Kinds of entries that change a pinned file.
 [[nodiscard]] bool is_pinned(const std::string& kind);

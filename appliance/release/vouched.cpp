@@ -85,7 +85,8 @@ class Judge {
   [[nodiscard]] std::vector<std::string> missing(const std::vector<HomeFile>& vouched) const {
     std::vector<std::string> out;
     const auto need = [&](bool needed, const char* name) {
-      if (needed && std::ranges::find(vouched, name, &HomeFile::name) == vouched.end()) out.emplace_back(name);
+      if (needed && std::ranges::find(vouched, name, &HomeFile::name) == vouched.end())
+        out.emplace_back(name);
     };
     need(true, "log/entries.jsonl");
     need(true, "log/checkpoint");

@@ -84,7 +84,8 @@ TEST(Tar, EveryChangedByteIsFoundButThoseOfContents) {
 }
 
 TEST(Tar, NamesStayBelow) {
-  for (const char* name : {"a", "a/b", "a/b.c", "..a", "a..", ".a", "a b"}) EXPECT_TRUE(is_inner_name(name)) << name;
+  for (const char* name : {"a", "a/b", "a/b.c", "..a", "a..", ".a", "a b"})
+    EXPECT_TRUE(is_inner_name(name)) << name;
   for (const char* name :
        {"", "/", "/a", "a/", "a//b", ".", "..", "a/..", "../a", "a/./b", "a\n", "\xC3\xA9"})
     EXPECT_FALSE(is_inner_name(name)) << name;

@@ -33,8 +33,7 @@ void put(const path& file, const std::string& text) {
 std::map<std::string, std::string> files_in(const path& dir) {
   std::map<std::string, std::string> out;
   for (const auto& item : std::filesystem::recursive_directory_iterator(dir))
-    if (item.is_regular_file())
-      out[item.path().lexically_relative(dir)] = read_text_file(item.path(), 1000);
+    if (item.is_regular_file()) out[item.path().lexically_relative(dir)] = read_text_file(item.path(), 1000);
   return out;
 }
 
