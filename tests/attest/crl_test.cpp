@@ -87,7 +87,7 @@ TEST_F(Revocation, RefusesAListOfAPartOrOfOtherIssuers) {
 TEST_F(Revocation, AListThatCannotBeUsedIsAFindingWhoeverIssuedIt) {
   const TestCard other;
   EXPECT_THAT(with({make_crl(other.issuer, {.base = 1})}), ElementsAre("ATT-CRL-SCOPE"));
-  EXPECT_THAT(with({copy(view("no list"))}), ElementsAre("ATT-CRL"));
+  ASSERT_THAT(with({copy(view("no list"))}), ElementsAre("ATT-CRL"));
   EXPECT_THAT(verify().findings[0].claim, HasSubstr(to_hex(sha256(view("no list")))));
 }
 
@@ -122,7 +122,7 @@ TEST_F(Revocation, AnEntryInAnyListOfTheIssuerCounts) {
               newer = list({.number = 11, .this_update = kTestNow - kDay / 2});
   EXPECT_THAT(with({revoking}), ElementsAre("ATT-REVOKED"));
   EXPECT_THAT(with({revoking, newer}), ElementsAre("ATT-REVOKED"));
-  EXPECT_THAT(with({newer, revoking}), ElementsAre("ATT-REVOKED"));
+  ASSERT_THAT(with({newer, revoking}), ElementsAre("ATT-REVOKED"));
   EXPECT_THAT(verify().findings[0].observed, HasSubstr("list 0x0a of /CN=Test issuer"));
   EXPECT_THAT(with({newer}), IsEmpty());
   EXPECT_THAT(with({make_crl(card.root, {.revoked = {&card.issuer}})}), ElementsAre("ATT-REVOKED"));
