@@ -113,7 +113,7 @@ Json record_of(const Candidate& candidate, const std::vector<policy::Approver>& 
 
 std::optional<int> officers_needed(const policy::Policy& policy, const std::string& operation) {
   const auto named = policy.approvals_for(operation);
-  const int most = policy.least_for_officers_change();
+  const int most = policy.greatest_threshold();
   if (operation == "site-change" || operation == "anchor-accept") return most;
   if (operation == "clock-correct") return std::max(named.value_or(most), 1);
   return named;

@@ -128,7 +128,7 @@ void put_in_place(const Environment& environment, const CheckedBackup& checked, 
                             to_hex(environment.random.bytes(kAsideBytes));
   const bool kept = swap_state(home, aside, [&](const path& dir) {
     checked.archive.unpack(dir);
-    if (out.new_site) write_file(dir / "site.toml", view(out.site.text()), Existing::Refuse, 0600);
+    if (out.new_site) write_file(dir / "site.toml", view(out.site.text(home)), Existing::Refuse, 0600);
   });
   if (kept) out.aside = home.root / aside;
 }

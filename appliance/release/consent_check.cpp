@@ -61,7 +61,7 @@ class Checker {
     const UnixTime then = subject_.genesis.time;
     std::vector<std::string> names =
         counted(officers, kPolicyNamespace, subject_.policy_text, signatures, then);
-    check_policy(first, officers, false, then);
+    check_policy(first, &officers, false, then);
     static_cast<void>(check_first_signatures(first, subject_.policy_text, officers, signatures, then));
     return names;
   }

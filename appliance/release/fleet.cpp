@@ -76,7 +76,8 @@ class Fleet {
     for (std::size_t i = 0; i < all_.size(); ++i) sort_in(i);
     if (!taken_.empty() && todo_.empty() && index_.empty())
       throw Error(ErrorKind::Io, taken_, "name another output, or replace it with --force");
-    std::ranges::stable_sort(todo_, {}, [&](std::size_t i) { return first_of_card(i); });
+    for (const std::size_t i : todo_) static_cast<void>(first_of_card(i));
+    std::ranges::sort(todo_, {}, [&](std::size_t i) { return std::pair(first_of_card(i), i); });
   }
 
   std::vector<FleetCard> run(const FleetProgress& progress) {

@@ -132,7 +132,7 @@ void copy_inputs(const Environment& environment, const InitOptions& options) {
     officers = policy::parse_officers(listed);
     write_text(home.officers(), listed);
   }
-  check_policy(policy, officers, options.insecure_demo, now);
+  check_policy(policy, officers ? &*officers : nullptr, options.insecure_demo, now);
   write_text(home.policy(), text);
   copy_trust(options.trust, home);
   if (options.insecure_demo) return;

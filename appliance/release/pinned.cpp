@@ -141,7 +141,7 @@ Installed install_policy(Appliance& appliance, const std::filesystem::path& file
                                        ", and must be above " + std::to_string(state.policy_serial));
   std::optional<policy::Officers> officers;
   if (!state.officers_digest.empty()) officers = read_officers(appliance.home(), state);
-  check_policy(next, officers, appliance.insecure_demo(), appliance.now());
+  check_policy(next, officers ? &*officers : nullptr, appliance.insecure_demo(), appliance.now());
   const int least = std::max(appliance.policy().greatest_threshold(), next.greatest_threshold());
   const auto approvers =
       check_signed_file(appliance, {"policy-change", kPolicyNamespace, text, least}, paths);
@@ -164,8 +164,8 @@ Installed install_officers(Appliance& appliance, const std::filesystem::path& fi
   return {digest, 0, {}};
 }
 
-void check_policy(const policy::Policy& policy, const std::optional<policy::Officers>& officers,
-                  bool insecure_demo, UnixTime now) {
+void check_policy(const policy::Policy& policy, const policy::Officers* officers, bool insecure_demo,
+                  UnixTime now) {
   refuse_expired(policy, now);
   if (officers) refuse_too_few(policy, *officers, now);
   if (!insecure_demo) refuse_weak_change(policy);

@@ -53,8 +53,8 @@ void replace_pinned(Appliance& appliance, const std::string& kind, audit::Json i
 // What every policy must be that comes into force, the first one too. Error{Denied} where it has expired;
 // Error{Usage} where too few people of the officers file could sign what it asks for; outside a demonstration
 // Error{Denied} where an operation that decides what counts needs fewer officers than another operation.
-void check_policy(const policy::Policy& policy, const std::optional<policy::Officers>& officers,
-                  bool insecure_demo, UnixTime now);
+void check_policy(const policy::Policy& policy, const policy::Officers* officers, bool insecure_demo,
+                  UnixTime now);
 // The first policy is signed by as many officers as any of its operations needs: by whom.
 // Error{ApprovalsMissing}.
 std::vector<policy::Approver> check_first_signatures(const policy::Policy& policy, const std::string& text,
