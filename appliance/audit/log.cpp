@@ -247,8 +247,9 @@ Appended Log::look(const std::string& before) const noexcept {
   try {
     if (before.empty() && !std::filesystem::exists(store_.checkpoint_path())) return Appended::Nothing;
     const std::string now = store_.read_checkpoint();
-    if (now == at_.note) return Appended::Durable;
-    return now == before ? Appended::Nothing : Appended::Unknown;
+    if (now == before)
+      return Appended::Nothing;  // first: at_.note is the old one until the new one is signed
+    return now == at_.note ? Appended::Durable : Appended::Unknown;
   } catch (const std::exception&) {
     return Appended::Unknown;
   }
