@@ -1,5 +1,6 @@
 #include "attest/device/policy_text.h"
 
+#include <algorithm>
 #include <array>
 
 #include "attest/device/store.h"
@@ -63,8 +64,8 @@ collateral = "none"
 
 constexpr const char* kApprovalsHead = R"(
 # How many officers must sign each operation. One that does not stand here is denied; 0, no officer at all, has
-# to be written out, and is for trials only. officers-change needs at least one; it and policy-change need as
-# many as any other.
+# to be written out, and is for trials only. officers-change, site-change, anchor-accept and clock-correct need at
+# least one; they and policy-change need as many as any other.
 [approvals]
 )";
 
@@ -73,6 +74,10 @@ constexpr auto kOperations = std::to_array<const char*>(
      "mek-restore",    "mek-import",     "mek-drill",     "mek-suspend",     "mek-resume",
      "mek-destroy",    "recovery-key",   "policy-change", "officers-change", "trust-import",
      "log-key-rotate", "witness-change", "site-change",   "anchor-accept",   "clock-correct"});
+
+// Whoever may do these may do whatever the others allow.
+constexpr auto kPowers =
+    std::to_array<std::string_view>({"officers-change", "site-change", "anchor-accept", "clock-correct"});
 
 std::string quoted(const std::string& text) { return "\"" + text + "\""; }
 
@@ -160,7 +165,7 @@ std::string policy_for(const std::filesystem::path& dir, unsigned number, UnixTi
   out += kMekHead;
   out += kApprovalsHead;
   for (const std::string operation : kOperations)
-    out += operation + (operation == "officers-change" ? " = 1\n" : " = 0\n");
+    out += operation + (std::ranges::find(kPowers, operation) != kPowers.end() ? " = 1\n" : " = 0\n");
   return out;
 }
 

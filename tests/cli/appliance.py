@@ -215,7 +215,7 @@ class GuardedAppliance(Appliance):
     def with_thresholds(self, text):
         for operation in self.guarded:
             text = text.replace(f"\n{operation} = 0\n", f"\n{operation} = 2\n")
-        return re.sub(r"(?m)^(officers|policy)-change = [01]$", r"\1-change = 2", text)
+        return re.sub(r"(?m)^((?:officers|policy|site)-change|anchor-accept|clock-correct) = [01]$", r"\1 = 2", text)
 
     def init(self, expect=0, signatures=None, **more):
         if signatures is None:

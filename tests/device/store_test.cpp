@@ -166,7 +166,9 @@ TEST(PolicyText, NamesEveryOperationAndCoversEveryKey) {
   const Cards cards;
   const policy::Policy parsed = policy::parse_policy(policy_for(cards.dir, 0, qpcseal::testing::now()));
   for (const std::string_view operation : policy::operations())
-    EXPECT_EQ(parsed.approvals_for(operation), operation == "officers-change" ? 1 : 0) << operation;
+    EXPECT_FALSE(parsed.is_weak(operation)) << operation;
+  EXPECT_EQ(parsed.approvals_for("site-change"), 1);
+  EXPECT_EQ(parsed.approvals_for("mek-generate"), 0);
   EXPECT_GT(parsed.expires.value, qpcseal::testing::now());
   const policy::MekRule* rule = parsed.mek("any#1");
   ASSERT_NE(rule, nullptr);
