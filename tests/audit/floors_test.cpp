@@ -20,6 +20,7 @@ class Floors : public ::testing::Test {
     mek.label = "m#1";
     state.meks[kMek] = mek;
     state.size = 1;  // as after genesis
+    state.last_time = 1'800'000'000;
   }
 
   void append(Phase phase, const std::string& outcome, std::optional<std::uint64_t> intent, Json data) {

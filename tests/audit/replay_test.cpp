@@ -198,7 +198,7 @@ TEST_F(Replay, WhatIsKnownOfAKeyStaysWhenItComesBack) {
 }
 
 TEST_F(Replay, AKeyIsImportedOnce) {
-  const std::string value = hex(31, 'c');
+  const std::string value = hex(32, 'c');
   Json in = key(kOne);
   EXPECT_ERROR(Malformed, "'check_value'", intent("mek-import", in));
   in["check_value"] = value;
