@@ -101,13 +101,13 @@ Home locate_home() {
   throw Error(ErrorKind::Usage, "no home folder", "set QPCSEAL_HOME to an absolute path");
 }
 
+// Every command asks, so that no more than the first entry is read of a log that may be long.
 bool is_demo_home() noexcept {
   try {
-    std::string first;
-    static_cast<void>(audit::Store::open_to_read(locate_home().log()).each_line([&](std::string_view line) {
-      first = line;
-      return false;
-    }));
+    const Fd entries = open_to_read(audit::Store::open_to_read(locate_home().log()).entries_path());
+    std::string first(std::min<std::uint64_t>(file_size(entries), audit::kMaxEntrySize + 1), '\0');
+    read_exact(entries, {reinterpret_cast<std::uint8_t*>(first.data()), first.size()}, 0);
+    first.resize(std::min(first.size(), first.find('\n')));
     return audit::bool_member(audit::parse_entry(first).data, "insecure_demo");
   } catch (const std::exception&) {
     return false;
