@@ -65,9 +65,10 @@ const Tree& Log::tree() const {
   if (at_.tree.is_whole()) return at_.tree;
   if (whole_ && whole_->size() == at_.tree.size()) return *whole_;
   Tree tree;
-  const std::string text = store_.read_entries();
-  for (const std::string_view line : split_lines(text))
-    if (tree.size() < at_.tree.size()) tree.append(leaf_hash(view(line)));
+  store_.each_line([&](std::string_view line) {
+    tree.append(leaf_hash(view(line)));
+    return tree.size() < at_.tree.size();
+  });
   if (tree.root() != at_.tree.root())
     throw Error(ErrorKind::LogDamaged, "the audit log's entries changed under us");
   return whole_.emplace(std::move(tree));

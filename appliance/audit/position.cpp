@@ -1,5 +1,7 @@
 #include "appliance/audit/position.h"
 
+#include <algorithm>
+
 #include "appliance/audit/chain.h"
 #include "appliance/audit/snapshot.h"
 #include "base/error.h"
@@ -61,12 +63,16 @@ Position find_position(const std::filesystem::path& folder, std::uint64_t newest
   LogCopy copy = read_log(folder, std::nullopt);
   Position at(std::move(copy.key));
   at.state = std::move(copy.state);
-  at.tree = std::move(copy.tree);
   at.checkpoint = copy.checkpoint;
   at.note = std::move(copy.note);
-  at.end = copy.text.size();
-  at.written.update(view(copy.text));
-  at.recent = std::move(copy.text);
+  at.end = copy.lines.end();
+  store.digest_entries(at.end, at.written);
+  copy.each(std::min(newest, at.checkpoint.size), at.checkpoint.size,
+            [&](std::uint64_t, std::string_view line) {
+              at.recent += std::string(line) + "\n";
+              return true;
+            });
+  at.tree = std::move(copy.tree);
   at.tail = std::move(copy.tail);
   return at;
 }

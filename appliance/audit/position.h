@@ -16,7 +16,7 @@ struct Position {
   std::uint64_t end = 0;          // bytes of entries.jsonl that it covers
   Sha256 written;                 // over these
   std::uint64_t in_snapshot = 0;  // entries that the snapshot on disk has
-  std::string recent;             // the lines that were replayed: all, or those behind the snapshot
+  std::string recent;             // the last lines: those behind the snapshot, or behind `newest`
   std::string tail;               // what lies behind `end`
 };
 

@@ -104,10 +104,11 @@ Home locate_home() {
 // Every command asks, so that no more than the first entry is read of a log that may be long.
 bool is_demo_home() noexcept {
   try {
-    const Fd entries = open_to_read(audit::Store::open_to_read(locate_home().log()).entries_path());
-    std::string first(std::min<std::uint64_t>(file_size(entries), audit::kMaxEntrySize + 1), '\0');
-    read_exact(entries, {reinterpret_cast<std::uint8_t*>(first.data()), first.size()}, 0);
-    first.resize(std::min(first.size(), first.find('\n')));
+    std::string first;
+    audit::Store::open_to_read(locate_home().log()).each_line([&](std::string_view line) {
+      first = line;
+      return false;
+    });
     return audit::bool_member(audit::parse_entry(first).data, "insecure_demo");
   } catch (const std::exception&) {
     return false;

@@ -34,13 +34,13 @@ class Past {
  public:
   Past(const Home& home, const audit::LogCopy& log) : home_(home), log_(log), present_(log.state) {
     for (auto& [nonce, challenge] : present_.challenges) challenge.consumed = false;
-    for (std::uint64_t seq = 0; seq < log.checkpoint.size; ++seq) {
-      const std::string_view kind = audit::scan_entry(log.line(seq)).kind;
-      if (kind != "challenge" && kind != "release" && kind != "denied") continue;
-      const Entry entry = audit::parse_entry(log.line(seq));
+    log.each([&](std::uint64_t seq, std::string_view line) {
+      const std::string_view kind = audit::scan_entry(line).kind;
+      if (kind != "challenge" && kind != "release" && kind != "denied") return;
+      const Entry entry = audit::parse_entry(line);
       if (kind == "challenge") challenges_[audit::text_member(entry.data, "nonce")] = seq;
       if (is_verdict(entry)) verdicts_[audit::text_member(named(entry), "report_sha256")] = seq;
-    }
+    });
   }
 
   // A report without a verdict is one of a release that was cut short.
