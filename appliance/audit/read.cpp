@@ -60,14 +60,16 @@ class Walk {
   CoveredLines lines;
   Tree tree;
   State state;
+  LastAppend last;
   std::vector<LogKey> keys;  // that signed the log so far: the genesis entry's, and those of rotations
 
  private:
   void follow(const std::string& where, std::string_view line) {
     try {
       or_damaged(where, [&] {
-        if (check_ == Check::Everything) return apply_line(line, before_, state);
         const EntryView entry = scan_entry(line);
+        last.take(entry);
+        if (check_ == Check::Everything) return apply_line(line, before_, state);
         check_follows(entry, tree.size(), before_, state.last_time);
         state.last_time = entry.time;
         ++state.size;
@@ -126,8 +128,8 @@ LogCopy read_once(const Store& store, std::string note, const std::optional<Veri
   if (walk.tree.size() < size || walk.tree.root() != checkpoint.root)
     damaged(first_bad(split_lines(store.read_entries()), checkpoint));
   if (walk.error()) throw Error(*walk.error());
-  LogCopy copy{std::move(walk.state), checkpoint, std::move(note), std::move(walk.tree), now,
-               std::move(walk.lines), {}};
+  LogCopy copy{std::move(walk.state), checkpoint, std::move(note),  std::move(walk.tree), now,
+               std::move(walk.lines), {},         walk.last.begin()};
   copy.tail = store.read_entries(copy.lines.end());
   if (check == Check::Proofs) copy.state.log_keys = std::move(walk.keys);
   if (check == Check::Everything) check_witnessed(copy);

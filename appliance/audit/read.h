@@ -38,9 +38,10 @@ struct LogCopy {
   Checkpoint checkpoint;
   std::string note;  // the signed checkpoint
   Tree tree;
-  VerifierKey key;     // that signed it
-  CoveredLines lines;  // none after Check::Proofs
-  std::string tail;    // what lies behind them: an append that is under way or was cut short
+  VerifierKey key;                // that signed it
+  CoveredLines lines;             // none after Check::Proofs
+  std::string tail;               // what lies behind them: an append that is under way or was cut short
+  std::uint64_t last_append = 0;  // number of the first entry of the last append that is covered
 
   // Entry `seq`, without its line feed. Error{LogDamaged} where it changed since; Error{Io}.
   [[nodiscard]] std::string line(std::uint64_t seq) const;

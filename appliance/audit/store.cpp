@@ -79,14 +79,8 @@ std::uint64_t Store::each_line(const std::function<bool(std::string_view)>& take
   return audit::each_line(fd, 0, file_size(fd), take);
 }
 
-void Store::digest_entries(std::uint64_t bytes, Sha256& out) const {
-  const Fd fd = qpcseal::open_to_read(entries_path());
-  Bytes piece(std::min(bytes, kPiece));
-  for (std::uint64_t at = 0; at < bytes; at += piece.size()) {
-    piece.resize(std::min(bytes - at, kPiece));
-    read_exact(fd, piece, at);
-    out.update(piece);
-  }
+PiecesDigest Store::digest_entries(std::uint64_t bytes) const {
+  return PiecesDigest::of_file(open_entries(), bytes);
 }
 
 std::optional<Bytes> Store::read_snapshot() const {

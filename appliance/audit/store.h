@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "appliance/audit/checkpoint.h"
+#include "appliance/audit/pieces_digest.h"
 #include "base/file.h"
 
 namespace qpcseal::audit {
@@ -30,8 +31,8 @@ class Store {
   // the offset behind the last line that was taken. Reads pieces of 256 KiB, and none that it does not need.
   // Error{Malformed} for a line longer than an entry can be.
   std::uint64_t each_line(const std::function<bool(std::string_view)>& take) const;
-  // The first `bytes` bytes of the entries. Error{Io} where there are fewer.
-  void digest_entries(std::uint64_t bytes, Sha256& out) const;
+  // Of the first `bytes` bytes of the entries. Error{Io} where there are fewer.
+  [[nodiscard]] PiecesDigest digest_entries(std::uint64_t bytes) const;
   [[nodiscard]] std::optional<Bytes> read_snapshot() const;
   void write_snapshot(ByteView snapshot);
 

@@ -45,7 +45,7 @@ std::optional<LogCopy> walk(const Store& store, const std::string& note,
   if (walk.tree.size() != size) return std::nullopt;
   if (key && key->text() != walk.keys.front().vkey) return std::nullopt;
   VerifierKey now = VerifierKey::parse(walk.keys.back().vkey);
-  LogCopy copy{{}, {}, note, std::move(walk.tree), std::move(now), {}, store.read_entries(end)};
+  LogCopy copy{{}, {}, note, std::move(walk.tree), std::move(now), {}, store.read_entries(end), 0};
   copy.checkpoint = open_checkpoint(note, copy.key);
   if (copy.checkpoint.size != size || copy.checkpoint.root != copy.tree.root()) return std::nullopt;
   if (!is_one_append(split_lines(copy.tail))) return std::nullopt;

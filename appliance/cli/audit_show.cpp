@@ -54,7 +54,7 @@ void each_kept(const audit::LogCopy& log, const EntryFilter& filter,
   });
 }
 
-Row row_of(const audit::Entry& entry) {
+Cells row_of(const audit::Entry& entry) {
   return {std::to_string(entry.seq),
           format_time(entry.time),
           printable(entry.kind),
@@ -112,7 +112,7 @@ Report show_entries(audit::LogCopy log, const EntryFilter& filter) {
   report.streamed.emplace();
   report.streamed->list = "entries";
   report.streamed->write_text = [shared, filter](const auto& put) {
-    const Row head{"ENTRY", "TIME", "KIND", "PHASE", "OUTCOME", "SUBJECT"};
+    const Cells head{"ENTRY", "TIME", "KIND", "PHASE", "OUTCOME", "SUBJECT"};
     Widths widths;
     widen(widths, head);
     each_kept(*shared, filter, [&](const audit::Entry& entry, auto) { widen(widths, row_of(entry)); });

@@ -21,12 +21,12 @@ nlohmann::ordered_json json_of(const Findings& findings) {
   return audit::findings_as<nlohmann::ordered_json>(findings);
 }
 
-void widen(Widths& widths, const Row& row) {
+void widen(Widths& widths, const Cells& row) {
   widths.resize(std::max(widths.size(), row.size()));
   for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], columns_of(row[i]));
 }
 
-std::string table_line(const Row& row, const Widths& widths) {
+std::string table_line(const Cells& row, const Widths& widths) {
   std::string line;
   for (std::size_t i = 0; i < row.size(); ++i) {
     line += row[i];
@@ -35,11 +35,11 @@ std::string table_line(const Row& row, const Widths& widths) {
   return line + "\n";
 }
 
-std::string table(const std::vector<Row>& rows) {
+std::string table(const std::vector<Cells>& rows) {
   Widths widths;
-  for (const Row& row : rows) widen(widths, row);
+  for (const Cells& row : rows) widen(widths, row);
   std::string out;
-  for (const Row& row : rows) out += table_line(row, widths);
+  for (const Cells& row : rows) out += table_line(row, widths);
   return out;
 }
 

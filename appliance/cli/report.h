@@ -38,11 +38,11 @@ std::vector<std::string> lines_of(const Findings& findings);
 nlohmann::ordered_json json_of(const Findings& findings);
 
 // Aligned columns: each row a list of cells, the first row the head.
-using Row = std::vector<std::string>;
-std::string table(const std::vector<Row>& rows);
+using Cells = std::vector<std::string>;
+std::string table(const std::vector<Cells>& rows);
 // The same, a row at a time: first all rows to widen(), then all of them to table_line().
 using Widths = std::vector<std::size_t>;
-void widen(Widths& widths, const Row& row);
-std::string table_line(const Row& row, const Widths& widths);
+void widen(Widths& widths, const Cells& row);
+std::string table_line(const Cells& row, const Widths& widths);
 
 }  // namespace qpcseal::cli
