@@ -110,7 +110,8 @@ std::vector<html::Column> columns_of(const std::vector<Verdict>& releases) {
   constexpr UnixTime kDay = 86400;
   constexpr std::size_t kMost = 60, kDate = 10;  // columns; "2026-11-24"
   if (releases.empty()) return {};
-  const UnixTime first = releases.front().time / kDay, last = releases.back().time / kDay;
+  const auto [least, most] = std::ranges::minmax(releases, {}, &Verdict::time);
+  const UnixTime first = least.time / kDay, last = most.time / kDay;
   const UnixTime step = ((last - first) / static_cast<UnixTime>(kMost)) + 1;
   std::vector<html::Column> out;
   for (UnixTime day = first; day <= last; day += step)
