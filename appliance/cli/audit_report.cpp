@@ -171,6 +171,7 @@ void put_denials(PageFile& page, const audit::LogCopy& log, const Story& story) 
 }
 
 std::string about(const Entry& entry) {
+  if (entry.phase == audit::Phase::Wrapped) return html::text(entry.kind + " (wrapped)");
   const std::string outcome = entry.outcome.empty() || was_ok(entry) ? "" : " (" + entry.outcome + ")";
   return html::text(entry.kind + outcome);
 }
