@@ -38,7 +38,7 @@ VerifierKey genesis_key(std::string_view first_line) {
 // One pass over the lines that a checkpoint of `size` entries covers.
 class Walk {
  public:
-  Walk(Fd file, Check check) : lines(std::move(file)), check_(check) {}
+  Walk(Fd file, std::uint64_t from, Check check) : lines(std::move(file), from), check_(check) {}
 
   // Error{LogDamaged} for a rotation of keys that is none. What else is wrong with an entry counts once it is
   // known to be the one that was signed: see error().
@@ -98,12 +98,13 @@ void check_witnessed(const LogCopy& copy) {
       damaged("its first " + std::to_string(seen.size) + " entries are not those that " + vkey + " saw");
 }
 
-// Takes the lines that `note` covers, as far as they are there. Returns the entries that it claims.
-std::uint64_t walk_covered(const Store& store, const std::string& note, const std::optional<VerifierKey>& key,
+// Takes the lines before byte `end` that `note` covers, as far as they are there. Returns the entries that it
+// claims.
+std::uint64_t walk_covered(std::uint64_t end, const std::string& note, const std::optional<VerifierKey>& key,
                            Walk& walk) {
   std::optional<std::uint64_t> size;
   try {
-    store.each_line([&](std::string_view line) {
+    each_line(walk.lines.file(), walk.lines.end(), end, [&](std::string_view line) {
       if (!size) {
         const VerifierKey first = genesis_key(line);
         if (key && !(*key == first)) damaged("it was signed for another key: " + first.text());
@@ -119,18 +120,25 @@ std::uint64_t walk_covered(const Store& store, const std::string& note, const st
   return *size;
 }
 
-LogCopy read_once(const Store& store, std::string note, const std::optional<VerifierKey>& key, Check check) {
-  Walk walk(store.open_entries(), check);
-  const std::uint64_t size = walk_covered(store, note, key, walk);
+std::string read_text(const Fd& file, std::uint64_t from, std::uint64_t end) {
+  std::string out(end - from, '\0');
+  read_exact(file, {reinterpret_cast<std::uint8_t*>(out.data()), out.size()}, from);
+  return out;
+}
+
+LogCopy read_once(Fd file, std::uint64_t from, std::uint64_t end, std::string note,
+                  const std::optional<VerifierKey>& key, Check check) {
+  Walk walk(std::move(file), from, check);
+  const std::uint64_t size = walk_covered(end, note, key, walk);
   const VerifierKey now = VerifierKey::parse(walk.keys.back().vkey);
   const Checkpoint checkpoint = or_damaged("checkpoint", [&] { return open_checkpoint(note, now); });
   if (checkpoint.size == 0) damaged("the checkpoint covers nothing");
   if (walk.tree.size() < size || walk.tree.root() != checkpoint.root)
-    damaged(first_bad(split_lines(store.read_entries()), checkpoint));
+    damaged(first_bad(split_lines(read_text(walk.lines.file(), from, end)), checkpoint));
   if (walk.error()) throw Error(*walk.error());
-  LogCopy copy{std::move(walk.state), checkpoint, std::move(note),  std::move(walk.tree), now,
-               std::move(walk.lines), {},         walk.last.begin()};
-  copy.tail = store.read_entries(copy.lines.end());
+  std::string tail = read_text(walk.lines.file(), walk.lines.end(), end);
+  LogCopy copy{std::move(walk.state), checkpoint,      std::move(note),  std::move(walk.tree), now,
+               std::move(walk.lines), std::move(tail), walk.last.begin()};
   if (check == Check::Proofs) copy.state.log_keys = std::move(walk.keys);
   if (check == Check::Everything) check_witnessed(copy);
   return copy;
@@ -173,8 +181,9 @@ void replay(const Lines& lines, Tree& tree, State& state) {
   }
 }
 
-LogCopy read_log(std::string entries, std::string checkpoint, const std::optional<VerifierKey>& key) {
-  return read_text(std::move(entries), std::move(checkpoint), key, Check::Everything);
+LogCopy read_log(Fd file, std::uint64_t from, std::uint64_t size, std::string checkpoint,
+                 const std::optional<VerifierKey>& key) {
+  return read_once(std::move(file), from, from + size, std::move(checkpoint), key, Check::Everything);
 }
 
 LogCopy read_log(const std::filesystem::path& folder, const std::optional<VerifierKey>& key, Check check) {
@@ -183,7 +192,9 @@ LogCopy read_log(const std::filesystem::path& folder, const std::optional<Verifi
   if (check == Check::Proofs)
     if (auto copy = stream_log(store, note, key)) return std::move(*copy);
   while (true) {
-    LogCopy copy = read_once(store, note, key, check);
+    Fd entries = store.open_entries();
+    const std::uint64_t end = file_size(entries);
+    LogCopy copy = read_once(std::move(entries), 0, end, note, key, check);
     if (is_one_append(split_lines(copy.tail))) return copy;
     // More than one append behind the checkpoint: a writer was at work meanwhile, or the checkpoint is old.
     std::string again = store.read_checkpoint();

@@ -18,13 +18,15 @@ namespace qpcseal::audit {
 class CoveredLines {
  public:
   CoveredLines() = default;
-  explicit CoveredLines(Fd file) : file_(std::move(file)) {}
+  // They begin at byte `from`.
+  CoveredLines(Fd file, std::uint64_t from) : file_(std::move(file)), starts_{from} {}
   void add(std::size_t size) { starts_.push_back(starts_.back() + size + 1); }  // without its line feed
 
   [[nodiscard]] const Fd& file() const { return file_; }
   [[nodiscard]] std::uint64_t count() const { return starts_.size() - 1; }
   [[nodiscard]] std::uint64_t start(std::uint64_t seq) const { return starts_.at(seq); }  // bytes
   [[nodiscard]] std::uint64_t end() const { return starts_.back(); }
+  [[nodiscard]] std::uint64_t size() const { return starts_.back() - starts_.front(); }  // bytes
 
  private:
   Fd file_;
@@ -61,8 +63,10 @@ enum class Check { Everything, Proofs };
 // Error{Io}.
 LogCopy read_log(const std::filesystem::path& folder, const std::optional<VerifierKey>& key,
                  Check check = Check::Everything);
-// The same of the two files' texts, as a backup has them; what lies behind the checkpoint is in `tail`.
-LogCopy read_log(std::string entries, std::string checkpoint, const std::optional<VerifierKey>& key);
+// The same of entries that are `size` bytes of a file from byte `from` on, as a backup has them, and of the
+// checkpoint's text; what lies behind the checkpoint is in `tail`.
+LogCopy read_log(Fd file, std::uint64_t from, std::uint64_t size, std::string checkpoint,
+                 const std::optional<VerifierKey>& key);
 
 // Whether the entries `lines` follow on those that `tree` and `state` hold, and end at the checkpoint: both
 // are brought up to it. Error{Malformed} or Error{LogDamaged} naming the entry.
