@@ -1,4 +1,4 @@
-#include "base/cbor.h"
+#include "base/cbor_large.h"
 
 #include <algorithm>
 #include <limits>
@@ -163,8 +163,14 @@ namespace {
 }  // namespace
 
 Value parse(ByteView bytes, Level level, std::string_view name) {
-  if (bytes.size() > kMaxSize)
-    throw Error(ErrorKind::Malformed, std::string(name) + ": CBOR: more than 64 KiB");
+  return parse_large(bytes, level, name, kMaxSize);
+}
+
+Value parse_large(ByteView bytes, Level level, std::string_view name, std::size_t max_size) {
+  constexpr std::size_t kKiB = 1024;
+  if (bytes.size() > max_size)
+    throw Error(ErrorKind::Malformed,
+                std::string(name) + ": CBOR: more than " + std::to_string(max_size / kKiB) + " KiB");
   Parser parser(bytes, level, name);
   Value value = parser.item(1);
   parser.expect_end();

@@ -127,7 +127,10 @@ void TarWriter::add(const std::string& name, ByteView content) {
 }
 
 Sha256Digest TarWriter::add(const std::string& name, const Fd& file) {
-  const std::uint64_t size = file_size(file);
+  return add(name, file, file_size(file));
+}
+
+Sha256Digest TarWriter::add(const std::string& name, const Fd& file, std::uint64_t size) {
   header(name, size);
   Sha256 digest;
   read_pieces(file, 0, size, [&](ByteView piece) {

@@ -22,6 +22,8 @@ class TarWriter {
   void add(const std::string& name, ByteView content);
   // The whole of `file`; its SHA-256 comes back.
   Sha256Digest add(const std::string& name, const Fd& file);
+  // Its first `size` bytes.
+  Sha256Digest add(const std::string& name, const Fd& file, std::uint64_t size);
   void finish();
 
  private:

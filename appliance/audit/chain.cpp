@@ -78,6 +78,13 @@ void check_follows(const EntryView& entry, std::uint64_t seq, const Hash& before
     throw Error(ErrorKind::Malformed, "its time lies before that of the entry before");
 }
 
+void LastAppend::take(const EntryView& entry) {
+  if (entry.txn == txn_ && entry.phase == phase_) return;
+  begin_ = entry.seq;
+  txn_ = entry.txn;
+  phase_ = entry.phase;
+}
+
 bool is_one_append(std::span<const std::string_view> lines) {
   std::optional<Entry> first;
   for (const std::string_view line : lines) {

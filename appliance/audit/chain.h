@@ -26,6 +26,18 @@ void check_follows(const EntryView& entry, std::uint64_t seq, const Hash& before
 // One append writes the entries of one transaction and one phase. The last of `lines` may be cut short.
 [[nodiscard]] bool is_one_append(std::span<const std::string_view> lines);
 
+// Where the last append begins, of entries that are taken in order.
+class LastAppend {
+ public:
+  void take(const EntryView& entry);
+  [[nodiscard]] std::uint64_t begin() const { return begin_; }  // number of its first entry
+
+ private:
+  std::uint64_t begin_ = 0;
+  std::string txn_;
+  Phase phase_ = Phase::Event;
+};
+
 // "entry 7"
 std::string entry_name(std::uint64_t seq);
 

@@ -29,6 +29,16 @@ std::vector<std::vector<Entry>> by_txn(std::vector<Entry> entries) {
   return out;
 }
 
+// Before anything of an append is done: once a part of it is in the state there is no way back.
+void check_size(const Entry& entry) {
+  constexpr std::size_t kOther = 512;  // bytes; all members but the data
+  if (canonical(entry.data).size() > kMaxEntrySize - kOther)
+    throw Error(ErrorKind::Malformed,
+                "the audit log takes no '" + entry.kind + "' of more than " + std::to_string(kMaxEntrySize) +
+                    " bytes",
+                "nothing of it was logged");
+}
+
 }  // namespace
 
 Log Log::create(const LogSettings& settings, Signer& signer, const std::string& origin, Json genesis) {
@@ -65,9 +75,10 @@ const Tree& Log::tree() const {
   if (at_.tree.is_whole()) return at_.tree;
   if (whole_ && whole_->size() == at_.tree.size()) return *whole_;
   Tree tree;
-  const std::string text = store_.read_entries();
-  for (const std::string_view line : split_lines(text))
-    if (tree.size() < at_.tree.size()) tree.append(leaf_hash(view(line)));
+  store_.each_line([&](std::string_view line) {
+    tree.append(leaf_hash(view(line)));
+    return tree.size() < at_.tree.size();
+  });
   if (tree.root() != at_.tree.root())
     throw Error(ErrorKind::LogDamaged, "the audit log's entries changed under us");
   return whole_.emplace(std::move(tree));
@@ -75,7 +86,7 @@ const Tree& Log::tree() const {
 
 // Why officers would have to accept the anchor; empty where they need not. Error{LogDamaged} for one that
 // nobody may accept: the log was rolled back, or is another.
-std::string Log::old_anchor(std::string_view recent) const {
+std::string Log::old_anchor() const {
   const std::uint64_t size = at_.checkpoint.size;
   if (!anchor_) return size > 1 ? "the log's anchor is gone from the token" : "";
   if (anchor_->size > size)
@@ -85,8 +96,7 @@ std::string Log::old_anchor(std::string_view recent) const {
   if (anchor_->size == 0 || at_.tree.root(anchor_->size) != anchor_->root)
     throw Error(ErrorKind::LogDamaged, "the audit log is not the one that the token remembers at " +
                                            std::to_string(anchor_->size) + " entries");
-  const Lines lines = split_lines(recent);
-  if (is_one_append(std::span(lines).subspan(lines.size() - (size - anchor_->size)))) return "";
+  if (anchor_->size >= at_.last_append) return "";
   return "the token's memory of the audit log is old: it ends before " + entry_name(anchor_->size) +
          ", and more than one append follows";
 }
@@ -94,11 +104,10 @@ std::string Log::old_anchor(std::string_view recent) const {
 // The anchor may be one append behind, where a run ended between checkpoint and anchor; never ahead. One that
 // is there counts, whatever the log says; where the log says that there is one, it must be there.
 void Log::check_anchor(OldAnchor old) {
-  const std::string recent = std::exchange(at_.recent, {});
   if (settings_.anchor == nullptr) return;
   anchored_ = anchor_.has_value();
   if (!anchored_ && !at_.state.site.anchor) return;
-  const std::string why = old_anchor(recent);
+  const std::string why = old_anchor();
   old_anchor_ = !why.empty();
   if (old_anchor_ && old == OldAnchor::Refuse)
     throw Error(ErrorKind::LogDamaged, why + " (anchor " + name_of(anchor_) + ")",
@@ -159,6 +168,7 @@ Entry Log::make(const std::string& kind, Phase phase, const std::string& txn, Js
   entry.txn = txn;
   entry.software = settings_.software;
   entry.data = std::move(data);
+  check_size(entry);
   return entry;
 }
 

@@ -133,7 +133,7 @@ class Log {
   std::string add(std::vector<Entry>& entries);
   Entry make(const std::string& kind, Phase phase, const std::string& txn, Json data) const;
   std::string new_txn();
-  [[nodiscard]] std::string old_anchor(std::string_view recent) const;
+  [[nodiscard]] std::string old_anchor() const;
   void check_anchor(OldAnchor old);
   void recover();
   [[nodiscard]] bool runs_ahead() const;

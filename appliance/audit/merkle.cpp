@@ -118,13 +118,18 @@ void Tree::append(const Hash& leaf) {
     row.hashes.push_back(hash);
     if (row.end() % 2 != 0) return;
     hash = node_hash(row.hashes[row.hashes.size() - 2], row.hashes.back());
+    if (is_kept(level)) continue;
+    row.first += row.hashes.size();
+    row.hashes.clear();
   }
 }
 
-const Hash& Tree::node(unsigned level, std::uint64_t index) const {
-  const bool held = level < levels_.size() && index >= levels_[level].first && index < levels_[level].end();
-  if (!held) throw Error(ErrorKind::Internal, "Merkle tree: asked for a hash that it does not hold");
-  return levels_[level].hashes[index - levels_[level].first];
+Hash Tree::node(unsigned level, std::uint64_t index) const {
+  const bool there = level < levels_.size() && index < levels_[level].end();
+  if (there && index >= levels_[level].first) return levels_[level].hashes[index - levels_[level].first];
+  if (!there || is_kept(level))
+    throw Error(ErrorKind::Internal, "Merkle tree: asked for a hash that it does not hold");
+  return node_hash(node(level - 1, 2 * index), node(level - 1, (2 * index) + 1));
 }
 
 std::vector<Hash> Tree::edge() const {
@@ -143,6 +148,7 @@ Tree Tree::from_edge(std::uint64_t size, std::span<const Hash> edge) {
   const std::size_t wanted = size == 0 ? 0 : 1 + static_cast<std::size_t>(std::popcount(size));
   if (edge.size() != wanted) throw Error(ErrorKind::Malformed, "the edge of a tree of another size");
   if (size == 0) return tree;
+  tree.from_edge_ = true;
   const Hash& last = edge.front();
   edge = edge.subspan(1);
   for (std::uint64_t count = size; count > 0; count >>= 1) {

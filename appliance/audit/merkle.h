@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <span>
 #include <vector>
 
@@ -37,18 +38,18 @@ Hash empty_root();  // SHA-256 of nothing
                                               std::span<const Hash> proof, const Hash& root1,
                                               const Hash& root2);
 
-// Holds the hash of every complete subtree: 64 bytes an entry, so that any proof costs O(log^2 size) look-ups
-// and hashes. One that was begun from an edge holds what came after it, and knows the roots of all sizes from
-// there on. Arguments out of range are Error{Internal}.
+// Holds the hashes of the leaves and of every fourth level above: 34 bytes an entry, and at most 15 hashes to
+// compute any other node. A tree that was begun from an edge holds all levels of what came after it, and
+// knows the roots of all sizes from there on. Arguments out of range are Error{Internal}.
 class Tree {
  public:
   void append(const Hash& leaf);
   [[nodiscard]] std::uint64_t size() const { return levels_.empty() ? 0 : levels_[0].end(); }
   [[nodiscard]] Hash root() const { return root(size()); }
   [[nodiscard]] Hash root(std::uint64_t size) const;  // of the first `size` entries
-  [[nodiscard]] const Hash& leaf(std::uint64_t index) const { return node(0, index); }
+  [[nodiscard]] Hash leaf(std::uint64_t index) const { return node(0, index); }
   // The hash over entries [index * 2^level, (index + 1) * 2^level), all of them there.
-  [[nodiscard]] const Hash& node(unsigned level, std::uint64_t index) const;
+  [[nodiscard]] Hash node(unsigned level, std::uint64_t index) const;
 
   // What a tree goes on from: the last leaf, then the hash of each complete subtree of its right edge, least
   // first (one for each bit of the size). Nothing for an empty tree.
@@ -64,11 +65,13 @@ class Tree {
   [[nodiscard]] Hash range(std::uint64_t start, std::uint64_t end) const;
   void check_size(std::uint64_t size) const;
   struct Level {
-    std::uint64_t first = 0;  // index of hashes[0]; what lies before is not held
-    std::vector<Hash> hashes;
+    std::uint64_t first = 0;    // index of hashes[0]; what lies before is not held
+    std::deque<Hash> hashes{};  // grows without a second copy
     [[nodiscard]] std::uint64_t end() const { return first + hashes.size(); }
   };
+  [[nodiscard]] bool is_kept(std::size_t level) const { return from_edge_ || level % 4 == 0; }
   std::vector<Level> levels_;  // node i of levels_[k] covers entries [i * 2^k, (i + 1) * 2^k)
+  bool from_edge_ = false;     // all levels are kept: what lies before the edge cannot be computed
 };
 
 }  // namespace qpcseal::audit

@@ -18,16 +18,16 @@ Position resume(const Store& store, OpenedSnapshot opened) {
   at.note = store.read_checkpoint();
   at.checkpoint = open_checkpoint(at.note, at.key);
   if (at.checkpoint.size < snapshot.state.size) throw does_not_fit();
-  store.digest_entries(snapshot.bytes, at.written);
+  at.written = store.digest_entries(snapshot.bytes);
   if (at.written.so_far() != snapshot.digest) throw does_not_fit();
-  at.recent = store.read_entries(snapshot.bytes);
-  Lines lines = split_lines(at.recent);
+  const std::string recent = store.read_entries(snapshot.bytes);
+  Lines lines = split_lines(recent);
   const std::uint64_t fresh = at.checkpoint.size - snapshot.state.size;
   if (lines.size() < fresh) throw does_not_fit();
   lines.resize(fresh);
   std::size_t covered = 0;
   for (const std::string_view line : lines) covered += line.size() + 1;
-  at.tail = at.recent.substr(covered);
+  at.tail = recent.substr(covered);
   if (!is_one_append(split_lines(at.tail))) throw does_not_fit();
   at.in_snapshot = snapshot.state.size;
   at.state = std::move(snapshot.state);
@@ -35,17 +35,19 @@ Position resume(const Store& store, OpenedSnapshot opened) {
   replay(lines, at.tree, at.state);
   if (at.tree.root() != at.checkpoint.root || VerifierKey::parse(at.state.log_keys.back().vkey) != at.key)
     throw does_not_fit();
-  at.recent.resize(covered);
+  LastAppend last;
+  for (const std::string_view line : lines) last.take(scan_entry(line));
+  at.last_append = lines.empty() ? at.in_snapshot : last.begin();
   at.end = snapshot.bytes + covered;
-  at.written.update(view(at.recent));
+  at.written.update(view(std::string_view(recent).substr(0, covered)));
   return at;
 }
 
 std::optional<Position> try_snapshot(const Store& store, std::uint64_t newest) {
   try {
-    const auto bytes = store.read_snapshot();
+    auto bytes = store.read_snapshot();
     if (!bytes) return std::nullopt;
-    auto opened = open_snapshot(*bytes);
+    auto opened = open_snapshot(std::make_shared<const Bytes>(std::move(*bytes)));
     if (!opened || opened->snapshot.state.size > newest) return std::nullopt;
     return resume(store, std::move(*opened));
   } catch (const Error& error) {
@@ -57,16 +59,17 @@ std::optional<Position> try_snapshot(const Store& store, std::uint64_t newest) {
 }  // namespace
 
 Position find_position(const std::filesystem::path& folder, std::uint64_t newest) {
-  if (auto found = try_snapshot(Store::open_to_read(folder), newest)) return std::move(*found);
+  const Store store = Store::open_to_read(folder);
+  if (auto found = try_snapshot(store, newest)) return std::move(*found);
   LogCopy copy = read_log(folder, std::nullopt);
   Position at(std::move(copy.key));
   at.state = std::move(copy.state);
-  at.tree = std::move(copy.tree);
   at.checkpoint = copy.checkpoint;
   at.note = std::move(copy.note);
-  at.end = copy.text.size();
-  at.written.update(view(copy.text));
-  at.recent = std::move(copy.text);
+  at.end = copy.lines.end();
+  at.written = store.digest_entries(at.end);
+  at.last_append = copy.last_append;
+  at.tree = std::move(copy.tree);
   at.tail = std::move(copy.tail);
   return at;
 }

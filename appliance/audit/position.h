@@ -14,9 +14,9 @@ struct Position {
   std::string note;               // the signed checkpoint
   VerifierKey key;                // that signed it
   std::uint64_t end = 0;          // bytes of entries.jsonl that it covers
-  Sha256 written;                 // over these
+  PiecesDigest written;           // over these
   std::uint64_t in_snapshot = 0;  // entries that the snapshot on disk has
-  std::string recent;             // the lines that were replayed: all, or those behind the snapshot
+  std::uint64_t last_append = 0;  // number of its first entry; the snapshot's size where it may begin before
   std::string tail;               // what lies behind `end`
 };
 

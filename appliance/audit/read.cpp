@@ -1,7 +1,6 @@
 #include "appliance/audit/read.h"
 
-#include <algorithm>
-#include <cstring>
+#include <utility>
 
 #include "appliance/audit/chain.h"
 #include "appliance/audit/stream.h"
@@ -36,35 +35,60 @@ VerifierKey genesis_key(std::string_view first_line) {
                     [&] { return VerifierKey::parse(text_member(parse_entry(first_line).data, "log_key")); });
 }
 
-// The keys that signed the log so far: the genesis entry's, and those that rotations brought in.
-std::vector<LogKey> keys_of(std::string_view text, const std::vector<std::size_t>& starts,
-                            const VerifierKey& first) {
-  constexpr std::string_view kMark = "\"kind\":\"rotate-key\"";
-  std::vector<LogKey> keys{{0, first.text()}};
-  for (const char* at = text.data();; ++at) {
-    const auto left = static_cast<std::size_t>(text.data() + text.size() - at);
-    at = static_cast<const char*>(memmem(at, left, kMark.data(), kMark.size()));
-    if (at == nullptr) return keys;
-    const auto offset = static_cast<std::size_t>(at - text.data());
-    const auto line =
-        static_cast<std::uint64_t>(std::ranges::upper_bound(starts, offset) - starts.begin() - 1);
-    or_damaged(entry_name(line), [&] {
-      const Entry entry = parse_entry(text.substr(starts[line], starts[line + 1] - starts[line] - 1));
-      if (is_rotation(entry)) rotate(keys, entry);
-    });
-  }
-}
+// One pass over the lines that a checkpoint of `size` entries covers.
+class Walk {
+ public:
+  Walk(Fd file, std::uint64_t from, Check check) : lines(std::move(file), from), check_(check) {}
 
-// The tree is complete: each entry in its place, chained to the one before, in time.
-void check_chain(const LogCopy& copy, State& state) {
-  for (std::uint64_t i = 0; i < copy.checkpoint.size; ++i) {
-    or_damaged(entry_name(i), [&] {
-      const EntryView entry = scan_entry(copy.line(i));
-      check_follows(entry, i, i == 0 ? Hash{} : copy.tree.leaf(i - 1), state.last_time);
-      state.last_time = entry.time;
-    });
+  // Error{LogDamaged} for a rotation of keys that is none. What else is wrong with an entry counts once it is
+  // known to be the one that was signed: see error().
+  void take(std::string_view line) {
+    const std::string where = entry_name(tree.size());
+    if (tree.size() == 0) keys.push_back({0, genesis_key(line).text()});
+    if (line.find("\"kind\":\"rotate-key\"") != std::string_view::npos)
+      or_damaged(where, [&] {
+        const Entry entry = parse_entry(line);
+        if (is_rotation(entry)) rotate(keys, entry);
+      });
+    if (!error_) follow(where, line);
+    before_ = leaf_hash(view(line));
+    tree.append(before_);
+    lines.add(line.size());
   }
-  state.size = copy.checkpoint.size;
+  [[nodiscard]] const std::optional<Error>& error() const { return error_; }
+
+  CoveredLines lines;
+  Tree tree;
+  State state;
+  LastAppend last;
+  std::vector<LogKey> keys;  // that signed the log so far: the genesis entry's, and those of rotations
+
+ private:
+  void follow(const std::string& where, std::string_view line) {
+    try {
+      or_damaged(where, [&] {
+        const EntryView entry = scan_entry(line);
+        last.take(entry);
+        if (check_ == Check::Everything) return apply_line(line, before_, state);
+        check_follows(entry, tree.size(), before_, state.last_time);
+        state.last_time = entry.time;
+        ++state.size;
+      });
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::LogDamaged) throw;
+      error_ = error;
+    }
+  }
+
+  Check check_;
+  Hash before_{};
+  std::optional<Error> error_;
+};
+
+constexpr const char* kChangedUnderUs = " changed while the log was read";
+
+void check_unchanged(const LogCopy& copy, std::uint64_t seq, std::string_view line) {
+  if (leaf_hash(view(line)) != copy.tree.leaf(seq)) damaged(entry_name(seq) + kChangedUnderUs);
 }
 
 // What witnesses saw must be this log.
@@ -74,41 +98,80 @@ void check_witnessed(const LogCopy& copy) {
       damaged("its first " + std::to_string(seen.size) + " entries are not those that " + vkey + " saw");
 }
 
-LogCopy read_text(std::string text, std::string note, const std::optional<VerifierKey>& key, Check check) {
-  Lines lines = split_lines(text);
-  if (lines.empty()) damaged("entry 0 is missing");
-  const VerifierKey first = genesis_key(lines[0]);
-  if (key && !(*key == first)) damaged("it was signed for another key: " + first.text());
-  const std::uint64_t size = or_damaged("checkpoint", [&] { return claimed_size(note); });
-  lines.resize(std::min(size, lines.size()));
-  std::vector<std::size_t> starts{0};
-  for (const std::string_view line : lines) starts.push_back(starts.back() + line.size() + 1);
-  std::vector<LogKey> keys = keys_of(std::string_view(text).substr(0, starts.back()), starts, first);
-  const VerifierKey now = VerifierKey::parse(keys.back().vkey);
+// Takes the lines before byte `end` that `note` covers, as far as they are there. Returns the entries that it
+// claims.
+std::uint64_t walk_covered(std::uint64_t end, const std::string& note, const std::optional<VerifierKey>& key,
+                           Walk& walk) {
+  std::optional<std::uint64_t> size;
+  try {
+    each_line(walk.lines.file(), walk.lines.end(), end, [&](std::string_view line) {
+      if (!size) {
+        const VerifierKey first = genesis_key(line);
+        if (key && !(*key == first)) damaged("it was signed for another key: " + first.text());
+        size = or_damaged("checkpoint", [&] { return claimed_size(note); });
+      }
+      if (walk.tree.size() < *size || *size == 0) walk.take(line);
+      return walk.tree.size() < *size;
+    });
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::Malformed) throw;  // a line too long: first_bad() names it
+  }
+  if (!size) damaged("entry 0 is missing");
+  return *size;
+}
+
+std::string read_text(const Fd& file, std::uint64_t from, std::uint64_t end) {
+  std::string out(end - from, '\0');
+  read_exact(file, {reinterpret_cast<std::uint8_t*>(out.data()), out.size()}, from);
+  return out;
+}
+
+LogCopy read_once(Fd file, std::uint64_t from, std::uint64_t end, std::string note,
+                  const std::optional<VerifierKey>& key, Check check) {
+  Walk walk(std::move(file), from, check);
+  const std::uint64_t size = walk_covered(end, note, key, walk);
+  const VerifierKey now = VerifierKey::parse(walk.keys.back().vkey);
   const Checkpoint checkpoint = or_damaged("checkpoint", [&] { return open_checkpoint(note, now); });
   if (checkpoint.size == 0) damaged("the checkpoint covers nothing");
-  LogCopy copy{{}, checkpoint, std::move(note), {}, now, {}, std::move(starts), {}};
-  for (const std::string_view line : lines) copy.tree.append(leaf_hash(view(line)));
-  if (lines.size() < checkpoint.size || copy.tree.root() != checkpoint.root)
-    damaged(first_bad(split_lines(text), checkpoint));
-  copy.tail = text.substr(copy.starts.back());
-  text.resize(copy.starts.back());
-  copy.text = std::move(text);
-  if (check == Check::Proofs) {
-    check_chain(copy, copy.state);
-    copy.state.log_keys = std::move(keys);
-    return copy;
-  }
-  Hash prev{};
-  for (std::uint64_t i = 0; i < checkpoint.size; ++i) {
-    or_damaged(entry_name(i), [&] { apply_line(copy.line(i), prev, copy.state); });
-    prev = copy.tree.leaf(i);
-  }
-  check_witnessed(copy);
+  if (walk.tree.size() < size || walk.tree.root() != checkpoint.root)
+    damaged(first_bad(split_lines(read_text(walk.lines.file(), from, end)), checkpoint));
+  if (walk.error()) throw Error(*walk.error());
+  std::string tail = read_text(walk.lines.file(), walk.lines.end(), end);
+  LogCopy copy{std::move(walk.state), checkpoint,      std::move(note),  std::move(walk.tree), now,
+               std::move(walk.lines), std::move(tail), walk.last.begin()};
+  if (check == Check::Proofs) copy.state.log_keys = std::move(walk.keys);
+  if (check == Check::Everything) check_witnessed(copy);
   return copy;
 }
 
 }  // namespace
+
+std::string LogCopy::line(std::uint64_t seq) const {
+  const std::uint64_t start = lines.start(seq);
+  std::string out(lines.start(seq + 1) - start - 1, '\0');
+  read_exact(lines.file(), {reinterpret_cast<std::uint8_t*>(out.data()), out.size()}, start);
+  check_unchanged(*this, seq, out);
+  return out;
+}
+
+void LogCopy::each(std::uint64_t from, std::uint64_t to,
+                   const std::function<bool(std::uint64_t, std::string_view)>& take) const {
+  std::uint64_t seq = from;
+  bool enough = false;
+  each_line(lines.file(), lines.start(from), lines.start(to), [&](std::string_view line) {
+    check_unchanged(*this, seq, line);
+    enough = !take(seq++, line);
+    return !enough;
+  });
+  if (!enough && seq < to) damaged(entry_name(seq) + kChangedUnderUs);  // its line feed is gone
+}
+
+void LogCopy::each(const std::function<void(std::uint64_t, std::string_view)>& take) const {
+  each(0, lines.count(), [&](std::uint64_t seq, std::string_view line) {
+    take(seq, line);
+    return true;
+  });
+}
 
 void replay(const Lines& lines, Tree& tree, State& state) {
   for (const std::string_view line : lines) {
@@ -118,8 +181,9 @@ void replay(const Lines& lines, Tree& tree, State& state) {
   }
 }
 
-LogCopy read_log(std::string entries, std::string checkpoint, const std::optional<VerifierKey>& key) {
-  return read_text(std::move(entries), std::move(checkpoint), key, Check::Everything);
+LogCopy read_log(Fd file, std::uint64_t from, std::uint64_t size, std::string checkpoint,
+                 const std::optional<VerifierKey>& key) {
+  return read_once(std::move(file), from, from + size, std::move(checkpoint), key, Check::Everything);
 }
 
 LogCopy read_log(const std::filesystem::path& folder, const std::optional<VerifierKey>& key, Check check) {
@@ -128,7 +192,9 @@ LogCopy read_log(const std::filesystem::path& folder, const std::optional<Verifi
   if (check == Check::Proofs)
     if (auto copy = stream_log(store, note, key)) return std::move(*copy);
   while (true) {
-    LogCopy copy = read_text(store.read_entries(), note, key, check);
+    Fd entries = store.open_entries();
+    const std::uint64_t end = file_size(entries);
+    LogCopy copy = read_once(std::move(entries), 0, end, note, key, check);
     if (is_one_append(split_lines(copy.tail))) return copy;
     // More than one append behind the checkpoint: a writer was at work meanwhile, or the checkpoint is old.
     std::string again = store.read_checkpoint();

@@ -1,5 +1,7 @@
 #include "appliance/audit/snapshot.h"
 
+#include <algorithm>
+
 #include "appliance/audit/state_codec.h"
 #include "base/error.h"
 
@@ -22,8 +24,7 @@ Hash take_hash(ByteReader& reader) {
   return out;
 }
 
-Bytes body_of(const Snapshot& snapshot, const VerifierKey& key) {
-  Bytes body;
+void append_body(Bytes& body, const Snapshot& snapshot, const VerifierKey& key) {
   append_lp16(body, view(key.text()));
   append_be(body, snapshot.tree.size(), 8);
   append(body, snapshot.tree.root());
@@ -33,10 +34,9 @@ Bytes body_of(const Snapshot& snapshot, const VerifierKey& key) {
   append_be(body, edge.size(), 1);
   for (const Hash& hash : edge) append(body, hash);
   encode_state(body, snapshot.state);
-  return body;
 }
 
-OpenedSnapshot parse_body(ByteView body, VerifierKey key) {
+OpenedSnapshot parse_body(ByteView body, VerifierKey key, const std::shared_ptr<const Bytes>& owner) {
   ByteReader reader(body, "snapshot");
   reader.lp16();
   OpenedSnapshot out{{}, std::move(key)};
@@ -47,39 +47,47 @@ OpenedSnapshot parse_body(ByteView body, VerifierKey key) {
   std::vector<Hash> edge(reader.be(1));
   for (Hash& hash : edge) hash = take_hash(reader);
   out.snapshot.tree = Tree::from_edge(size, edge);
-  out.snapshot.state = decode_state(reader);
+  out.snapshot.state = decode_state(reader, owner);
   reader.expect_end();
   if (out.snapshot.tree.root() != root || out.snapshot.state.size != size)
     throw Error(ErrorKind::Malformed, "snapshot: it contradicts itself");
   return out;
 }
 
-OpenedSnapshot parse(ByteView bytes) {
-  ByteReader reader(bytes, "snapshot");
+OpenedSnapshot parse(const std::shared_ptr<const Bytes>& bytes) {
+  ByteReader reader(*bytes, "snapshot");
   if (text_of(reader.take(kMagic.size())) != kMagic) throw Error(ErrorKind::Malformed, "not a snapshot");
   const ByteView body = reader.take(reader.be(4)), signature = reader.lp16();
   reader.expect_end();
   VerifierKey key = VerifierKey::parse(text_of(ByteReader(body, "snapshot").lp16()));
   if (!key.verify(message_of(body), signature))
     throw Error(ErrorKind::Malformed, "snapshot: not signed by the key that it names");
-  return parse_body(body, std::move(key));
+  return parse_body(body, std::move(key), bytes);
 }
 
 }  // namespace
 
+// In one buffer: the state may have many megabytes.
 Bytes sign_snapshot(const Snapshot& snapshot, const VerifierKey& key, Signer& signer) {
-  const Bytes body = body_of(snapshot, key);
-  const Bytes message = message_of(body), signature = signer.sign(message);
+  constexpr std::size_t kSize = 4, kRest = std::size_t{1} << 18;  // bytes; kRest: what is not in packed maps
+  Bytes out;
+  out.reserve(snapshot.state.challenges.packed_size() + snapshot.state.releases.packed_size() +
+              snapshot.state.approvals_used.packed_size() + kRest);
+  append(out, view(kMagic));
+  append_be(out, 0, kSize);
+  const std::size_t start = out.size();
+  append_body(out, snapshot, key);
+  Bytes size;
+  append_be(size, out.size() - start, kSize);
+  std::ranges::copy(size, out.begin() + static_cast<std::ptrdiff_t>(kMagic.size()));
+  const Bytes message = message_of(ByteView(out).subspan(start)), signature = signer.sign(message);
   if (!key.verify(message, signature))
     throw Error(ErrorKind::Token, "the log key made a signature that its verification key does not accept");
-  Bytes out = copy(view(kMagic));
-  append_be(out, body.size(), 4);
-  append(out, body);
   append_lp16(out, signature);
   return out;
 }
 
-std::optional<OpenedSnapshot> open_snapshot(ByteView bytes) {
+std::optional<OpenedSnapshot> open_snapshot(const std::shared_ptr<const Bytes>& bytes) {
   try {
     return parse(bytes);
   } catch (const Error& error) {
@@ -88,7 +96,8 @@ std::optional<OpenedSnapshot> open_snapshot(ByteView bytes) {
   }
 }
 
-std::optional<OpenedSnapshot> open_snapshot(ByteView bytes, KeyType type, const Bytes& public_key) {
+std::optional<OpenedSnapshot> open_snapshot(const std::shared_ptr<const Bytes>& bytes, KeyType type,
+                                            const Bytes& public_key) {
   auto out = open_snapshot(bytes);
   if (out && (out->key.type() != type || out->key.key() != public_key)) return std::nullopt;
   return out;

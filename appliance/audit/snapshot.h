@@ -1,9 +1,9 @@
 // What a replay of the log came to, signed by the log's key, so that the next run begins there:
 //
 //   "qpcseal/snapshot/3" 00 | u32be body size | body | u16be signature size | signature
-//   body = lp(vkey text) | u64be size | root (32) | u64be bytes | SHA-256 of the first `bytes` bytes of
-//          entries.jsonl (32) | u8 count | that many hashes: the tree's edge (merkle.h) | state
-//          (state_codec.h)
+//   body = lp(vkey text) | u64be size | root (32) | u64be bytes | digest of the first `bytes` bytes of
+//          entries.jsonl (pieces_digest.h, 32) | u8 count | that many hashes: the tree's edge (merkle.h) |
+//          state (state_codec.h)
 //   signature, by that key, over "qpcseal/snapshot/3" 00 || SHA-256(body)
 //
 // A snapshot saves time and nothing else: one that does not fit in every way is passed over.
@@ -19,7 +19,7 @@ struct Snapshot {
   State state;
   Tree tree;
   std::uint64_t bytes = 0;  // of entries.jsonl
-  Hash digest{};            // of these bytes
+  Hash digest{};            // of these bytes, in pieces
 };
 
 // Error{Token} where the signer's signature does not verify.
@@ -30,9 +30,11 @@ struct OpenedSnapshot {
   VerifierKey key;
 };
 // Nothing where it is not well formed, not signed by the key that it names, or contradicts itself. Whether
-// that is the log's key, the log's checkpoint decides.
-std::optional<OpenedSnapshot> open_snapshot(ByteView bytes);
+// that is the log's key, the log's checkpoint decides. The state holds on to `bytes`, and does not copy its
+// packed maps.
+std::optional<OpenedSnapshot> open_snapshot(const std::shared_ptr<const Bytes>& bytes);
 // Nothing, too, where the key is not `type` and `public_key`.
-std::optional<OpenedSnapshot> open_snapshot(ByteView bytes, KeyType type, const Bytes& public_key);
+std::optional<OpenedSnapshot> open_snapshot(const std::shared_ptr<const Bytes>& bytes, KeyType type,
+                                            const Bytes& public_key);
 
 }  // namespace qpcseal::audit

@@ -127,6 +127,9 @@ void State::apply(const Entry& entry) {
   if (entry.phase == Phase::Result) apply_result(*this, kind, entry);
   last_time = entry.time;
   ++size;
+  challenges.pack();
+  releases.pack();
+  approvals_used.pack();
 }
 
 }  // namespace qpcseal::audit

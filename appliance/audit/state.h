@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "appliance/audit/entry.h"
+#include "appliance/audit/packed_map.h"
 #include "appliance/audit/site_facts.h"
 
 namespace qpcseal::audit {
@@ -27,6 +28,8 @@ struct Challenge {
 
   bool operator==(const Challenge&) const = default;
 };
+
+inline void put_key(const Bytes& nonce, Challenge& challenge) { challenge.nonce = nonce; }
 
 struct MekHistory {
   Bytes id;
@@ -117,11 +120,11 @@ struct State {
   bool genesis_accepted = false;            // every officer signed it
   std::uint64_t policy_serial = 0;
   std::uint64_t collateral_serial = 0;               // 0: no bundle was imported, the trust folder counts
-  std::map<Bytes, Challenge> challenges;             // by nonce
+  PackedMap<Bytes, Challenge> challenges;            // by nonce; all of them, for ever
   std::map<Bytes, MekHistory> meks;                  // by id
   std::map<Bytes, std::uint64_t> card_releases;      // by ueid; counted as MekHistory::releases
   std::set<std::string> sealed;                      // manifests that were sealed here, SHA-256, hex
-  std::map<std::string, ReleaseRecord> releases;     // done, by SHA-256 of the wrapped MEK (MEK.encrypt), hex
+  PackedMap<std::string, ReleaseRecord> releases;    // done, by SHA-256 of the wrapped MEK (MEK.encrypt), hex
   std::map<SvnSubject, std::uint64_t> svn_floors;    // they only rise
   std::map<Bytes, Bytes> crl_numbers;                // the highest crlNumber seen, by the issuer's name (DER)
   std::map<Bytes, UnixTime> drills;                  // until when a drill's certificate holds, by MEK id
@@ -130,7 +133,7 @@ struct State {
   std::set<std::string> quarantined;                 // file names that recoveries recorded
   // Requests for approval that were used, by their nonces: of a release's the SHA-256 of the request, under
   // which it goes on; empty where it does not, as for all other acts, or was rejected. Hex.
-  std::map<std::string, std::string> approvals_used;
+  PackedMap<std::string, std::string> approvals_used;
   // Those of them whose act failed, so that nothing was done: the SHA-256 of the request, under which the
   // same act may be done again. By nonce, hex.
   std::map<std::string, std::string> approvals_again;

@@ -42,9 +42,8 @@ auto members(Either<SvnSubject> auto& subject) {
 }
 auto members(Either<Challenge> auto& challenge) {
   auto& [nonce, mek_id, ueid, host, device, made, expires, consumed, consumed_by, intent, released_by] =
-      challenge;
-  return std::tie(nonce, mek_id, ueid, host, device, made, expires, consumed, consumed_by, intent,
-                  released_by);
+      challenge;  // the nonce is its key
+  return std::tie(mek_id, ueid, host, device, made, expires, consumed, consumed_by, intent, released_by);
 }
 auto members(Either<MekHistory> auto& mek) {
   auto& [id, label, generation, created, encryptions, releases, state, origin, before, suspended, heir,
@@ -70,14 +69,23 @@ concept Struct = requires(T& value) { members(value); };
 
 Error malformed(const char* what) { return {ErrorKind::Malformed, std::string("state: ") + what}; }
 
+// Packed: for values in pages, where each byte counts. Numbers are varints (packed_pages.h), and so are
+// sizes; of a text twice its size, or where it is hex of an even length, its size and 1 before the bytes it
+// stands for.
+template <bool kPacked>
 class Encoder {
  public:
   explicit Encoder(Bytes& out) : out_(out) {}
 
   void put(bool value) { out_.push_back(value ? 1 : 0); }
-  void put(std::uint64_t value) { append_be(out_, value, 8); }
+  void put(std::uint64_t value) { number(value, 8); }
   void put(std::int64_t value) { put(static_cast<std::uint64_t>(value)); }
-  void put(const std::string& value) { sized(view(value)); }
+  void put(const std::string& value) {
+    if constexpr (!kPacked) return sized(view(value));
+    const bool hex = !value.empty() && is_hex(value, value.size() / 2);
+    number(hex ? value.size() + 1 : 2 * value.size(), 4);
+    append(out_, hex ? ByteView(from_hex(value)) : view(value));
+  }
   void put(const Bytes& value) { sized(value); }
   void put(const Json& value) { put(canonical(value)); }
   template <typename T>
@@ -95,11 +103,15 @@ class Encoder {
   }
   template <typename K, typename V>
   void put(const std::map<K, V>& items) {
-    count(items.size());
+    number(items.size(), 4);
     for (const auto& [key, value] : items) {
       put(key);
       put(value);
     }
+  }
+  template <typename K, typename V>
+  void put(const PackedMap<K, V>& items) {
+    items.write(out_);
   }
   template <Struct T>
   void put(const T& value) {
@@ -107,32 +119,49 @@ class Encoder {
   }
 
  private:
-  void count(std::size_t count) { append_be(out_, count, 4); }
+  void number(std::uint64_t value, unsigned width) {
+    if constexpr (kPacked) return append_varint(out_, value);
+    append_be(out_, value, width);
+  }
   void sized(ByteView bytes) {
-    count(bytes.size());
+    number(bytes.size(), 4);
     append(out_, bytes);
   }
   void each(const auto& items) {
-    count(items.size());
+    number(items.size(), 4);
     for (const auto& item : items) put(item);
   }
   Bytes& out_;
 };
 
+template <bool kPacked>
 class Decoder {
  public:
-  explicit Decoder(ByteReader& reader) : reader_(reader) {}
+  Decoder(ByteReader& reader, std::shared_ptr<const Bytes> owner)
+      : reader_(reader), owner_(std::move(owner)) {}
 
   void get(bool& value) {
     const std::uint64_t byte = reader_.be(1);
     if (byte > 1) throw malformed("neither true nor false");
     value = byte == 1;
   }
-  void get(std::uint64_t& value) { value = reader_.be(8); }
-  void get(std::int64_t& value) { value = static_cast<std::int64_t>(reader_.be(8)); }
-  void get(std::string& value) { value = text_of(sized()); }
-  void get(Bytes& value) { value = copy(sized()); }
-  void get(Json& value) { value = parse_canonical(text_of(sized()), "state"); }
+  void get(std::uint64_t& value) { value = number(8); }
+  void get(std::int64_t& value) { value = static_cast<std::int64_t>(number(8)); }
+  void get(std::string& value) {
+    const std::uint64_t size = number(4);
+    if constexpr (!kPacked) {
+      value = text_of(reader_.take(size));
+    } else {
+      const ByteView bytes = reader_.take(size / 2);
+      value = size % 2 == 0 ? std::string(text_of(bytes)) : to_hex(bytes);
+    }
+  }
+  void get(Bytes& value) { value = copy(reader_.take(number(4))); }
+  void get(Json& value) {
+    std::string text;
+    get(text);
+    value = parse_canonical(text, "state");
+  }
   template <typename T>
   void get(std::optional<T>& value) {
     bool there = false;
@@ -161,29 +190,61 @@ class Decoder {
       get(items.emplace_hint(items.end(), std::move(key), V{})->second);
     }
   }
+  template <typename K, typename V>
+  void get(PackedMap<K, V>& items) {
+    items = PackedMap<K, V>::read(reader_, owner_);
+  }
   template <Struct T>
   void get(T& value) {
     std::apply([this](auto&... member) { (get(member), ...); }, members(value));
   }
 
  private:
-  ByteView sized() { return reader_.take(reader_.be(4)); }
+  std::uint64_t number(unsigned width) {
+    if constexpr (!kPacked) return reader_.be(width);
+    Bytes digits;
+    do {
+      digits.push_back(static_cast<std::uint8_t>(reader_.be(1)));
+    } while (digits.back() >= 0x80);
+    ByteView bytes = digits;
+    return take_varint(bytes);
+  }
   // No more items than bytes that remain.
   std::size_t count() {
-    const std::uint64_t count = reader_.be(4);
+    const std::uint64_t count = number(4);
     if (count > reader_.remaining()) throw malformed("more items than bytes");
     return count;
   }
   ByteReader& reader_;
+  std::shared_ptr<const Bytes> owner_;
 };
 
 }  // namespace
 
-void encode_state(Bytes& out, const State& state) { Encoder(out).put(state); }
+template <typename V>
+void pack_value(Bytes& out, const V& value) {
+  Encoder<true>(out).put(value);
+}
 
-State decode_state(ByteReader& reader) {
+template <typename V>
+void unpack_value(ByteView bytes, V& value) {
+  ByteReader reader(bytes, "state");
+  Decoder<true>(reader, nullptr).get(value);
+  reader.expect_end();
+}
+
+template void pack_value(Bytes& out, const Challenge& value);
+template void pack_value(Bytes& out, const ReleaseRecord& value);
+template void pack_value(Bytes& out, const std::string& value);
+template void unpack_value(ByteView bytes, Challenge& value);
+template void unpack_value(ByteView bytes, ReleaseRecord& value);
+template void unpack_value(ByteView bytes, std::string& value);
+
+void encode_state(Bytes& out, const State& state) { Encoder<false>(out).put(state); }
+
+State decode_state(ByteReader& reader, const std::shared_ptr<const Bytes>& owner) {
   State state;
-  Decoder(reader).get(state);
+  Decoder<false>(reader, owner).get(state);
   return state;
 }
 

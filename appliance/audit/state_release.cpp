@@ -59,11 +59,11 @@ void begin_release(State& state, const Entry& entry) {
   const std::string& report = hex_member(entry.data, "report_sha256", kDigestSize);
   ++known_mek(state, entry.data, "a release of an unknown MEK").releases;
   ++state.card_releases[from_hex(text_member(entry.data, "ueid"))];
-  const auto found = state.challenges.find(from_hex(text_member(entry.data, "nonce")));
-  if (found == state.challenges.end() || found->second.consumed) return;
-  found->second.consumed = true;
-  found->second.consumed_by = report;
-  found->second.intent = entry.seq;
+  Challenge* challenge = state.challenges.change(from_hex(text_member(entry.data, "nonce")));
+  if (challenge == nullptr || challenge->consumed) return;
+  challenge->consumed = true;
+  challenge->consumed_by = report;
+  challenge->intent = entry.seq;
 }
 
 // What the release demanded is the least for all that follow.
@@ -98,9 +98,8 @@ void end_release(State& state, const Entry& entry, const OpenIntent& intent) {
   state.releases[text_member(intent.wrapped, "wrapped_sha256")] = ReleaseRecord{
       entry.seq, bytes_member(intent.data, "mek_id", kMekIdSize), from_hex(text_member(intent.data, "ueid")),
       from_hex(text_member(intent.data, "nonce")), text_member(intent.wrapped, "pub_sha256")};
-  const auto challenge = state.challenges.find(from_hex(text_member(intent.data, "nonce")));
-  if (challenge != state.challenges.end() && challenge->second.intent == intent.seq)
-    challenge->second.released_by = entry.seq;
+  Challenge* challenge = state.challenges.change(from_hex(text_member(intent.data, "nonce")));
+  if (challenge != nullptr && challenge->intent == intent.seq) challenge->released_by = entry.seq;
 }
 
 }  // namespace

@@ -69,7 +69,7 @@ void rejection(State& state, const Entry& entry) {
   const auto again = state.approvals_again.find(nonce);
   const bool failed = again != state.approvals_again.end() && again->second == request;
   require(fresh || failed || used->second == request, "a rejection of a request that was used before");
-  used->second.clear();
+  state.approvals_used.change(nonce)->clear();
   if (failed) state.approvals_again.erase(again);
 }
 

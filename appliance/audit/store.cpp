@@ -17,7 +17,7 @@ constexpr std::size_t kMaxLog = std::size_t{16} << 30;      // bytes
 constexpr std::size_t kMaxSnapshot = std::size_t{1} << 32;  // bytes
 constexpr std::uint64_t kPiece = 1U << 18;                  // bytes; stays in the cache until it is looked at
 
-Fd open_entries(const std::filesystem::path& path, int flags) {
+Fd open_to_append(const std::filesystem::path& path, int flags) {
   Fd fd(::open(path.c_str(), flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) throw_errno(path.string());
   return fd;
@@ -28,14 +28,14 @@ Fd open_entries(const std::filesystem::path& path, int flags) {
 Store Store::create(const std::filesystem::path& folder) {
   make_folder(folder);
   Store store(folder);
-  store.entries_ = open_entries(store.entries_path(), O_CREAT | O_EXCL);
+  store.entries_ = open_to_append(store.entries_path(), O_CREAT | O_EXCL);
   sync_folder(folder);
   return store;
 }
 
 Store Store::open(const std::filesystem::path& folder) {
   Store store(folder);
-  store.entries_ = open_entries(store.entries_path(), 0);
+  store.entries_ = open_to_append(store.entries_path(), 0);
   store.remove_temporary_files();
   return store;
 }
@@ -60,44 +60,27 @@ std::string Store::read_checkpoint() const {
   return read_text_file(checkpoint_path(), kMaxCheckpointSize);
 }
 
+Fd Store::open_entries() const {
+  Fd fd = qpcseal::open_to_read(entries_path());
+  if (file_size(fd) > kMaxLog) throw Error(ErrorKind::Malformed, entries_path().string() + ": too large");
+  return fd;
+}
+
 std::string Store::read_entries(std::uint64_t from) const {
-  const Fd fd = qpcseal::open_to_read(entries_path());
+  const Fd fd = open_entries();
   const std::uint64_t size = file_size(fd);
-  if (size > kMaxLog) throw Error(ErrorKind::Malformed, entries_path().string() + ": too large");
   std::string out(size > from ? size - from : 0, '\0');
   read_exact(fd, {reinterpret_cast<std::uint8_t*>(out.data()), out.size()}, from);
   return out;
 }
 
-std::string Store::each_line(const std::function<bool(std::string_view)>& take) const {
-  const Fd fd = qpcseal::open_to_read(entries_path());
-  const std::uint64_t size = file_size(fd);
-  std::string piece;
-  for (std::uint64_t at = 0; at < size;) {
-    const std::size_t kept = piece.size(), more = std::min(size - at, kPiece);
-    piece.resize(kept + more);
-    read_exact(fd, {reinterpret_cast<std::uint8_t*>(piece.data()) + kept, more}, at);
-    at += more;
-    std::string_view rest = piece;
-    for (std::size_t end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
-      const std::string_view line = rest.substr(0, end);
-      rest.remove_prefix(end + 1);
-      if (!take(line)) return std::string(rest) + read_entries(at);
-    }
-    if (rest.size() > kMaxEntrySize) throw Error(ErrorKind::Malformed, "a line too long for an entry");
-    piece.erase(0, piece.size() - rest.size());
-  }
-  return piece;
+std::uint64_t Store::each_line(const std::function<bool(std::string_view)>& take) const {
+  const Fd fd = open_entries();
+  return audit::each_line(fd, 0, file_size(fd), take);
 }
 
-void Store::digest_entries(std::uint64_t bytes, Sha256& out) const {
-  const Fd fd = qpcseal::open_to_read(entries_path());
-  Bytes piece(std::min(bytes, kPiece));
-  for (std::uint64_t at = 0; at < bytes; at += piece.size()) {
-    piece.resize(std::min(bytes - at, kPiece));
-    read_exact(fd, piece, at);
-    out.update(piece);
-  }
+PiecesDigest Store::digest_entries(std::uint64_t bytes) const {
+  return PiecesDigest::of_file(open_entries(), bytes);
 }
 
 std::optional<Bytes> Store::read_snapshot() const {
@@ -141,6 +124,28 @@ std::vector<std::string> Store::quarantine_files() const {
 
 std::string Store::read_quarantine(const std::string& name) const {
   return read_text_file(folder_ / name, kMaxLog);
+}
+
+std::uint64_t each_line(const Fd& fd, std::uint64_t from, std::uint64_t end,
+                        const std::function<bool(std::string_view)>& take) {
+  std::uint64_t taken = from;
+  std::string piece;
+  for (std::uint64_t at = from; at < end;) {
+    const std::size_t kept = piece.size(), more = std::min(end - at, kPiece);
+    piece.resize(kept + more);
+    read_exact(fd, {reinterpret_cast<std::uint8_t*>(piece.data()) + kept, more}, at);
+    at += more;
+    std::string_view rest = piece;
+    for (std::size_t feed = rest.find('\n'); feed != std::string_view::npos; feed = rest.find('\n')) {
+      const std::string_view line = rest.substr(0, feed);
+      rest.remove_prefix(feed + 1);
+      taken += feed + 1;
+      if (!take(line)) return taken;
+    }
+    if (rest.size() > kMaxEntrySize) throw Error(ErrorKind::Malformed, "a line too long for an entry");
+    piece.erase(0, piece.size() - rest.size());
+  }
+  return taken;
 }
 
 std::vector<std::string_view> split_lines(std::string_view text) {

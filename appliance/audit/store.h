@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "appliance/audit/checkpoint.h"
+#include "appliance/audit/pieces_digest.h"
 #include "base/file.h"
 
 namespace qpcseal::audit {
@@ -24,11 +25,14 @@ class Store {
   [[nodiscard]] std::filesystem::path snapshot_path() const { return folder_ / "snapshot"; }
   [[nodiscard]] std::string read_checkpoint() const;
   [[nodiscard]] std::string read_entries(std::uint64_t from = 0) const;  // from that byte on
-  // Hands over the lines one by one, without their line feeds, until `take` says that it is enough; what lies
-  // behind comes back. Error{Malformed} for a line longer than an entry can be.
-  [[nodiscard]] std::string each_line(const std::function<bool(std::string_view)>& take) const;
-  // The first `bytes` bytes of the entries. Error{Io} where there are fewer.
-  void digest_entries(std::uint64_t bytes, Sha256& out) const;
+  // The file of the entries. Error{Malformed} above 16 GiB.
+  [[nodiscard]] Fd open_entries() const;
+  // Hands over the lines one by one, without their line feeds, until `take` says that it is enough. Returns
+  // the offset behind the last line that was taken. Reads pieces of 256 KiB, and none that it does not need.
+  // Error{Malformed} for a line longer than an entry can be.
+  std::uint64_t each_line(const std::function<bool(std::string_view)>& take) const;
+  // Of the first `bytes` bytes of the entries. Error{Io} where there are fewer.
+  [[nodiscard]] PiecesDigest digest_entries(std::uint64_t bytes) const;
   [[nodiscard]] std::optional<Bytes> read_snapshot() const;
   void write_snapshot(ByteView snapshot);
 
@@ -47,6 +51,10 @@ class Store {
   std::filesystem::path folder_;
   Fd entries_;
 };
+
+// Store::each_line() for the bytes [from, end) of an open file.
+std::uint64_t each_line(const Fd& fd, std::uint64_t from, std::uint64_t end,
+                        const std::function<bool(std::string_view)>& take);
 
 // The lines of `text`, without their line feeds; what follows the last line feed is not a line.
 std::vector<std::string_view> split_lines(std::string_view text);

@@ -38,18 +38,17 @@ std::optional<LogCopy> walk(const Store& store, const std::string& note,
   const std::uint64_t size = claimed_size(note);
   if (size == 0) return std::nullopt;
   Walk walk;
-  std::string tail = store.each_line([&](std::string_view line) {
+  const std::uint64_t end = store.each_line([&](std::string_view line) {
     walk.take(line);
     return walk.tree.size() < size;
   });
   if (walk.tree.size() != size) return std::nullopt;
   if (key && key->text() != walk.keys.front().vkey) return std::nullopt;
   VerifierKey now = VerifierKey::parse(walk.keys.back().vkey);
-  LogCopy copy{{}, {}, note, std::move(walk.tree), std::move(now), {}, {0}, {}};
+  LogCopy copy{{}, {}, note, std::move(walk.tree), std::move(now), {}, store.read_entries(end), 0};
   copy.checkpoint = open_checkpoint(note, copy.key);
   if (copy.checkpoint.size != size || copy.checkpoint.root != copy.tree.root()) return std::nullopt;
-  if (!is_one_append(split_lines(tail))) return std::nullopt;
-  copy.tail = std::move(tail);
+  if (!is_one_append(split_lines(copy.tail))) return std::nullopt;
   copy.state.size = size;
   copy.state.last_time = walk.time;
   copy.state.log_keys = std::move(walk.keys);

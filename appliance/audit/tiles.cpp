@@ -37,7 +37,10 @@ void export_entries(const LogCopy& log, const std::filesystem::path& folder) {
   for (std::uint64_t first = 0; first < log.checkpoint.size; first += kWidth) {
     const std::uint64_t width = std::min(kWidth, log.checkpoint.size - first);
     Bytes bundle;
-    for (std::uint64_t i = first; i < first + width; ++i) append_lp16(bundle, view(log.line(i)));
+    log.each(first, first + width, [&](std::uint64_t, std::string_view line) {
+      append_lp16(bundle, view(line));
+      return true;
+    });
     write_tile(folder, first / kWidth, width, bundle);
   }
 }

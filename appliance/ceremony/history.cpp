@@ -101,8 +101,10 @@ std::optional<History> history_of(const audit::LogCopy& log, const std::string& 
   out.began = out.ended = first.time;
   out.begin = first.data;
   Reader reader(first.data, out);
-  for (std::uint64_t seq = first.seq + 1; seq < log.state.size && !out.end; ++seq)
-    reader.take(audit::parse_entry(log.line(seq)));
+  log.each(first.seq + 1, log.state.size, [&](std::uint64_t, std::string_view line) {
+    reader.take(audit::parse_entry(line));
+    return !out.end;
+  });
   return out;
 }
 

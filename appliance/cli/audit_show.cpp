@@ -1,6 +1,8 @@
 #include "appliance/cli/audit_show.h"
 
 #include <algorithm>
+#include <functional>
+#include <memory>
 
 namespace qpcseal::cli {
 
@@ -36,6 +38,31 @@ std::string findings_of(const Json& data) {
   return out;
 }
 
+audit::Entry join(audit::Entry entry, Json intent) {
+  intent.update(entry.data);
+  entry.data = std::move(intent);
+  return entry;
+}
+
+// Those that the filter keeps, in order: as Joined gives them, and their lines.
+void each_kept(const audit::LogCopy& log, const EntryFilter& filter,
+               const std::function<void(const audit::Entry&, std::string_view line)>& take) {
+  Joined joined;
+  log.each([&](std::uint64_t, std::string_view line) {
+    const audit::Entry entry = joined.next(audit::parse_entry(line));
+    if (filter.keeps(entry, log.state.meks)) take(entry, line);
+  });
+}
+
+Cells row_of(const audit::Entry& entry) {
+  return {std::to_string(entry.seq),
+          format_time(entry.time),
+          printable(entry.kind),
+          std::string(audit::name_of(entry.phase)),
+          entry.outcome.empty() ? "-" : entry.outcome,
+          subject_of(entry)};
+}
+
 }  // namespace
 
 bool EntryFilter::keeps(const audit::Entry& entry, const std::map<Bytes, audit::MekHistory>& meks) const {
@@ -47,13 +74,18 @@ bool EntryFilter::keeps(const audit::Entry& entry, const std::map<Bytes, audit::
 
 audit::Entry Joined::next(audit::Entry entry) {
   if (entry.phase == audit::Phase::Intent) intents_.emplace(entry.seq, entry.data);
-  if (!entry.intent) return entry;
-  auto intent = intents_.extract(*entry.intent);
-  if (intent.empty()) return entry;
-  Json data = std::move(intent.mapped());
-  data.update(entry.data);
-  entry.data = std::move(data);
+  const auto intent = entry.intent ? intents_.find(*entry.intent) : intents_.end();
+  if (intent == intents_.end()) return entry;
+  if (entry.phase != audit::Phase::Result) return join(std::move(entry), intent->second);
+  entry = join(std::move(entry), std::move(intent->second));
+  intents_.erase(intent);
   return entry;
+}
+
+audit::Entry joined_entry(const audit::LogCopy& log, std::uint64_t seq) {
+  audit::Entry entry = audit::parse_entry(log.line(seq));
+  if (!entry.intent) return entry;
+  return join(std::move(entry), audit::parse_entry(log.line(*entry.intent)).data);
 }
 
 std::string subject_of(const audit::Entry& entry) {
@@ -73,20 +105,25 @@ std::string subject_of(const audit::Entry& entry) {
   return printable(out);
 }
 
-Report show_entries(const audit::LogCopy& log, const EntryFilter& filter) {
-  std::vector<std::vector<std::string>> rows{{"ENTRY", "TIME", "KIND", "PHASE", "OUTCOME", "SUBJECT"}};
+Report show_entries(audit::LogCopy log, const EntryFilter& filter) {
+  const auto shared = std::make_shared<const audit::LogCopy>(std::move(log));
   Report report;
-  report.json = {{"size", log.checkpoint.size}, {"entries", nlohmann::ordered_json::array()}};
-  Joined joined;
-  for (std::uint64_t seq = 0; seq < log.checkpoint.size; ++seq) {
-    const audit::Entry entry = joined.next(audit::parse_entry(log.line(seq)));
-    if (!filter.keeps(entry, log.state.meks)) continue;
-    const std::string outcome = entry.outcome.empty() ? "-" : entry.outcome;
-    rows.push_back({std::to_string(seq), format_time(entry.time), printable(entry.kind),
-                    std::string(audit::name_of(entry.phase)), outcome, subject_of(entry)});
-    report.json["entries"].push_back(nlohmann::ordered_json::parse(log.line(seq)));
-  }
-  report.text = table(rows);
+  report.json = {{"size", shared->checkpoint.size}, {"entries", nlohmann::ordered_json::array()}};
+  report.streamed.emplace();
+  report.streamed->list = "entries";
+  report.streamed->write_text = [shared, filter](const auto& put) {
+    const Cells head{"ENTRY", "TIME", "KIND", "PHASE", "OUTCOME", "SUBJECT"};
+    Widths widths;
+    widen(widths, head);
+    each_kept(*shared, filter, [&](const audit::Entry& entry, auto) { widen(widths, row_of(entry)); });
+    put(table_line(head, widths));
+    each_kept(*shared, filter,
+              [&](const audit::Entry& entry, auto) { put(table_line(row_of(entry), widths)); });
+  };
+  report.streamed->write_items = [shared, filter](const auto& put) {
+    each_kept(*shared, filter,
+              [&](const audit::Entry&, std::string_view line) { put(nlohmann::ordered_json::parse(line)); });
+  };
   return report;
 }
 

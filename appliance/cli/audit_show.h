@@ -22,7 +22,7 @@ struct EntryFilter {
 };
 
 // A result says what came of an act, its intent what it was about. Given all entries in order, gives each
-// back, results with the data of both.
+// back, those of an intent with the data of both.
 class Joined {
  public:
   audit::Entry next(audit::Entry entry);
@@ -30,9 +30,12 @@ class Joined {
  private:
   std::map<std::uint64_t, audit::Json> intents_;  // of the results to come
 };
+// One of them by itself.
+audit::Entry joined_entry(const audit::LogCopy& log, std::uint64_t seq);
 
 // Its data in a few words: MEK, card, verdict.
 std::string subject_of(const audit::Entry& entry);
-Report show_entries(const audit::LogCopy& log, const EntryFilter& filter);
+// Streamed: the log is read again while the result is printed, once for JSON, twice for a table.
+Report show_entries(audit::LogCopy log, const EntryFilter& filter);
 
 }  // namespace qpcseal::cli

@@ -76,17 +76,26 @@ std::string element(std::string_view tag, std::string_view inner, std::string_vi
   return out + ">" + std::string(inner) + "</" + std::string(tag) + ">";
 }
 
+std::string table_top(const std::vector<std::string>& head) {
+  std::string top;
+  for (const std::string& cell : head) top += element("th", cell);
+  return "<table>" + element("thead", element("tr", top)) + "\n<tbody>";
+}
+
+std::string table_row(const std::vector<std::string>& cells) {
+  std::string out;
+  for (const std::string& cell : cells) out += element("td", cell);
+  return element("tr", out) + "\n";
+}
+
+std::string table_end() { return "</tbody></table>\n"; }
+
 std::string table(const std::vector<std::string>& head, const std::vector<std::vector<std::string>>& rows,
                   std::string_view none) {
   if (rows.empty()) return element("p", none, "class=\"soft\"") + "\n";
-  std::string top, body;
-  for (const std::string& cell : head) top += element("th", cell);
-  for (const auto& row : rows) {
-    std::string cells;
-    for (const std::string& cell : row) cells += element("td", cell);
-    body += element("tr", cells) + "\n";
-  }
-  return element("table", element("thead", element("tr", top)) + "\n" + element("tbody", body)) + "\n";
+  std::string out = table_top(head);
+  for (const auto& row : rows) out += table_row(row);
+  return out + table_end();
 }
 
 std::string columns(const std::vector<Column>& columns) {
@@ -112,13 +121,18 @@ std::string columns(const std::vector<Column>& columns) {
   return out;
 }
 
-std::string page(std::string_view title, std::string_view body) {
+std::string page_top(std::string_view title) {
   return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
          "'unsafe-inline'\">\n"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n" +
-         element("title", text(title)) + "\n" + element("style", kStyle) + "\n</head>\n<body>\n" +
-         std::string(body) + "</body>\n</html>\n";
+         element("title", text(title)) + "\n" + element("style", kStyle) + "\n</head>\n<body>\n";
+}
+
+std::string page_end() { return "</body>\n</html>\n"; }
+
+std::string page(std::string_view title, std::string_view body) {
+  return page_top(title) + std::string(body) + page_end();
 }
 
 }  // namespace qpcseal::cli::html

@@ -16,6 +16,11 @@ std::string element(std::string_view tag, std::string_view inner, std::string_vi
 std::string table(const std::vector<std::string>& head, const std::vector<std::vector<std::string>>& rows,
                   std::string_view none);
 
+// A table with rows, in pieces: top, rows, end.
+std::string table_top(const std::vector<std::string>& head);
+std::string table_row(const std::vector<std::string>& cells);
+std::string table_end();
+
 // Counts over time, as stacked columns in one picture (SVG).
 struct Column {
   std::string label;  // of the time it stands for, text
@@ -25,5 +30,8 @@ std::string columns(const std::vector<Column>& columns);
 
 // The whole page, for screen and A4 paper, that loads nothing from anywhere.
 std::string page(std::string_view title, std::string_view body);
+// The same in pieces: top, body, end.
+std::string page_top(std::string_view title);
+std::string page_end();
 
 }  // namespace qpcseal::cli::html

@@ -95,10 +95,23 @@ void mark_demo(Report& report) {
   if (report.json.is_object()) report.json["insecure_demo"] = true;
 }
 
+// In pieces of whole lines.
+void print_pieces(const Report& report, bool json) {
+  constexpr std::size_t kPiece = std::size_t{1} << 16;  // bytes
+  std::string piece;
+  put_report(report, json, [&](std::string_view text) {
+    piece += text;
+    if (piece.size() < kPiece || !piece.ends_with('\n')) return;
+    print(piece);
+    piece.clear();
+  });
+  print(piece);
+}
+
 // The act of a command is done when the log has it, whatever becomes of its report.
 int print_report(const Report& report, bool json, bool acted) {
   try {
-    print(json ? json_text(report.json) : report.text);
+    print_pieces(report, json);
   } catch (const Error& error) {
     if (!acted) throw;
     throw release::DoneWithFault(std::string("done and logged; ") + error.what(),

@@ -20,13 +20,13 @@ struct Drilled {
 // Which keys the log's drills were of.
 std::map<Bytes, Drilled> drilled_keys(const audit::LogCopy& log) {
   std::map<Bytes, Drilled> out;
-  for (std::uint64_t seq = 0; seq < log.checkpoint.size; ++seq) {
-    if (audit::scan_entry(log.line(seq)).kind != "mek-drill") continue;
-    const audit::Entry entry = audit::parse_entry(log.line(seq));
+  log.each([&](std::uint64_t, std::string_view line) {
+    if (audit::scan_entry(line).kind != "mek-drill") return;
+    const audit::Entry entry = audit::parse_entry(line);
     if (entry.phase == audit::Phase::Result && entry.outcome == "ok")
       out[from_hex(audit::text_member(entry.data, "mek_id"))] = {
           audit::text_member(entry.data, "mek"), audit::text_member(entry.data, "source_log_key")};
-  }
+  });
   return out;
 }
 

@@ -9,21 +9,33 @@
 
 namespace qpcseal::keys {
 
-std::optional<Mek> mek_from(pkcs11::Session& session, CK_OBJECT_HANDLE handle) {
+namespace {
+
+// `name`: nothing but its generations; empty: any. A token reads a key's file for each attribute, so that the
+// id is asked for last.
+std::optional<Mek> mek_of(pkcs11::Session& session, CK_OBJECT_HANDLE handle, std::string_view name) {
   const pkcs11::Object object{handle, "key"};
   const auto label = session.attribute(object, CKA_LABEL);
-  const auto id = session.attribute(object, CKA_ID);
-  if (!label || !id || id->size() != kMekIdSize) return std::nullopt;
+  if (!label) return std::nullopt;
   const std::string_view text = text_of(*label);
   const std::size_t hash = text.rfind('#');
   if (hash == std::string_view::npos || !is_name(text.substr(0, hash))) return std::nullopt;
+  if (!name.empty() && text.substr(0, hash) != name) return std::nullopt;
   const auto generation = parse_generation(text.substr(hash + 1));
   if (!generation) return std::nullopt;
+  const auto id = session.attribute(object, CKA_ID);
+  if (!id || id->size() != kMekIdSize) return std::nullopt;
   return Mek{{handle, "key '" + std::string(text) + "'"},
              std::string(text),
              std::string(text.substr(0, hash)),
              *generation,
              *id};
+}
+
+}  // namespace
+
+std::optional<Mek> mek_from(pkcs11::Session& session, CK_OBJECT_HANDLE handle) {
+  return mek_of(session, handle, {});
 }
 
 void sort_meks(std::vector<Mek>& meks) {
@@ -66,38 +78,47 @@ bool matches_uri(const pkcs11::KeyUri& uri, const pkcs11::TokenInfo& token, cons
          (!uri.id || *uri.id == mek.id);
 }
 
-}  // namespace
-
-std::vector<Mek> list_meks(pkcs11::Session& session) {
-  pkcs11::Template wanted;
+// Those that have what `wanted` asks for as well (calls C_FindObjects). It stands first in the template:
+// SoftHSM compares in its order and opens each object for each attribute, up to the first that differs.
+std::vector<Mek> meks_with(pkcs11::Session& session, pkcs11::Template wanted, std::string_view name = {}) {
   wanted.number(CKA_CLASS, CKO_SECRET_KEY).number(CKA_KEY_TYPE, CKK_AES).flag(CKA_TOKEN, true);
   std::vector<Mek> out;
   for (const CK_OBJECT_HANDLE handle : session.find(wanted))
-    if (auto mek = mek_from(session, handle)) out.push_back(std::move(*mek));
+    if (auto mek = mek_of(session, handle, name)) out.push_back(std::move(*mek));
   sort_meks(out);
   return out;
 }
+
+std::vector<Mek> meks_of(pkcs11::Session& session, const pkcs11::KeyUri& uri) {
+  pkcs11::Template wanted;
+  if (uri.id) wanted.bytes(CKA_ID, *uri.id);
+  if (uri.object) wanted.text(CKA_LABEL, *uri.object);
+  return meks_with(session, wanted);
+}
+
+}  // namespace
+
+std::vector<Mek> list_meks(pkcs11::Session& session) { return meks_with(session, {}); }
 
 Mek find_mek(pkcs11::Session& session, const std::string& reference) {
   const std::string what = "MEK '" + reference + "'";
   if (pkcs11::is_uri(reference)) {
     const pkcs11::KeyUri uri = pkcs11::parse_uri(reference);
-    return only_one(list_meks(session), what,
+    return only_one(meks_of(session, uri), what,
                     [&](const Mek& mek) { return matches_uri(uri, session.token(), mek); });
   }
-  std::vector<Mek> all = list_meks(session);
-  std::uint64_t newest = 0;
-  for (const Mek& mek : all)
-    if (mek.name == reference) newest = std::max(newest, mek.generation);
-  const auto matches = [&](const Mek& mek) {
-    return mek.label == reference || (mek.name == reference && mek.generation == newest);
-  };
-  if (std::ranges::none_of(all, matches)) refuse_file(reference);
-  return only_one(std::move(all), what, matches);
+  const bool is_label = reference.find('#') != std::string::npos;
+  std::vector<Mek> all = is_label ? meks_with(session, pkcs11::Template().text(CKA_LABEL, reference))
+                                  : meks_with(session, {}, reference);
+  if (all.empty()) refuse_file(reference);
+  const std::uint64_t newest = all.empty() ? 0 : all.back().generation;
+  return only_one(std::move(all), what, [&](const Mek& mek) {
+    return is_label ? mek.label == reference : mek.generation == newest;
+  });
 }
 
 Mek find_mek_by_id(pkcs11::Session& session, ByteView id) {
-  return only_one(list_meks(session), "MEK with id " + to_hex(id),
+  return only_one(meks_with(session, pkcs11::Template().bytes(CKA_ID, id)), "MEK with id " + to_hex(id),
                   [&](const Mek& mek) { return equal(mek.id, id); });
 }
 

@@ -84,10 +84,12 @@ void check_log_head(const Situation& situation, const ApprovalRequest& request) 
 // A release that was cut short goes on under the request that it began with: its reports serve once each.
 // Another act that failed may be done again under its own.
 bool goes_on(const Situation& situation, const Candidate& candidate) {
-  const bool release = candidate.request.operation == "release";
-  const auto& requests = release ? situation.state.approvals_used : situation.state.approvals_again;
-  const auto found = requests.find(candidate.request.nonce);
-  return found != requests.end() && found->second == digest_of(candidate.text);
+  const auto is_among = [&](const auto& requests) {
+    const auto found = requests.find(candidate.request.nonce);
+    return found != requests.end() && found->second == digest_of(candidate.text);
+  };
+  if (candidate.request.operation == "release") return is_among(situation.state.approvals_used);
+  return is_among(situation.state.approvals_again);
 }
 
 void check_use(const Situation& situation, const Candidate& candidate) {

@@ -28,9 +28,19 @@ HomeFile described(const std::string& name, std::string_view content) {
   return {name, content.size(), to_hex(sha256(view(content)))};
 }
 
+// As they were verified: each() holds every line against its leaf.
+HomeFile described_entries(const audit::LogCopy& log) {
+  Sha256 digest;
+  log.each([&](std::uint64_t, std::string_view line) {
+    digest.update(view(line));
+    digest.update(view("\n"));
+  });
+  return {kEntries, log.lines.size(), to_hex(digest.finish())};
+}
+
 // Lines behind the checkpoint were never acknowledged: they are not in it.
 std::vector<HomeFile> files_of(const Home& home, const audit::LogCopy& log) {
-  std::vector<HomeFile> out{described(kEntries, log.text), described(kCheckpoint, log.note)};
+  std::vector<HomeFile> out{described_entries(log), described(kCheckpoint, log.note)};
   for (const auto& item : std::filesystem::recursive_directory_iterator(home.root)) {
     const std::string name = item.path().lexically_relative(home.root);
     if (!kind_of(name) || name == kEntries || name == kCheckpoint) continue;
@@ -51,13 +61,14 @@ void write_archive(const Home& home, const audit::LogCopy& log, const HomeManife
   TarWriter archive(out);
   archive.add("manifest.json", view(encode_manifest(manifest)));
   for (const HomeFile& file : manifest.files) {
-    if (file.name == kEntries) {
-      archive.add(file.name, view(log.text));
-    } else if (file.name == kCheckpoint) {
+    if (file.name == kCheckpoint) {
       archive.add(file.name, view(log.note));
-    } else if (to_hex(archive.add(file.name, open_to_read(home.root / file.name))) != file.sha256) {
-      throw Error(ErrorKind::Io, file.name + " changed while it was read");
+      continue;
     }
+    const Fd opened = file.name == kEntries ? Fd() : open_to_read(home.root / file.name);
+    const Fd& from = file.name == kEntries ? log.lines.file() : opened;
+    if (to_hex(archive.add(file.name, from, file.size)) != file.sha256)
+      throw Error(ErrorKind::Io, file.name + " changed while it was read");
   }
   archive.finish();
 }
@@ -69,6 +80,19 @@ Error refuse_loss(const std::string& why, const std::string& file) {
           " is worth the entries that would be lost. Keep this home; where it is beyond repair, move it away "
           "yourself (its folder tokens/ is the embedded token), restore into an empty one, and let the "
           "officers decide about the token's anchor"};
+}
+
+bool begins_with(const Fd& lines, const audit::LogCopy& log) {
+  std::uint64_t at = 0;
+  bool same = true;
+  log.each(0, log.lines.count(), [&](std::uint64_t, std::string_view line) {
+    Bytes here(line.size() + 1);
+    read_exact(lines, here, at);
+    at += here.size();
+    same = text_of(here).substr(0, line.size()) == line && here.back() == '\n';
+    return same;
+  });
+  return same;
 }
 
 // How much of a log that does not verify was signed: by a checkpoint of one of the backup's keys, or by lines
@@ -84,10 +108,7 @@ void refuse_loss_of_damaged(const Home& home, const audit::LogCopy& log, const s
   }
   if (!std::filesystem::is_regular_file(entries)) return;
   const Fd lines = open_to_read(entries);
-  if (file_size(lines) <= log.text.size()) return;
-  Bytes start(log.text.size());
-  read_exact(lines, start, 0);
-  if (text_of(start) == log.text)
+  if (file_size(lines) > log.lines.size() && begins_with(lines, log))
     throw refuse_loss("the home has entries behind the " + std::to_string(log.checkpoint.size) +
                           " of the backup, and no checkpoint for them",
                       file);
@@ -157,7 +178,9 @@ Backup back_up(const Environment& environment, const path& output, Existing exis
 CheckedBackup check_backup(const path& file, const std::optional<audit::VerifierKey>& key) {
   return with_context(file.string(), [&] {
     HomeArchive archive(file);
-    audit::LogCopy log = audit::read_log(archive.text(kEntries), archive.text(kCheckpoint), key);
+    const HomeArchive::Place entries = archive.place(kEntries);
+    audit::LogCopy log =
+        audit::read_log(archive.reopen(), entries.offset, entries.size, archive.text(kCheckpoint), key);
     const HomeManifest& manifest = archive.manifest();
     if (log.checkpoint.size != manifest.log_size || to_hex(log.checkpoint.root) != manifest.log_root ||
         !log.tail.empty())

@@ -26,11 +26,14 @@ const Json& judged_of(const Entry& verdict) { return audit::member(verdict.data,
 std::optional<std::uint64_t> find_challenge(const audit::LogCopy& log, const Json& intent) {
   const auto found = log.state.challenges.find(from_hex(audit::text_member(intent, "nonce")));
   if (found == log.state.challenges.end()) return std::nullopt;
-  for (std::uint64_t seq = 0; seq < log.checkpoint.size; ++seq) {
-    if (audit::scan_entry(log.line(seq)).kind != "challenge") continue;
-    if (audit::parse_entry(log.line(seq)).data.at("nonce") == intent.at("nonce")) return seq;
-  }
-  return std::nullopt;
+  std::optional<std::uint64_t> out;
+  log.each(0, log.checkpoint.size, [&](std::uint64_t seq, std::string_view line) {
+    const bool its = audit::scan_entry(line).kind == "challenge" &&
+                     audit::parse_entry(line).data.at("nonce") == intent.at("nonce");
+    if (its) out = seq;
+    return !its;
+  });
+  return out;
 }
 
 Json files_of(const Home& home, const Entry& verdict, const std::string& report) {

@@ -33,17 +33,19 @@ Told look(const audit::LogCopy& log, const Entry& verdict, const std::string& po
   Told out;
   std::optional<Entry> intent;
   if (verdict.intent) intent = audit::parse_entry(log.line(*verdict.intent));
-  for (std::uint64_t seq = 0; seq < verdict.seq; ++seq) {
-    const std::string_view kind = audit::scan_entry(log.line(seq)).kind;
-    if (kind != "policy" && kind != "trust" && kind != "officers" && (kind != "release" || !intent)) continue;
-    if (kind == "release" && !may_carry(log.line(seq))) continue;
-    const Entry entry = audit::parse_entry(log.line(seq));
+  log.each(0, verdict.seq, [&](std::uint64_t, std::string_view line) {
+    const std::string_view kind = audit::scan_entry(line).kind;
+    if (kind != "policy" && kind != "trust" && kind != "officers" && (kind != "release" || !intent))
+      return true;
+    if (kind == "release" && !may_carry(line)) return true;
+    const Entry entry = audit::parse_entry(line);
     if (kind == "officers" && entry.outcome == "ok") out.officers.push_back(entry);
     if (kind == "release" && carries_approval(entry, *intent)) out.release = entry;
-    if (entry.phase != Phase::Intent) continue;
+    if (entry.phase != Phase::Intent) return true;
     if (kind == "policy" && audit::text_member(entry.data, "digest") == policy) out.policy = entry;
     if (kind == "trust" && audit::text_member(entry.data, "digest") == trust) out.trust = entry;
-  }
+    return true;
+  });
   return out;
 }
 

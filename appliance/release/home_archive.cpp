@@ -1,5 +1,7 @@
 #include "appliance/release/home_archive.h"
 
+#include <fcntl.h>
+
 #include <set>
 
 #include "appliance/audit/json.h"
@@ -89,6 +91,18 @@ Bytes HomeArchive::read(const HomeFile& file) const {
   Bytes out(file.size);
   read_exact(in_, out, offset_of(file));
   if (to_hex(sha256(out)) != file.sha256) throw malformed(not_as_listed(file.name));
+  return out;
+}
+
+HomeArchive::Place HomeArchive::place(const std::string& name) const {
+  for (const HomeFile& file : manifest_.files)
+    if (file.name == name) return {offset_of(file), file.size};
+  throw malformed("it lacks " + name);
+}
+
+Fd HomeArchive::reopen() const {
+  Fd out(::fcntl(in_.get(), F_DUPFD_CLOEXEC, 0));
+  if (!out) throw_errno("a second descriptor of the backup");
   return out;
 }
 

@@ -38,6 +38,12 @@ class HomeArchive {
   // A member's bytes. Error{Malformed} where they are not those that were read first: a medium may change.
   [[nodiscard]] Bytes read(const HomeFile& file) const;
   [[nodiscard]] std::string text(const std::string& name) const;
+  // Where a member lies, for whoever reads it in pieces and checks it by other means. Error{Malformed}.
+  struct Place {
+    std::uint64_t offset = 0, size = 0;  // bytes
+  };
+  [[nodiscard]] Place place(const std::string& name) const;
+  [[nodiscard]] Fd reopen() const;  // the same open file
   // Writes each member below `dir`, in folders of mode 0700 and with mode 0600, everything on disk.
   void unpack(const std::filesystem::path& dir) const;
 

@@ -105,16 +105,34 @@ std::vector<std::string> sealed_segments(const Plan& plan) {
   return out;
 }
 
+// An entry has a limit, and names of segments have none together: those that fit. The manifest, whose digest
+// the result has, lists all.
+Json named_segments(const Plan& plan) {
+  constexpr std::size_t kMaxNames = 32768;  // bytes
+  Json out = Json::object();
+  out["segments"] = Json::array();
+  const std::vector<std::string> names = sealed_segments(plan);
+  std::size_t size = 0;
+  for (const std::string& name : names) {
+    size += name.size() + 3;  // quotes and comma; names are plain ASCII
+    if (size > kMaxNames) break;
+    out["segments"].push_back(name);
+  }
+  if (out["segments"].size() < names.size()) out["segments_left_out"] = names.size() - out["segments"].size();
+  return out;
+}
+
 Json intent_of(const Appliance& appliance, const keys::Mek& mek, const Plan& plan) {
-  return {{"mek_id", to_hex(mek.id)},
-          {"mek", mek.label},
-          {"mode", seal::name_of(plan.options.mode)},
-          {"segments", sealed_segments(plan)},
-          {"partition_count", plan.partitions.size()},
-          {"encryptions", plan.encryptions()},
-          {"model", plan.options.model_name},
-          {"model_version", plan.options.model_version},
-          {"policy", {{"digest", appliance.policy_digest()}, {"serial", appliance.policy().serial.value}}}};
+  Json out{{"mek_id", to_hex(mek.id)},
+           {"mek", mek.label},
+           {"mode", seal::name_of(plan.options.mode)},
+           {"partition_count", plan.partitions.size()},
+           {"encryptions", plan.encryptions()},
+           {"model", plan.options.model_name},
+           {"model_version", plan.options.model_version},
+           {"policy", {{"digest", appliance.policy_digest()}, {"serial", appliance.policy().serial.value}}}};
+  out.update(named_segments(plan));
+  return out;
 }
 
 Json container_of(const seal::SealResult& sealed) {

@@ -87,8 +87,9 @@ const std::set<std::string>& NamedDigests::kept_as(std::string_view extension) c
 
 NamedDigests digests_of(const audit::LogCopy& log) {
   NamedDigests out;
-  for (std::uint64_t seq = 0; seq < log.checkpoint.size; ++seq)
-    if (may_name(log.line(seq))) add_entry(out, audit::parse_entry(log.line(seq)));
+  log.each([&](std::uint64_t, std::string_view line) {
+    if (may_name(line)) add_entry(out, audit::parse_entry(line));
+  });
   return out;
 }
 

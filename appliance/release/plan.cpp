@@ -38,7 +38,7 @@ class Reader {
   Reader(const audit::LogCopy& log, const audit::MekHistory& mek) : log_(log), mek_(mek) {}
 
   void read_into(CompromisePlan& plan) {
-    for (std::uint64_t seq = 0; seq < log_.state.size; ++seq) take(audit::parse_entry(log_.line(seq)));
+    log_.each([this](std::uint64_t, std::string_view line) { take(audit::parse_entry(line)); });
     for (const auto& [seq, intent] : begun_) take_unsettled(intent);
     plan.backups = backups_;
     plan.containers = std::move(containers_);

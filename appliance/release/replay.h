@@ -18,9 +18,10 @@ struct Replayed {
   Findings why_before, why_after;
 };
 
-// Each as it was judged last: as of then, with the trust material, challenge and counts of then. One that did
-// not verify then meets today's counts, and a challenge that is unused. In order of digest. Error{Malformed}
-// for a file there that is no report; Error{Io} where trust material was not kept.
+// On all cores; a report is verified once where both policies verify alike. Memory: a Replayed for each
+// report. Each as it was judged last: as of then, with the trust material, challenge and counts of then. One
+// that did not verify then meets today's counts, and a challenge that is unused. In order of digest.
+// Error{Malformed} for a file there that is no report; Error{Io} where trust material was not kept.
 std::vector<Replayed> replay(const Home& home, const audit::LogCopy& log, const policy::Policy& before,
                              const policy::Policy& after);
 

@@ -144,6 +144,17 @@ Verified verify_attestation(const Report& report, const policy::Policy& policy, 
   return Verifier(policy, trust, now).verify(report);
 }
 
+bool verify_alike(const policy::Policy& a, const policy::Policy& b) {
+  const auto allowed = [](const policy::Policy& policy, const std::string& scheme) {
+    auto roots = context_of(policy, scheme, {}, 0).anchors.allowed;
+    std::ranges::sort(roots);
+    return roots;
+  };
+  return schemes_of(a) == schemes_of(b) && std::ranges::all_of(schemes_of(a), [&](const std::string& scheme) {
+           return allowed(a, scheme) == allowed(b, scheme);
+         });
+}
+
 std::uint64_t Question::releases(const Bytes& mek) const {
   const auto found = state.meks.find(mek);
   return found == state.meks.end() ? 0

@@ -52,6 +52,9 @@ class Verifier {
 };
 Verified verify_attestation(const Report& report, const policy::Policy& policy, const Trust& trust,
                             UnixTime now);
+// Whether every report verifies under both alike: the same schemes in the same order, each with the same
+// roots.
+[[nodiscard]] bool verify_alike(const policy::Policy& a, const policy::Policy& b);
 
 struct Question {
   const policy::Policy& policy;

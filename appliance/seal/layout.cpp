@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/cbor.h"
+#include "appliance/seal/manifest.h"
 #include "base/error.h"
 
 namespace qpcseal::seal {
@@ -42,7 +42,7 @@ std::vector<qpc::Segment> split_off_added(const std::vector<qpc::Segment>& all) 
   for (std::size_t i = 0; i < kAddedNames.size(); ++i)
     if (all[own + i].name != kAddedNames[i] || all[own + i].offset != 0)
       refuse("the added segments are not in their order");
-  if (all[own].size > cbor::kMaxSize) refuse("the manifest is too large");
+  if (all[own].size > kMaxManifest) refuse("the manifest is too large");
   return {all.begin(), all.begin() + static_cast<std::ptrdiff_t>(own)};
 }
 

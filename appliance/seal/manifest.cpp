@@ -1,6 +1,6 @@
 #include "appliance/seal/manifest.h"
 
-#include "base/cbor.h"
+#include "base/cbor_large.h"
 #include "base/error.h"
 
 namespace qpcseal::seal {
@@ -58,7 +58,7 @@ Bytes encode_manifest(const Manifest& manifest) {
 }
 
 Manifest parse_manifest(ByteView bytes) {
-  const cbor::Value root = cbor::parse(bytes, cbor::Level::Deterministic, "manifest");
+  const cbor::Value root = cbor::parse_large(bytes, cbor::Level::Deterministic, "manifest", kMaxManifest);
   if (root.as_map("manifest").size() != kMembers || need(root, 1).as_text("manifest type") != kManifestText)
     throw Error(ErrorKind::Malformed, "manifest: not \"" + std::string(kManifestText) + "\"");
   Manifest out;

@@ -32,11 +32,13 @@ struct Manifest {
   bool operator==(const Manifest&) const = default;
 };
 
+// A container of qpc::kMaxSegments segments with names of 255 bytes has one of 1,276,480 bytes.
+inline constexpr std::size_t kMaxManifest = 1310720;                     // bytes
 inline constexpr std::size_t kMaxModelName = 128;                        // bytes
 inline constexpr std::string_view kManifestText = "qpcseal/manifest/1";  // also the tag's AAD
 
 Bytes encode_manifest(const Manifest& manifest);
-// Deterministic CBOR with these members and no others; Error{Malformed}.
+// Deterministic CBOR with these members and no others, at most kMaxManifest bytes; Error{Malformed}.
 Manifest parse_manifest(ByteView bytes);
 
 // "qpcseal/seal/1" 00 || SHA-256(manifest): what the seal key signs.

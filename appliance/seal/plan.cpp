@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "appliance/seal/layout.h"
 #include "base/error.h"
 
 namespace qpcseal::seal {
@@ -62,6 +63,10 @@ void check_plain(const qpc::Container& container) {
   if (container.is_sealed())
     throw Error(ErrorKind::Malformed, "this QPC is sealed already: it has a segment seal.manifest",
                 "seal the plain QPC");
+  constexpr std::uint64_t kMost = qpc::kMaxSegments - kAddedNames.size();
+  if (container.segments().size() > kMost)
+    throw Error(ErrorKind::Malformed, std::to_string(container.segments().size()) + " segments, at most " +
+                                          std::to_string(kMost) + " can be sealed: sealing adds six");
   for (const qpc::Segment& segment : container.segments())
     if (qpc::is_reserved_name(segment.name))
       throw Error(

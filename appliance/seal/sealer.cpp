@@ -9,7 +9,6 @@
 #include "appliance/seal/layout.h"
 #include "appliance/seal/parallel.h"
 #include "appliance/seal/plan.h"
-#include "base/cbor.h"
 #include "base/error.h"
 
 namespace qpcseal::seal {
@@ -163,9 +162,8 @@ class Sealing {
     for (const Part& part : parts_)
       if (part.sealed) write_exact(output_, part.header_block, part.position);
     const Bytes bytes = encode_manifest(manifest());
-    if (bytes.size() > cbor::kMaxSize)
-      throw Error(ErrorKind::Malformed, "too many segments: the manifest would have " +
-                                            std::to_string(bytes.size()) + " bytes, more than 65536");
+    if (bytes.size() > kMaxManifest)  // check_plain() bounds the segments, qpc::Container their names
+      throw Error(ErrorKind::Internal, "a manifest of " + std::to_string(bytes.size()) + " bytes");
     const Sha256Digest digest = sha256(bytes);
     Bytes tag(kTagSegmentSize);
     token_->encrypt(view(kManifestText), digest, tag);

@@ -46,6 +46,19 @@ TEST_P(LogOfBothTypes, WhatWasWrittenIsThereAfterReopening) {
 }
 INSTANTIATE_TEST_SUITE_P(Keys, LogOfBothTypes, ::testing::Values(KeyType::Ed25519, KeyType::EcdsaP256));
 
+TEST(LogAppend, WhatIsTooLargeIsRefusedBeforeTheLogChanges) {
+  const testing::TempFolder temp;
+  HostLog host(temp / "log");
+  Log log = host.create();
+  Json large = testing::challenge_data(1);
+  large["host"] = std::string(kMaxEntrySize, 'h');
+  EXPECT_ERROR(Malformed, "takes no 'challenge' of more than",
+               log.events("challenge", {testing::challenge_data(2), large}));
+  EXPECT_EQ(log.state().size, 1U);
+  log.event("challenge", testing::challenge_data(2));
+  EXPECT_EQ(read_log(host.folder, std::nullopt).checkpoint.size, 2U);
+}
+
 TEST(AuditLog, ABatchCostsOneSignature) {
   const TempFolder temp;
   HostLog host(temp / "log");

@@ -238,7 +238,7 @@ TEST_F(Replay, ChallengesAreUsedOnce) {
   const Json wanted{
       {"nonce", challenge["nonce"]}, {"mek_id", kOne}, {"ueid", "01"}, {"report_sha256", kDigest}};
   const std::uint64_t first = intent("release", wanted), second = intent("release", wanted);
-  const Challenge& used = state.challenges.begin()->second;
+  const Challenge used = state.challenges.begin()->second;
   EXPECT_TRUE(used.consumed);
   EXPECT_EQ(used.intent, first);
   EXPECT_EQ(mek(kOne).releases, 2U) << "they count from the intent on";

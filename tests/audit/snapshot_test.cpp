@@ -60,9 +60,11 @@ class Snapshots : public ::testing::Test {
     last_ = log.checkpoint();
   }
   [[nodiscard]] std::filesystem::path snapshot() const { return host_.folder / "snapshot"; }
-  OpenedSnapshot opened() {
-    return open_snapshot(view(read_text(snapshot())), host_.signer.type(), host_.signer.public_key()).value();
+  std::optional<OpenedSnapshot> open(std::string_view text) {
+    return open_snapshot(std::make_shared<const Bytes>(text.begin(), text.end()), host_.signer.type(),
+                         host_.signer.public_key());
   }
+  OpenedSnapshot opened() { return open(read_text(snapshot())).value(); }
   State replayed() { return read_log(host_.folder, std::nullopt).state; }
 
   testing::TempFolder temp_;
@@ -126,8 +128,8 @@ TEST_F(Snapshots, ADamagedOneIsPassedOver) {
   for (std::size_t i = 0; i < good.size(); ++i, ++swept) {
     std::string bad = good;
     bad[i] = static_cast<char>(bad[i] ^ 1);
-    ASSERT_FALSE(open_snapshot(view(bad), host_.signer.type(), host_.signer.public_key())) << "byte " << i;
-    ASSERT_FALSE(open_snapshot(view(good.substr(0, i)), host_.signer.type(), host_.signer.public_key())) << i;
+    ASSERT_FALSE(open(bad)) << "byte " << i;
+    ASSERT_FALSE(open(good.substr(0, i))) << i;
   }
   std::cout << swept << " bytes changed and cut\n";
   for (const std::string& bad :
@@ -142,7 +144,7 @@ TEST_F(Snapshots, AnotherKeysOneIsPassedOver) {
   OpenedSnapshot forged = opened();
   forged.snapshot.state.challenges.clear();
   const Bytes bytes = sign_snapshot(forged.snapshot, other.signer.verifier(testing::kOrigin), other.signer);
-  EXPECT_FALSE(open_snapshot(bytes, host_.signer.type(), host_.signer.public_key()));
+  EXPECT_FALSE(open(text_of(bytes)));
   write_text(snapshot(), std::string(text_of(bytes)));
   EXPECT_EQ(host_.open().state(), replayed());
   EXPECT_ERROR(Token, "does not accept",
@@ -152,8 +154,7 @@ TEST_F(Snapshots, AnotherKeysOneIsPassedOver) {
 TEST_F(Snapshots, OneThatContradictsItselfIsPassedOver) {
   OpenedSnapshot wrong = opened();
   wrong.snapshot.state.size += 1;
-  EXPECT_FALSE(open_snapshot(sign_snapshot(wrong.snapshot, wrong.key, host_.signer), host_.signer.type(),
-                             host_.signer.public_key()));
+  EXPECT_FALSE(open(text_of(sign_snapshot(wrong.snapshot, wrong.key, host_.signer))));
 }
 
 TEST_F(Snapshots, AnOldEntryThatWasChangedIsStillFound) {

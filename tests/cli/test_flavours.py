@@ -13,7 +13,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "format"))
 import qpc_format  # noqa: E402
-from appliance import Appliance  # noqa: E402
+from appliance import Appliance, Failed  # noqa: E402
 
 ADDED = ["seal.manifest", "seal.tag", "seal.sig", "MEK.encrypt", "MEK.nonce", "MEK.pub"]
 CLEAR = ("constantsdesc.bin", "networkdesc.bin")
@@ -76,6 +76,24 @@ class Flavours(unittest.TestCase):
             self.assertEqual(base == 0, flavour == "file")
             contents.append(self.round_trip(model))
         self.assertEqual(*([content(s) for s in segments] for segments in contents))
+
+    def many(self, count):
+        """A model of so many segments, all but two with names of 255 bytes."""
+        _, segments = qpc_format.read(self.appliance.sample("small.qpc", size=5000).read_bytes())
+        rows = [(s.name, s.offset, s.data) for s in segments]
+        rows += [(f"{number:04}-".ljust(255, "n"), 0, b"x" * (number % 3)) for number in range(count - len(rows))]
+        model = self.appliance.root / f"many-{count}.qpc"
+        model.write_bytes(qpc_format.write_from_files(rows))
+        return model
+
+    def test_as_many_segments_as_a_container_may_have(self):
+        self.round_trip(self.many(4090))
+        log = self.appliance.root / "home" / "log" / "entries.jsonl"
+        before = log.read_bytes()
+        with self.assertRaisesRegex(Failed, "exit 4(.|\n)*at most 4090 can be sealed"):
+            self.appliance.qpcseal("encrypt-model", "--qpc", self.many(4091), "--mek", "m", "--output-dir",
+                                   self.appliance.root / "none")
+        self.assertEqual(log.read_bytes(), before)
 
     def test_fixtures(self):
         folder = os.environ.get("QPCSEAL_FIXTURES")

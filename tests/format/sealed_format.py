@@ -8,6 +8,7 @@ import strict_cbor
 from qpc_format import HEADER, ROW, Segment, align, assemble, require
 
 PAGE = 4096
+MAX_MANIFEST = 1310720
 SLOT = 1024
 SLOTS = ("MEK.encrypt", "MEK.nonce", "MEK.pub")
 SIX = ("seal.manifest", "seal.tag", "seal.sig") + SLOTS
@@ -128,7 +129,7 @@ def _is_bytes(value, size):
 
 
 def decode_manifest(data):
-    fields = strict_cbor.decode(data)
+    fields = strict_cbor.decode(data, MAX_MANIFEST)
     require(isinstance(fields, dict) and list(fields) == list(range(1, 11)), "not the manifest's fields")
     require(fields[1] == MANIFEST_TYPE, "not a manifest of version 1")
     require(all(_is_bytes(fields[key], 16) for key in (2, 3, 7)), "an id that is not 16 bytes")

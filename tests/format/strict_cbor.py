@@ -113,9 +113,9 @@ class _Reader:
         return result
 
 
-def decode(data):
-    if len(data) > MAX_SIZE:
-        raise CborError("longer than 64 KiB")
+def decode(data, max_size=MAX_SIZE):
+    if len(data) > max_size:
+        raise CborError(f"longer than {max_size // 1024} KiB")
     reader = _Reader(bytes(data))
     item = reader.item(1)
     if reader.at != len(data):

@@ -65,6 +65,10 @@ class RoundTrip(unittest.TestCase):
         for segments in ([], [("a", 0, b"")], [("a", 0, b""), ("network.elf", 0, b""), ("b", 0, b"")]):
             self.assertEqual(decryptor.open_container(sealed(segments), mek=MEK)["segments"], segments)
 
+    def test_as_many_segments_as_a_container_may_have(self):
+        segments = [(f"{number:04}-".ljust(255, "n"), 0, b"") for number in range(4090)]
+        self.assertEqual(decryptor.open_container(sealed(segments), mek=MEK)["segments"], segments)
+
 
 class Nested(Refusals):
     def nested(self, indices=(0, 1), count=2, root=SEAL_ID):

@@ -31,7 +31,7 @@ struct Desk {
   // For a report that answers the desk's one challenge. Lets nothing but Findings say no: what throws is a
   // failure of the test.
   [[nodiscard]] Judged judge(ByteView report) const;
-  audit::Challenge& challenge() { return state.challenges.begin()->second; }
+  audit::Challenge& challenge() { return *state.challenges.change(state.challenges.begin()->first); }
   audit::MekHistory& mek() { return state.meks.begin()->second; }
 };
 

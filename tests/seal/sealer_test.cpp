@@ -7,6 +7,7 @@
 
 #include "appliance/seal/bind.h"
 #include "base/error.h"
+#include "tests/base/expect_error.h"
 #include "tests/seal/host_key.h"
 
 namespace qpcseal::seal {
@@ -203,6 +204,26 @@ TEST(Bind, TouchesTheSlotPageAlone) {
   std::copy_n(sealed.bytes.begin() + static_cast<std::ptrdiff_t>(page), kPageSize,
               bytes.begin() + static_cast<std::ptrdiff_t>(page));
   EXPECT_EQ(bytes, sealed.bytes);
+}
+
+// FORMAT.md's limit: 4096 segments with the six, names of 255 bytes.
+TEST(Sealer, TakesAsManySegmentsAsAContainerMayHave) {
+  constexpr std::size_t kMost = qpc::kMaxSegments - kAddedNames.size(), kName = 255;
+  std::vector<TestSegment> segments;
+  for (std::size_t i = 0; i < kMost; ++i) {
+    std::string name = std::to_string(i) + "-";
+    segments.push_back({name.append(kName - name.size(), 'n'), Bytes(i % 3, 0x55)});
+  }
+  segments.front().data = pattern(1000, 1);
+  HostKey key;
+  test::FixedSigner signer;
+  const Sealed sealed = seal_them(segments, options_for({segments.front().name}), key, signer);
+  EXPECT_EQ(sealed.manifest.segments.size(), kMost);
+  EXPECT_EQ(open_segment(stored(sealed, 0), segments.front().name, key.value()), segments.front().data);
+  EXPECT_GT(sealed.container.manifest().size(), std::size_t{1} << 20);
+  EXPECT_LE(sealed.container.manifest().size(), kMaxManifest);
+  segments.push_back({"one-more", {}});
+  EXPECT_ERROR(Malformed, "at most 4090 can be sealed", seal_them(segments, options_for({}), key, signer));
 }
 
 }  // namespace

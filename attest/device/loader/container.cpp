@@ -3,14 +3,14 @@
 #include <algorithm>
 #include <array>
 
-#include "base/cbor.h"
+#include "base/cbor_large.h"
 #include "base/error.h"
 
 namespace qpcseal::device {
 
 namespace {
 
-constexpr std::uint64_t kPage = 4096, kSlot = 1024;  // bytes
+constexpr std::uint64_t kPage = 4096, kSlot = 1024, kMaxManifest = 1310720;  // bytes
 constexpr std::array<std::string_view, 6> kSix{"seal.manifest", "seal.tag",  "seal.sig",
                                                "MEK.encrypt",   "MEK.nonce", "MEK.pub"};
 
@@ -107,7 +107,8 @@ Listed listed_of(const cbor::Value& value, const qpc::Segment& row) {
 }
 
 void read_manifest(Sealed& out, const std::vector<qpc::Segment>& rows) {
-  const cbor::Value map = cbor::parse(out.manifest, cbor::Level::Deterministic, "manifest");
+  const cbor::Value map =
+      cbor::parse_large(out.manifest, cbor::Level::Deterministic, "manifest", kMaxManifest);
   require(map.as_map("manifest").size() == 10 && member(map, 1).as_text("type") == "qpcseal/manifest/1",
           "the manifest is of another kind");
   out.seal_id = id_of(map.find(2));
@@ -143,7 +144,7 @@ Sealed read_sealed(const Fd& file, std::uint64_t begin, std::uint64_t size) {
   for (std::size_t i = 0; i < kSix.size(); ++i)
     require(rows[own + i].name == kSix[i] && rows[own + i].offset == 0,
             "the added segments are not in order");
-  require(rows[own].size <= cbor::kMaxSize && rows[own + 1].size == 60 && rows[own + 2].size == 64,
+  require(rows[own].size <= kMaxManifest && rows[own + 1].size == 60 && rows[own + 2].size == 64,
           "manifest, tag or signature have other sizes");
   const std::uint64_t slots_at = rows[own + 3].data_position;
   for (std::size_t i = 0; i < 3; ++i)
