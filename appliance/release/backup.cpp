@@ -207,7 +207,7 @@ Restored restore(const Environment& environment, const RestoreOptions& options) 
   out.pinned_sha256 = pinned_sha256(checked.log.state);
   const bool existed = std::filesystem::exists(home.root);
   std::filesystem::create_directories(home.root.parent_path());
-  make_folder(home.root);
+  if (!std::filesystem::is_directory(home.root)) make_folder(home.root);
   const audit::Lock lock(home.lock(), environment.lock_timeout, environment.on_wait);
   try {
     put_in_place(environment, checked, options, out);

@@ -333,8 +333,9 @@ class Anchor(unittest.TestCase):
         shared = appliance.root / "shared"
         shared.mkdir()
         (shared / "lock").write_text("a note")
-        env = dict(appliance.env, TMPDIR=str(shared),
-                   SOFTHSM2_CONF=str(appliance.root / "home" / "tokens" / "softhsm2.conf"))
+        conf = appliance.root / "softhsm2.conf"
+        conf.write_text(f"directories.tokendir = {appliance.root / 'home' / 'tokens'}\nobjectstore.backend = file\n")
+        env = dict(appliance.env, TMPDIR=str(shared), SOFTHSM2_CONF=str(conf))
         with open(shared / "lock", encoding="ascii") as held, open(appliance.root / "home" / "pin", encoding="ascii") as pin:
             fcntl.flock(held, fcntl.LOCK_EX)
             run(QPCSEAL, "doctor", "--module", tokens.SOFTHSM, "--token", "qpcseal", "--lock-timeout", 1, "--pin-fd",

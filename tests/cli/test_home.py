@@ -393,7 +393,7 @@ class Restore(HomeCase):
         self.assertIn("site.toml", self.q("home", "restore", self.backup, "--module", module, "--force", env=env,
                                           expect=2).stderr)
         self.q("audit", "verify", env=env)
-        self.q("mek", "list", env=env, expect=6)
+        self.q("mek", "list", env=env, expect=3)
 
     def test_a_home_behind_a_link(self):
         link = self.appliance.root / "link"
@@ -421,7 +421,7 @@ class Officers(unittest.TestCase):
         appliance.qpcseal("trust", "import", bundle, "--approval", bela.sign(bundle, "collateral"))
         report = appliance.attest("m")
         appliance.qpcseal("wrap-mek", "--mek", "m", "--pub-keys", report, "--output-dir", appliance.root / "out",
-                          *appliance.approved("release", "--mek", "m", "--pub-keys", report))
+                          *appliance.approved("release", "--mek", "m", "--report", report))
         listed = appliance.root / "listed"
         listed.write_text(anna.line() + bela.line() + carl.line() + "# again\n")
         appliance.change_officers(listed)
