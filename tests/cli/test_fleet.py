@@ -46,7 +46,7 @@ class Trip(unittest.TestCase):
         self.assertIn("qpcseal-attest --batch", said.stdout)
         made = self.entries()[before:]
         self.assertEqual(len(made), 4)
-        self.assertEqual(len({line.split('"txn":"')[1][:32] for line in made}), 1, "one transaction, one checkpoint")
+        self.assertEqual(len({json.loads(line)["txn"] for line in made}), 1, "one transaction, one checkpoint")
         self.assertEqual(sorted(path.name for path in trip.iterdir()),
                          sorted([f"127.0.0.1-{n}.request" for n in range(4)] + ["batch"]))
         courier(self.appliance, trip)
@@ -252,6 +252,7 @@ class Fleet(FleetDesk):
         before = len(self.entries())
         result = self.wrap(trip, expect=5)
         self.assertEqual(result.stdout.count("POL-CARD-TWICE"), 2, "both are denied")
+        self.assertIn("POL-CHALLENGE-TWICE", result.stdout)
         self.assertEqual(sum(entry["kind"] == "release" for entry in self.entries()[before:]), 3, "of the other one")
         (trip / "copy.report").unlink()
         self.wrap(trip)

@@ -10,7 +10,7 @@ sys.path.insert(0, str(ROOT / "tests" / "cli"))
 from entry_format import ROWS  # noqa: E402
 
 KIND = re.compile(r'^const Kind k\w+\{"([a-z-]+)"((?:, \w+)*)\};', re.MULTILINE)
-PHASES = ("event", "intent", "result")
+PHASES = ("event", "intent", "result", "wrapped")
 
 
 def phases_in_code():
