@@ -1,4 +1,4 @@
-// A map of State's that only grows: a std::map of what is new, and pages of packed items for the rest
+// A map of State's that hardly shrinks: a std::map of what is new, and pages of packed items for the rest
 // (packed_pages.h). An item costs about the bytes that its values have, in place of some 500 for its objects.
 //
 //   if (const auto found = map.find(key); found != map.end()) use(found->second);
@@ -6,7 +6,7 @@
 //
 // Invariants: keys are byte strings; an item among the new ones hides the packed one of its key. Looking up
 // costs O(log n) and the unpacking of one item. An iterator holds its item: a reference to it must not
-// outlive the iterator. pack(), and nothing else, invalidates iterators and references.
+// outlive the iterator. pack() and erase_if(), and nothing else, invalidate iterators and references.
 #pragma once
 
 #include <algorithm>
@@ -127,6 +127,19 @@ class PackedMap {
     return *change(key);
   }
   void clear() { *this = {}; }
+  // Forgets the items for which `is_out` holds; all of them are packed anew.
+  void erase_if(auto is_out) {
+    PackedPages::Builder kept;
+    Bytes value;
+    for (const value_type& item : *this) {
+      if (is_out(item)) continue;
+      value.clear();
+      pack_value(value, item.second);
+      kept.add(view_of(item.first), value);
+    }
+    clear();
+    packed_ = kept.finish();
+  }
 
   // Packs the new items once there are many of them.
   void pack() {

@@ -37,8 +37,8 @@ void clock_correct(State& state, const Entry& entry) {
   require(uint_member(entry.data, "old_floor") == static_cast<std::uint64_t>(state.last_time) &&
               uint_member(entry.data, "new_floor") == static_cast<std::uint64_t>(entry.time),
           "a clock put back from another time, or to another");
-  std::erase_if(state.challenges,
-                [&](const auto& item) { return item.second.made > entry.time && !item.second.consumed; });
+  state.challenges.erase_if(
+      [&](const auto& item) { return item.second.made > entry.time && !item.second.consumed; });
 }
 
 }  // namespace

@@ -79,6 +79,15 @@ TEST(PackedMap, ACopyKeepsWhatItHadWhenTheOtherChanges) {
   EXPECT_FALSE(map == before);
 }
 
+TEST(PackedMap, ForgetsWhatItIsToldTo) {
+  Packed map = read_again(Packed{{"a", "1"}, {"b", "2"}, {"c", "3"}});
+  *map.change("b") = "4";
+  map["d"] = "1";
+  map.erase_if([](const auto& item) { return item.second == "1"; });
+  EXPECT_EQ(plain(map), (Plain{{"b", "4"}, {"c", "3"}}));
+  EXPECT_EQ(map.size(), 2U);
+}
+
 TEST(PackedMap, AChallengeComesBackWithItsNonceAndAllElse) {
   Challenge challenge{Bytes(32, 1), Bytes(16, 2), Bytes{3, 4},          "host\n", 5, 1800000000,
                       1800003600,   true,         std::string(64, 'e'), 1U << 20, 7};

@@ -79,7 +79,7 @@ class Flavours(unittest.TestCase):
 
     def many(self, count):
         """A model of so many segments, all but two with names of 255 bytes."""
-        _, segments = qpc_format.read(self.appliance.sample("small.qpc", size=5000).read_bytes())
+        _, segments = qpc_format.read(self.appliance.sample(f"small-{count}.qpc", size=5000).read_bytes())
         rows = [(s.name, s.offset, s.data) for s in segments]
         rows += [(f"{number:04}-".ljust(255, "n"), 0, b"x" * (number % 3)) for number in range(count - len(rows))]
         model = self.appliance.root / f"many-{count}.qpc"

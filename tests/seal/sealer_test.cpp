@@ -164,12 +164,6 @@ TEST(Seal, RefusesWhatItMustNotSeal) {
             ErrorKind::Malformed);
 }
 
-TEST(Seal, TooManySegmentsForAManifest) {
-  std::vector<TestSegment> segments{{"network.elf", {1}}};
-  for (unsigned i = 0; i < 1500; ++i) segments.push_back({"segment-" + std::to_string(i), {1}});
-  EXPECT_EQ(failure(segments, options_for({"network.elf"})), ErrorKind::Malformed);
-}
-
 TEST(Parallel, ATokenThatGoesAwayStopsEverything) {
   for (const unsigned at : {1U, 2U, 7U, 21U})
     EXPECT_EQ(failure({{"network.elf", pattern(20 << 16, 1)}}, options_for({"network.elf"}), at),
