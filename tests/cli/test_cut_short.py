@@ -29,14 +29,15 @@ class Approvals(unittest.TestCase):
         cls.site.close()
 
     def results(self, kind, name):
-        return [entry["outcome"] for entry in self.site.json("audit", "show", "--kind", kind)["entries"]
-                if entry["phase"] == "result" and name]
+        entries = self.site.json("audit", "show", "--kind", kind)["entries"]
+        begun = {entry["seq"] for entry in entries if entry["data"].get("label") == f"{name}#1"}
+        return [entry["outcome"] for entry in entries if entry.get("intent") in begun]
 
     def test_a_killed_act_goes_on_under_the_same_request(self):
-        signed = self.site.approved("mek-generate", "--param", "name=k")
+        signed = self.site.approved("mek-generate", "--param", "name=k", name="request-k")
         self.assertNotEqual(killed(self.site.env, "fdatasync", 2, "mek", "generate", "k", *signed), 0)
         self.site.qpcseal("mek", "generate", "k", *signed)
-        self.assertEqual(self.results("mek-generate", "k"), ["failed", "ok"])
+        self.assertEqual(self.results("mek-generate", "k"), ["failed", "ok"])  # of the intents with this label
         self.assertEqual(self.used(signed[1]), 2, "both intents carry it")
         self.site.qpcseal("audit", "verify")
 
@@ -47,7 +48,7 @@ class Approvals(unittest.TestCase):
 
     def test_a_disk_that_is_full_costs_no_signatures(self):
         self.site.qpcseal("mek", "generate", "d", *self.site.approved("mek-generate", "--param", "name=d"))
-        signed = self.site.approved("mek-destroy", "--mek", "d")
+        signed = self.site.approved("mek-destroy", "--mek", "d", name="request-d")
         done = failing(self.site.env, "fdatasync", "error=ENOSPC", 1, "mek", "destroy", "d", *signed)
         self.assertEqual(done.returncode, 3, done.stderr)
         self.site.qpcseal("mek", "destroy", "d", *signed)
@@ -56,13 +57,13 @@ class Approvals(unittest.TestCase):
     def try_again(self, name):
         """A request that served: the same act once more, as far as there is one."""
         self.site.qpcseal("mek", "generate", name, *self.site.approved("mek-generate", "--param", f"name={name}"))
-        once = self.site.approved("mek-rotate", "--mek", name)
+        once = self.site.approved("mek-rotate", "--mek", name, name="request-once")
         self.site.qpcseal("mek", "rotate", name, *once)
         self.site.qpcseal("mek", "destroy", f"{name}#2", *self.site.approved("mek-destroy", "--mek", f"{name}#2"))
-        return self.site.qpcseal("mek", "rotate", name, *once, expect=7).stderr
+        return self.site.qpcseal("mek", "rotate", name, *once, expect=7).stderr  # of #1 again
 
     def test_it_is_for_the_same_act_alone(self):
-        signed = self.site.approved("mek-generate", "--param", "name=one")
+        signed = self.site.approved("mek-generate", "--param", "name=one", name="request-one")
         self.assertNotEqual(killed(self.site.env, "fdatasync", 2, "mek", "generate", "one", *signed), 0)
         said = self.site.qpcseal("mek", "generate", "two", *signed, expect=7).stderr
         self.assertIn('"one" in the request', said)
