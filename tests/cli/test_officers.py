@@ -396,13 +396,13 @@ class Changes(unittest.TestCase):
 
     def test_the_next_policy_needs_as_many_as_any_of_its_operations(self):
         def stricter(text):
-            return text.replace(" = 2\n", " = 3\n")
+            return re.sub(r"(?m)^([a-z]+-[a-z]+) = 2$", r"\1 = 3", text)
         file = self.next_policy(2, stricter)
         self.assertIn("signed by 3 officers", self.install(file, self.anna, self.bela, expect=7).stderr)
         self.install(file, self.anna, self.bela, self.carl)
 
     def test_the_next_policy_needs_as_many_as_the_one_in_force(self):
-        file = self.next_policy(2, lambda text: text.replace(" = 2\n", " = 1\n"))
+        file = self.next_policy(2, lambda text: re.sub(r"(?m)^([a-z]+-[a-z]+) = 2$", r"\1 = 1", text))
         self.assertIn("signed by 2 officers", self.install(file, self.anna, expect=7).stderr)
         self.install(file, self.anna, self.bela)
 
