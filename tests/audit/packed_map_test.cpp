@@ -46,7 +46,9 @@ TEST(PackedMap, DoesWhatAMapDoesThroughManyPackings) {
         break;
       default:
         ASSERT_EQ(map.contains(key), model.contains(key));
-        if (const auto found = map.find(key); found != map.end()) ASSERT_EQ(found->second, model.at(key));
+        if (const auto found = map.find(key); found != map.end()) {
+          ASSERT_EQ(found->second, model.at(key));
+        }
     }
     map.pack();
     ASSERT_EQ(map.size(), model.size());
@@ -91,7 +93,9 @@ TEST(PackedMap, ForgetsWhatItIsToldTo) {
 TEST(PackedMap, AChallengeComesBackWithItsNonceAndAllElse) {
   Challenge challenge{Bytes(32, 1), Bytes(16, 2), Bytes{3, 4},          "host\n", 5, 1800000000,
                       1800003600,   true,         std::string(64, 'e'), 1U << 20, 7};
-  PackedMap<Bytes, Challenge> map{{challenge.nonce, challenge}, {Bytes(32, 9), Challenge{Bytes(32, 9)}}};
+  Challenge other;
+  other.nonce = Bytes(32, 9);
+  PackedMap<Bytes, Challenge> map{{challenge.nonce, challenge}, {other.nonce, other}};
   Bytes bytes;
   map.write(bytes);
   EXPECT_LT(bytes.size(), 250U) << "two challenges";
