@@ -177,7 +177,8 @@ class Judge {
     const auto policy = kept_text(audit::text_member(audit::member(genesis, "policy"), "digest"), ".signed");
     const auto officers = kept_text(audit::text_member(genesis, "officers"), ".officers");
     if (!policy || !officers) return false;
-    const UnixTime began = audit::scan_entry(log_.line(0)).time;
+    const auto first = log_.line(0);
+    const UnixTime began = audit::scan_entry(first).time;
     return !policy::tally_signatures(policy::parse_officers(*officers), kPolicyNamespace, view(*policy),
                                      {signature}, began)
                 .approvers.empty();
