@@ -31,7 +31,7 @@ SiteFacts parse_site_facts(const Json& json) {
 
 SiteFacts genesis_facts(const Json& genesis) {
   if (!genesis.contains("site"))
-    throw Error(ErrorKind::Denied,
+    throw Error(ErrorKind::Malformed,
                 "this log was made by a version before 0.2.0, which this version does not read",
                 "begin a new appliance ('qpcseal init'), or read the log with the version that made it");
   return parse_site_facts(member(genesis, "site"));

@@ -27,7 +27,7 @@ struct SiteFacts {
 Json json_of(const SiteFacts& facts);
 // Error{Malformed} for what json_of() would not write.
 SiteFacts parse_site_facts(const Json& json);
-// In the member `site` of a genesis entry's data. Error{Denied} where there is none: versions before 0.2.0
+// In the member `site` of a genesis entry's data. Error{Malformed} where there is none: versions before 0.2.0
 // made the log.
 SiteFacts genesis_facts(const Json& genesis);
 

@@ -249,7 +249,7 @@ TEST_F(Replay, ChallengesAreUsedOnce) {
   }
   wrapped("release", first, testing::wrapped_data());
   result("release", first, "ok", testing::release_result(wanted));
-  EXPECT_EQ(used.released_by, state.size - 1);
+  EXPECT_EQ(state.challenges.begin()->second.released_by, state.size - 1);
   result("release", second, "denied");
   EXPECT_EQ(mek(kOne).releases, 1U) << "nothing was wrapped for the second";
   Json bad = wanted;

@@ -43,9 +43,9 @@ TEST_F(SiteLog, AGenesisWithoutFactsIsOfAnEarlierVersion) {
   HostLog old(other / "log");
   Json data = genesis_data();
   data.erase("site");
-  EXPECT_ERROR(Denied, "made by a version before 0.2.0",
+  EXPECT_ERROR(Malformed, "made by a version before 0.2.0",
                Log::create(old.settings(), old.signer, testing::kOrigin, data));
-  EXPECT_ERROR(Denied, "made by a version before 0.2.0", genesis_facts(data));
+  EXPECT_ERROR(Malformed, "made by a version before 0.2.0", genesis_facts(data));
 }
 
 TEST_F(SiteLog, FactsAreReadStrictly) {
