@@ -96,7 +96,7 @@ bool StepRunner::settle(const Step& step, Attempt& attempt) {
       (output_of(step) && digest_of_output(appliance_, step, attempt, output_path(step))))
     return true;
   Json data = step_data(frame_, step.id, attempt.number);
-  data["act"] = {{"entry", act.seq}, {"outcome", act.outcome}};
+  data["act_result"] = {{"entry", act.seq}, {"outcome", act.outcome}};
   close(attempt, "failed", std::move(data));
   console_.say("  attempt " + std::to_string(attempt.number) + " came to nothing (" + act.outcome +
                "); it begins anew\n");

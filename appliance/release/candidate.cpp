@@ -24,12 +24,6 @@ Json intent_of(const Candidate& c, const keys::Mek& mek, const Json& policy) {
           {"report_sha256", to_hex(c.report->digest)}, {"ueid", to_hex(c.claims().ueid)}, {"policy", policy}};
 }
 
-// What a scheme can read is evidence; what none can is some file, and stays where it is.
-bool is_report(const Report& report) {
-  const auto scheme = attest::scheme_of(report.bytes);
-  return scheme && scheme->inspect(report.bytes).claims.has_value();
-}
-
 std::string ids_of(const Findings& findings) {
   std::string out;
   for (const Finding& finding : findings) out += (out.empty() ? "" : ", ") + finding.id;
@@ -123,10 +117,7 @@ void record_unverified(Appliance& appliance, const keys::Mek& mek, const std::ve
   for (const Candidate& c : candidates)
     if (!c.verifies()) denied.push_back(&c);
   if (denied.empty()) return;
-  std::vector<const Candidate*> readable;
-  std::ranges::copy_if(denied, std::back_inserter(readable),
-                       [](const Candidate* c) { return is_report(*c->report); });
-  keep_reports(appliance.home(), readable);
+  keep_reports(appliance.home(), denied);
   std::vector<Json> events;
   for (const Candidate* c : denied) {
     events.push_back(unverified_facts(c->verified));

@@ -41,8 +41,7 @@ struct Candidate {
 
 std::vector<Candidate> verify_all(const Appliance& appliance, const std::vector<Report>& reports);
 
-// Records those that do not verify. They use nothing up: garbage must not consume a challenge. The bytes of
-// those that a scheme can read are kept in the home.
+// Records those that do not verify. They use nothing up: garbage must not consume a challenge.
 void record_unverified(Appliance& appliance, const keys::Mek& mek, const std::vector<Candidate>& candidates);
 
 // An obstacle for each that answers a challenge for another key: nothing of that key's is used up.

@@ -296,7 +296,7 @@ class Reports(Inputs):
             count += 1
         for place in range(0, len(good), len(good) // 6):
             bad.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1:])
-            self.refused(5, "ATT-", reports=[bad])
+            self.refused(*((5, "ATT-") if place else (4, "not an attestation report")), reports=[bad])
         self.appliance.qpcseal("attest", "verify", report)  # nothing of this used its challenge up
         print(f"\n{count} of {len(good)} bytes of a report changed: all refused", flush=True)
 

@@ -151,7 +151,7 @@ class Approved(ApprovedDesk):
         shutil.copy(trip / "node-8.report", trip / "node-9.report")
         self.wrap(trip, *options, expect=7)  # one card twice
         (trip / "node-9.report").write_bytes(b"\xa0")
-        self.assertIn("reports_sha256", self.wrap(trip, *options, expect=7).stderr)
+        self.assertIn("report_count", self.wrap(trip, *options, expect=7).stderr)
         self.assertEqual(len(self.entries()), before)
         (trip / "node-9.away").rename(trip / "node-9.report")
         self.wrap(trip, *options)

@@ -92,7 +92,7 @@ class Import(unittest.TestCase):
                     self.assertFalse(self.file.exists())
                 self.assertEqual(self.labels().count(name + "#1"), 1)
         self.assertEqual(ways, {False, True})
-        done = [entry for entry in self.entries("shred") if entry["data"]["done"]]
+        done = [entry for entry in self.entries("shred") if entry.get("outcome") == "ok"]
         self.assertGreater(len(done), 1)
 
     def test_a_file_with_another_name_is_kept(self):
