@@ -106,26 +106,6 @@ class Ends(unittest.TestCase):
                 self.assertEqual("done and logged; standard output" in done.stderr, code == 9, done.stderr)
         self.assertEqual(self.states()["full#1"], "suspended")
 
-    def test_an_anchor_that_cannot_be_renewed(self):
-        """The last files that the token makes in a run are the anchor's."""
-        trace = self.site.root / "trace"
-        subprocess.run(["strace", "-f", "-qq", "-y", "-o", trace, "-e", "trace=openat", QPCSEAL, "mek", "generate",
-                        "traced"], env=self.site.env, check=True, capture_output=True)
-        calls = [line for line in trace.read_text().splitlines() if " openat(" in line]
-        made = [number for number, line in enumerate(calls, 1) if ".object" in line and "O_CREAT" in line
-                and "qpcseal-next" not in line]
-        codes = set()
-        for number in made[-3:]:
-            name = f"anchor{number}"
-            done = failing(self.site.env, "openat", "error=ENOSPC", number, "mek", "generate", name)
-            codes.add(done.returncode)
-            if done.returncode == 9:
-                self.assertIn("done and logged; the log's anchor could not be renewed", done.stderr)
-            expected = {0: "ok", 9: "ok"}.get(done.returncode)
-            self.assertEqual(self.states().get(f"{name}#1"), expected, done.stderr)
-        self.assertIn(9, codes)
-        self.site.qpcseal("audit", "verify")
-
     def test_a_public_file_that_cannot_be_written(self):
         """The recovery key is in the log: its file can be written again."""
         out = self.site.root / "recovery.key"
