@@ -189,8 +189,8 @@ TEST_F(Wrapped, EntriesOfSeveralTransactionsAreSeveralAppends) {
   log.wrapped(txns, {wrapped_data(kFile), wrapped_data(kReport)});
   EXPECT_EQ(host.signer.signatures, signatures + 2);
   EXPECT_EQ(host.anchor.state->size, before->size + 2);
-  EXPECT_EQ(log.results({{txns[0], "ok", Json::object()}, {txns[1], "ok", Json::object()}}),
-            (std::vector<std::uint64_t>{log.state().size - 2, log.state().size - 1}));
+  const auto results = log.results({{txns[0], "ok", Json::object()}, {txns[1], "ok", Json::object()}});
+  EXPECT_EQ(results, (std::vector<std::uint64_t>{log.state().size - 2, log.state().size - 1}));
   EXPECT_EQ(host.open().state(), log.state());
 }
 
