@@ -85,7 +85,8 @@ audit::Entry Joined::next(audit::Entry entry) {
 audit::Entry joined_entry(const audit::LogCopy& log, std::uint64_t seq) {
   audit::Entry entry = audit::parse_entry(log.line(seq));
   if (!entry.intent) return entry;
-  return join(std::move(entry), audit::parse_entry(log.line(*entry.intent)).data);
+  const Json of_intent = audit::parse_entry(log.line(*entry.intent)).data;
+  return join(std::move(entry), of_intent);
 }
 
 std::string subject_of(const audit::Entry& entry) {

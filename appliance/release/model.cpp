@@ -224,7 +224,7 @@ std::vector<Grant> bind_sealed(Appliance& appliance, const keys::Mek& mek, const
 void require_passing(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
                      const ReleaseApproval& approval) {
   if (Transaction::would_pass(appliance, mek, reports)) return;
-  Transaction(appliance, mek, reports, approval, Transaction::Mode::AllOrNone);
+  const Transaction denied(appliance, mek, reports, approval, Transaction::Mode::AllOrNone);
   throw Error(ErrorKind::Internal, "a release that would not pass, and passes");
 }
 
