@@ -10,13 +10,56 @@
 
 #include "base/error.h"
 #include "base/file_parts.h"
-#include "base/random.h"
+#include "base/retry.h"
+#include "base/temporary.h"
 
 namespace qpcseal {
 
 namespace {
 
-constexpr std::size_t kStep = std::size_t{1} << 30;  // one read or write moves at most 1 GiB
+constexpr std::size_t kStep = std::size_t{1} << 30;   // one read or write moves at most 1 GiB
+constexpr std::size_t kPiece = std::size_t{1} << 20;  // bytes copied at once
+
+std::string name_in_proc(const Fd& fd) { return "/proc/self/fd/" + std::to_string(fd.get()); }
+
+// A file without a name, or nothing where there can be none that gets one later.
+Fd open_unnamed(const std::filesystem::path& folder) {
+  Fd fd(retry_interrupted([&] { return open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600); }));
+  if (fd && access(name_in_proc(fd).c_str(), F_OK) != 0) return {};
+  return fd;
+}
+
+// False where the file system has files without names, and no links.
+bool link_unnamed(const Fd& fd, const std::filesystem::path& name) {
+  const std::string unnamed = name_in_proc(fd);
+  const int linked = retry_interrupted(
+      [&] { return linkat(AT_FDCWD, unnamed.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW); });
+  if (linked == 0) return true;
+  if (errno == EEXIST) throw exists_error(name);
+  if (!medium_cannot(errno)) throw_errno(name.string());
+  return false;
+}
+
+// The same content, on disk, under a temporary name.
+TemporaryFile named_copy(const Fd& from, const std::filesystem::path& name) {
+  struct stat status{};
+  if (fstat(from.get(), &status) != 0) throw_errno(name.string());
+  TemporaryFile out = create_temporary(name, status.st_mode & 07777U);
+  try {
+    Bytes piece;
+    const auto size = static_cast<std::uint64_t>(status.st_size);
+    for (std::uint64_t at = 0; at < size; at += piece.size()) {
+      piece.resize(size - at < kPiece ? size - at : kPiece);
+      read_exact(from, piece, at);
+      write_exact(out.fd, piece, at);
+    }
+    sync_file(out.fd, name);
+  } catch (const Error&) {
+    unlink(out.name.c_str());
+    throw;
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -33,12 +76,13 @@ Fd::~Fd() {
 
 void Fd::close() {
   const int fd = std::exchange(fd_, -1);
-  if (fd >= 0 && ::close(fd) != 0) throw_errno("close");
+  if (fd >= 0 && ::close(fd) != 0 && errno != EINTR) throw_errno("close");
 }
 
 Fd open_to_read(const std::filesystem::path& path) {
   // O_NONBLOCK: opening a FIFO must not wait for a writer.
-  Fd fd(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+  Fd fd(
+      retry_interrupted([&] { return open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK); }));
   if (!fd) {
     if (errno == ELOOP)
       throw Error(ErrorKind::Io, path.string() + " is a symbolic link, which is not followed");
@@ -97,11 +141,16 @@ void write_exact(const Fd& fd, ByteView bytes, std::uint64_t offset) {
 
 AtomicFile::AtomicFile(std::filesystem::path final_name, Existing existing, unsigned mode)
     : final_(std::move(final_name)), existing_(existing) {
-  struct stat status{};
-  if (existing_ == Existing::Refuse && lstat(final_.c_str(), &status) == 0) throw exists_error(final_);
-  SystemRandom random;
-  temporary_ = parent_of(final_) / ("." + final_.filename().string() + ".tmp-" + to_hex(random.bytes(6)));
-  fd_ = create_beside(temporary_, final_, mode);
+  check_name(final_, existing_);
+  remove_leftovers_once(parent_of(final_));
+  if (existing_ == Existing::Refuse) fd_ = open_unnamed(parent_of(final_));
+  if (fd_) {
+    set_mode(fd_, mode, final_);
+  } else {
+    TemporaryFile made = create_temporary(final_, mode);
+    temporary_ = std::move(made.name);
+    fd_ = std::move(made.fd);
+  }
 }
 
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept
@@ -128,46 +177,18 @@ void AtomicFile::discard() noexcept {
   temporary_.clear();
 }
 
-void AtomicFile::sync() {
-  if (fsync(fd_.get()) != 0) throw_errno(final_.string());
-}
+void AtomicFile::sync() { sync_file(fd_, final_); }
 
 void AtomicFile::commit() {
   sync();
-  publish(temporary_, final_, existing_);
+  if (temporary_.empty() && !link_unnamed(fd_, final_)) {
+    TemporaryFile named = named_copy(fd_, final_);
+    temporary_ = std::move(named.name);
+    fd_ = std::move(named.fd);
+  }
+  if (!temporary_.empty()) publish(temporary_, final_, existing_);
   temporary_.clear();
   sync_folder(parent_of(final_));
-}
-
-std::filesystem::path parent_of(const std::filesystem::path& path) {
-  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
-}
-
-Error exists_error(const std::filesystem::path& path) {
-  return {ErrorKind::Io, path.string() + " exists", "name another output, or replace it with --force"};
-}
-
-Fd create_beside(const std::filesystem::path& temporary, const std::filesystem::path& name, unsigned mode) {
-  const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-  Fd fd(open(temporary.c_str(), flags, 0600));
-  if (!fd) throw_errno(name.string());
-  if (fchmod(fd.get(), mode) != 0) throw_errno(name.string());
-  return fd;
-}
-
-void publish(const std::filesystem::path& from, const std::filesystem::path& to, Existing existing) {
-  if (existing == Existing::Replace) {
-    if (rename(from.c_str(), to.c_str()) != 0) throw_errno(to.string());
-    return;
-  }
-  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return;
-  if (errno == EEXIST) throw exists_error(to);
-  if (errno != EINVAL && errno != ENOSYS) throw_errno(to.string());
-  if (link(from.c_str(), to.c_str()) != 0) {  // a file system without RENAME_NOREPLACE
-    if (errno == EEXIST) throw exists_error(to);
-    throw_errno(to.string());
-  }
-  unlink(from.c_str());
 }
 
 void write_file(const std::filesystem::path& path, ByteView bytes, Existing existing, unsigned mode) {
@@ -177,13 +198,15 @@ void write_file(const std::filesystem::path& path, ByteView bytes, Existing exis
 }
 
 void sync_folder(const std::filesystem::path& folder) {
-  const Fd fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd || fsync(fd.get()) != 0) throw_errno(folder.string());
+  const Fd fd(retry_interrupted([&] { return open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  if (!fd) throw_errno(folder.string());
+  if (retry_interrupted([&] { return fsync(fd.get()); }) != 0 && !medium_cannot(errno))
+    throw_errno(folder.string());
 }
 
 void make_folder(const std::filesystem::path& folder, unsigned mode) {
   if (mkdir(folder.c_str(), mode) == 0) {
-    if (chmod(folder.c_str(), mode) != 0) throw_errno(folder.string());
+    if (chmod(folder.c_str(), mode) != 0 && !medium_cannot(errno)) throw_errno(folder.string());
     return;
   }
   if (errno != EEXIST) throw_errno(folder.string());

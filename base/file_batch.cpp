@@ -10,50 +10,67 @@
 
 #include "base/error.h"
 #include "base/file_parts.h"
-#include "base/random.h"
+#include "base/retry.h"
 
 namespace qpcseal {
 
 namespace {
 
-constexpr std::size_t kFew = 16;  // files
+constexpr std::size_t kFew = 16;       // files
+constexpr std::size_t kMaxName = 255;  // bytes of a name
 
 void flush_file_system(const std::filesystem::path& file) {
-  const Fd fd(open(parent_of(file).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd || syncfs(fd.get()) != 0) throw_errno(file.string());
-}
-
-void sync_file(const std::filesystem::path& file) {
-  const Fd fd = open_to_read(file);
-  if (fsync(fd.get()) != 0) throw_errno(file.string());
+  const Fd fd(
+      retry_interrupted([&] { return open(parent_of(file).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  if (!fd || retry_interrupted([&] { return syncfs(fd.get()); }) != 0) throw_errno(file.string());
 }
 
 }  // namespace
 
 FileBatch::~FileBatch() {
   for (std::size_t i = appeared_; i < files_.size(); ++i) unlink(files_[i].temporary.c_str());
+  remove_stage();
+}
+
+void FileBatch::remove_stage() noexcept {
+  if (stage_.fd) rmdir(stage_.name.c_str());
+  stage_ = {};
 }
 
 void FileBatch::add(const std::filesystem::path& path, ByteView bytes, Existing existing) {
-  struct stat status{};
-  if (existing == Existing::Refuse && lstat(path.c_str(), &status) == 0) throw exists_error(path);
-  SystemRandom random;
-  const auto temporary =
-      parent_of(path) / ("." + path.filename().string() + ".tmp-" + to_hex(random.bytes(6)));
-  const Fd fd = create_beside(temporary, path, mode_);
+  constexpr int kFlags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  check_name(path, existing);
+  if (!stage_.fd) {
+    remove_leftovers_once(parent_of(path));
+    stage_ = create_temporary_folder(parent_of(path));
+  }
+  // With the final name in it, so that a name that the medium does not take is refused here.
+  std::string name = std::to_string(files_.size()) + "." + path.filename().string();
+  if (name.size() > kMaxName) name = std::to_string(files_.size());
+  const auto temporary = stage_.name / name;
+  const Fd fd(retry_interrupted([&] { return open(temporary.c_str(), kFlags, 0600); }));
+  if (!fd) throw_errno(path.string());
   files_.push_back({temporary, path, existing});
+  set_mode(fd, mode_, path);
   with_context(path.string(), [&] { write_exact(fd, bytes, 0); });
+}
+
+void FileBatch::take_back() noexcept {
+  for (std::size_t i = 0; i < appeared_; ++i)
+    if (files_[i].existing == Existing::Refuse) unlink(files_[i].name.c_str());
 }
 
 void FileBatch::commit() {
   if (files_.empty()) return;
   const bool few = files_.size() <= kFew;
   if (!few) flush_file_system(files_.front().name);
-  for (std::size_t i = 0; few && i < files_.size(); ++i) sync_file(files_[i].temporary);
+  for (std::size_t i = 0; few && i < files_.size(); ++i)
+    sync_file(open_to_read(files_[i].temporary), files_[i].name);
   for (; appeared_ < files_.size(); ++appeared_) {
     const Waiting& file = files_[appeared_];
     publish(file.temporary, file.name, file.existing);
   }
+  remove_stage();
   if (!few) flush_file_system(files_.front().name);
   std::set<std::filesystem::path> folders;
   for (std::size_t i = 0; few && i < files_.size(); ++i) folders.insert(parent_of(files_[i].name));
@@ -61,17 +78,22 @@ void FileBatch::commit() {
 }
 
 void publish_folder(const std::filesystem::path& from, const std::filesystem::path& to, Existing existing) {
-  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return;
+  const auto renamed = [&](unsigned flags) {
+    return retry_interrupted(
+               [&] { return renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), flags); }) == 0;
+  };
+  if (renamed(RENAME_NOREPLACE)) return;
   const int error = errno;
   const bool there = std::filesystem::exists(std::filesystem::symlink_status(to));
   if (there && existing == Existing::Refuse) throw exists_error(to);
-  if (there && renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE) == 0) {
+  if (there && renamed(RENAME_EXCHANGE)) {
     std::filesystem::remove_all(from);
     return;
   }
-  if (error != EEXIST && error != EINVAL && error != ENOSYS) throw_errno(to.string());
+  errno = error;
+  if (error != EEXIST && !medium_cannot(error)) throw_errno(to.string());
   std::filesystem::remove_all(to);  // a file system without such renames
-  if (rename(from.c_str(), to.c_str()) != 0) throw_errno(to.string());
+  if (retry_interrupted([&] { return rename(from.c_str(), to.c_str()); }) != 0) throw_errno(to.string());
 }
 
 }  // namespace qpcseal

@@ -4,15 +4,16 @@
 #include <filesystem>
 #include <vector>
 
-#include "base/file.h"
+#include "base/temporary.h"
 
 namespace qpcseal {
 
-// add() writes each file under a temporary name beside its final one. commit() brings all of them to the
-// disk, gives them their names in the order of their adding, and brings these to the disk: so a file that is
-// there is whole, and the last one's presence says that all are. Few files are synced one by one, many by
-// flushing their file system (syncfs(2)), which must be the same for all. Without commit nothing appears.
-// Keeps no descriptor open.
+// add() writes each file into a temporary folder beside the first one (base/temporary.h). commit() brings all
+// of them to the disk, gives them their names in the order of their adding, and brings these to the disk: so
+// a file that is there is whole, and the last one's presence says that all are. Few files are synced one by
+// one, many by flushing their file system (syncfs(2)). All must be of one file system. Without commit nothing
+// appears, and what a killed process left is removed by the next that writes there. Keeps one descriptor
+// open, however many files there are.
 class FileBatch {
  public:
   explicit FileBatch(unsigned mode = 0644) : mode_(mode) {}
@@ -23,6 +24,8 @@ class FileBatch {
   // Error{Io} for a name that is taken and must not be replaced.
   void add(const std::filesystem::path& path, ByteView bytes, Existing existing);
   void commit();
+  // After a commit that failed: removes what had appeared. What replaced another file stays.
+  void take_back() noexcept;
   [[nodiscard]] std::size_t size() const { return files_.size(); }
 
  private:
@@ -30,7 +33,10 @@ class FileBatch {
     std::filesystem::path temporary, name;
     Existing existing = Existing::Refuse;
   };
+  void remove_stage() noexcept;
+
   unsigned mode_;
+  TemporaryFile stage_;
   std::vector<Waiting> files_;
   std::size_t appeared_ = 0;
 };

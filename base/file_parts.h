@@ -1,4 +1,4 @@
-// The steps of which files that appear whole are made; for file.cpp and file_batch.cpp alone.
+// The steps of which files that appear whole are made; for the files of this folder alone.
 #pragma once
 
 #include <filesystem>
@@ -10,9 +10,17 @@ namespace qpcseal {
 
 std::filesystem::path parent_of(const std::filesystem::path& path);
 Error exists_error(const std::filesystem::path& path);
-// A new file under a temporary name. Error{Io} names the final one.
-Fd create_beside(const std::filesystem::path& temporary, const std::filesystem::path& name, unsigned mode);
-// Renames; with Existing::Refuse an existing `to` is Error{Io}, atomically. Syncs nothing.
+// Whether an errno says that this medium has no such operation (FAT and exFAT through FUSE, network shares),
+// and not that the operation failed.
+[[nodiscard]] bool medium_cannot(int code);
+// Error{Io} where the name cannot be given: with Existing::Refuse a name that is taken, with
+// Existing::Replace a name that is not a regular file's (a link, a pipe, a device stay what they are).
+void check_name(const std::filesystem::path& path, Existing existing);
+// fchmod(2), where the medium has modes. Error{Io} names `what`.
+void set_mode(const Fd& fd, unsigned mode, const std::filesystem::path& what);
+// Gives a complete file its final name and takes away the name `from`. With Existing::Refuse an existing `to`
+// is Error{Io}, atomically: renameat2(RENAME_NOREPLACE) or link(2). A medium with neither gets a look at the
+// name and rename(2), under a lock of the folder that holds off other processes of ours. Syncs nothing.
 void publish(const std::filesystem::path& from, const std::filesystem::path& to, Existing existing);
 
 }  // namespace qpcseal

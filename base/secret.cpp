@@ -16,14 +16,14 @@ SecretBuffer::SecretBuffer(std::size_t size) {
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   const std::size_t rounded = (size + page - 1) / page * page;
   void* memory = mmap(nullptr, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) throw Error(ErrorKind::Internal, "no memory for a secret: " + errno_text(errno));
+  if (memory == MAP_FAILED) throw Error(ErrorKind::Io, "no memory for a secret: " + errno_text(errno));
   data_ = static_cast<std::uint8_t*>(memory);
   mapped_ = rounded;
   if (mlock(memory, rounded) != 0 || madvise(memory, rounded, MADV_DONTDUMP) != 0) {
     const int code = errno;
     release();
-    throw Error(ErrorKind::Internal, "cannot lock memory for a secret: " + errno_text(code),
-                "raise the limit on locked memory (ulimit -l)");
+    throw Error(ErrorKind::Io, "cannot lock memory for a secret: " + errno_text(code),
+                "raise the limit on locked memory (ulimit -l; LimitMEMLOCK= in a unit)");
   }
   size_ = size;
 }

@@ -9,7 +9,7 @@ namespace qpcseal {
 class SecretBuffer {
  public:
   SecretBuffer() = default;
-  // `size` bytes of zeros in pages of their own. Throws Error{Internal} where memory cannot be locked.
+  // `size` bytes of zeros in pages of their own. Throws Error{Io} where memory cannot be locked.
   explicit SecretBuffer(std::size_t size);
   SecretBuffer(SecretBuffer&& other) noexcept;
   SecretBuffer& operator=(SecretBuffer&& other) noexcept;

@@ -7,6 +7,8 @@
 
 #include "appliance/audit/entry.h"
 #include "base/error.h"
+#include "base/retry.h"
+#include "base/temporary.h"
 
 namespace qpcseal::audit {
 
@@ -18,7 +20,8 @@ constexpr std::size_t kMaxSnapshot = std::size_t{1} << 32;  // bytes
 constexpr std::uint64_t kPiece = 1U << 18;                  // bytes; stays in the cache until it is looked at
 
 Fd open_to_append(const std::filesystem::path& path, int flags) {
-  Fd fd(::open(path.c_str(), flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600));
+  Fd fd(
+      retry_interrupted([&] { return ::open(path.c_str(), flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600); }));
   if (!fd) throw_errno(path.string());
   return fd;
 }
@@ -36,18 +39,8 @@ Store Store::create(const std::filesystem::path& folder) {
 Store Store::open(const std::filesystem::path& folder) {
   Store store(folder);
   store.entries_ = open_to_append(store.entries_path(), 0);
-  store.remove_temporary_files();
+  remove_leftovers(folder);
   return store;
-}
-
-// What a run that was killed left of a checkpoint; the lock is ours, so that nobody is writing one.
-void Store::remove_temporary_files() const {
-  std::vector<std::filesystem::path> left;
-  for (const auto& item : std::filesystem::directory_iterator(folder_)) {
-    const std::string name = item.path().filename().string();
-    if (name.starts_with(".") && name.find(".tmp-") != std::string::npos) left.push_back(item.path());
-  }
-  for (const auto& path : left) std::filesystem::remove(path);
 }
 
 std::string Store::read_checkpoint() const {
@@ -95,7 +88,7 @@ void Store::write_snapshot(ByteView snapshot) {
 void Store::append(std::uint64_t end, std::string_view lines) {
   with_context(entries_path().string(), [&] {
     write_exact(entries_, view(lines), end);
-    if (fdatasync(entries_.get()) != 0) throw_errno("fdatasync");
+    if (retry_interrupted([&] { return fdatasync(entries_.get()); }) != 0) throw_errno("fdatasync");
   });
 }
 
@@ -108,8 +101,9 @@ void Store::quarantine(std::uint64_t end, std::string_view tail) {
   const std::string name =
       std::string(kQuarantine) + to_hex(sha256(view(tail))).substr(0, kDigits) + ".jsonl";
   write_file(folder_ / name, view(tail), Existing::Replace, 0600);
-  if (ftruncate(entries_.get(), static_cast<off_t>(end)) != 0 || fsync(entries_.get()) != 0)
+  if (retry_interrupted([&] { return ftruncate(entries_.get(), static_cast<off_t>(end)); }) != 0)
     throw_errno(entries_path().string());
+  sync_file(entries_, entries_path());
 }
 
 std::vector<std::string> Store::quarantine_files() const {

@@ -46,7 +46,6 @@ class Store {
   [[nodiscard]] std::string read_quarantine(const std::string& name) const;
 
  private:
-  void remove_temporary_files() const;
   explicit Store(std::filesystem::path folder) : folder_(std::move(folder)) {}
   std::filesystem::path folder_;
   Fd entries_;

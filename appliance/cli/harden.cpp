@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
 
 #include "base/error.h"
+#include "base/program.h"
 
 namespace qpcseal::cli {
 
@@ -37,7 +37,7 @@ void harden_process() {
     static_cast<void>(setrlimit(RLIMIT_NOFILE, &files));  // fewer will do for most
   }
   umask(077);
-  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error code, not a death in the middle of an act
+  make_write_signals_errors();
   if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr) != 1)
     throw Error(ErrorKind::Internal, "OpenSSL does not start");
 }

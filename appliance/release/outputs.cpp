@@ -21,6 +21,7 @@ void reserve(const Fd& file, std::uint64_t size) {
 OutputSet::~OutputSet() {
   if (committed_) return;
   files_.clear();  // their temporary files go first
+  small_.reset();
   for (auto folder = folders_.rbegin(); folder != folders_.rend(); ++folder) rmdir(folder->c_str());
 }
 
@@ -38,12 +39,13 @@ const Fd& OutputSet::file(const std::filesystem::path& path) {
 void OutputSet::write(const std::filesystem::path& path, std::string_view text) { write(path, view(text)); }
 
 void OutputSet::write(const std::filesystem::path& path, ByteView bytes) {
-  const Fd& fd = file(path);
-  with_context(path.string(), [&] { write_exact(fd, bytes, 0); });
+  if (!small_) small_.emplace();
+  small_->add(path, bytes, existing_);
 }
 
 // What replaced another file stays: the other one is gone.
 void OutputSet::take_back(std::size_t appeared) noexcept {
+  if (small_) small_->take_back();
   if (existing_ == Existing::Replace) return;
   for (std::size_t i = 0; i < appeared; ++i) unlink(files_[i].path.c_str());
 }
@@ -57,6 +59,7 @@ void OutputSet::commit() {
   std::size_t appeared = 0;
   try {
     for (; appeared < files_.size(); ++appeared) files_[appeared].file.commit();
+    if (small_) small_->commit();
   } catch (const Error&) {
     take_back(appeared);
     throw;

@@ -3,10 +3,11 @@
 
 #include <deque>
 #include <filesystem>
+#include <optional>
 #include <string_view>
 #include <vector>
 
-#include "base/file.h"
+#include "base/file_batch.h"
 
 namespace qpcseal::release {
 
@@ -14,8 +15,10 @@ namespace qpcseal::release {
 // full is found before a key is released. Error{Io}.
 void reserve(const Fd& file, std::uint64_t size);
 
-// Files under temporary names until commit(). A commit that fails takes back what had appeared; a process
-// that is killed in the middle of one may leave some of the files, the first ones first.
+// Files without their names until commit(): those of file() appear first, then those of write(), each in the
+// order of its call. A commit that fails takes back what had appeared; a process that is killed in the middle
+// of one may leave some of the files, the first ones first. Each file() keeps a descriptor open, all of
+// write() one.
 class OutputSet {
  public:
   explicit OutputSet(Existing existing) : existing_(existing) {}
@@ -42,6 +45,7 @@ class OutputSet {
 
   Existing existing_;
   std::deque<Output> files_;
+  std::optional<FileBatch> small_;
   std::vector<std::filesystem::path> folders_;
   bool committed_ = false;
 };

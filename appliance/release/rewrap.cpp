@@ -1,7 +1,5 @@
 #include "appliance/release/rewrap.h"
 
-#include <sys/resource.h>
-
 #include "attest/scheme.h"
 #include "base/error.h"
 
@@ -42,15 +40,6 @@ std::vector<WrappedFor> cards_of(const std::vector<Grant>& grants) {
   return out;
 }
 
-// Each card's files are open until all appear: better to say so before a challenge is used up.
-void require_descriptors(std::size_t cards) {
-  constexpr std::size_t kFiles = 4, kOthers = 64;
-  struct rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / kFiles > cards + kOthers) return;
-  throw Error(ErrorKind::Usage, std::to_string(cards) + " cards are too many to serve all or none of them",
-              "--skip-denied serves them in batches");
-}
-
 }  // namespace
 
 std::optional<attest::Claims> unverified_claims(const Report& report) {
@@ -71,7 +60,6 @@ WrappedFor wrapped_for(const Grant& grant, const std::string& folder) {
 }
 
 Rewrapped wrap_to_files(Appliance& appliance, const keys::Mek& mek, const RewrapWish& wish) {
-  require_descriptors(wish.reports.size());
   if (wish.existing == Existing::Refuse)
     refuse_existing(wish.output_folder, expected_folders(appliance.log().state(), wish.reports));
   OutputSet outputs(wish.existing);

@@ -9,6 +9,7 @@
 
 #include "appliance/seal/bind.h"
 #include "base/error.h"
+#include "base/retry.h"
 
 namespace qpcseal::seal {
 
@@ -20,9 +21,9 @@ constexpr std::size_t kMaxJournal = std::size_t{4} << 20;
 
 // The container, to be written to, and nobody else binding it.
 Fd open_alone(const std::filesystem::path& path) {
-  Fd fd(open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+  Fd fd(retry_interrupted([&] { return open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK); }));
   if (!fd) throw_errno(path.string());
-  if (flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+  if (retry_interrupted([&] { return flock(fd.get(), LOCK_EX | LOCK_NB); }) == 0) return fd;
   if (errno == EWOULDBLOCK) throw Error(ErrorKind::Io, path.string() + " is being bound by another process");
   throw_errno(path.string());
 }
@@ -104,7 +105,7 @@ std::vector<Binding> parse_journal(ByteView bytes, const SealedTree& tree) {
 
 void write_synced(const Fd& file, const std::vector<Binding>& bindings) {
   write_slots(file, bindings);
-  if (fdatasync(file.get()) != 0) throw_errno("fdatasync");
+  if (retry_interrupted([&] { return fdatasync(file.get()); }) != 0) throw_errno("fdatasync");
 }
 
 void remove_journal(const std::filesystem::path& path) {

@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/error.h"
 #include "tests/base/expect_error.h"
+#include "tests/base/syscall_spy.h"
 #include "tests/base/temp_folder.h"
 
 namespace qpcseal {
@@ -66,12 +68,73 @@ TEST(FileBatch, ANameThatIsTakenMeanwhileIsKept) {
   EXPECT_EQ(content(folder / "b"), "theirs");
 }
 
-TEST(FileBatch, KeepsNoDescriptors) {
+TEST(FileBatch, KeepsOneDescriptor) {
+  const TempFolder folder;
+  const auto open_now = [] {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
+  };
+  const auto before = open_now();
+  FileBatch batch;
+  for (int i = 0; i < 300; ++i) batch.add(folder / std::to_string(i), view("x"), Existing::Refuse);
+  EXPECT_EQ(open_now(), before + 1);
+  batch.commit();
+  EXPECT_EQ(open_now(), before);
+  EXPECT_EQ(folder.names().size(), 300U);
+}
+
+TEST(FileBatch, TakesTheLongestNamesAndRefusesLongerOnesAtOnce) {
   const TempFolder folder;
   FileBatch batch;
-  for (int i = 0; i < 3000; ++i) batch.add(folder / std::to_string(i), view("x"), Existing::Refuse);
+  batch.add(folder / std::string(255, 'x'), view("x"), Existing::Refuse);
+  EXPECT_ERROR(Io, "too long", batch.add(folder / std::string(256, 'x'), view("x"), Existing::Refuse));
   batch.commit();
-  EXPECT_EQ(folder.names().size(), 3000U);
+  EXPECT_THAT(folder.names(), ElementsAre(std::string(255, 'x')));
+}
+
+TEST(FileBatch, TakesBackWhatAppeared) {
+  const TempFolder folder;
+  write_file(folder / "a", view("old"), Existing::Refuse);
+  FileBatch batch;
+  batch.add(folder / "a", view("new"), Existing::Replace);
+  batch.add(folder / "b", view("ours"), Existing::Refuse);
+  batch.add(folder / "c", view("ours"), Existing::Refuse);
+  write_file(folder / "c", view("theirs"), Existing::Refuse);
+  EXPECT_ERROR(Io, "exists", batch.commit());
+  batch.take_back();
+  EXPECT_FALSE(std::filesystem::exists(folder / "b"));
+  EXPECT_EQ(content(folder / "a"), "new") << "the old one is gone";
+  EXPECT_EQ(content(folder / "c"), "theirs");
+}
+
+// Each call that names or syncs fails once: without commit nothing appears, and nothing stays behind.
+TEST(FileBatch, AFailedCallLeavesNothing) {
+  for (std::size_t which = 0;; ++which) {
+    const TempFolder folder;
+    std::size_t made = 0;
+    {
+      testing::SpyScope spy;
+      spy->fail = [&](const testing::FileCall& call) {
+        return call.call != "unlink" && made++ == which ? ENOSPC : 0;
+      };
+      try {
+        FileBatch batch;
+        batch.add(folder / "a", view("one"), Existing::Refuse);
+        batch.add(folder / "b", view("two"), Existing::Refuse);
+        try {
+          batch.commit();
+        } catch (const Error&) {
+          batch.take_back();
+          throw;
+        }
+      } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::Io);
+      }
+    }
+    if (made <= which) break;
+    SCOPED_TRACE(which);
+    const auto names = folder.names();
+    EXPECT_TRUE(names.empty() || names == std::vector<std::string>({"a", "b"})) << names.front();
+  }
 }
 
 }  // namespace

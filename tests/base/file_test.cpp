@@ -10,6 +10,9 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <fstream>
+#include <functional>
+#include <set>
 
 #include "base/random.h"
 #include "tests/base/expect_error.h"
@@ -21,8 +24,10 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
+using testing::FileCall;
 using ::testing::IsEmpty;
 using testing::SpyScope;
+using testing::SyscallSpy;
 using testing::TempFolder;
 
 std::string content(const fs::path& path) { return read_text_file(path, 1 << 20); }
@@ -32,12 +37,31 @@ unsigned mode_of(const fs::path& path) {
   return status.st_mode & 07777;
 }
 
-TEST(AtomicFile, NothingAppearsBeforeCommit) {
+// As a file system without O_TMPFILE; the rest as `more` says.
+std::function<int(const FileCall&)> without_unnamed(std::function<int(const FileCall&)> more = {}) {
+  return [more](const FileCall& call) {
+    return call.call == "open unnamed" ? EOPNOTSUPP : more ? more(call) : 0;
+  };
+}
+
+TEST(AtomicFile, HasNoNameBeforeCommit) {
+  const TempFolder folder;
+  AtomicFile file(folder / "out", Existing::Refuse);
+  write_exact(file.fd(), view("secret"), 0);
+  file.sync();
+  EXPECT_THAT(folder.names(), IsEmpty());
+  EXPECT_TRUE(file.temporary_name().empty());
+  file.commit();
+  EXPECT_THAT(folder.names(), ElementsAre("out"));
+}
+
+TEST(AtomicFile, OnlyATemporaryOneWhereTheFileSystemNamesAllFiles) {
   const TempFolder folder;
   {
+    SpyScope spy;
+    spy->fail_quiet = without_unnamed();
     AtomicFile file(folder / "out", Existing::Refuse);
     write_exact(file.fd(), view("secret"), 0);
-    file.sync();
     EXPECT_FALSE(fs::exists(folder / "out"));
     EXPECT_TRUE(fs::exists(file.temporary_name()));
     EXPECT_EQ(file.temporary_name().parent_path(), folder.path()) << "a rename must not cross file systems";
@@ -60,6 +84,14 @@ TEST(AtomicFile, CommitGivesNameContentAndMode) {
 TEST(AtomicFile, IsOnDiskBeforeItIsNamedAndItsNameIsOnDiskAfter) {
   const TempFolder folder;
   SpyScope spy;
+  write_file(folder / "out", view("x"), Existing::Refuse);
+  EXPECT_THAT(spy->calls, ElementsAre("fsync file", "linkat", "fsync folder"));
+}
+
+TEST(AtomicFile, SoToo_WhereTheFileSystemNamesAllFiles) {
+  const TempFolder folder;
+  SpyScope spy;
+  spy->fail_quiet = without_unnamed();
   write_file(folder / "out", view("x"), Existing::Refuse);
   EXPECT_THAT(spy->calls, ElementsAre("fsync file", "renameat2", "fsync folder"));
 }
@@ -96,47 +128,135 @@ TEST(AtomicFile, AnExistingNameIsRefusedAtOnce) {
 }
 
 // Someone else takes the name between construction and commit.
-void lose_the_race(int renameat2_errno, const std::string& call) {
+void lose_the_race(const std::function<void(SyscallSpy&)>& setting, const std::string& call) {
   const TempFolder folder;
+  SpyScope spy;
+  setting(*spy.operator->());
   AtomicFile file(folder / "out", Existing::Refuse);
   write_exact(file.fd(), view("ours"), 0);
-  write_file(folder / "out", view("theirs"), Existing::Refuse);
-  SpyScope spy;
-  spy->fail_renameat2 = renameat2_errno;
+  {
+    std::ofstream(folder / "out") << "theirs";
+  }
   EXPECT_ERROR(Io, "exists", (file.commit(), 0));
   EXPECT_EQ(spy->calls.back(), call);
   EXPECT_EQ(content(folder / "out"), "theirs");
 }
 
-TEST(AtomicFile, AnExistingNameIsRefusedAtCommit) { lose_the_race(0, "renameat2"); }
-TEST(AtomicFile, SoToo_WhereRenameat2KnowsNoFlags) { lose_the_race(EINVAL, "link"); }
-TEST(AtomicFile, SoToo_WhereThereIsNoRenameat2) { lose_the_race(ENOSYS, "link"); }
+void without_renameat2(SyscallSpy& spy, int code) {
+  spy.fail_quiet = without_unnamed();
+  spy.fail_renameat2 = code;
+}
+// A medium that has neither links nor renames that replace nothing.
+void on_a_stick(SyscallSpy& spy) {
+  without_renameat2(spy, EINVAL);
+  spy.fail = [](const FileCall& call) { return call.call == "link" ? EPERM : 0; };
+}
+
+TEST(AtomicFile, AnExistingNameIsRefusedAtCommit) {
+  lose_the_race([](SyscallSpy&) {}, "linkat");
+  lose_the_race([](SyscallSpy& spy) { spy.fail_quiet = without_unnamed(); }, "renameat2");
+}
+TEST(AtomicFile, SoToo_WhereRenameat2KnowsNoFlags) {
+  lose_the_race([](SyscallSpy& spy) { without_renameat2(spy, EINVAL); }, "link");
+}
+TEST(AtomicFile, SoToo_WhereThereIsNoRenameat2) {
+  lose_the_race([](SyscallSpy& spy) { without_renameat2(spy, ENOSYS); }, "link");
+}
+TEST(AtomicFile, SoToo_WhereThereAreNoLinksEither) { lose_the_race(on_a_stick, "link"); }
 
 TEST(AtomicFile, LinkDoesWhereRenameat2Cannot) {
   const TempFolder folder;
   SpyScope spy;
-  spy->fail_renameat2 = EINVAL;
+  without_renameat2(*spy.operator->(), EINVAL);
   write_file(folder / "out", view("x"), Existing::Refuse);
   EXPECT_THAT(spy->calls, ElementsAre("fsync file", "renameat2", "link", "fsync folder"));
   EXPECT_THAT(folder.names(), ElementsAre("out"));
 }
 
-TEST(AtomicFile, OtherFailuresOfRenameat2AreFailures) {
+TEST(AtomicFile, RenameDoesWhereNeitherCan) {
   const TempFolder folder;
   SpyScope spy;
-  spy->fail_renameat2 = EACCES;
-  EXPECT_ERROR(Io, "Permission denied", (write_file(folder / "out", view("x"), Existing::Refuse), 0));
-  EXPECT_THAT(folder.names(), IsEmpty());
+  on_a_stick(*spy.operator->());
+  write_file(folder / "out", view("x"), Existing::Refuse);
+  EXPECT_THAT(spy->calls, ElementsAre("fsync file", "renameat2", "link", "rename", "fsync folder"));
+  EXPECT_THAT(folder.names(), ElementsAre("out"));
+  EXPECT_EQ(content(folder / "out"), "x");
 }
 
-TEST(AtomicFile, ReplacingALinkReplacesTheLinkNotItsTarget) {
+TEST(AtomicFile, ACopyGetsTheNameWhereAnUnnamedFileCannot) {
+  const TempFolder folder;
+  SpyScope spy;
+  spy->fail = [](const FileCall& call) { return call.call == "linkat" ? EPERM : 0; };
+  const Bytes large = SystemRandom().bytes((std::size_t{3} << 20) + 5);
+  write_file(folder / "out", large, Existing::Refuse, 0640);
+  EXPECT_THAT(spy->calls, ElementsAre("fsync file", "linkat", "fsync file", "renameat2", "fsync folder"));
+  EXPECT_THAT(folder.names(), ElementsAre("out"));
+  EXPECT_EQ(read_file(folder / "out", std::size_t{4} << 20), large);
+  EXPECT_EQ(mode_of(folder / "out"), 0640U);
+}
+
+TEST(AtomicFile, OtherFailuresOfNamingAreFailures) {
+  const TempFolder folder;
+  for (const char* which : {"linkat", "renameat2"}) {
+    SpyScope spy;
+    if (std::string(which) == "renameat2") spy->fail_quiet = without_unnamed();
+    spy->fail = [&](const FileCall& call) { return call.call == which ? EACCES : 0; };
+    EXPECT_ERROR(Io, "Permission denied", (write_file(folder / "out", view("x"), Existing::Refuse), 0));
+    EXPECT_THAT(folder.names(), IsEmpty());
+  }
+}
+
+TEST(AtomicFile, MediaWithoutModesAndFolderSyncTakeFiles) {
+  const TempFolder folder;
+  for (const int code : {EPERM, ENOSYS, EOPNOTSUPP, EINVAL}) {
+    SpyScope spy;
+    spy->fail_quiet = [&](const FileCall& call) { return call.call == "fchmod" ? code : 0; };
+    spy->fail = [&](const FileCall& call) {
+      return call.call == "fsync" && call.file == folder.path() ? code : 0;
+    };
+    const auto name = folder / std::to_string(code);
+    write_file(name, view("x"), Existing::Refuse);
+    EXPECT_EQ(content(name), "x");
+  }
+  SpyScope spy;
+  spy->fail_quiet = [](const FileCall& call) { return call.call == "fchmod" ? EIO : 0; };
+  EXPECT_ERROR(Io, "Input/output", (write_file(folder / "out", view("x"), Existing::Refuse), 0));
+  spy->fail_quiet = {};
+  spy->fail = [&](const FileCall& call) {
+    return call.call == "fsync" && call.file == folder.path() ? EIO : 0;
+  };
+  EXPECT_ERROR(Io, "Input/output", (write_file(folder / "out", view("x"), Existing::Refuse), 0));
+}
+
+TEST(AtomicFile, InterruptedCallsAreMadeAgain) {
+  for (const bool named : {false, true}) {
+    const TempFolder folder;
+    std::set<std::string> interrupted;
+    const auto once = [&](const FileCall& call) {
+      return interrupted.insert(call.call + call.file).second ? EINTR : 0;
+    };
+    SpyScope spy;
+    spy->fail = once;
+    spy->fail_quiet = named ? without_unnamed(once) : once;
+    write_file(folder / "out", view("x"), Existing::Refuse);
+    write_file(folder / "out", view("y"), Existing::Replace);
+    EXPECT_EQ(content(folder / "out"), "y");
+    EXPECT_THAT(folder.names(), ElementsAre("out"));
+    EXPECT_GT(interrupted.size(), 6U);
+  }
+}
+
+TEST(AtomicFile, OnlyFilesAreReplaced) {
   const TempFolder folder;
   write_file(folder / "target", view("target"), Existing::Refuse);
   fs::create_symlink("target", folder / "link");
-  write_file(folder / "link", view("new"), Existing::Replace);
+  ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);
+  EXPECT_ERROR(Io, "a symbolic link", (write_file(folder / "link", view("new"), Existing::Replace), 0));
+  EXPECT_ERROR(Io, "a named pipe", (write_file(folder / "pipe", view("new"), Existing::Replace), 0));
+  EXPECT_ERROR(Io, "a device", (write_file("/dev/null", view("new"), Existing::Replace), 0));
   EXPECT_EQ(content(folder / "target"), "target");
-  EXPECT_TRUE(fs::is_regular_file(fs::symlink_status(folder / "link")));
-  EXPECT_EQ(content(folder / "link"), "new");
+  EXPECT_TRUE(fs::is_symlink(folder / "link"));
+  EXPECT_TRUE(fs::is_fifo(folder / "pipe"));
 }
 
 TEST(AtomicFile, AFolderIsNeverReplaced) {
@@ -144,6 +264,12 @@ TEST(AtomicFile, AFolderIsNeverReplaced) {
   fs::create_directory(folder / "out");
   EXPECT_ERROR(Io, "directory", (write_file(folder / "out", view("x"), Existing::Replace), 0));
   EXPECT_THAT(folder.names(), ElementsAre("out"));
+}
+
+TEST(AtomicFile, ANameThatCannotBeIsRefusedAtOnce) {
+  const TempFolder folder;
+  EXPECT_ERROR(Io, "too long", AtomicFile(folder / std::string(300, 'x'), Existing::Refuse));
+  EXPECT_ERROR(Io, "too long", AtomicFile(folder / std::string(300, 'x'), Existing::Replace));
 }
 
 TEST(AtomicFile, NoFolderNoFile) {

@@ -1,6 +1,7 @@
 #include "tests/base/syscall_spy.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <cstdarg>
 #include <cstdint>
 
 namespace qpcseal::testing {
@@ -49,15 +51,51 @@ auto spied(const char* call, const std::string& file, const std::string& to, Mak
   errno = code;
   return result;
 }
+// Only asks the spy whether the call fails.
+template <typename Make>
+int quiet(const char* call, const std::string& file, Make make) {
+  if (spy() != nullptr && spy()->fail_quiet)
+    if (const int code = spy()->fail_quiet({call, file, {}}); code != 0) return fail(code);
+  return make();
+}
 }  // namespace
 
 }  // namespace qpcseal::testing
 
 using qpcseal::testing::path_of;
+using qpcseal::testing::quiet;
 using qpcseal::testing::spied;
 using qpcseal::testing::spy;
 
 extern "C" {
+
+int open(const char* path, int flags, ...) {
+  const bool unnamed = (flags & O_TMPFILE) == O_TMPFILE;
+  mode_t mode = 0;
+  if (unnamed || (flags & O_CREAT) != 0) {
+    va_list more;
+    va_start(more, flags);
+    mode = va_arg(more, mode_t);
+    va_end(more);
+  }
+  return quiet(unnamed ? "open unnamed" : "open", path,
+               [&] { return static_cast<int>(syscall(SYS_openat, AT_FDCWD, path, flags, mode)); });
+}
+
+int fchmod(int fd, mode_t mode) noexcept {
+  return quiet("fchmod", path_of(fd), [&] { return static_cast<int>(syscall(SYS_fchmod, fd, mode)); });
+}
+
+int flock(int fd, int operation) noexcept {
+  return quiet("flock", path_of(fd), [&] { return static_cast<int>(syscall(SYS_flock, fd, operation)); });
+}
+
+int linkat(int from_folder, const char* from, int to_folder, const char* to, int flags) noexcept {
+  qpcseal::testing::note("linkat");
+  return spied("linkat", from, to, [&] {
+    return static_cast<int>(syscall(SYS_linkat, from_folder, from, to_folder, to, flags));
+  });
+}
 
 int fsync(int fd) {
   const bool folder = qpcseal::testing::is_folder(fd);

@@ -11,17 +11,20 @@ namespace qpcseal::testing {
 
 // One call that changed a file, or made sure of it.
 struct FileCall {
-  std::string call;  // "pwrite", "ftruncate", "fdatasync", "fsync", "rename", "renameat2", "link", "unlink"
+  // "pwrite", "ftruncate", "fdatasync", "fsync", "rename", "renameat2", "link", "linkat", "unlink"; for
+  // fail_quiet "open", "open unnamed" (O_TMPFILE), "fchmod", "flock"
+  std::string call;
   std::string file;  // path
   std::string to;    // path; renames and links only
 };
 
 struct SyscallSpy {
-  std::vector<std::string> calls;              // "fsync file", "fsync folder", "renameat2", "rename", "link"
-  int fail_fsync = 0;                          // errno for every fsync of a file
-  int fail_renameat2 = 0;                      // errno for renameat2
-  std::function<int(const FileCall&)> fail;    // errno for a call that is to fail, or 0
-  std::function<void(const FileCall&)> after;  // told of each call that was made and did not fail
+  std::vector<std::string> calls;  // "fsync file", "fsync folder", "renameat2", "rename", "link", "linkat"
+  int fail_fsync = 0;              // errno for every fsync of a file
+  int fail_renameat2 = 0;          // errno for renameat2
+  std::function<int(const FileCall&)> fail;        // errno for a call that is to fail, or 0
+  std::function<int(const FileCall&)> fail_quiet;  // the same for calls that change no file's content or name
+  std::function<void(const FileCall&)> after;      // told of each call that was made and did not fail
   // A region to look at when it is unmapped.
   const void* watched = nullptr;
   bool unmapped = false, was_zero = false;

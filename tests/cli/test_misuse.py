@@ -157,7 +157,7 @@ class Containers(Case):
         out = self.folder("sealed")
         for signal_number in (signal.SIGINT, signal.SIGTERM):
             sealing = subprocess.Popen([QPCSEAL, "encrypt-model", "--qpc", large, "--mek", "resnet50", "--output-dir",
-                                        out], env=self.appliance.env, stderr=subprocess.PIPE, text=True)
+                                        out, "--force"], env=self.appliance.env, stderr=subprocess.PIPE, text=True)
             while not list(out.glob(".*.tmp-*")) and sealing.poll() is None:
                 time.sleep(0.01)
             sealing.send_signal(signal_number)

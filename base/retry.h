@@ -1,0 +1,24 @@
+// System calls that a signal may interrupt.
+#pragma once
+
+#include <cerrno>
+#include <filesystem>
+
+#include "base/file.h"
+
+namespace qpcseal {
+
+// Makes the call again while it fails with EINTR; the last result comes back, with errno as the call left it.
+// Not for close(2): on Linux the descriptor is gone after EINTR.
+template <typename Call>
+auto retry_interrupted(Call&& call) -> decltype(call()) {
+  while (true) {
+    const auto result = call();
+    if (result >= 0 || errno != EINTR) return result;
+  }
+}
+
+// fsync(2). Error{Io} names `what`.
+void sync_file(const Fd& fd, const std::filesystem::path& what);
+
+}  // namespace qpcseal
