@@ -69,6 +69,12 @@ Fd open_folder(const std::filesystem::path& file) {
   return fd;
 }
 
+// Some network file systems lock no folders: there the file's lock must do.
+bool try_folder(const Fd& folder) {
+  return !folder || retry_interrupted([&] { return flock(folder.get(), LOCK_EX | LOCK_NB); }) == 0 ||
+         errno != EWOULDBLOCK;
+}
+
 std::string holder_of(const Fd& fd) {
   std::string pid = content_of(fd);
   pid.resize(std::min(pid.find_first_not_of("0123456789"), pid.size()));
@@ -96,7 +102,7 @@ Lock::Lock(const std::filesystem::path& file, unsigned timeout_seconds,
       check_ours(fd_, file);
     }
     if (!folder_) folder_ = open_folder(file);
-    if (try_lock(fd_, file) && has_name(fd_, file) && (!folder_ || try_lock(folder_, file))) break;
+    if (try_lock(fd_, file) && has_name(fd_, file) && try_folder(folder_)) break;
     if (!has_name(fd_, file)) continue;
     if (std::chrono::steady_clock::now() >= end)
       throw Error(ErrorKind::Io, file.string() + ": another qpcseal holds the lock (" + holder_of(fd_) + ")",
