@@ -100,13 +100,18 @@ Object Session::derive(CK_MECHANISM mechanism, const Object& base, Template attr
 }
 
 void Session::destroy(const Object& object) {
+  if (on_destroy_ && flag(object, CKA_TOKEN).value_or(true) && number(object, CKA_CLASS) != CKO_DATA)
+    on_destroy_();
   check(calls_.C_DestroyObject(handle_, object.handle), "C_DestroyObject", object.name);
 }
 
 std::optional<Bytes> Session::attribute(const Object& object, CK_ATTRIBUTE_TYPE type) {
   CK_ATTRIBUTE wanted{type, nullptr, 0};
   CK_RV result = calls_.C_GetAttributeValue(handle_, object.handle, &wanted, 1);
-  if (result == CKR_ATTRIBUTE_TYPE_INVALID || result == CKR_ATTRIBUTE_SENSITIVE) return std::nullopt;
+  // CKR_ATTRIBUTE_VALUE_INVALID: SoftHSM, of an object that has no class.
+  if (result == CKR_ATTRIBUTE_TYPE_INVALID || result == CKR_ATTRIBUTE_SENSITIVE ||
+      result == CKR_ATTRIBUTE_VALUE_INVALID)
+    return std::nullopt;
   check(result, "C_GetAttributeValue", object.name);
   if (wanted.ulValueLen == CK_UNAVAILABLE_INFORMATION) return std::nullopt;
   if (wanted.ulValueLen > kMaxAttribute)

@@ -2,6 +2,7 @@
 // thread.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -42,6 +43,8 @@ class Session {
                      const std::string& name);
   Object derive(CK_MECHANISM mechanism, const Object& base, Template attributes, const std::string& name);
   void destroy(const Object& object);
+  // Is called before an object of the token is destroyed, unless it is a data object (CKO_DATA).
+  void on_destroy(std::function<void()> call) { on_destroy_ = std::move(call); }
   // An object with the value `secret` (CKA_VALUE), which is copied nowhere on the way.
   Object create_secret(Template attributes, const SecretBuffer& secret, const std::string& name);
   Object unwrap(CK_MECHANISM mechanism, const Object& unwrapping, ByteView wrapped, Template attributes,
@@ -82,6 +85,7 @@ class Session {
   const CK_FUNCTION_LIST& calls_;
   TokenInfo token_;
   CK_SESSION_HANDLE handle_ = CK_INVALID_HANDLE;
+  std::function<void()> on_destroy_;
 };
 
 // An object that is destroyed at the end of its scope.

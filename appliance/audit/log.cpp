@@ -272,6 +272,10 @@ void Log::renew_anchor() {
   anchor_due_ = false;
 }
 
+void Log::prepare(bool done) {
+  if (settings_.before_append) settings_.before_append(done);
+}
+
 void Log::write(const std::string& lines, Signer* next) {
   store_.append(at_.end, lines);
   at_.end += lines.size();
@@ -293,6 +297,7 @@ std::uint64_t Log::append(std::vector<Entry> entries, Signer* next) {
     throw Error(ErrorKind::LogDamaged, "the audit log's checkpoint changed under us");
   try {
     renew_anchor();  // the anchor may lag one append, not two
+    prepare(std::ranges::any_of(entries, [](const Entry& entry) { return entry.outcome == "ok"; }));
   } catch (...) {
     throw AppendError(Appended::Nothing, current_error());
   }

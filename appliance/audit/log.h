@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,9 @@ struct LogSettings {
   // Where a Durable failure of a result or an event is noted: the call then returns as if it had not been.
   // Without it AppendError{Durable} is thrown.
   AppendStatus* status = nullptr;
+  // Is called before each append, with true where an entry says that an act is done ("ok"): what it says is
+  // brought to the disk first. An exception ends the append before anything is written.
+  std::function<void(bool done)> before_append = {};
 };
 
 struct Txn {
@@ -118,6 +122,10 @@ class Log {
   std::uint64_t event(const std::string& kind, Json data);
   std::vector<std::uint64_t> events(const std::string& kind, std::vector<Json> data);
 
+  // Brings to the disk what an entry "ok" is about to say (LogSettings::before_append), while the act can
+  // still be undone. Each append does it too.
+  void prepare_ok() { prepare(true); }
+
   // The result of the intent `txn` of kind rotate-key: the log's key signs `next`, whose signer must outlive
   // the log; the checkpoint that covers the entry is signed by it already.
   std::uint64_t rotate(const Txn& txn, Signer& next);
@@ -130,6 +138,7 @@ class Log {
   void write(const std::string& lines, Signer* next);
   [[nodiscard]] Appended look(const std::string& before) const noexcept;
   void renew_anchor();
+  void prepare(bool done);
   std::string add(std::vector<Entry>& entries);
   Entry make(const std::string& kind, Phase phase, const std::string& txn, Json data) const;
   std::string new_txn();

@@ -12,8 +12,8 @@ namespace {
 const Kind& kind_of(const std::string& name) {
   static const std::array kinds = {
       &kGenesis, &kGenesisAccepted, &kOfficers, &kPolicy, &kTrust, &kRejection, &kRecovery, &kRotateKey,
-      &kSite, &kAnchorAccept, &kClock, &kClockCorrect, &kWitnessKey, &kWitness, &kChallenge, &kRelease,
-      &kDenied, &kMekGenerate, &kMekRotate, &kSeal,
+      &kSite, &kAnchorAccept, &kClock, &kClockCorrect, &kTokenRestored, &kWitnessKey, &kWitness, &kChallenge,
+      &kRelease, &kDenied, &kMekGenerate, &kMekRotate, &kSeal,
       // the life of keys, and ceremonies
       &kMekSuspend, &kMekResume, &kMekDestroy, &kMekBackup, &kMekRestore, &kMekImport, &kMekDrill, &kShred,
       &kLeftovers, &kRecoveryKey, &kPinChange, &kCeremony, &kCeremonyStep};

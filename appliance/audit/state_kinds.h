@@ -32,7 +32,7 @@ extern const Kind kChallenge, kRelease, kDenied;
 // state_site.cpp
 extern const Kind kGenesis, kGenesisAccepted, kPolicy, kOfficers, kTrust, kRejection, kRecovery, kRotateKey;
 // state_repair.cpp
-extern const Kind kSite, kAnchorAccept, kClock, kClockCorrect;
+extern const Kind kSite, kAnchorAccept, kClock, kClockCorrect, kTokenRestored;
 // state_witness.cpp
 extern const Kind kWitnessKey, kWitness;
 

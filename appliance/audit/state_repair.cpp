@@ -1,4 +1,5 @@
-// What brings an appliance back to work: other facts of the site, an anchor that was older, a wrong clock.
+// What brings an appliance back to work: other facts of the site, an anchor that was older, a wrong clock,
+// files of the embedded token.
 #include "appliance/audit/state_kinds.h"
 
 namespace qpcseal::audit {
@@ -41,6 +42,16 @@ void clock_correct(State& state, const Entry& entry) {
       [&](const auto& item) { return item.second.made > entry.time && !item.second.consumed; });
 }
 
+// Files of the embedded token that the guard put back.
+void token_restored(State& /*state*/, const Entry& entry) {
+  require(uint_member(entry.data, "count") > 0, "files put back, and none");
+  for (const Json& file : member(entry.data, "files")) {
+    static_cast<void>(text_member(file, "name"));
+    static_cast<void>(text_member(file, "was"));
+    static_cast<void>(hex_member(file, "sha256", kDigestSize));
+  }
+}
+
 }  // namespace
 
 void check_time(const State& state, const Entry& entry) {
@@ -56,5 +67,6 @@ const Kind kSite{"site", site};
 const Kind kAnchorAccept{"anchor-accept", anchor_accept};
 const Kind kClock{"clock", clock};
 const Kind kClockCorrect{"clock-correct", clock_correct};
+const Kind kTokenRestored{"token-restored", token_restored};
 
 }  // namespace qpcseal::audit

@@ -18,10 +18,10 @@ bool is_release(const Entry& entry) {
 
 bool is_site(const Entry& entry) {
   static constexpr std::string_view kKinds[] = {
-      "genesis",     "genesis-accepted", "policy",       "trust",      "officers",
-      "rejection",   "recovery",         "recovery-key", "pin-change", "rotate-key",
-      "witness-key", "witness",          "ceremony",     "site",       "anchor-accept",
-      "clock",       "clock-correct"};
+      "genesis",     "genesis-accepted", "policy",        "trust",      "officers",
+      "rejection",   "recovery",         "recovery-key",  "pin-change", "rotate-key",
+      "witness-key", "witness",          "ceremony",      "site",       "anchor-accept",
+      "clock",       "clock-correct",    "token-restored"};
   return std::ranges::find(kKinds, entry.kind) != std::end(kKinds) && entry.phase != Phase::Intent;
 }
 

@@ -27,7 +27,7 @@ constexpr const char* kFiles =
     "entries.jsonl and its signed checkpoint), witness/ (what witnesses signed of it), reports/ (every "
     "report\n"
     "that was judged), approvals/ (what officers signed, by SHA-256), wrapped (keys on their way to cards),\n"
-    "lock, and with the embedded token tokens/ and pin.\n"
+    "lock, and with the embedded token tokens/, tokens.guard/ (copies of its files) and pin.\n"
     "Outputs carry the names of the vendor's tool: programqpc.bin, MEK.encrypt, MEK.nonce, MEK.pub,\n"
     "config.json.";
 

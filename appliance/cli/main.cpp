@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/print.h"
+#include "base/program.h"
 #include "manual/manual.h"
 
 namespace qpcseal::cli {
@@ -149,10 +150,8 @@ int run(int argc, char** argv) {
     return end(context.status, print_report(report, context.json, context.status.acted));
   } catch (const Error& error) {
     return fail(error, context.json);
-  } catch (const std::system_error& error) {
-    return fail(io_error(error), context.json);
   } catch (const std::exception& error) {
-    return fail({ErrorKind::Internal, std::string("internal: ") + error.what()}, context.json);
+    return fail(as_error(error), context.json);
   }
 }
 

@@ -37,13 +37,12 @@ Report rotate(Context& context, const std::string& name) {
   return report;
 }
 
-Report list(Context& context) {
-  release::Appliance appliance(context.environment());
+Report list(const std::vector<release::MekView>& views) {
   Report report;
   report.json = nlohmann::ordered_json::array();
   std::vector<std::vector<std::string>> rows{
       {"LABEL", "ID", "CREATED", "ENCRYPTIONS", "RELEASES", "ORIGIN", "STATE"}};
-  for (const release::MekView& view : release::list(appliance)) {
+  for (const release::MekView& view : views) {
     const audit::MekHistory none;
     const audit::MekHistory& history = view.history ? *view.history : none;
     const std::string state = view.missing ? "missing" : view.history ? history.state : "not in the log";
@@ -62,6 +61,17 @@ Report list(Context& context) {
   }
   report.text =
       rows.size() > 1 ? table(rows) : "no MEK in the token; 'qpcseal mek generate NAME' makes one\n";
+  return report;
+}
+
+Report list(Context& context) {
+  if (const release::Home home = release::locate_home(); release::is_read_only(home)) {
+    Report report = list(release::list_logged(home));
+    report.text += "as the log says: the home cannot be written to, and the token was not asked\n";
+    return report;
+  }
+  release::Appliance appliance(context.environment());
+  Report report = list(release::list(appliance));
   for (const keys::Mek& mek : appliance.missing())
     report.text += mek.label + ": " + release::missing_hint(mek) + "\n";
   for (const keys::Leftover& left : appliance.leftovers())

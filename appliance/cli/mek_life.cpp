@@ -15,7 +15,9 @@ Report said(const keys::Mek& mek, const char* state, const std::string& text) {
 }
 
 Report suspend(Context& context, const std::string& reference) {
-  release::Appliance appliance(context.environment());
+  release::Environment environment = context.environment();
+  environment.urgent = true;
+  release::Appliance appliance(environment);
   return said(release::suspend(appliance, reference), "suspended", "is suspended: nothing uses it");
 }
 

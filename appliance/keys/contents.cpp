@@ -38,6 +38,13 @@ std::optional<Leftover> leftover_from(pkcs11::Session& session, const pkcs11::Ob
   return Leftover{{object.handle, name + std::string(lacking)}, false};
 }
 
+// What SoftHSM has of an object whose first write failed: a file without attributes.
+std::optional<Leftover> bare(pkcs11::Session& session, const pkcs11::Object& object) {
+  for (const CK_ATTRIBUTE_TYPE type : {CKA_LABEL, CKA_ID, CKA_APPLICATION, CKA_VALUE})
+    if (!is_empty(session.attribute(object, type))) return std::nullopt;
+  return Leftover{{object.handle, "token object without class, label and id"}, false};
+}
+
 bool is_aes_in_token(pkcs11::Session& session, const pkcs11::Object& object) {
   return session.number(object, CKA_KEY_TYPE) == CKK_AES && session.flag(object, CKA_TOKEN) == true;
 }
@@ -50,7 +57,10 @@ TokenContents list_contents(pkcs11::Session& session) {
   for (const CK_OBJECT_HANDLE handle : session.find({})) {
     const pkcs11::Object object{handle, "object"};
     const auto type = session.number(object, CKA_CLASS);
-    if (!type) continue;
+    if (!type) {
+      if (auto left = bare(session, object)) out.leftovers.push_back(std::move(*left));
+      continue;
+    }
     if (*type == CKO_SECRET_KEY && is_aes_in_token(session, object))
       if (auto mek = mek_from(session, handle)) {
         out.meks.push_back(std::move(*mek));

@@ -79,6 +79,7 @@ std::optional<audit::AnchorState> TokenAnchor::read() {
 void TokenAnchor::write(const audit::AnchorState& state) {
   const auto old = anchors(session_);
   make(session_, true, state);
+  if (made_) made_();
   const auto newest = newest_of(session_, old);
   for (const pkcs11::Object& object : old) {
     if (object.handle != newest) session_.destroy(object);

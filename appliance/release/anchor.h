@@ -3,6 +3,9 @@
 // log: whoever can put back one can put back the other.
 #pragma once
 
+#include <functional>
+#include <utility>
+
 #include "appliance/audit/anchor.h"
 #include "pkcs11/session.h"
 
@@ -10,7 +13,9 @@ namespace qpcseal::release {
 
 class TokenAnchor final : public audit::Anchor {
  public:
-  explicit TokenAnchor(pkcs11::Session& session) : session_(session) {}
+  // `made` is called when the new anchor is made and the old ones are still there.
+  explicit TokenAnchor(pkcs11::Session& session, std::function<void()> made = {})
+      : session_(session), made_(std::move(made)) {}
   // The one with the highest size. Error{Token} for an anchor that cannot be read.
   std::optional<audit::AnchorState> read() override;
   // Makes the new one before it destroys the old.
@@ -18,6 +23,7 @@ class TokenAnchor final : public audit::Anchor {
 
  private:
   pkcs11::Session& session_;
+  std::function<void()> made_;
 };
 
 // Whether the token keeps data objects at all, found by making one.

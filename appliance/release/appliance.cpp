@@ -13,6 +13,7 @@
 #include "appliance/release/witness.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/temporary.h"
 
 namespace qpcseal::release {
 
@@ -24,6 +25,13 @@ void expect_same(const std::string& what, const std::string& found, const std::s
   if (found != logged)
     throw Error(ErrorKind::Denied,
                 what + " is not the one in the log: found " + found + ", logged " + logged);
+}
+
+// What a killed run left under temporary names. The lock is ours, so that no other run writes here.
+void remove_temporaries(const Home& home) {
+  for (const auto& folder : {home.root, home.log(), home.reports(), home.approvals(), home.trust(),
+                             home.witness(), home.token_copies()})
+    qpcseal::remove_leftovers(folder);
 }
 
 }  // namespace
@@ -68,6 +76,8 @@ Appliance::Appliance(const Environment& environment, const Repair& repair)
   lock_.emplace(home_.lock(), environment.lock_timeout, environment.on_wait);
   settle_restore(home_);
   make_home_folders(home_.root);
+  environment.urgent ? give_up_reserve(home_) : keep_reserve(home_);
+  remove_temporaries(home_);
   audit::Position at = audit::find_position(home_.log());
   std::optional<AgreedSite> agreed;
   if (repair.site) agreed = agree_to_site(home_, approvals_, repair, clock_.now());
@@ -76,6 +86,7 @@ Appliance::Appliance(const Environment& environment, const Repair& repair)
   const std::string log_key = find_log_key(*session_, home_.log());
   open_log(environment, std::move(at), repair, log_key);
   const audit::HeldClock held(*log_);
+  log_restored();
   check_against_genesis();
   check_witnesses(home_, *log_);
   if (agreed) change_site(*agreed, repair.site->module);

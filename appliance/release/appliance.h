@@ -15,6 +15,7 @@
 #include "appliance/release/home.h"
 #include "appliance/release/pin_change.h"
 #include "appliance/release/repair.h"
+#include "appliance/release/token_guard.h"
 #include "appliance/release/trust.h"
 #include "base/clock.h"
 #include "base/random.h"
@@ -33,6 +34,7 @@ struct Environment {
   std::optional<std::string> confirmed_date = {};  // "2026-11-28": somebody says that it is today
   audit::AppendStatus* status = nullptr;           // what the command logged, and what failed behind it
   std::function<void(const std::string& warning)> on_warning = {};  // what the start found wrong, and goes on
+  bool urgent = false;  // the act must go on while the disk is full: it gets the home's reserve of room
 };
 
 // The policy in force: the file's digest must be the one in the log. Error{Denied} otherwise.
@@ -79,8 +81,9 @@ class Appliance {
   [[nodiscard]] const std::vector<keys::Leftover>& leftovers() const { return leftovers_; }
   // After another C_Login: the handles of private keys from before are void.
   void find_keys_again();
-  // Has the embedded token's files on disk (fsync), before what cannot be undone. Nothing for another token.
-  void sync_token() const;
+  // The embedded token's files are whole, on disk and copied when this returns. The log calls it before each
+  // entry "ok". Nothing for another token. Error{Token} where the token did not write what it said.
+  void sync_token();
   // A key handle whose workers each open a session of their own.
   std::unique_ptr<seal::KeyHandle> open_key(const keys::Mek& mek);
   // Whether the officers agree to this act: what goes into its intent as `approval`, null where the policy
@@ -104,6 +107,7 @@ class Appliance {
   void open_log(const Environment& environment, audit::Position at, const Repair& repair,
                 const std::string& log_key);
   void accept_anchor(const Repair& repair);
+  void log_restored();
   void change_site(const AgreedSite& agreed, const std::optional<std::string>& module);
   void check_against_genesis();
   void judge_clock(const std::optional<std::string>& confirmed_date);
@@ -118,6 +122,7 @@ class Appliance {
   Random& random_;
   std::optional<audit::Lock> lock_;
   Site site_;
+  std::optional<TokenGuard> guard_;  // of an embedded token
   std::optional<pkcs11::Module> module_;
   pkcs11::TokenInfo token_;
   std::optional<pkcs11::Session> session_;

@@ -158,7 +158,7 @@ void put_in_place(const Environment& environment, const CheckedBackup& checked, 
 
 Backup back_up(const Environment& environment, const path& output, Existing existing) {
   const Home& home = environment.home;
-  const audit::Lock lock(home.lock(), environment.lock_timeout, environment.on_wait);
+  const auto lock = audit::lock_to_read(home.lock(), environment.lock_timeout, environment.on_wait);
   settle_restore(home);
   const audit::LogCopy log = audit::read_log(home.log(), std::nullopt);
   check_witnesses(home, log);

@@ -45,11 +45,18 @@ void compare_with_log(const Home& home, pkcs11::Session& session, Diagnosis& out
 
 Diagnosis diagnose(const Environment& environment, const Site& site, std::optional<audit::SiteFacts> facts) {
   if (!facts) check_ownership(environment.home);
+  if (site.embedded && is_read_only(environment.home))
+    throw Error(ErrorKind::Io,
+                environment.home.root.string() +
+                    " cannot be written to, and the embedded token writes at every login",
+                "'qpcseal audit verify', 'policy show' and 'mek list' read it as it is");
   std::optional<audit::Lock> lock;  // without a home there is no log, and no file that is ours to lock
   if (!environment.home.root.empty())
-    lock.emplace(environment.home.lock(), environment.lock_timeout, environment.on_wait);
+    lock = audit::lock_to_read(environment.home.lock(), environment.lock_timeout, environment.on_wait);
   if (!facts) facts = audit::find_position(environment.home.log()).state.site;
   prepare_module(environment.home, site);
+  std::optional<TokenGuard> guard;
+  if (site.embedded) guard.emplace(environment.home).prepare();
   Diagnosis out;
   out.module = site.module;
   out.module_sha256 = facts->module_sha256;
@@ -61,6 +68,7 @@ Diagnosis diagnose(const Environment& environment, const Site& site, std::option
   pkcs11::Session session(module, out.token, pkcs11::Access::ReadWrite);
   static_cast<void>(
       login_user(module, session, pin, environment.pin_fd ? std::nullopt : pin_file_of(site.pin_source)));
+  if (guard) guard->check_login();
   compare_with_log(environment.home, session, out);
   try_gcm(session, out);
   out.signing = keys::probe_signing(session);

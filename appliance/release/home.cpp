@@ -121,7 +121,8 @@ void check_ownership(const Home& home) {
   for (const auto& path : {home.site(), home.policy(), home.officers(), home.collateral(), home.approvals(),
                            home.reports(), home.witness(), home.pending()})
     owners.check(path);
-  for (const auto& folder : {home.log(), home.trust(), home.tokens()}) owners.check_tree(folder);
+  for (const auto& folder : {home.log(), home.trust(), home.tokens(), home.token_copies()})
+    owners.check_tree(folder);
   if (!owners.good())
     throw Error(ErrorKind::Denied, "others could change what decides here: " + owners.faults(),
                 owners.mending());

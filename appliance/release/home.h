@@ -1,6 +1,7 @@
 // Where the appliance keeps its state, and what differs from machine to machine (site.toml).
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -19,12 +20,14 @@ struct Home {
   [[nodiscard]] std::filesystem::path trust() const { return root / "trust"; }
   [[nodiscard]] std::filesystem::path collateral() const { return root / "collateral.json"; }
   [[nodiscard]] std::filesystem::path log() const { return root / "log"; }
+  [[nodiscard]] std::filesystem::path reserve() const { return log() / "reserve"; }
   [[nodiscard]] std::filesystem::path witness() const { return root / "witness"; }
   [[nodiscard]] std::filesystem::path reports() const { return root / "reports"; }
   [[nodiscard]] std::filesystem::path approvals() const { return root / "approvals"; }
   [[nodiscard]] std::filesystem::path pending() const { return root / "wrapped"; }
   [[nodiscard]] std::filesystem::path lock() const { return root / "lock"; }
   [[nodiscard]] std::filesystem::path tokens() const { return root / "tokens"; }
+  [[nodiscard]] std::filesystem::path token_copies() const { return root / "tokens.guard"; }
 };
 
 // QPCSEAL_HOME, else /var/lib/qpcseal for the user `qpcseal`, else $XDG_DATA_HOME/qpcseal, else
@@ -37,6 +40,17 @@ Home locate_home();
 // Error{Denied} where anybody but root and this user could exchange what decides here: the home, site.toml,
 // policy, officers, log, trust, tokens, or a folder above them. The hint has the commands that mend it.
 void check_ownership(const Home& home);
+
+// Whether nothing can be written into the home: a read-only medium, or another user's home.
+[[nodiscard]] bool is_read_only(const Home& home);
+
+// Room in the log's folder that is held back for acts that must work on a full disk: kReserve bytes in the
+// file `reserve`.
+inline constexpr std::uint64_t kReserve = std::uint64_t{256} << 10;  // bytes
+// Makes the reserve where there is none and the disk has plenty. Ignores errors.
+void keep_reserve(const Home& home) noexcept;
+// Gives the reserve up where the disk is nearly full: an act that needs little room goes on.
+void give_up_reserve(const Home& home) noexcept;
 
 // Where this machine has module and token. What bears on trust is not here but in the log
 // (audit/site_facts.h), and what is here is held against it. Strict TOML: unknown or missing keys are

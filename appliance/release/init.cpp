@@ -168,6 +168,7 @@ InitResult build(const Environment& environment, const InitOptions& options) {
                          signer, options.appliance_id, genesis_of(environment, options, result, facts));
   result.genesis = to_hex(log.tree().leaf(0));
   site.token_serial = result.token.serial;
+  if (site.embedded) TokenGuard(home).keep();
   write_text(home.site(), site.text(home));  // last: a home without it is no appliance
   return result;
 }

@@ -102,7 +102,6 @@ void shred_logged(Appliance& appliance, const std::filesystem::path& file, const
   intent["place_sha256"] = digest_of_place(file);
   intent["filler_sha256"] = to_hex(sha256(filler));
   const auto shred = [&](const audit::Txn&) {
-    appliance.sync_token();  // the file is the only other copy
     overwrite_and_remove(file, filler);
     return Json::object();
   };

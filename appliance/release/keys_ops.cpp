@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "appliance/audit/read.h"
+#include "appliance/release/key_census.h"
 #include "appliance/release/key_life.h"
 #include "appliance/release/logged_act.h"
 #include "base/error.h"
@@ -73,6 +75,16 @@ std::vector<MekView> list(Appliance& appliance) {
     out.push_back({std::move(mek), history});
   }
   for (const keys::Mek& mek : appliance.missing()) out.push_back({mek, logged.at(mek.id), true});
+  return out;
+}
+
+std::vector<MekView> list_logged(const Home& home) {
+  std::vector<MekView> out;
+  const audit::State state = audit::read_log(home.log(), std::nullopt).state;
+  for (keys::Mek& mek : missing_keys({}, state)) {
+    const audit::MekHistory& history = state.meks.at(mek.id);
+    out.push_back({std::move(mek), history});
+  }
   return out;
 }
 

@@ -15,6 +15,8 @@ struct MekView {
 keys::Mek generate(Appliance& appliance, const std::string& name);
 // The token's keys, and the missing ones.
 std::vector<MekView> list(Appliance& appliance);
+// The keys that the log alone says are there, for a home that cannot be written to. Error{LogDamaged}.
+std::vector<MekView> list_logged(const Home& home);
 // Destroys what Appliance::leftovers() has, and logs it. How many.
 std::size_t destroy_leftovers(Appliance& appliance);
 

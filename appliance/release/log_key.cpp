@@ -1,12 +1,9 @@
 #include "appliance/release/log_key.h"
 
-#include <unistd.h>
-
 #include "appliance/audit/store.h"
 #include "appliance/release/appliance.h"
 #include "appliance/release/logged_act.h"
 #include "base/error.h"
-#include "base/file.h"
 
 namespace qpcseal::release {
 
@@ -21,15 +18,6 @@ bool signed_checkpoint(pkcs11::Session& session, const std::string& label, const
     return true;
   } catch (const Error&) {
     return false;
-  }
-}
-
-// SoftHSM does not sync what it writes, and a checkpoint by a key that is lost would be the end of the log.
-void sync_files(const std::filesystem::path& folder) {
-  for (const auto& item : std::filesystem::recursive_directory_iterator(folder)) {
-    if (item.is_directory()) sync_folder(item.path());
-    if (item.is_regular_file() && fsync(open_to_read(item.path()).get()) != 0)
-      throw_errno(item.path().string());
   }
 }
 
@@ -50,17 +38,12 @@ void retire_log_keys(pkcs11::Session& session, const std::string& label) {
     if (other != label) keys::destroy_signing_key(session, other);
 }
 
-void Appliance::sync_token() const {
-  if (site_.embedded) sync_files(home_.tokens());
-}
-
 std::string Appliance::rotate_log_key() {
   const std::string label = keys::log_key_label(log().state().log_keys.size() + 1);
   const audit::Json approval = approve("log-key-rotate", {{"previous", log().key().text()}});
   const auto make = [&](const audit::Txn&) {
     keys::destroy_signing_key(*session_, label);  // half a pair that a run which was cut short left
     keys::generate_signing_key(*session_, label, log_key_->type());
-    sync_token();
     next_log_key_.emplace(*session_, label);
     next_signer_.emplace(*next_log_key_);
     return audit::Json();

@@ -29,6 +29,7 @@ std::uint64_t logged_act(audit::Log& log, const LoggedAct& wanted) {
   Json data;
   try {
     data = wanted.act(txn);
+    log.prepare_ok();
   } catch (...) {
     const Error cause = current_error();
     log_failure([&] {

@@ -1,9 +1,9 @@
 // An act between its intent and its result: the one place that writes both.
 //
-// Before the result is appended an error of any type undoes what was made and logs "failed". Where that fails
-// too (a dead token, a broken log), the intent stays open for the next start, and the first error is the one
-// that is thrown. An error of the result's append undoes nothing: the next start looks what is there, and
-// logs it.
+// What the act made in the token is on disk before the result is appended. Until then an error of any type
+// undoes what was made and logs "failed". Where that fails too (a dead token, a broken log), the intent stays
+// open for the next start, and the first error is the one that is thrown. An error of the result's append
+// undoes nothing: the next start looks what is there, and logs it.
 #pragma once
 
 #include <cstdint>

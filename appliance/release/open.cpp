@@ -35,11 +35,19 @@ std::optional<UnixTime> end_of_crls(const policy::Policy& policy, const Trust& t
 void Appliance::open_token(const Environment& environment, const audit::SiteFacts& facts) {
   prepare_module(home_, site_);
   const SecretBuffer pin = read_pin(site_.pin_source, environment.pin_fd, site_.token_label);
+  if (site_.embedded) guard_.emplace(home_).prepare();
   module_.emplace(site_.module, module_digest(facts), with_home(facts.module_arguments, home_));
   token_ = module_->token(site_.token_label, site_.token_serial);
   session_.emplace(*module_, token_, pkcs11::Access::ReadWrite);
   pin_taken_ =
       login_user(*module_, *session_, pin, environment.pin_fd ? std::nullopt : pin_file_of(site_.pin_source));
+  if (!guard_) return;
+  guard_->check_login();
+  session_->on_destroy([this] { guard_->before_destroy(); });
+}
+
+void Appliance::sync_token() {
+  if (guard_) guard_->keep();
 }
 
 void Appliance::open_log(const Environment& environment, audit::Position at, const Repair& repair,
@@ -47,10 +55,13 @@ void Appliance::open_log(const Environment& environment, audit::Position at, con
   log_key_.emplace(*session_, log_key);
   seal_key_.emplace(*session_, keys::kSealKeyLabel);
   signer_.emplace(*log_key_);
-  anchor_.emplace(*session_);
-  log_.emplace(audit::Log::open({home_.log(), clock_, random_, "qpcseal " + std::string(software_version()),
-                                 &*anchor_, audit::kSnapshotEvery, environment.status},
-                                *signer_, std::move(at),
+  anchor_.emplace(*session_, [this] { sync_token(); });
+  audit::LogSettings settings{home_.log(),       clock_,
+                              random_,           "qpcseal " + std::string(software_version()),
+                              &*anchor_,         audit::kSnapshotEvery,
+                              environment.status};
+  if (guard_) settings.before_append = [this](bool done) { done ? sync_token() : guard_->look_after(); };
+  log_.emplace(audit::Log::open(settings, *signer_, std::move(at),
                                 repair.accept_anchor ? audit::OldAnchor::Accept : audit::OldAnchor::Refuse));
   if (repair.accept_anchor) accept_anchor(repair);
 }
@@ -62,6 +73,14 @@ void Appliance::accept_anchor(const Repair& repair) {
     approval = approve_repair(home_, copy, approvals_, repair.yes, now(), "anchor-accept",
                               anchor_parameters(name_of(log_->anchor()), copy.checkpoint));
   log_->accept_anchor(approval);
+}
+
+void Appliance::log_restored() {
+  if (!guard_) return;
+  Json restored = guard_->restored();
+  if (restored.is_null()) return;
+  log_->event("token-restored", std::move(restored));
+  guard_->forget_restored();
 }
 
 void Appliance::change_site(const AgreedSite& agreed, const std::optional<std::string>& module) {

@@ -95,7 +95,7 @@ void change_pin(Appliance& appliance, const SecretBuffer& old_pin, const SecretB
     may_have_it = true;
     with_context("the PIN may have changed" + where, [&] {
       appliance.session().set_pin(old_pin, new_pin);
-      appliance.sync_token();  // before the file with the old PIN is gone
+      appliance.sync_token();  // here, so that a failure names the PIN file
     });
     return {{"token_serial", appliance.token().serial}};
   };

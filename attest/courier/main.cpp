@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/print.h"
+#include "base/program.h"
 #include "manual/manual.h"
 
 namespace qpcseal::courier {
@@ -114,10 +115,9 @@ int run(int argc, char** argv) {
   try {
     run_errands(errands_of(arguments), arguments.options);
     return 0;
-  } catch (const Error& error) {
+  } catch (const std::exception& thrown) {
+    const Error error = as_error(thrown);
     return fail(exit_code(error.kind()), error.what(), error.hint());
-  } catch (const std::exception& error) {
-    return fail(1, std::string("internal: ") + error.what(), "");
   }
 }
 
@@ -126,6 +126,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
+    qpcseal::make_write_signals_errors();
     return qpcseal::courier::run(argc, argv);
   } catch (const std::exception& error) {
     qpcseal::print_failure("qpcseal-attest", error.what());

@@ -11,7 +11,7 @@ import unittest
 from appliance import Appliance, GuardedAppliance, QPCSEAL
 from test_audit_keys import Case, Witness
 
-MACHINE = ("tokens", "pin", "lock", "site.toml")
+MACHINE = ("tokens", "tokens.guard", "pin", "lock", "site.toml")
 
 
 def sha256(data):
@@ -306,7 +306,7 @@ class Restore(HomeCase):
         self.assertEqual((self.home / "notes").read_text(), "mine")
         self.assertEqual(tokens, sorted(path.relative_to(self.home) for path in (self.home / "tokens").rglob("*")))
         self.assertEqual(len(list(self.home.glob("before-restore-*"))), 2)
-        self.assertEqual([path.name for path in self.home.rglob("token.object")], ["token.object"])
+        self.assertEqual([path.name for path in self.home.glob("tokens/**/token.object")], ["token.object"])
         self.assertFalse([path for path in self.home.parent.iterdir() if "restoring" in path.name])
         self.q("mek", "generate", "second")
 

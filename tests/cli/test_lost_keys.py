@@ -4,6 +4,7 @@ given up; and what a killed token left half made is removed."""
 import json
 import unittest
 
+import tokens
 from appliance import Appliance
 from second import Second, killed
 
@@ -49,8 +50,11 @@ class LostKeys(unittest.TestCase):
         return found[0] if found else None
 
     def lose(self, file):
+        """Beyond what the copies can bring back."""
+        home = self.site.root / "home"
         file.unlink()
         file.with_suffix(".lock").unlink(missing_ok=True)
+        (home / "tokens.guard" / file.relative_to(home / "tokens")).unlink()
 
     def test_the_loss_is_told_everywhere(self):
         self.lose(self.generate())
@@ -178,6 +182,24 @@ class HalfMade(unittest.TestCase):
             self.assertEqual(site.json("mek", "cleanup")["destroyed"], 0)
         finally:
             site.close()
+
+    def test_an_object_without_class_in_a_token_that_nobody_guards(self):
+        """A full disk leaves a file of eight bytes. SoftHSM then answers C_GetAttributeValue with
+        CKR_ATTRIBUTE_VALUE_INVALID."""
+        site = Appliance(cards=1, token=tokens.Forwarded)
+        self.addCleanup(site.close)
+        site.qpcseal("mek", "generate", "m")
+        site.token.close()
+        (folder,) = (path for path in (site.root / "token" / "tokens").iterdir() if path.is_dir())
+        half = folder / "87c67806-b224-6da3-f411-c60db7855f52.object"
+        half.write_bytes(bytes(8))
+        half.with_suffix(".lock").touch()
+        site.token.socket.unlink(missing_ok=True)
+        site.token.start()
+        self.assertIn("half made: a token object without class", site.qpcseal("mek", "list").stdout)
+        self.assertEqual(site.json("mek", "cleanup")["destroyed"], 1)
+        self.assertNotIn("half made", site.qpcseal("mek", "list").stdout)
+        self.assertFalse(half.exists())
 
 
 if __name__ == "__main__":

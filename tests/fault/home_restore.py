@@ -113,7 +113,7 @@ class HomeFaults(unittest.TestCase):
         self.assertIn("first#1", listed.stdout, f"{where}: {listed.stderr}")
         left = [path.name for path in (*self.root.glob(".home*"), *self.home.glob(".rest*"))]
         self.assertEqual(left, [], where)
-        self.assertEqual(len(list(self.root.rglob("home/**/token.object"))), 1, where)
+        self.assertEqual(len(list(self.root.rglob("home/**/tokens/*/token.object"))), 1, where)
         self.assertEqual([path.parent for path in self.root.rglob("home/**/pin")], [self.home], where)
 
     def sweep(self, command, check, *always):

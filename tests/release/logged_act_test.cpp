@@ -81,6 +81,26 @@ TEST_F(LoggedActs, AnErrorOfAnyTypeIsUndoneAndLogged) {
   EXPECT_THAT(entries(), ElementsAre("intent", "failed", "intent", "failed", "intent", "failed"));
 }
 
+TEST_F(LoggedActs, WhatDoesNotReachTheDiskIsUndoneAndLogged) {
+  audit::LogSettings settings = host_.settings();
+  std::vector<bool> asked;
+  bool full = true;
+  settings.before_append = [&](bool done) {
+    asked.push_back(done);
+    if (done && full) throw Error(ErrorKind::Token, "the token did not write it");
+  };
+  audit::Log log = audit::Log::open(settings, signer_);
+  EXPECT_ERROR(Token, "did not write it",
+               logged_act(log, act_that([](const auto&) { return Json{{"token_serial", "7"}}; })));
+  EXPECT_THAT(entries(), ElementsAre("intent", "failed"));
+  EXPECT_EQ(undone_, 1);
+  EXPECT_THAT(asked, ElementsAre(false, true, false));
+  full = false;
+  logged_act(log, act_that([](const auto&) { return Json{{"token_serial", "7"}}; }));
+  EXPECT_THAT(entries(), ElementsAre("intent", "failed", "intent", "ok"));
+  EXPECT_EQ(undone_, 1);
+}
+
 TEST_F(LoggedActs, WhatCannotBeUndoneIsNotCalledFailed) {
   audit::Log log = open();
   LoggedAct wanted = act_that([](const auto&) -> Json { throw Error(ErrorKind::Io, "the first"); });

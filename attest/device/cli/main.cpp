@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/print.h"
+#include "base/program.h"
 #include "manual/manual.h"
 #ifdef QPCSEAL_DEVICE_LOADER
 #include "attest/device/loader/commands.h"
@@ -70,10 +71,9 @@ int run(int argc, char** argv) {
   }
   try {
     return context.command();
-  } catch (const Error& error) {
+  } catch (const std::exception& thrown) {
+    const Error error = as_error(thrown);
     return fail(exit_code(error.kind()), error.what(), error.hint());
-  } catch (const std::exception& error) {
-    return fail(1, std::string("internal: ") + error.what(), "");
   }
 }
 
@@ -83,6 +83,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
+    qpcseal::make_write_signals_errors();
     return qpcseal::device::run(argc, argv);
   } catch (const std::exception& error) {
     qpcseal::print_failure("qpcseal-device", error.what());
