@@ -64,13 +64,13 @@ TEST(TemporaryName, FitsWhateverTheFinalNameIs) {
 
 TEST(Leftovers, AreRemovedAndNothingElseIs) {
   const TempFolder folder;
-  killed_after([&] { static_cast<void>(create_temporary(folder / "out", 0600).fd.get()); });
-  killed_after([&] {
+  killed_after([&] {  // first: a batch removes what it finds
     FileBatch batch;
     batch.add(folder / "a", view("one"), Existing::Refuse);
     batch.add(folder / "b", view("two"), Existing::Refuse);
     raise(SIGKILL);
   });
+  killed_after([&] { static_cast<void>(create_temporary(folder / "out", 0600).fd.get()); });
   std::ofstream(folder / ".note.tmp-0123456789ab") << "somebody's";
   fs::create_symlink("nowhere", folder / ".link.tmp-qpcseal-0123456789ab");
   ASSERT_THAT(folder.names(), SizeIs(4));
