@@ -8,6 +8,7 @@
 #include "appliance/release/home_swap.h"
 #include "appliance/release/key_census.h"
 #include "appliance/release/log_key.h"
+#include "appliance/release/pending.h"
 #include "appliance/release/pin.h"
 #include "appliance/release/pinned.h"
 #include "appliance/release/witness.h"
@@ -92,6 +93,7 @@ Appliance::Appliance(const Environment& environment, const Repair& repair)
   if (agreed) change_site(*agreed, repair.site->module);
   retire_log_keys(*session_, log_key);
   reconcile();
+  PendingWraps::forget_closed(home_, log_->state());
   settle_pin(environment);
   policy_ = read_policy(home_, log_->state());
   trust_ = read_pinned_trust(home_, log_->state());

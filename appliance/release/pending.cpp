@@ -43,9 +43,21 @@ PendingWraps::PendingWraps(const Home& home, const audit::State& state) : path_(
   with_context(path_.string(), [&] {
     const Bytes bytes = read_file(path_, kMaxFile);
     const Json json = audit::parse_json(text_of(bytes), "wrapped MEKs");
-    for (const auto& [report, wrap] : json.items())
-      if (open.contains(report)) wraps_.emplace(report, wrap_of(wrap));
+    for (const auto& [report, wrap] : json.items()) {
+      if (open.contains(report))
+        wraps_.emplace(report, wrap_of(wrap));
+      else
+        has_closed_ = true;
+    }
   });
+}
+
+void PendingWraps::forget_closed(const Home& home, const audit::State& state) noexcept {
+  try {
+    const PendingWraps left(home, state);
+    if (left.has_closed_) left.write();
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the next start tries again
+  }
 }
 
 const keys::WrappedMek* PendingWraps::find(const Sha256Digest& report) const {

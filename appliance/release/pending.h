@@ -17,6 +17,9 @@ class PendingWraps {
  public:
   // What runs left for releases that are open still.
   PendingWraps(const Home& home, const audit::State& state);
+  // Removes what a run left that was killed between its results and drop(). A file that cannot be read or
+  // written stays: it is of no open release, or the release says so.
+  static void forget_closed(const Home& home, const audit::State& state) noexcept;
 
   // Null: none was made for this report.
   [[nodiscard]] const keys::WrappedMek* find(const Sha256Digest& report) const;
@@ -28,6 +31,7 @@ class PendingWraps {
  private:
   void write() const;
   std::filesystem::path path_;
+  bool has_closed_ = false;                        // the file has wraps of releases that are open no more
   std::map<std::string, keys::WrappedMek> wraps_;  // by the report's SHA-256, hex
 };
 
