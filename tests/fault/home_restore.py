@@ -6,7 +6,7 @@ one call failing (EIO, ENOSPC) or the process killed at it. Then the home is the
 restored one. Restores that move the state inside the home (no hard links: a fault makes it so) may leave a home without
 a log after a kill: the same command, or the next start, makes it whole.
 
-QPCSEAL_FAULT_SAMPLE=N takes N points of each sweep, evenly.
+QPCSEAL_SWEEP_SAMPLE=N takes N points of each sweep, evenly.
 """
 
 import collections
@@ -30,7 +30,7 @@ INSIDE = "linkat:error=EPERM"
 
 
 class HomeFaults(unittest.TestCase):
-    sample = int(os.environ.get("QPCSEAL_FAULT_SAMPLE", "0"))
+    sample = int(os.environ.get("QPCSEAL_SWEEP_SAMPLE", "0"))
 
     @classmethod
     def setUpClass(cls):
