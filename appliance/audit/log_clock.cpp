@@ -89,7 +89,7 @@ void Log::correct_clock(const Json& approval) {
   if (!approval.is_null()) data["approval"] = approval;
   Entry entry = make("clock-correct", Phase::Event, new_txn(), std::move(data));
   entry.time = now;
-  append({std::move(entry)});
+  conclude({std::move(entry)});
 }
 
 }  // namespace qpcseal::audit

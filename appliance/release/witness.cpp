@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "appliance/audit/witness.h"
+#include "appliance/release/logged_act.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -82,7 +83,10 @@ void trust_witness(Appliance& appliance, const std::string& vkey, bool trusted) 
   const Json approval =
       appliance.approve("witness-change", {{"vkey", text}, {"change", trusted ? "trust" : "distrust"}});
   appliance.log().event("witness-key", with_approval({{"vkey", text}, {"trusted", trusted}}, approval));
-  if (!trusted) std::filesystem::remove(file_of(appliance.home(), audit::WitnessKey::parse(text)));
+  if (trusted) return;
+  const std::filesystem::path note = file_of(appliance.home(), audit::WitnessKey::parse(text));
+  after_result("the witness is trusted no more", "remove " + note.string(),
+               [&] { std::filesystem::remove(note); });
 }
 
 void require_continues(const audit::State& state, const audit::Tree& tree, const std::string& note,
@@ -112,8 +116,10 @@ Witnessing import_witness(Appliance& appliance, const std::string& note) {
                                         {"size", seen.checkpoint.size},
                                         {"root", to_hex(seen.checkpoint.root)},
                                         {"witness_time", static_cast<std::uint64_t>(seen.time)}});
-  make_folder(appliance.home().witness());
-  write_file(file_of(appliance.home(), *key), view(note), Existing::Replace, 0600);
+  after_result("the witness's checkpoint is in the log", "import it again", [&] {
+    make_folder(appliance.home().witness());
+    write_file(file_of(appliance.home(), *key), view(note), Existing::Replace, 0600);
+  });
   return {key->text(), seen.checkpoint.size, seen.time, entry};
 }
 
