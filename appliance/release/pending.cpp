@@ -72,7 +72,10 @@ void PendingWraps::write() const {
   }
   Json json = Json::object();
   for (const auto& [report, wrap] : wraps_) json[report] = json_of(wrap);
-  write_file(path_, view(audit::canonical(json)), Existing::Replace, 0600);
+  // A new file has no name until it is complete: after a kill no wrap is in a temporary file that the next
+  // run would wrap again for.
+  const bool is_new = !std::filesystem::exists(path_);
+  write_file(path_, view(audit::canonical(json)), is_new ? Existing::Refuse : Existing::Replace, 0600);
 }
 
 void PendingWraps::keep(const std::map<Sha256Digest, keys::WrappedMek>& wraps) {
