@@ -24,6 +24,7 @@ FAULTS = ("signal=KILL", "error=EIO", "error=ENOSPC")
 SAMPLE = int(os.environ.get("QPCSEAL_SWEEP_SAMPLE", "0"))
 if os.access("/dev/shm", os.W_OK) and "TMPDIR" not in os.environ:
     tempfile.tempdir = "/dev/shm"  # the same calls, and nobody waits for a disk
+BY_DESCRIPTOR = re.compile(r'"/proc/self/fd/\d+/')
 TEMPORARY = re.compile(r"\.tmp-qpcseal|\.rebind$|\.qpcseal-next$|^\..*\.new$")
 
 
@@ -86,10 +87,11 @@ class Tracer:
         return list(points)
 
     def struck(self, trace, folder):
-        """Whether the call that failed, or the last one before a kill, was on a file in `folder`."""
-        calls = [line for line in trace.splitlines() if str(self.root) in line]
+        """Whether the call that failed, or the last one before a kill, was on a file in `folder`, the embedded token's:
+        SoftHSM opens its files by way of a descriptor."""
+        calls = [line for line in trace.splitlines() if str(self.root) in line or BY_DESCRIPTOR.search(line)]
         hit = [line for line in calls if "INJECTED" in line] or calls[-1:]
-        return bool(hit) and str(folder) in hit[-1]
+        return bool(hit) and (str(folder) in hit[-1] or BY_DESCRIPTOR.search(hit[-1]) is not None)
 
 
 def copy_over(source, target):
