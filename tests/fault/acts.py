@@ -16,17 +16,15 @@ import dataclasses
 import hashlib
 import json
 import os
-import pathlib
 import shutil
 import subprocess
 import unittest
 
 import points
 import audit_log
+from points import GUARDED
 from appliance import QPCSEAL, Appliance
 
-FORMAT = pathlib.Path(__file__).parents[2] / "docs" / "FORMAT.md"
-GUARDED = "token-restored" in FORMAT.read_text(encoding="utf-8")
 OPEN = {"release", "shred", "ceremony", "ceremony-step"}  # which the same command finishes
 DONE = (0, 9)  # 9: done and logged, and a step behind the log entry failed
 RECOVERY_KILLS = [(call, when) for when in (1, 2, 3) for call in ("fdatasync", "rename", "write", "unlink", "openat")]

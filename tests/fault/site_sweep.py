@@ -5,15 +5,13 @@ home_restore.py, binding in place in in_place.py, releases in release_sweep.py."
 import hashlib
 import json
 import shutil
-import sys
 import unittest
 
 import acts
 from acts import Act
 from appliance import Appliance, shifted, today
 
-sys.path.insert(0, str(acts.FORMAT.parents[1] / "tests" / "cli"))
-from test_audit_keys import Witness  # noqa: E402
+from test_audit_keys import Witness
 
 DAY = 86400
 

@@ -9,7 +9,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import audit_log
 from material import ed25519_key, filler
-from qpc_format import FormatError
 from sealed_format import sha256
 
 
