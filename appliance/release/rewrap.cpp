@@ -2,6 +2,7 @@
 
 #include "attest/scheme.h"
 #include "base/error.h"
+#include "base/temporary.h"
 
 namespace qpcseal::release {
 
@@ -60,8 +61,10 @@ WrappedFor wrapped_for(const Grant& grant, const std::string& folder) {
 }
 
 Rewrapped wrap_to_files(Appliance& appliance, const keys::Mek& mek, const RewrapWish& wish) {
-  if (wish.existing == Existing::Refuse)
-    refuse_existing(wish.output_folder, expected_folders(appliance.log().state(), wish.reports));
+  const std::vector<std::string> folders = expected_folders(appliance.log().state(), wish.reports);
+  // What a killed run left goes away even where this one is refused.
+  for (const std::string& folder : folders) remove_leftovers(wish.output_folder / folder);
+  if (wish.existing == Existing::Refuse) refuse_existing(wish.output_folder, folders);
   OutputSet outputs(wish.existing);
   outputs.folder(wish.output_folder);
   require_writable_folder(wish.output_folder);
