@@ -130,3 +130,4 @@ class Table:
         for row in rows:
             print("  ".join([cell.ljust(width) for cell, width in zip(row, widths)] + [row[5]]))
         print(f"{sum(int(row[1]) for row in self.rows)} points", flush=True)
+        self.rows.clear()
