@@ -115,6 +115,7 @@ void Log::check_anchor(OldAnchor old) {
                 "'qpcseal audit anchor-accept'");
   const AnchorState now{at_.checkpoint.size, at_.checkpoint.root};
   if (!old_anchor_ && (!anchor_ || !(*anchor_ == now))) settings_.anchor->write(now);
+  if (!old_anchor_) anchor_ = now;
 }
 
 void Log::accept_anchor(const Json& approval) {
@@ -265,10 +266,22 @@ Appended Log::look(const std::string& before) const noexcept {
   }
 }
 
+// A token remembers one log. What is there is as old as what we wrote last, or older: a token may say that it
+// stored something, and lose it.
 void Log::renew_anchor() {
   if (!anchor_due_) return;
-  with_context("the log's anchor could not be renewed",
-               [&] { settings_.anchor->write({at_.checkpoint.size, at_.checkpoint.root}); });
+  with_context("the log's anchor could not be renewed", [&] {
+    const auto found = settings_.anchor->read();
+    const bool ours = !found || (anchor_ && (found->size < anchor_->size || *found == *anchor_));
+    if (!ours)
+      throw Error(ErrorKind::LogDamaged,
+                  "the token remembers another log (anchor " + name_of(found) +
+                      "): a copy of this home goes on beside it",
+                  "end all of them but the one whose log the token remembers ('qpcseal mek list')");
+    anchor_ = {at_.checkpoint.size,
+               at_.checkpoint.root};  // a token may say that it failed, and have stored it
+    settings_.anchor->write(*anchor_);
+  });
   anchor_due_ = false;
 }
 

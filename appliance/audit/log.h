@@ -154,7 +154,7 @@ class Log {
   Signer* signer_;
   Store store_;
   Position at_;
-  std::optional<AnchorState> anchor_;  // as open() found it
+  std::optional<AnchorState> anchor_;  // as found, then as written
   bool anchored_ = false;              // the token has one
   bool old_anchor_ = false;
   UnixTime clock_limit_ = INT64_MAX;

@@ -1,4 +1,6 @@
 // Key ceremonies: one plan, its steps in order, and the record's digest at the end.
+#include <algorithm>
+
 #include "appliance/audit/state_kinds.h"
 
 namespace qpcseal::audit {
@@ -16,6 +18,13 @@ Ceremony& ceremony_of(State& state, const Json& data) {
   return found->second;
 }
 
+bool has_open_step(const State& state, const Json& ceremony) {
+  return std::ranges::any_of(state.open, [&](const auto& item) {
+    return item.second.kind == kCeremonyStep.name &&
+           member(item.second.data, "ceremony") == member(ceremony, "ceremony");
+  });
+}
+
 // A plan serves once, not at all where officers rejected it, and one ceremony goes on at a time.
 void begin(State& state, const Entry& entry) {
   require(!state.approvals_used.contains(hex_member(entry.data, "plan_sha256", kDigestSize)),
@@ -28,11 +37,13 @@ void begin(State& state, const Entry& entry) {
 }
 
 void end(State& state, const Entry& entry, const OpenIntent& intent) {
+  require(!has_open_step(state, intent.data), "a ceremony ends while a step of it goes on");
   ceremony_of(state, intent.data).outcome = entry.outcome;
 }
 
 void begin_step(State& state, const Entry& entry) {
   static_cast<void>(ceremony_of(state, entry.data));
+  require(!has_open_step(state, entry.data), "a step begins while another goes on");
   static_cast<void>(text_member(entry.data, "step"));
   static_cast<void>(uint_member(entry.data, "attempt"));
 }

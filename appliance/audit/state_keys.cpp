@@ -1,4 +1,6 @@
 // The life of MEKs: made, and used to seal.
+#include <algorithm>
+
 #include "appliance/audit/state_kinds.h"
 
 namespace qpcseal::audit {
@@ -13,7 +15,9 @@ void begin_generate(State& state, const Entry& entry) {
   mek.created = entry.time;
   mek.state = "pending";
   const Bytes id = mek.id;
-  require(state.meks.emplace(id, std::move(mek)).second, "a MEK id that was used before");
+  require(!state.meks.contains(id), "a MEK id that was used before");
+  require(is_free_label(state, mek.label), "a second MEK of one label");
+  state.meks.emplace(id, std::move(mek));
 }
 
 // Takes the place of another generation of the same name, and is newer than all of them.
@@ -35,8 +39,7 @@ void end_generate(State& state, const Entry& entry, const OpenIntent& intent) {
 
 // Counted before they happen: what fails half way has used some of them.
 void begin_seal(State& state, const Entry& entry) {
-  known_mek(state, entry.data, "a seal under an unknown MEK").encryptions +=
-      uint_member(entry.data, "encryptions");
+  encrypting_mek(state, entry.data, "a seal").encryptions += uint_member(entry.data, "encryptions");
 }
 
 void end_seal(State& state, const Entry& entry, const OpenIntent& /*intent*/) {
@@ -49,6 +52,20 @@ void end_seal(State& state, const Entry& entry, const OpenIntent& /*intent*/) {
 }
 
 }  // namespace
+
+MekHistory& encrypting_mek(State& state, const Json& data, const std::string& act) {
+  MekHistory& mek = known_mek(state, data, act + " under an unknown MEK");
+  require(mek.state == "ok", act + " under a MEK that is '" + mek.state + "'");
+  require(mek.origin != "restored", act + " under a MEK that only wraps");
+  return mek;
+}
+
+bool is_free_label(const State& state, const std::string& label, const Bytes& but) {
+  return std::ranges::none_of(state.meks, [&](const auto& item) {
+    const MekHistory& mek = item.second;
+    return mek.label == label && mek.id != but && mek.state != "failed" && mek.state != "destroyed";
+  });
+}
 
 const Kind kMekGenerate{"mek-generate", nullptr, begin_generate, end_generate};
 const Kind kMekRotate{"mek-rotate", nullptr, begin_rotate, end_generate};

@@ -46,6 +46,10 @@ inline Bytes bytes_member(const Json& data, const char* key, std::size_t size) {
 }
 // The MEK that data's `mek_id` names. Error{Malformed} `complaint` where the log knows none.
 MekHistory& known_mek(State& state, const Json& data, const std::string& complaint);
+// Likewise, in use and not a copy that only wraps: `act` encrypts.
+MekHistory& encrypting_mek(State& state, const Json& data, const std::string& act);
+// Whether no key that is not over has this label. `but`: an id that does not count.
+bool is_free_label(const State& state, const std::string& label, const Bytes& but = {});
 
 // crlNumbers that were seen, by issuer: a list of {issuer, number}. One below the highest so far is refused,
 // unless `older_too`.

@@ -40,8 +40,7 @@ void end_destroy(State& state, const Entry& entry, const OpenIntent& intent) {
 
 // The check value is an encryption like any other.
 void begin_backup(State& state, const Entry& entry) {
-  known_mek(state, entry.data, "a backup of an unknown MEK").encryptions +=
-      uint_member(entry.data, "encryptions");
+  encrypting_mek(state, entry.data, "a backup").encryptions += uint_member(entry.data, "encryptions");
 }
 
 void unchanged(State& /*state*/, const Entry& /*entry*/, const OpenIntent& /*intent*/) {}
@@ -95,6 +94,7 @@ void begin_restore(State& state, const Entry& entry) {
     mek.check_value = known->second.check_value;
     require(mek.encryptions >= known->second.encryptions, "an encryption count that goes down");
   }
+  require(is_free_label(state, mek.label, mek.id), "a second MEK of one label");
   state.meks[mek.id] = std::move(mek);
 }
 
@@ -103,6 +103,7 @@ void begin_import(State& state, const Entry& entry) {
   require(!state.meks.contains(mek.id), "a MEK id that was used before");
   mek.check_value = hex_member(entry.data, "check_value", kImportCheckSize);
   require(imported_before(state, mek.check_value) == nullptr, "a key that was imported before");
+  require(is_free_label(state, mek.label), "a second MEK of one label");
   const Bytes id = mek.id;
   state.meks.emplace(id, std::move(mek));
 }

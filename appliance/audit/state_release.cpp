@@ -57,6 +57,8 @@ void agree_release(State& state, const Entry& entry) {
 void begin_release(State& state, const Entry& entry) {
   check_approved(state, entry.data);
   const std::string& report = hex_member(entry.data, "report_sha256", kDigestSize);
+  require(text_member(member(entry.data, "policy"), "digest") == state.policy_digest,
+          "a release under a policy that is not in force");
   ++known_mek(state, entry.data, "a release of an unknown MEK").releases;
   ++state.card_releases[from_hex(text_member(entry.data, "ueid"))];
   Challenge* challenge = state.challenges.change(from_hex(text_member(entry.data, "nonce")));
@@ -77,8 +79,22 @@ void raise_floors(State& state, const Json& floors) {
   }
 }
 
+// A key is wrapped for the challenge that this very release used up, and for no other; under a key in use.
+void check_wrapped_for(State& state, const OpenIntent& intent) {
+  const auto challenge = state.challenges.find(from_hex(text_member(intent.data, "nonce")));
+  require(challenge != state.challenges.end() && challenge->second.intent == intent.seq,
+          "a key wrapped for a challenge that its release did not use up");
+  require(challenge->second.mek_id == bytes_member(intent.data, "mek_id", kMekIdSize),
+          "a key wrapped for another MEK's challenge");
+  require(!challenge->second.ueid || *challenge->second.ueid == from_hex(text_member(intent.data, "ueid")),
+          "a key wrapped for another card's challenge");
+  const MekHistory& mek = known_mek(state, intent.data, "a release of an unknown MEK");
+  require(mek.state == "ok", "a release of a MEK that is '" + mek.state + "'");
+}
+
 // From here on the key may have left, whatever the result says or does not say.
-void wrap_release(State& state, const Entry& entry, const OpenIntent& /*intent*/) {
+void wrap_release(State& state, const Entry& entry, const OpenIntent& intent) {
+  check_wrapped_for(state, intent);
   hex_member(entry.data, "pub_sha256", kDigestSize);
   const Json& raised = member(entry.data, "raised");
   raise_floors(state, member(raised, "svn_floors"));

@@ -30,6 +30,7 @@ void begin_policy(State& state, const Entry& entry) {
 
 void end_policy(State& state, const Entry& entry, const OpenIntent& intent) {
   if (entry.outcome != "ok") return;
+  require(uint_member(intent.data, "serial") > state.policy_serial, "a policy serial that does not rise");
   state.policy_serial = uint_member(intent.data, "serial");
   state.policy_digest = hex_member(intent.data, "digest", kDigestSize);
 }
@@ -51,6 +52,7 @@ void begin_trust(State& state, const Entry& entry) {
 
 void end_trust(State& state, const Entry& entry, const OpenIntent& intent) {
   if (entry.outcome != "ok") return;
+  require(uint_member(intent.data, "serial") > state.collateral_serial, "a bundle serial that does not rise");
   state.collateral_serial = uint_member(intent.data, "serial");
   state.trust_digest = hex_member(intent.data, "digest", kDigestSize);
   raise_crls(state, member(intent.data, "crls"), false);

@@ -18,7 +18,11 @@ const std::string kMek(32, '1');  // id, hex
 std::string digits(std::uint8_t what) { return to_hex(Bytes(kSize, what)); }
 
 Json intent(std::uint8_t report) {
-  return {{"nonce", digits(report)}, {"mek_id", kMek}, {"report_sha256", digits(report)}, {"ueid", "01"}};
+  return {{"nonce", digits(report)},
+          {"mek_id", kMek},
+          {"report_sha256", digits(report)},
+          {"ueid", "01"},
+          {"policy", testing::genesis_data()["policy"]}};
 }
 Json carrying(std::uint8_t report, std::uint8_t request) {
   Json out = intent(report);

@@ -18,7 +18,9 @@ class Floors : public ::testing::Test {
     MekHistory mek;
     mek.id = kMek;
     mek.label = "m#1";
+    mek.state = "ok";
     state.meks[kMek] = mek;
+    state.policy_digest = to_hex(Bytes(32, 5));
     state.size = 1;  // as after genesis
     state.last_time = 1'800'000'000;
   }
@@ -36,11 +38,18 @@ class Floors : public ::testing::Test {
     state.apply(entry);
   }
 
-  static Json begun() {
-    return {{"nonce", to_hex(Bytes(32, 1))},
+  // Of a challenge of its own.
+  Json begun() {
+    Challenge challenge;
+    challenge.nonce = Bytes(32, static_cast<std::uint8_t>(state.size));
+    challenge.mek_id = kMek;
+    const std::string nonce = to_hex(challenge.nonce);
+    state.challenges.emplace(from_hex(nonce), std::move(challenge));
+    return {{"nonce", nonce},
             {"mek_id", to_hex(kMek)},
             {"report_sha256", to_hex(Bytes(32, 2))},
-            {"ueid", "01aabbccddeeff"}};
+            {"ueid", "01aabbccddeeff"},
+            {"policy", {{"digest", to_hex(Bytes(32, 5))}, {"serial", 1}}}};
   }
   static Json wrapped(Json floors, Json crls) {
     return {{"wrapped_sha256", to_hex(Bytes(32, 3))},

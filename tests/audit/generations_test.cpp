@@ -57,13 +57,15 @@ TEST_F(Generations, SomethingIsReplaced) {
 // What tells a release that may be finished from one that is done.
 TEST_F(Generations, AChallengeKnowsItsRelease) {
   Json challenge = challenge_data(1);
+  challenge["mek_id"] = to_hex(Bytes(kId, 1));
   log.event("challenge", challenge);
   const Bytes nonce = from_hex(text_member(challenge, "nonce"));
   const std::string report = to_hex(Bytes(32, 7));
   const Json intent{{"nonce", to_hex(nonce)},
                     {"mek_id", to_hex(Bytes(kId, 1))},
                     {"report_sha256", report},
-                    {"ueid", "0102"}};
+                    {"ueid", "0102"},
+                    {"policy", testing::genesis_data()["policy"]}};
   const Txn first = log.intent("release", intent);
   EXPECT_TRUE(log.state().open.contains(log.state().challenges.at(nonce).intent));
   EXPECT_FALSE(log.state().challenges.at(nonce).released_by);

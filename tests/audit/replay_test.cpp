@@ -232,11 +232,15 @@ TEST_F(Replay, ARecoveryKeyIsTheFileOfItsDigest) {
 
 TEST_F(Replay, ChallengesAreUsedOnce) {
   make(kOne);
-  const Json challenge = testing::challenge_data(1);
+  Json challenge = testing::challenge_data(1);
+  challenge["mek_id"] = kOne;
   event("challenge", challenge);
   EXPECT_ERROR(Malformed, "nonce that was used", event("challenge", challenge));
-  const Json wanted{
-      {"nonce", challenge["nonce"]}, {"mek_id", kOne}, {"ueid", "01"}, {"report_sha256", kDigest}};
+  const Json wanted{{"nonce", challenge["nonce"]},
+                    {"mek_id", kOne},
+                    {"ueid", "01"},
+                    {"report_sha256", kDigest},
+                    {"policy", testing::genesis_data()["policy"]}};
   const std::uint64_t first = intent("release", wanted), second = intent("release", wanted);
   const Challenge used = state.challenges.begin()->second;
   EXPECT_TRUE(used.consumed);

@@ -35,6 +35,7 @@ void write_something_of_all(Log& log) {
                      {"mek", "m#1"},
                      {"report_sha256", report},
                      {"ueid", "0102030405060708"},
+                     {"policy", testing::genesis_data()["policy"]},
                      {"approval", {{"nonce", std::string(64, 'f')}}}};
   const Txn released = log.intent("release", release);
   log.wrapped({released}, {testing::wrapped_data()});

@@ -21,7 +21,8 @@ Json intent_for(std::uint64_t challenge) {
           {"mek_id", kMek},
           {"mek", "m#1"},
           {"report_sha256", kReport},
-          {"ueid", to_hex(kCard)}};
+          {"ueid", to_hex(kCard)},
+          {"policy", testing::genesis_data()["policy"]}};
 }
 
 class Wrapped : public ::testing::Test {
@@ -31,7 +32,11 @@ class Wrapped : public ::testing::Test {
       log.result(log.intent("mek-generate",
                             {{"mek_id", id}, {"label", id == kMek ? "m#1" : "n#1"}, {"generation", 1}}),
                  "ok", Json::object());
-    for (std::uint64_t i = 1; i < 5; ++i) log.event("challenge", testing::challenge_data(i));
+    for (std::uint64_t i = 1; i < 5; ++i) {
+      Json challenge = testing::challenge_data(i);
+      challenge["mek_id"] = kMek;
+      log.event("challenge", challenge);
+    }
   }
   [[nodiscard]] std::uint64_t releases() const { return log.state().meks.at(from_hex(kMek)).releases; }
   [[nodiscard]] std::uint64_t to_card() const {
@@ -79,8 +84,8 @@ TEST_F(Wrapped, OkIsARecordOfWhatWasWrapped) {
 }
 
 TEST_F(Wrapped, NobodySaysThatAWrappedKeyDidNotLeave) {
-  for (const char* outcome : {"denied", "failed"}) {
-    const Txn txn = host.open().intent("release", intent_for(1));
+  for (const std::string outcome : {"denied", "failed"}) {
+    const Txn txn = host.open().intent("release", intent_for(outcome == "denied" ? 1 : 2));
     host.open().wrapped({txn}, {wrapped_data()});
     EXPECT_ERROR(Malformed, "of a key that was wrapped", host.open().result(txn, outcome, Json::object()));
   }
@@ -137,11 +142,11 @@ TEST_F(Wrapped, AResultContradictsNeitherItsIntentNorWhatWasWrapped) {
 // Of every kind: what a result says again is what its intent said.
 TEST_F(Wrapped, NoKindsResultContradictsItsIntent) {
   const std::vector<std::pair<const char*, Json>> intents = {
-      {"mek-destroy", {{"mek_id", kMek}, {"mek", "m#1"}}},
       {"mek-backup", {{"mek_id", kMek}, {"encryptions", 1}}},
       {"seal", {{"mek_id", kMek}, {"encryptions", 1}}},
       {"policy", {{"serial", 2}, {"digest", kFile}, {"mek_id", kMek}}},
-      {"recovery-key", {{"mek_id", kMek}}}};
+      {"recovery-key", {{"mek_id", kMek}}},
+      {"mek-destroy", {{"mek_id", kMek}, {"mek", "m#1"}}}};
   for (const auto& [kind, data] : intents) {
     const Txn txn = host.open().intent(kind, data);
     for (const char* outcome : {"failed", "unknown"})

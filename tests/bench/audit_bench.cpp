@@ -32,7 +32,8 @@ void fill(HostLog& host, std::uint64_t entries) {
                          {"mek_id", mek},
                          {"mek", "resnet50#1"},
                          {"report_sha256", report},
-                         {"ueid", "0102030405060708"}});
+                         {"ueid", "0102030405060708"},
+                         {"policy", testing::genesis_data()["policy"]}});
     }
     const std::vector<Json> asked = intents;
     done += 3 * challenges.size();

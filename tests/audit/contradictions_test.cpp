@@ -1,0 +1,156 @@
+// What nobody can have done, whoever signed the log: keys that left for challenges that were not theirs, and
+// acts under keys that are not in use.
+#include <gtest/gtest.h>
+
+#include "appliance/audit/log.h"
+#include "tests/audit/host_log.h"
+#include "tests/base/expect_error.h"
+#include "tests/base/temp_folder.h"
+
+namespace qpcseal::audit {
+namespace {
+
+using testing::challenge_data;
+using testing::HostLog;
+using testing::wrapped_data;
+
+const std::string kMek(32, '1'), kOther(32, '2'), kReport(64, 'e'),
+    kFile(64, 'f'), kCard = "0102030405060708";
+
+class Contradictions : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    Log log = host.create();
+    make(log, kMek, "m#1");
+    make(log, kOther, "n#1");
+    log.event("challenge", challenge(1));
+  }
+  static void make(Log& log, const std::string& id, const std::string& label) {
+    log.result(log.intent("mek-generate", {{"mek_id", id}, {"label", label}, {"generation", 1}}), "ok",
+               Json::object());
+  }
+  static Json challenge(std::uint64_t number) {
+    Json out = challenge_data(number);
+    out["mek_id"] = kMek;
+    return out;
+  }
+  static Json release(std::uint64_t challenge, const std::string& mek = kMek) {
+    return {{"nonce", challenge_data(challenge)["nonce"]},
+            {"mek_id", mek},
+            {"report_sha256", kReport},
+            {"ueid", kCard},
+            {"policy", testing::genesis_data()["policy"]}};
+  }
+  // In a log that is opened for it alone: one that refuses an entry is of no more use.
+  void wrap(const Json& intent) {
+    Log log = host.open();
+    const Txn txn = log.intent("release", intent);
+    log.wrapped({txn}, {wrapped_data(kFile)});
+  }
+  void begin(const std::string& kind, const Json& data) { host.open().intent(kind, data); }
+  void happen(const std::string& kind, const Json& data) { host.open().event(kind, data); }
+
+  testing::TempFolder folder;
+  HostLog host{folder / "log"};
+};
+
+TEST_F(Contradictions, AChallengeGivesOneKey) {
+  wrap(release(1));
+  EXPECT_ERROR(Malformed, "did not use up", wrap(release(1)));
+}
+
+TEST_F(Contradictions, AChallengeThatNobodyMadeGivesNone) {
+  EXPECT_ERROR(Malformed, "did not use up", wrap(release(9)));
+}
+
+TEST_F(Contradictions, AChallengeIsForOneKeyAndCard) {
+  EXPECT_ERROR(Malformed, "another MEK's challenge", wrap(release(1, kOther)));
+  Json other = challenge(2);
+  other["ueid"] = kCard + "09";
+  happen("challenge", other);
+  EXPECT_ERROR(Malformed, "another card's challenge", wrap(release(2)));
+}
+
+TEST_F(Contradictions, ThePolicyInForceDecides) {
+  Json other = release(1);
+  other["policy"]["digest"] = kFile;
+  EXPECT_ERROR(Malformed, "a policy that is not in force", begin("release", other));
+}
+
+TEST_F(Contradictions, OnlyAKeyInUseIsReleasedSealsAndIsBackedUp) {
+  const Json act{{"mek_id", kMek}, {"encryptions", 1}};
+  happen("mek-suspend", {{"mek_id", kMek}});
+  EXPECT_ERROR(Malformed, "release of a MEK that is 'suspended'", wrap(release(1)));
+  EXPECT_ERROR(Malformed, "seal under a MEK that is 'suspended'", begin("seal", act));
+  EXPECT_ERROR(Malformed, "backup under a MEK that is 'suspended'", begin("mek-backup", act));
+}
+
+TEST_F(Contradictions, ACopyThatOnlyWrapsEncryptsNothing) {
+  const std::string copy(32, '3');
+  {
+    Log log = host.open();
+    log.result(log.intent("mek-restore", {{"mek_id", copy},
+                                          {"label", "c#1"},
+                                          {"generation", 1},
+                                          {"encryptions", 4},
+                                          {"origin", "restored"}}),
+               "ok", Json::object());
+  }
+  const Json act{{"mek_id", copy}, {"encryptions", 1}};
+  EXPECT_ERROR(Malformed, "seal under a MEK that only wraps", begin("seal", act));
+  EXPECT_ERROR(Malformed, "backup under a MEK that only wraps", begin("mek-backup", act));
+}
+
+TEST_F(Contradictions, OneLabelIsOneKey) {
+  Json second{{"mek_id", std::string(32, '3')}, {"label", "m#1"}, {"generation", 1}, {"encryptions", 0}};
+  EXPECT_ERROR(Malformed, "second MEK of one label", begin("mek-generate", second));
+  second["check_value"] = std::string(64, '4');
+  EXPECT_ERROR(Malformed, "second MEK of one label", begin("mek-import", second));
+  second["origin"] = "restored";
+  EXPECT_ERROR(Malformed, "second MEK of one label", begin("mek-restore", second));
+}
+
+// Two changes that were begun one after the other, and end the other way round.
+TEST_F(Contradictions, SerialsDoNotFallWhereAnEarlierChangeEndsLater) {
+  for (const char* kind : {"policy", "trust"}) {
+    Log log = host.open();
+    const auto change = [&](std::uint64_t serial) {
+      return log.intent(kind, {{"serial", serial}, {"digest", kFile}, {"crls", Json::array()}});
+    };
+    const Txn first = change(5), second = change(6);
+    log.result(second, "ok", Json::object());
+    EXPECT_ERROR(Malformed, "serial that does not rise", log.result(first, "ok", Json::object())) << kind;
+  }
+}
+
+TEST_F(Contradictions, ACeremonyHasOneStepAtATime) {
+  const Json ceremony{{"ceremony", kMek}, {"plan_sha256", kFile}};
+  Json step = ceremony;
+  step.update({{"step", "one"}, {"attempt", 1}});
+  Txn whole;
+  {
+    Log log = host.open();
+    whole = log.intent("ceremony", ceremony);
+    log.intent("ceremony-step", step);
+  }
+  EXPECT_ERROR(Malformed, "while another goes on", begin("ceremony-step", step));
+  EXPECT_ERROR(Malformed, "while a step of it goes on", host.open().result(whole, "ok", Json::object()));
+}
+
+// Two processes on two copies of a home, and one token: whoever comes second does nothing.
+TEST_F(Contradictions, ATokenRemembersOneLog) {
+  HostLog copy(folder / "copy");
+  std::filesystem::copy(host.folder, copy.folder);
+  std::swap(copy.signer, host.signer);
+  copy.anchor.state = host.anchor.state;
+  LogSettings settings = copy.settings();
+  settings.anchor = &host.anchor;
+  std::swap(copy.signer, host.signer);
+  Log second = Log::open(settings, host.signer);
+  wrap(release(1));
+  EXPECT_ERROR(LogDamaged, "a copy of this home goes on beside it", second.intent("release", release(1)));
+  host.open().event("challenge", challenge(3));
+}
+
+}  // namespace
+}  // namespace qpcseal::audit
