@@ -30,11 +30,18 @@ std::string ids_of(const Findings& findings) {
   return out;
 }
 
-audit::Outcome closed(const audit::OpenIntent& open, const std::string& why) {
-  return {{open.seq, open.txn, open.kind}, open.is_wrapped() ? "unknown" : "failed", {{"error", why}}};
+// Between the wrap and its entry the wrapped key is in the home already: nobody can say that nothing was
+// wrapped.
+bool may_be_wrapped(const audit::OpenIntent& open, const PendingWraps& pending) {
+  return open.is_wrapped() || pending.contains(audit::text_member(open.data, "report_sha256"));
 }
 
-// Nothing was wrapped, and nothing can be any more.
+audit::Outcome closed(const audit::OpenIntent& open, const PendingWraps& pending, const std::string& why) {
+  const bool wrapped = may_be_wrapped(open, pending);
+  return {{open.seq, open.txn, open.kind}, wrapped ? "unknown" : "failed", {{"error", why}}};
+}
+
+// The log has no wrap of it, and none can come any more.
 bool is_over(const audit::State& state, const audit::OpenIntent& open, UnixTime now) {
   if (open.is_wrapped()) return false;
   const auto challenge = state.challenges.find(from_hex(audit::text_member(open.data, "nonce")));
@@ -71,6 +78,18 @@ keys::WrappedMek wrap_for(pkcs11::Session& session, const keys::Mek& mek, const 
   return with_context("releasing " + mek.label + " to card " + to_hex(c.claims().ueid), [&] {
     return keys::wrap_mek(session, mek, c.verdict->suite.value(), peer_of(c.claims()), c.claims().nonce);
   });
+}
+
+bool is_what_the_log_says(const keys::WrappedMek& made, const Json& wrapped) {
+  return to_hex(sha256(made.encrypt)) == audit::text_member(wrapped, "wrapped_sha256") &&
+         to_hex(sha256(made.pub)) == audit::text_member(wrapped, "pub_sha256");
+}
+
+// The file that keeps it is not signed: it is another key's, or another card's answer's, or it is taken.
+bool is_wrap_for(const keys::WrappedMek& made, const keys::Mek& mek, const Candidate& c) {
+  const auto head = seal::parse_wrap_head(made.encrypt);
+  return head && head->mek_id == mek.id && head->suite == static_cast<unsigned>(made.suite) &&
+         made.nonce == c.claims().nonce;
 }
 
 // What was wrapped before is what goes on: under the same suite, or not at all.
@@ -170,7 +189,8 @@ void refuse_duplicates(const std::vector<Candidate>& candidates) {
   }
 }
 
-void close_stale(Appliance& appliance, const keys::Mek& mek, const std::vector<Candidate*>& candidates) {
+void close_stale(Appliance& appliance, const keys::Mek& mek, const PendingWraps& pending,
+                 const std::vector<Candidate*>& candidates) {
   const audit::State& state = appliance.log().state();
   std::vector<audit::Outcome> outcomes;
   std::set<std::uint64_t> ours;
@@ -182,12 +202,12 @@ void close_stale(Appliance& appliance, const keys::Mek& mek, const std::vector<C
     if (open == state.open.end()) continue;
     ours.insert(open->first);
     if (unfinished_release(state, challenge->second, c->report->digest) == nullptr)
-      outcomes.push_back(closed(open->second, "cut short, and the policy has changed since"));
+      outcomes.push_back(closed(open->second, pending, "cut short, and the policy has changed since"));
   }
   for (const auto& [seq, open] : state.open)
     if (open.kind == "release" && !ours.contains(seq) &&
         audit::text_member(open.data, "mek_id") == to_hex(mek.id) && is_over(state, open, appliance.now()))
-      outcomes.push_back(closed(open, "cut short before anything was wrapped"));
+      outcomes.push_back(closed(open, pending, "cut short before anything left"));
   if (!outcomes.empty()) appliance.log().results(std::move(outcomes));
 }
 
@@ -227,11 +247,9 @@ void consume(Appliance& appliance, const keys::Mek& mek, const ReleaseApproval& 
 
 void find_lost_wraps(const PendingWraps& pending, const std::vector<Candidate*>& candidates) {
   for (Candidate* c : candidates) {
-    if (!c->is_wrapped()) continue;
     const auto* made = pending.find(c->report->digest);
-    if (made != nullptr &&
-        to_hex(sha256(made->encrypt)) == audit::text_member(c->wrapped_before, "wrapped_sha256"))
-      continue;
+    c->was_made = made != nullptr && !c->challenge.consumed;  // else it is an earlier release of it
+    if (!c->is_wrapped() || (made != nullptr && is_what_the_log_says(*made, c->wrapped_before))) continue;
     c->obstacle.push_back({"POL-CHALLENGE-USED", "challenge",
                            "a key was wrapped for it, and that wrapped key is not in the home any more",
                            "used once", "no challenge gets a second wrap"});
@@ -270,6 +288,9 @@ std::vector<Grant> wrap_all(Appliance& appliance, const keys::Mek& mek, std::vec
       Candidate& c = *candidates[i];
       const auto* made = pending.find(c.report->digest);
       const bool same = made != nullptr && (c.is_wrapped() || made->suite == c.verdict->suite);
+      if (same && !is_wrap_for(*made, mek, c))
+        throw Error(ErrorKind::Denied, "the key that waits in the home for " + c.report->name +
+                                           " is another key's, or was wrapped for another challenge");
       try {
         grants[i].wrapped = same ? *made : wrap_for(*session, mek, c);
       } catch (const Error& error) {
@@ -301,7 +322,7 @@ Json wrapped_data(const keys::Mek& mek, const Candidate& c, const keys::WrappedM
 }
 
 audit::Outcome denied_outcome(const Appliance& appliance, const Candidate& c) {
-  if (c.is_wrapped()) {
+  if (c.is_wrapped() || c.was_made) {
     const std::string why =
         c.findings().empty() ? "another report of the run is denied" : ids_of(c.findings());
     return {c.txn, "unknown", {{"error", "the key was wrapped by a run that was cut short; now: " + why}}};

@@ -24,6 +24,7 @@ struct Candidate {
   policy::ChallengeFacts challenge;  // as the log had it before this release used it up
   audit::Txn txn;
   audit::Json wrapped_before;  // of a release that was cut short behind its wrap; else null
+  bool was_made = false;       // a run that was cut short has wrapped a key for it
   Findings obstacle;           // why it cannot be released that is no matter of the policy
   std::optional<Verdict> verdict;
   std::string fault;  // why the token did not wrap; the release stays open
@@ -53,7 +54,9 @@ void refuse_duplicates(const std::vector<Candidate>& candidates);
 
 // Ends open releases that cannot go on: of these reports, but begun under another policy; of this MEK, with
 // nothing wrapped, whose challenge has expired or is another's. "failed" before the wrap, "unknown" after it.
-void close_stale(Appliance& appliance, const keys::Mek& mek, const std::vector<Candidate*>& candidates);
+// Those whose key is pending are "unknown".
+void close_stale(Appliance& appliance, const keys::Mek& mek, const PendingWraps& pending,
+                 const std::vector<Candidate*>& candidates);
 
 void look_up_challenges(const audit::State& state, const std::vector<Candidate*>& candidates);
 // The intents; from here on the challenges of all of them are used up, whatever the policy says. An intent
@@ -61,8 +64,8 @@ void look_up_challenges(const audit::State& state, const std::vector<Candidate*>
 // policy.
 void consume(Appliance& appliance, const keys::Mek& mek, const ReleaseApproval& approval,
              const std::vector<Candidate*>& candidates);
-// An obstacle for those whose key was wrapped before, where the wrapped key is not in the home any more: no
-// challenge gets a second wrap.
+// Marks those whose key is pending; an obstacle for those whose key was wrapped before, where the wrapped key
+// is not in the home any more: no challenge gets a second wrap.
 void find_lost_wraps(const PendingWraps& pending, const std::vector<Candidate*>& candidates);
 
 enum class Count {
@@ -80,7 +83,7 @@ std::map<Sha256Digest, keys::WrappedMek> wraps_of(const std::vector<Grant>& gran
 
 // Of the entry between wrap and delivery.
 audit::Json wrapped_data(const keys::Mek& mek, const Candidate& candidate, const keys::WrappedMek& wrapped);
-// "denied", or "unknown" where the key was wrapped before.
+// "denied", or "unknown" where a key was wrapped before.
 audit::Outcome denied_outcome(const Appliance& appliance, const Candidate& candidate);
 audit::Outcome granted_outcome(const Appliance& appliance, const keys::Mek& mek, const Candidate& candidate,
                                const Grant& grant, audit::Json act);

@@ -147,13 +147,12 @@ BackupMade backup(Appliance& appliance, const BackupWish& wish) {
   intent["suite"] = keys::name_of(out.suite);
   intent["nonce"] = to_hex(header.nonce);  // tells the file that is this act's
   intent["encryptions"] = 1U;
-  // The file has its name after the log has its digest: whoever finds one finds it in the log.
+  // Nothing of it is on the medium before the log has its digest: a medium may keep what it says it lost.
   const auto make = [&](const audit::Txn& txn) -> Json {
     const Bytes bytes = wrap_backup(appliance, out.mek, std::move(header));
     out.sha256 = hex_digest(bytes);
-    write_exact(file.fd(), bytes, 0);
-    file.sync();
     appliance.log().wrapped({txn}, {{{"wrapped_sha256", out.sha256}}});
+    write_exact(file.fd(), bytes, 0);
     file.commit();
     out.encryptions = appliance.log().state().meks.at(out.mek.id).encryptions;
     return {{"backup_sha256", out.sha256}, {"encryptions_until", out.encryptions}};

@@ -23,6 +23,7 @@ class PendingWraps {
 
   // Null: none was made for this report.
   [[nodiscard]] const keys::WrappedMek* find(const Sha256Digest& report) const;
+  [[nodiscard]] bool contains(const std::string& report) const { return wraps_.contains(report); }  // hex
   // On disk when it returns. Error{Io}.
   void keep(const std::map<Sha256Digest, keys::WrappedMek>& wraps);
   // Forgets these, whose results are in the log. A file that cannot be removed does no harm.

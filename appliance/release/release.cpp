@@ -87,7 +87,7 @@ void Transaction::begin(const ReleaseApproval& approval) {
   }
   const std::vector<Candidate*> verified = select(candidates_, &Candidate::may_consume);
   if (verified.empty()) return;
-  close_stale(appliance_, mek_, verified);
+  close_stale(appliance_, mek_, pending_, verified);
   consume(appliance_, mek_, approval, verified);
   find_lost_wraps(pending_, verified);
   decide(appliance_, mek_, all ? Count::Together : Count::Each, verified);
