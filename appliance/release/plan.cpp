@@ -59,6 +59,7 @@ class Reader {
   }
 
   void take(const Entry& entry) {
+    if (entry.kind == "challenge" && !cards_.empty()) asked_[text_member(entry.data, "nonce")] = entry.seq;
     if (entry.phase == audit::Phase::Intent) take_intent(entry);
     if (entry.phase != audit::Phase::Result) return;
     // "denied" and "failed" prove that nothing was wrapped; "unknown" leaves it open for good.
@@ -93,7 +94,7 @@ class Reader {
     const std::string& key = text_member(audit::member(entry.data, "session_key"), "sha256");
     if (const auto card = cards_.find(ueid); card != cards_.end()) {
       if (is_newer(entry.data)) card->second.again = true;
-      if (key != keys_.at(ueid)) card->second.reset = true;  // a session key is made at boot
+      if (key != keys_.at(ueid) && was_asked_since(card->second, entry)) card->second.reset = true;
     }
     if (!is_ours(entry.data)) return;
     HeldCard& card = card_of(entry);
@@ -103,6 +104,13 @@ class Reader {
     ++card.releases;
     keys_[ueid] = key;
     add_containers(card, audit::member(entry.data, "act"));
+  }
+
+  // A session key is made at boot: another one in answer to a later challenge is of a later boot. An answer
+  // to an earlier challenge may be of a boot before the card got the key.
+  [[nodiscard]] bool was_asked_since(const HeldCard& card, const Entry& release) const {
+    const auto asked = asked_.find(text_member(release.data, "nonce"));
+    return asked != asked_.end() && asked->second > card.entry;
   }
 
   // Begun, and nobody knows how far it came: the card may hold the key, also where it was reset since an
@@ -138,8 +146,9 @@ class Reader {
   std::map<std::uint64_t, Json> seals_;  // intents by number
   std::vector<HeldContainer> containers_;
   std::map<std::string, HeldCard> cards_;
-  std::map<std::string, std::string> keys_;  // of a card's last release, SHA-256 of its session key
-  std::map<std::uint64_t, Entry> begun_;     // releases without a result
+  std::map<std::string, std::string> keys_;     // of a card's last release, SHA-256 of its session key
+  std::map<std::string, std::uint64_t> asked_;  // challenges since a card has the key: entries by nonce
+  std::map<std::uint64_t, Entry> begun_;        // releases without a result
   std::uint64_t backups_ = 0;
 };
 
