@@ -33,17 +33,22 @@ Json numbers_of(const std::vector<Bytes>& crls) {
   return out;
 }
 
-// Than what the log has seen, and than what is in force, whether a release has seen it or not. A list in the
-// folder that cannot be used never counted, and must not keep out the bundle that takes the folder's place.
+// Nothing for a list in the folder that cannot be used: it never counted, and must not keep out the bundle
+// that takes the folder's place.
+std::optional<attest::CrlInfo> usable(const TrustFile& crl) {
+  try {
+    return attest::read_crl(crl.der);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::Malformed) throw;
+    return std::nullopt;
+  }
+}
+
+// Than what the log has seen, and than what is in force, whether a release has seen it or not.
 attest::CrlNumbers least_numbers(const Appliance& appliance) {
   attest::CrlNumbers out = appliance.log().state().crl_numbers;
-  for (const TrustFile& crl : appliance.trust().crls) {
-    try {
-      attest::raise(out, attest::read_crl(crl.der));
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::Malformed) throw;
-    }
-  }
+  for (const TrustFile& crl : appliance.trust().crls)
+    if (const auto info = usable(crl)) attest::raise(out, *info);
   return out;
 }
 
@@ -57,6 +62,25 @@ void refuse_older_lists(Appliance& appliance, const Collateral& bundle, const Js
               old);
 }
 
+// Whether a card, or an issuer's list, that counts as revoked now would not any more.
+bool takes_back_revocations(const Trust& now, const Collateral& next) {
+  const auto& revoked = next.revoked_ueids;
+  const bool card = std::ranges::any_of(now.collateral.revoked_ueids, [&](const Bytes& ueid) {
+    return std::ranges::find(revoked, ueid) == revoked.end();
+  });
+  const std::vector<attest::CrlInfo> lists = attest::newest(next.crls);
+  const auto is_left_out = [&](const TrustFile& crl) {
+    const auto info = usable(crl);
+    return info && std::ranges::none_of(lists, [&](const auto& list) { return list.issuer == info->issuer; });
+  };
+  return card || std::ranges::any_of(now.crls, is_left_out);
+}
+
+// Taking a revocation back lets a key go where it could not go before: that takes as many as any act.
+int officers_for(const Appliance& appliance, const Collateral& bundle) {
+  return takes_back_revocations(appliance.trust(), bundle) ? appliance.policy().greatest_threshold() : 1;
+}
+
 }  // namespace
 
 Installed import_collateral(Appliance& appliance, const std::filesystem::path& file,
@@ -66,7 +90,8 @@ Installed import_collateral(Appliance& appliance, const std::filesystem::path& f
   const audit::State& state = appliance.log().state();
   check_serial(bundle, state);
   check_fresh(bundle, appliance.now());
-  const auto approvers = check_signed_file(appliance, {"trust-import", kTrustNamespace, text}, paths);
+  const auto approvers = check_signed_file(
+      appliance, {"trust-import", kTrustNamespace, text, officers_for(appliance, bundle)}, paths);
   const std::string digest = to_hex(sha256(view(text)));
   Json intent{{"digest", digest},
               {"serial", bundle.serial},
