@@ -15,17 +15,22 @@ namespace {
 
 struct Drilled {
   std::string label, source_log_key;
+  UnixTime made = 0;
+  bool in_false_time = false;  // officers put the log's time back behind it since
 };
 
 // Which keys the log's drills were of.
 std::map<Bytes, Drilled> drilled_keys(const audit::LogCopy& log) {
   std::map<Bytes, Drilled> out;
   log.each([&](std::uint64_t, std::string_view line) {
-    if (audit::scan_entry(line).kind != "mek-drill") return;
+    const auto [kind, time] = std::pair(audit::scan_entry(line).kind, audit::scan_entry(line).time);
+    if (kind == "clock-correct")
+      for (auto& [id, drilled] : out) drilled.in_false_time = drilled.in_false_time || drilled.made > time;
+    if (kind != "mek-drill") return;
     const audit::Entry entry = audit::parse_entry(line);
     if (entry.phase == audit::Phase::Result && entry.outcome == "ok")
       out[from_hex(audit::text_member(entry.data, "mek_id"))] = {
-          audit::text_member(entry.data, "mek"), audit::text_member(entry.data, "source_log_key")};
+          audit::text_member(entry.data, "mek"), audit::text_member(entry.data, "source_log_key"), time};
   });
   return out;
 }
@@ -71,7 +76,8 @@ Report drills(Context& context, const std::vector<std::string>& receipts) {
   report.json = nlohmann::ordered_json::array();
   std::vector<std::vector<std::string>> rows{{"KEY", "ID", "CERTIFICATE", "UNTIL"}};
   for (const auto& [id, expires] : log.state.drills) {
-    const bool holds = now < expires, over = gone.contains(id) || ended_here(log.state, id);
+    const bool holds = now < expires && !drilled.at(id).in_false_time,
+               over = gone.contains(id) || ended_here(log.state, id);
     if (!holds && !over) report.exit_code = 5;
     const std::string& label = drilled.at(id).label;
     report.json.push_back({{"label", label},
@@ -80,9 +86,10 @@ Report drills(Context& context, const std::vector<std::string>& receipts) {
                            {"ended", over},
                            {"expires", format_time(expires)}});
     rows.push_back({printable(label), to_hex(id),
-                    over    ? "the key is destroyed: no drill is due"
-                    : holds ? "holds"
-                            : "EXPIRED: drill again",
+                    over            ? "the key is destroyed: no drill is due"
+                    : holds         ? "holds"
+                    : now < expires ? "VOID, of a false time: drill again"
+                                    : "EXPIRED: drill again",
                     format_time(expires)});
   }
   report.text = rows.size() > 1 ? table(rows) : "no backup was drilled here\n";

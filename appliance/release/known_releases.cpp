@@ -40,6 +40,7 @@ std::optional<KnownReleases> KnownReleases::find() {
     if (named) throw Error(ErrorKind::Io, "QPCSEAL_HOME names no home: it has no log");
     return std::nullopt;
   }
+  check_ownership(*home);
   audit::State state = audit::read_log(home->log(), std::nullopt).state;
   policy::Policy policy = read_policy(*home, state);
   Trust trust = read_pinned_trust(*home, state);
@@ -54,7 +55,8 @@ void KnownReleases::require(const WrappedSet& wrapped) const {
   for (const WrappedFor& card : wrapped.cards) {
     const auto release = state_.releases.find(to_hex(sha256(card.slots.encrypt)));
     if (release == state_.releases.end() || release->second.mek_id != wrapped.mek_id ||
-        release->second.nonce != card.slots.nonce)
+        release->second.nonce != card.slots.nonce ||
+        release->second.pub_sha256 != to_hex(sha256(card.slots.pub)))
       refuse(card, "no release in this appliance's log made this wrapped MEK");
     if (is_revoked(policy_, release->second.ueid))
       refuse(card, "the policy revoked card " + to_hex(release->second.ueid));

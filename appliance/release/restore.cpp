@@ -57,9 +57,15 @@ void refuse_present(Appliance& appliance, const BackupHeader& header) {
   const auto meks = keys::list_meks(appliance.session());
   const auto& logged = appliance.log().state().meks;
   const auto known = logged.find(header.mek_id);
+  const auto has_label = [&](const auto& item) {
+    const std::string& state = item.second.state;
+    return item.second.label == label && item.first != header.mek_id && state != "failed" &&
+           state != "destroyed";
+  };
+  const bool lost_one = std::ranges::any_of(logged, has_label);  // the token has it no more, the log does
   const bool free = known == logged.end() || known->second.state == "failed" ||
                     known->second.state == "destroyed" || appliance.is_missing(header.mek_id);
-  if (!free || std::any_of(meks.begin(), meks.end(), [&](const keys::Mek& mek) {
+  if (!free || lost_one || std::any_of(meks.begin(), meks.end(), [&](const keys::Mek& mek) {
         return mek.id == header.mek_id || mek.label == label;
       }))
     throw Error(ErrorKind::Usage, "there is a MEK '" + label + "', or one with this id, already",

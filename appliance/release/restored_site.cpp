@@ -51,10 +51,7 @@ Site site_for(const Home& home, const audit::State& state, const MachineOptions&
   return site;
 }
 
-std::string pinned_sha256(const audit::State& state) {
-  const auto site = state.genesis.find("site");
-  return site == state.genesis.end() ? "" : audit::hex_member(*site, "module_sha256", sizeof(Sha256Digest));
-}
+std::string pinned_sha256(const audit::State& state) { return state.site.module_sha256; }
 
 std::string module_sha256(const Site& site) {
   try {

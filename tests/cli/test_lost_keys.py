@@ -56,6 +56,17 @@ class LostKeys(unittest.TestCase):
         file.with_suffix(".lock").unlink(missing_ok=True)
         (home / "tokens.guard" / file.relative_to(home / "tokens")).unlink()
 
+    def test_another_ones_key_does_not_take_its_name(self):
+        """One label is one key, in the token or not: limits count by label."""
+        other = Second(self.site, "other")
+        other.qpcseal("mek", "generate", self.name)
+        theirs = self.site.root / "theirs.backup"
+        other.qpcseal("mek", "backup", self.name, "--to", self.key, "-o", theirs)
+        self.lose(self.generate())
+        said = self.site.qpcseal("mek", "restore", theirs, expect=2).stderr
+        self.assertIn(f"there is a MEK '{self.name}#1'", said)
+        self.site.qpcseal("mek", "restore", self.backup)
+
     def test_the_loss_is_told_everywhere(self):
         self.lose(self.generate())
         said = self.site.qpcseal("mek", "list")
