@@ -19,6 +19,7 @@ enum class ErrorKind {
   Token,             // PKCS#11
   ApprovalsMissing,  // officers have not agreed
   LogDamaged,        // the audit log does not verify
+  DoneWithFault,     // the act is done and logged, and a step behind its log entry failed
 };
 
 class Error : public std::runtime_error {
@@ -47,7 +48,8 @@ decltype(auto) with_context(const std::string& context, Act&& act) {
   } catch (const Error& error) {
     throw Error(error.kind(), context + ": " + error.what(), error.hint(), error.findings());
   } catch (const std::system_error& error) {
-    throw Error(ErrorKind::Io, context + ": " + io_error(error).what());
+    const Error same = io_error(error);
+    throw Error(same.kind(), context + ": " + same.what(), same.hint());
   }
 }
 

@@ -60,12 +60,19 @@ void FileBatch::take_back() noexcept {
     if (files_[i].existing == Existing::Refuse) unlink(files_[i].name.c_str());
 }
 
+void FileBatch::sync() {
+  if (files_.size() - synced_ > kFew) {
+    flush_file_system(files_.front().name);
+    synced_ = files_.size();
+  }
+  for (; synced_ < files_.size(); ++synced_)
+    sync_file(open_to_read(files_[synced_].temporary), files_[synced_].name);
+}
+
 void FileBatch::commit() {
   if (files_.empty()) return;
+  sync();
   const bool few = files_.size() <= kFew;
-  if (!few) flush_file_system(files_.front().name);
-  for (std::size_t i = 0; few && i < files_.size(); ++i)
-    sync_file(open_to_read(files_[i].temporary), files_[i].name);
   for (; appeared_ < files_.size(); ++appeared_) {
     const Waiting& file = files_[appeared_];
     publish(file.temporary, file.name, file.existing);

@@ -23,6 +23,8 @@ class FileBatch {
 
   // Error{Io} for a name that is taken and must not be replaced.
   void add(const std::filesystem::path& path, ByteView bytes, Existing existing);
+  // All of them are on disk when it returns, under their temporary names still. commit() calls it.
+  void sync();
   void commit();
   // After a commit that failed: removes what had appeared. What replaced another file stays.
   void take_back() noexcept;
@@ -39,6 +41,7 @@ class FileBatch {
   TemporaryFile stage_;
   std::vector<Waiting> files_;
   std::size_t appeared_ = 0;
+  std::size_t synced_ = 0;
 };
 
 // Gives a folder that is complete and on disk its final name, in one step, and removes what it replaces. With

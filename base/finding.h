@@ -19,4 +19,11 @@ struct Finding {
 
 using Findings = std::vector<Finding>;
 
+// Their ids in order, e.g. "ATT-NONCE, POL-CARD-RELEASES".
+inline std::string ids_of(const Findings& findings) {
+  std::string out;
+  for (const Finding& finding : findings) out += (out.empty() ? "" : ", ") + finding.id;
+  return out;
+}
+
 }  // namespace qpcseal

@@ -6,7 +6,6 @@
 #include "appliance/audit/words.h"
 #include "appliance/ceremony/act_rules.h"
 #include "appliance/ceremony/acts.h"
-#include "appliance/release/failure.h"
 #include "appliance/release/logged_act.h"
 #include "appliance/release/mek_backup.h"
 #include "base/current_error.h"
@@ -119,13 +118,13 @@ void StepRunner::act(const Step& step, const Attempt& attempt) {
   });
   try {
     carry_out(appliance_, step, folder_);
-  } catch (const release::DoneWithFault& fault) {  // its output is completed by finish()
-    appliance_.act_under(nullptr);
-    console_.say("  warning:    " + std::string(fault.what()) + "\n");
-    return;
   } catch (...) {
     appliance_.act_under(nullptr);
     const Error error = current_error();
+    if (error.kind() == ErrorKind::DoneWithFault) {  // its output is completed by finish()
+      console_.say("  warning:    " + std::string(error.what()) + "\n");
+      return;
+    }
     release::log_failure([&] {
       Json data = step_data(frame_, step.id, attempt.number);
       data["error"] = error.what();

@@ -35,15 +35,14 @@ int exit_code(ErrorKind kind) {
       return 7;
     case ErrorKind::LogDamaged:
       return 8;
+    case ErrorKind::DoneWithFault:
+      return 9;
   }
   return 1;
 }
 
-constexpr int kDoneWithFault = 9;  // done and logged, and a step behind the log entry failed
-
 int fail(const Error& error, bool json) {
-  const bool done = dynamic_cast<const release::DoneWithFault*>(&error) != nullptr;
-  const int code = done ? kDoneWithFault : exit_code(error.kind());
+  const int code = exit_code(error.kind());
   if (json) {
     nlohmann::ordered_json out = {{"error", {{"exit_code", code}, {"message", error.what()}}}};
     if (!error.hint().empty()) out["error"]["hint"] = error.hint();
@@ -51,7 +50,7 @@ int fail(const Error& error, bool json) {
     try {
       print(json_text(out));
     } catch (const Error&) {
-      if (!done) throw;  // standard output is what failed
+      if (error.kind() != ErrorKind::DoneWithFault) throw;  // standard output is what failed
     }
   }
   print_failure("qpcseal", error.what());
@@ -115,8 +114,8 @@ int print_report(const Report& report, bool json, bool acted) {
     print_pieces(report, json);
   } catch (const Error& error) {
     if (!acted) throw;
-    throw release::DoneWithFault(std::string("done and logged; ") + error.what(),
-                                 "'qpcseal audit show' has what was done");
+    throw Error(ErrorKind::DoneWithFault, std::string("done and logged; ") + error.what(),
+                "'qpcseal audit show' has what was done");
   }
   return report.exit_code;
 }
@@ -127,7 +126,7 @@ int end(const audit::AppendStatus& status, int code) {
     print_error("qpcseal: error: done and logged; " + printable(fault) + "\n");
   if (status.faults.empty()) return code;
   print_error("hint: the next command tries it again ('qpcseal mek list')\n");
-  return code == 0 ? kDoneWithFault : code;
+  return code == 0 ? exit_code(ErrorKind::DoneWithFault) : code;
 }
 
 int run(int argc, char** argv) {

@@ -70,20 +70,6 @@ std::vector<seal::Slots> slots_of(const std::vector<Grant>& grants) {
   return out;
 }
 
-// The key has left: a binding that stops half way stays open in the log, and the same command goes on.
-void bind_all_in_place(const std::vector<SealedFile>& files, const std::vector<seal::Slots>& slots) {
-  std::size_t bound = 0;
-  bool begun = false;
-  try {
-    for (; bound < files.size(); ++bound) {
-      begun = false;
-      bind_in_place(files[bound], slots, begun);
-    }
-  } catch (const Error& error) {
-    throw stopped_in_place(error, bound + (begun ? 1 : 0), files.size());
-  }
-}
-
 }  // namespace
 
 BoundModel bind_model(Appliance& appliance, const keys::Mek& mek, const BindWish& wish) {
@@ -108,13 +94,14 @@ BoundModel bind_model(Appliance& appliance, const keys::Mek& mek, const BindWish
     Transaction release(appliance, mek, wish.reports, approval, Transaction::Mode::AllOrNone);
     const std::vector<seal::Slots> slots = slots_of(release.wrap());
     if (in_place) {
+      // The key has left: a binding that stops half-way leaves the intent open, and the same command goes on.
       bind_all_in_place(files, slots);
     } else {
       for (std::size_t i = 0; i < files.size(); ++i) bind_to(files[i], slots, *targets[i]);
       outputs.sync();
     }
     release.commit(acts_of(files, slots.size()));
-    outputs.commit();
+    outputs.commit_released();
     model.grants = release.grants();
     return model;
   });

@@ -24,12 +24,6 @@ Json intent_of(const Candidate& c, const keys::Mek& mek, const Json& policy) {
           {"report_sha256", to_hex(c.report->digest)}, {"ueid", to_hex(c.claims().ueid)}, {"policy", policy}};
 }
 
-std::string ids_of(const Findings& findings) {
-  std::string out;
-  for (const Finding& finding : findings) out += (out.empty() ? "" : ", ") + finding.id;
-  return out;
-}
-
 // Between the wrap and its entry the wrapped key is in the home already: nobody can say that nothing was
 // wrapped.
 bool may_be_wrapped(const audit::OpenIntent& open, const PendingWraps& pending) {
@@ -177,16 +171,6 @@ void find_duplicates(std::vector<Candidate>& candidates) {
   };
   mark(cards, "POL-CARD-TWICE", "ueid");
   mark(nonces, "POL-CHALLENGE-TWICE", "nonce");
-}
-
-void refuse_duplicates(const std::vector<Candidate>& candidates) {
-  std::set<Bytes> nonces, cards;
-  for (const Candidate& c : candidates) {
-    if (!cards.insert(c.claims().ueid).second)
-      throw Error(ErrorKind::Usage, c.report->name + ": card " + to_hex(c.claims().ueid) + " is given twice");
-    if (!nonces.insert(c.claims().nonce).second)
-      throw Error(ErrorKind::Usage, c.report->name + ": another report answers the same challenge");
-  }
 }
 
 void close_stale(Appliance& appliance, const keys::Mek& mek, const PendingWraps& pending,

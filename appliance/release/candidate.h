@@ -49,8 +49,6 @@ void record_unverified(Appliance& appliance, const keys::Mek& mek, const std::ve
 void find_other_keys(const audit::State& state, const keys::Mek& mek, std::vector<Candidate>& candidates);
 // An obstacle for all that verify and come from one card, or answer one challenge.
 void find_duplicates(std::vector<Candidate>& candidates);
-// Error{Usage} where two come from one card or answer one challenge.
-void refuse_duplicates(const std::vector<Candidate>& candidates);
 
 // Ends open releases that cannot go on: of these reports, but begun under another policy; of this MEK, with
 // nothing wrapped, whose challenge has expired or is another's. "failed" before the wrap, "unknown" after it.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "appliance/release/logged_act.h"
 #include "appliance/release/release.h"
 #include "appliance/release/rewrap.h"
 #include "appliance/release/wrap_files.h"
@@ -65,6 +66,8 @@ void name_folders(std::vector<QueuedReport>& all) {
   }
 }
 
+constexpr const char* kGoOn = "the same command gives the files that wait their names";
+
 class Fleet {
  public:
   Fleet(Appliance& appliance, const keys::Mek& mek, const FleetWish& wish)
@@ -94,7 +97,7 @@ class Fleet {
       at = end;
       if (progress) progress(all_.size() - todo_.size() + at, all_.size());
     }
-    write_index();
+    after_result("the releases are done", kGoOn, [&] { write_index(); });
     return std::move(cards_);
   }
 
@@ -248,6 +251,10 @@ class Fleet {
     const std::vector<Grant>& grants = release.wrap();
     for (std::size_t k = 0; k < index.size(); ++k) cards_[index[k]].fault = release.candidates()[k].fault;
     release.commit(write_cards(grants, by_digest));
+    after_result("the releases are done", kGoOn, [&] { publish(grants, by_digest); });
+  }
+
+  void publish(const std::vector<Grant>& grants, const std::map<Sha256Digest, std::size_t>& by_digest) {
     for (const Grant& grant : grants) {
       const std::size_t i = by_digest.at(grant.report_digest);
       cards_[i].folder = all_[i].folder;

@@ -1,6 +1,5 @@
 #include "appliance/release/logged_act.h"
 
-#include "appliance/release/failure.h"
 #include "base/current_error.h"
 
 namespace qpcseal::release {
@@ -53,7 +52,7 @@ void after_result(const std::string& done, const std::string& hint, const std::f
     step();
   } catch (...) {
     const Error cause = current_error();
-    throw DoneWithFault(done + " and logged; " + cause.what(), hint);
+    throw Error(ErrorKind::DoneWithFault, done + " and logged; " + cause.what(), hint);
   }
 }
 

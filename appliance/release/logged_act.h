@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 
 #include "appliance/audit/log.h"
 
@@ -31,13 +32,18 @@ struct LoggedAct {
 // throws.
 std::uint64_t logged_act(audit::Log& log, const LoggedAct& wanted);
 
-// The act is done and logged, and a step behind its log entry failed: an exit code of its own (9).
-class DoneWithFault : public Error {
- public:
-  DoneWithFault(const std::string& message, const std::string& hint) : Error(ErrorKind::Io, message, hint) {}
-};
+// Runs `tell`, which logs a failure while another error is on its way up. An error of `tell` is dropped,
+// whatever its type: token or log broke, and the first error names the cause. The intent stays open, and the
+// next start closes it.
+template <typename Tell>
+void log_failure(Tell&& tell) noexcept {
+  try {
+    std::forward<Tell>(tell)();
+  } catch (...) {  // NOLINT(bugprone-empty-catch)
+  }
+}
 
-// Runs `step`, which follows a logged result. Any error of it is thrown as DoneWithFault "`done` and
+// Runs `step`, which follows a logged result. Any error of it is thrown as Error{DoneWithFault} "`done` and
 // logged; <cause>", with `hint` for a way on.
 void after_result(const std::string& done, const std::string& hint, const std::function<void()>& step);
 

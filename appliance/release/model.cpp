@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "appliance/release/failure.h"
+#include "appliance/release/logged_act.h"
 #include "appliance/release/outputs.h"
 #include "appliance/release/rotate.h"
 #include "appliance/seal/bind.h"
@@ -15,9 +15,7 @@ namespace {
 using audit::Json;
 
 [[noreturn]] void deny(const std::string& what, const Findings& findings) {
-  std::string ids;
-  for (const Finding& finding : findings) ids += (ids.empty() ? "" : ", ") + finding.id;
-  throw Error(ErrorKind::Denied, what + " is denied: " + ids, "", findings);
+  throw Error(ErrorKind::Denied, what + " is denied: " + ids_of(findings), "", findings);
 }
 
 // What is to be sealed, and how.
@@ -142,24 +140,21 @@ Json container_of(const seal::SealResult& sealed) {
 // Logged before and after; the output is complete but has no name yet.
 seal::NestedResult seal_logged(Appliance& appliance, const keys::Mek& mek, const Plan& plan,
                                const Json& approval, const Fd& output, const seal::Progress& progress) {
-  const audit::Txn txn =
-      appliance.log().intent("seal", with_approval(intent_of(appliance, mek, plan), approval));
-  try {
+  seal::NestedResult sealed;
+  const auto seal_it = [&](const audit::Txn&) {
     const auto key = appliance.open_key(mek);
     keys::SealKey signer(appliance.seal_key());
-    seal::NestedResult result = seal::seal_nested(plan.input, plan.container, plan.partitions, plan.options,
-                                                  *key, signer, appliance.random(), output, progress);
-    Json data = container_of(result.root);
-    data["file_size"] = result.root.file_size;
+    sealed = seal::seal_nested(plan.input, plan.container, plan.partitions, plan.options, *key, signer,
+                               appliance.random(), output, progress);
+    Json data = container_of(sealed.root);
+    data["file_size"] = sealed.root.file_size;
     data["partitions"] = Json::array();
-    for (const seal::SealResult& partition : result.partitions)
+    for (const seal::SealResult& partition : sealed.partitions)
       data["partitions"].push_back(container_of(partition));
-    appliance.log().result(txn, "ok", std::move(data));
-    return result;
-  } catch (const Error& error) {
-    log_failure([&] { appliance.log().result(txn, "failed", {{"error", error.what()}}); });
-    throw;
-  }
+    return data;
+  };
+  logged_act(appliance.log(), {"seal", with_approval(intent_of(appliance, mek, plan), approval), seal_it});
+  return sealed;
 }
 
 void require_one_a_part(const Plan& plan, const std::vector<Report>& reports) {
@@ -263,7 +258,9 @@ SealedModel seal_model(Appliance& appliance, const keys::Mek& mek, const SealWis
         throw keep_unbound(error, sealed, output, model.output);
       }
     }
-    output.commit();
+    after_result("the model is sealed",
+                 "seal it again; the log keeps this one as a container that nobody has",
+                 [&] { output.commit(); });
     return model;
   });
 }

@@ -126,7 +126,7 @@ void replace_pinned(Appliance& appliance, const std::string& kind, Json intent, 
     if (holds(file, digest_of(text))) throw Error(ErrorKind::Io, file.string() + " is the new one");
   };
   logged_act(appliance.log(), {kind, std::move(intent), install, must_be_the_old_one});
-  if (!fault.empty()) throw DoneWithFault("the file is in force and logged; " + fault, "");
+  if (!fault.empty()) throw Error(ErrorKind::DoneWithFault, "the file is in force and logged; " + fault);
 }
 
 std::string digest_of(const std::string& text) { return to_hex(sha256(view(text))); }

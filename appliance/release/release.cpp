@@ -10,11 +10,7 @@ namespace {
 
 using audit::Json;
 
-std::string words_of(const Candidate& c) {
-  std::string ids;
-  for (const Finding& finding : c.findings()) ids += (ids.empty() ? "" : ", ") + finding.id;
-  return c.report->name + " is denied: " + ids;
-}
+std::string words_of(const Candidate& c) { return c.report->name + " is denied: " + ids_of(c.findings()); }
 
 // All denied reports at once; their findings name the report where there is more than one.
 [[noreturn]] void deny(const std::vector<const Candidate*>& denied) {
@@ -79,12 +75,8 @@ void Transaction::begin(const ReleaseApproval& approval) {
   record_unverified(appliance_, mek_, candidates_);
   if (all) deny_any(candidates_, [](const Candidate& c) { return c.verifies(); });
   find_other_keys(appliance_.log().state(), mek_, candidates_);
-  if (all) {
-    deny_any(candidates_, [](const Candidate& c) { return c.obstacle.empty(); });
-    refuse_duplicates(candidates_);
-  } else {
-    find_duplicates(candidates_);
-  }
+  find_duplicates(candidates_);
+  if (all) deny_any(candidates_, [](const Candidate& c) { return c.obstacle.empty(); });
   const std::vector<Candidate*> verified = select(candidates_, &Candidate::may_consume);
   if (verified.empty()) return;
   close_stale(appliance_, mek_, pending_, verified);

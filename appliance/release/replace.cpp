@@ -57,18 +57,10 @@ void bind_all(const std::vector<SealedFile>& files, const WrappedSet& wrapped, c
   outputs.commit();
 }
 
-void bind_all_in_place(const std::vector<SealedFile>& files, const WrappedSet& wrapped,
-                       ReplaceResult& result) {
-  for (const SealedFile& file : files) static_cast<void>(seal::bindings_for(file.tree, slots_of(wrapped)));
-  for (const SealedFile& file : files) {
-    bool begun = false;
-    try {
-      bind_in_place(file, slots_of(wrapped), begun);
-    } catch (const Error& error) {
-      throw stopped_in_place(error, result.outputs.size() + (begun ? 1 : 0), files.size());
-    }
-    result.outputs.push_back({file.path, ueids_of(wrapped)});
-  }
+void replace_in_place(const std::vector<SealedFile>& files, const WrappedSet& wrapped,
+                      ReplaceResult& result) {
+  bind_all_in_place(files, slots_of(wrapped));
+  for (const SealedFile& file : files) result.outputs.push_back({file.path, ueids_of(wrapped)});
 }
 
 }  // namespace
@@ -84,7 +76,7 @@ ReplaceResult replace_meks(const ReplaceWish& wish, const std::optional<KnownRel
   ReplaceResult result;
   result.log_checked = known.has_value();
   if (in_place) {
-    bind_all_in_place(files, wrapped, result);
+    replace_in_place(files, wrapped, result);
   } else {
     bind_all(files, wrapped, wish, result);
   }

@@ -55,6 +55,18 @@ void require_ours(const SealedFile& file, const seal::SealedNode& node, const au
                 "take the file from where it was sealed once more");
 }
 
+// `error`, which stopped the binding of `all` containers behind the first `bound`, and what became of each.
+Error stopped_in_place(const Error& error, std::size_t bound, std::size_t all) {
+  std::string hint = error.hint();
+  if (all > 1)
+    hint =
+        std::to_string(bound) + " of " + std::to_string(all) +
+        " containers, in the order of their names, have the new binding or get it when they are bound next; "
+        "those behind them have their old one" +
+        (hint.empty() ? "" : "; " + hint);
+  return {error.kind(), error.what(), hint, error.findings()};
+}
+
 }  // namespace
 
 bool SealedFile::bound() const {
@@ -102,27 +114,29 @@ void bind_to(const SealedFile& file, const std::vector<seal::Slots>& slots, cons
   });
 }
 
-void bind_in_place(const SealedFile& file, const std::vector<seal::Slots>& slots, bool& begun) {
-  with_context(file.path.string(), [&] {
-    seal::bind_in_place(file.path, file.tree, seal::bindings_for(file.tree, slots), begun);
-  });
+void bind_all_in_place(const std::vector<SealedFile>& files, const std::vector<seal::Slots>& slots) {
+  std::vector<std::vector<seal::Binding>> bindings;
+  for (const SealedFile& file : files)
+    bindings.push_back(
+        with_context(file.path.string(), [&] { return seal::bindings_for(file.tree, slots); }));
+  std::size_t bound = 0;
+  bool begun = false;
+  try {
+    for (; bound < files.size(); ++bound) {
+      begun = false;
+      with_context(files[bound].path.string(), [&] {
+        seal::bind_in_place(files[bound].path, files[bound].tree, bindings[bound], begun);
+      });
+    }
+  } catch (const Error& error) {
+    throw stopped_in_place(error, bound + (begun ? 1 : 0), files.size());
+  }
 }
 
 void require_writable(const std::vector<SealedFile>& files) {
   for (const SealedFile& file : files)
     for (const auto& path : {file.path, std::filesystem::path(seal::journal_path(file.path).parent_path())})
       if (access(path.c_str(), W_OK) != 0) throw_errno(path.string());
-}
-
-Error stopped_in_place(const Error& error, std::size_t bound, std::size_t all) {
-  std::string hint = error.hint();
-  if (all > 1)
-    hint =
-        std::to_string(bound) + " of " + std::to_string(all) +
-        " containers, in the order of their names, have the new binding or get it when they are bound next; "
-        "those behind them have their old one" +
-        (hint.empty() ? "" : "; " + hint);
-  return {error.kind(), error.what(), hint, error.findings()};
 }
 
 }  // namespace qpcseal::release

@@ -39,13 +39,10 @@ void require_sealed_here(const std::vector<SealedFile>& files, const audit::Stat
 void make_room(const SealedFile& file, const Fd& output);
 // Binds a copy of `file` into `output`, an empty file.
 void bind_to(const SealedFile& file, const std::vector<seal::Slots>& slots, const Fd& output);
-// `begun` as seal::bind_in_place().
-void bind_in_place(const SealedFile& file, const std::vector<seal::Slots>& slots, bool& begun);
+// Binds each of `files` in place, in their order, after all are known to have room for `slots`. An error on
+// the way tells in its hint how many are bound.
+void bind_all_in_place(const std::vector<SealedFile>& files, const std::vector<seal::Slots>& slots);
 // Error{Io} where they cannot be bound in place: better to say so before a challenge is used up.
 void require_writable(const std::vector<SealedFile>& files);
-
-// `error`, which stopped the binding of `all` containers in place behind the first `bound`, and what became
-// of each.
-Error stopped_in_place(const Error& error, std::size_t bound, std::size_t all);
 
 }  // namespace qpcseal::release

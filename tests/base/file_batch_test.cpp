@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "tests/base/expect_error.h"
 #include "tests/base/syscall_spy.h"
@@ -41,6 +43,21 @@ TEST(FileBatch, AllAppearAtCommit) {
   EXPECT_EQ(content(folder / "sub" / "a"), "one");
   EXPECT_EQ(std::filesystem::status(folder / "b").permissions(),
             std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+}
+
+TEST(FileBatch, SyncBringsAllToTheDiskOnceAndNamesNothing) {
+  const TempFolder folder;
+  testing::SpyScope spy;
+  FileBatch batch;
+  batch.add(folder / "a", view("one"), Existing::Refuse);
+  batch.add(folder / "b", view("two"), Existing::Refuse);
+  const auto syncs = [&] { return std::ranges::count(spy->calls, "fsync file"); };
+  batch.sync();
+  EXPECT_EQ(syncs(), 2);
+  EXPECT_FALSE(std::filesystem::exists(folder / "a"));
+  batch.commit();
+  EXPECT_EQ(syncs(), 2);
+  EXPECT_EQ(content(folder / "b"), "two");
 }
 
 TEST(FileBatch, RefusesAndReplaces) {

@@ -105,10 +105,10 @@ class Verdicts(unittest.TestCase):
         other = appliance.root / "other.dat"  # another card, the same challenge
         run(ATTEST, "--ip", "127.0.0.1", "--port", appliance.port, "--device", 1, "-i",
             appliance.root / "first.dat.request", "-o", other, env=appliance.env)
-        for reports, says in (((first, first), "is given twice"), ((first, again), "is given twice"),
-                              ((first, other), "another report answers the same challenge")):
+        for reports, says in (((first, first), "POL-CARD-TWICE"), ((first, again), "POL-CARD-TWICE"),
+                              ((first, other), "POL-CHALLENGE-TWICE")):
             refused = appliance.qpcseal("wrap-mek", "--mek", "m", "--pub-keys", *reports, "--output-dir",
-                                        appliance.root / "none", expect=2)
+                                        appliance.root / "none", expect=5)
             self.assertIn(says, refused.stderr)
         self.assertFalse((appliance.root / "none").exists())
         self.assertEqual(self.results(appliance, "release"), [])  # and nothing was used up

@@ -117,8 +117,8 @@ class Partitions(Case):
         out = self.encrypt(model, reports, expect=2)
         self.assertIn("3 reports for a model of 4 partitions", self.said.stderr)
         self.assertFalse(out.exists())
-        out = self.encrypt(model, [*reports, self.attest(2)], expect=2)
-        self.assertIn("twice", self.said.stderr)
+        out = self.encrypt(model, [*reports, self.attest(2)], expect=5)
+        self.assertIn("POL-CARD-TWICE", self.said.stderr)
         self.assertFalse((out / "programqpc.bin").exists())
         self.encrypt(self.model, reports[:2], expect=2)
         self.encrypt(model, [*reports, self.attest(3)], name="good")  # nothing was used up

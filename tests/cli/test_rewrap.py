@@ -99,8 +99,8 @@ class Wrap(Case):
         self.wrap([good])  # the report that did not verify used up nothing
 
     def test_same_card_twice(self):
-        out = self.wrap([self.attest(0), self.attest(0)], expect=2)
-        self.assertIn("twice", self.said.stderr)
+        out = self.wrap([self.attest(0), self.attest(0)], expect=5)
+        self.assertIn("POL-CARD-TWICE", self.said.stderr)
         self.assertFalse(out.exists())
 
 

@@ -145,7 +145,8 @@ TEST_F(LoggedActs, AStepBehindTheResultDoesNotSayFailed) {
   const auto said = [](const std::function<void()>& step) {
     try {
       after_result("the key is made", "again", step);
-    } catch (const DoneWithFault& fault) {
+    } catch (const Error& fault) {
+      EXPECT_EQ(fault.kind(), ErrorKind::DoneWithFault);
       return std::string(fault.what()) + "|" + fault.hint();
     }
     return std::string();

@@ -101,5 +101,17 @@ TEST(OutputSet, TakesBackWhatAppearedAndFoldersThatItMade) {
   EXPECT_EQ(text_of(read_file(folder / "b", 100)), "another's");
 }
 
+TEST(OutputSet, ANameThatIsTakenBehindTheResultIsAFaultOfADoneAct) {
+  const TempFolder folder;
+  OutputSet outputs(Existing::Refuse);
+  outputs.write(folder / "a", "x");
+  outputs.sync();
+  write_file(folder / "a", view("another's"), Existing::Refuse);
+  EXPECT_ERROR(DoneWithFault, "the release is done and logged", with_context("wrapping", [&] {
+                 outputs.commit_released();
+                 return 0;
+               }));
+}
+
 }  // namespace
 }  // namespace qpcseal::release
