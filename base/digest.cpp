@@ -56,4 +56,8 @@ Bytes sha384(ByteView bytes) {
   return out;
 }
 
+std::string sha256_hex(ByteView bytes) { return to_hex(sha256(bytes)); }
+
+std::string sha256_hex(std::string_view text) { return sha256_hex(view(text)); }
+
 }  // namespace qpcseal

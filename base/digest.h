@@ -3,6 +3,8 @@
 
 #include <array>
 #include <memory>
+#include <string>
+#include <string_view>
 
 #include "base/bytes.h"
 
@@ -12,6 +14,9 @@ using Sha256Digest = std::array<std::uint8_t, 32>;
 
 Sha256Digest sha256(ByteView bytes);
 Bytes sha384(ByteView bytes);
+// SHA-256 as 64 lower case hex digits: how the log names a file.
+std::string sha256_hex(ByteView bytes);
+std::string sha256_hex(std::string_view text);
 
 // Incremental SHA-256. After finish() it is ready for a new message.
 class Sha256 {

@@ -17,7 +17,7 @@ Signed check_signatures(const Plan& plan, const release::Home& home, const audit
                   "the plan wants " + std::to_string(plan.threshold) + " officers, this appliance has none");
     return {};
   }
-  const policy::Officers officers = release::read_officers(home, state);
+  const policy::Officers officers = release::read_officers(home.officers(), state);
   const auto tally = [&](const std::vector<std::string>& texts) {
     return policy::tally_signatures(officers, kPlanNamespace, view(plan.text), texts, now);
   };
@@ -43,15 +43,15 @@ std::vector<policy::Approver> rejecters_of(const Plan& plan, const release::Home
                                            const std::vector<std::string>& signatures, UnixTime now) {
   if (state.officers_digest.empty()) return {};
   const std::string text = release::rejection_text(plan.text);
-  return policy::tally_signatures(release::read_officers(home, state), kPlanNamespace, view(text), signatures,
-                                  now)
+  return policy::tally_signatures(release::read_officers(home.officers(), state), kPlanNamespace, view(text),
+                                  signatures, now)
       .approvers;
 }
 
 void check_signers(const Plan& plan, const release::Home& home, const audit::State& state, const Json& begin,
                    UnixTime now) {
   if (state.officers_digest.empty()) return;
-  const policy::Officers officers = release::read_officers(home, state);
+  const policy::Officers officers = release::read_officers(home.officers(), state);
   const Json &signers = audit::member(begin, "approvers"), &signatures = audit::member(begin, "signatures");
   std::string gone;
   std::size_t left = 0;

@@ -189,7 +189,7 @@ Complaints check_place(const Plan& plan, const release::Home& home, const audit:
   if (state.approvals_used.contains(plan.sha256)) out.emplace_back("the plan was rejected");
   std::size_t officers = 0;
   if (!state.officers_digest.empty())
-    officers = policy::count_signers(release::read_officers(home, state), kPlanNamespace, now);
+    officers = policy::count_signers(release::read_officers(home.officers(), state), kPlanNamespace, now);
   if (officers < plan.threshold)
     out.push_back("the plan wants " + std::to_string(plan.threshold) + " officers, this appliance has " +
                   std::to_string(officers) + " who may sign plans now");

@@ -27,7 +27,7 @@ Report show_officers(const std::string& path) {
   if (path.empty()) {
     const release::Home home = release::locate_home();
     const audit::State state = audit::read_log(home.log(), std::nullopt).state;
-    static_cast<void>(release::read_officers(home, state));
+    static_cast<void>(release::read_officers(home.officers(), state));
     text = read_text_file(home.officers(), policy::kMaxOfficersFile);
   } else {
     text = read_text_file(path, policy::kMaxOfficersFile);

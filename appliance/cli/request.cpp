@@ -157,7 +157,7 @@ Report make(Context& context, const Options& options) {
   const release::Home home = release::locate_home();
   const audit::LogCopy log = audit::read_log(home.log(), std::nullopt);
   const policy::Policy policy = release::read_policy(home, log.state);
-  static_cast<void>(release::read_officers(home, log.state));
+  static_cast<void>(release::read_officers(home.officers(), log.state));
   // A request to put the log's time back is of the time that it goes back to.
   const UnixTime floor = options.operation == "clock-correct" ? 0 : log.state.last_time;
   const UnixTime now = std::max({context.clock.now(), floor, build_time()});

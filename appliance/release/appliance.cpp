@@ -188,7 +188,7 @@ Json Appliance::approve(const std::string& operation, const Json& parameters) {
   if (*needed == 0) return nullptr;
   std::vector<std::string> requests;
   for (const auto& path : approvals_.requests) requests.push_back(read_text_file(path, kMaxApprovalRequest));
-  const policy::Officers officers = read_officers(home_, log_->state());
+  const policy::Officers officers = read_officers(home_.officers(), log_->state());
   const auto was_head = [&](std::uint64_t size, const std::string& root) {
     return size <= log_->tree().size() && to_hex(log_->tree().root(size)) == root;
   };

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "appliance/release/pinned.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -86,7 +85,7 @@ void check_log_head(const Situation& situation, const ApprovalRequest& request) 
 bool goes_on(const Situation& situation, const Candidate& candidate) {
   const auto is_among = [&](const auto& requests) {
     const auto found = requests.find(candidate.request.nonce);
-    return found != requests.end() && found->second == digest_of(candidate.text);
+    return found != requests.end() && found->second == sha256_hex(candidate.text);
   };
   if (candidate.request.operation == "release") return is_among(situation.state.approvals_used);
   return is_among(situation.state.approvals_again);
@@ -106,7 +105,7 @@ void check_use(const Situation& situation, const Candidate& candidate) {
 
 Json record_of(const Candidate& candidate, const std::vector<policy::Approver>& approvers, UnixTime now) {
   return {{"nonce", candidate.request.nonce},
-          {"request_sha256", digest_of(candidate.text)},
+          {"request_sha256", sha256_hex(candidate.text)},
           {"time", static_cast<std::uint64_t>(now)},
           {"approvers", json_of(approvers)}};
 }
@@ -177,14 +176,14 @@ ApprovalRequest make_approval_request(const audit::LogCopy& log, const policy::P
   return out;
 }
 
-policy::Officers read_officers(const Home& home, const audit::State& state) {
+policy::Officers read_officers(const std::filesystem::path& file, const audit::State& state) {
   if (state.officers_digest.empty())
     throw missing("this appliance has no officers, so nobody can approve",
                   "a demonstration may run without; its policy then wants 0 approvals");
-  const std::string text = read_text_file(home.officers(), policy::kMaxOfficersFile);
+  const std::string text = read_text_file(file, policy::kMaxOfficersFile);
   policy::Officers officers = policy::parse_officers(text);
   if (to_hex(officers.digest) != state.officers_digest)
-    throw Error(ErrorKind::Denied, home.officers().string() + " is not the officers file in the log: found " +
+    throw Error(ErrorKind::Denied, file.string() + " is not the officers file in the log: found " +
                                        to_hex(officers.digest) + ", logged " + state.officers_digest);
   return officers;
 }
@@ -200,7 +199,7 @@ std::vector<std::string> counted(const std::vector<std::string>& signatures,
   std::vector<std::string> out;
   for (const policy::Approver& approver : approvers) {
     const auto signature = std::ranges::find_if(
-        signatures, [&](const std::string& text) { return digest_of(text) == approver.signature_sha256; });
+        signatures, [&](const std::string& text) { return sha256_hex(text) == approver.signature_sha256; });
     if (signature != signatures.end()) out.push_back(*signature);
   }
   return out;

@@ -9,7 +9,6 @@
 
 #include "appliance/audit/read.h"
 #include "appliance/release/approval_request.h"
-#include "appliance/release/home.h"
 #include "base/random.h"
 #include "policy/officers.h"
 #include "policy/policy.h"
@@ -58,7 +57,7 @@ ApprovalRequest make_approval_request(const audit::LogCopy& log, const policy::P
 
 // The officers in force: the file's digest must be the one in the log. Error{Denied} otherwise;
 // Error{ApprovalsMissing} for an appliance without officers.
-policy::Officers read_officers(const Home& home, const audit::State& state);
+policy::Officers read_officers(const std::filesystem::path& file, const audit::State& state);
 
 std::vector<std::string> read_signatures(const std::vector<std::filesystem::path>& paths);
 // Those of `signatures` by which these people signed: what else was given may be any file.

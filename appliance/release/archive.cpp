@@ -62,7 +62,7 @@ void archive_approval(const Home& home, const std::string& text, const char* ext
 }
 
 void keep(const Home& home, const std::string& text, const char* extension) {
-  keep_as(home, digest_of(text), extension, text);
+  keep_as(home, sha256_hex(text), extension, text);
 }
 
 void keep_in_force(const Home& home, const audit::State& state, const Trust& trust) {

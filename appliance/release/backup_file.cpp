@@ -167,4 +167,11 @@ MekBackup parse_backup(ByteView bytes) {
   return out;
 }
 
+const std::pair<const std::string, std::string>* known_recovery_key(const audit::State& state,
+                                                                    const Bytes& point) {
+  for (const auto& known : state.recovery_keys)
+    if (parse_recovery_key(from_base64(known.second)).point == point) return &known;
+  return nullptr;
+}
+
 }  // namespace qpcseal::release

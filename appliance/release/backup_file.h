@@ -27,6 +27,10 @@ struct RecoveryKeyFile {
 Bytes encode(const RecoveryKeyFile& file);
 // Error{Malformed}, also for a point that is not on its curve.
 RecoveryKeyFile parse_recovery_key(ByteView bytes);
+// What the log has of the pair with this public point: SHA-256 of its public file (hex), and the file
+// (base64). Null: nothing.
+const std::pair<const std::string, std::string>* known_recovery_key(const audit::State& state,
+                                                                    const Bytes& point);
 
 struct BackupHeader {
   Bytes aud;  // the source appliance

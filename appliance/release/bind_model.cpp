@@ -101,7 +101,7 @@ BoundModel bind_model(Appliance& appliance, const keys::Mek& mek, const BindWish
       outputs.sync();
     }
     release.commit(acts_of(files, slots.size()));
-    outputs.commit_released();
+    publish(outputs);
     model.grants = release.grants();
     return model;
   });

@@ -8,7 +8,6 @@
 #include <string_view>
 #include <vector>
 
-#include "appliance/release/pinned.h"
 #include "appliance/release/trust.h"
 #include "base/clock.h"
 
@@ -34,11 +33,5 @@ std::string show_collateral(const Collateral& bundle);
 Trust trust_of(const Collateral& bundle, const Sha256Digest& digest);
 // The bundle in force: the file's digest must be the one in the log. Error{Denied} otherwise.
 Trust read_collateral_trust(const std::filesystem::path& file, const std::string& digest);
-
-// Brings a bundle into force that as many officers signed (namespace collateral@qpcseal, over its bytes) as
-// the policy wants for trust-import. Error{Denied}: its serial or a crlNumber does not rise, or it is not
-// fresh; Error{ApprovalsMissing}.
-Installed import_collateral(Appliance& appliance, const std::filesystem::path& file,
-                            const std::vector<std::filesystem::path>& signatures);
 
 }  // namespace qpcseal::release

@@ -118,7 +118,7 @@ class Checker {
       since = entry.seq;
       named = audit::text_member(entry.data, "digest");
     }
-    if (digest_of(text) != named) throw damaged("an officers file is not the one that the log names");
+    if (sha256_hex(text) != named) throw damaged("an officers file is not the one that the log names");
     files_.push_back({since, text, policy::parse_officers(text)});
   }
 
@@ -127,13 +127,13 @@ class Checker {
                                                 const std::string& first) const {
     const Json& proven = audit::member(part, "entry");
     if (proven.is_null()) {
-      if (digest_of(text) != first) throw damaged(std::string("who signed the ") + kind + " is not there");
+      if (sha256_hex(text) != first) throw damaged(std::string("who signed the ") + kind + " is not there");
       return std::nullopt;
     }
     Entry entry = audit::check_proven(proven, subject_.checkpoint);
     const bool fits = entry.kind == kind && entry.phase == Phase::Intent &&
                       entry.seq < subject_.verdict.seq &&
-                      audit::text_member(entry.data, "digest") == digest_of(text);
+                      audit::text_member(entry.data, "digest") == sha256_hex(text);
     if (!fits) throw damaged(std::string("the entry is not of this ") + kind);
     return entry;
   }
@@ -177,7 +177,7 @@ class Checker {
     const policy::Officers& officers = officers_at(files_, entry.seq);
     audit::State state;
     state.genesis = subject_.genesis.data;
-    state.policy_digest = digest_of(subject_.policy_text);
+    state.policy_digest = sha256_hex(subject_.policy_text);
     state.officers_digest = to_hex(officers.digest);
     const audit::Proof head = audit::proof_of(audit::member(part, "head"));
     const auto was_head = [&](std::uint64_t size, const std::string& root) {

@@ -77,7 +77,7 @@ std::vector<policy::Approver> accept_genesis(Appliance& appliance,
                                              const std::vector<std::filesystem::path>& paths) {
   const audit::State& state = appliance.log().state();
   if (state.genesis_accepted) throw Error(ErrorKind::Usage, "the genesis was accepted before");
-  const policy::Officers officers = read_officers(appliance.home(), state);
+  const policy::Officers officers = read_officers(appliance.home().officers(), state);
   const std::string text = genesis_text(state, appliance.log().tree().leaf(0));
   const std::vector<std::string> signatures = read_signatures(paths);
   const policy::Tally tally =

@@ -14,8 +14,6 @@ using audit::Json;
 
 constexpr std::size_t kNonce = 32;  // bytes
 
-std::string hex_digest(ByteView bytes) { return to_hex(sha256(bytes)); }
-
 Bytes aud_of(const Appliance& appliance) {
   return from_hex(audit::text_member(appliance.log().state().genesis, "aud"));
 }
@@ -99,7 +97,7 @@ RecoveryKeyMade make_recovery_key(Appliance& appliance, const std::filesystem::p
     out.file.appliance_id = id_of(appliance);
     out.file.created = appliance.now();
     bytes = encode(out.file);
-    out.sha256 = hex_digest(bytes);
+    out.sha256 = sha256_hex(bytes);
     return {{"recovery_key_sha256", out.sha256},
             {"file", to_base64(bytes)},
             {"token_serial", appliance.token().serial}};
@@ -122,13 +120,6 @@ RecoveryKeyMade recovery_key_in_force(Appliance& appliance) {
   return {parse_recovery_key(from_base64(known->second)), known->first, 0};
 }
 
-const std::pair<const std::string, std::string>* known_recovery_key(const audit::State& state,
-                                                                    const Bytes& point) {
-  for (const auto& known : state.recovery_keys)
-    if (parse_recovery_key(from_base64(known.second)).point == point) return &known;
-  return nullptr;
-}
-
 BackupMade backup(Appliance& appliance, const BackupWish& wish) {
   BackupMade out;
   out.mek = appliance.find_mek(wish.mek);
@@ -136,7 +127,7 @@ BackupMade backup(Appliance& appliance, const BackupWish& wish) {
   const Bytes key_file = read_file(wish.recovery_key, kMaxRecoveryKeyFile);
   const RecoveryKeyFile key =
       with_context(wish.recovery_key.string(), [&] { return parse_recovery_key(key_file); });
-  out.recovery_key_sha256 = hex_digest(key_file);
+  out.recovery_key_sha256 = sha256_hex(key_file);
   AtomicFile file(wish.output, wish.existing, 0600);
   BackupHeader header = header_of(appliance, out.mek, key);
   header.recovery_key = from_hex(out.recovery_key_sha256);
@@ -150,7 +141,7 @@ BackupMade backup(Appliance& appliance, const BackupWish& wish) {
   // Nothing of it is on the medium before the log has its digest: a medium may keep what it says it lost.
   const auto make = [&](const audit::Txn& txn) -> Json {
     const Bytes bytes = wrap_backup(appliance, out.mek, std::move(header));
-    out.sha256 = hex_digest(bytes);
+    out.sha256 = sha256_hex(bytes);
     appliance.log().wrapped({txn}, {{{"wrapped_sha256", out.sha256}}});
     write_exact(file.fd(), bytes, 0);
     file.commit();

@@ -20,10 +20,6 @@ struct RecoveryKeyMade {
 RecoveryKeyMade make_recovery_key(Appliance& appliance, const std::filesystem::path& output,
                                   Existing existing);
 
-// What the log has of the pair with this public point: SHA-256 of its public file (hex), and the file
-// (base64). Null: nothing.
-const std::pair<const std::string, std::string>* known_recovery_key(const audit::State& state,
-                                                                    const Bytes& point);
 // The pair that the token has, as the log knows it; `entry` is left out. Error{Token} none, Error{Denied}.
 RecoveryKeyMade recovery_key_in_force(Appliance& appliance);
 

@@ -5,7 +5,6 @@
 
 #include <cerrno>
 
-#include "appliance/release/logged_act.h"
 #include "base/error.h"
 
 namespace qpcseal::release {
@@ -54,12 +53,6 @@ void OutputSet::take_back(std::size_t appeared) noexcept {
 void OutputSet::sync() {
   for (Output& output : files_) output.file.sync();
   if (small_) small_->sync();
-}
-
-void OutputSet::commit_released() {
-  after_result("the release is done",
-               "the release counts and its challenge is used up: ask the card for a new report",
-               [&] { commit(); });
 }
 
 void OutputSet::commit() {

@@ -35,8 +35,6 @@ class OutputSet {
   // All of them are on disk when it returns, under their temporary names still. Error{Io}.
   void sync();
   void commit();
-  // commit() behind the logged result of a release: an error is Error{DoneWithFault}.
-  void commit_released();
 
  private:
   struct Output {

@@ -23,7 +23,7 @@ std::filesystem::path file_of(const Home& home, const std::string& kind) {
 
 // False where there is no such file: a first bundle that was never written.
 bool holds(const std::filesystem::path& file, const std::string& digest) {
-  return std::filesystem::exists(file) && digest_of(read_text_file(file, kMaxPinnedFile)) == digest;
+  return std::filesystem::exists(file) && sha256_hex(read_text_file(file, kMaxPinnedFile)) == digest;
 }
 
 // False also where it cannot be read.
@@ -101,8 +101,8 @@ std::vector<policy::Approver> check_signed_file(Appliance& appliance, const Sign
   const std::vector<std::string> signatures = read_signatures(paths);
   policy::Tally tally;
   if (needed > 0)
-    tally = count(read_officers(appliance.home(), appliance.log().state()), file, signatures, needed,
-                  appliance.now());
+    tally = count(read_officers(appliance.home().officers(), appliance.log().state()), file, signatures,
+                  needed, appliance.now());
   archive_approval(appliance.home(), file.text, ".signed", counted(signatures, tally.approvers));
   return std::move(tally.approvers);
 }
@@ -117,19 +117,17 @@ void replace_pinned(Appliance& appliance, const std::string& kind, Json intent, 
       // Its name may have moved before the fault, as where the folder could not be synced: what is there
       // decides.
       const Error cause = current_error();
-      if (!surely_holds(file, digest_of(text))) throw;
+      if (!surely_holds(file, sha256_hex(text))) throw;
       fault = cause.what();
     }
-    return {{"digest", digest_of(text)}};
+    return {{"digest", sha256_hex(text)}};
   };
   const auto must_be_the_old_one = [&] {
-    if (holds(file, digest_of(text))) throw Error(ErrorKind::Io, file.string() + " is the new one");
+    if (holds(file, sha256_hex(text))) throw Error(ErrorKind::Io, file.string() + " is the new one");
   };
   logged_act(appliance.log(), {kind, std::move(intent), install, must_be_the_old_one});
   if (!fault.empty()) throw Error(ErrorKind::DoneWithFault, "the file is in force and logged; " + fault);
 }
-
-std::string digest_of(const std::string& text) { return to_hex(sha256(view(text))); }
 
 Installed install_policy(Appliance& appliance, const std::filesystem::path& file,
                          const std::vector<std::filesystem::path>& paths) {
@@ -140,12 +138,12 @@ Installed install_policy(Appliance& appliance, const std::filesystem::path& file
     throw Error(ErrorKind::Denied, "its serial is " + std::to_string(next.serial.value) +
                                        ", and must be above " + std::to_string(state.policy_serial));
   std::optional<policy::Officers> officers;
-  if (!state.officers_digest.empty()) officers = read_officers(appliance.home(), state);
+  if (!state.officers_digest.empty()) officers = read_officers(appliance.home().officers(), state);
   check_policy(next, officers ? &*officers : nullptr, appliance.insecure_demo(), appliance.now());
   const int least = std::max(appliance.policy().greatest_threshold(), next.greatest_threshold());
   const auto approvers =
       check_signed_file(appliance, {"policy-change", kPolicyNamespace, text, least}, paths);
-  const std::string digest = digest_of(text);
+  const std::string digest = sha256_hex(text);
   replace_pinned(appliance, "policy",
                  {{"digest", digest}, {"serial", next.serial.value}, {"approvers", json_of(approvers)}},
                  text);
@@ -157,7 +155,7 @@ Installed install_officers(Appliance& appliance, const std::filesystem::path& fi
   const policy::Officers next = policy::parse_officers(text);
   refuse_too_few(appliance.policy(), next, appliance.now());
   if (!appliance.insecure_demo()) refuse_weak_change(appliance.policy());
-  const std::string digest = digest_of(text);
+  const std::string digest = sha256_hex(text);
   const Json approval = appliance.approve("officers-change", {{"officers_sha256", digest}});
   archive_approval(appliance.home(), text, ".officers", {});
   replace_pinned(appliance, "officers", with_approval({{"digest", digest}}, approval), text);

@@ -14,9 +14,6 @@ namespace qpcseal::release {
 // What officers sign policies and collateral bundles in.
 inline constexpr std::string_view kPolicyNamespace = "policy@qpcseal", kTrustNamespace = "collateral@qpcseal";
 
-// How the log names a file: the SHA-256 of its bytes, hex.
-std::string digest_of(const std::string& text);
-
 struct Installed {
   std::string digest;        // hex
   std::uint64_t serial = 0;  // policies and bundles
@@ -61,6 +58,12 @@ std::vector<policy::Approver> check_first_signatures(const policy::Policy& polic
                                                      const policy::Officers& officers,
                                                      const std::vector<std::string>& signatures,
                                                      UnixTime now);
+
+// Brings a bundle into force that as many officers signed (namespace collateral@qpcseal, over its bytes) as
+// the policy wants for trust-import. Error{Denied}: its serial or a crlNumber does not rise, or it is not
+// fresh; Error{ApprovalsMissing}.
+Installed import_collateral(Appliance& appliance, const std::filesystem::path& file,
+                            const std::vector<std::filesystem::path>& signatures);
 
 // Kinds of entries that change a pinned file.
 [[nodiscard]] bool is_pinned(const std::string& kind);

@@ -4,8 +4,8 @@
 
 #include "appliance/keys/backup.h"
 #include "appliance/release/appliance.h"
+#include "appliance/release/backup_file.h"
 #include "appliance/release/key_census.h"
-#include "appliance/release/mek_backup.h"
 #include "appliance/release/pinned.h"
 #include "base/error.h"
 

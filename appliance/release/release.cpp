@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "appliance/release/logged_act.h"
 #include "base/error.h"
 
 namespace qpcseal::release {
@@ -58,6 +59,12 @@ std::vector<Sha256Digest> digests_of(const std::vector<Report>& reports) {
   out.reserve(reports.size());
   for (const Report& report : reports) out.push_back(report.digest);
   return out;
+}
+
+void publish(OutputSet& outputs) {
+  after_result("the release is done",
+               "the release counts and its challenge is used up: ask the card for a new report",
+               [&] { outputs.commit(); });
 }
 
 Transaction::Transaction(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,

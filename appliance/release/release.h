@@ -16,6 +16,7 @@
 
 #include "appliance/release/appliance.h"
 #include "appliance/release/candidate.h"
+#include "appliance/release/outputs.h"
 #include "appliance/release/pending.h"
 #include "appliance/release/release_approval.h"
 #include "appliance/seal/slots.h"
@@ -84,5 +85,7 @@ class Transaction {
 };
 
 std::vector<Sha256Digest> digests_of(const std::vector<Report>& reports);
+// Gives the outputs of a committed release their names. Error{DoneWithFault}.
+void publish(OutputSet& outputs);
 
 }  // namespace qpcseal::release

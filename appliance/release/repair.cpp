@@ -72,7 +72,7 @@ Json approve_repair(const Home& home, const audit::LogCopy& log, const ApprovalF
     throw Error(ErrorKind::ApprovalsMissing, "the officers have not signed the genesis yet");
   std::vector<std::string> requests;
   for (const auto& path : files.requests) requests.push_back(read_text_file(path, kMaxApprovalRequest));
-  const policy::Officers officers = read_officers(home, state);
+  const policy::Officers officers = read_officers(home.officers(), state);
   const auto was_head = [&](std::uint64_t size, const std::string& root) {
     return size <= log.tree.size() && to_hex(log.tree.root(size)) == root;
   };

@@ -80,7 +80,7 @@ Rewrapped wrap_to_files(Appliance& appliance, const keys::Mek& mek, const Rewrap
     acts.push_back({{"wrapped_to", card.folder}});
   }
   release.commit(std::move(acts));
-  outputs.commit_released();
+  publish(outputs);
   done.grants = release.grants();
   return done;
 }

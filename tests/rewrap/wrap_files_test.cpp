@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "appliance/release/release.h"
+
 #include "tests/base/expect_error.h"
 #include "tests/base/temp_folder.h"
 
@@ -108,7 +110,7 @@ TEST(OutputSet, ANameThatIsTakenBehindTheResultIsAFaultOfADoneAct) {
   outputs.sync();
   write_file(folder / "a", view("another's"), Existing::Refuse);
   EXPECT_ERROR(DoneWithFault, "the release is done and logged", with_context("wrapping", [&] {
-                 outputs.commit_released();
+                 publish(outputs);
                  return 0;
                }));
 }
