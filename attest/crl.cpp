@@ -220,7 +220,7 @@ bool revokes(const CrlInfo& crl, const X509* certificate) {
 }
 
 CrlInfo read_crl(ByteView der) {
-  std::string name = "CRL with SHA-256 " + to_hex(sha256(der));
+  std::string name = "CRL with SHA-256 " + sha256_hex(der);
   try {
     const CrlPtr crl = parse_crl(der);
     CrlInfo info;

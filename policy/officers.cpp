@@ -170,7 +170,7 @@ void count(Tally& tally, const Officers& officers, std::string_view name_space, 
   } else if (auto reason = objection(*officer, name_space, tally, now)) {
     tally.findings.push_back(*reason);
   } else {
-    tally.approvers.push_back({officer->name, fingerprint, to_hex(sha256(view(text)))});
+    tally.approvers.push_back({officer->name, fingerprint, sha256_hex(text)});
   }
 }
 

@@ -142,7 +142,7 @@ void Log::recover() {
     event("recovery", {{"quarantine", name},
                        {"bytes", text.size()},
                        {"lines", split_lines(text).size()},
-                       {"sha256", to_hex(sha256(view(text)))}});
+                       {"sha256", sha256_hex(text)}});
   }
 }
 

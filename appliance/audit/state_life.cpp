@@ -120,7 +120,7 @@ void end_recovery_key(State& state, const Entry& entry, const OpenIntent& /*inte
   if (entry.outcome != "ok") return;
   const std::string& file = text_member(entry.data, "file");
   const std::string& digest = hex_member(entry.data, "recovery_key_sha256", kDigestSize);
-  require(digest == to_hex(sha256(from_base64(file))), "a recovery key's file of another digest");
+  require(digest == sha256_hex(from_base64(file)), "a recovery key's file of another digest");
   state.recovery_keys[digest] = file;
 }
 

@@ -98,8 +98,7 @@ void Store::publish(std::string_view checkpoint) {
 
 void Store::quarantine(std::uint64_t end, std::string_view tail) {
   constexpr std::size_t kDigits = 16;
-  const std::string name =
-      std::string(kQuarantine) + to_hex(sha256(view(tail))).substr(0, kDigits) + ".jsonl";
+  const std::string name = std::string(kQuarantine) + sha256_hex(tail).substr(0, kDigits) + ".jsonl";
   write_file(folder_ / name, view(tail), Existing::Replace, 0600);
   if (retry_interrupted([&] { return ftruncate(entries_.get(), static_cast<off_t>(end)); }) != 0)
     throw_errno(entries_path().string());

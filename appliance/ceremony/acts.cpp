@@ -74,7 +74,7 @@ bool is_written_by(const audit::Log& log, const Step& step, const Attempt& attem
   if (step.act == "mek-drill") return is_receipt_of(log, text_of(bytes), act);
   if (act.outcome != "ok") return step.act == "mek-backup" && is_backup_begun_by(log, bytes, act);
   const char* digest = step.act == "mek-backup" ? "backup_sha256" : "recovery_key_sha256";
-  return audit::text_member(act.data, digest) == to_hex(sha256(bytes));
+  return audit::text_member(act.data, digest) == sha256_hex(bytes);
 }
 
 }  // namespace
@@ -147,7 +147,7 @@ std::optional<std::string> digest_of_output(const release::Appliance& appliance,
   if (!std::filesystem::is_regular_file(std::filesystem::symlink_status(path))) return std::nullopt;
   try {
     const Bytes bytes = read_file(path, kMaxOutput);
-    if (is_written_by(appliance.log(), step, attempt, bytes)) return to_hex(sha256(bytes));
+    if (is_written_by(appliance.log(), step, attempt, bytes)) return sha256_hex(bytes);
   } catch (const Error&) {
     return std::nullopt;  // not even of its kind
   }

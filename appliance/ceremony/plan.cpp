@@ -190,7 +190,7 @@ Plan parse_plan(std::string_view text, const std::string& file) {
   TomlReader reader(table, "plan", file);
   Plan out = read_plan(reader, file);
   out.text = std::string(text);
-  out.sha256 = to_hex(sha256(view(text)));
+  out.sha256 = sha256_hex(text);
   return out;
 }
 

@@ -41,7 +41,7 @@ void check_rehearsal(const Json& record, const std::string& from, const Plan& pl
 }
 
 Rehearsal parse_rehearsal(const std::string& text, const std::string& from, const Plan& plan) {
-  Rehearsal out{audit::parse_json(text, from), text, to_hex(sha256(view(text)))};
+  Rehearsal out{audit::parse_json(text, from), text, sha256_hex(text)};
   check_rehearsal(out.record, from, plan);
   return out;
 }

@@ -102,8 +102,8 @@ Finished conclude(release::Appliance& appliance, const Wish& wish, const std::st
   if (rehearsal) comparison = differences(rehearsal->record, record_of(log, wish.plan, history, nullptr));
   Finished out = render(log, wish.plan, history, comparison);
   data["comparison"] = comparison;
-  data["record_sha256"] = to_hex(sha256(view(out.record)));
-  data["page_sha256"] = to_hex(sha256(view(out.page)));
+  data["record_sha256"] = sha256_hex(out.record);
+  data["page_sha256"] = sha256_hex(out.page);
   appliance.log().result({history.seq, history.txn, "ceremony"}, outcome, std::move(data));
   return out;
 }
@@ -199,7 +199,7 @@ Finished report(const audit::LogCopy& log, const Plan& plan) {
   const auto history = history_of(log, plan.sha256);
   if (!history || !history->end) throw Error(ErrorKind::Usage, "no ceremony of this plan has ended");
   Finished out = render(log, plan, *history, audit::member(history->result, "comparison"));
-  if (to_hex(sha256(view(out.record))) != audit::text_member(history->result, "record_sha256"))
+  if (sha256_hex(out.record) != audit::text_member(history->result, "record_sha256"))
     throw Error(ErrorKind::Internal, "the record made again is not the one that the log names");
   return out;
 }

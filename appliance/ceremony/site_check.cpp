@@ -139,7 +139,7 @@ Complaints check_inputs(const Plan& plan, const std::filesystem::path& folder, c
     if (history != nullptr && history->done(step.id)) continue;
     for (const Input& input : inputs_of(step)) {
       try {
-        const std::string found = to_hex(sha256(read_file(folder / input.file, kMaxInput)));
+        const std::string found = sha256_hex(read_file(folder / input.file, kMaxInput));
         if (found != input.sha256)
           out.push_back("step '" + step.id + "': " + input.file + " has SHA-256 " + found +
                         ", the plan says " + input.sha256);

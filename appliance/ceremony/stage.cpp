@@ -132,7 +132,7 @@ class Stage {
     const std::string text =
         audit::make_receipt(audit::read_log(appliance_.home().log(), std::nullopt), entry);
     write_file(stage_ / file, view(text), Existing::Refuse);
-    stand_ins_.emplace(file, to_hex(sha256(view(text))));
+    stand_ins_.emplace(file, sha256_hex(text));
     made_.push_back("receipt '" + file + "' of the end of a MEK '" + label + "'");
   }
 

@@ -63,7 +63,7 @@ Json StepRunner::approval_of(const Step& step, const Attempt& attempt) const {
   append_lp16(text, view(step.id));
   append_be(text, attempt.number, 8);
   Json out = step_data(frame_, step.id, attempt.number);
-  out["nonce"] = to_hex(sha256(text));
+  out["nonce"] = sha256_hex(text);
   out["approvers"] = frame_.approvers;
   return out;
 }

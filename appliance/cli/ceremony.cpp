@@ -48,12 +48,12 @@ void write_record(const ceremony::Finished& done, const Options& options) {
 }
 
 Report said(const ceremony::Finished& done, const Options& options, const std::string& what) {
-  const std::string digest = to_hex(sha256(view(done.record)));
+  const std::string digest = sha256_hex(done.record);
   Report report;
   report.json = {{"ceremony", done.ceremony},
                  {"record", (std::filesystem::path(options.output) / "record.json").string()},
                  {"record_sha256", digest},
-                 {"page_sha256", to_hex(sha256(view(done.page)))},
+                 {"page_sha256", sha256_hex(done.page)},
                  {"differences", done.differences}};
   report.text = what + "\nrecord " + printable(options.output) + "/record.json and record.html\nSHA-256 " +
                 digest + "\n" + audit::word_lines(from_hex(digest), "  ");

@@ -44,7 +44,7 @@ Report make(Context& context, const Options& options) {
   const std::string text = release::encode_collateral(bundle);
   static_cast<void>(release::parse_collateral(text));
   write_file(options.output, view(text), options.force ? Existing::Replace : Existing::Refuse);
-  const std::string digest = to_hex(sha256(view(text)));
+  const std::string digest = sha256_hex(text);
   Report report;
   report.json = {{"output", options.output},
                  {"serial", bundle.serial},

@@ -108,7 +108,7 @@ Report inspect_recovery_key(ByteView bytes) {
 // Signed by the seal key that it names; whether that is the source's, officers compare.
 Report inspect_backup(ByteView bytes) {
   const release::BackupHeader header = release::parse_backup(bytes).header;
-  const audit::Json parameters = release::parameters_of(header, to_hex(sha256(bytes)));
+  const audit::Json parameters = release::parameters_of(header, sha256_hex(bytes));
   Report report;
   report.json = {{"type", "backup"}};
   report.json.update(nlohmann::ordered_json(parameters));

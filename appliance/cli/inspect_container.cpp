@@ -129,7 +129,7 @@ void add_binding(Report& report, Json& json, const seal::SealedNode& node) {
   const std::string name = suite ? std::string(keys::name_of(*suite)) : "unknown";
   json["suite"] = name;
   json["nonce"] = to_hex(slots->nonce);
-  json["wrapped_sha256"] = to_hex(sha256(slots->encrypt));
+  json["wrapped_sha256"] = sha256_hex(slots->encrypt);
   report.text += what + "bound to a card's session: suite " + name + ", nonce " + to_hex(slots->nonce) + "\n";
 }
 

@@ -25,10 +25,9 @@ Report check(const std::string& path) {
   const Bytes bytes = read_file(path, policy::kMaxPolicySize);
   const policy::Policy parsed = policy::parse_policy(text_of(bytes), path);
   Report report;
-  report.json = {
-      {"serial", parsed.serial.value}, {"sha256", to_hex(sha256(bytes))}, {"warnings", Json::array()}};
+  report.json = {{"serial", parsed.serial.value}, {"sha256", sha256_hex(bytes)}, {"warnings", Json::array()}};
   report.text = "policy with serial " + std::to_string(parsed.serial.value) + " is well formed\nSHA-256 " +
-                to_hex(sha256(bytes)) + "\n";
+                sha256_hex(bytes) + "\n";
   for (const policy::Warning& warning : policy::lint(parsed)) {
     report.json["warnings"].push_back({{"rule", warning.rule}, {"text", warning.text}});
     report.text += "warning: " + printable(warning.rule + ": " + warning.text) + "\n";

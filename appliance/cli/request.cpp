@@ -68,13 +68,13 @@ void refuse_elsewhere(const Options& options, const std::string& value, const ch
 std::string digest_of_recovery_key(const std::string& path) {
   const Bytes file = read_file(path, release::kMaxRecoveryKeyFile);
   static_cast<void>(with_context(path, [&] { return release::parse_recovery_key(file); }));
-  return to_hex(sha256(file));
+  return sha256_hex(file);
 }
 
 void read_backup(Json& out, const Options& options) {
   const Bytes file = read_file(options.backup, release::kMaxBackupFile);
   const auto header = with_context(options.backup, [&] { return release::parse_backup(file); }).header;
-  const Json parameters = release::parameters_of(header, to_hex(sha256(file)));
+  const Json parameters = release::parameters_of(header, sha256_hex(file));
   for (const auto& [name, value] : parameters.items()) put(out, name, value);
   if (options.operation == "mek-restore" && !out.contains("origin")) put(out, "origin", "restored");
   if (options.operation == "mek-drill")
@@ -114,7 +114,7 @@ Json given_parameters(const audit::LogCopy& log, const Options& options) {
   }
   for (const std::string& text : options.digests) {
     const auto [name, path] = split(text, "--digest");
-    put(out, name, to_hex(sha256(read_file(path, kMaxDigestedFile))));
+    put(out, name, sha256_hex(read_file(path, kMaxDigestedFile)));
   }
   if (!options.mek.empty()) {
     const audit::MekHistory& mek = find_mek(state, options.mek);
@@ -165,7 +165,7 @@ Report make(Context& context, const Options& options) {
       log, policy, options.operation, parameters_of(log, options), now, lifetime, context.random);
   const std::string text = release::encode_approval_request(request);
   write_file(options.output, view(text), options.force ? Existing::Replace : Existing::Refuse);
-  const std::string digest = to_hex(sha256(view(text))), words = audit::words_of(sha256(view(text)));
+  const std::string digest = sha256_hex(text), words = audit::words_of(sha256(view(text)));
   const std::string name_space(release::approval_namespace(options.operation));
   Report report;
   report.json = {{"output", options.output},

@@ -53,7 +53,7 @@ Report show_files(const release::Trust& trust) {
   std::vector<std::vector<std::string>> rows{{"FILE", "KIND", "SHA-256"}};
   report.json = {{"sha256", to_hex(trust.digest)}, {"files", Json::array()}};
   const auto add = [&](const char* kind, const release::TrustFile& file) {
-    const std::string digest = to_hex(sha256(file.der));
+    const std::string digest = sha256_hex(file.der);
     rows.push_back({printable(file.name), kind, digest});
     report.json["files"].push_back({{"file", file.name}, {"kind", kind}, {"sha256", digest}});
   };

@@ -44,7 +44,7 @@ Json with_approval(Json intent, const Json& approval) {
 
 policy::Policy read_policy(const Home& home, const audit::State& state) {
   const Bytes bytes = read_file(home.policy(), policy::kMaxPolicySize);
-  const std::string digest = to_hex(sha256(bytes));
+  const std::string digest = sha256_hex(bytes);
   if (digest != state.policy_digest)
     throw Error(ErrorKind::Denied,
                 home.policy().string() + " is not the policy in the log: found " + digest + ", logged " +

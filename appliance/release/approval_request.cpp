@@ -159,7 +159,7 @@ std::string_view approval_namespace(std::string_view operation) {
 }
 
 std::string rejection_text(std::string_view request) {
-  return "qpcseal rejection 1\nrequest sha256: " + to_hex(sha256(view(request))) + "\n";
+  return "qpcseal rejection 1\nrequest sha256: " + sha256_hex(request) + "\n";
 }
 
 }  // namespace qpcseal::release

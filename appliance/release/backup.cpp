@@ -25,7 +25,7 @@ std::string digest_of(const Fd& file) {
 }
 
 HomeFile described(const std::string& name, std::string_view content) {
-  return {name, content.size(), to_hex(sha256(view(content)))};
+  return {name, content.size(), sha256_hex(content)};
 }
 
 // As they were verified: each() holds every line against its leaf.

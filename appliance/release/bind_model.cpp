@@ -57,7 +57,7 @@ std::vector<Json> acts_of(std::span<const SealedFile> files, std::size_t cards) 
     Json containers = Json::array();
     for (const SealedFile& file : files)
       containers.push_back({{"seal_id", to_hex(file.tree.root().manifest.seal_id)},
-                            {"manifest_sha256", to_hex(sha256(file.tree.root().container.manifest()))},
+                            {"manifest_sha256", sha256_hex(file.tree.root().container.manifest())},
                             {"partition", card}});
     out.push_back({{"containers", std::move(containers)}});
   }

@@ -107,7 +107,7 @@ const Json& check_release(const Parts& parts) {
 void check_parts(const Parts& parts) {
   const Entry& verdict = parts.receipt.entry;
   if (parts.genesis.seq != 0) throw damaged("its first entry is not the log's");
-  require_same(to_hex(sha256(view(parts.policy))), policy_digest(verdict), "the policy");
+  require_same(sha256_hex(parts.policy), policy_digest(verdict), "the policy");
   if (is_unverified(verdict) && (parts.intent || parts.challenge))
     throw damaged("an intent of a report that did not verify");
   const Json& named = is_unverified(verdict) ? verdict.data : check_release(parts);

@@ -75,8 +75,8 @@ keys::WrappedMek wrap_for(pkcs11::Session& session, const keys::Mek& mek, const 
 }
 
 bool is_what_the_log_says(const keys::WrappedMek& made, const Json& wrapped) {
-  return to_hex(sha256(made.encrypt)) == audit::text_member(wrapped, "wrapped_sha256") &&
-         to_hex(sha256(made.pub)) == audit::text_member(wrapped, "pub_sha256");
+  return sha256_hex(made.encrypt) == audit::text_member(wrapped, "wrapped_sha256") &&
+         sha256_hex(made.pub) == audit::text_member(wrapped, "pub_sha256");
 }
 
 // The file that keeps it is not signed: it is another key's, or another card's answer's, or it is taken.
@@ -298,8 +298,8 @@ Json wrapped_data(const keys::Mek& mek, const Candidate& c, const keys::WrappedM
   return {{"mek_id", to_hex(mek.id)},
           {"mek", mek.label},
           {"ueid", to_hex(c.claims().ueid)},
-          {"wrapped_sha256", to_hex(sha256(wrapped.encrypt))},
-          {"pub_sha256", to_hex(sha256(wrapped.pub))},
+          {"wrapped_sha256", sha256_hex(wrapped.encrypt)},
+          {"pub_sha256", sha256_hex(wrapped.pub)},
           {"suite", facts.at("suite")},
           {"session_key", facts.at("session_key")},
           {"raised", {{"svn_floors", facts.at("svn_floors")}, {"crls", facts.at("crls")}}}};
@@ -321,7 +321,7 @@ audit::Outcome granted_outcome(const Appliance& appliance, const keys::Mek& mek,
   Json data = granted_facts(c.verified, *c.verdict);
   data.update({{"mek_id", to_hex(mek.id)},
                {"mek", mek.label},
-               {"wrapped_sha256", to_hex(sha256(grant.wrapped.encrypt))},
+               {"wrapped_sha256", sha256_hex(grant.wrapped.encrypt)},
                {"report_sha256", to_hex(grant.report_digest)},
                {"policy", policy_of(appliance)},
                {"judged", c.judged},

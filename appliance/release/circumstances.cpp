@@ -136,7 +136,7 @@ Json granted_facts(const Verified& verified, const Verdict& verdict) {
           {"trust_vector", trust_json(verdict.decision.trust())},
           {"svn_floors", floors_json(verdict.decision.svn_minimums())},
           {"crls", crls_json(verified.evidence.crls)},
-          {"session_key", {{"type", attest::name_of(key.type)}, {"sha256", to_hex(sha256(key.public_key))}}},
+          {"session_key", {{"type", attest::name_of(key.type)}, {"sha256", sha256_hex(key.public_key)}}},
           {"suite", keys::name_of(verdict.suite.value())}};
 }
 

@@ -125,9 +125,9 @@ std::string show_collateral(const Collateral& bundle) {
   out << "Collateral bundle number " << bundle.serial << ", fresh from " << format_time(bundle.not_before)
       << " to " << format_time(bundle.not_after) << ".\n";
   for (const Bytes& root : bundle.roots)
-    out << "root certificate " << describe_root(root) << "\n  SHA-256 " << to_hex(sha256(root)) << "\n";
+    out << "root certificate " << describe_root(root) << "\n  SHA-256 " << sha256_hex(root) << "\n";
   for (const Bytes& crl : bundle.crls)
-    out << "revocation list " << describe_crl(crl) << "\n  SHA-256 " << to_hex(sha256(crl)) << "\n";
+    out << "revocation list " << describe_crl(crl) << "\n  SHA-256 " << sha256_hex(crl) << "\n";
   for (const auto& [name, digests] : bundle.references) {
     out << "reference measurement '" << name << "', one of:\n";
     for (const Bytes& digest : digests) out << "  " << to_hex(digest) << "\n";

@@ -92,7 +92,7 @@ Installed import_collateral(Appliance& appliance, const std::filesystem::path& f
   check_fresh(bundle, appliance.now());
   const auto approvers = check_signed_file(
       appliance, {"trust-import", kTrustNamespace, text, officers_for(appliance, bundle)}, paths);
-  const std::string digest = to_hex(sha256(view(text)));
+  const std::string digest = sha256_hex(text);
   Json intent{{"digest", digest},
               {"serial", bundle.serial},
               {"not_before", static_cast<std::uint64_t>(bundle.not_before)},

@@ -115,12 +115,11 @@ class Fleet {
   // Nothing: no release of this MEK made it.
   [[nodiscard]] std::optional<WrappedFor> recorded(WrappedFor card, const std::string& name) const {
     const audit::State& state = appliance_.log().state();
-    const auto release = state.releases.find(to_hex(sha256(card.slots.encrypt)));
+    const auto release = state.releases.find(sha256_hex(card.slots.encrypt));
     const auto head = seal::parse_wrap_head(card.slots.encrypt);
     const auto suite = head ? keys::suite_from(head->suite) : std::nullopt;
     if (release == state.releases.end() || !suite || release->second.mek_id != mek_.id ||
-        release->second.nonce != card.slots.nonce ||
-        release->second.pub_sha256 != to_hex(sha256(card.slots.pub)))
+        release->second.nonce != card.slots.nonce || release->second.pub_sha256 != sha256_hex(card.slots.pub))
       return std::nullopt;
     const audit::Challenge& challenge = state.challenges.at(release->second.nonce);
     WrappedFor out{name,

@@ -39,7 +39,7 @@ std::string genesis_text(const audit::State& state, const audit::Hash& leaf) {
       audit::text_member(genesis, "aud"),
       json_text(audit::text_member(audit::member(genesis, "token"), "serial")),
       json_text(audit::text_member(genesis, "log_key")),
-      to_hex(sha256(from_base64(audit::text_member(genesis, "seal_key")))),
+      sha256_hex(from_base64(audit::text_member(genesis, "seal_key"))),
       site.module_sha256,
       json_text(site.module_arguments),
       Json(site.accept).dump(),
@@ -90,8 +90,8 @@ std::vector<policy::Approver> accept_genesis(Appliance& appliance,
                 "every listed officer signs the genesis; not signed by " + names_of(lacking),
                 "'qpcseal genesis show -o FILE' writes what they sign", tally.findings);
   archive_approval(appliance.home(), text, ".genesis", counted(signatures, tally.approvers));
-  appliance.log().event("genesis-accepted", {{"text_sha256", to_hex(sha256(view(text)))},
-                                             {"approvers", json_of(tally.approvers)}});
+  appliance.log().event("genesis-accepted",
+                        {{"text_sha256", sha256_hex(text)}, {"approvers", json_of(tally.approvers)}});
   return tally.approvers;
 }
 

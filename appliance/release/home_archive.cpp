@@ -90,7 +90,7 @@ HomeArchive::HomeArchive(const std::filesystem::path& path) : in_(open_to_read(p
 Bytes HomeArchive::read(const HomeFile& file) const {
   Bytes out(file.size);
   read_exact(in_, out, offset_of(file));
-  if (to_hex(sha256(out)) != file.sha256) throw malformed(not_as_listed(file.name));
+  if (sha256_hex(out) != file.sha256) throw malformed(not_as_listed(file.name));
   return out;
 }
 

@@ -105,11 +105,11 @@ Json genesis_of(const Environment& environment, const InitOptions& options, cons
   out["appliance_id"] = options.appliance_id;
   out["log_key"] = made.log_key;
   out["seal_key"] = to_base64(made.seal_key);
-  out["policy"] = {{"digest", to_hex(sha256(policy))}, {"serial", parsed.serial.value}};
+  out["policy"] = {{"digest", sha256_hex(policy)}, {"serial", parsed.serial.value}};
   out["trust"] = to_hex(read_trust(home.trust()).digest);
   out["officers"] = nullptr;
   if (!options.officers.empty())
-    out["officers"] = to_hex(sha256(read_file(home.officers(), policy::kMaxOfficersFile)));
+    out["officers"] = sha256_hex(read_file(home.officers(), policy::kMaxOfficersFile));
   out["insecure_demo"] = options.insecure_demo;
   out["site"] = json_of(facts);
   out["token"] = {{"label", made.token.label},

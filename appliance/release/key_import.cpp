@@ -86,7 +86,7 @@ keys::Mek import_logged(Appliance& appliance, const std::string& name, const Sec
 
 // By which the same command is known again; the log does not tell where the file lay.
 std::string digest_of_place(const std::filesystem::path& file) {
-  return to_hex(sha256(view(std::filesystem::absolute(file).lexically_normal().string())));
+  return sha256_hex(std::filesystem::absolute(file).lexically_normal().string());
 }
 
 bool is_there(const std::filesystem::path& file) {
@@ -100,7 +100,7 @@ void shred_logged(Appliance& appliance, const std::filesystem::path& file, const
   const Bytes filler = appliance.random().bytes(kValue);
   Json intent = parameters_of(out.mek);
   intent["place_sha256"] = digest_of_place(file);
-  intent["filler_sha256"] = to_hex(sha256(filler));
+  intent["filler_sha256"] = sha256_hex(filler);
   const auto shred = [&](const audit::Txn&) {
     overwrite_and_remove(file, filler);
     return Json::object();
@@ -130,7 +130,7 @@ const audit::OpenIntent* unfinished_shred(const audit::State& state, const std::
 // What is at its place is shredded only where it is the file that was overwritten: another key may lie there
 // now.
 bool is_rest_of(const audit::OpenIntent& intent, const std::filesystem::path& file) {
-  return to_hex(sha256(read_value(file).bytes())) == audit::text_member(intent.data, "filler_sha256");
+  return sha256_hex(read_value(file).bytes()) == audit::text_member(intent.data, "filler_sha256");
 }
 
 std::optional<Imported> finish_shred(Appliance& appliance, const std::string& name,

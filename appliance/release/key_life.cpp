@@ -53,7 +53,7 @@ Json end_of(const Appliance& appliance, const keys::Mek& mek,
   appliance.refuse_wrap_only(mek);
   const Bytes file = read_file(*heir, kMaxRecoveryKeyFile);
   static_cast<void>(with_context(heir->string(), [&] { return parse_recovery_key(file); }));
-  out[kHeirKey] = to_hex(sha256(file));
+  out[kHeirKey] = sha256_hex(file);
   return out;
 }
 

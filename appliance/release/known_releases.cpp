@@ -53,10 +53,9 @@ void KnownReleases::require(const WrappedSet& wrapped) const {
                 "release it anew: 'qpcseal attest request', then 'wrap-mek'");
   };
   for (const WrappedFor& card : wrapped.cards) {
-    const auto release = state_.releases.find(to_hex(sha256(card.slots.encrypt)));
+    const auto release = state_.releases.find(sha256_hex(card.slots.encrypt));
     if (release == state_.releases.end() || release->second.mek_id != wrapped.mek_id ||
-        release->second.nonce != card.slots.nonce ||
-        release->second.pub_sha256 != to_hex(sha256(card.slots.pub)))
+        release->second.nonce != card.slots.nonce || release->second.pub_sha256 != sha256_hex(card.slots.pub))
       refuse(card, "no release in this appliance's log made this wrapped MEK");
     if (is_revoked(policy_, release->second.ueid))
       refuse(card, "the policy revoked card " + to_hex(release->second.ueid));

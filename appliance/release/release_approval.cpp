@@ -42,7 +42,7 @@ Json release_parameters(const std::string& mek_label, const Bytes& mek_id,
   Json out{{"mek", mek_label}, {"mek_id", to_hex(mek_id)}};
   if (reports.size() > kMaxNamedReports) {
     out["report_count"] = reports.size();
-    out["reports_sha256"] = to_hex(sha256(view(report_list(reports))));
+    out["reports_sha256"] = sha256_hex(report_list(reports));
     return out;
   }
   Json& names = out["reports"] = Json::array();
@@ -61,7 +61,7 @@ bool covers_report(const Json& parameters, const std::string& list, const std::s
     const Json& names = audit::member(parameters, "reports");
     return std::ranges::find(names, Json(report)) != names.end();
   }
-  return digest == to_hex(sha256(view(list))) && is_report_list(list) &&
+  return digest == sha256_hex(list) && is_report_list(list) &&
          list.size() / kLine == audit::uint_member(parameters, "report_count") &&
          list.find(report + "\n") % kLine == 0;
 }

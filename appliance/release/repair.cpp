@@ -23,7 +23,7 @@ policy::Policy policy_in_force(const Home& home, const audit::State& state) {
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::Denied && error.kind() != ErrorKind::Io) throw;
     const std::string text = kept(home, state.policy_digest, ".signed");
-    if (to_hex(sha256(view(text))) != state.policy_digest) throw;
+    if (sha256_hex(text) != state.policy_digest) throw;
     return policy::parse_policy(text);
   }
 }

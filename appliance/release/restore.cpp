@@ -26,7 +26,7 @@ Given open_backup(Appliance& appliance, const std::filesystem::path& path) {
   const Bytes bytes = read_file(path, kMaxBackupFile);
   Given out;
   out.backup = with_context(path.string(), [&] { return parse_backup(bytes); });
-  out.sha256 = to_hex(sha256(bytes));
+  out.sha256 = sha256_hex(bytes);
   const auto key = keys::find_recovery_key(appliance.session());
   if (!key || key->point != out.backup.header.recovery_point)
     throw Error(ErrorKind::Denied, path.string() + " is wrapped to another recovery key than this token's" +
@@ -93,7 +93,7 @@ void follow_loss(Appliance& appliance, RestoredMek& out) {
   const bool made_here = history.origin == "generated" || history.origin == "imported";
   const bool by_us = out.header.seal_key == appliance.seal_key().spki();
   if (!by_us &&
-      (made_here || !sources_of(appliance, to_hex(history.id)).contains(to_hex(sha256(out.header.seal_key)))))
+      (made_here || !sources_of(appliance, to_hex(history.id)).contains(sha256_hex(out.header.seal_key))))
     throw Error(ErrorKind::Denied,
                 "the token lost " + history.label + ", and this backup is of another source than that key's",
                 made_here ? "a backup that this appliance made of it brings it back" : "");
@@ -176,7 +176,7 @@ Json parameters_of(const BackupHeader& header, const std::string& sha256_hex) {
           {"backup_sha256", sha256_hex},
           {"source_appliance", header.appliance_id},
           {"source_serial", header.token_serial},
-          {"source_seal_key_sha256", to_hex(sha256(header.seal_key))}};
+          {"source_seal_key_sha256", sha256_hex(header.seal_key)}};
 }
 
 RestoredMek restore(Appliance& appliance, const MekRestoreWish& wish) {

@@ -96,7 +96,7 @@ void TokenGuard::put_back(const std::vector<Name>& names) {
       record["files"].push_back({{"name", name.string()},
                                  {"was", fault_of(name)},
                                  {"bytes", copy.size()},
-                                 {"sha256", to_hex(sha256(copy))}});
+                                 {"sha256", sha256_hex(copy)}});
   }
   write_file(copies_ / kRestored, view(audit::canonical(record)), Existing::Replace, 0600);
   for (const Name& name : names) {

@@ -40,8 +40,8 @@ Ordered json_of(const WrappedFor& card, const std::string& folder) {
           {"suite", card.suite},
           {"report_sha256", to_hex(card.report_digest)},
           {"nonce", to_hex(card.slots.nonce)},
-          {"wrapped_sha256", to_hex(sha256(card.slots.encrypt))},
-          {"pub_sha256", to_hex(sha256(card.slots.pub))},
+          {"wrapped_sha256", sha256_hex(card.slots.encrypt)},
+          {"pub_sha256", sha256_hex(card.slots.pub)},
           {"receipt", {{"entry", card.entry}}}};
 }
 

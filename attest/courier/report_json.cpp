@@ -48,7 +48,7 @@ Json findings_json(const Findings& findings) {
 Json report_json(const Errand& errand, ByteView report) {
   Json out = {{"host", text_of(errand.host)},     {"device", errand.device},
               {"report", errand.report.string()}, {"size", report.size()},
-              {"sha256", to_hex(sha256(report))}, {"verified", false}};
+              {"sha256", sha256_hex(report)},     {"verified", false}};
   auto scheme = attest::scheme_of(report);
   if (!scheme) scheme = attest::make_eat_card_scheme();  // it says what is amiss
   const attest::Evidence evidence = scheme->inspect(report);

@@ -33,7 +33,7 @@ TEST(ReleaseParameters, NameTheListOfMany) {
   EXPECT_FALSE(many.contains("reports"));
   EXPECT_EQ(many.at("report_count"), kMany);
   const std::string list = report_list(reports(kMany));
-  EXPECT_EQ(list_digest(many), to_hex(sha256(view(list))));
+  EXPECT_EQ(list_digest(many), sha256_hex(list));
   for (std::size_t i = 0; i < kMany; ++i) EXPECT_TRUE(covers_report(many, list, to_hex(digest(i)))) << i;
   EXPECT_FALSE(covers_report(many, list, to_hex(digest(kMany))));
   EXPECT_FALSE(covers_report(many, report_list(reports(kMany + 1)), to_hex(digest(0)))) << "another list";
@@ -48,7 +48,7 @@ TEST(ReleaseParameters, ThatContradictThemselvesCoverNothing) {
   EXPECT_FALSE(covers_report(wrong, list, to_hex(digest(0))));
   audit::Json odd = parameters(70);
   const std::string text = "x" + list;
-  odd["reports_sha256"] = to_hex(sha256(view(text)));
+  odd["reports_sha256"] = sha256_hex(text);
   EXPECT_FALSE(covers_report(odd, text, to_hex(digest(0)))) << "no list";
   EXPECT_ERROR(Malformed, "reports_sha256", covers_report({{"mek", "a#1"}}, "", to_hex(digest(0))));
 }

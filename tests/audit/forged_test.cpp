@@ -188,7 +188,7 @@ TEST_F(Forged, ALineBehindTheCheckpointIsNotAdopted) {
   EXPECT_EQ(read_text(host_.folder / *state.quarantined.begin()), line);
   const Entry recovery = parse_entry(read_log(host_.folder, key()).line(kEntries));
   EXPECT_EQ(recovery.kind, "recovery");
-  EXPECT_EQ(text_member(recovery.data, "sha256"), to_hex(sha256(view(line))));
+  EXPECT_EQ(text_member(recovery.data, "sha256"), sha256_hex(line));
 }
 
 TEST_F(Forged, AnOlderLogPutBackWholeIsFoundByTheAnchor) {

@@ -67,7 +67,7 @@ audit::Json genesis_data() {
 }
 
 audit::Json challenge_data(std::uint64_t number) {
-  const std::string nonce = to_hex(sha256(view("nonce " + std::to_string(number))));
+  const std::string nonce = sha256_hex("nonce " + std::to_string(number));
   return {{"nonce", nonce},        {"mek_id", std::string(32, '7')},
           {"expires", 1800003600}, {"ueid", nullptr},
           {"host", nullptr},       {"device", nullptr}};

@@ -223,11 +223,11 @@ TEST_F(Replay, ARecoveryKeyIsTheFileOfItsDigest) {
   Json made{{"file", to_base64(file)}, {"recovery_key_sha256", kDigest}};
   EXPECT_ERROR(Malformed, "another digest",
                result("recovery-key", intent("recovery-key", Json::object()), "ok", made));
-  made["recovery_key_sha256"] = to_hex(sha256(file));
+  made["recovery_key_sha256"] = sha256_hex(file);
   result("recovery-key", intent("recovery-key", Json::object()), "failed");
   EXPECT_TRUE(state.recovery_keys.empty());
   result("recovery-key", intent("recovery-key", Json::object()), "ok", made);
-  EXPECT_EQ(state.recovery_keys.at(to_hex(sha256(file))), to_base64(file));
+  EXPECT_EQ(state.recovery_keys.at(sha256_hex(file)), to_base64(file));
 }
 
 TEST_F(Replay, ChallengesAreUsedOnce) {

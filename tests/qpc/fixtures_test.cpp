@@ -48,7 +48,7 @@ TEST(Fixtures, NamesSizesOffsetsAndBytesAreAsListed) {
       EXPECT_EQ(segment.size, listed.at("size").get<std::uint64_t>());
       EXPECT_EQ(segment.offset, listed.at("offset").get<std::uint64_t>());
       EXPECT_EQ(segment.data_position, listed.at("file_offset").get<std::uint64_t>());
-      EXPECT_EQ(to_hex(sha256(data_of(file, segment))), listed.at("sha256").get<std::string>());
+      EXPECT_EQ(sha256_hex(data_of(file, segment)), listed.at("sha256").get<std::string>());
     }
   }
 }

@@ -30,7 +30,7 @@ release = 0
 std::string head(const std::string& scheme, const Identity& root) {
   return "serial = 1\ncollateral = \"none\"\nexpires = \"" + format_time(kTestNow + kDay) +
          "\"\n\n[[device]]\nname = \"the-class\"\n" + "scheme = \"" + scheme + "\"\nroots = [\"" +
-         to_hex(sha256(root.der())) + "\"]\n";
+         sha256_hex(root.der()) + "\"]\n";
 }
 
 std::string common(ByteView ueid, const std::string& key) {

@@ -53,7 +53,7 @@ class PinnedTrust : public ::testing::Test {
     const std::string text = encode_collateral(next);
     write(text);
     state.collateral_serial = next.serial;
-    state.trust_digest = to_hex(sha256(view(text)));
+    state.trust_digest = sha256_hex(text);
   }
   [[nodiscard]] Trust read() const { return read_pinned_trust(home, state); }
 

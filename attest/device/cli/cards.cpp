@@ -42,7 +42,7 @@ Json card_json(const std::string& dir, unsigned number) {
   Json out = {{"device", number}};
   out.update(config_json(read_config(dir, number)));
   out.erase("format");
-  out["root_sha256"] = to_hex(sha256(read_identity(dir, number).chain.back()));
+  out["root_sha256"] = sha256_hex(read_identity(dir, number).chain.back());
   out["bootseed"] = to_hex(boot.bootseed);
   out["answered_requests"] = boot.answered_nonces.size();
   out["seal_key"] = read_seal_key(dir, number) != nullptr;
