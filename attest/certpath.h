@@ -9,11 +9,11 @@
 
 #include "attest/crl.h"
 #include "attest/der_cache.h"
-#include "attest/openssl.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/finding.h"
+#include "base/openssl.h"
 
 namespace qpcseal::attest {
 

@@ -7,9 +7,9 @@
 #include <optional>
 #include <vector>
 
-#include "attest/openssl.h"
 #include "base/bytes.h"
-#include "base/cbor.h"
+#include "base/openssl.h"
+#include "encoding/cbor.h"
 
 namespace qpcseal::attest {
 

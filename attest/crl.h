@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "attest/openssl.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/finding.h"
+#include "base/openssl.h"
 
 namespace qpcseal::attest {
 

@@ -8,10 +8,10 @@
 #include <optional>
 
 #include "attest/crl.h"
-#include "attest/openssl.h"
 #include "base/bytes.h"
 #include "base/digest.h"
 #include "base/finding.h"
+#include "base/openssl.h"
 
 namespace qpcseal::attest {
 

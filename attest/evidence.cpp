@@ -5,8 +5,8 @@
 #include <functional>
 
 #include "attest/measurement.h"
-#include "base/cbor.h"
 #include "base/error.h"
+#include "encoding/cbor.h"
 
 namespace qpcseal::attest {
 namespace {

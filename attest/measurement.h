@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "attest/evidence.h"
-#include "base/cbor.h"
+#include "encoding/cbor.h"
 
 namespace qpcseal::attest {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "attest/measurement.h"
-#include "base/cbor.h"
 #include "base/error.h"
+#include "encoding/cbor.h"
 
 namespace qpcseal::attest {
 namespace {

@@ -4,7 +4,7 @@
 #include <array>
 #include <string>
 
-#include "attest/openssl.h"
+#include "base/openssl.h"
 
 namespace qpcseal::attest {
 namespace {

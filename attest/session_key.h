@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "base/bytes.h"
-#include "base/cbor.h"
+#include "encoding/cbor.h"
 
 namespace qpcseal::attest {
 

@@ -4,8 +4,19 @@ function(qpcseal_library name)
   cmake_parse_arguments(ARG "" "" "PUBLIC;PRIVATE" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
   add_library(${name} STATIC ${sources})
-  target_include_directories(${name} PUBLIC "${PROJECT_SOURCE_DIR}")
+  target_include_directories(${name} PUBLIC "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/lib")
   target_link_libraries(${name} PUBLIC ${ARG_PUBLIC} PRIVATE qpcseal_flags ${ARG_PRIVATE})
+endfunction()
+
+# qpcseal_program(NAME targets...): a program from the *.cpp files of this folder and those below it, in bin/ of
+# the build folder, with its man page; both are installed.
+function(qpcseal_program name)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
+  add_executable(${name} ${sources})
+  target_link_libraries(${name} PRIVATE qpcseal_flags qpcseal_lib_cli Threads::Threads ${ARGN})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
+  install(TARGETS ${name} RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+  qpcseal_manual(${name})
 endfunction()
 
 # The man page of a program, out of its own command tree.

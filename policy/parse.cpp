@@ -3,8 +3,8 @@
 #include <limits>
 
 #include "base/error.h"
+#include "encoding/toml.h"
 #include "policy/policy.h"
-#include "policy/toml_reader.h"
 
 namespace qpcseal::policy {
 namespace {

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "appliance/audit/merkle.h"
+#include "tlog/merkle.h"
 
 namespace qpcseal::audit {
 

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "appliance/audit/checkpoint.h"
 #include "appliance/audit/entry.h"
+#include "tlog/checkpoint.h"
 
 namespace qpcseal::audit {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 
-#include "appliance/audit/scan.h"
 #include "base/error.h"
+#include "encoding/json_scan.h"
 
 namespace qpcseal::audit {
 

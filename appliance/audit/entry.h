@@ -17,10 +17,10 @@
 #include <string>
 #include <string_view>
 
-#include "appliance/audit/json.h"
-#include "appliance/audit/merkle.h"
-#include "appliance/audit/note.h"
 #include "base/clock.h"
+#include "encoding/json.h"
+#include "tlog/merkle.h"
+#include "tlog/note.h"
 
 namespace qpcseal::audit {
 

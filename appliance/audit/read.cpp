@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "appliance/audit/chain.h"
-#include "appliance/audit/stream.h"
+#include "appliance/audit/line_stream.h"
 #include "base/error.h"
 
 namespace qpcseal::audit {

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "appliance/audit/checkpoint.h"
 #include "appliance/audit/state.h"
 #include "appliance/audit/store.h"
+#include "tlog/checkpoint.h"
 
 namespace qpcseal::audit {
 

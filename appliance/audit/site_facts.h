@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "appliance/audit/json.h"
 #include "base/clock.h"
+#include "encoding/json.h"
 
 namespace qpcseal::audit {
 

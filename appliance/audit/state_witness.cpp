@@ -1,6 +1,6 @@
 // Witnesses, and what they saw of this log.
 #include "appliance/audit/state_kinds.h"
-#include "appliance/audit/witness.h"
+#include "tlog/cosignature.h"
 
 namespace qpcseal::audit {
 

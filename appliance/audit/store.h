@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "appliance/audit/checkpoint.h"
 #include "appliance/audit/pieces_digest.h"
 #include "base/file.h"
+#include "tlog/checkpoint.h"
 
 namespace qpcseal::audit {
 

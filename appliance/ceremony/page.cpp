@@ -1,7 +1,7 @@
 // The record as a page to print, sign and file.
-#include "appliance/audit/words.h"
 #include "appliance/ceremony/record.h"
 #include "base/text.h"
+#include "encoding/pgp_words.h"
 
 namespace qpcseal::ceremony {
 

@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <set>
 
-#include "appliance/audit/words.h"
-#include "appliance/ceremony/act_rules.h"
+#include "appliance/ceremony/step_rules.h"
 #include "appliance/keys/mek.h"
 #include "base/digest.h"
 #include "base/error.h"
-#include "policy/toml_reader.h"
+#include "encoding/pgp_words.h"
+#include "encoding/toml.h"
 
 namespace qpcseal::ceremony {
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "appliance/audit/words.h"
 #include "base/error.h"
+#include "encoding/pgp_words.h"
 
 namespace qpcseal::ceremony {
 

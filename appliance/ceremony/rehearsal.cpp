@@ -1,9 +1,9 @@
 #include "appliance/ceremony/rehearsal.h"
 
+#include "appliance/approval/quorum.h"
+#include "appliance/ceremony/preflight.h"
 #include "appliance/ceremony/record.h"
-#include "appliance/ceremony/site_check.h"
-#include "appliance/release/approvals.h"
-#include "appliance/release/archive.h"
+#include "appliance/site/archive.h"
 #include "base/error.h"
 #include "base/file.h"
 

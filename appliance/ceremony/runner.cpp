@@ -1,16 +1,16 @@
 #include "appliance/ceremony/runner.h"
 
-#include "appliance/audit/words.h"
+#include "appliance/approval/quorum.h"
+#include "appliance/ceremony/fixtures.h"
+#include "appliance/ceremony/preflight.h"
 #include "appliance/ceremony/record.h"
 #include "appliance/ceremony/rehearsal.h"
 #include "appliance/ceremony/signers.h"
-#include "appliance/ceremony/site_check.h"
-#include "appliance/ceremony/stage.h"
 #include "appliance/ceremony/step_runner.h"
-#include "appliance/release/approvals.h"
-#include "appliance/release/archive.h"
+#include "appliance/site/archive.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "encoding/pgp_words.h"
 
 namespace qpcseal::ceremony {
 

@@ -7,11 +7,11 @@
 #include <optional>
 #include <vector>
 
+#include "appliance/approval/officers.h"
 #include "appliance/ceremony/console.h"
 #include "appliance/ceremony/history.h"
 #include "appliance/ceremony/plan.h"
-#include "appliance/release/appliance.h"
-#include "policy/officers.h"
+#include "appliance/site/appliance.h"
 
 namespace qpcseal::ceremony {
 

@@ -1,6 +1,6 @@
 #include "appliance/ceremony/signers.h"
 
-#include "appliance/release/approvals.h"
+#include "appliance/approval/quorum.h"
 #include "base/error.h"
 
 namespace qpcseal::ceremony {

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "appliance/approval/officers.h"
 #include "appliance/ceremony/plan.h"
-#include "appliance/release/appliance.h"
-#include "policy/officers.h"
+#include "appliance/site/appliance.h"
 
 namespace qpcseal::ceremony {
 

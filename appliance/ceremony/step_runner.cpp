@@ -3,13 +3,13 @@
 #include <algorithm>
 
 #include "appliance/audit/receipt.h"
-#include "appliance/audit/words.h"
-#include "appliance/ceremony/act_rules.h"
-#include "appliance/ceremony/acts.h"
-#include "appliance/release/logged_act.h"
-#include "appliance/release/mek_backup.h"
+#include "appliance/ceremony/step_rules.h"
+#include "appliance/ceremony/steps.h"
+#include "appliance/mek/backup.h"
+#include "appliance/site/logged_act.h"
 #include "base/current_error.h"
 #include "base/file.h"
+#include "encoding/pgp_words.h"
 
 namespace qpcseal::ceremony {
 

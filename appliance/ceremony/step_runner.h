@@ -6,7 +6,7 @@
 #include "appliance/ceremony/console.h"
 #include "appliance/ceremony/history.h"
 #include "appliance/ceremony/plan.h"
-#include "appliance/release/appliance.h"
+#include "appliance/site/appliance.h"
 
 namespace qpcseal::ceremony {
 

@@ -1,15 +1,15 @@
 #include <algorithm>
 #include <exception>
 
-#include "appliance/cli/app.h"
+#include "appliance/cli/commands/context.h"
+#include "appliance/cli/commands/help.h"
 #include "appliance/cli/harden.h"
-#include "appliance/cli/help.h"
-#include "appliance/release/logged_act.h"
+#include "appliance/site/logged_act.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/print.h"
 #include "base/program.h"
-#include "manual/manual.h"
+#include "cli/man_page.h"
 
 namespace qpcseal::cli {
 

@@ -4,9 +4,9 @@
 #include <optional>
 #include <string>
 
-#include "appliance/audit/note.h"
 #include "appliance/seal/key_handle.h"
 #include "pkcs11/session.h"
+#include "tlog/note.h"
 
 namespace qpcseal::keys {
 

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <set>
 
-#include "appliance/release/circumstances.h"
-#include "appliance/release/release.h"
-#include "appliance/seal/parallel.h"
+#include "appliance/release/transaction.h"
+#include "appliance/release/verdict_record.h"
 #include "base/error.h"
 #include "base/file_batch.h"
+#include "base/parallel.h"
 
 namespace qpcseal::release {
 

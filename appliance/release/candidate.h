@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "appliance/release/appliance.h"
-#include "appliance/release/release_approval.h"
-#include "appliance/release/verify.h"
+#include "appliance/release/approval.h"
+#include "appliance/release/verdict.h"
+#include "appliance/site/appliance.h"
 
 namespace qpcseal::release {
 

@@ -1,7 +1,7 @@
 // Attestation requests: each one is a challenge in the log before it leaves.
 #pragma once
 
-#include "appliance/release/appliance.h"
+#include "appliance/site/appliance.h"
 #include "attest/request.h"
 
 namespace qpcseal::release {

@@ -5,8 +5,8 @@
 #include <filesystem>
 #include <vector>
 
+#include "appliance/seal/reader.h"
 #include "appliance/seal/slots.h"
-#include "appliance/seal/tree.h"
 #include "base/file.h"
 
 namespace qpcseal::seal {

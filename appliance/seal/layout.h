@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "appliance/qpc/container.h"
+#include "qpc/container.h"
 
 namespace qpcseal::seal {
 

@@ -7,9 +7,9 @@
 
 #include "appliance/seal/data_key.h"
 #include "appliance/seal/layout.h"
-#include "appliance/seal/parallel.h"
-#include "appliance/seal/plan.h"
+#include "appliance/seal/segment_plan.h"
 #include "base/error.h"
+#include "base/parallel.h"
 
 namespace qpcseal::seal {
 

@@ -6,12 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "appliance/qpc/container.h"
 #include "appliance/seal/format.h"
 #include "appliance/seal/key_handle.h"
 #include "appliance/seal/layout.h"
 #include "appliance/seal/manifest.h"
 #include "base/random.h"
+#include "qpc/container.h"
 
 namespace qpcseal::seal {
 
@@ -25,7 +25,7 @@ struct InnerSeal {
 struct SealOptions {
   Mode mode = Mode::Token;
   std::vector<std::string> segments;  // to be sealed; each in the container and not empty
-  std::vector<InnerSeal> inner;       // not to be touched: see appliance/seal/nested.h
+  std::vector<InnerSeal> inner;       // not to be touched: see appliance/seal/partitions.h
   UnixTime created = 0;
   std::string model_name;
   std::uint64_t model_version = 0;

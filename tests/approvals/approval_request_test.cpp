@@ -1,6 +1,6 @@
 // The text that officers sign: one form for one meaning, and nothing in it that a screen could show
 // otherwise.
-#include "appliance/release/approval_request.h"
+#include "appliance/approval/approval_request.h"
 
 #include <gtest/gtest.h>
 

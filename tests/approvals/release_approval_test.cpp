@@ -1,5 +1,5 @@
 // Which reports a request for a release is about.
-#include "appliance/release/release_approval.h"
+#include "appliance/release/approval.h"
 
 #include <gtest/gtest.h>
 

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/cbor.h"
+#include "encoding/cbor.h"
 #include "tests/attest/test_enclave.h"
 #include "tests/base/finding_ids.h"
 

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "attest/cose.h"
-#include "base/cbor.h"
 #include "base/error.h"
+#include "encoding/cbor.h"
 #include "tests/attest/test_card.h"
 #include "tests/attest/vectors.h"
 #include "tests/base/expect_error.h"

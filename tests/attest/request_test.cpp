@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/cbor.h"
 #include "base/error.h"
+#include "encoding/cbor.h"
 
 namespace qpcseal::attest {
 namespace {

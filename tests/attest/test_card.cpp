@@ -1,6 +1,6 @@
 #include "tests/attest/test_card.h"
 
-#include "base/cbor.h"
+#include "encoding/cbor.h"
 
 namespace qpcseal::testing {
 

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "attest/openssl.h"
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/openssl.h"
 
 namespace qpcseal::testing {
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/cbor.h"
+#include "encoding/cbor.h"
 
 namespace qpcseal::testing {
 

@@ -1,4 +1,4 @@
-#include "appliance/audit/json.h"
+#include "encoding/json.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "appliance/audit/merkle.h"
+#include "tlog/merkle.h"
 
 #include <gtest/gtest.h>
 
@@ -8,8 +8,8 @@
 #include <iostream>
 #include <optional>
 
-#include "appliance/audit/json.h"
 #include "base/error.h"
+#include "encoding/json.h"
 #include "tests/audit/host_log.h"
 #include "tests/base/expect_error.h"
 

@@ -1,11 +1,11 @@
-#include "appliance/audit/note.h"
+#include "tlog/note.h"
 
 #include <gtest/gtest.h>
 
-#include "appliance/audit/checkpoint.h"
 #include "base/error.h"
 #include "tests/audit/host_log.h"
 #include "tests/base/expect_error.h"
+#include "tlog/checkpoint.h"
 
 namespace qpcseal::audit {
 namespace {

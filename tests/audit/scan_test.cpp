@@ -1,5 +1,5 @@
 // The scanner accepts exactly what parse_canonical accepts.
-#include "appliance/audit/scan.h"
+#include "encoding/json_scan.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "appliance/audit/witness.h"
+#include "tlog/cosignature.h"
 
 #include <gtest/gtest.h>
 

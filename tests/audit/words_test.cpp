@@ -1,4 +1,4 @@
-#include "appliance/audit/words.h"
+#include "encoding/pgp_words.h"
 
 #include <gtest/gtest.h>
 

@@ -10,9 +10,9 @@
 #include <random>
 #include <sstream>
 
-#include "base/cbor.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "encoding/cbor.h"
 #include "tests/base/temp_folder.h"
 
 namespace qpcseal::cbor {

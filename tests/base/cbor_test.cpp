@@ -1,5 +1,5 @@
 // The strict CBOR reader: every rule with a vector that breaks it and nothing else, and RFC 8949's examples.
-#include "base/cbor.h"
+#include "encoding/cbor.h"
 
 #include <gtest/gtest.h>
 

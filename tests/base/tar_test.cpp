@@ -1,4 +1,4 @@
-#include "base/tar.h"
+#include "encoding/tar.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -5,11 +5,11 @@
 #include <cstdio>
 #include <fstream>
 
+#include "appliance/models/wrap_fleet.h"
 #include "appliance/release/candidate.h"
-#include "appliance/release/fleet.h"
-#include "appliance/seal/parallel.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/parallel.h"
 #include "base/random.h"
 #include "tests/bench/bare_wrap.h"
 #include "tests/bench/measure.h"

@@ -6,10 +6,10 @@
 #include <fstream>
 
 #include "appliance/seal/data_key.h"
-#include "appliance/seal/parallel.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/parallel.h"
 #include "pkcs11/gcm.h"
 #include "tests/bench/measure.h"
 #include "tests/bench/process.h"

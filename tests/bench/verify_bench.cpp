@@ -5,14 +5,14 @@
 
 #include <cstdio>
 
-#include "appliance/release/verify.h"
+#include "appliance/release/verdict.h"
 #include "attest/cose.h"
-#include "attest/device/certificates.h"
-#include "attest/device/policy_text.h"
-#include "attest/device/provision.h"
-#include "attest/device/statement.h"
 #include "base/error.h"
 #include "base/random.h"
+#include "device/card/certificates.h"
+#include "device/card/policy_text.h"
+#include "device/card/provision.h"
+#include "device/card/statement.h"
 #include "tests/bench/measure.h"
 #include "tests/bench/process.h"
 

@@ -6,9 +6,9 @@
 #include <cstdio>
 
 #include "appliance/keys/wrap.h"
-#include "appliance/seal/parallel.h"
-#include "attest/openssl.h"
 #include "base/error.h"
+#include "base/openssl.h"
+#include "base/parallel.h"
 #include "tests/bench/bare_wrap.h"
 #include "tests/bench/measure.h"
 #include "tests/support/tokens.h"

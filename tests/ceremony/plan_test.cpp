@@ -4,9 +4,9 @@
 
 #include <filesystem>
 
-#include "appliance/ceremony/act_rules.h"
-#include "appliance/ceremony/acts.h"
-#include "appliance/ceremony/site_check.h"
+#include "appliance/ceremony/preflight.h"
+#include "appliance/ceremony/step_rules.h"
+#include "appliance/ceremony/steps.h"
 #include "base/file.h"
 #include "tests/base/expect_error.h"
 

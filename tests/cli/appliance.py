@@ -13,9 +13,9 @@ import time
 import entry_format
 
 BUILD = pathlib.Path(os.environ["QPCSEAL_BUILD"])
-QPCSEAL = str(BUILD / "appliance" / "qpcseal")
-ATTEST = str(BUILD / "attest" / "qpcseal-attest")
-DEVICE = str(BUILD / "attest" / "qpcseal-device")
+QPCSEAL = str(BUILD / "bin" / "qpcseal")
+ATTEST = str(BUILD / "bin" / "qpcseal-attest")
+DEVICE = str(BUILD / "bin" / "qpcseal-device")
 
 
 class Failed(Exception):

@@ -170,7 +170,7 @@ class Partitions(Case):
 
     @staticmethod
     def appliance_binary():
-        return DEVICE.replace("attest/qpcseal-device", "appliance/qpcseal")
+        return DEVICE.replace("qpcseal-device", "qpcseal")
 
     def test_a_partition_alone_does_not_load(self):
         sealed = self.encrypt(self.parts(count=2), [self.attest(0), self.attest(1)]) / "programqpc.bin"

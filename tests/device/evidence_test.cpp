@@ -1,9 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "attest/device/answer.h"
-#include "attest/device/card.h"
 #include "base/error.h"
+#include "device/card/answer.h"
+#include "device/card/card.h"
 #include "tests/base/finding_ids.h"
 #include "tests/device/support.h"
 

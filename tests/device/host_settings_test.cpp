@@ -1,5 +1,5 @@
 // What a host's driver must allow for while a card decrypts a model.
-#include "attest/device/loader/host_settings.h"
+#include "device/loader/host_settings.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

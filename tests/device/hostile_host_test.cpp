@@ -5,8 +5,8 @@
 #include <chrono>
 #include <thread>
 
-#include "attest/device/card.h"
 #include "base/file.h"
+#include "device/card/card.h"
 #include "qpcseal_session.grpc.pb.h"
 #include "tests/device/support.h"
 

@@ -4,8 +4,8 @@
 #include <signal.h>
 #include <nlohmann/json.hpp>
 
-#include "attest/device/card.h"
 #include "base/file.h"
+#include "device/card/card.h"
 #include "policy/policy.h"
 #include "tests/device/support.h"
 

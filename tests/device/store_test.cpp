@@ -2,11 +2,11 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include "attest/device/card.h"
-#include "attest/device/keys.h"
-#include "attest/device/policy_text.h"
-#include "attest/device/store.h"
 #include "base/error.h"
+#include "device/card/card.h"
+#include "device/card/card_store.h"
+#include "device/card/keys.h"
+#include "device/card/policy_text.h"
 #include "policy/policy.h"
 #include "tests/device/support.h"
 

@@ -8,10 +8,10 @@
 #include <chrono>
 #include <thread>
 
-#include "attest/device/certificates.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/random.h"
+#include "device/card/certificates.h"
 
 namespace qpcseal::testing {
 namespace {

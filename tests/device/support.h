@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "attest/device/provision.h"
 #include "attest/request.h"
 #include "attest/scheme.h"
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "device/card/provision.h"
 
 namespace qpcseal::testing {
 

@@ -17,7 +17,7 @@ def strings_of(path):
 
 
 def sources():
-    for folder in ("attest", "policy", "appliance"):
+    for folder in ("attest", "policy", "device", "appliance"):
         for path in sorted((ROOT / folder).rglob("*")):
             if path.suffix in (".cpp", ".h"):
                 yield path

@@ -8,14 +8,14 @@
 #include <fstream>
 #include <sstream>
 
-#include "attest/device/answer.h"
-#include "attest/device/keys.h"
-#include "attest/device/policy_text.h"
-#include "attest/device/statement.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/random.h"
+#include "device/card/answer.h"
+#include "device/card/keys.h"
+#include "device/card/policy_text.h"
+#include "device/card/statement.h"
 
 namespace qpcseal::device {
 namespace {

@@ -7,13 +7,13 @@
 #include "appliance/seal/layout.h"
 #include "appliance/seal/sealer.h"
 #include "appliance/seal/slots.h"
-#include "attest/device/keys.h"
-#include "attest/device/loader/crypto.h"
-#include "attest/device/loader/load.h"
 #include "attest/request.h"
 #include "attest/scheme.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "device/card/keys.h"
+#include "device/loader/crypto.h"
+#include "device/loader/load.h"
 #include "tests/frozen/frozen.h"
 
 namespace qpcseal::test {

@@ -6,9 +6,9 @@
 
 #include <fstream>
 
-#include "appliance/qpc/container.h"
 #include "appliance/seal/data_key.h"
 #include "base/error.h"
+#include "qpc/container.h"
 
 namespace qpcseal::test {
 

@@ -8,9 +8,9 @@
 #include <string>
 
 #include "appliance/seal/key_handle.h"
-#include "attest/openssl.h"
 #include "base/bytes.h"
 #include "base/file.h"
+#include "base/openssl.h"
 #include "base/random.h"
 #include "base/secret.h"
 

@@ -2,14 +2,14 @@
 // what is frozen opens, but not with any byte changed.
 #include <gtest/gtest.h>
 
-#include "appliance/qpc/container.h"
 #include "appliance/seal/format.h"
 #include "appliance/seal/layout.h"
 #include "appliance/seal/manifest.h"
 #include "appliance/seal/sealer.h"
 #include "appliance/seal/slots.h"
-#include "attest/device/loader/crypto.h"
 #include "base/digest.h"
+#include "device/loader/crypto.h"
+#include "qpc/container.h"
 #include "tests/frozen/frozen.h"
 
 namespace qpcseal::test {

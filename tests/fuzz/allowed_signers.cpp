@@ -1,6 +1,6 @@
 #include <set>
 
-#include "policy/officers.h"
+#include "appliance/approval/officers.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace qpcseal;

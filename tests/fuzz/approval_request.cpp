@@ -1,4 +1,4 @@
-#include "appliance/release/approval_request.h"
+#include "appliance/approval/approval_request.h"
 
 #include "tests/fuzz/fuzz.h"
 

@@ -1,4 +1,4 @@
-#include "base/cbor.h"
+#include "encoding/cbor.h"
 
 #include "tests/fuzz/fuzz.h"
 

@@ -1,4 +1,4 @@
-#include "appliance/release/collateral.h"
+#include "appliance/trust/collateral_bundle.h"
 
 #include "tests/fuzz/fuzz.h"
 

@@ -1,7 +1,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "appliance/qpc/container.h"
+#include "qpc/container.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace qpcseal;

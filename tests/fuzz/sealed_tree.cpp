@@ -1,4 +1,4 @@
-#include "appliance/seal/tree.h"
+#include "appliance/seal/reader.h"
 
 #include <sys/mman.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "policy/sshsig.h"
+#include "appliance/approval/sshsig.h"
 
 #include "tests/fuzz/fuzz.h"
 

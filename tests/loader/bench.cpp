@@ -7,11 +7,11 @@
 #include <fstream>
 
 #include "appliance/seal/bind.h"
-#include "attest/device/keys.h"
-#include "attest/device/loader/crypto.h"
-#include "attest/device/loader/load.h"
 #include "base/digest.h"
 #include "base/random.h"
+#include "device/card/keys.h"
+#include "device/loader/crypto.h"
+#include "device/loader/load.h"
 
 namespace qpcseal::test {
 

@@ -10,8 +10,8 @@
 #include "appliance/keys/wrap.h"
 #include "appliance/seal/layout.h"
 #include "appliance/seal/sealer.h"
-#include "attest/device/card.h"
 #include "base/error.h"
+#include "device/card/card.h"
 #include "tests/support/tokens.h"
 
 namespace qpcseal::test {

@@ -7,7 +7,7 @@
 #include <map>
 
 #include "appliance/seal/slots.h"
-#include "attest/device/loader/load.h"
+#include "device/loader/load.h"
 #include "tests/loader/bench.h"
 
 namespace qpcseal::test {

@@ -1,11 +1,11 @@
 // The officers file, read as strictly as its one form, and times at which its keys count.
-#include "policy/officers.h"
+#include "appliance/approval/officers.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "appliance/approval/sshsig_sign.h"
 #include "base/error.h"
-#include "policy/ssh_sign.h"
 #include "tests/base/expect_error.h"
 
 namespace qpcseal::policy {

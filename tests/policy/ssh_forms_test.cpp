@@ -6,10 +6,10 @@
 
 #include <functional>
 
+#include "appliance/approval/sshsig.h"
+#include "appliance/approval/sshsig_sign.h"
 #include "base/digest.h"
 #include "base/error.h"
-#include "policy/ssh_sign.h"
-#include "policy/sshsig.h"
 #include "tests/base/expect_error.h"
 
 namespace qpcseal::policy {

@@ -1,6 +1,6 @@
 // Signatures against OpenSSH's own ssh-keygen, and against a software security key made here from the public
 // format.
-#include "policy/sshsig.h"
+#include "appliance/approval/sshsig.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,11 +9,11 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "appliance/approval/officers.h"
+#include "appliance/approval/sshsig_sign.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "policy/officers.h"
-#include "policy/ssh_sign.h"
 #include "tests/base/expect_error.h"
 
 namespace qpcseal::policy {

@@ -7,9 +7,9 @@
 #include <random>
 
 #include "appliance/seal/bind.h"
-#include "appliance/seal/nested.h"
-#include "attest/device/loader/load.h"
+#include "appliance/seal/partitions.h"
 #include "base/error.h"
+#include "device/loader/load.h"
 #include "tests/base/expect_error.h"
 #include "tests/base/temp_folder.h"
 #include "tests/properties/host_wrap.h"

@@ -8,8 +8,8 @@
 #include <array>
 #include <stdexcept>
 
-#include "attest/device/keys.h"
 #include "base/random.h"
+#include "device/card/keys.h"
 
 namespace qpcseal::test {
 

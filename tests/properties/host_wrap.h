@@ -2,7 +2,7 @@
 #pragma once
 
 #include "appliance/seal/slots.h"
-#include "attest/device/card.h"
+#include "device/card/card.h"
 
 namespace qpcseal::test {
 

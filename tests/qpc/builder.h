@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "appliance/qpc/container.h"
 #include "base/bytes.h"
+#include "qpc/container.h"
 
 namespace qpcseal::testing {
 

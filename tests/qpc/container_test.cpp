@@ -1,6 +1,6 @@
 // The container reader against every lie that a field can tell, and against both flavours that compilers
 // write.
-#include "appliance/qpc/container.h"
+#include "qpc/container.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

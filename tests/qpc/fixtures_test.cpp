@@ -7,9 +7,9 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "appliance/qpc/container.h"
 #include "base/digest.h"
 #include "base/file.h"
+#include "qpc/container.h"
 #include "tests/qpc/builder.h"
 
 namespace qpcseal::qpc {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/bytes.h"
-#include "base/cbor.h"
+#include "encoding/cbor.h"
 
 namespace qpcseal::testing {
 

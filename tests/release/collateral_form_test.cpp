@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "appliance/audit/json.h"
-#include "appliance/release/collateral.h"
+#include "appliance/trust/collateral_bundle.h"
+#include "encoding/json.h"
 #include "tests/attest/test_card.h"
 #include "tests/base/expect_error.h"
 

@@ -1,6 +1,6 @@
 // A restored state takes a home's place whole, by exchange or in place; what a kill leaves, the next start
 // settles; the machine's own files are never lost and never two.
-#include "appliance/release/home_swap.h"
+#include "appliance/site/home_swap.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <iostream>
 
-#include "appliance/release/verify.h"
+#include "appliance/release/verdict.h"
 #include "base/file.h"
 
 namespace qpcseal::testing {

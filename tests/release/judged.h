@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "appliance/audit/state.h"
-#include "appliance/release/trust.h"
+#include "appliance/trust/trust_folder.h"
 #include "policy/policy.h"
 #include "tests/attest/test_card.h"
 #include "tests/attest/test_enclave.h"

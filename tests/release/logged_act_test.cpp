@@ -1,4 +1,4 @@
-#include "appliance/release/logged_act.h"
+#include "appliance/site/logged_act.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

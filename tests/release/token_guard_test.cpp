@@ -1,11 +1,11 @@
 // The guard of the embedded token's files: what a kill or a full disk takes comes back, what was destroyed
 // does not. On files as SoftHSM writes them, without SoftHSM.
-#include "appliance/release/token_guard.h"
+#include "appliance/site/token_guard.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "appliance/release/token_file.h"
+#include "appliance/site/token_file.h"
 #include "base/file.h"
 #include "tests/base/expect_error.h"
 #include "tests/base/temp_folder.h"

@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "appliance/release/appliance.h"
-#include "appliance/release/collateral.h"
+#include "appliance/site/appliance.h"
+#include "appliance/trust/collateral_bundle.h"
 #include "base/file.h"
 #include "tests/attest/test_card.h"
 #include "tests/base/expect_error.h"

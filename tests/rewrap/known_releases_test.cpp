@@ -1,4 +1,4 @@
-#include "appliance/release/known_releases.h"
+#include "appliance/models/known_releases.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "appliance/release/partitions.h"
+#include "appliance/models/partition_order.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,9 +1,9 @@
-#include "appliance/release/wrap_files.h"
+#include "appliance/models/wrapped_meks.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "appliance/release/release.h"
+#include "appliance/release/transaction.h"
 
 #include "tests/base/expect_error.h"
 #include "tests/base/temp_folder.h"

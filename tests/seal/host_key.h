@@ -4,10 +4,10 @@
 #include <atomic>
 #include <optional>
 
-#include "appliance/qpc/container.h"
 #include "appliance/seal/data_key.h"
 #include "appliance/seal/key_handle.h"
 #include "appliance/seal/sealer.h"
+#include "qpc/container.h"
 
 namespace qpcseal::test {
 

@@ -1,4 +1,4 @@
-#include "appliance/seal/nested.h"
+#include "appliance/seal/partitions.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

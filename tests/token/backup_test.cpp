@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "appliance/keys/backup.h"
+#include "appliance/keys/recovery_key.h"
 #include "base/random.h"
 #include "tests/base/expect_error.h"
 #include "tests/support/tokens.h"

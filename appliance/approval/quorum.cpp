@@ -1,0 +1,231 @@
+#include "appliance/approval/quorum.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+using audit::Json;
+
+constexpr std::size_t kNonceSize = 32;  // bytes
+
+struct Candidate {
+  std::string text;
+  ApprovalRequest request;
+};
+
+Error missing(const std::string& why, const std::string& hint = "", const Findings& findings = {}) {
+  return {ErrorKind::ApprovalsMissing, why, hint, findings};
+}
+
+std::string quoted(const std::string& text) { return "'" + text + "'"; }
+
+unsigned threshold_of(const policy::Policy& policy, const std::string& operation) {
+  return static_cast<unsigned>(officers_needed(policy, operation).value_or(0));
+}
+
+// "mek is "a#1", the act has "b#1"" for the first parameter that differs.
+std::string first_difference(const Json& asked, const Json& done) {
+  for (const auto& [name, value] : done.items()) {
+    const auto found = asked.find(name);
+    if (found == asked.end()) return "it lacks parameter " + quoted(name);
+    if (*found != value)
+      return "parameter " + quoted(name) + " is " + found->dump() + " in the request, " + value.dump() +
+             " in the act";
+  }
+  for (const auto& [name, value] : asked.items())
+    if (!done.contains(name)) return "it has parameter " + quoted(name) + ", which the act has not";
+  return "its parameters differ";
+}
+
+const Candidate& find_request(const std::vector<Candidate>& candidates, const std::string& operation,
+                              const Json& parameters, unsigned threshold) {
+  const Candidate* other = nullptr;
+  for (const Candidate& each : candidates) {
+    if (each.request.operation != operation) continue;
+    if (each.request.parameters == parameters) return each;
+    other = &each;
+  }
+  if (other == nullptr)
+    throw missing(quoted(operation) + " needs the approval of " + std::to_string(threshold) +
+                      " officers, and no request for it was given",
+                  "'qpcseal request new " + operation + "' makes one; then --request FILE --approval SIG...");
+  throw missing("the request is for another " + quoted(operation) + ": " +
+                first_difference(other->request.parameters, parameters));
+}
+
+void expect_same(const char* what, const std::string& asked, const std::string& found) {
+  if (asked != found)
+    throw missing("the request names another " + std::string(what) + ": " + asked + ", here it is " + found);
+}
+
+void check_facts(const Situation& situation, const ApprovalRequest& request, unsigned threshold) {
+  const Json& genesis = situation.state.genesis;
+  expect_same("appliance", request.appliance_id, audit::text_member(genesis, "appliance_id"));
+  expect_same("appliance (aud)", request.aud, audit::text_member(genesis, "aud"));
+  expect_same("token", request.token_serial, audit::text_member(audit::member(genesis, "token"), "serial"));
+  expect_same("policy", request.policy_digest, situation.state.policy_digest);
+  expect_same("officers file", request.officers_digest, situation.state.officers_digest);
+  expect_same("threshold", std::to_string(request.threshold), std::to_string(threshold));
+}
+
+void check_log_head(const Situation& situation, const ApprovalRequest& request) {
+  if (request.log_size == 0 || !situation.was_head(request.log_size, request.log_root))
+    throw missing("the request names a log of " + std::to_string(request.log_size) +
+                  " entries that this log does not begin with");
+}
+
+// A release that was cut short goes on under the request that it began with: its reports serve once each.
+// Another act that failed may be done again under its own.
+bool goes_on(const Situation& situation, const Candidate& candidate) {
+  const auto is_among = [&](const auto& requests) {
+    const auto found = requests.find(candidate.request.nonce);
+    return found != requests.end() && found->second == sha256_hex(candidate.text);
+  };
+  if (candidate.request.operation == "release") return is_among(situation.state.approvals_used);
+  return is_among(situation.state.approvals_again);
+}
+
+void check_use(const Situation& situation, const Candidate& candidate) {
+  const ApprovalRequest& request = candidate.request;
+  if (situation.state.approvals_used.contains(request.nonce) && !goes_on(situation, candidate))
+    throw missing("the request was used before; each one serves once", "make a new one");
+  if (situation.now < request.not_before)
+    throw missing("the request is valid from " + format_time(request.not_before) + ", now it is " +
+                  format_time(situation.now));
+  if (situation.now >= request.not_after)
+    throw missing("the request expired at " + format_time(request.not_after) + ", now it is " +
+                  format_time(situation.now));
+}
+
+Json record_of(const Candidate& candidate, const std::vector<policy::Approver>& approvers, UnixTime now) {
+  return {{"nonce", candidate.request.nonce},
+          {"request_sha256", sha256_hex(candidate.text)},
+          {"time", static_cast<std::uint64_t>(now)},
+          {"approvers", json_of(approvers)}};
+}
+
+}  // namespace
+
+std::optional<int> officers_needed(const policy::Policy& policy, const std::string& operation) {
+  const auto named = policy.approvals_for(operation);
+  const int most = policy.greatest_threshold();
+  if (operation == "site-change" || operation == "anchor-accept") return most;
+  if (operation == "clock-correct") return std::max(named.value_or(most), 1);
+  return named;
+}
+
+Judgement judge_approval(const Situation& situation, const std::string& operation, const Json& parameters,
+                         const std::vector<std::string>& requests,
+                         const std::vector<std::string>& signatures) {
+  std::vector<Candidate> candidates;
+  for (const std::string& text : requests) candidates.push_back({text, parse_approval_request(text)});
+  const unsigned threshold = threshold_of(situation.policy, operation);
+  const Candidate& candidate = find_request(candidates, operation, parameters, threshold);
+  check_facts(situation, candidate.request, threshold);
+  check_log_head(situation, candidate.request);
+  check_use(situation, candidate);
+  const auto tally = [&](const std::string& text) {
+    return policy::tally_signatures(situation.officers, approval_namespace(operation), view(text), signatures,
+                                    situation.now);
+  };
+  policy::Tally against = tally(rejection_text(candidate.text));
+  if (!against.approvers.empty())
+    return {candidate.text, counted(signatures, against.approvers), record_of(candidate, {}, situation.now),
+            std::move(against.approvers)};
+  const policy::Tally tallied = tally(candidate.text);
+  if (tallied.approvers.size() < threshold)
+    throw missing(quoted(operation) + " needs the approval of " + std::to_string(threshold) +
+                      " officers; what counts is " + std::to_string(tallied.approvers.size()) + " (" +
+                      (tallied.approvers.empty() ? "nobody" : names_of(tallied.approvers)) + ")",
+                  "", tallied.findings);
+  return {candidate.text,
+          counted(signatures, tallied.approvers),
+          record_of(candidate, tallied.approvers, situation.now),
+          {}};
+}
+
+ApprovalRequest make_approval_request(const audit::LogCopy& log, const policy::Policy& policy,
+                                      const std::string& operation, Json parameters, UnixTime now,
+                                      std::int64_t lifetime, Random& random) {
+  const auto needed = officers_needed(policy, operation);
+  if (!needed)
+    throw Error(ErrorKind::Denied,
+                "the policy does not allow '" + operation + "': [approvals] does not name it");
+  if (*needed == 0) throw Error(ErrorKind::Usage, "'" + operation + "' needs no approval under this policy");
+  const audit::State& state = log.state;
+  ApprovalRequest out;
+  out.operation = operation;
+  out.parameters = std::move(parameters);
+  out.appliance_id = audit::text_member(state.genesis, "appliance_id");
+  out.aud = audit::text_member(state.genesis, "aud");
+  out.token_serial = audit::text_member(audit::member(state.genesis, "token"), "serial");
+  out.policy_digest = state.policy_digest;
+  out.officers_digest = state.officers_digest;
+  out.log_size = log.checkpoint.size;
+  out.log_root = to_hex(log.checkpoint.root);
+  out.nonce = to_hex(random.bytes(kNonceSize));
+  out.not_before = now;
+  out.not_after = now + lifetime;
+  out.threshold = static_cast<unsigned>(*needed);
+  return out;
+}
+
+policy::Officers read_officers(const std::filesystem::path& file, const audit::State& state) {
+  if (state.officers_digest.empty())
+    throw missing("this appliance has no officers, so nobody can approve",
+                  "a demonstration may run without; its policy then wants 0 approvals");
+  const std::string text = read_text_file(file, policy::kMaxOfficersFile);
+  policy::Officers officers = policy::parse_officers(text);
+  if (to_hex(officers.digest) != state.officers_digest)
+    throw Error(ErrorKind::Denied, file.string() + " is not the officers file in the log: found " +
+                                       to_hex(officers.digest) + ", logged " + state.officers_digest);
+  return officers;
+}
+
+std::vector<std::string> read_signatures(const std::vector<std::filesystem::path>& paths) {
+  std::vector<std::string> out;
+  for (const auto& path : paths) out.push_back(read_text_file(path, policy::kMaxSshsig));
+  return out;
+}
+
+std::vector<std::string> counted(const std::vector<std::string>& signatures,
+                                 const std::vector<policy::Approver>& approvers) {
+  std::vector<std::string> out;
+  for (const policy::Approver& approver : approvers) {
+    const auto signature = std::ranges::find_if(
+        signatures, [&](const std::string& text) { return sha256_hex(text) == approver.signature_sha256; });
+    if (signature != signatures.end()) out.push_back(*signature);
+  }
+  return out;
+}
+
+Json json_of(const std::vector<policy::Approver>& approvers) {
+  Json out = Json::array();
+  for (const auto& approver : approvers)
+    out.push_back({{"name", approver.name},
+                   {"fingerprint", approver.fingerprint},
+                   {"signature_sha256", approver.signature_sha256}});
+  return out;
+}
+
+std::string names_of(const std::vector<policy::Approver>& approvers) {
+  std::vector<std::string> names;
+  for (const auto& approver : approvers) names.push_back(approver.name);
+  return join(names);
+}
+
+Json rejection_data(const std::string& operation, const std::string& nonce, const std::string& request_sha256,
+                    const std::vector<policy::Approver>& rejecters) {
+  return {{"operation", operation},
+          {"nonce", nonce},
+          {"request_sha256", request_sha256},
+          {"rejecters", json_of(rejecters)}};
+}
+
+}  // namespace qpcseal::release

@@ -1,0 +1,74 @@
+// Whether officers agree to an act: requests and signatures as files, held against what is so.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "appliance/approval/approval_request.h"
+#include "appliance/approval/officers.h"
+#include "appliance/audit/read.h"
+#include "base/random.h"
+#include "policy/policy.h"
+
+namespace qpcseal::release {
+
+// What a command was given: paths, in any order. A signature counts for whichever request it fits.
+struct ApprovalFiles {
+  std::vector<std::filesystem::path> requests, signatures;
+};
+
+// What requests are held against.
+struct Situation {
+  const audit::State& state;
+  // Whether the log begins with so many entries, of this root (hex); the number is above 0.
+  std::function<bool(std::uint64_t size, const std::string& root)> was_head;
+  const policy::Policy& policy;
+  const policy::Officers& officers;  // the file in force
+  UnixTime now = 0;
+};
+
+struct Judgement {
+  std::string request;                      // its text
+  std::vector<std::string> signatures;      // that count, for it or against it
+  audit::Json record;                       // {"nonce", "request_sha256", "time", "approvers"}
+  std::vector<policy::Approver> rejecters;  // officers who signed its rejection: then the act is refused
+};
+
+// How many officers must agree to the operation; nothing: the policy does not allow it. Repairs always have a
+// quorum, so that no policy locks an appliance for good: as many as any operation asks for, where the policy
+// names none, and never fewer for site-change and anchor-accept, which could undo whatever others protect.
+std::optional<int> officers_needed(const policy::Policy& policy, const std::string& operation);
+
+// The request for this act with enough signatures. Error{ApprovalsMissing} with the reason: no request for
+// it, other parameters or facts, expired, used before, too few officers (findings say which signatures do not
+// count); Error{Malformed} for a file that is no request.
+Judgement judge_approval(const Situation& situation, const std::string& operation,
+                         const audit::Json& parameters, const std::vector<std::string>& requests,
+                         const std::vector<std::string>& signatures);
+
+// A request for approval as of the log's present end. Error{Denied} where the policy does not allow the
+// operation; Error{Usage} where no officer needs to agree.
+ApprovalRequest make_approval_request(const audit::LogCopy& log, const policy::Policy& policy,
+                                      const std::string& operation, audit::Json parameters, UnixTime now,
+                                      std::int64_t lifetime, Random& random);
+
+// The officers in force: the file's digest must be the one in the log. Error{Denied} otherwise;
+// Error{ApprovalsMissing} for an appliance without officers.
+policy::Officers read_officers(const std::filesystem::path& file, const audit::State& state);
+
+std::vector<std::string> read_signatures(const std::vector<std::filesystem::path>& paths);
+// Those of `signatures` by which these people signed: what else was given may be any file.
+std::vector<std::string> counted(const std::vector<std::string>& signatures,
+                                 const std::vector<policy::Approver>& approvers);
+// [{"name", "fingerprint", "signature_sha256"}...]
+audit::Json json_of(const std::vector<policy::Approver>& approvers);
+// "anna, bela"; empty for nobody.
+std::string names_of(const std::vector<policy::Approver>& approvers);
+// The log's entry of a rejection (kind rejection).
+audit::Json rejection_data(const std::string& operation, const std::string& nonce,
+                           const std::string& request_sha256, const std::vector<policy::Approver>& rejecters);
+
+}  // namespace qpcseal::release

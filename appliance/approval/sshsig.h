@@ -1,0 +1,35 @@
+// OpenSSH signatures over files (PROTOCOL.sshsig), as `ssh-keygen -Y sign` makes them, verified in process.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "appliance/approval/ssh_wire.h"
+#include "base/bytes.h"
+
+namespace qpcseal::policy {
+
+inline constexpr std::size_t kMaxSshsig = 16384;  // bytes, with armour
+
+struct SshSignature {
+  SshPublicKey key;
+  std::string name_space;
+  Bytes signature;  // wire form: type, blob, and for sk- keys flags and counter
+};
+
+// Throws Error{Malformed}: another version, a hash other than sha512, a key or signature kind not in
+// ssh_wire.h, a non-empty reserved field, text outside the armour, or anything left over.
+SshSignature parse_sshsig(std::string_view armoured);
+
+// Whether `signature` is one of `name_space` over `message`, made with the key inside it. A security key must
+// have seen its owner (user presence). Who owns the key is the caller's question.
+[[nodiscard]] bool verify_sshsig(const SshSignature& signature, std::string_view name_space,
+                                 ByteView message);
+
+// What is signed: "SSHSIG" || string namespace || string "" || string "sha512" || string SHA-512(message).
+Bytes sshsig_signed_data(std::string_view name_space, ByteView message);
+// The armoured file for a signature made elsewhere over sshsig_signed_data().
+std::string armour_sshsig(ByteView key_blob, std::string_view name_space, ByteView wire_signature);
+
+}  // namespace qpcseal::policy

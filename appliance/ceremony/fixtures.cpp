@@ -1,0 +1,216 @@
+#include "appliance/ceremony/fixtures.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "appliance/audit/receipt.h"
+#include "appliance/ceremony/step_rules.h"
+#include "appliance/mek/backup.h"
+#include "appliance/mek/generate.h"
+#include "appliance/mek/lifecycle.h"
+#include "appliance/mek/rotate.h"
+#include "appliance/site/init.h"
+#include "base/error.h"
+#include "base/file.h"
+
+namespace qpcseal::ceremony {
+
+namespace {
+
+constexpr std::size_t kMaxInput = 65536;  // bytes
+
+bool opens_backup(const Step& step) { return step.act == "mek-restore" || step.act == "mek-drill"; }
+
+// What a plan expects of the MEKs of one name.
+struct Cast {
+  std::uint64_t highest = 0;             // generations that must be there, or be backed up
+  bool is_made = false;                  // by the plan itself
+  bool stays = false;                    // some are there when the plan begins
+  bool bare = false;                     // named without generation
+  std::set<std::uint64_t> named, comes;  // with it; those that the plan restores
+  std::set<std::uint64_t> suspended, suspended_by_plan;
+  std::map<std::string, std::uint64_t> backups;  // generation, by file
+  std::map<std::uint64_t, std::string> ends;     // file of the receipt of its end, by generation
+};
+
+class Stage {
+ public:
+  Stage(release::Appliance& appliance, Plan& plan, const std::filesystem::path& folder,
+        const std::filesystem::path& stage_folder)
+      : appliance_(appliance), plan_(plan), folder_(folder), stage_(stage_folder) {}
+
+  void set() {
+    for (const Step& step : plan_.steps) read(step);
+    for (auto& [name, cast] : casts_) make(name, cast);
+    for (Step& step : plan_.steps) give_inputs(step);
+  }
+
+  [[nodiscard]] const std::vector<std::string>& made() const { return made_; }
+
+ private:
+  void read(const Step& step) {
+    const auto argument = step.arguments.find("mek");
+    if (argument == step.arguments.end()) return;
+    const MekReference mek = parse_reference(argument->second);
+    Cast& cast = casts_[mek.name];
+    if (opens_backup(step)) {
+      read_backup(step, mek, cast);
+    } else if (step.act == "mek-generate") {
+      cast.is_made = true;
+    } else if (step.act == "mek-rotate") {
+      if (!cast.is_made) need(cast, 1);
+    } else {
+      read_use(step, mek, cast);
+    }
+  }
+
+  static void need(Cast& cast, std::uint64_t generation) {
+    cast.stays = true;
+    cast.highest = std::max(cast.highest, generation);
+  }
+
+  static void read_use(const Step& step, const MekReference& mek, Cast& cast) {
+    const bool came = cast.comes.contains(mek.generation) || (mek.generation == 0 && !cast.comes.empty());
+    if (cast.is_made || came) return;
+    if (mek.generation == 0) {
+      cast.bare = true;
+    } else {
+      cast.named.insert(mek.generation);
+    }
+    need(cast, std::max<std::uint64_t>(mek.generation, 1));
+    if (step.act == "mek-suspend") {
+      cast.suspended_by_plan.insert(mek.generation);
+    } else if (step.act == "mek-resume" && !cast.suspended_by_plan.contains(mek.generation)) {
+      cast.suspended.insert(mek.generation);
+    }
+  }
+
+  // The real one says which generation a bare name is; it need not be there for a rehearsal.
+  void read_backup(const Step& step, const MekReference& mek, Cast& cast) {
+    std::uint64_t generation = std::max<std::uint64_t>(mek.generation, 1);
+    const std::string& file = step.arguments.at("backup");
+    if (mek.generation == 0 && std::filesystem::exists(folder_ / file))
+      generation =
+          release::parse_backup(read_file(folder_ / file, release::kMaxBackupFile)).header.generation;
+    cast.highest = std::max(cast.highest, generation);
+    cast.backups.emplace(file, generation);
+    if (step.act == "mek-restore") cast.comes.insert(generation);
+    if (const auto end = step.arguments.find("retirement"); end != step.arguments.end())
+      cast.ends.emplace(generation, end->second);
+  }
+
+  void make(const std::string& name, const Cast& cast) {
+    if (cast.highest == 0) return;
+    static_cast<void>(release::generate(appliance_, name));
+    for (std::uint64_t i = 1; i < cast.highest; ++i) static_cast<void>(release::rotate(appliance_, name));
+    for (const auto& [file, generation] : cast.backups) make_backup(file, keys::label_of(name, generation));
+    std::string labels;
+    for (std::uint64_t i = 1; i <= cast.highest; ++i) {
+      const std::string label = keys::label_of(name, i);
+      const bool goes = !cast.stays || cast.comes.contains(i) ||
+                        (cast.bare && i != cast.highest && !cast.named.contains(i));
+      const auto end = cast.ends.find(i);
+      if (goes && end != cast.ends.end()) {
+        make_end(end->second, label);
+      } else if (goes) {
+        static_cast<void>(release::destroy(appliance_, label));
+      } else {
+        labels += (labels.empty() ? "" : ", ") + label;
+      }
+    }
+    for (const std::uint64_t i : cast.suspended)
+      static_cast<void>(release::suspend(appliance_, keys::label_of(name, i == 0 ? cast.highest : i)));
+    if (!labels.empty()) made_.push_back("MEK '" + labels + "'");
+  }
+
+  [[nodiscard]] std::filesystem::path recovery_key() const { return stage_ / "stand-in-recovery-key"; }
+
+  // The key ends here, and this token's recovery key may have the heir.
+  void make_end(const std::string& file, const std::string& label) {
+    const std::uint64_t entry = release::destroy(appliance_, label, recovery_key()).entry;
+    const std::string text =
+        audit::make_receipt(audit::read_log(appliance_.home().log(), std::nullopt), entry);
+    write_file(stage_ / file, view(text), Existing::Refuse);
+    stand_ins_.emplace(file, sha256_hex(text));
+    made_.push_back("receipt '" + file + "' of the end of a MEK '" + label + "'");
+  }
+
+  // Of a key of this token, to a recovery key of this token.
+  void make_backup(const std::string& file, const std::string& label) {
+    const auto key = recovery_key();
+    if (!std::filesystem::exists(key)) {
+      static_cast<void>(release::make_recovery_key(appliance_, key, Existing::Refuse));
+      made_.emplace_back("a recovery key");
+    }
+    const release::BackupMade made =
+        release::backup(appliance_, {label, key, stage_ / file, Existing::Refuse});
+    stand_ins_.emplace(file, made.sha256);
+    made_.push_back("backup '" + file + "' of a MEK '" + label + "'");
+  }
+
+  void give_inputs(Step& step) {
+    for (const Input& input : inputs_of(step)) {
+      const auto stand_in = stand_ins_.find(input.file);
+      if (stand_in != stand_ins_.end()) {
+        step.arguments[input.digest_name] = stand_in->second;
+      } else if (!std::filesystem::exists(stage_ / input.file)) {
+        write_file(stage_ / input.file, read_file(folder_ / input.file, kMaxInput), Existing::Refuse);
+      }
+    }
+  }
+
+  release::Appliance& appliance_;
+  Plan& plan_;
+  std::filesystem::path folder_, stage_;
+  std::map<std::string, Cast> casts_;
+  std::map<std::string, std::string> stand_ins_;  // digests, by file
+  std::vector<std::string> made_;
+};
+
+}  // namespace
+
+Scratch::Scratch(Random& random)
+    : path_(std::filesystem::temp_directory_path() / ("qpcseal-rehearsal-" + to_hex(random.bytes(8)))) {
+  make_folder(path_);
+}
+
+Scratch::~Scratch() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+release::Home make_stage(const release::Environment& environment, const Plan& plan, const release::Home& home,
+                         const std::filesystem::path& root) {
+  release::Environment stage = environment;
+  stage.home.root = root / "home";
+  stage.pin_fd.reset();
+  release::InitOptions options;
+  options.embedded = options.insecure_demo = true;
+  options.appliance_id = plan.appliance;
+  options.policy = home.policy();
+  options.trust = home.trust();
+  static_cast<void>(release::init(stage, options));
+  return stage.home;
+}
+
+void expect_throw_away(const audit::State& state) {
+  if (audit::bool_member(state.genesis, "insecure_demo") && !state.genesis_accepted) return;
+  throw Error(ErrorKind::Denied,
+              "a rehearsal makes and destroys keys without asking anybody, and this appliance is none to "
+              "throw away",
+              "'qpcseal init --insecure-demo' makes one");
+}
+
+std::vector<std::string> set_stage(release::Appliance& appliance, Plan& plan,
+                                   const std::filesystem::path& folder,
+                                   const std::filesystem::path& stage_folder) {
+  expect_throw_away(appliance.log().state());
+  appliance.act_under([](const std::string&, const audit::Json&) { return audit::Json(nullptr); });
+  Stage stage(appliance, plan, folder, stage_folder);
+  stage.set();
+  appliance.act_under(nullptr);
+  return stage.made();
+}
+
+}  // namespace qpcseal::ceremony

@@ -1,0 +1,43 @@
+// The stage of a rehearsal: a throw-away appliance with an embedded token, and in it what the plan's steps
+// expect to find.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "appliance/ceremony/plan.h"
+#include "appliance/site/appliance.h"
+
+namespace qpcseal::ceremony {
+
+// A folder that is gone at the end.
+class Scratch {
+ public:
+  explicit Scratch(Random& random);
+  ~Scratch();
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// An appliance in `root`, with the policy and the trust folder of `home`, named as the plan's. Before any
+// module is loaded.
+release::Home make_stage(const release::Environment& environment, const Plan& plan, const release::Home& home,
+                         const std::filesystem::path& root);
+
+// Error{Denied} unless this is a demonstration (init --insecure-demo) whose genesis no officer accepted: a
+// rehearsal makes and destroys keys without asking anybody.
+void expect_throw_away(const audit::State& state);
+
+// Makes MEKs for steps that expect one, all generations up to the one that is named, and backups for those
+// that open one; copies the other inputs from `folder` into `stage_folder`. Says what it made. In `plan` the
+// digests of what stands in become its own.
+std::vector<std::string> set_stage(release::Appliance& appliance, Plan& plan,
+                                   const std::filesystem::path& folder,
+                                   const std::filesystem::path& stage_folder);
+
+}  // namespace qpcseal::ceremony

@@ -1,0 +1,44 @@
+// A plan held against where it is to run: policy, officers, token, files. Each returns what is wrong, all of
+// it.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "appliance/approval/officers.h"
+#include "appliance/ceremony/history.h"
+#include "appliance/ceremony/plan.h"
+#include "appliance/site/appliance.h"
+
+namespace qpcseal::ceremony {
+
+using Complaints = std::vector<std::string>;
+
+// A policy that has expired; operations that it does not allow, or for which it wants more officers than sign
+// the plan.
+Complaints check_policy(const Plan& plan, const policy::Policy& policy, UnixTime now);
+// Inputs that are missing or others; those of steps that `history` has as done are not looked at.
+Complaints check_inputs(const Plan& plan, const std::filesystem::path& folder,
+                        const History* history = nullptr);
+// Outputs that exist before the ceremony.
+Complaints check_outputs(const Plan& plan, const std::filesystem::path& folder);
+// MEKs that are not there, or are there already, as the plan's steps go by, by what the log knows; names that
+// stand for several generations.
+Complaints check_meks(const Plan& plan, const audit::State& state);
+// What tells the appliance from the plan's; empty where it is that.
+std::string other_appliance(const Plan& plan, const audit::State& state);
+// Where and when: another appliance, a plan that expired, was used or rejected, or that more officers must
+// sign than may.
+Complaints check_place(const Plan& plan, const release::Home& home, const audit::State& state, UnixTime now);
+// More officers who must sign than people in the plan.
+Complaints check_people(const Plan& plan);
+
+// What of the machine and the token goes into the log and the record.
+audit::Json environment_of(release::Appliance& appliance);
+Complaints check_token(const Plan& plan, const audit::Json& environment);
+
+// Error{Denied} with all of them in one message, where there are any.
+void refuse(const std::string& what, const Complaints& complaints);
+
+}  // namespace qpcseal::ceremony

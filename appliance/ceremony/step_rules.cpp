@@ -1,0 +1,66 @@
+#include "appliance/ceremony/step_rules.h"
+
+#include <algorithm>
+#include <array>
+
+namespace qpcseal::ceremony {
+
+namespace {
+
+constexpr ArgumentRule kMek{"mek", ArgumentKind::Mek};
+constexpr ArgumentRule kOutput{"output", ArgumentKind::File};
+constexpr ArgumentRule kBackup{"backup", ArgumentKind::File};
+constexpr ArgumentRule kBackupDigest{"backup_sha256", ArgumentKind::Digest};
+
+const std::array<ActRule, 11>& rules() {
+  static const std::array<ActRule, 11> kRules = {{
+      {"mek-generate", true, {kMek}},
+      {"mek-rotate", true, {kMek}},
+      {"mek-suspend", true, {kMek}},
+      {"mek-resume", true, {kMek}},
+      {"mek-destroy",
+       true,
+       {kMek, {"heir", ArgumentKind::File, true}, {"heir_sha256", ArgumentKind::Digest, true}}},
+      {"mek-backup",
+       true,
+       {kMek, {"recovery_key", ArgumentKind::File}, {"recovery_key_sha256", ArgumentKind::Digest}, kOutput}},
+      {"mek-restore",
+       true,
+       {kMek,
+        kBackup,
+        kBackupDigest,
+        {"retirement", ArgumentKind::File, true},
+        {"retirement_sha256", ArgumentKind::Digest, true}}},
+      {"mek-drill", true, {kMek, kBackup, kBackupDigest, {"days", ArgumentKind::Days}, kOutput}},
+      {"recovery-key", true, {kOutput}},
+      {"checkpoint", false, {kOutput}},
+      {"manual", false, {{"text", ArgumentKind::Text}}},
+  }};
+  return kRules;
+}
+
+}  // namespace
+
+const ActRule* act_rule(std::string_view name) {
+  const auto found = std::ranges::find(rules(), name, &ActRule::name);
+  return found == rules().end() ? nullptr : &*found;
+}
+
+std::vector<Input> inputs_of(const Step& step) {
+  std::vector<Input> out;
+  for (const char* name : {"recovery_key", "backup", "heir", "retirement"}) {
+    const auto found = step.arguments.find(name);
+    if (found == step.arguments.end()) continue;
+    const std::string digest = std::string(name) + "_sha256";
+    out.push_back({found->second, step.arguments.at(digest), digest});
+  }
+  return out;
+}
+
+std::optional<std::string> output_of(const Step& step) {
+  const auto found = step.arguments.find("output");
+  if (found == step.arguments.end()) return std::nullopt;
+  return found->second;
+}
+
+}  // namespace qpcseal::ceremony

@@ -1,0 +1,104 @@
+#include <memory>
+
+#include "appliance/audit/read.h"
+#include "appliance/cli/commands/context.h"
+#include "appliance/cli/output/claims.h"
+#include "appliance/release/verdict.h"
+#include "base/error.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+nlohmann::ordered_json json_of_trust(const policy::TrustVector& trust) {
+  nlohmann::ordered_json out;
+  for (const auto& [name, value] : trust.claims())
+    out[name] = {{"value", value}, {"tier", policy::tier_of(value)}};
+  return out;
+}
+
+std::string text_of_trust(const policy::TrustVector& trust) {
+  std::string out = "appraisal (AR4SI):\n";
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& [name, value] : trust.claims())
+    rows.push_back({"  " + name, policy::tier_of(value) + " (" + std::to_string(value) + ")"});
+  return out + table(rows);
+}
+
+struct Judgement {
+  std::string scheme;
+  bool allowed = false;
+  Findings findings;
+  policy::TrustVector trust;
+  std::optional<attest::Claims> claims;  // where the evidence verified
+  std::string mek, device_class;         // where it is allowed
+};
+
+std::string headline(const Judgement& j) {
+  if (j.allowed)
+    return "ALLOWED: " + printable(j.mek) + " may be released to this card, class " +
+           printable(j.device_class) + "\n";
+  const std::string count =
+      std::to_string(j.findings.size()) + (j.findings.size() == 1 ? " reason" : " reasons");
+  return j.claims ? "DENIED by policy, " + count + ":\n"
+                  : "DENIED: the report does not verify, " + count + ":\n";
+}
+
+Report report_of(const Judgement& j) {
+  Report report;
+  report.json = {{"allowed", j.allowed},
+                 {"scheme", j.scheme},
+                 {"verified", j.claims.has_value()},
+                 {"findings", json_of(j.findings)},
+                 {"trust_vector", json_of_trust(j.trust)}};
+  if (j.allowed) {
+    report.json["mek"] = j.mek;
+    report.json["device_class"] = j.device_class;
+  }
+  report.text = headline(j);
+  for (const std::string& line : lines_of(j.findings)) report.text += "  " + line + "\n";
+  report.text += text_of_trust(j.trust);
+  if (j.claims) {
+    report.json["card"] = json_of(*j.claims);
+    report.text += "what the card says (" + j.scheme + "):\n" + table(rows_of(*j.claims));
+  }
+  report.exit_code = j.allowed ? 0 : 5;
+  return report;
+}
+
+// Reads the home without lock or token, and changes nothing.
+Report verify(Context& context, const std::string& path) {
+  const release::Report given = release::read_unchecked_report(path);
+  const release::Home home = release::locate_home();
+  const audit::State state = audit::read_log(home.log(), std::nullopt).state;
+  const policy::Policy policy = release::read_policy(home, state);
+  const release::Trust trust = release::read_pinned_trust(home, state);
+  const UnixTime now = std::max({context.clock.now(), state.last_time, build_time()});
+  const release::Verified verified = release::verify_attestation(given, policy, trust, now);
+  const attest::Evidence& evidence = verified.evidence;
+  if (!evidence.claims)
+    return report_of({verified.scheme, false, evidence.findings, policy::appraise(evidence.findings, false),
+                      std::nullopt, "", ""});
+  const release::Verdict judged =
+      release::judge({policy, state, now, {}, std::nullopt, 1},
+                     release::challenge_facts(state, evidence.claims->nonce, given), verified);
+  const policy::Decision& decision = judged.decision;
+  return report_of({verified.scheme, decision.allowed(), decision.findings(), decision.trust(),
+                    evidence.claims, judged.mek_label, decision.device_class()});
+}
+
+}  // namespace
+
+void add_attest(CLI::App& app, Context& context) {
+  CLI::App* attest = app.add_subcommand("attest", "Requests to cards, and their reports");
+  attest->require_subcommand(1);
+  add_attest_request(*attest, context);
+  CLI::App* command = attest->add_subcommand("verify", "Judge a report; consumes nothing, needs no token");
+  auto path = std::make_shared<std::string>();
+  command->add_option("REPORT", *path, "The card's report")->required();
+  add_output_options(*command, context);
+  command->callback(
+      [&context, path] { context.command = [&context, path] { return verify(context, *path); }; });
+}
+
+}  // namespace qpcseal::cli

@@ -1,0 +1,116 @@
+#include <memory>
+
+#include "appliance/cli/commands/context.h"
+#include "appliance/release/courier_batch.h"
+#include "attest/devices.h"
+#include "attest/evidence.h"
+#include "base/error.h"
+#include "base/file.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+struct Options {
+  std::string mek, output;
+  std::optional<std::string> ueid, device;
+  std::vector<std::string> hosts;
+  int port = release::kSessionPort;
+  bool force = false;
+
+  [[nodiscard]] Existing existing() const { return force ? Existing::Replace : Existing::Refuse; }
+};
+
+Bytes ueid_of(const std::string& text) {
+  return with_context("--ueid '" + text + "'", [&] {
+    Bytes out = from_hex(text);
+    if (out.size() < attest::kMinUeid || out.size() > attest::kMaxUeid)
+      throw Error(ErrorKind::Usage, "a UEID has 7 to 33 bytes (RFC 9711 section 4.2.1)");
+    return out;
+  });
+}
+
+Report one(release::Appliance& appliance, const keys::Mek& mek, const Options& options,
+           release::ChallengeWish wish) {
+  if (options.ueid) wish.ueid = ueid_of(*options.ueid);
+  AtomicFile output(options.output, options.existing());
+  const attest::Request made = release::make_requests(appliance, mek, {wish}).front();
+  write_exact(output.fd(), attest::encode_request(made), 0);
+  output.commit();
+  const std::string host = wish.host.empty() ? "HOST" : wish.host;
+  const std::string device = wish.device ? std::to_string(*wish.device) : "N";
+  Report report;
+  report.json = {{"output", options.output},
+                 {"mek", mek.label},
+                 {"nonce", to_hex(made.nonce)},
+                 {"expires", format_time(made.expiry)}};
+  report.text = "request " + printable(options.output) + " for " + mek.label + ", to be answered by " +
+                format_time(made.expiry) + "\ntake it to the card's host: qpcseal-attest --ip " + host +
+                " --device " + device + " -i " + printable(options.output) + " -o report.dat\n";
+  return report;
+}
+
+Report many(release::Appliance& appliance, const keys::Mek& mek, const Options& options,
+            const std::vector<release::Stop>& stops) {
+  if (options.ueid) throw Error(ErrorKind::Usage, "--ueid names one card; several are asked for");
+  const release::Trip trip =
+      release::prepare_trip(appliance, mek, stops, options.port, options.output, options.existing());
+  const std::string batch = (trip.folder / release::kBatchName).string();
+  Report report;
+  report.json = {{"output", trip.folder.string()},
+                 {"mek", mek.label},
+                 {"batch", batch},
+                 {"expires", format_time(trip.expiry)},
+                 {"requests", trip.requests}};
+  report.text = std::to_string(stops.size()) + (stops.size() == 1 ? " request" : " requests") + " for " +
+                mek.label + " in " + printable(trip.folder.string()) + ", to be answered by " +
+                format_time(trip.expiry) + "\ntake the folder along: qpcseal-attest --batch " +
+                printable(batch) + "\n";
+  return report;
+}
+
+Report run(Context& context, const Options& options) {
+  const auto devices = options.device ? attest::parse_devices(*options.device) : std::vector<unsigned>{};
+  const bool folder = std::filesystem::is_directory(options.output) || options.output.ends_with('/');
+  const bool several = devices.size() > 1 || options.hosts.size() > 1 || folder;
+  if (several && (devices.empty() || options.hosts.empty()))
+    throw Error(ErrorKind::Usage, "requests for several cards need --host and --device: where each is to go",
+                "for one card without a place, -o names a file");
+  const auto stops = release::stops_of(options.hosts, several ? devices : std::vector<unsigned>{0});
+  release::Appliance appliance(context.environment());
+  const keys::Mek mek = appliance.find_mek(options.mek);
+  if (several) return many(appliance, mek, options, stops);
+  release::ChallengeWish wish;
+  if (!options.hosts.empty()) wish.host = options.hosts.front();
+  if (!devices.empty()) wish.device = devices.front();
+  return one(appliance, mek, options, std::move(wish));
+}
+
+}  // namespace
+
+void add_attest_request(CLI::App& parent, Context& context) {
+  CLI::App* command =
+      parent.add_subcommand("request", "Challenges for cards, to be taken to their hosts and answered there");
+  auto options = std::make_shared<Options>();
+  command->add_option("--mek", options->mek, "The key that is to be released")->required();
+  command->add_option("--ueid", options->ueid, "Only this card may answer (hex)");
+  command->add_option("--host", options->hosts,
+                      "Where the card is; noted in the log and in config.json. Several: the same device "
+                      "numbers on each");
+  command->add_option("--device", options->device,
+                      "Number of the card on its host, noted likewise; 0-3 or 0,2 for several");
+  command->add_option("--port", options->port, "Port of the hosts' session service (default 62473)")
+      ->check(CLI::Range(1, 65535));
+  command
+      ->add_option("-o,--output", options->output,
+                   "File for the request; for several cards a folder, which gets HOST-N.request for each and "
+                   "`batch` for qpcseal-attest --batch")
+      ->required();
+  command->add_flag("--force", options->force, "Replace existing files");
+  add_output_options(*command, context);
+  add_token_options(*command, context);
+  command->callback(
+      [&context, options] { context.command = [&context, options] { return run(context, *options); }; });
+}
+
+}  // namespace qpcseal::cli

@@ -1,0 +1,110 @@
+#include <memory>
+
+#include "appliance/audit/tiles.h"
+#include "appliance/cli/commands/audit_options.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "encoding/pgp_words.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+Report checkpoint(const AuditOptions& options) {
+  const audit::LogCopy log = read_log(options);
+  if (!options.output.empty()) write_output(options, log.note);
+  const std::string root = to_hex(log.checkpoint.root), words = audit::words_of(log.checkpoint.root);
+  Report report;
+  report.json = {{"size", log.checkpoint.size}, {"root", root}, {"words", words}, {"note", log.note}};
+  report.text = "size  " + std::to_string(log.checkpoint.size) + "\nroot  " + root + "\nwords ";
+  constexpr std::size_t kLine = 8;  // words
+  for (std::size_t i = 0, count = 0; i < words.size(); ++i) {
+    const bool wrap = words[i] == ' ' && ++count % kLine == 0;
+    report.text += wrap ? "\n      " : std::string(1, words[i]);
+  }
+  report.text += "\n";
+  return report;
+}
+
+Report export_log(const AuditOptions& options) {
+  const audit::LogCopy log = read_log(options);
+  audit::export_tiles(log, options.output);
+  Report report;
+  report.json = {{"folder", options.output}, {"size", log.checkpoint.size}};
+  report.text = "wrote " + std::to_string(log.checkpoint.size) + " entries to " + options.output + "\n";
+  return report;
+}
+
+Report show(AuditOptions options) {
+  if (!options.since.empty()) options.filter.since = parse_time(options.since);
+  if (!options.until.empty()) options.filter.until = parse_time(options.until);
+  return show_entries(read_log(options), options.filter);
+}
+
+void add_show(CLI::App& audit, Context& context, const SharedAuditOptions& options) {
+  CLI::App* app = add_audit_command(audit, context, options, "show", "The entries, of a verified log", show);
+  add_log_options(*app, options);
+  app->add_option("--since", options->since, "Not before this time (2026-11-24T08:30:00Z)");
+  app->add_option("--until", options->until, "Not after this time");
+  app->add_option("--mek", options->filter.mek, "Of this MEK: name, name#generation or id");
+  app->add_option("--card", options->filter.card, "Of this card (ueid)");
+  app->add_option("--kind", options->filter.kind, "Of this kind, e.g. release");
+}
+
+}  // namespace
+
+audit::LogCopy read_log(const AuditOptions& options, audit::Check check) {
+  const std::filesystem::path folder =
+      options.folder.empty() ? release::locate_home().log() : std::filesystem::path(options.folder);
+  std::optional<audit::VerifierKey> key;
+  if (!options.key.empty()) key = audit::VerifierKey::parse(options.key);
+  return audit::read_log(folder, key, check);
+}
+
+void write_output(const AuditOptions& options, const std::string& text) {
+  write_file(options.output, view(text), options.force ? Existing::Replace : Existing::Refuse);
+}
+
+void add_log_options(CLI::App& app, const SharedAuditOptions& options) {
+  app.add_option("--log", options->folder, "The log's folder, or a copy (default: this appliance's)");
+  app.add_option("--key", options->key, "The log's first verification key: name+id+key");
+}
+
+void add_output(CLI::App& app, const SharedAuditOptions& options, const char* help) {
+  app.add_option("-o,--output", options->output, help)->required();
+  app.add_flag("--force", options->force, "Replace an existing file");
+}
+
+CLI::App* add_audit_command(CLI::App& parent, Context& context, const SharedAuditOptions& options,
+                            const char* name, const char* help,
+                            std::function<Report(const AuditOptions&)> act) {
+  CLI::App* app = parent.add_subcommand(name, help);
+  add_output_options(*app, context);
+  app->callback([&context, options, act = std::move(act)] {
+    context.command = [options, act] { return act(*options); };
+  });
+  return app;
+}
+
+void add_audit(CLI::App& app, Context& context) {
+  CLI::App* audit = app.add_subcommand("audit", "The log: what was done, provably");
+  audit->require_subcommand(1);
+  const auto options = std::make_shared<AuditOptions>();
+  add_audit_verify(*audit, context, options);
+  CLI::App* one = add_audit_command(*audit, context, options, "checkpoint",
+                                    "Size and root, with words to read aloud", checkpoint);
+  add_log_options(*one, options);
+  one->add_option("-o,--output", options->output, "Write the signed checkpoint to this file");
+  one->add_flag("--force", options->force, "Replace an existing file");
+  one = add_audit_command(*audit, context, options, "export", "The log as static files (C2SP tlog-tiles)",
+                          export_log);
+  add_log_options(*one, options);
+  one->add_option("-o,--output", options->output, "A new folder")->required();
+  add_audit_receipts(*audit, context, options);
+  add_show(*audit, context, options);
+  add_audit_report(*audit, context, options);
+  add_audit_keys(*audit, context, options);
+  add_anchor_accept(*audit, context);
+}
+
+}  // namespace qpcseal::cli

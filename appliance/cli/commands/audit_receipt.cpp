@@ -1,0 +1,132 @@
+#include "appliance/audit/receipt.h"
+
+#include "appliance/cli/commands/audit_options.h"
+#include "appliance/verdict/bundle.h"
+#include "base/error.h"
+#include "base/file.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+// What the entry proves. An intent, or a wrap that is not delivered yet, is not to be read as the act.
+std::string nature_of(const audit::Entry& entry) {
+  std::string out = printable(entry.kind) + ", " + std::string(audit::name_of(entry.phase));
+  if (!entry.outcome.empty()) out += " " + printable(entry.outcome);
+  if (entry.phase == audit::Phase::Intent)
+    out += ": it was to be done; what came of it stands in another entry";
+  return out;
+}
+
+Report receipt(const AuditOptions& options) {
+  const audit::LogCopy log = read_log(options);
+  write_output(options, options.bundle ? release::make_bundle(release::locate_home(), log, options.entry)
+                                       : audit::make_receipt(log, options.entry));
+  const audit::Entry entry = audit::parse_entry(log.line(options.entry));
+  Report report;
+  report.json = {{"entry", options.entry},   {"kind", entry.kind},     {"phase", audit::name_of(entry.phase)},
+                 {"outcome", entry.outcome}, {"file", options.output}, {"log_key", log.key.text()}};
+  report.text = "wrote " + printable(options.output) + ": entry " + std::to_string(options.entry) + ", " +
+                nature_of(entry) + "\ncheck it with: qpcseal audit check-receipt " + options.output +
+                " --key '" + log.key.text() + "'\n";
+  return report;
+}
+
+// A drill's certificate holds until the day that it names.
+void add_expiry(Report& report, const audit::Entry& entry) {
+  if (entry.kind != "mek-drill" || entry.phase != audit::Phase::Result || entry.outcome != "ok") return;
+  const auto expires = static_cast<UnixTime>(audit::uint_member(entry.data, "expires"));
+  const bool holds = SystemClock().now() < expires;
+  report.json["expires"] = format_time(expires);
+  report.json["expired"] = !holds;
+  report.text +=
+      (holds ? "the drill's certificate holds until " : "EXPIRED: the drill's certificate held until ") +
+      format_time(expires) + "\n";
+  if (!holds) report.exit_code = 5;
+}
+
+Report describe(const audit::Receipt& got) {
+  Report report;
+  report.json = {{"verified", true},
+                 {"entry", got.entry.seq},
+                 {"kind", got.entry.kind},
+                 {"phase", audit::name_of(got.entry.phase)},
+                 {"outcome", got.entry.outcome},
+                 {"time", format_time(got.entry.time)},
+                 {"size", got.checkpoint.size},
+                 {"root", to_hex(got.checkpoint.root)},
+                 {"data", nlohmann::ordered_json::parse(got.entry.data.dump())}};
+  report.text = "entry " + std::to_string(got.entry.seq) + " is in the log of " +
+                std::to_string(got.checkpoint.size) + " entries with root " + to_hex(got.checkpoint.root) +
+                "\n" +
+                table({{"entry", nature_of(got.entry)},
+                       {"time", format_time(got.entry.time)},
+                       {"subject", subject_of(got.entry)}});
+  add_expiry(report, got.entry);
+  return report;
+}
+
+std::string words_of(const release::Recomputed& again) {
+  std::string out = "computed again from the report, under the policy with serial " +
+                    std::to_string(again.policy_serial) + ", as of " + format_time(again.time) + ": ";
+  if (!again.allowed) {
+    out += "DENIED, for the reasons in the log\n";
+  } else if (again.receipt.entry.outcome == "ok") {
+    out += "ALLOWED, as a card of class " + printable(again.device_class) + "\n";
+  } else {
+    out += "this report passes; another one of its transaction was DENIED, and so all were\n";
+  }
+  for (const std::string& line : lines_of(again.findings)) out += "  " + line + "\n";
+  const auto signers = [&](const char* what, const std::vector<std::string>& names) {
+    if (!names.empty()) out += std::string(what) + " signed by " + printable(join(names)) + "\n";
+  };
+  signers("policy", again.consent.policy);
+  signers("collateral", again.consent.trust);
+  signers("release", again.consent.release);
+  return out;
+}
+
+Report describe(const release::Recomputed& again) {
+  Report report = describe(again.receipt);
+  report.json["recomputed"] = {{"allowed", again.allowed},
+                               {"device_class", again.device_class},
+                               {"findings", json_of(again.findings)},
+                               {"policy_serial", again.policy_serial},
+                               {"as_of", format_time(again.time)},
+                               {"signed",
+                                {{"policy", again.consent.policy},
+                                 {"trust", again.consent.trust},
+                                 {"release", again.consent.release}}}};
+  report.text += words_of(again);
+  return report;
+}
+
+Report check(const AuditOptions& options) {
+  const Bytes bytes = read_file(options.file, release::kMaxBundle);
+  const std::string_view text = text_of(bytes);
+  const auto key = audit::VerifierKey::parse(options.key);
+  return with_context(options.file, [&] {
+    return release::is_bundle(text) ? describe(release::check_bundle(text, key))
+                                    : describe(audit::check_receipt(text, key));
+  });
+}
+
+}  // namespace
+
+void add_audit_receipts(CLI::App& audit, Context& context, const SharedAuditOptions& options) {
+  CLI::App* app = add_audit_command(audit, context, options, "receipt",
+                                    "One entry, provable without log or token", receipt);
+  app->add_option("ENTRY", options->entry, "The entry's number")->required();
+  add_log_options(*app, options);
+  app->add_flag("--bundle", options->bundle,
+                "With report, policy and trust material: the verdict can be computed again from it");
+  add_output(*app, options, "The receipt to write");
+  app = add_audit_command(audit, context, options, "check-receipt",
+                          "Check a receipt; needs nothing but the key", check);
+  app->add_option("FILE", options->file, "A receipt, or a bundle: its verdict is computed again")->required();
+  app->add_option("--key", options->key,
+                  "The log's verification key, the present one or an earlier: name+id+key")
+      ->required();
+}
+
+}  // namespace qpcseal::cli

@@ -1,0 +1,41 @@
+// Entries for people: what each says in one line.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "appliance/audit/read.h"
+#include "appliance/cli/output/report.h"
+
+namespace qpcseal::cli {
+
+// What `audit show` keeps; what is not set keeps all.
+struct EntryFilter {
+  std::optional<UnixTime> since, until;
+  std::string mek;   // name, name#generation or id in hex
+  std::string card;  // ueid in hex
+  std::string kind;
+
+  // `entry` as Joined gives it, `meks` those of the log.
+  [[nodiscard]] bool keeps(const audit::Entry& entry, const std::map<Bytes, audit::MekHistory>& meks) const;
+};
+
+// A result says what came of an act, its intent what it was about. Given all entries in order, gives each
+// back, those of an intent with the data of both.
+class Joined {
+ public:
+  audit::Entry next(audit::Entry entry);
+
+ private:
+  std::map<std::uint64_t, audit::Json> intents_;  // of the results to come
+};
+// One of them by itself.
+audit::Entry joined_entry(const audit::LogCopy& log, std::uint64_t seq);
+
+// Its data in a few words: MEK, card, verdict.
+std::string subject_of(const audit::Entry& entry);
+// Streamed: the log is read again while the result is printed, once for JSON, twice for a table.
+Report show_entries(audit::LogCopy log, const EntryFilter& filter);
+
+}  // namespace qpcseal::cli

@@ -1,0 +1,226 @@
+#include <memory>
+
+#include "appliance/ceremony/fixtures.h"
+#include "appliance/ceremony/preflight.h"
+#include "appliance/ceremony/runner.h"
+#include "appliance/cli/commands/context.h"
+#include "appliance/cli/output/line_console.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "encoding/pgp_words.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+struct Options {
+  std::string plan, folder = ".", rehearsal, output, why;
+  std::vector<std::string> signatures;
+  bool ask = false, on_this_appliance = false, abandon = false, force = false;
+};
+
+// A file; the SHA-256 of a plan that a ceremony began with, which the home keeps; or nothing, for the
+// ceremony that goes on, else the last one.
+ceremony::Plan plan_of(const std::string& plan) {
+  const release::Home home = release::locate_home();
+  if (plan.empty())
+    return ceremony::kept_plan(home, ceremony::latest_plan(audit::read_log(home.log(), std::nullopt).state));
+  if (audit::is_hex(plan, sizeof(Sha256Digest)) && !std::filesystem::exists(plan))
+    return ceremony::kept_plan(home, plan);
+  const Bytes text = read_file(plan, ceremony::kMaxPlanSize);
+  return ceremony::parse_plan(text_of(text), plan);
+}
+
+ceremony::Wish wish_of(const Options& options) {
+  ceremony::Wish out{plan_of(options.plan), options.folder, {}, std::nullopt};
+  out.signatures.assign(options.signatures.begin(), options.signatures.end());
+  if (!options.rehearsal.empty()) out.rehearsal = options.rehearsal;
+  return out;
+}
+
+// record.json and record.html in the output folder.
+void write_record(const ceremony::Finished& done, const Options& options) {
+  const std::filesystem::path folder = options.output;
+  const Existing existing = options.force ? Existing::Replace : Existing::Refuse;
+  make_folder(folder, 0755);
+  write_file(folder / "record.json", view(done.record), existing);
+  write_file(folder / "record.html", view(done.page), existing);
+}
+
+Report said(const ceremony::Finished& done, const Options& options, const std::string& what) {
+  const std::string digest = sha256_hex(done.record);
+  Report report;
+  report.json = {{"ceremony", done.ceremony},
+                 {"record", (std::filesystem::path(options.output) / "record.json").string()},
+                 {"record_sha256", digest},
+                 {"page_sha256", sha256_hex(done.page)},
+                 {"differences", done.differences}};
+  report.text = what + "\nrecord " + printable(options.output) + "/record.json and record.html\nSHA-256 " +
+                digest + "\n" + audit::word_lines(from_hex(digest), "  ");
+  for (const std::string& line : done.differences)
+    report.text += "differs from the rehearsal: " + printable(line) + "\n";
+  return report;
+}
+
+void expect_no_record(const Options& options) {
+  for (const char* name : {"record.json", "record.html"})
+    if (std::filesystem::exists(std::filesystem::path(options.output) / name) && !options.force)
+      throw Error(ErrorKind::Io, options.output + "/" + name + " exists already");
+}
+
+// Without a token: what the plan says, and what here does not fit it.
+Report lint(Context& context, const Options& options) {
+  const ceremony::Wish wish = wish_of(options);
+  ceremony::Complaints complaints;
+  const auto add = [&](const ceremony::Complaints& more) {
+    complaints.insert(complaints.end(), more.begin(), more.end());
+  };
+  add(ceremony::check_inputs(wish.plan, wish.folder));
+  add(ceremony::check_outputs(wish.plan, wish.folder));
+  add(ceremony::check_people(wish.plan));
+  const release::Home home = release::locate_home();
+  const bool at_home = std::filesystem::exists(home.site());
+  if (at_home) {
+    const audit::State state = audit::read_log(home.log(), std::nullopt).state;
+    add(ceremony::check_place(wish.plan, home, state, context.clock.now()));
+    add(ceremony::check_policy(wish.plan, release::read_policy(home, state), context.clock.now()));
+    add(ceremony::check_meks(wish.plan, state));
+  }
+  Report report;
+  report.json = {{"plan", wish.plan.id},
+                 {"sha256", wish.plan.sha256},
+                 {"words", audit::words_of(from_hex(wish.plan.sha256))},
+                 {"policy_checked", at_home},
+                 {"complaints", complaints}};
+  report.text = ceremony::show(wish.plan);
+  for (const std::string& line : complaints) report.text += "WRONG: " + printable(line) + "\n";
+  if (complaints.empty())
+    report.text +=
+        at_home ? "it fits\n" : "it is well formed; there is no appliance here to check it against\n";
+  report.exit_code = complaints.empty() ? 0 : 5;
+  return report;
+}
+
+Report rehearse_in(Context& context, const release::Home& home, ceremony::Wish wish, const Options& options) {
+  ceremony::expect_throw_away(audit::read_log(home.log(), std::nullopt).state);
+  release::Environment environment = context.environment();
+  environment.home = home;
+  if (!options.on_this_appliance) environment.pin_fd.reset();
+  release::Appliance appliance(environment);
+  const auto stand_ins = ceremony::set_stage(appliance, wish.plan, options.folder, wish.folder);
+  LineConsole people;
+  SelfConsole nobody;
+  ceremony::Console& console = options.ask ? static_cast<ceremony::Console&>(people) : nobody;
+  const ceremony::Finished done = ceremony::rehearse(appliance, wish, console, stand_ins);
+  write_record(done, options);
+  return said(done, options, "the plan was rehearsed");
+}
+
+Report rehearse(Context& context, const Options& options) {
+  expect_no_record(options);
+  const ceremony::Scratch scratch(context.random);
+  ceremony::Wish wish = wish_of(options);
+  wish.folder = scratch.path() / "folder";
+  make_folder(wish.folder);
+  const release::Home home = release::locate_home();
+  const release::Home stage =
+      options.on_this_appliance
+          ? home
+          : ceremony::make_stage(context.environment(), wish.plan, home, scratch.path());
+  return rehearse_in(context, stage, std::move(wish), options);
+}
+
+Report run(Context& context, const Options& options) {
+  expect_no_record(options);
+  const ceremony::Wish wish = wish_of(options);
+  release::Appliance appliance(context.environment());
+  LineConsole console;
+  const ceremony::Finished done = ceremony::run(appliance, wish, console);
+  write_record(done, options);
+  return said(done, options, "the ceremony is done");
+}
+
+Report resume(Context& context, const Options& options) {
+  expect_no_record(options);
+  const ceremony::Wish wish = wish_of(options);
+  release::Appliance appliance(context.environment());
+  LineConsole console;
+  const ceremony::Finished done = options.abandon ? ceremony::abandon(appliance, wish, options.why)
+                                                  : ceremony::resume(appliance, wish, console);
+  write_record(done, options);
+  return said(done, options, options.abandon ? "the ceremony is abandoned" : "the ceremony is done");
+}
+
+Report report(Context& /*context*/, const Options& options) {
+  const ceremony::Wish wish = wish_of(options);
+  const audit::LogCopy log = audit::read_log(release::locate_home().log(), std::nullopt);
+  const ceremony::Finished done = ceremony::report(log, wish.plan);
+  write_record(done, options);
+  return said(done, options, "the record, made again from the log");
+}
+
+using Run = Report (*)(Context&, const Options&);
+
+CLI::App* add(CLI::App& parent, Context& context, const char* name, const char* help,
+              const std::shared_ptr<Options>& options, Run run, bool kept = false) {
+  CLI::App* command = parent.add_subcommand(name, help);
+  command
+      ->add_option(
+          "PLAN", options->plan,
+          kept ? "The plan, or its SHA-256: the home keeps it (default: of the ceremony that goes on, or "
+                 "the last one)"
+               : "The plan, TOML")
+      ->required(!kept);
+  add_output_options(*command, context);
+  command->callback([&context, options, run] {
+    context.command = [&context, options, run] { return run(context, *options); };
+  });
+  return command;
+}
+
+void add_folder(CLI::App& command, const std::shared_ptr<Options>& options) {
+  command.add_option("--dir", options->folder, "Folder of the plan's inputs and outputs (default: here)");
+}
+
+void add_record(CLI::App& command, const std::shared_ptr<Options>& options) {
+  command.add_option("-o,--output", options->output, "Folder for record.json and record.html")->required();
+  command.add_flag("--force", options->force, "Replace a record that is there");
+}
+
+}  // namespace
+
+void add_ceremony(CLI::App& app, Context& context) {
+  CLI::App* parent =
+      app.add_subcommand("ceremony", "Key ceremonies: a reviewed plan, rehearsed, signed and run");
+  parent->require_subcommand(1);
+  auto options = std::make_shared<Options>();
+  add_folder(*add(*parent, context, "lint", "Read a plan strictly, say what does not fit", options, lint),
+             options);
+  CLI::App* rehearsing =
+      add(*parent, context, "rehearse", "Run the plan in a throw-away token", options, rehearse);
+  rehearsing->add_flag("--ask", options->ask, "Ask people as a run does, instead of answering itself");
+  rehearsing->add_flag("--on-this-appliance", options->on_this_appliance,
+                       "In the appliance at QPCSEAL_HOME, a demonstration (init --insecure-demo)");
+  add_folder(*rehearsing, options);
+  add_record(*rehearsing, options);
+  add_token_options(*rehearsing, context);
+  CLI::App* running = add(*parent, context, "run", "Run a plan that its officers signed", options, run);
+  running->add_option("--signature", options->signatures,
+                      "Officers' signatures over the plan, or its rejection");
+  CLI::App* resuming =
+      add(*parent, context, "resume", "Go on with a ceremony that stopped", options, resume, true);
+  CLI::Option* abandon =
+      resuming->add_flag("--abandon", options->abandon, "End it as failed, where it stands");
+  resuming->add_option("--why", options->why, "The reason, for the record")->needs(abandon);
+  abandon->needs("--why");
+  for (CLI::App* command : {running, resuming}) {
+    command->add_option("--rehearsal", options->rehearsal, "The rehearsal's record.json");
+    add_folder(*command, options);
+    add_record(*command, options);
+    add_token_options(*command, context);
+  }
+  add_record(*add(*parent, context, "report", "Make the record again from the log", options, report, true),
+             options);
+}
+
+}  // namespace qpcseal::cli

@@ -1,0 +1,59 @@
+#include <memory>
+
+#include "appliance/cli/commands/context.h"
+#include "appliance/cli/output/grants.h"
+#include "appliance/models/seal_model.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+struct Options {
+  release::BindWish wish;
+  std::string mek;
+  std::vector<std::string> reports;
+  bool force = false;
+};
+
+Report run(Context& context, Options& options) {
+  options.wish.rebind = options.force;
+  options.wish.existing = options.force ? Existing::Replace : Existing::Refuse;
+  for (const std::string& path : options.reports) options.wish.reports.push_back(release::read_report(path));
+  release::Appliance appliance(context.environment());
+  const keys::Mek mek = appliance.find_mek(options.mek);
+  const release::BoundModel model = release::bind_model(appliance, mek, options.wish);
+  Report report;
+  report.json = {{"outputs", nlohmann::ordered_json::array()}, {"mek", mek.label}};
+  for (const std::filesystem::path& output : model.outputs) {
+    report.json["outputs"].push_back(output.string());
+    report.text += "bound " + printable(output.string()) + "\n";
+  }
+  add_grants(report, model.grants);
+  return report;
+}
+
+}  // namespace
+
+void add_encrypt_with_session_keys(CLI::App& app, Context& context) {
+  CLI::App* command = app.add_subcommand("encrypt-with-session-keys",
+                                         "Release a sealed model's key to a card and bind the model to it");
+  auto options = std::make_shared<Options>();
+  command
+      ->add_option("--input-dir", options->wish.input_folder,
+                   "Folder of the sealed models; all in it are bound to the same cards")
+      ->required();
+  command->add_option("--mek", options->mek, "The key it is sealed under")->required();
+  command
+      ->add_option("--pub-keys", options->reports,
+                   "Attestation reports: one, or one a partition in their order")
+      ->required();
+  command->add_option("--output-dir", options->wish.output_folder, "Default: in place");
+  command->add_flag("--force", options->force, "Bind a bound container anew; replace an existing output");
+  add_output_options(*command, context);
+  add_token_options(*command, context);
+  add_approval_options(*command, context);
+  command->callback(
+      [&context, options] { context.command = [&context, options] { return run(context, *options); }; });
+}
+
+}  // namespace qpcseal::cli

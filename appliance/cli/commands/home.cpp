@@ -1,0 +1,160 @@
+#include "appliance/site/home_backup.h"
+
+#include <map>
+#include <memory>
+
+#include "appliance/cli/commands/context.h"
+#include "base/file.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+using nlohmann::ordered_json;
+
+struct HomeOptions {
+  std::string file, key;
+  bool force = false;
+  release::MachineOptions machine;
+};
+
+struct KindCount {
+  std::uint64_t files = 0, bytes = 0;
+};
+
+// The kinds of files in a backup, in the order of the enumeration.
+std::map<release::FileKind, KindCount> count(const release::HomeManifest& manifest) {
+  std::map<release::FileKind, KindCount> out;
+  for (const release::HomeFile& file : manifest.files) {
+    KindCount& kind = out[release::kind_of(file.name).value()];
+    ++kind.files;
+    kind.bytes += file.size;
+  }
+  return out;
+}
+
+ordered_json json_of(const release::HomeManifest& manifest) {
+  return {{"files", manifest.files.size()},
+          {"log", {{"size", manifest.log_size}, {"root", manifest.log_root}}}};
+}
+
+std::string words_of(const release::HomeManifest& manifest) {
+  return std::to_string(manifest.files.size()) + " files, the log with " + std::to_string(manifest.log_size) +
+         " entries, root " + manifest.log_root + "\n";
+}
+
+std::optional<audit::VerifierKey> key_in(const HomeOptions& options) {
+  if (options.key.empty()) return std::nullopt;
+  return audit::VerifierKey::parse(options.key);
+}
+
+Report back_up(Context& context, const HomeOptions& options) {
+  const release::Backup made = release::back_up(context.environment(), options.file,
+                                                options.force ? Existing::Replace : Existing::Refuse);
+  Report report;
+  report.json = {{"file", options.file}};
+  report.json.update(json_of(made.manifest));
+  report.json["left_out"] = made.left_out;
+  report.text = "wrote " + options.file + ": " + words_of(made.manifest);
+  for (const std::string& name : made.left_out)
+    report.text += "left out, for nothing in the log vouches for it: " + printable(name) + "\n";
+  report.text +=
+      "not in it: the token's keys, PINs, site.toml. Keep what you print with 'qpcseal audit checkpoint' "
+      "elsewhere\n";
+  return report;
+}
+
+Report verify(const HomeOptions& options) {
+  const release::CheckedBackup checked = release::check_backup(options.file, key_in(options));
+  const release::HomeManifest& manifest = checked.archive.manifest();
+  Report report;
+  report.json = {{"file", options.file}};
+  report.json.update(json_of(manifest));
+  report.json["made"] = format_time(manifest.time);
+  report.json["software"] = manifest.software;
+  report.json["appliance"] = audit::text_member(checked.log.state.genesis, "appliance_id");
+  report.json["log"]["key"] = checked.log.state.log_keys.front().vkey;
+  report.json["contents"] = ordered_json::array();
+  std::vector<std::vector<std::string>> rows{{"FILES", "COUNT", "BYTES", "VOUCHED FOR BY"}};
+  for (const auto& [kind, counted] : count(manifest)) {
+    const std::string name(release::name_of(kind)), voucher(release::voucher_of(kind));
+    report.json["contents"].push_back(
+        {{"kind", name}, {"files", counted.files}, {"bytes", counted.bytes}, {"vouched_by", voucher}});
+    rows.push_back({name, std::to_string(counted.files), std::to_string(counted.bytes), voucher});
+  }
+  report.text = "a whole backup of appliance " +
+                printable(audit::text_member(checked.log.state.genesis, "appliance_id")) + ", made " +
+                format_time(manifest.time) + " by " + printable(manifest.software) + ": " +
+                words_of(manifest) + table(rows);
+  if (options.key.empty())
+    report.text +=
+        "the log's first key, as the log itself names it: " + checked.log.state.log_keys.front().vkey +
+        "\ncompare it with the one that you keep elsewhere, or give that as --key\n";
+  return report;
+}
+
+std::string words_of_module(const release::Restored& done) {
+  std::string out = std::string(done.new_site ? "site.toml is made anew: " : "site.toml stays: ") +
+                    "module " + printable(done.site.module) + ", SHA-256 " +
+                    (done.module_sha256.empty() ? "none, for it cannot be read" : done.module_sha256) + "\n";
+  if (!done.pinned_sha256.empty() && done.module_sha256 != done.pinned_sha256)
+    out += "the log pins another module, SHA-256 " + done.pinned_sha256 +
+           ": the next command refuses this one until officers agree to it by 'qpcseal site change'\n";
+  return out;
+}
+
+Report restore(Context& context, const HomeOptions& options) {
+  const release::Restored done = release::restore(
+      context.environment(), {options.file, key_in(options), options.force, options.machine});
+  Report report;
+  report.json = json_of(done.manifest);
+  report.json["aside"] = done.aside.empty() ? ordered_json() : ordered_json(done.aside.string());
+  report.json["site"] = {{"new", done.new_site},
+                         {"module", done.site.module},
+                         {"module_sha256", done.module_sha256},
+                         {"pinned_sha256", done.pinned_sha256}};
+  report.text = "restored " + words_of(done.manifest);
+  if (!done.aside.empty()) report.text += "what was there before is in " + done.aside.string() + "\n";
+  report.text += words_of_module(done);
+  report.text +=
+      "the next command holds the log against the token's memory: an older one is refused. Import the latest "
+      "checkpoint of a witness too, where there is one\n";
+  return report;
+}
+
+void add_lock_options(CLI::App& command, Context& context) {
+  command.add_option("--lock-timeout", context.lock_timeout,
+                     "Seconds to wait for another qpcseal (default 60)");
+  add_output_options(command, context);
+}
+
+}  // namespace
+
+void add_home(CLI::App& app, Context& context) {
+  CLI::App* home = app.add_subcommand("home", "The appliance's state, without its token");
+  home->require_subcommand(1);
+  const auto options = std::make_shared<HomeOptions>();
+  CLI::App* one = home->add_subcommand("backup", "Log, policy, trust and reports in one file; no secrets");
+  one->add_option("-o,--output", options->file, "The file to write (ustar)")->required();
+  one->add_flag("--force", options->force, "Replace an existing file");
+  add_lock_options(*one, context);
+  one->callback(
+      [&context, options] { context.command = [&context, options] { return back_up(context, *options); }; });
+  one = home->add_subcommand("verify", "Whether a backup is whole, and what vouches for its files");
+  one->add_option("FILE", options->file, "What 'home backup' wrote")->required();
+  one->add_option("--key", options->key, "The log's first verification key, from elsewhere: name+id+key");
+  add_output_options(*one, context);
+  one->callback([&context, options] { context.command = [options] { return verify(*options); }; });
+  one = home->add_subcommand("restore", "Bring a backup back");
+  one->add_option("FILE", options->file, "What 'home backup' wrote")->required();
+  one->add_option("--key", options->key, "The log's first verification key, from elsewhere: name+id+key");
+  one->add_flag("--force", options->force, "Set the state that is there aside");
+  one->add_option("--module", options->machine.module, "Where there is no site.toml: the PKCS #11 module");
+  one->add_option("--token", options->machine.token_label, "The token's label (default: as in the log)");
+  one->add_option("--pin-source", options->machine.pin_source, "tty or file:/path (default: tty)");
+  add_lock_options(*one, context);
+  one->callback(
+      [&context, options] { context.command = [&context, options] { return restore(context, *options); }; });
+}
+
+}  // namespace qpcseal::cli

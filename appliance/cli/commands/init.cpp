@@ -1,0 +1,77 @@
+#include "appliance/site/init.h"
+
+#include <memory>
+
+#include "appliance/cli/commands/context.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+Report render(const release::InitResult& made, const release::InitOptions& options,
+              const release::Home& home) {
+  Report report;
+  report.json = {{"home", home.root.string()},
+                 {"appliance_id", options.appliance_id},
+                 {"log_key", made.log_key},
+                 {"seal_key", to_base64(made.seal_key)},
+                 {"genesis_sha256", made.genesis},
+                 {"token", made.token.label},
+                 {"token_serial", made.token.serial},
+                 {"lacking", made.lacking},
+                 {"anchor", made.anchor},
+                 {"insecure_demo", options.insecure_demo}};
+  report.text = "appliance " + options.appliance_id + " in " + home.root.string() + "\n" + "token     " +
+                made.token.label + " (" + made.token.model + ", serial " + made.token.serial + ")\n" +
+                "log key   " + made.log_key + "\n          keep it apart: it verifies the log\n" +
+                "genesis   " + made.genesis + "\n" +
+                "token lacks: " + (made.lacking.empty() ? "none" : join(made.lacking)) +
+                "; log anchor in the token: " + (made.anchor ? "yes" : "no") + "\n";
+  if (options.insecure_demo)
+    report.text += "INSECURE DEMO: no officers, an unsigned policy, the PIN in a file. For trials only.\n";
+  else
+    report.text +=
+        "next: every officer signs the genesis ('qpcseal genesis show -o FILE'); no MEK is made before\n";
+  return report;
+}
+
+}  // namespace
+
+void add_init(CLI::App& app, Context& context) {
+  CLI::App* command = app.add_subcommand("init", "Make an appliance: token, keys, log");
+  auto options = std::make_shared<release::InitOptions>();
+  command->add_option("--module", options->module, "PKCS #11 module, absolute path");
+  command->add_option("--module-arguments", options->module_arguments,
+                      "C_Initialize's pReserved string (NSS wants one)");
+  command->add_option("--token", options->token_label, "The token's label");
+  command->add_flag("--embedded", options->embedded,
+                    "SoftHSM2 with its objects under the home: for trials and tests");
+  command->add_option("--appliance-id", options->appliance_id, "Name of this appliance, in its log and keys")
+      ->required();
+  command->add_option("--officers", options->officers, "Security officers, OpenSSH allowed_signers format");
+  command->add_option("--policy", options->policy, "The policy, TOML")->required();
+  command->add_option("--policy-signature", options->policy_signatures,
+                      "An officer's signature of the policy ('qpcseal policy sign')");
+  command->add_option("--trust", options->trust, "Folder of the vendor's root certificates and CRLs")
+      ->required();
+  command->add_option("--pin-source", options->pin_source, "tty (default) or file:/absolute/path, mode 0600");
+  command->add_option("--accept", options->accept,
+                      "A desired key attribute that this token may lack ('qpcseal doctor')");
+  command->add_option(
+      "--clock-days", options->clock_days,
+      "Days after the log's last entry from which on the date must be confirmed (1 to 90, default 7)");
+  command->add_flag("--insecure-demo", options->insecure_demo,
+                    "For trials and rehearsals, with a token to throw away: no officers, an unsigned policy");
+  add_output_options(*command, context);
+  add_token_options(*command, context);
+  command->callback([&context, options] {
+    context.command = [&context, options] {
+      const release::Environment environment = context.environment();
+      const release::InitResult made = release::init(environment, *options);
+      context.status.acted = true;
+      return render(made, *options, environment.home);
+    };
+  });
+}
+
+}  // namespace qpcseal::cli

@@ -1,0 +1,174 @@
+#include <algorithm>
+#include <memory>
+
+#include "appliance/approval/approval_request.h"
+#include "appliance/cli/commands/context.h"
+#include "appliance/cli/output/claims.h"
+#include "appliance/cli/output/inspect_container.h"
+#include "appliance/cli/output/inspect_json.h"
+#include "appliance/mek/backup.h"
+#include "appliance/verdict/bundle.h"
+#include "attest/request.h"
+#include "attest/scheme.h"
+#include "base/digest.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "encoding/pgp_words.h"
+#include "qpc/container.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+constexpr std::size_t kMaxFile = release::kMaxBundle, kMaxOther = std::size_t{1} << 20;  // bytes
+
+using Rows = std::vector<std::vector<std::string>>;
+
+Report inspect_request(ByteView bytes) {
+  const attest::Request request = attest::parse_request(bytes);
+  std::string types;
+  for (const auto type : request.key_types)
+    types += (types.empty() ? "" : ", ") + std::string(attest::name_of(type));
+  const std::string card = request.ueid ? to_hex(*request.ueid) : "any";
+  Report report;
+  report.json = {{"type", "request"},
+                 {"aud", to_hex(request.aud)},
+                 {"nonce", to_hex(request.nonce)},
+                 {"mek_id", to_hex(request.mek_id)},
+                 {"ueid", request.ueid ? nlohmann::ordered_json(card) : nullptr},
+                 {"expires", format_time(request.expiry)},
+                 {"session_keys", types}};
+  report.text = "attestation request\n" + table({{"appliance", to_hex(request.aud)},
+                                                 {"nonce", to_hex(request.nonce)},
+                                                 {"MEK id", to_hex(request.mek_id)},
+                                                 {"card", card},
+                                                 {"expires", format_time(request.expiry)},
+                                                 {"session keys", types}});
+  return report;
+}
+
+Report inspect_report(ByteView bytes) {
+  for (const auto& scheme : attest::all_schemes()) {
+    const attest::Evidence evidence = scheme->inspect(bytes);
+    if (!evidence.claims) continue;
+    Report report;
+    report.json = {{"type", "report"}, {"scheme", scheme->id()}, {"verified", false}};
+    report.json.update(json_of(*evidence.claims));
+    report.text = "attestation report, scheme " + std::string(scheme->id()) +
+                  ": what it SAYS; nothing is verified here\n" + table(rows_of(*evidence.claims));
+    return report;
+  }
+  throw Error(ErrorKind::Malformed, "neither a QPC, nor a report, a request, a recovery key or a backup");
+}
+
+Report inspect_approval(const std::string& text) {
+  const release::ApprovalRequest request = release::parse_approval_request(text);
+  const Sha256Digest digest = sha256(view(text));
+  Report report;
+  report.json = {{"type", "approval request"},
+                 {"operation", request.operation},
+                 {"parameters", nlohmann::ordered_json(request.parameters)},
+                 {"appliance", request.appliance_id},
+                 {"not_before", format_time(request.not_before)},
+                 {"not_after", format_time(request.not_after)},
+                 {"threshold", request.threshold},
+                 {"sha256", to_hex(digest)},
+                 {"words", audit::words_of(digest)}};
+  report.text = text + "\nSHA-256 " + to_hex(digest) + "\n" + audit::words_of(digest) + "\n";
+  return report;
+}
+
+// The public half of a recovery key: its SHA-256 is what officers agree to.
+Report inspect_recovery_key(ByteView bytes) {
+  const release::RecoveryKeyFile file = release::parse_recovery_key(bytes);
+  const Sha256Digest digest = sha256(bytes);
+  std::string suites;
+  for (const keys::Suite suite : file.suites)
+    suites += (suites.empty() ? "" : ", ") + std::string(keys::name_of(suite));
+  Report report;
+  report.json = {{"type", "recovery key"},
+                 {"recovery_key_sha256", to_hex(digest)},
+                 {"words", audit::words_of(digest)},
+                 {"appliance", file.appliance_id},
+                 {"aud", to_hex(file.aud)},
+                 {"token_serial", file.token_serial},
+                 {"token_model", file.token_model},
+                 {"suites", suites},
+                 {"created", format_time(file.created)}};
+  report.text = "recovery key: what it SAYS; its appliance's officers read these words to the source's\n" +
+                table({{"recovery_key_sha256", to_hex(digest)},
+                       {"words", audit::words_of(digest)},
+                       {"appliance", printable(file.appliance_id) + " (aud " + to_hex(file.aud) + ")"},
+                       {"token", printable(file.token_model) + ", serial " + printable(file.token_serial)},
+                       {"suites", suites},
+                       {"created", format_time(file.created)}});
+  return report;
+}
+
+// Signed by the seal key that it names; whether that is the source's, officers compare.
+Report inspect_backup(ByteView bytes) {
+  const release::BackupHeader header = release::parse_backup(bytes).header;
+  const audit::Json parameters = release::parameters_of(header, sha256_hex(bytes));
+  Report report;
+  report.json = {{"type", "backup"}};
+  report.json.update(nlohmann::ordered_json(parameters));
+  report.json.update({{"recovery_key_sha256", to_hex(header.recovery_key)},
+                      {"suite", keys::name_of(header.suite)},
+                      {"encryptions", header.encryptions},
+                      {"created", format_time(header.created)},
+                      {"source_log_key", header.log_key}});
+  Rows rows;
+  for (const auto& [name, value] : parameters.items())
+    rows.push_back({name, printable(value.get<std::string>())});
+  rows.push_back({"recovery_key_sha256", to_hex(header.recovery_key)});
+  rows.push_back({"suite", std::string(keys::name_of(header.suite))});
+  rows.push_back({"encryptions", std::to_string(header.encryptions)});
+  rows.push_back({"created", format_time(header.created)});
+  report.text = "backup of a MEK: what it SAYS, signed by the seal key that it names\n" + table(rows);
+  return report;
+}
+
+bool is_json(ByteView bytes) {
+  const auto first = std::find_if(bytes.begin(), bytes.end(), [](std::uint8_t c) { return c > ' '; });
+  return first != bytes.end() && *first == '{';
+}
+
+Report inspect_bytes(ByteView bytes) {
+  const std::string text(text_of(bytes));
+  if (release::is_approval_request(text)) return inspect_approval(text);
+  if (is_json(bytes)) return inspect_json(text);
+  if (bytes.size() > kMaxOther) throw Error(ErrorKind::Malformed, "too large for anything that it could be");
+  for (Report (*const inspect)(ByteView) : {inspect_recovery_key, inspect_backup, inspect_request}) {
+    try {
+      return inspect(bytes);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::Malformed) throw;
+    }
+  }
+  return inspect_report(bytes);
+}
+
+Report run(const std::string& path) {
+  const Fd file = open_to_read(path);
+  return with_context(path, [&] {
+    if (qpc::is_qpc(file, 0, file_size(file))) return inspect_container(file);
+    return inspect_bytes(read_file(path, kMaxFile));
+  });
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app, Context& context) {
+  CLI::App* command =
+      app.add_subcommand("inspect", "What a file is and holds; no token, no home, nothing verified");
+  auto path = std::make_shared<std::string>();
+  command
+      ->add_option("FILE", *path,
+                   "QPC, sealed QPC, report, request, request for approval, receipt, bundle, config.json of "
+                   "wrapped MEKs, recovery key or backup")
+      ->required();
+  add_output_options(*command, context);
+  command->callback([&context, path] { context.command = [path] { return run(*path); }; });
+}
+
+}  // namespace qpcseal::cli

@@ -1,0 +1,183 @@
+#include "appliance/keys/mek.h"
+
+#include <memory>
+
+#include "appliance/cli/commands/context.h"
+#include "appliance/mek/generate.h"
+#include "appliance/mek/rotate.h"
+#include "appliance/site/key_census.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+Report generate(Context& context, const std::string& name) {
+  release::Appliance appliance(context.environment());
+  const keys::Mek mek = release::generate(appliance, name);
+  Report report;
+  report.json = {{"label", mek.label}, {"id", to_hex(mek.id)}, {"token", appliance.token().label}};
+  report.text =
+      "made " + mek.label + " (id " + to_hex(mek.id) + ") in token " + appliance.token().label + "\n";
+  return report;
+}
+
+Report rotate(Context& context, const std::string& name) {
+  release::Appliance appliance(context.environment());
+  const release::Rotated made = release::rotate(appliance, name);
+  Report report;
+  report.json = {{"label", made.next.label},
+                 {"id", to_hex(made.next.id)},
+                 {"replaces", made.replaced.label},
+                 {"token", appliance.token().label}};
+  report.text = "made " + made.next.label + " (id " + to_hex(made.next.id) + ") in token " +
+                appliance.token().label + "; '" + made.next.name + "' now means this one\n" +
+                made.replaced.label +
+                " seals nothing more; what it sealed stays as it is: 'qpcseal plan compromise " +
+                made.replaced.label + "' lists it and what to do\n";
+  return report;
+}
+
+Report list(const std::vector<release::MekView>& views) {
+  Report report;
+  report.json = nlohmann::ordered_json::array();
+  std::vector<std::vector<std::string>> rows{
+      {"LABEL", "ID", "CREATED", "ENCRYPTIONS", "RELEASES", "ORIGIN", "STATE"}};
+  for (const release::MekView& view : views) {
+    const audit::MekHistory none;
+    const audit::MekHistory& history = view.history ? *view.history : none;
+    const std::string state = view.missing ? "missing" : view.history ? history.state : "not in the log";
+    const std::string created = view.history ? format_time(history.created) : "";
+    rows.push_back({view.mek.label, to_hex(view.mek.id), created, std::to_string(history.encryptions),
+                    std::to_string(history.releases), view.history ? history.origin : "",
+                    view.missing ? "MISSING from the token (" + history.state + " in the log)" : state});
+    report.json.push_back({{"label", view.mek.label},
+                           {"id", to_hex(view.mek.id)},
+                           {"created", created},
+                           {"encryptions", history.encryptions},
+                           {"releases", history.releases},
+                           {"origin", view.history ? history.origin : ""},
+                           {"state", state}});
+    if (view.missing) report.json.back()["logged_state"] = history.state;
+  }
+  report.text =
+      rows.size() > 1 ? table(rows) : "no MEK in the token; 'qpcseal mek generate NAME' makes one\n";
+  return report;
+}
+
+Report list(Context& context) {
+  if (const release::Home home = release::locate_home(); release::is_read_only(home)) {
+    Report report = list(release::list_logged(home));
+    report.text += "as the log says: the home cannot be written to, and the token was not asked\n";
+    return report;
+  }
+  release::Appliance appliance(context.environment());
+  Report report = list(release::list(appliance));
+  for (const keys::Mek& mek : appliance.missing())
+    report.text += mek.label + ": " + release::missing_hint(mek) + "\n";
+  for (const keys::Leftover& left : appliance.leftovers())
+    report.text += "half made: a " + left.object.name + "; 'qpcseal mek cleanup' removes it\n";
+  return report;
+}
+
+Report cleanup(Context& context) {
+  release::Appliance appliance(context.environment());
+  const std::size_t count = release::destroy_leftovers(appliance);
+  Report report;
+  report.json = {{"destroyed", count}};
+  report.text = count == 0 ? "nothing half made is in the token\n"
+                           : "destroyed " + std::to_string(count) + " half-made objects in the token\n";
+  return report;
+}
+
+// What the log knows of a key that the token lost.
+Report show_missing(const release::Appliance& appliance, const keys::Mek& mek) {
+  const audit::MekHistory& history = appliance.log().state().meks.at(mek.id);
+  Report report;
+  report.exit_code = 6;
+  report.json = {
+      {"label", mek.label}, {"id", to_hex(mek.id)},          {"origin", history.origin},
+      {"state", "missing"}, {"logged_state", history.state}, {"attributes", nlohmann::ordered_json::array()}};
+  report.text = release::missing_text(mek) + "\n" + release::missing_hint(mek) + "\n";
+  return report;
+}
+
+std::string verdict_of(const keys::AttributeReport& attribute) {
+  if (attribute.good) return "";
+  if (attribute.required) return "WRONG, required";
+  return attribute.accepted ? "differs, accepted by the site" : "differs, desired";
+}
+
+keys::Origin origin_of(const release::Appliance& appliance, const keys::Mek& mek) {
+  const auto known = appliance.log().state().meks.find(mek.id);
+  if (known == appliance.log().state().meks.end()) return keys::Origin::Generated;
+  if (known->second.returned) return keys::Origin::Heir;  // unwrapped, and may encrypt
+  return keys::origin_from(known->second.origin).value_or(keys::Origin::Generated);
+}
+
+Report show(Context& context, const std::string& reference) {
+  release::Appliance appliance(context.environment());
+  if (const auto lost = appliance.find_missing(reference)) return show_missing(appliance, *lost);
+  const keys::Mek mek = keys::find_mek(appliance.session(), reference);
+  const keys::Origin origin = origin_of(appliance, mek);
+  const auto known = appliance.log().state().meks.find(mek.id);
+  const std::string origin_name(known == appliance.log().state().meks.end() ? keys::name_of(origin)
+                                                                            : known->second.origin);
+  Report report;
+  report.json = {{"label", mek.label},
+                 {"id", to_hex(mek.id)},
+                 {"origin", origin_name},
+                 {"attributes", nlohmann::ordered_json::array()}};
+  std::vector<std::vector<std::string>> rows{{"ATTRIBUTE", "TOKEN SAYS", "EXPECTED", ""}};
+  for (const auto& attribute :
+       keys::inspect_mek(appliance.session(), mek.object, appliance.facts().accept, origin)) {
+    rows.push_back({attribute.name, attribute.observed, attribute.expected, verdict_of(attribute)});
+    report.json["attributes"].push_back({{"name", attribute.name},
+                                         {"observed", attribute.observed},
+                                         {"expected", attribute.expected},
+                                         {"required", attribute.required},
+                                         {"good", attribute.good},
+                                         {"accepted", attribute.accepted}});
+    if (!attribute.good && !attribute.accepted) report.exit_code = 6;
+  }
+  report.text = mek.label + "  id " + to_hex(mek.id) + "  " + origin_name + "\n" + table(rows);
+  return report;
+}
+
+CLI::App* add(CLI::App& parent, Context& context, const char* name, const char* help, const char* argument,
+              const char* what, Report (*run)(Context&, const std::string&)) {
+  CLI::App* command = parent.add_subcommand(name, help);
+  auto text = std::make_shared<std::string>();
+  command->add_option(argument, *text, what)->required();
+  add_output_options(*command, context);
+  add_token_options(*command, context);
+  command->callback(
+      [&context, text, run] { context.command = [&context, text, run] { return run(context, *text); }; });
+  return command;
+}
+
+}  // namespace
+
+void add_mek(CLI::App& app, Context& context) {
+  CLI::App* mek = app.add_subcommand("mek", "Model Encryption Keys in the token");
+  mek->require_subcommand(1);
+  CLI::App* making = add(*mek, context, "generate", "Make a key in the token", "NAME",
+                         "Letters, digits, '.', '_', '-'", generate);
+  add_approval_options(*making, context);
+  CLI::App* rotating = add(*mek, context, "rotate", "Make the key's next generation, which takes its place",
+                           "NAME", "The key's name, without a generation", rotate);
+  add_approval_options(*rotating, context);
+  add(*mek, context, "show", "A key's attributes as the token reports them", "MEK",
+      "Label, label#generation or PKCS #11 URI", show);
+  add_mek_life(*mek, context);
+  add_mek_backup(*mek, context);
+  CLI::App* cleaning = mek->add_subcommand("cleanup", "Destroy what a run that was cut short left half made");
+  add_output_options(*cleaning, context);
+  add_token_options(*cleaning, context);
+  cleaning->callback([&context] { context.command = [&context] { return cleanup(context); }; });
+  CLI::App* listing = mek->add_subcommand("list", "All keys, with their use so far");
+  add_output_options(*listing, context);
+  add_token_options(*listing, context);
+  listing->callback([&context] { context.command = [&context] { return list(context); }; });
+}
+
+}  // namespace qpcseal::cli

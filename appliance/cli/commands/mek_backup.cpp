@@ -1,0 +1,160 @@
+#include <memory>
+
+#include "appliance/cli/commands/context.h"
+#include "appliance/mek/backup.h"
+#include "encoding/pgp_words.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+struct Options {
+  std::string mek, recovery_key, file, output, retirement;
+  unsigned days = release::kDrillDays;
+  bool force = false;
+  [[nodiscard]] Existing existing() const { return force ? Existing::Replace : Existing::Refuse; }
+};
+
+Report describe(const release::RecoveryKeyMade& made, const Options& options) {
+  Report report;
+  report.json = {{"output", options.output},
+                 {"sha256", made.sha256},
+                 {"words", audit::words_of(from_hex(made.sha256))},
+                 {"token_serial", made.file.token_serial},
+                 {"suites", nlohmann::ordered_json::array()}};
+  for (const keys::Suite suite : made.file.suites) report.json["suites"].push_back(keys::name_of(suite));
+  report.text = "recovery key in the token with serial " + made.file.token_serial +
+                "\nits public half is in " + printable(options.output) + "\nSHA-256 " + made.sha256 +
+                "\nwords   " + audit::words_of(from_hex(made.sha256)) +
+                "\nThe officers of each source compare these before they approve a backup to it.\n";
+  return report;
+}
+
+Report new_recovery_key(Context& context, const Options& options) {
+  release::Appliance appliance(context.environment());
+  const auto made = release::make_recovery_key(appliance, options.output, options.existing());
+  Report report = describe(made, options);
+  report.json["entry"] = made.entry;
+  report.text += "proof: 'qpcseal audit receipt " + std::to_string(made.entry) + " -o FILE'\n";
+  return report;
+}
+
+Report show_recovery_key(Context& context, const Options& options) {
+  release::Appliance appliance(context.environment());
+  const auto made = release::recovery_key_in_force(appliance);
+  write_file(options.output, encode(made.file), options.existing());
+  return describe(made, options);
+}
+
+Report back_up(Context& context, const Options& options) {
+  release::Appliance appliance(context.environment());
+  const release::BackupMade made =
+      release::backup(appliance, {options.mek, options.recovery_key, options.output, options.existing()});
+  Report report;
+  report.json = {{"label", made.mek.label},
+                 {"id", to_hex(made.mek.id)},
+                 {"output", options.output},
+                 {"sha256", made.sha256},
+                 {"recovery_key_sha256", made.recovery_key_sha256},
+                 {"suite", keys::name_of(made.suite)},
+                 {"encryptions", made.encryptions}};
+  report.text = made.mek.label + " is backed up in " + printable(options.output) + ", by suite " +
+                std::string(keys::name_of(made.suite)) + "\nSHA-256       " + made.sha256 +
+                "\nrecovery key  " + made.recovery_key_sha256 + "\n";
+  return report;
+}
+
+std::string origin_text(const release::RestoredMek& back) {
+  if (back.returned)
+    return "the token had lost it, and this backup is its own: it goes on as before, encryptions counted\n";
+  if (back.origin == keys::Origin::Heir)
+    return "its source is destroyed: it seals and wraps here in its place\n";
+  return "it only wraps: its source, token " + printable(back.header.token_serial) + ", may still encrypt\n";
+}
+
+Report restore(Context& context, const Options& options) {
+  release::Appliance appliance(context.environment());
+  release::MekRestoreWish wish{options.file, std::nullopt};
+  if (!options.retirement.empty()) wish.retirement = options.retirement;
+  const release::RestoredMek back = release::restore(appliance, wish);
+  Report report;
+  report.json = {{"label", back.mek.label},
+                 {"id", to_hex(back.mek.id)},
+                 {"origin", back.returned ? "returned" : keys::name_of(back.origin)},
+                 {"source_serial", back.header.token_serial},
+                 {"encryptions", back.header.encryptions},
+                 {"state", back.suspended ? "suspended" : "ok"}};
+  report.text = "restored " + back.mek.label + " (id " + to_hex(back.mek.id) + ") in token " +
+                appliance.token().label + "; the check value holds\n" + origin_text(back);
+  if (back.suspended) report.text += "it was suspended here before, and is again: nothing uses it\n";
+  return report;
+}
+
+Report drill(Context& context, const Options& options) {
+  release::Appliance appliance(context.environment());
+  const release::Drilled done =
+      release::drill(appliance, options.file, options.days, options.output, options.existing());
+  const std::string label = keys::label_of(done.header.name, done.header.generation);
+  Report report;
+  report.json = {{"label", label},
+                 {"id", to_hex(done.header.mek_id)},
+                 {"certificate", options.output},
+                 {"expires", format_time(done.expires)}};
+  report.text = "the backup of " + label +
+                " opens in this token and its check value holds; the key did not " + "stay\ncertificate " +
+                printable(options.output) + ", good until " + format_time(done.expires) + "\n";
+  return report;
+}
+
+CLI::App* add(CLI::App& parent, Context& context, const char* name, const char* help,
+              const std::shared_ptr<Options>& options, Report (*run)(Context&, const Options&)) {
+  CLI::App* command = parent.add_subcommand(name, help);
+  add_output_options(*command, context);
+  add_token_options(*command, context);
+  add_approval_options(*command, context);
+  command->callback([&context, options, run] {
+    context.command = [&context, options, run] { return run(context, *options); };
+  });
+  return command;
+}
+
+void add_output_file(CLI::App& command, const std::shared_ptr<Options>& options, const char* what) {
+  command.add_option("-o,--output", options->output, what)->required();
+  command.add_flag("--force", options->force, "Replace the file");
+}
+
+}  // namespace
+
+void add_mek_backup(CLI::App& mek, Context& context) {
+  auto options = std::make_shared<Options>();
+  CLI::App* backup =
+      add(mek, context, "backup", "Wrap a key, inside the token, to a recovery token", options, back_up);
+  backup->add_option("MEK", options->mek, "Label, label#generation or PKCS #11 URI")->required();
+  backup->add_option("--to", options->recovery_key, "The recovery token's public key")->required();
+  add_output_file(*backup, options, "The backup");
+  CLI::App* restoring = add(mek, context, "restore",
+                            "Take a key in from a backup to this token's recovery key", options, restore);
+  restoring->add_option("FILE", options->file, "The backup")->required();
+  restoring->add_option("--retirement", options->retirement,
+                        "The receipt of the source's 'mek destroy': the key then seals here too");
+  CLI::App* drilling = add(mek, context, "drill",
+                           "Prove that a backup opens in this token, and let the key go", options, drill);
+  drilling->add_option("FILE", options->file, "The backup")->required();
+  drilling->add_option("--days", options->days, "How long the certificate holds (default 180)")
+      ->check(CLI::Range(1, 3650));
+  add_output_file(*drilling, options, "The certificate: the receipt of the drill's entry in the log");
+  add_mek_drills(mek, context);
+}
+
+void add_recovery_key(CLI::App& app, Context& context) {
+  CLI::App* parent = app.add_subcommand("recovery-key", "The key that backups are wrapped to");
+  parent->require_subcommand(1);
+  auto options = std::make_shared<Options>();
+  CLI::App* making = add(*parent, context, "new", "Make the pair in this token", options, new_recovery_key);
+  add_output_file(*making, options, "Its public half, for the sources");
+  CLI::App* showing = add(*parent, context, "show", "Write the public half of this token's pair again",
+                          options, show_recovery_key);
+  add_output_file(*showing, options, "Its public half, byte for byte as at first");
+}
+
+}  // namespace qpcseal::cli

@@ -1,0 +1,114 @@
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <set>
+
+#include "appliance/audit/receipt.h"
+#include "appliance/cli/commands/context.h"
+#include "appliance/mek/backup.h"
+#include "base/error.h"
+#include "base/file.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+struct Drilled {
+  std::string label, source_log_key;
+  UnixTime made = 0;
+  bool in_false_time = false;  // officers put the log's time back behind it since
+};
+
+// Which keys the log's drills were of.
+std::map<Bytes, Drilled> drilled_keys(const audit::LogCopy& log) {
+  std::map<Bytes, Drilled> out;
+  log.each([&](std::uint64_t, std::string_view line) {
+    const auto [kind, time] = std::pair(audit::scan_entry(line).kind, audit::scan_entry(line).time);
+    if (kind == "clock-correct")
+      for (auto& [id, drilled] : out) drilled.in_false_time = drilled.in_false_time || drilled.made > time;
+    if (kind != "mek-drill") return;
+    const audit::Entry entry = audit::parse_entry(line);
+    if (entry.phase == audit::Phase::Result && entry.outcome == "ok")
+      out[from_hex(audit::text_member(entry.data, "mek_id"))] = {
+          audit::text_member(entry.data, "mek"), audit::text_member(entry.data, "source_log_key"), time};
+  });
+  return out;
+}
+
+// A key that ended without an heir leaves its backups nothing to do, and so do heirs of other tokens. Where
+// the heir may come in here, the backup is what it comes from.
+bool nothing_to_do(const audit::State& state, const std::string& heir) {
+  return !state.recovery_keys.contains(heir);
+}
+
+// The keys whose end at their source a receipt proves.
+std::set<Bytes> ended(const audit::LogCopy& log, const std::map<Bytes, Drilled>& drilled,
+                      const std::vector<std::string>& receipts) {
+  std::set<Bytes> out;
+  for (const std::string& path : receipts) {
+    const Bytes bytes = read_file(path, audit::kMaxReceiptSize);
+    const audit::Entry said = with_context(path, [&] { return audit::entry_of_receipt(text_of(bytes)); });
+    const Bytes id = from_hex(audit::text_member(said.data, "mek_id"));
+    const auto found = drilled.find(id);
+    if (found == drilled.end())
+      throw Error(ErrorKind::Usage, path + " is of no key whose backup was drilled here");
+    const audit::Entry entry = release::check_end(path, found->second.source_log_key, id);
+    const auto heir = entry.data.find(audit::kHeirKey);
+    if (heir == entry.data.end() || nothing_to_do(log.state, heir->get<std::string>())) out.insert(id);
+  }
+  return out;
+}
+
+// A key that was destroyed here where it was at home. A copy that only wraps says nothing of its source.
+bool ended_here(const audit::State& state, const Bytes& id) {
+  const auto mek = state.meks.find(id);
+  return mek != state.meks.end() && mek->second.state == "destroyed" && mek->second.before != "failed" &&
+         mek->second.origin != "restored" && nothing_to_do(state, mek->second.heir);
+}
+
+// From the log, without the token: which backups are known to open here, and until when that is believed.
+Report drills(Context& context, const std::vector<std::string>& receipts) {
+  const audit::LogCopy log = audit::read_log(release::locate_home().log(), std::nullopt);
+  const UnixTime now = std::max(context.clock.now(), log.state.last_time);
+  const auto drilled = drilled_keys(log);
+  const std::set<Bytes> gone = ended(log, drilled, receipts);
+  Report report;
+  report.json = nlohmann::ordered_json::array();
+  std::vector<std::vector<std::string>> rows{{"KEY", "ID", "CERTIFICATE", "UNTIL"}};
+  for (const auto& [id, expires] : log.state.drills) {
+    const bool holds = now < expires && !drilled.at(id).in_false_time,
+               over = gone.contains(id) || ended_here(log.state, id);
+    if (!holds && !over) report.exit_code = 5;
+    const std::string& label = drilled.at(id).label;
+    report.json.push_back({{"label", label},
+                           {"id", to_hex(id)},
+                           {"holds", holds},
+                           {"ended", over},
+                           {"expires", format_time(expires)}});
+    rows.push_back({printable(label), to_hex(id),
+                    over            ? "the key is destroyed: no drill is due"
+                    : holds         ? "holds"
+                    : now < expires ? "VOID, of a false time: drill again"
+                                    : "EXPIRED: drill again",
+                    format_time(expires)});
+  }
+  report.text = rows.size() > 1 ? table(rows) : "no backup was drilled here\n";
+  return report;
+}
+
+}  // namespace
+
+void add_mek_drills(CLI::App& mek, Context& context) {
+  CLI::App* listing = mek.add_subcommand(
+      "drills",
+      "Whose backups were drilled here, and until when that holds; exit code 5 if one is due again");
+  auto receipts = std::make_shared<std::vector<std::string>>();
+  listing->add_option("--ended", *receipts,
+                      "Receipts of 'mek destroy' at the sources: of these keys no drill is due");
+  add_output_options(*listing, context);
+  listing->callback([&context, receipts] {
+    context.command = [&context, receipts] { return drills(context, *receipts); };
+  });
+}
+
+}  // namespace qpcseal::cli

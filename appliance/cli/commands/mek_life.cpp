@@ -1,0 +1,118 @@
+#include <memory>
+
+#include "appliance/cli/commands/context.h"
+#include "appliance/mek/lifecycle.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+Report said(const keys::Mek& mek, const char* state, const std::string& text) {
+  Report report;
+  report.json = {{"label", mek.label}, {"id", to_hex(mek.id)}, {"state", state}};
+  report.text = mek.label + " (id " + to_hex(mek.id) + ") " + text + "\n";
+  return report;
+}
+
+Report suspend(Context& context, const std::string& reference) {
+  release::Environment environment = context.environment();
+  environment.urgent = true;
+  release::Appliance appliance(environment);
+  return said(release::suspend(appliance, reference), "suspended", "is suspended: nothing uses it");
+}
+
+Report resume(Context& context, const std::string& reference) {
+  release::Appliance appliance(context.environment());
+  return said(release::resume(appliance, reference), "ok", "is in use again");
+}
+
+struct DestroyOptions {
+  std::string mek;
+  std::optional<std::string> heir;
+};
+
+Report destroy(Context& context, const DestroyOptions& options) {
+  release::Appliance appliance(context.environment());
+  const release::Destroyed gone = release::destroy(appliance, options.mek, options.heir);
+  Report report = said(gone.mek, "destroyed", "is destroyed; a search of the token finds it no more");
+  report.json["encryptions"] = gone.encryptions;
+  report.json["entry"] = gone.entry;
+  report.text += "proof: 'qpcseal audit receipt " + std::to_string(gone.entry) + " -o FILE'\n";
+  return report;
+}
+
+struct ImportOptions {
+  std::string file, name;
+  bool shred = false;
+};
+
+Report import_key(Context& context, const ImportOptions& options) {
+  release::Appliance appliance(context.environment());
+  const release::Imported in = release::import_file(appliance, options.name, options.file, options.shred);
+  Report report =
+      said(in.mek, appliance.log().state().meks.at(in.mek.id).state.c_str(),
+           (in.known ? "was imported before, and is in token " : "is in token ") + appliance.token().label);
+  report.json["shredded"] = in.shredded;
+  report.json["known"] = in.known;
+  report.text +=
+      "warning: its history is unknown. Whoever had the file may have a copy, and nobody counted its "
+      "encryptions.\nMake a new key for new models ('qpcseal mek generate'), and use this one for what needs "
+      "it.\n";
+  if (in.shredded)
+    report.text +=
+        "the file was overwritten and removed. Copies, snapshots, journals and what a flash drive keeps are "
+        "beyond that.\n";
+  if (!in.shred_error.empty()) {
+    report.json["shred_error"] = in.shred_error;
+    report.text += "THE FILE IS STILL THERE: " + printable(in.shred_error) + "\n";
+    report.exit_code = 3;
+  }
+  return report;
+}
+
+void add(CLI::App& parent, Context& context, const char* name, const char* help,
+         Report (*run)(Context&, const std::string&)) {
+  CLI::App* command = parent.add_subcommand(name, help);
+  auto reference = std::make_shared<std::string>();
+  command->add_option("MEK", *reference, "Label, label#generation or PKCS #11 URI")->required();
+  add_output_options(*command, context);
+  add_token_options(*command, context);
+  add_approval_options(*command, context);
+  command->callback([&context, reference, run] {
+    context.command = [&context, reference, run] { return run(context, *reference); };
+  });
+}
+
+void add_destroy(CLI::App& mek, Context& context) {
+  CLI::App* command = mek.add_subcommand("destroy", "Destroy a key, and search the token for it");
+  auto options = std::make_shared<DestroyOptions>();
+  command->add_option("MEK", options->mek, "Label, label#generation or PKCS #11 URI")->required();
+  command->add_option("--heir", options->heir,
+                      "Public file of the recovery key in whose token a backup may go on in the key's place");
+  add_output_options(*command, context);
+  add_token_options(*command, context);
+  add_approval_options(*command, context);
+  command->callback(
+      [&context, options] { context.command = [&context, options] { return destroy(context, *options); }; });
+}
+
+}  // namespace
+
+void add_mek_life(CLI::App& mek, Context& context) {
+  add(mek, context, "suspend", "Let nothing use a key until it is resumed", suspend);
+  add(mek, context, "resume", "Put a suspended key back in use", resume);
+  add_destroy(mek, context);
+  CLI::App* importing = mek.add_subcommand("import", "Take in a MEK file of the vendor's tool");
+  auto options = std::make_shared<ImportOptions>();
+  importing->add_option("FILE", options->file, "16 raw bytes")->required();
+  importing->add_option("--name", options->name, "The key's name here")->required();
+  importing->add_flag("--shred", options->shred, "Overwrite and remove the file afterwards");
+  add_output_options(*importing, context);
+  add_token_options(*importing, context);
+  add_approval_options(*importing, context);
+  importing->callback([&context, options] {
+    context.command = [&context, options] { return import_key(context, *options); };
+  });
+}
+
+}  // namespace qpcseal::cli

@@ -1,0 +1,129 @@
+#include <memory>
+
+#include "appliance/audit/read.h"
+#include "appliance/cli/commands/context.h"
+#include "appliance/cli/commands/sign.h"
+#include "appliance/site/genesis.h"
+#include "appliance/site/pinned_files.h"
+#include "base/digest.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "encoding/pgp_words.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+nlohmann::ordered_json names_json(const std::vector<policy::Approver>& approvers) {
+  auto out = nlohmann::ordered_json::array();
+  for (const auto& approver : approvers)
+    out.push_back({{"name", approver.name}, {"fingerprint", approver.fingerprint}});
+  return out;
+}
+
+// Who is listed: the file in force, or another one.
+Report show_officers(const std::string& path) {
+  std::string text;
+  if (path.empty()) {
+    const release::Home home = release::locate_home();
+    const audit::State state = audit::read_log(home.log(), std::nullopt).state;
+    static_cast<void>(release::read_officers(home.officers(), state));
+    text = read_text_file(home.officers(), policy::kMaxOfficersFile);
+  } else {
+    text = read_text_file(path, policy::kMaxOfficersFile);
+  }
+  const policy::Officers officers = policy::parse_officers(text);
+  Report report;
+  report.json = {{"sha256", to_hex(officers.digest)}, {"officers", nlohmann::ordered_json::array()}};
+  std::vector<std::vector<std::string>> rows{{"OFFICER", "KEY", "FINGERPRINT", "SIGNS IN"}};
+  for (const policy::Officer& officer : officers.list) {
+    std::string spaces;
+    for (const auto& each : officer.namespaces) spaces += (spaces.empty() ? "" : ", ") + printable(each);
+    const std::string fingerprint = policy::ssh_fingerprint(officer.key.blob);
+    rows.push_back({officer.name, officer.key.type, fingerprint, spaces});
+    report.json["officers"].push_back({{"name", officer.name},
+                                       {"type", officer.key.type},
+                                       {"fingerprint", fingerprint},
+                                       {"namespaces", officer.namespaces}});
+  }
+  report.text = table(rows) + "SHA-256 " + to_hex(officers.digest) + "\n";
+  return report;
+}
+
+Report install(Context& context, const std::string& path) {
+  release::Appliance appliance(context.environment());
+  const release::Installed done = release::install_officers(appliance, path);
+  Report report;
+  report.json = {{"officers_sha256", done.digest}};
+  report.text = "the officers are now those of " + printable(path) + ", SHA-256 " + done.digest + "\n";
+  return report;
+}
+
+Report show_genesis(const std::string& output) {
+  const release::Home home = release::locate_home();
+  const audit::LogCopy log = audit::read_log(home.log(), std::nullopt);
+  if (log.state.officers_digest.empty())
+    throw Error(ErrorKind::Usage, "this appliance has no officers: nobody signs its genesis");
+  const std::string text = release::genesis_text(log.state, log.tree.leaf(0));
+  Report report;
+  const Sha256Digest digest = sha256(view(text));
+  report.json = {{"accepted", log.state.genesis_accepted},
+                 {"sha256", to_hex(digest)},
+                 {"words", audit::words_of(digest)}};
+  report.text = text + "\nSHA-256 " + to_hex(digest) + "\n" + audit::word_lines(digest, "  ");
+  if (output.empty()) return report;
+  write_file(output, view(text), Existing::Refuse);
+  report.json["output"] = output;
+  report.text += "\nin " + output +
+                 ": every officer signs it by 'qpcseal approve', or 'ssh-keygen -Y sign -f KEY -n "
+                 "approval@qpcseal'\n";
+  return report;
+}
+
+Report accept_genesis(Context& context) {
+  release::Appliance appliance(context.environment());
+  const auto approvers = release::accept_genesis(appliance, context.approvals.signatures);
+  Report report;
+  report.json = {{"accepted", true}, {"approvers", names_json(approvers)}};
+  report.text = "the genesis is accepted by " + release::names_of(approvers) + "; MEKs may now be made\n";
+  return report;
+}
+
+}  // namespace
+
+void add_officers(CLI::App& app, Context& context) {
+  CLI::App* officers = app.add_subcommand("officers", "Who may approve");
+  officers->require_subcommand(1);
+  auto path = std::make_shared<std::string>();
+  CLI::App* showing = officers->add_subcommand("show", "The officers in force, or those of a file");
+  showing->add_option("FILE", *path, "An officers file (OpenSSH allowed_signers)");
+  add_output_options(*showing, context);
+  showing->callback([&context, path] { context.command = [path] { return show_officers(*path); }; });
+  CLI::App* installing = officers->add_subcommand(
+      "install", "The next officers file; a quorum of the present officers signed a request for it");
+  auto next = std::make_shared<std::string>();
+  installing->add_option("FILE", *next, "The next officers file")->required();
+  add_output_options(*installing, context);
+  add_token_options(*installing, context);
+  add_approval_options(*installing, context);
+  installing->callback(
+      [&context, next] { context.command = [&context, next] { return install(context, *next); }; });
+}
+
+void add_genesis(CLI::App& app, Context& context) {
+  CLI::App* genesis = app.add_subcommand("genesis", "How this appliance began, signed by every officer");
+  genesis->require_subcommand(1);
+  auto output = std::make_shared<std::string>();
+  CLI::App* showing = genesis->add_subcommand("show", "What officers sign; needs the home, but no token");
+  showing->add_option("-o,--output", *output, "File for it");
+  add_output_options(*showing, context);
+  showing->callback([&context, output] { context.command = [output] { return show_genesis(*output); }; });
+  CLI::App* accepting =
+      genesis->add_subcommand("accept", "Record that every officer signed; no MEK is made before");
+  accepting->add_option("--approval", context.approvals.signatures, "An officer's signature")->required();
+  add_output_options(*accepting, context);
+  add_token_options(*accepting, context);
+  accepting->callback([&context] { context.command = [&context] { return accept_genesis(context); }; });
+}
+
+}  // namespace qpcseal::cli

@@ -1,0 +1,68 @@
+#include "appliance/site/pin.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <memory>
+
+#include "appliance/cli/commands/context.h"
+#include "appliance/site/appliance.h"
+#include "appliance/site/pin_change.h"
+#include "base/error.h"
+#include "base/file.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+// The PIN, to be read once from a descriptor: the appliance logs in with it, and the change needs it again.
+Fd descriptor_with(const SecretBuffer& pin) {
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) throw_errno("pipe");
+  Fd from(ends[0]);
+  const Fd to(ends[1]);
+  if (write(to.get(), pin.bytes().data(), pin.size()) != static_cast<ssize_t>(pin.size()))
+    throw_errno("pipe");
+  return from;
+}
+
+Report change(Context& context, std::optional<int> new_pin_fd) {
+  release::Environment environment = context.environment();
+  const release::Site site = release::Site::read(environment.home.site());
+  const bool in_file = release::pin_file_of(site.pin_source) && !environment.pin_fd;
+  std::optional<SecretBuffer> old_pin;
+  std::optional<Fd> again;
+  if (!in_file) {
+    old_pin = release::read_pin(site.pin_source, environment.pin_fd, site.token_label);
+    again = descriptor_with(*old_pin);
+    environment.pin_fd = again->get();
+  }
+  const SecretBuffer new_pin = release::read_new_pin(new_pin_fd, site.token_label);
+  release::Appliance appliance(environment);
+  // The start has settled what an earlier change left: the file has the token's PIN.
+  if (in_file) old_pin = release::read_pin(site.pin_source, std::nullopt, site.token_label);
+  release::change_pin(appliance, *old_pin, new_pin);
+  Report report;
+  report.json = {{"token", site.token_label}, {"token_serial", appliance.token().serial}, {"changed", true}};
+  report.text = "the PIN of token " + printable(site.token_label) + " is changed\n";
+  return report;
+}
+
+}  // namespace
+
+void add_pin(CLI::App& app, Context& context) {
+  CLI::App* pin = app.add_subcommand("pin", "The token's PIN");
+  pin->require_subcommand(1);
+  CLI::App* command = pin->add_subcommand("change", "A new PIN for the token's user; one try");
+  auto new_pin_fd = std::make_shared<std::optional<int>>();
+  command->add_option("--new-pin-fd", *new_pin_fd, "Read the new PIN from this descriptor")
+      ->check(CLI::Range(0, 1023));
+  add_output_options(*command, context);
+  add_token_options(*command, context);
+  command->callback([&context, new_pin_fd] {
+    context.command = [&context, new_pin_fd] { return change(context, *new_pin_fd); };
+  });
+}
+
+}  // namespace qpcseal::cli

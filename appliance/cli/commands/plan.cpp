@@ -1,0 +1,107 @@
+#include "appliance/mek/compromise.h"
+
+#include <memory>
+
+#include "appliance/cli/commands/context.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+using nlohmann::ordered_json;
+using Rows = std::vector<std::vector<std::string>>;
+
+std::string containers_text(const release::CompromisePlan& plan) {
+  if (plan.containers.empty()) return "no container was sealed under it\n";
+  Rows rows{{"SEALED", "MODEL", "VERSION", "SEAL ID", "SINCE SEALED UNDER"}};
+  for (const auto& container : plan.containers)
+    rows.push_back({format_time(container.sealed), printable(container.model),
+                    std::to_string(container.version), container.seal_id,
+                    container.again.empty() ? "-" : container.again});
+  return "containers that were sealed under it:\n" + table(rows);
+}
+
+std::string cards_text(const release::CompromisePlan& plan) {
+  if (plan.cards.empty()) return "no card got it\n";
+  Rows rows{{"HOST", "DEVICE", "CARD", "LAST RELEASE", "RELEASES", "NEWER KEY SINCE", "RESET SINCE"}};
+  for (const auto& card : plan.cards)
+    rows.push_back({card.host.empty() ? "?" : printable(card.host),
+                    card.device ? std::to_string(*card.device) : "?", card.ueid, format_time(card.last),
+                    std::to_string(card.releases) + (card.unsettled ? " and one begun" : ""),
+                    card.again ? "yes" : "no", card.reset ? "yes" : "no"});
+  return "cards that got it, or may have got it, and hold it until they are reset:\n" + table(rows);
+}
+
+std::string steps_text(const release::CompromisePlan& plan) {
+  std::string out = "what to do, in this order:\n";
+  unsigned number = 0;
+  for (const release::Step& step : plan.steps) {
+    out += std::to_string(++number) + ". " + step.what + "\n";
+    for (const std::string& command : step.commands) out += "   " + printable(command) + "\n";
+  }
+  return out;
+}
+
+ordered_json json_of(const release::CompromisePlan& plan) {
+  ordered_json out{
+      {"mek", plan.mek.label},
+      {"mek_id", to_hex(plan.mek.id)},
+      {"state", plan.mek.state},
+      {"successor", plan.successor.empty() ? ordered_json(nullptr) : ordered_json(plan.successor)},
+      {"backups", plan.backups},
+      {"containers", ordered_json::array()},
+      {"cards", ordered_json::array()},
+      {"steps", ordered_json::array()}};
+  for (const auto& c : plan.containers)
+    out["containers"].push_back(
+        {{"seal_id", c.seal_id},
+         {"model", c.model},
+         {"model_version", c.version},
+         {"sealed", format_time(c.sealed)},
+         {"entry", c.entry},
+         {"sealed_again_under", c.again.empty() ? ordered_json(nullptr) : ordered_json(c.again)}});
+  for (const auto& c : plan.cards)
+    out["cards"].push_back({{"ueid", c.ueid},
+                            {"host", c.host.empty() ? ordered_json(nullptr) : ordered_json(c.host)},
+                            {"device", c.device ? ordered_json(*c.device) : ordered_json(nullptr)},
+                            {"releases", c.releases},
+                            {"last_release", format_time(c.last)},
+                            {"entry", c.entry},
+                            {"containers", c.containers},
+                            {"newer_key_since", c.again},
+                            {"reset_since", c.reset},
+                            {"unsettled", c.unsettled}});
+  for (const auto& step : plan.steps)
+    out["steps"].push_back({{"what", step.what}, {"commands", step.commands}});
+  return out;
+}
+
+// Reads the log without lock or token.
+Report compromise(const std::string& reference) {
+  const audit::LogCopy log = audit::read_log(release::locate_home().log(), std::nullopt);
+  const release::CompromisePlan plan = release::plan_compromise(log, reference);
+  Report report;
+  report.json = json_of(plan);
+  report.text = plan.mek.label + " (id " + to_hex(plan.mek.id) + "), " +
+                (plan.successor.empty() ? "not rotated yet" : "replaced by " + plan.successor) + "\n\n" +
+                containers_text(plan) + "\n" + cards_text(plan) + "\n" + steps_text(plan);
+  return report;
+}
+
+}  // namespace
+
+void add_plan(CLI::App& app, Context& context) {
+  CLI::App* plan = app.add_subcommand("plan", "What to do when something went wrong; changes nothing");
+  plan->require_subcommand(1);
+  CLI::App* command = plan->add_subcommand(
+      "compromise",
+      "A key may be known to somebody: which containers and cards hold it, and the commands that replace it. "
+      "Reads the log alone; run it again to see what is left to do");
+  auto reference = std::make_shared<std::string>();
+  command->add_option("MEK", *reference, "label#generation; a name that has one generation")->required();
+  add_output_options(*command, context);
+  command->callback(
+      [&context, reference] { context.command = [reference] { return compromise(*reference); }; });
+}
+
+}  // namespace qpcseal::cli

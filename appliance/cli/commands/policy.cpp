@@ -1,0 +1,172 @@
+#include <filesystem>
+#include <memory>
+
+#include "appliance/audit/read.h"
+#include "appliance/cli/commands/context.h"
+#include "appliance/cli/commands/sign.h"
+#include "appliance/site/pinned_files.h"
+#include "appliance/verdict/replay.h"
+#include "base/digest.h"
+#include "base/file.h"
+#include "policy/diff.h"
+#include "policy/policy.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+policy::Policy read(const std::string& path) {
+  return policy::parse_policy(read_text_file(path, policy::kMaxPolicySize), path);
+}
+
+Report check(const std::string& path) {
+  const Bytes bytes = read_file(path, policy::kMaxPolicySize);
+  const policy::Policy parsed = policy::parse_policy(text_of(bytes), path);
+  Report report;
+  report.json = {{"serial", parsed.serial.value}, {"sha256", sha256_hex(bytes)}, {"warnings", Json::array()}};
+  report.text = "policy with serial " + std::to_string(parsed.serial.value) + " is well formed\nSHA-256 " +
+                sha256_hex(bytes) + "\n";
+  for (const policy::Warning& warning : policy::lint(parsed)) {
+    report.json["warnings"].push_back({{"rule", warning.rule}, {"text", warning.text}});
+    report.text += "warning: " + printable(warning.rule + ": " + warning.text) + "\n";
+  }
+  return report;
+}
+
+Report show() {
+  const release::Home home = release::locate_home();
+  const audit::State state = audit::read_log(home.log(), std::nullopt).state;
+  const policy::Policy parsed = release::read_policy(home, state);
+  Report report;
+  report.text = policy::show(parsed);
+  report.json = {{"serial", parsed.serial.value}, {"sha256", state.policy_digest}, {"text", report.text}};
+  return report;
+}
+
+// The officer reads what the policy means, and what is odd about it.
+Signing signing_of(const std::string& path) {
+  const std::string text = read_text_file(path, policy::kMaxPolicySize);
+  const policy::Policy parsed = policy::parse_policy(text, path);
+  std::string shown = policy::show(parsed);
+  for (const policy::Warning& warning : policy::lint(parsed))
+    shown += "\nwarning: " + warning.rule + ": " + warning.text;
+  return {path, text, shown, std::string(release::kPolicyNamespace)};
+}
+
+Report install(Context& context, const std::string& path) {
+  release::Appliance appliance(context.environment());
+  const auto done = release::install_policy(appliance, path, context.approvals.signatures);
+  Report report;
+  std::string names;
+  for (const auto& approver : done.approvers) names += " " + approver.name;
+  report.json = {{"serial", done.serial}, {"sha256", done.digest}, {"approvers", done.approvers.size()}};
+  report.text = "policy with serial " + std::to_string(done.serial) + " is in force, SHA-256 " + done.digest +
+                "\nsigned by" + (names.empty() ? " nobody" : names) + "\n";
+  return report;
+}
+
+void add_changes(Report& report, const std::vector<policy::Change>& changes) {
+  report.json["changes"] = Json::array();
+  for (const policy::Change& change : changes) {
+    Json item{{"rule", change.rule}, {"before", nullptr}, {"after", nullptr}};
+    report.text += printable(change.rule) + "\n";
+    if (change.before) {
+      item["before"] = *change.before;
+      report.text += "  was " + printable(*change.before) + "\n";
+    }
+    if (change.after) {
+      item["after"] = *change.after;
+      report.text += "  is  " + printable(*change.after) + "\n";
+    } else {
+      report.text += "  is gone\n";
+    }
+    report.json["changes"].push_back(std::move(item));
+  }
+  if (changes.empty()) report.text += "the two policies mean the same\n";
+}
+
+const char* word(bool allowed) { return allowed ? "ALLOWED" : "DENIED"; }
+
+void add_replay(Report& report, const std::vector<release::Replayed>& replayed) {
+  Json& list = report.json["verdicts"] = Json::array();
+  std::size_t changed = 0;
+  for (const release::Replayed& each : replayed) {
+    list.push_back({{"report_sha256", each.report},
+                    {"ueid", each.ueid},
+                    {"before", each.before},
+                    {"after", each.after},
+                    {"findings_before", json_of(each.why_before)},
+                    {"findings_after", json_of(each.why_after)}});
+    if (each.before == each.after) continue;
+    ++changed;
+    report.text += "report " + each.report + " of card " + each.ueid + ": was " + word(each.before) +
+                   ", would be " + word(each.after) + "\n";
+    for (const std::string& line : lines_of(each.after ? each.why_before : each.why_after))
+      report.text += "  " + line + "\n";
+  }
+  report.json["verdicts_changed"] = changed;
+  report.text += std::to_string(replayed.size()) + " archived report(s) replayed, " +
+                 std::to_string(changed) + " verdict(s) change\n";
+}
+
+// Replayed where this machine has an appliance.
+Report diff(const std::string& old_path, const std::string& new_path) {
+  const policy::Policy before = read(old_path), after = read(new_path);
+  Report report;
+  add_changes(report, policy::diff(before, after));
+  const release::Home home = release::locate_home();
+  if (!std::filesystem::exists(home.site())) return report;
+  add_replay(report, release::replay(home, audit::read_log(home.log(), std::nullopt), before, after));
+  return report;
+}
+
+CLI::App* add_file_command(CLI::App& parent, const char* name, const char* help,
+                           const std::shared_ptr<std::string>& path) {
+  CLI::App* command = parent.add_subcommand(name, help);
+  command->add_option("FILE", *path, "A policy, TOML")->required();
+  return command;
+}
+
+void add_diff(CLI::App& parent, Context& context) {
+  CLI::App* command = parent.add_subcommand(
+      "diff", "What changes between two policies, and for which reports that the home keeps");
+  auto before = std::make_shared<std::string>(), after = std::make_shared<std::string>();
+  command->add_option("OLD", *before, "A policy, TOML")->required();
+  command->add_option("NEW", *after, "Another one")->required();
+  add_output_options(*command, context);
+  command->callback(
+      [&context, before, after] { context.command = [before, after] { return diff(*before, *after); }; });
+}
+
+}  // namespace
+
+void add_policy(CLI::App& app, Context& context) {
+  CLI::App* policy = app.add_subcommand("policy", "Which cards may have which keys");
+  policy->require_subcommand(1);
+  auto path = std::make_shared<std::string>();
+  CLI::App* checking =
+      add_file_command(*policy, "check", "Read a policy strictly, warn of what matches too much", path);
+  add_output_options(*checking, context);
+  checking->callback([&context, path] { context.command = [path] { return check(*path); }; });
+  CLI::App* showing = policy->add_subcommand("show", "The policy in force, in words");
+  add_output_options(*showing, context);
+  showing->callback([&context] { context.command = [] { return show(); }; });
+  CLI::App* signing = add_file_command(*policy, "sign", "Sign a policy with an officer's own token", path);
+  auto options = add_sign_options(*signing, context);
+  signing->callback([&context, path, options] {
+    context.command = [&context, path, options] { return sign(context, signing_of(*path), *options); };
+  });
+  CLI::App* installing =
+      add_file_command(*policy, "install", "Bring a policy into force that enough officers signed", path);
+  installing->add_option("--approval", context.approvals.signatures,
+                         "An officer's signature, in namespace policy@qpcseal");
+  add_output_options(*installing, context);
+  add_token_options(*installing, context);
+  installing->callback(
+      [&context, path] { context.command = [&context, path] { return install(context, *path); }; });
+  add_diff(*policy, context);
+}
+
+}  // namespace qpcseal::cli

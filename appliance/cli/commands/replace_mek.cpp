@@ -1,0 +1,62 @@
+#include <memory>
+
+#include "appliance/cli/commands/context.h"
+#include "appliance/models/replace_mek.h"
+#include "base/error.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+struct Options {
+  release::ReplaceWish wish;
+  bool in_place = false, force = false;
+};
+
+Report render(const release::ReplaceResult& result, bool in_place) {
+  Report report;
+  report.json = {{"in_place", in_place},
+                 {"checked_against_log", result.log_checked},
+                 {"outputs", nlohmann::ordered_json::array()}};
+  for (const release::Replaced& one : result.outputs) {
+    report.json["outputs"].push_back({{"output", one.output.string()}, {"cards", one.cards}});
+    report.text += "bound " + printable(one.output.string()) + " to card";
+    for (const std::string& card : one.cards) report.text += " " + card;
+    report.text += "\n";
+  }
+  if (!result.log_checked)
+    report.text +=
+        "note: there is no home on this machine, so no log was asked whether these releases are known\n";
+  return report;
+}
+
+Report run(Options& options) {
+  if (options.in_place == !options.wish.output_folder.empty())
+    throw Error(ErrorKind::Usage, "give either --output-dir or --in-place");
+  options.wish.existing = options.force ? Existing::Replace : Existing::Refuse;
+  return render(release::replace_meks(options.wish, release::KnownReleases::find()), options.in_place);
+}
+
+}  // namespace
+
+void add_replace_mek(CLI::App& app, Context& context) {
+  CLI::App* command = app.add_subcommand(
+      "replace-mek",
+      "Put other wrapped MEKs into sealed models; touches nothing else of them, needs no token. With a home "
+      "each must be of a release that the log has, and that still holds. Give --output-dir or --in-place");
+  auto options = std::make_shared<Options>();
+  command->add_option("--encrypted-qpc", options->wish.sealed, "A sealed model, or a folder of sealed models")
+      ->required();
+  command
+      ->add_option("--wrapped-meks", options->wish.wrapped,
+                   "Output folder of wrap-mek, or the cards' folders in the order of the partitions")
+      ->required();
+  command->add_option("--output-dir", options->wish.output_folder,
+                      "Where the bound models go, under their names");
+  command->add_flag("--in-place", options->in_place, "Change the models themselves instead of --output-dir");
+  command->add_flag("--force", options->force, "Replace existing outputs");
+  add_output_options(*command, context);
+  command->callback([&context, options] { context.command = [options] { return run(*options); }; });
+}
+
+}  // namespace qpcseal::cli

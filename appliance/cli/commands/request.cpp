@@ -1,0 +1,215 @@
+#include <algorithm>
+#include <initializer_list>
+#include <memory>
+
+#include "appliance/approval/quorum.h"
+#include "appliance/cli/commands/context.h"
+#include "appliance/cli/commands/request_parameters.h"
+#include "appliance/cli/output/report_paths.h"
+#include "appliance/mek/backup.h"
+#include "appliance/mek/lifecycle.h"
+#include "appliance/release/approval.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "encoding/pgp_words.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+using audit::Json;
+
+struct Options {
+  std::string operation, mek, lifetime = "7d", output;
+  std::string backup, recovery_key, heir, mek_file;  // files that parameters are read from
+  unsigned days = 0;                                 // 0: as 'mek drill' does
+  std::vector<std::string> parameters, digests, reports;
+  bool force = false;
+};
+
+constexpr std::size_t kMaxDigestedFile = std::size_t{64} << 20;  // bytes
+
+// "NAME=VALUE"
+std::pair<std::string, std::string> split(const std::string& text, const char* option) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0)
+    throw Error(ErrorKind::Usage, std::string(option) + " " + text + ": not of the form NAME=VALUE");
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+void put(Json& parameters, const std::string& name, Json value) {
+  if (parameters.contains(name)) throw Error(ErrorKind::Usage, "parameter '" + name + "' is given twice");
+  parameters[name] = std::move(value);
+}
+
+// As the log knows it: no token is asked. A name alone must have one generation that is still there.
+const audit::MekHistory& find_mek(const audit::State& state, const std::string& reference) {
+  const audit::MekHistory* found = nullptr;
+  for (const auto& [id, mek] : state.meks) {
+    const bool named = mek.label == reference || mek.label.starts_with(reference + "#");
+    if (!named || mek.state == "failed" || mek.state == "destroyed") continue;
+    if (found != nullptr)
+      throw Error(ErrorKind::Usage,
+                  "'" + reference + "' names several keys: " + found->label + ", " + mek.label,
+                  "name one as label#generation");
+    found = &mek;
+  }
+  if (found == nullptr)
+    throw Error(ErrorKind::Usage, "the log knows no MEK '" + reference + "' that is not destroyed");
+  return *found;
+}
+
+void refuse_elsewhere(const Options& options, const std::string& value, const char* option,
+                      std::initializer_list<std::string_view> operations) {
+  if (value.empty() || std::ranges::find(operations, options.operation) != operations.end()) return;
+  throw Error(ErrorKind::Usage, std::string(option) + " is not for operation '" + options.operation + "'");
+}
+
+std::string digest_of_recovery_key(const std::string& path) {
+  const Bytes file = read_file(path, release::kMaxRecoveryKeyFile);
+  static_cast<void>(with_context(path, [&] { return release::parse_recovery_key(file); }));
+  return sha256_hex(file);
+}
+
+void read_backup(Json& out, const Options& options) {
+  const Bytes file = read_file(options.backup, release::kMaxBackupFile);
+  const auto header = with_context(options.backup, [&] { return release::parse_backup(file); }).header;
+  const Json parameters = release::parameters_of(header, sha256_hex(file));
+  for (const auto& [name, value] : parameters.items()) put(out, name, value);
+  if (options.operation == "mek-restore" && !out.contains("origin")) put(out, "origin", "restored");
+  if (options.operation == "mek-drill")
+    put(out, "days", options.days > 0 ? options.days : release::kDrillDays);
+}
+
+// What the files say that the act will be given.
+void read_files(Json& out, const Options& options) {
+  refuse_elsewhere(options, options.backup, "--backup", {"mek-restore", "mek-drill"});
+  refuse_elsewhere(options, options.recovery_key, "--recovery-key", {"mek-backup"});
+  refuse_elsewhere(options, options.heir, "--heir", {"mek-destroy"});
+  refuse_elsewhere(options, options.mek_file, "--file", {"mek-import"});
+  if (options.days > 0 && (options.backup.empty() || options.operation != "mek-drill"))
+    throw Error(ErrorKind::Usage, "--days goes with --backup, for operation 'mek-drill'");
+  if (!options.backup.empty()) read_backup(out, options);
+  if (!options.recovery_key.empty())
+    put(out, "recovery_key_sha256", digest_of_recovery_key(options.recovery_key));
+  if (!options.heir.empty()) put(out, audit::kHeirKey, digest_of_recovery_key(options.heir));
+  if (!options.mek_file.empty()) put(out, "check_value", release::import_check_value(options.mek_file));
+}
+
+// What a repair is about, as of now: nothing else could be meant.
+void put_log_facts(Json& out, const audit::LogCopy& log, const std::string& operation) {
+  if (operation == "clock-correct") put(out, "old_floor", format_time(log.state.last_time));
+  if (operation != "anchor-accept") return;
+  put(out, "log_size", log.checkpoint.size);
+  put(out, "log_root", to_hex(log.checkpoint.root));
+}
+
+Json given_parameters(const audit::LogCopy& log, const Options& options) {
+  const audit::State& state = log.state;
+  Json out = Json::object();
+  put_log_facts(out, log, options.operation);
+  for (const std::string& text : options.parameters) {
+    auto [name, value] = split(text, "--param");
+    put(out, name, std::move(value));
+  }
+  for (const std::string& text : options.digests) {
+    const auto [name, path] = split(text, "--digest");
+    put(out, name, sha256_hex(read_file(path, kMaxDigestedFile)));
+  }
+  if (!options.mek.empty()) {
+    const audit::MekHistory& mek = find_mek(state, options.mek);
+    put(out, "mek", mek.label);
+    put(out, "mek_id", to_hex(mek.id));
+  }
+  read_files(out, options);
+  check_parameters(options.operation, out);
+  return out;
+}
+
+Json parameters_of(const audit::LogCopy& log, const Options& options) {
+  if (options.operation != "release") {
+    if (!options.reports.empty()) throw Error(ErrorKind::Usage, "--report is for operation 'release'");
+    return given_parameters(log, options);
+  }
+  const bool whole = !options.mek.empty() && !options.reports.empty();
+  Json none = Json::object();
+  read_files(none, options);
+  if (!whole || !options.parameters.empty() || !options.digests.empty())
+    throw Error(ErrorKind::Usage,
+                "a request for a release takes --mek and --report, and no other parameters");
+  const audit::MekHistory& mek = find_mek(log.state, options.mek);
+  return release::release_parameters(mek.label, mek.id, report_digests(options.reports));
+}
+
+// "12h" or "7d", at most 90 days, in seconds.
+std::int64_t lifetime_of(const std::string& text) {
+  constexpr std::int64_t kHour = 3600, kDay = 24 * kHour, kMost = 90 * kDay;
+  const bool good = text.size() >= 2 && text.size() <= 5 && (text.back() == 'h' || text.back() == 'd') &&
+                    text.find_first_not_of("0123456789") == text.size() - 1 && text.front() != '0';
+  const std::int64_t seconds = good ? std::stoll(text) * (text.back() == 'h' ? kHour : kDay) : 0;
+  if (seconds == 0 || seconds > kMost)
+    throw Error(ErrorKind::Usage, "--valid " + text + ": hours or days like 12h or 7d, at most 90d");
+  return seconds;
+}
+
+Report make(Context& context, const Options& options) {
+  const std::int64_t lifetime = lifetime_of(options.lifetime);
+  const release::Home home = release::locate_home();
+  const audit::LogCopy log = audit::read_log(home.log(), std::nullopt);
+  const policy::Policy policy = release::read_policy(home, log.state);
+  static_cast<void>(release::read_officers(home.officers(), log.state));
+  // A request to put the log's time back is of the time that it goes back to.
+  const UnixTime floor = options.operation == "clock-correct" ? 0 : log.state.last_time;
+  const UnixTime now = std::max({context.clock.now(), floor, build_time()});
+  const release::ApprovalRequest request = release::make_approval_request(
+      log, policy, options.operation, parameters_of(log, options), now, lifetime, context.random);
+  const std::string text = release::encode_approval_request(request);
+  write_file(options.output, view(text), options.force ? Existing::Replace : Existing::Refuse);
+  const std::string digest = sha256_hex(text), words = audit::words_of(sha256(view(text)));
+  const std::string name_space(release::approval_namespace(options.operation));
+  Report report;
+  report.json = {{"output", options.output},
+                 {"operation", options.operation},
+                 {"sha256", digest},
+                 {"words", words},
+                 {"namespace", name_space},
+                 {"threshold", request.threshold},
+                 {"not_after", format_time(request.not_after)}};
+  report.text = text + "\nSHA-256 " + digest + "\n" + words + "\n\nin " + options.output + ": " +
+                std::to_string(request.threshold) +
+                " officer(s) sign it by 'qpcseal approve', or 'ssh-keygen -Y sign -f KEY -n " + name_space +
+                " " + options.output + "'\n";
+  return report;
+}
+
+}  // namespace
+
+void add_requests(CLI::App& app, Context& context) {
+  CLI::App* request = app.add_subcommand("request", "What officers are asked to approve");
+  request->require_subcommand(1);
+  CLI::App* command = request->add_subcommand("new", "A request for one act; needs the home, but no token");
+  auto options = std::make_shared<Options>();
+  command->add_option("OPERATION", options->operation, "As in the policy's [approvals], e.g. mek-generate")
+      ->required();
+  command->add_option("--mek", options->mek, "The key that the act is about: parameters mek and mek_id");
+  command->add_option("--param", options->parameters, "NAME=VALUE, a parameter of the act");
+  command->add_option("--digest", options->digests, "NAME=FILE, the file's SHA-256 as a parameter");
+  command->add_option("--backup", options->backup,
+                      "A backup, for mek-restore and mek-drill: all that officers agree to is read from it");
+  command->add_option("--days", options->days, "With --backup, for mek-drill: how long the certificate holds")
+      ->check(CLI::Range(1, 3650));
+  command->add_option("--recovery-key", options->recovery_key,
+                      "The recovery token's public key, for mek-backup");
+  command->add_option("--heir", options->heir, "The heir's recovery key, for mek-destroy");
+  command->add_option("--file", options->mek_file, "The MEK file, for mek-import: its check value is taken");
+  command->add_option("--report", options->reports,
+                      "Attestation reports, for operation release: as for the command itself, in its order");
+  command->add_option("--valid", options->lifetime, "Hours or days from now: 12h, 7d (default)");
+  command->add_option("-o,--output", options->output, "File for the request")->required();
+  command->add_flag("--force", options->force, "Replace an existing file");
+  add_output_options(*command, context);
+  command->callback(
+      [&context, options] { context.command = [&context, options] { return make(context, *options); }; });
+}
+
+}  // namespace qpcseal::cli

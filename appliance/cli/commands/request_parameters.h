@@ -1,0 +1,14 @@
+// What officers agree to, operation by operation: the table of docs/FORMAT.md section 7.1.
+#pragma once
+
+#include <string>
+
+#include "encoding/json.h"
+
+namespace qpcseal::cli {
+
+// Whether these are the operation's parameters, all of them and no others; a number that was given as text
+// becomes one. An operation that is not known is left to the policy. Error{Usage}, with what it wants.
+void check_parameters(const std::string& operation, audit::Json& parameters);
+
+}  // namespace qpcseal::cli

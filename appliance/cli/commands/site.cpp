@@ -1,0 +1,101 @@
+// The facts of the site: shown from the log, changed by officers.
+#include <memory>
+
+#include "appliance/audit/position.h"
+#include "appliance/cli/commands/context.h"
+#include "base/error.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+struct Options {
+  release::SiteChange change;
+  std::optional<std::string> anchor;  // "yes", "no"
+  std::vector<std::string> accept;
+  bool accept_none = false, yes = false;
+};
+
+nlohmann::ordered_json facts_json(const audit::SiteFacts& facts) {
+  return {{"module_sha256", facts.module_sha256},
+          {"module_arguments", facts.module_arguments},
+          {"accept", facts.accept},
+          {"anchor", facts.anchor},
+          {"clock_days", facts.clock_days}};
+}
+
+std::vector<std::vector<std::string>> rows_of(const audit::SiteFacts& facts) {
+  return {{"module's SHA-256", facts.module_sha256},
+          {"module's arguments", facts.module_arguments.empty() ? "none" : printable(facts.module_arguments)},
+          {"the token may lack", facts.accept.empty() ? "nothing" : join(facts.accept)},
+          {"log anchor in the token", facts.anchor ? "yes" : "no"},
+          {"days until the clock is asked about", std::to_string(facts.clock_days)}};
+}
+
+Report show() {
+  const release::Home home = release::locate_home();
+  const release::Site site = release::Site::read(home.site());
+  const audit::SiteFacts facts = audit::find_position(home.log()).state.site;
+  Report report;
+  report.json = {{"module", site.module}, {"token", site.token_label}, {"facts", facts_json(facts)}};
+  std::vector<std::vector<std::string>> rows{{"module", printable(site.module)},
+                                             {"token", printable(site.token_label)}};
+  for (auto& row : rows_of(facts)) rows.push_back(std::move(row));
+  report.text = table(rows);
+  return report;
+}
+
+Report change(Context& context, const Options& options) {
+  release::Repair repair{options.change, false, options.yes};
+  if (options.anchor) repair.site->anchor = *options.anchor == "yes";
+  if (options.accept_none || !options.accept.empty()) repair.site->accept = options.accept;
+  const release::Environment environment = context.environment();
+  Report report;
+  if (release::moves_module_only(environment, *repair.site)) {
+    report.json = {{"module", *repair.site->module}, {"changed", false}};
+    report.text = "site.toml names " + printable(*repair.site->module) +
+                  " now; it is the module that the log names, so there is nothing for officers to agree to\n";
+    return report;
+  }
+  const release::Appliance appliance(environment, repair);
+  report.json = {
+      {"module", appliance.site().module}, {"changed", true}, {"facts", facts_json(appliance.facts())}};
+  report.text = "the site's facts are now\n" + table(rows_of(appliance.facts()));
+  return report;
+}
+
+void add_change(CLI::App& site, Context& context) {
+  CLI::App* command = site.add_subcommand(
+      "change", "Other facts, as officers agreed (site-change): the way on after an upgrade of the module");
+  auto options = std::make_shared<Options>();
+  command->add_option("--module", options->change.module,
+                      "The module's file, absolute path: its SHA-256 is the new fact");
+  command->add_option("--module-arguments", options->change.module_arguments,
+                      "C_Initialize's pReserved string; {home} stands for the home's path");
+  CLI::Option* accept =
+      command->add_option("--accept", options->accept, "All desired key attributes that the token may lack");
+  command->add_flag("--accept-none", options->accept_none, "The token may lack none")->excludes(accept);
+  command->add_option("--anchor", options->anchor, "Whether the token keeps the log's anchor: yes or no")
+      ->check(CLI::IsMember({"yes", "no"}));
+  command->add_option("--clock-days", options->change.clock_days,
+                      "Days after the log's last entry from which on the date must be confirmed (1 to 90)");
+  command->add_flag("--yes", options->yes, "In a demonstration without officers");
+  add_output_options(*command, context);
+  add_token_options(*command, context);
+  add_approval_options(*command, context);
+  command->callback(
+      [&context, options] { context.command = [&context, options] { return change(context, *options); }; });
+}
+
+}  // namespace
+
+void add_site(CLI::App& app, Context& context) {
+  CLI::App* site = app.add_subcommand("site", "Which module, token and clock count: facts that the log has");
+  site->require_subcommand(1);
+  CLI::App* showing = site->add_subcommand("show", "The facts in force; needs the home, but no token");
+  add_output_options(*showing, context);
+  showing->callback([&context] { context.command = [] { return show(); }; });
+  add_change(*site, context);
+}
+
+}  // namespace qpcseal::cli

@@ -1,0 +1,135 @@
+#include <memory>
+
+#include "appliance/cli/commands/context.h"
+#include "appliance/cli/output/grants.h"
+#include "appliance/cli/output/progress.h"
+#include "appliance/cli/output/report_paths.h"
+#include "appliance/models/wrap_fleet.h"
+#include "appliance/models/wrap_mek.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+struct Options {
+  std::string mek;
+  std::vector<std::string> reports;
+  std::filesystem::path output;
+  bool force = false, skip_denied = false;
+
+  [[nodiscard]] Existing existing() const { return force ? Existing::Replace : Existing::Refuse; }
+};
+
+std::string next_step(const Options& options) {
+  return "put it into sealed models: qpcseal replace-mek --encrypted-qpc FILE --wrapped-meks " +
+         shell_word(options.output.string()) + " --output-dir DIR\n";
+}
+
+Report render(const release::Rewrapped& done, const keys::Mek& mek, const Options& options) {
+  Report report;
+  report.json = {{"output", options.output.string()},
+                 {"mek", mek.label},
+                 {"mek_id", to_hex(mek.id)},
+                 {"released", json_of(done.grants)}};
+  std::vector<std::vector<std::string>> rows{{"FOLDER", "CARD", "SUITE", "LOG ENTRY"}};
+  for (std::size_t i = 0; i < done.grants.size(); ++i) {
+    const release::Grant& grant = done.grants[i];
+    report.json["released"][i]["folder"] = done.folders[i];
+    rows.push_back({done.folders[i], to_hex(grant.claims.ueid),
+                    std::string(keys::name_of(grant.wrapped.suite)), std::to_string(grant.entry)});
+  }
+  report.text = "wrapped " + mek.label + " for " + std::to_string(done.grants.size()) +
+                (done.grants.size() == 1 ? " card" : " cards") + " into " +
+                printable(options.output.string()) + "\n" + table(rows) + next_step(options);
+  return report;
+}
+
+nlohmann::ordered_json entry_of(const release::FleetCard& card) {
+  if (!card.fault.empty()) return {{"report", card.report}, {"error", card.fault}};
+  if (card.denied())
+    return {{"report", card.report}, {"ueid", to_hex(card.ueid)}, {"findings", json_of(card.findings)}};
+  return {{"report", card.report}, {"folder", card.folder},   {"ueid", to_hex(card.ueid)},
+          {"suite", card.suite},   {"earlier", card.earlier}, {"receipt", {{"entry", card.entry}}}};
+}
+
+// Thousands of lines help nobody: the cards that were served are in config.json, those that were not are
+// named.
+Report render(const std::vector<release::FleetCard>& cards, const keys::Mek& mek, const Options& options) {
+  Report report;
+  report.json = {{"output", options.output.string()},
+                 {"mek", mek.label},
+                 {"mek_id", to_hex(mek.id)},
+                 {"released", nlohmann::ordered_json::array()},
+                 {"denied", nlohmann::ordered_json::array()}};
+  std::size_t earlier = 0;
+  std::string denied;
+  for (const release::FleetCard& card : cards) {
+    report.json[card.denied() ? "denied" : "released"].push_back(entry_of(card));
+    earlier += card.earlier ? 1 : 0;
+    if (!card.denied()) continue;
+    denied += "DENIED " + printable(card.report) + "\n";
+    if (!card.fault.empty()) denied += "  " + printable(card.fault) + "\n";
+    for (const std::string& line : lines_of(card.findings)) denied += "  " + line + "\n";
+  }
+  const std::size_t released = report.json["released"].size();
+  report.exit_code = released == cards.size() ? 0 : 5;
+  report.text = denied + "wrapped " + mek.label + " for " + std::to_string(released) + " of " +
+                std::to_string(cards.size()) + " cards into " + printable(options.output.string());
+  if (earlier > 0) report.text += ", " + std::to_string(earlier) + " of them in an earlier run";
+  report.text += "\n" + (released > 0 ? next_step(options) : "");
+  return report;
+}
+
+Report serve_fleet(release::Appliance& appliance, const keys::Mek& mek, const Options& options,
+                   std::vector<std::filesystem::path> paths) {
+  ProgressBar bar("wrapping", ProgressBar::Unit::Cards);
+  const release::FleetWish wish{std::move(paths), options.output, options.existing()};
+  return render(
+      release::wrap_fleet(appliance, mek, wish,
+                          [&](std::uint64_t done, std::uint64_t total) { bar.update(done, total); }),
+      mek, options);
+}
+
+Report run(Context& context, const Options& options) {
+  std::vector<std::filesystem::path> paths = report_paths(options.reports);
+  release::RewrapWish wish{{}, options.output, options.existing()};
+  if (!options.skip_denied)
+    for (const auto& path : paths) wish.reports.push_back(release::read_report(path));
+  release::Appliance appliance(context.environment());
+  const keys::Mek mek = appliance.find_mek(options.mek);
+  if (options.skip_denied) return serve_fleet(appliance, mek, options, std::move(paths));
+  return render(release::wrap_to_files(appliance, mek, wish), mek, options);
+}
+
+}  // namespace
+
+void add_wrap_mek(CLI::App& app, Context& context) {
+  CLI::App* command = app.add_subcommand(
+      "wrap-mek",
+      "Release a key to cards as files, for models that are with them already. All or nothing, "
+      "unless --skip-denied");
+  auto options = std::make_shared<Options>();
+  command->add_option("--mek", options->mek, "Key in the token: label, label#generation or PKCS #11 URI")
+      ->required();
+  command
+      ->add_option("--pub-keys", options->reports,
+                   "Attestation reports, one a card; a folder stands for its *.report and *.dat files, @FILE "
+                   "for the paths in that file, one a line")
+      ->required();
+  command
+      ->add_option("--output-dir", options->output,
+                   "Where MEK.encrypt, MEK.nonce, MEK.pub and config.json go; with several reports in a "
+                   "folder for each card")
+      ->required();
+  command->add_flag("--skip-denied", options->skip_denied,
+                    "Each card for itself: serve those that pass, list the others, end with exit code 5 if "
+                    "there were any. Run it again to go on after an interruption");
+  command->add_flag("--force", options->force, "Replace existing outputs");
+  add_output_options(*command, context);
+  add_token_options(*command, context);
+  add_approval_options(*command, context);
+  command->callback(
+      [&context, options] { context.command = [&context, options] { return run(context, *options); }; });
+}
+
+}  // namespace qpcseal::cli

@@ -1,0 +1,75 @@
+#include "appliance/cli/output/claims.h"
+
+#include "appliance/cli/output/report.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Rows = std::vector<std::vector<std::string>>;
+
+void add(Rows& rows, const char* name, std::string value) { rows.push_back({name, std::move(value)}); }
+
+std::string words_of(const attest::Measurement& m) {
+  return printable(m.name) + (m.version.empty() ? "" : " " + printable(m.version)) +
+         (m.svn ? ", SVN " + std::to_string(*m.svn) : "") + ": " + to_hex(m.digest);
+}
+
+Json json_of(const std::vector<attest::Measurement>& list) {
+  Json out = Json::array();
+  for (const attest::Measurement& m : list) {
+    Json each{{"name", m.name}, {"version", m.version}, {"digest", to_hex(m.digest)}};
+    if (m.svn) each["svn"] = *m.svn;
+    out.push_back(std::move(each));
+  }
+  return out;
+}
+
+std::string session_key_words(const attest::Claims& claims) {
+  if (!claims.session_key) return "none: " + printable(claims.session_key_fault);
+  return std::string(attest::name_of(claims.session_key->type)) + " " +
+         to_hex(claims.session_key->public_key);
+}
+
+}  // namespace
+
+std::vector<std::vector<std::string>> rows_of(const attest::Claims& claims) {
+  Rows rows;
+  add(rows, "ueid", to_hex(claims.ueid));
+  add(rows, "nonce", to_hex(claims.nonce));
+  if (!claims.aud.empty()) add(rows, "aud", to_hex(claims.aud));
+  if (claims.oemid) add(rows, "oemid", std::to_string(*claims.oemid));
+  if (claims.hwmodel) add(rows, "hwmodel", to_hex(*claims.hwmodel));
+  if (claims.hwversion) add(rows, "hwversion", printable(claims.hwversion->text));
+  if (claims.oemboot) add(rows, "oemboot", *claims.oemboot ? "true" : "false");
+  add(rows, "dbgstat", std::to_string(claims.dbgstat));
+  if (claims.lifecycle) add(rows, "lifecycle", attest::lifecycle_name(*claims.lifecycle));
+  add(rows, "session key", session_key_words(claims));
+  for (const auto& m : claims.measurements) add(rows, "measurement", words_of(m));
+  for (const auto& submod : claims.submods) {
+    add(rows, "submodule", printable(submod.name) + ", dbgstat " + std::to_string(submod.dbgstat));
+    for (const auto& m : submod.measurements) add(rows, "  measurement", words_of(m));
+  }
+  return rows;
+}
+
+nlohmann::ordered_json json_of(const attest::Claims& claims) {
+  Json out{{"ueid", to_hex(claims.ueid)}, {"nonce", to_hex(claims.nonce)}, {"aud", to_hex(claims.aud)}};
+  if (claims.oemid) out["oemid"] = *claims.oemid;
+  if (claims.hwmodel) out["hwmodel"] = to_hex(*claims.hwmodel);
+  if (claims.hwversion) out["hwversion"] = claims.hwversion->text;
+  if (claims.oemboot) out["oemboot"] = *claims.oemboot;
+  out["dbgstat"] = claims.dbgstat;
+  if (claims.lifecycle) out["lifecycle"] = attest::lifecycle_name(*claims.lifecycle);
+  out["session_key"] = nullptr;
+  if (claims.session_key) out["session_key"] = attest::name_of(claims.session_key->type);
+  out["measurements"] = json_of(claims.measurements);
+  out["submodules"] = Json::array();
+  for (const auto& submod : claims.submods)
+    out["submodules"].push_back(
+        {{"name", submod.name}, {"dbgstat", submod.dbgstat}, {"measurements", json_of(submod.measurements)}});
+  return out;
+}
+
+}  // namespace qpcseal::cli

@@ -1,0 +1,15 @@
+// Releases, for people and for programs.
+#pragma once
+
+#include <vector>
+
+#include "appliance/cli/output/report.h"
+#include "appliance/release/transaction.h"
+
+namespace qpcseal::cli {
+
+nlohmann::ordered_json json_of(const std::vector<release::Grant>& grants);
+// Says them at the end of a report, and as its member "released".
+void add_grants(Report& report, const std::vector<release::Grant>& grants);
+
+}  // namespace qpcseal::cli

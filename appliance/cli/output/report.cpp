@@ -1,0 +1,90 @@
+#include "appliance/cli/output/report.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/print.h"
+#include "encoding/json_findings.h"
+
+namespace qpcseal::cli {
+
+std::vector<std::string> lines_of(const Findings& findings) {
+  std::vector<std::string> out;
+  out.reserve(findings.size());
+  for (const Finding& f : findings)
+    out.push_back(printable(f.id + ": " + f.claim + " is " + f.observed + ", expected " + f.expected + " (" +
+                            f.rule + ")"));
+  return out;
+}
+
+nlohmann::ordered_json json_of(const Findings& findings) {
+  return audit::findings_as<nlohmann::ordered_json>(findings);
+}
+
+void widen(Widths& widths, const Cells& row) {
+  widths.resize(std::max(widths.size(), row.size()));
+  for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], columns_of(row[i]));
+}
+
+std::string table_line(const Cells& row, const Widths& widths) {
+  std::string line;
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    line += row[i];
+    if (i + 1 < row.size()) line.append(widths[i] - columns_of(row[i]) + 2, ' ');
+  }
+  return line + "\n";
+}
+
+std::string table(const std::vector<Cells>& rows) {
+  Widths widths;
+  for (const Cells& row : rows) widen(widths, row);
+  std::string out;
+  for (const Cells& row : rows) out += table_line(row, widths);
+  return out;
+}
+
+namespace {
+
+// As json_text() has it, `depth` spaces deep in a larger value.
+std::string dumped(const nlohmann::ordered_json& value, std::size_t depth) {
+  std::string out;
+  std::string text = json_text(value);
+  text.pop_back();
+  for (const char c : text) {
+    out += c;
+    if (c == '\n') out.append(depth, ' ');
+  }
+  return out;
+}
+
+// What json_text() would give of the object with all of the list's items in it.
+void put_streamed(const Report& report, const std::function<void(std::string_view)>& put) {
+  const char* before = "{\n";
+  for (const auto& [key, value] : report.json.items()) {
+    put(before + ("  " + nlohmann::ordered_json(key).dump() + ": "));
+    before = ",\n";
+    if (key != report.streamed->list) {
+      put(dumped(value, 2));
+      continue;
+    }
+    bool any = false;
+    report.streamed->write_items([&](const nlohmann::ordered_json& item) {
+      put(any ? ",\n" : "[\n");
+      put("    " + dumped(item, 4));
+      any = true;
+    });
+    put(any ? "\n  ]" : "[]");
+  }
+  put("\n}\n");
+}
+
+}  // namespace
+
+void put_report(const Report& report, bool json, const std::function<void(std::string_view)>& put) {
+  if (json && report.streamed) return put_streamed(report, put);
+  if (json) return put(json_text(report.json));
+  if (report.streamed) return report.streamed->write_text(put);
+  put(report.text);
+}
+
+}  // namespace qpcseal::cli

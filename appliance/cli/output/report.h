@@ -1,0 +1,48 @@
+// What a command returns, and the one printer that renders it as text or as JSON.
+#pragma once
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/finding.h"
+#include "base/text.h"
+
+namespace qpcseal::cli {
+
+// `text` is for people, `json` for programs; both say the same. `exit_code` is 0 but for a verdict that says
+// no.
+struct Report {
+  // A result that grows with the log, handed over piece by piece while it is printed: `write_text` in place
+  // of `text`, `write_items` the items of json's empty list `list`. Either may throw Error.
+  struct Streamed {
+    std::string list;
+    std::function<void(const std::function<void(std::string_view)>& put)> write_text;
+    std::function<void(const std::function<void(const nlohmann::ordered_json&)>& put)> write_items;
+  };
+
+  std::string text;
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  int exit_code = 0;
+  std::optional<Streamed> streamed = std::nullopt;
+};
+
+// Hands the whole result to `put`, as text or as JSON (lib/base/print.h).
+void put_report(const Report& report, bool json, const std::function<void(std::string_view)>& put);
+
+// One line a finding: "POL-DBGSTAT: dbgstat is 0, expected at least 3 (policy.toml:12)".
+std::vector<std::string> lines_of(const Findings& findings);
+nlohmann::ordered_json json_of(const Findings& findings);
+
+// Aligned columns: each row a list of cells, the first row the head.
+using Cells = std::vector<std::string>;
+std::string table(const std::vector<Cells>& rows);
+// The same, a row at a time: first all rows to widen(), then all of them to table_line().
+using Widths = std::vector<std::size_t>;
+void widen(Widths& widths, const Cells& row);
+std::string table_line(const Cells& row, const Widths& widths);
+
+}  // namespace qpcseal::cli

@@ -1,0 +1,109 @@
+#include "appliance/cli/output/report_paths.h"
+
+#include <algorithm>
+#include <sstream>
+
+#include "appliance/release/verdict.h"
+#include "base/error.h"
+#include "base/file.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+using std::filesystem::path;
+
+constexpr std::size_t kMaxList = std::size_t{8} << 20;  // bytes
+constexpr std::size_t kMaxReports = 20000;
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+// The number that begins at `at`, without leading zeros; `at` moves behind it.
+std::string_view take_number(std::string_view text, std::size_t& at) {
+  while (at < text.size() && text[at] == '0') ++at;
+  const std::size_t start = at;
+  while (at < text.size() && is_digit(text[at])) ++at;
+  return text.substr(start, at - start);
+}
+
+// node-2 before node-10: the order of names may be that of cards.
+bool comes_before(const path& left, const path& right) {
+  const std::string a = left.filename().string(), b = right.filename().string();
+  std::size_t i = 0, k = 0;
+  while (i < a.size() && k < b.size()) {
+    if (!is_digit(a[i]) || !is_digit(b[k])) {
+      if (a[i] != b[k]) return a[i] < b[k];
+      ++i, ++k;
+      continue;
+    }
+    const std::string_view x = take_number(a, i), y = take_number(b, k);
+    if (x != y) return x.size() != y.size() ? x.size() < y.size() : x < y;
+  }
+  return a.size() - i != b.size() - k ? a.size() - i < b.size() - k : a < b;
+}
+
+std::vector<path> in_folder(const path& folder) {
+  std::vector<path> out;
+  for (const auto& item : std::filesystem::directory_iterator(folder)) {
+    const path& file = item.path();
+    if (file.filename().string().starts_with(".")) continue;
+    if (file.extension() == ".report" || file.extension() == ".dat") out.push_back(file);
+  }
+  std::ranges::sort(out, comes_before);
+  if (out.empty())
+    throw Error(ErrorKind::Usage, folder.string() + ": no report in it",
+                "reports are its *.report and *.dat files");
+  return out;
+}
+
+// The list came on a medium that others may have had: it names files beside it, and none elsewhere.
+path beside(const path& list, const std::string& name) {
+  if (name.find('/') != std::string::npos || name.front() == '.')
+    throw Error(ErrorKind::Malformed, "'" + name + "' is not the name of a file beside the list",
+                "name the folder of the reports instead of a list, or put the list beside them");
+  return list.parent_path() / name;
+}
+
+std::vector<path> in_list(const path& list) {
+  const Bytes bytes = read_file(list, kMaxList);
+  std::istringstream lines{std::string(text_of(bytes))};
+  std::vector<path> out;
+  std::string line;
+  std::uint64_t number = 0;
+  while (std::getline(lines, line)) {
+    if (line.ends_with('\r')) line.pop_back();
+    ++number;
+    if (line.empty() || line.front() == '#') continue;
+    out.push_back(
+        with_context(list.string() + ":" + std::to_string(number), [&] { return beside(list, line); }));
+  }
+  if (out.empty()) throw Error(ErrorKind::Usage, list.string() + ": no report in the list");
+  return out;
+}
+
+}  // namespace
+
+std::vector<path> report_paths(const std::vector<std::string>& arguments) {
+  std::vector<path> out;
+  for (const std::string& argument : arguments) {
+    std::vector<path> more{argument};
+    if (argument.starts_with('@')) {
+      more = in_list(argument.substr(1));
+    } else if (std::filesystem::is_directory(argument)) {
+      more = in_folder(argument);
+    }
+    out.insert(out.end(), more.begin(), more.end());
+  }
+  if (out.size() > kMaxReports)
+    throw Error(ErrorKind::Usage,
+                std::to_string(out.size()) + " reports; at most " + std::to_string(kMaxReports));
+  return out;
+}
+
+std::vector<Sha256Digest> report_digests(const std::vector<std::string>& arguments) {
+  std::vector<Sha256Digest> out;
+  for (const path& report : report_paths(arguments)) out.push_back(release::read_report(report).digest);
+  return out;
+}
+
+}  // namespace qpcseal::cli

@@ -1,0 +1,79 @@
+// A MEK from one token to another: backed up to a recovery key that the officers attested, restored where
+// that key lives, and drilled there without staying.
+#pragma once
+
+#include <filesystem>
+
+#include "appliance/keys/backup_file.h"
+#include "appliance/site/appliance.h"
+#include "base/file.h"
+
+namespace qpcseal::release {
+
+struct RecoveryKeyMade {
+  RecoveryKeyFile file;
+  std::string sha256;       // of the file: what the source's officers attest
+  std::uint64_t entry = 0;  // the log's result that has it
+};
+// Makes the pair in this token and writes its public file, once the log has it. Error{Token} where there is
+// one, and the log does not hear of it.
+RecoveryKeyMade make_recovery_key(Appliance& appliance, const std::filesystem::path& output,
+                                  Existing existing);
+
+// The pair that the token has, as the log knows it; `entry` is left out. Error{Token} none, Error{Denied}.
+RecoveryKeyMade recovery_key_in_force(Appliance& appliance);
+
+struct BackupWish {
+  std::string mek;
+  std::filesystem::path recovery_key, output;
+  Existing existing = Existing::Refuse;
+};
+struct BackupMade {
+  keys::Mek mek;
+  keys::Suite suite = keys::Suite::EcdhX963;
+  std::string sha256, recovery_key_sha256;  // of the files
+  std::uint64_t encryptions = 0;
+};
+// Error{ApprovalsMissing} where the officers did not approve this MEK to this recovery key; Error{Denied} for
+// a restored MEK; Error{Token} where source and recovery token have no suite in common.
+BackupMade backup(Appliance& appliance, const BackupWish& wish);
+
+struct MekRestoreWish {
+  std::filesystem::path backup;
+  // The receipt of the source's mek-destroy: the key goes on here in its place, encryptions and all.
+  std::optional<std::filesystem::path> retirement;
+};
+struct RestoredMek {
+  keys::Mek mek;
+  keys::Origin origin = keys::Origin::Restored;
+  BackupHeader header;              // with the encryptions that are known here
+  std::optional<std::string> lost;  // the token lost the key: its origin so far
+  bool returned = false;            // lost, and this appliance's own: it goes on as before
+  bool suspended = false;
+};
+// Error{Denied} where the backup is for another recovery key, does not hold its check value, the receipt is
+// not of this key's end, or this appliance handed the key on to another; Error{Usage} where the key is here.
+// A key that was suspended here before comes back suspended. A key that the token lost comes back with its
+// history from a backup of the same source: one of this appliance goes on as before (`returned`), for
+// only the end of a key, which its log would have, lets another appliance encrypt under it; a copy stays one.
+RestoredMek restore(Appliance& appliance, const MekRestoreWish& wish);
+
+inline constexpr unsigned kDrillDays = 180;  // where nobody says otherwise
+
+struct Drilled {
+  BackupHeader header;
+  UnixTime expires = 0;
+};
+// Opens the backup in this token, holds it against its check value, and lets it go. The certificate is the
+// receipt of the log's entry, and holds for so many days: the officers agree to them.
+Drilled drill(Appliance& appliance, const std::filesystem::path& backup, std::uint64_t days,
+              const std::filesystem::path& certificate, Existing existing);
+
+// The receipt of a key's destruction at its source, whose log has this key (vkey). Error{Denied}, and as
+// check_receipt().
+audit::Entry check_end(const std::filesystem::path& receipt, const std::string& log_key, ByteView mek_id);
+
+// For backup and restore alike: what of a backup the officers see.
+audit::Json parameters_of(const BackupHeader& header, const std::string& sha256);
+
+}  // namespace qpcseal::release

@@ -1,0 +1,31 @@
+// MEKs through the appliance: each act in the log before and after.
+#pragma once
+
+#include "appliance/site/appliance.h"
+
+namespace qpcseal::release {
+
+struct MekView {
+  keys::Mek mek;
+  std::optional<audit::MekHistory> history;  // nothing: not this appliance's
+  bool missing = false;                      // the log has it, the token lost it
+};
+
+// A new key `name#1`. Error{Usage} where the name has a generation already.
+keys::Mek generate(Appliance& appliance, const std::string& name);
+// The token's keys, and the missing ones.
+std::vector<MekView> list(Appliance& appliance);
+// The keys that the log alone says are there, for a home that cannot be written to. Error{LogDamaged}.
+std::vector<MekView> list_logged(const Home& home);
+// Destroys what Appliance::leftovers() has, and logs it. How many.
+std::size_t destroy_leftovers(Appliance& appliance);
+
+// Makes the key between an intent and a result of this kind; `intent` is what its entry says beside the key's
+// id, label and generation.
+keys::Mek make_logged(Appliance& appliance, const std::string& kind, const std::string& name,
+                      std::uint64_t generation, audit::Json intent);
+
+// The undoing of a key that was just made: all MEKs with this id go. Error{Token} where one stays.
+void destroy_with_id(pkcs11::Session& session, ByteView id);
+
+}  // namespace qpcseal::release

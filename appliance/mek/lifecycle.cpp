@@ -1,0 +1,119 @@
+#include "appliance/mek/lifecycle.h"
+
+#include <algorithm>
+
+#include "appliance/keys/backup_file.h"
+#include "appliance/site/logged_act.h"
+#include "base/error.h"
+#include "base/file.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+using audit::Json;
+
+// A key in any state, as long as the log knows it.
+keys::Mek known_mek(Appliance& appliance, const std::string& reference) {
+  if (auto lost = appliance.find_missing(reference)) return std::move(*lost);
+  keys::Mek mek = keys::find_mek(appliance.session(), reference);
+  const auto known = appliance.log().state().meks.find(mek.id);
+  if (known == appliance.log().state().meks.end() || known->second.label != mek.label)
+    throw Error(ErrorKind::Denied, mek.object.name + " is in the token but not in the log");
+  return mek;
+}
+
+// A bare name means the newest generation. What cannot be undone wants to be told which one.
+void require_label(Appliance& appliance, const keys::Mek& mek, const std::string& reference) {
+  auto meks = keys::list_meks(appliance.session());
+  meks.insert(meks.end(), appliance.missing().begin(), appliance.missing().end());
+  const auto same =
+      std::ranges::count_if(meks, [&](const keys::Mek& other) { return other.name == mek.name; });
+  if (reference == mek.name && same > 1)
+    throw Error(ErrorKind::Usage, "'" + reference + "' has several generations",
+                "name the one to destroy, such as " + mek.label);
+}
+
+keys::Mek change_state(Appliance& appliance, const std::string& reference, const std::string& operation,
+                       const std::string& from) {
+  keys::Mek mek = known_mek(appliance, reference);
+  const std::string& state = appliance.log().state().meks.at(mek.id).state;
+  if (state != from)
+    throw Error(ErrorKind::Denied, mek.object.name + " is '" + state + "', not '" + from + "'");
+  const Json approval = appliance.approve(operation, parameters_of(mek));
+  appliance.log().event(operation, with_approval(parameters_of(mek), approval));
+  return mek;
+}
+
+// A copy that only wraps has no heir: its source decides.
+Json end_of(const Appliance& appliance, const keys::Mek& mek,
+            const std::optional<std::filesystem::path>& heir) {
+  Json out = parameters_of(mek);
+  if (!heir) return out;
+  appliance.refuse_wrap_only(mek);
+  const Bytes file = read_file(*heir, kMaxRecoveryKeyFile);
+  static_cast<void>(with_context(heir->string(), [&] { return parse_recovery_key(file); }));
+  out[kHeirKey] = sha256_hex(file);
+  return out;
+}
+
+bool is_there(pkcs11::Session& session, ByteView id) {
+  const auto meks = keys::list_meks(session);
+  return std::any_of(meks.begin(), meks.end(), [&](const keys::Mek& mek) { return equal(mek.id, id); });
+}
+
+// And searches for it in a session of its own: a token may say that it failed and have done it, or the
+// reverse.
+void destroy_key(Appliance& appliance, const keys::Mek& mek) {
+  std::string error = "the token still finds it";
+  try {
+    if (!appliance.is_missing(mek.id)) appliance.session().destroy(mek.object);
+  } catch (const Error& thrown) {
+    error = thrown.what();
+  }
+  pkcs11::Session fresh(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
+  if (is_there(fresh, mek.id)) throw Error(ErrorKind::Token, mek.object.name + " is not destroyed: " + error);
+}
+
+}  // namespace
+
+Json parameters_of(const keys::Mek& mek) { return {{"mek", mek.label}, {"mek_id", to_hex(mek.id)}}; }
+
+keys::Mek suspend(Appliance& appliance, const std::string& reference) {
+  const audit::HeldClock held(appliance.log());  // a wrong clock is no reason to let a key be used
+  return change_state(appliance, reference, "mek-suspend", "ok");
+}
+
+keys::Mek resume(Appliance& appliance, const std::string& reference) {
+  return change_state(appliance, reference, "mek-resume", "suspended");
+}
+
+Destroyed destroy(Appliance& appliance, const std::string& reference,
+                  const std::optional<std::filesystem::path>& heir) {
+  Destroyed out{known_mek(appliance, reference), 0, 0};
+  const keys::Mek& mek = out.mek;
+  require_label(appliance, mek, reference);
+  const Json wanted = end_of(appliance, mek, heir);
+  const Json approval = appliance.approve("mek-destroy", wanted);
+  const auto destroy_and_search = [&](const audit::Txn&) -> Json {
+    destroy_key(appliance, mek);
+    out.encryptions = appliance.log().state().meks.at(mek.id).encryptions;
+    Json data = wanted;
+    data["searched"] = "no key with this id in the token";
+    data["encryptions"] = out.encryptions;
+    data["token_serial"] = appliance.token().serial;
+    return data;
+  };
+  // Nothing brings a key back: "failed" is true only of one that is still there.
+  const auto must_be_there = [&] {
+    pkcs11::Session fresh(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
+    if (!is_there(fresh, mek.id)) throw Error(ErrorKind::Token, mek.object.name + " is gone");
+  };
+  Json intent = with_approval(wanted, approval);
+  if (appliance.is_missing(mek.id)) intent["lost"] = true;
+  out.entry =
+      logged_act(appliance.log(), {"mek-destroy", std::move(intent), destroy_and_search, must_be_there});
+  return out;
+}
+
+}  // namespace qpcseal::release

@@ -1,0 +1,32 @@
+// Which releases this appliance's log tells of, looked up without token or lock.
+#pragma once
+
+#include <optional>
+
+#include "appliance/audit/state.h"
+#include "appliance/models/wrapped_meks.h"
+#include "policy/facts.h"
+#include "policy/policy.h"
+
+namespace qpcseal::release {
+
+class KnownReleases {
+ public:
+  KnownReleases(audit::State state, policy::Policy policy, policy::CollateralFacts collateral)
+      : state_(std::move(state)), policy_(std::move(policy)), collateral_(std::move(collateral)) {}
+  // The home's, where there is one: a home that QPCSEAL_HOME names must be there. Nothing: no home on this
+  // machine. Error{LogDamaged}, Error{Denied} where policy or trust are not the log's.
+  static std::optional<KnownReleases> find();
+
+  // Error{Denied}, with the reason, for a wrapped MEK that no logged release made, or whose release no longer
+  // holds: card revoked, MEK not in use.
+  void require(const WrappedSet& wrapped) const;
+  [[nodiscard]] const audit::State& state() const { return state_; }
+
+ private:
+  audit::State state_;
+  policy::Policy policy_;
+  policy::CollateralFacts collateral_;
+};
+
+}  // namespace qpcseal::release

@@ -1,0 +1,27 @@
+// The partitions of a model that spans cards, in the order of the cards.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "appliance/seal/partitions.h"
+
+namespace qpcseal::release {
+
+inline constexpr const char* kPartitionInfo = "mdp_meta_info";
+
+enum class PartitionOrder {
+  Metadata,   // as the segment mdp_meta_info names them
+  Container,  // as they lie in the container
+};
+
+// Empty for a model of one part. Error{Malformed} where mdp_meta_info does not give the order.
+std::vector<seal::Partition> read_partitions(const Fd& input, const qpc::Container& container,
+                                             PartitionOrder order);
+
+// The names in the order of the one JSON array that lists all of them: each element is one of them, or an
+// object with exactly one member whose value is one of them; no name comes twice. The vendor does not publish
+// what mdp_meta_info looks like, so anything else gives nothing.
+std::vector<std::string> order_in_json(std::string_view text, const std::vector<std::string>& names);
+
+}  // namespace qpcseal::release

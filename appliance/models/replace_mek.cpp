@@ -1,0 +1,86 @@
+#include "appliance/models/replace_mek.h"
+
+#include <set>
+
+#include "base/error.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+void refuse_repeated(const WrappedSet& wrapped) {
+  std::set<Bytes> seen;
+  for (const WrappedFor& card : wrapped.cards)
+    if (!seen.insert(card.slots.encrypt).second)
+      throw Error(ErrorKind::Usage, "the wrapped MEK for card " + to_hex(card.ueid) + " is given twice");
+}
+
+std::vector<seal::Slots> slots_of(const WrappedSet& wrapped) {
+  std::vector<seal::Slots> out;
+  for (const WrappedFor& card : wrapped.cards) out.push_back(card.slots);
+  return out;
+}
+
+std::vector<std::string> ueids_of(const WrappedSet& wrapped) {
+  std::vector<std::string> out;
+  for (const WrappedFor& card : wrapped.cards) out.push_back(to_hex(card.ueid));
+  return out;
+}
+
+// One container, several cards: a folder for each.
+void bind_for_each(const SealedFile& file, const WrappedSet& wrapped, const std::filesystem::path& output,
+                   OutputSet& outputs, ReplaceResult& result) {
+  std::set<std::string> folders;
+  for (const WrappedFor& card : wrapped.cards) {
+    if (!folders.insert(card.folder).second)
+      throw Error(ErrorKind::Usage, "two folders of wrapped MEKs are named '" + card.folder + "'");
+    const std::filesystem::path folder = output / card.folder;
+    outputs.folder(folder);
+    bind_to(file, {card.slots}, outputs.file(folder / file.path.filename()));
+    result.outputs.push_back({folder / file.path.filename(), {to_hex(card.ueid)}});
+  }
+}
+
+void bind_all(const std::vector<SealedFile>& files, const WrappedSet& wrapped, const ReplaceWish& wish,
+              ReplaceResult& result) {
+  OutputSet outputs(wish.existing);
+  outputs.folder(wish.output_folder);
+  for (const SealedFile& file : files) {
+    if (file.parts() == 1 && wrapped.cards.size() > 1) {
+      bind_for_each(file, wrapped, wish.output_folder, outputs, result);
+      continue;
+    }
+    const std::filesystem::path output = wish.output_folder / file.path.filename();
+    bind_to(file, slots_of(wrapped), outputs.file(output));
+    result.outputs.push_back({output, ueids_of(wrapped)});
+  }
+  outputs.commit();
+}
+
+void replace_in_place(const std::vector<SealedFile>& files, const WrappedSet& wrapped,
+                      ReplaceResult& result) {
+  bind_all_in_place(files, slots_of(wrapped));
+  for (const SealedFile& file : files) result.outputs.push_back({file.path, ueids_of(wrapped)});
+}
+
+}  // namespace
+
+ReplaceResult replace_meks(const ReplaceWish& wish, const std::optional<KnownReleases>& known) {
+  const WrappedSet wrapped = read_wrapped(wish.wrapped);
+  refuse_repeated(wrapped);
+  if (known) known->require(wrapped);
+  const bool in_place = wish.output_folder.empty();
+  const std::vector<SealedFile> files = open_sealed(wish.sealed, in_place);
+  require_mek(files, wrapped.mek_id, wrapped.mek);
+  if (known) require_sealed_here(files, known->state());
+  ReplaceResult result;
+  result.log_checked = known.has_value();
+  if (in_place) {
+    replace_in_place(files, wrapped, result);
+  } else {
+    bind_all(files, wrapped, wish, result);
+  }
+  return result;
+}
+
+}  // namespace qpcseal::release

@@ -1,0 +1,36 @@
+// replace-mek: other wrapped MEKs into sealed containers. Works without a token; where this machine has a
+// home, its log must tell of the releases.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "appliance/models/known_releases.h"
+#include "appliance/models/sealed_files.h"
+
+namespace qpcseal::release {
+
+struct ReplaceWish {
+  std::filesystem::path sealed;                // a container, or a folder of containers
+  std::vector<std::filesystem::path> wrapped;  // see read_wrapped
+  std::filesystem::path output_folder;         // empty: in place
+  Existing existing = Existing::Refuse;
+};
+
+struct Replaced {
+  std::filesystem::path output;
+  std::vector<std::string> cards;  // ueids in hex, one a partition
+};
+
+struct ReplaceResult {
+  std::vector<Replaced> outputs;
+  bool log_checked = false;
+};
+
+// A container of as many partitions as there are wrapped MEKs goes straight into the output folder; for one
+// that stands alone and several wrapped MEKs each card gets a folder with a container of its own. Nothing
+// appears before all is complete; in place each container for itself.
+ReplaceResult replace_meks(const ReplaceWish& wish, const std::optional<KnownReleases>& known);
+
+}  // namespace qpcseal::release

@@ -1,0 +1,46 @@
+// wrap-mek for a fleet: each card for itself, in batches, so that a run which was cut short goes on where it
+// stopped. What is done is what the log says is done and what lies in the output folder.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "appliance/site/appliance.h"
+#include "base/file.h"
+
+namespace qpcseal::release {
+
+struct FleetWish {
+  std::vector<std::filesystem::path> reports;
+  std::filesystem::path output_folder;  // made when it does not exist
+  Existing existing = Existing::Refuse;
+};
+
+// What became of one report.
+struct FleetCard {
+  std::string report;  // its file
+  std::string folder;  // below the output folder; empty where it was denied
+  Bytes ueid;          // empty where nothing could be read
+  std::string suite;
+  std::uint64_t entry = 0;  // of the release's result in the log
+  bool earlier = false;     // an earlier run did it
+  std::string fault;        // why it is no report that could be judged
+  Findings findings;        // why it was denied
+  [[nodiscard]] bool denied() const { return folder.empty(); }
+};
+
+inline constexpr std::size_t kFleetBatch = 512;  // reports under one checkpoint
+using FleetProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
+
+// Those that pass get a folder each (FORMAT.md section 3), the others findings; config.json for all comes
+// last and keeps what it said of other cards. Each batch is one transaction: intents, wraps, files, results.
+// A report whose release is done and whose files are there is left alone; one that was cut short is finished.
+// Two verified reports of one card or challenge are both denied. What is wrong with one report, or in the way
+// of its output, is that card's fault alone; Error{Io} where the output is in the way of all, or another
+// key's. What an earlier run did is known from the log and the wrapped keys' digests in it.
+std::vector<FleetCard> wrap_fleet(Appliance& appliance, const keys::Mek& mek, const FleetWish& wish,
+                                  const FleetProgress& progress);
+
+}  // namespace qpcseal::release

@@ -1,0 +1,33 @@
+// wrap-mek: a MEK released to cards as files, for sealed models that are with them already.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "appliance/models/wrapped_meks.h"
+#include "appliance/release/transaction.h"
+
+namespace qpcseal::release {
+
+struct RewrapWish {
+  std::vector<Report> reports;          // one or more
+  std::filesystem::path output_folder;  // made when it does not exist
+  Existing existing = Existing::Refuse;
+};
+
+struct Rewrapped {
+  std::vector<std::string> folders;  // below the output folder, as the reports; kHere for one report
+  std::vector<Grant> grants;
+};
+
+// What a report says of itself; nothing is verified, and nothing where it says nothing.
+std::optional<attest::Claims> unverified_claims(const Report& report);
+// As config.json has it.
+WrappedFor wrapped_for(const Grant& grant, const std::string& folder);
+
+// All or nothing. Existing outputs are found before a challenge is used up.
+Rewrapped wrap_to_files(Appliance& appliance, const keys::Mek& mek, const RewrapWish& wish);
+
+}  // namespace qpcseal::release

@@ -1,0 +1,66 @@
+// Wrapped MEKs as files (FORMAT.md section 3): a folder for each card with MEK.encrypt, MEK.nonce and
+// MEK.pub, and config.json, which says which card each is for.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "appliance/keys/mek.h"
+#include "appliance/seal/slots.h"
+#include "base/digest.h"
+#include "base/file_set.h"
+
+namespace qpcseal::release {
+
+inline constexpr const char* kConfigName = "config.json";
+inline constexpr const char* kHere = ".";  // the folder that config.json is in
+
+// One card's wrapped MEK, and all that config.json says of it.
+struct WrappedFor {
+  std::string folder;                   // kHere, or a plain name
+  std::string host;                     // may be empty
+  std::optional<std::uint64_t> device;  // number on that host
+  Bytes ueid;
+  std::string suite;
+  Sha256Digest report_digest{};
+  std::uint64_t entry = 0;  // of the release's result in the log
+  seal::Slots slots;
+};
+
+// A card's folder when there are several: HOST-DEVICE where the request named both, else card-UEID; the
+// latter for all of those that would share a name.
+struct CardName {
+  std::string host;
+  std::optional<std::uint64_t> device;
+  Bytes ueid;
+};
+std::vector<std::string> folder_names(const std::vector<CardName>& cards);
+
+// Error{Io} where one of the files that write_wrapped would make is there.
+void refuse_existing(const std::filesystem::path& output, const std::vector<std::string>& folders);
+// In each folder the three files and a config.json about them; with several also one for all, in `output`,
+// last of all.
+void write_wrapped(OutputSet& out, const std::filesystem::path& output, const keys::Mek& mek,
+                   const std::vector<WrappedFor>& cards);
+
+// The parts of it, for many cards that are written one after the other: a card's four files by name,
+// config.json last; and the config.json of all. refuse_taken_folder is Error{Io} where the card's folder is
+// there and must not be replaced, or holds what such a folder does not.
+std::vector<std::pair<std::string, Bytes>> card_files(const keys::Mek& mek, const WrappedFor& card);
+std::string index_text(const keys::Mek& mek, const std::vector<WrappedFor>& cards);
+void refuse_taken_folder(const std::filesystem::path& folder, Existing existing);
+
+// The wrapped MEKs of `folders`, in their order. Each is a card's own folder or one with several of these,
+// whose config.json gives the order. Error{Malformed} where config.json is missing or says otherwise than the
+// files.
+struct WrappedSet {
+  Bytes mek_id;
+  std::string mek;  // label#generation, as config.json has it
+  std::vector<WrappedFor> cards;
+};
+WrappedSet read_wrapped(const std::vector<std::filesystem::path>& folders);
+
+}  // namespace qpcseal::release

@@ -1,0 +1,87 @@
+#include "appliance/release/courier_batch.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/error.h"
+#include "base/file_batch.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+constexpr std::size_t kMaxHost = 253;  // bytes, a name's limit in DNS
+
+bool is_host(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxHost && text.front() != '.' && text.front() != '-' &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+                  c == '-' || c == '_' || c == ':';
+         });
+}
+
+// ':' of an IPv6 address does not fit every file system that a courier may carry.
+std::string name_of(const Stop& stop) {
+  std::string out = stop.host;
+  std::replace(out.begin(), out.end(), ':', '_');
+  return out + "-" + std::to_string(stop.device);
+}
+
+std::string line_of(const Stop& stop, int port) {
+  const std::string name = name_of(stop);
+  return stop.host + " " + std::to_string(port) + " " + std::to_string(stop.device) + " " + name +
+         ".request " + name + ".report\n";
+}
+
+void refuse_taken(const std::filesystem::path& path) {
+  if (std::filesystem::exists(std::filesystem::symlink_status(path)))
+    throw Error(ErrorKind::Io, path.string() + " exists", "name another folder, or replace it with --force");
+}
+
+std::vector<ChallengeWish> wishes_of(const std::vector<Stop>& stops) {
+  std::vector<ChallengeWish> out;
+  out.reserve(stops.size());
+  for (const Stop& stop : stops) out.push_back({std::nullopt, stop.host, stop.device});
+  return out;
+}
+
+}  // namespace
+
+std::vector<Stop> stops_of(const std::vector<std::string>& hosts, const std::vector<unsigned>& devices) {
+  std::vector<Stop> out;
+  std::set<std::string> seen;
+  for (const std::string& host : hosts) {
+    if (!is_host(host))
+      throw Error(ErrorKind::Usage, "--host '" + host + "' is no name or address of a host");
+    if (!seen.insert(name_of({host, 0})).second)
+      throw Error(ErrorKind::Usage, "--host '" + host + "' comes twice");
+    for (const unsigned device : devices) out.push_back({host, device});
+  }
+  if (out.size() > kMaxTrip)
+    throw Error(ErrorKind::Usage,
+                std::to_string(out.size()) + " cards in one trip; at most " + std::to_string(kMaxTrip));
+  return out;
+}
+
+Trip prepare_trip(Appliance& appliance, const keys::Mek& mek, const std::vector<Stop>& stops, int port,
+                  const std::filesystem::path& folder, Existing existing) {
+  make_folder(folder, 0755);
+  Trip trip{folder, {}, 0};
+  std::string errands;
+  for (const Stop& stop : stops) {
+    trip.requests.push_back(name_of(stop) + ".request");
+    errands += line_of(stop, port);
+    if (existing == Existing::Refuse) refuse_taken(folder / trip.requests.back());
+  }
+  if (existing == Existing::Refuse) refuse_taken(folder / kBatchName);
+  const auto requests = make_requests(appliance, mek, wishes_of(stops));
+  FileBatch files;
+  for (std::size_t i = 0; i < requests.size(); ++i)
+    files.add(folder / trip.requests[i], attest::encode_request(requests[i]), existing);
+  files.add(folder / kBatchName, view(errands), existing);
+  files.commit();
+  trip.expiry = requests.front().expiry;
+  return trip;
+}
+
+}  // namespace qpcseal::release

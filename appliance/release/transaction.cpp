@@ -1,0 +1,144 @@
+#include "appliance/release/transaction.h"
+
+#include <algorithm>
+
+#include "appliance/site/logged_act.h"
+#include "base/error.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+using audit::Json;
+
+std::string words_of(const Candidate& c) { return c.report->name + " is denied: " + ids_of(c.findings()); }
+
+// All denied reports at once; their findings name the report where there is more than one.
+[[noreturn]] void deny(const std::vector<const Candidate*>& denied) {
+  if (denied.size() == 1)
+    throw Error(ErrorKind::Denied, words_of(*denied[0]), "'qpcseal attest verify' shows what the card says",
+                denied[0]->findings());
+  std::string words;
+  Findings all;
+  for (const Candidate* c : denied) {
+    words += (words.empty() ? "" : "; ") + words_of(*c);
+    for (Finding finding : c->findings()) {
+      finding.claim.insert(0, c->report->name + ": ");
+      all.push_back(std::move(finding));
+    }
+  }
+  throw Error(ErrorKind::Denied, words, "'qpcseal attest verify' shows what each card says", all);
+}
+
+void deny_any(const std::vector<Candidate>& candidates, bool (*passes)(const Candidate&)) {
+  std::vector<const Candidate*> denied;
+  for (const Candidate& c : candidates)
+    if (!passes(c)) denied.push_back(&c);
+  if (!denied.empty()) deny(denied);
+}
+
+std::vector<Candidate*> select(std::vector<Candidate>& candidates, bool (Candidate::*quality)() const) {
+  std::vector<Candidate*> out;
+  for (Candidate& c : candidates)
+    if ((c.*quality)()) out.push_back(&c);
+  return out;
+}
+
+// Results for all of `candidates` that may not pass; where `all`, for the others too.
+void log_denials(Appliance& appliance, const std::vector<Candidate*>& candidates, bool all) {
+  std::vector<audit::Outcome> outcomes;
+  for (const Candidate* c : candidates)
+    if (all || !c->allowed()) outcomes.push_back(denied_outcome(appliance, *c));
+  if (!outcomes.empty()) appliance.log().results(std::move(outcomes));
+}
+
+}  // namespace
+
+std::vector<Sha256Digest> digests_of(const std::vector<Report>& reports) {
+  std::vector<Sha256Digest> out;
+  out.reserve(reports.size());
+  for (const Report& report : reports) out.push_back(report.digest);
+  return out;
+}
+
+void publish(OutputSet& outputs) {
+  after_result("the release is done",
+               "the release counts and its challenge is used up: ask the card for a new report",
+               [&] { outputs.commit(); });
+}
+
+Transaction::Transaction(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
+                         const ReleaseApproval& approval, Mode mode)
+    : appliance_(appliance),
+      mek_(mek),
+      mode_(mode),
+      candidates_(verify_all(appliance, reports)),
+      pending_(appliance.home(), appliance.log().state()) {
+  begin(approval);
+}
+
+void Transaction::begin(const ReleaseApproval& approval) {
+  const bool all = mode_ == Mode::AllOrNone;
+  record_unverified(appliance_, mek_, candidates_);
+  if (all) deny_any(candidates_, [](const Candidate& c) { return c.verifies(); });
+  find_other_keys(appliance_.log().state(), mek_, candidates_);
+  find_duplicates(candidates_);
+  if (all) deny_any(candidates_, [](const Candidate& c) { return c.obstacle.empty(); });
+  const std::vector<Candidate*> verified = select(candidates_, &Candidate::may_consume);
+  if (verified.empty()) return;
+  close_stale(appliance_, mek_, pending_, verified);
+  consume(appliance_, mek_, approval, verified);
+  find_lost_wraps(pending_, verified);
+  decide(appliance_, mek_, all ? Count::Together : Count::Each, verified);
+  allowed_ = select(candidates_, &Candidate::allowed);
+  const bool denied = allowed_.size() < verified.size();
+  if (denied) log_denials(appliance_, verified, all);
+  if (denied && all) deny_any(candidates_, [](const Candidate& c) { return c.allowed(); });
+}
+
+bool Transaction::would_pass(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports) {
+  std::vector<Candidate> candidates = verify_all(appliance, reports);
+  const auto verifies = [](const Candidate& c) { return c.verifies(); };
+  if (!std::ranges::all_of(candidates, verifies)) return false;
+  find_other_keys(appliance.log().state(), mek, candidates);
+  find_duplicates(candidates);
+  std::vector<Candidate*> all;
+  for (Candidate& c : candidates) all.push_back(&c);
+  look_up_challenges(appliance.log().state(), all);
+  decide(appliance, mek, Count::Together, all);
+  return std::ranges::all_of(candidates, [](const Candidate& c) { return c.allowed(); });
+}
+
+const std::vector<Grant>& Transaction::wrap() {
+  if (allowed_.empty()) return grants_;
+  grants_ = wrap_all(appliance_, mek_, allowed_, pending_);
+  if (mode_ == Mode::AllOrNone)
+    for (const Candidate& c : candidates_)
+      if (!c.fault.empty()) throw Error(ErrorKind::Token, c.fault);
+  pending_.keep(wraps_of(grants_));
+  std::vector<audit::Txn> txns;
+  std::vector<Json> data;
+  for (std::size_t i = 0; i < allowed_.size(); ++i) {
+    if (allowed_[i]->is_wrapped()) continue;
+    txns.push_back(allowed_[i]->txn);
+    data.push_back(wrapped_data(mek_, *allowed_[i], grants_[i].wrapped));
+  }
+  if (!txns.empty()) appliance_.log().wrapped(txns, std::move(data));
+  // Nobody else writes to the log while we hold its lock.
+  for (std::size_t i = 0; i < grants_.size(); ++i) grants_[i].entry = appliance_.log().state().size + i;
+  return grants_;
+}
+
+void Transaction::commit(std::vector<Json> acts) {
+  if (grants_.empty()) return;
+  std::vector<audit::Outcome> outcomes;
+  for (std::size_t i = 0; i < grants_.size(); ++i)
+    outcomes.push_back(granted_outcome(appliance_, mek_, *allowed_[i], grants_[i], std::move(acts.at(i))));
+  const auto entries = appliance_.log().results(std::move(outcomes));
+  for (std::size_t i = 0; i < grants_.size(); ++i)
+    if (entries[i] != grants_[i].entry)
+      throw Error(ErrorKind::Internal, "the results have other log entries than those that were reserved");
+  pending_.drop(wraps_of(grants_));
+}
+
+}  // namespace qpcseal::release

@@ -1,0 +1,91 @@
+// The one path on which a MEK leaves the token: verify -> consume the challenges -> decide -> wrap -> deliver
+// -> result.
+//
+//   Transaction release(appliance, mek, reports, approval, Transaction::Mode::AllOrNone);
+//   const std::vector<Grant>& grants = release.wrap();  // the log has a `wrapped` entry for each
+//   ... write the wrapped keys, complete and on disk ...
+//   release.commit(what was done with each);            // the log has the results
+//   ... give the outputs their names ...
+//
+// A release counts from its intent on. A Transaction that is destroyed before commit() leaves its intents
+// open, as a kill does: the same command goes on with them, with the same wrapped keys.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "appliance/release/approval.h"
+#include "appliance/release/candidate.h"
+#include "appliance/seal/slots.h"
+#include "appliance/site/appliance.h"
+#include "appliance/site/pending_wraps.h"
+#include "base/file_set.h"
+
+namespace qpcseal::release {
+
+// One wrapped MEK on its way to one card.
+struct Grant {
+  std::string report;  // the file it came in
+  Sha256Digest report_digest{};
+  attest::Claims claims;
+  std::string device_class;
+  attest::CrlNumbers crls;                     // the revocation lists that were looked at
+  policy::TrustVector trust;                   // the card's appraisal: affirming throughout
+  std::vector<policy::SvnFloor> svn_minimums;  // what the release demanded
+  std::string host;                            // from the request; may be empty
+  std::optional<std::uint64_t> device;         // number on that host
+  keys::WrappedMek wrapped;
+  std::uint64_t entry = 0;  // of the result in the log: reserved by wrap(), there after commit()
+
+  [[nodiscard]] seal::Slots slots() const { return {wrapped.encrypt, wrapped.nonce, wrapped.pub}; }
+};
+
+class Transaction {
+ public:
+  enum class Mode {
+    AllOrNone,  // one report that does not pass denies all
+    Each,       // each report for itself
+  };
+
+  // Verifies the reports, uses up their challenges (intents), and decides. `reports` must outlive the
+  // transaction. What uses nothing up: a report that does not verify (logged as "denied"), one that answers
+  // another key's challenge, two of one card or challenge.
+  // AllOrNone: Error{Denied} with all findings, Error{Usage} for two reports of one card or challenge.
+  Transaction(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
+              const ReleaseApproval& approval, Mode mode);
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+
+  // Whether all reports would pass now; uses nothing up and logs nothing.
+  [[nodiscard]] static bool would_pass(Appliance& appliance, const keys::Mek& mek,
+                                       const std::vector<Report>& reports);
+
+  // Wraps the MEK for every report that passed, or takes what a run that was cut short had wrapped. When it
+  // returns, the log has a `wrapped` entry for each: from here on the outcome is "ok" or "unknown". Grants
+  // are in the reports' order. Each: a report whose wrap fails gets a fault, and its release stays open.
+  const std::vector<Grant>& wrap();
+
+  // The results. `acts`: what was done with each grant, one object a grant.
+  void commit(std::vector<audit::Json> acts);
+
+  [[nodiscard]] const std::vector<Grant>& grants() const { return grants_; }
+  // In the reports' order: findings() and fault say why one has no grant.
+  [[nodiscard]] const std::vector<Candidate>& candidates() const { return candidates_; }
+
+ private:
+  void begin(const ReleaseApproval& approval);
+
+  Appliance& appliance_;
+  const keys::Mek& mek_;
+  Mode mode_;
+  std::vector<Candidate> candidates_;
+  std::vector<Candidate*> allowed_;  // once wrapped: those that have a grant
+  PendingWraps pending_;
+  std::vector<Grant> grants_;  // as allowed_
+};
+
+std::vector<Sha256Digest> digests_of(const std::vector<Report>& reports);
+// Gives the outputs of a committed release their names. Error{DoneWithFault}.
+void publish(OutputSet& outputs);
+
+}  // namespace qpcseal::release

@@ -1,0 +1,96 @@
+// A report, judged: attestation, then challenge and policy. Consumes nothing.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "appliance/audit/state.h"
+#include "appliance/keys/wrap.h"
+#include "appliance/trust/trust_folder.h"
+#include "attest/scheme.h"
+#include "policy/evaluate.h"
+
+namespace qpcseal::release {
+
+struct Report {
+  std::string name;  // as the user gave it
+  Bytes bytes;
+  Sha256Digest digest{};
+};
+
+// Error{Io}; Error{Malformed} for an empty or oversized file, for a bare public key, and for what has not the
+// form of any known scheme's reports.
+Report read_report(const std::filesystem::path& path);
+// The same without the last, for a command that only shows why a file is no report.
+Report read_unchecked_report(const std::filesystem::path& path);
+
+// The report after its signature, path and claims are verified, with everything that was found.
+struct Verified {
+  std::string scheme;
+  attest::Evidence evidence;
+  policy::CollateralFacts collateral;  // what it was verified with
+};
+// Tries the schemes that the policy names, for any number of reports; what these share is parsed once.
+// Several threads may use one.
+class Verifier {
+ public:
+  // Error{Denied} where the policy names a scheme that is not known.
+  Verifier(const policy::Policy& policy, const Trust& trust, UnixTime now);
+  [[nodiscard]] Verified verify(const Report& report) const;
+
+ private:
+  struct Way {
+    std::unique_ptr<attest::Scheme> scheme;
+    attest::VerifyContext context;
+  };
+  std::vector<Way> ways_;
+  policy::CollateralFacts collateral_;
+};
+Verified verify_attestation(const Report& report, const policy::Policy& policy, const Trust& trust,
+                            UnixTime now);
+// Whether every report verifies under both alike: the same schemes in the same order, each with the same
+// roots.
+[[nodiscard]] bool verify_alike(const policy::Policy& a, const policy::Policy& b);
+
+struct Question {
+  const policy::Policy& policy;
+  const audit::State& state;
+  UnixTime now = 0;
+  std::vector<keys::SuiteAbility>
+      suites;                   // what the token serves; empty: not known, the policy's first is assumed
+  std::optional<Bytes> mek_id;  // the MEK that is to be released; nothing: the challenge's
+  std::uint64_t releases_wanted = 1;
+  // Open releases that are asked about: the state counts them already, and they do not count twice.
+  std::uint64_t own_releases = 0;       // of the MEK
+  std::uint64_t own_card_releases = 0;  // to the card
+
+  [[nodiscard]] std::uint64_t releases(const Bytes& mek) const;  // others'
+  [[nodiscard]] std::uint64_t card_releases(const Bytes& ueid) const;
+};
+
+struct Verdict {
+  policy::Decision decision;
+  std::optional<keys::Suite> suite;
+  Bytes mek_id;
+  std::string mek_label;
+};
+
+// The release that used up this challenge, if it was cut short and may go on: by the same report, for the
+// challenge's MEK, under the policy in force. Null: there is none.
+const audit::OpenIntent* unfinished_release(const audit::State& state, const audit::Challenge& challenge,
+                                            const Sha256Digest& report);
+
+// What the log says of the challenge, for this report: a release uses it up, so ask before.
+policy::ChallengeFacts challenge_facts(const audit::State& state, const Bytes& nonce, const Report& report);
+
+// `verified` must have claims.
+Verdict judge(const Question& question, const policy::ChallengeFacts& challenge, const Verified& verified);
+
+// The card's key and identity, from verified claims that have a session key.
+keys::Peer peer_of(const attest::Claims& claims);
+
+}  // namespace qpcseal::release

@@ -1,0 +1,43 @@
+// Verdicts as entries tell of them, and what they rested on beside report, policy, trust material and
+// challenge: recorded with the verdict, so that it can be computed again years later and elsewhere. FORMAT.md
+// section 6.1, "judged".
+#pragma once
+
+#include "appliance/release/verdict.h"
+
+namespace qpcseal::release {
+
+// Whether an entry is a verdict on a report: the result of a release, or the event of a report that does not
+// verify.
+[[nodiscard]] bool is_verdict(const audit::Entry& entry);
+[[nodiscard]] bool is_unverified(const audit::Entry& entry);
+
+// What the result of a release says of the card and the verdict: "ok" and "denied".
+audit::Json granted_facts(const Verified& verified, const Verdict& verdict);
+audit::Json denied_facts(const Verified& verified, const Verdict& verdict);
+// What the event of a report that does not verify says.
+audit::Json unverified_facts(const Verified& verified);
+
+// Of a report that did not verify: when, and against which trust material.
+audit::Json circumstances_of(UnixTime verified_at, const Trust& trust);
+// Of one that did, and is judged.
+audit::Json circumstances_of(const Question& question, const policy::ChallengeFacts& challenge,
+                             const attest::Claims& claims, audit::Json verified);
+
+// When the report was verified, and which CRL numbers had been seen until then. Error{Malformed}.
+UnixTime time_of(const audit::Json& judged);
+attest::CrlNumbers crl_floors_of(const audit::Json& judged);
+
+// What judge() asked for.
+struct Recalled {
+  UnixTime now = 0;
+  std::vector<keys::SuiteAbility> suites;
+  std::uint64_t wanted = 0;
+  audit::State state;  // with what counts, and nothing else
+};
+// `genesis`, `challenge`: these entries; the latter null where the log knew no such challenge.
+// Error{Malformed}.
+Recalled recall(const audit::Json& judged, const audit::Entry& genesis, const audit::Entry* challenge,
+                const audit::Json& intent);
+
+}  // namespace qpcseal::release

@@ -1,0 +1,144 @@
+// The appliance while one command runs: lock, token, log, policy and trust, opened in that order and each
+// checked against the log. Every act on a key goes through one of these.
+#pragma once
+
+#include <functional>
+#include <optional>
+
+#include "appliance/approval/quorum.h"
+#include "appliance/audit/lock.h"
+#include "appliance/audit/log.h"
+#include "appliance/keys/contents.h"
+#include "appliance/keys/gcm_key.h"
+#include "appliance/keys/signing.h"
+#include "appliance/keys/token_anchor.h"
+#include "appliance/site/home.h"
+#include "appliance/site/pin_change.h"
+#include "appliance/site/repair.h"
+#include "appliance/site/token_guard.h"
+#include "appliance/trust/trust_folder.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "policy/policy.h"
+
+namespace qpcseal::release {
+
+struct Environment {
+  Home home;
+  const Clock& clock;
+  Random& random;
+  std::optional<int> pin_fd;
+  unsigned lock_timeout = 60;                                   // seconds
+  std::function<void(const std::string& holder)> on_wait = {};  // told once when the lock is taken
+  ApprovalFiles approvals = {};                                 // what officers signed for this command
+  std::optional<std::string> confirmed_date = {};  // "2026-11-28": somebody says that it is today
+  audit::AppendStatus* status = nullptr;           // what the command logged, and what failed behind it
+  std::function<void(const std::string& warning)> on_warning = {};  // what the start found wrong, and goes on
+  bool urgent = false;  // the act must go on while the disk is full: it gets the home's reserve of room
+};
+
+// The policy in force: the file's digest must be the one in the log. Error{Denied} otherwise.
+policy::Policy read_policy(const Home& home, const audit::State& state);
+// The trust folder, likewise.
+Trust read_pinned_trust(const Home& home, const audit::State& state);
+
+class Appliance {
+ public:
+  // Error{Io} no home, Error{Token}, Error{LogDamaged}, Error{Denied} where policy, trust, token or keys are
+  // not those of the log, or others could change files of the home. Reconciles what an earlier run left open.
+  // The module is loaded only if it is the one that the log names; a repair that officers agreed to is done
+  // first.
+  explicit Appliance(const Environment& environment, const Repair& repair = {});
+
+  [[nodiscard]] const Home& home() const { return home_; }
+  [[nodiscard]] const Site& site() const { return site_; }
+  [[nodiscard]] const audit::SiteFacts& facts() const { return log().state().site; }
+  [[nodiscard]] const policy::Policy& policy() const { return policy_; }
+  [[nodiscard]] const std::string& policy_digest() const { return log().state().policy_digest; }
+  [[nodiscard]] const Trust& trust() const { return trust_; }
+  [[nodiscard]] const pkcs11::Module& module() const { return *module_; }
+  [[nodiscard]] const pkcs11::TokenInfo& token() const { return token_; }
+  pkcs11::Session& session() { return *session_; }
+  keys::SigningKey& seal_key() { return *seal_key_; }
+  // Another key for the log, the old one signing it; the old one is destroyed. The new vkey text comes back.
+  // The officers must agree (log-key-rotate).
+  std::string rotate_log_key();
+  audit::Log& log() { return *log_; }
+  [[nodiscard]] const audit::Log& log() const { return *log_; }
+  Random& random() { return random_; }
+  // Never below the log's last time.
+  [[nodiscard]] UnixTime now() const;
+  [[nodiscard]] bool insecure_demo() const;
+
+  // The one MEK that `reference` names, which the log must know. Error{Token}, Error{Denied}.
+  keys::Mek find_mek(const std::string& reference);
+  // Keys that the log calls ok or suspended, and that the token had not at the start. By label.
+  [[nodiscard]] const std::vector<keys::Mek>& missing() const { return missing_; }
+  [[nodiscard]] bool is_missing(ByteView id) const;
+  // The missing key that `reference` (name or label) means: a name, where its newest generation is missing.
+  [[nodiscard]] std::optional<keys::Mek> find_missing(const std::string& reference) const;
+  // Half-made objects that the start found and did not remove: nothing shows that they are this appliance's.
+  [[nodiscard]] const std::vector<keys::Leftover>& leftovers() const { return leftovers_; }
+  // After another C_Login: the handles of private keys from before are void.
+  void find_keys_again();
+  // The embedded token's files are whole, on disk and copied when this returns. The log calls it before each
+  // entry "ok". Nothing for another token. Error{Token} where the token did not write what it said.
+  void sync_token();
+  // A key handle whose workers each open a session of their own.
+  std::unique_ptr<seal::KeyHandle> open_key(const keys::Mek& mek);
+  // Whether the officers agree to this act: what goes into its intent as `approval`, null where the policy
+  // asks for none. `parameters` say what exactly is done; the officers saw the same. Error{Denied} where the
+  // policy does not allow the operation or has expired, Error{ApprovalsMissing} where officers must agree and
+  // have not, or have rejected it (which the log then records). Request and signatures are kept in the home.
+  [[nodiscard]] audit::Json approve(const std::string& operation, const audit::Json& parameters);
+  // Within a ceremony the officers agreed to a whole plan: from now on approve() gives what `authority` says
+  // of the act, and does not what it refuses.
+  using Authority = std::function<audit::Json(const std::string& operation, const audit::Json& parameters)>;
+  void act_under(Authority authority) { authority_ = std::move(authority); }
+  // Error{Denied} where the policy has expired.
+  void refuse_expired_policy() const;
+  // What the workstation's clock says, without the log's floor.
+  [[nodiscard]] UnixTime clock_now() const { return clock_.now(); }
+  // Error{Denied} for a restored MEK, whose source still counts the encryptions.
+  void refuse_wrap_only(const keys::Mek& mek) const;
+
+ private:
+  void open_token(const Environment& environment, const audit::SiteFacts& facts);
+  void open_log(const Environment& environment, audit::Position at, const Repair& repair,
+                const std::string& log_key);
+  void accept_anchor(const Repair& repair);
+  void log_restored();
+  void change_site(const AgreedSite& agreed, const std::optional<std::string>& module);
+  void check_against_genesis();
+  void judge_clock(const std::optional<std::string>& confirmed_date);
+  void reconcile();
+  void remove_leftovers(std::vector<keys::Leftover> found);
+  void settle_pin(const Environment& environment);
+  [[noreturn]] void reject(const std::string& operation, const Judgement& judgement);
+
+  Home home_;
+  ApprovalFiles approvals_;
+  const Clock& clock_;
+  Random& random_;
+  std::optional<audit::Lock> lock_;
+  Site site_;
+  std::optional<TokenGuard> guard_;  // of an embedded token
+  std::optional<pkcs11::Module> module_;
+  pkcs11::TokenInfo token_;
+  std::optional<pkcs11::Session> session_;
+  std::optional<keys::SigningKey> log_key_, seal_key_, next_log_key_;
+  std::optional<keys::LogSigner> signer_, next_signer_;
+  std::optional<TokenAnchor> anchor_;
+  std::optional<audit::Log> log_;
+  policy::Policy policy_;
+  Trust trust_;
+  Authority authority_;
+  PinTaken pin_taken_ = PinTaken::Given;
+  std::vector<keys::Mek> missing_;
+  std::vector<keys::Leftover> leftovers_;
+};
+
+// `intent` with the approval that approve() gave, where there is one.
+audit::Json with_approval(audit::Json intent, const audit::Json& approval);
+
+}  // namespace qpcseal::release

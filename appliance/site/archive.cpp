@@ -1,0 +1,138 @@
+#include "appliance/site/archive.h"
+
+#include <algorithm>
+#include <map>
+
+#include "appliance/approval/quorum.h"
+#include "appliance/site/pinned_files.h"
+#include "appliance/trust/collateral_bundle.h"
+#include "base/error.h"
+#include "base/file.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+using audit::Json;
+
+constexpr std::size_t kMaxKept = std::size_t{8} << 20;  // bytes
+constexpr const char* kFolder = "qpcseal-trust";
+
+std::filesystem::path path_of(const Home& home, const std::string& digest, const char* extension) {
+  if (!audit::is_hex(digest, sizeof(Sha256Digest))) throw Error(ErrorKind::Internal, "no digest: " + digest);
+  return home.approvals() / (digest + extension);
+}
+
+bool is_kept(const Home& home, const std::string& digest, const char* extension) {
+  return std::filesystem::exists(path_of(home, digest, extension));
+}
+
+void keep_as(const Home& home, const std::string& digest, const char* extension, const std::string& text) {
+  make_folder(home.approvals());
+  write_file(path_of(home, digest, extension), view(text), Existing::Replace, 0600);
+}
+
+void keep_file(const Home& home, const std::string& digest, const char* extension,
+               const std::filesystem::path& file) {
+  if (!is_kept(home, digest, extension)) keep_as(home, digest, extension, read_text_file(file, kMaxKept));
+}
+
+Json encode(const std::vector<TrustFile>& files) {
+  Json out = Json::array();
+  for (const TrustFile& file : files) out.push_back({{"name", file.name}, {"der", to_base64(file.der)}});
+  return out;
+}
+
+std::vector<TrustFile> decode(const Json& list) {
+  if (!list.is_array()) throw Error(ErrorKind::Malformed, "trust material is not a list");
+  std::vector<TrustFile> out;
+  for (const Json& file : list) {
+    audit::expect_keys(file, {"name", "der"}, "trust material");
+    out.push_back({audit::text_member(file, "name"), from_base64(audit::text_member(file, "der"))});
+  }
+  return out;
+}
+
+}  // namespace
+
+void archive_approval(const Home& home, const std::string& text, const char* extension,
+                      const std::vector<std::string>& signatures) {
+  keep(home, text, extension);
+  for (const std::string& signature : signatures) keep(home, signature, ".sig");
+}
+
+void keep(const Home& home, const std::string& text, const char* extension) {
+  keep_as(home, sha256_hex(text), extension, text);
+}
+
+void keep_in_force(const Home& home, const audit::State& state, const Trust& trust) {
+  keep_file(home, state.policy_digest, ".signed", home.policy());
+  if (!state.officers_digest.empty()) keep_file(home, state.officers_digest, ".officers", home.officers());
+  if (state.collateral_serial > 0) {
+    keep_file(home, state.trust_digest, ".signed", home.collateral());
+  } else if (!is_kept(home, state.trust_digest, ".trust")) {
+    keep_as(home, state.trust_digest, ".trust", encode_trust(trust));
+  }
+}
+
+std::string kept(const Home& home, const std::string& digest, const char* extension) {
+  if (!is_kept(home, digest, extension))
+    throw Error(ErrorKind::Io, path_of(home, digest, extension).string() + " was not kept");
+  return read_text_file(path_of(home, digest, extension), kMaxKept);
+}
+
+std::string kept_trust(const Home& home, const std::string& digest) {
+  return kept(home, digest, is_kept(home, digest, ".trust") ? ".trust" : ".signed");
+}
+
+std::vector<std::string> kept_signatures(const Home& home, const Json& approvers) {
+  std::vector<std::string> out;
+  for (const Json& who : approvers) {
+    const std::string& digest = audit::hex_member(who, "signature_sha256", sizeof(Sha256Digest));
+    if (!is_kept(home, digest, ".sig"))
+      throw Error(ErrorKind::Io, "the signature of " + audit::text_member(who, "name") + " was not kept");
+    out.push_back(kept(home, digest, ".sig"));
+  }
+  return out;
+}
+
+std::vector<std::string> found_signatures(const Home& home, const policy::Officers& officers,
+                                          std::string_view name_space, const std::string& text,
+                                          UnixTime now) {
+  std::vector<std::filesystem::path> paths;
+  for (const auto& item : std::filesystem::directory_iterator(home.approvals()))
+    if (item.path().extension() == ".sig") paths.push_back(item.path());
+  std::ranges::sort(paths);
+  std::map<std::string, std::string> found;  // by the officer's name, one each
+  for (const auto& path : paths) {
+    const std::string signature = read_text_file(path, policy::kMaxSshsig);
+    const auto tally = policy::tally_signatures(officers, name_space, view(text), {signature}, now);
+    if (!tally.approvers.empty()) found.emplace(tally.approvers.front().name, signature);
+  }
+  std::vector<std::string> out;
+  for (const auto& [name, signature] : found) out.push_back(signature);
+  return out;
+}
+
+std::string encode_trust(const Trust& trust) {
+  return audit::canonical(
+             {{"type", kFolder}, {"v", 1U}, {"roots", encode(trust.roots)}, {"crls", encode(trust.crls)}}) +
+         "\n";
+}
+
+Trust parse_trust(const std::string& text) {
+  const Json json = audit::parse_canonical(
+      std::string_view(text).substr(0, text.size() - (text.ends_with('\n') ? 1 : 0)), "trust material");
+  if (audit::text_member(json, "type") != kFolder)
+    return trust_of(parse_collateral(text), sha256(view(text)));
+  audit::expect_keys(json, {"type", "v", "roots", "crls"}, "trust material");
+  Trust trust;
+  trust.roots = decode(audit::member(json, "roots"));
+  trust.crls = decode(audit::member(json, "crls"));
+  trust.digest = digest_of(trust);
+  if (encode_trust(trust) != text)
+    throw Error(ErrorKind::Malformed, "trust material that is not in its one written form");
+  return trust;
+}
+
+}  // namespace qpcseal::release

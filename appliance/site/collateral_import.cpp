@@ -1,0 +1,107 @@
+// Bringing a bundle into force.
+#include <algorithm>
+
+#include "appliance/trust/collateral_bundle.h"
+#include "attest/certpath.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "encoding/json_findings.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+using audit::Json;
+
+void check_serial(const Collateral& bundle, const audit::State& state) {
+  if (bundle.serial <= state.collateral_serial)
+    throw Error(ErrorKind::Denied, "the bundle's serial is " + std::to_string(bundle.serial) +
+                                       ", and must be above " + std::to_string(state.collateral_serial));
+}
+
+void check_fresh(const Collateral& bundle, UnixTime now) {
+  if (now < bundle.not_before || now >= bundle.not_after)
+    throw Error(ErrorKind::Denied, "the bundle is fresh from " + format_time(bundle.not_before) + " to " +
+                                       format_time(bundle.not_after) + ", now it is " + format_time(now));
+}
+
+Json numbers_of(const std::vector<Bytes>& crls) {
+  Json out = Json::array();
+  for (const attest::CrlInfo& crl : attest::newest(crls)) {
+    out.push_back({{"issuer", to_hex(crl.issuer)}, {"number", to_hex(crl.number)}});
+  }
+  return out;
+}
+
+// Nothing for a list in the folder that cannot be used: it never counted, and must not keep out the bundle
+// that takes the folder's place.
+std::optional<attest::CrlInfo> usable(const TrustFile& crl) {
+  try {
+    return attest::read_crl(crl.der);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::Malformed) throw;
+    return std::nullopt;
+  }
+}
+
+// Than what the log has seen, and than what is in force, whether a release has seen it or not.
+attest::CrlNumbers least_numbers(const Appliance& appliance) {
+  attest::CrlNumbers out = appliance.log().state().crl_numbers;
+  for (const TrustFile& crl : appliance.trust().crls)
+    if (const auto info = usable(crl)) attest::raise(out, *info);
+  return out;
+}
+
+// An older list would bring revoked certificates back. That officers signed such a bundle is worth an entry.
+void refuse_older_lists(Appliance& appliance, const Collateral& bundle, const Json& intent) {
+  const Findings old = attest::check_crl_floors(bundle.crls, least_numbers(appliance));
+  if (old.empty()) return;
+  const audit::Txn txn = appliance.log().intent("trust", intent);
+  appliance.log().result(txn, "denied", {{"findings", audit::findings_as<Json>(old)}});
+  throw Error(ErrorKind::Denied, "the bundle holds a revocation list that is older than one seen before", "",
+              old);
+}
+
+// Whether a card, or an issuer's list, that counts as revoked now would not any more.
+bool takes_back_revocations(const Trust& now, const Collateral& next) {
+  const auto& revoked = next.revoked_ueids;
+  const bool card = std::ranges::any_of(now.collateral.revoked_ueids, [&](const Bytes& ueid) {
+    return std::ranges::find(revoked, ueid) == revoked.end();
+  });
+  const std::vector<attest::CrlInfo> lists = attest::newest(next.crls);
+  const auto is_left_out = [&](const TrustFile& crl) {
+    const auto info = usable(crl);
+    return info && std::ranges::none_of(lists, [&](const auto& list) { return list.issuer == info->issuer; });
+  };
+  return card || std::ranges::any_of(now.crls, is_left_out);
+}
+
+// Taking a revocation back lets a key go where it could not go before: that takes as many as any act.
+int officers_for(const Appliance& appliance, const Collateral& bundle) {
+  return takes_back_revocations(appliance.trust(), bundle) ? appliance.policy().greatest_threshold() : 1;
+}
+
+}  // namespace
+
+Installed import_collateral(Appliance& appliance, const std::filesystem::path& file,
+                            const std::vector<std::filesystem::path>& paths) {
+  const std::string text = read_text_file(file, kMaxCollateral);
+  const Collateral bundle = parse_collateral(text);
+  const audit::State& state = appliance.log().state();
+  check_serial(bundle, state);
+  check_fresh(bundle, appliance.now());
+  const auto approvers = check_signed_file(
+      appliance, {"trust-import", kTrustNamespace, text, officers_for(appliance, bundle)}, paths);
+  const std::string digest = sha256_hex(text);
+  Json intent{{"digest", digest},
+              {"serial", bundle.serial},
+              {"not_before", static_cast<std::uint64_t>(bundle.not_before)},
+              {"not_after", static_cast<std::uint64_t>(bundle.not_after)},
+              {"crls", numbers_of(bundle.crls)},
+              {"approvers", json_of(approvers)}};
+  refuse_older_lists(appliance, bundle, intent);
+  replace_pinned(appliance, "trust", std::move(intent), text);
+  return {digest, bundle.serial, approvers};
+}
+
+}  // namespace qpcseal::release

@@ -1,0 +1,34 @@
+// What a token can do, found by trying, and what this appliance would use of it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "appliance/keys/signing.h"
+#include "appliance/keys/wrap.h"
+#include "appliance/site/appliance.h"
+#include "pkcs11/gcm.h"
+
+namespace qpcseal::release {
+
+struct Diagnosis {
+  std::string module, module_sha256;
+  pkcs11::TokenInfo token;
+  std::optional<pkcs11::GcmAbility> gcm;
+  std::optional<keys::SigningType> signing;
+  std::vector<keys::SuiteAbility> suites;
+  std::vector<std::string> lacking;   // desired attributes that are not honoured
+  std::vector<std::string> accepted;  // by the site's facts
+  bool anchor = false;
+  std::vector<keys::Leftover> leftovers;  // half-made objects in the token
+  std::vector<std::string> faults;        // why it cannot serve; empty: it can
+};
+
+// Logs in and tries; makes and destroys throw-away objects. Nothing is logged: no key of ours is touched.
+// A home without a root is none: nothing is locked. `facts`: of a token without a home; nothing: those of the
+// home's log. Error{Denied} where others could change files of the home.
+Diagnosis diagnose(const Environment& environment, const Site& site,
+                   std::optional<audit::SiteFacts> facts = std::nullopt);
+
+}  // namespace qpcseal::release

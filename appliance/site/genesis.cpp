@@ -1,0 +1,98 @@
+#include "appliance/site/genesis.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "appliance/site/archive.h"
+#include "base/digest.h"
+#include "base/error.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+using audit::Json;
+
+constexpr std::string_view kTitle = "qpcseal genesis 2\n";
+constexpr std::array<std::string_view, 15> kLines = {
+    "appliance",        "aud",          "token serial", "log key",    "seal key sha256", "module sha256",
+    "module arguments", "accepted",     "anchor",       "clock days", "policy serial",   "policy sha256",
+    "officers sha256",  "trust sha256", "genesis entry"};
+
+std::string json_text(const std::string& text) { return Json(text).dump(-1, ' ', true); }
+
+std::string names_of(const std::set<std::string>& names) {
+  std::string out;
+  for (const auto& name : names) out += (out.empty() ? "" : ", ") + name;
+  return out;
+}
+
+}  // namespace
+
+std::string genesis_text(const audit::State& state, const audit::Hash& leaf) {
+  const Json& genesis = state.genesis;
+  const Json& policy = audit::member(genesis, "policy");
+  const audit::SiteFacts site = audit::genesis_facts(genesis);
+  const std::array<std::string, kLines.size()> values = {
+      json_text(audit::text_member(genesis, "appliance_id")),
+      audit::text_member(genesis, "aud"),
+      json_text(audit::text_member(audit::member(genesis, "token"), "serial")),
+      json_text(audit::text_member(genesis, "log_key")),
+      sha256_hex(from_base64(audit::text_member(genesis, "seal_key"))),
+      site.module_sha256,
+      json_text(site.module_arguments),
+      Json(site.accept).dump(),
+      site.anchor ? "true" : "false",
+      std::to_string(site.clock_days),
+      std::to_string(audit::uint_member(policy, "serial")),
+      audit::text_member(policy, "digest"),
+      audit::text_member(genesis, "officers"),
+      audit::text_member(genesis, "trust"),
+      to_hex(leaf)};
+  std::string out(kTitle);
+  for (std::size_t i = 0; i < kLines.size(); ++i) out += std::string(kLines[i]) + ": " + values[i] + "\n";
+  return out;
+}
+
+bool is_genesis_text(std::string_view text) { return text.starts_with(kTitle); }
+
+void check_genesis_text(std::string_view text) {
+  const auto require = [](bool good) {
+    if (!good) throw Error(ErrorKind::Malformed, "not a genesis as 'qpcseal genesis show' writes it");
+  };
+  require(is_genesis_text(text));
+  require(std::ranges::all_of(text, [](char c) { return c == '\n' || (c >= ' ' && c <= '~'); }));
+  text.remove_prefix(kTitle.size());
+  for (const std::string_view name : kLines) {
+    const std::size_t end = text.find('\n');
+    require(end != std::string_view::npos && text.starts_with(name) &&
+            text.substr(name.size()).starts_with(": "));
+    text.remove_prefix(end + 1);
+  }
+  require(text.empty());
+}
+
+std::vector<policy::Approver> accept_genesis(Appliance& appliance,
+                                             const std::vector<std::filesystem::path>& paths) {
+  const audit::State& state = appliance.log().state();
+  if (state.genesis_accepted) throw Error(ErrorKind::Usage, "the genesis was accepted before");
+  const policy::Officers officers = read_officers(appliance.home().officers(), state);
+  const std::string text = genesis_text(state, appliance.log().tree().leaf(0));
+  const std::vector<std::string> signatures = read_signatures(paths);
+  const policy::Tally tally =
+      policy::tally_signatures(officers, "approval@qpcseal", view(text), signatures, appliance.now());
+  std::set<std::string> lacking;
+  for (const policy::Officer& officer : officers.list) lacking.insert(officer.name);
+  for (const policy::Approver& approver : tally.approvers) lacking.erase(approver.name);
+  if (!lacking.empty())
+    throw Error(ErrorKind::ApprovalsMissing,
+                "every listed officer signs the genesis; not signed by " + names_of(lacking),
+                "'qpcseal genesis show -o FILE' writes what they sign", tally.findings);
+  archive_approval(appliance.home(), text, ".genesis", counted(signatures, tally.approvers));
+  appliance.log().event("genesis-accepted",
+                        {{"text_sha256", sha256_hex(text)}, {"approvers", json_of(tally.approvers)}});
+  return tally.approvers;
+}
+
+}  // namespace qpcseal::release

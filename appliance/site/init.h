@@ -1,0 +1,43 @@
+// Makes an appliance: token, keys, log and home, once.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "appliance/site/appliance.h"
+
+namespace qpcseal::release {
+
+struct InitOptions {
+  std::string module;            // absolute path; empty with `embedded`: SoftHSM2 where Debian puts it
+  std::string module_arguments;  // C_Initialize's pReserved string
+  std::string token_label;       // default with `embedded`: "qpcseal"
+  bool embedded = false;
+  std::string appliance_id;
+  std::filesystem::path officers, policy, trust;         // officers may be empty with insecure_demo
+  std::vector<std::filesystem::path> policy_signatures;  // by officers, unless insecure_demo
+  std::string pin_source = "tty";
+  std::vector<std::string> accept;               // desired key attributes that the token may lack
+  std::uint64_t clock_days = audit::kClockDays;  // site_facts.h
+  bool insecure_demo = false;
+};
+
+struct InitResult {
+  std::string log_key;  // vkey text
+  Bytes seal_key;       // SubjectPublicKeyInfo
+  std::string genesis;  // SHA-256 of the genesis entry's line, hex
+  pkcs11::TokenInfo token;
+  std::vector<std::string> lacking;  // desired key attributes that the token does not honour
+  bool anchor = false;
+};
+
+// Error{Usage}, Error{Io} where the home exists, Error{Token} where the token holds our keys already or lacks
+// what is needed. Nothing is left behind in the home when it fails.
+InitResult init(const Environment& environment, const InitOptions& options);
+
+// Where SoftHSM2 is on this machine; Error{Token} when it is not.
+std::string find_softhsm();
+
+}  // namespace qpcseal::release

@@ -1,0 +1,57 @@
+#include "appliance/site/key_census.h"
+
+#include <algorithm>
+
+#include "appliance/keys/mek_list.h"
+#include "appliance/site/appliance.h"
+#include "base/error.h"
+
+namespace qpcseal::release {
+
+keys::Mek mek_of(const audit::MekHistory& history) {
+  return {{CK_INVALID_HANDLE, "key '" + history.label + "'"},
+          history.label,
+          std::string(keys::name_in(history.label)),
+          history.generation,
+          history.id};
+}
+
+std::vector<keys::Mek> missing_keys(const std::vector<keys::Mek>& there, const audit::State& state) {
+  std::vector<keys::Mek> out;
+  for (const auto& [id, history] : state.meks) {
+    const bool wanted = history.state == "ok" || history.state == "suspended";
+    const auto same = [&](const keys::Mek& mek) { return mek.id == history.id; };
+    if (wanted && std::ranges::none_of(there, same)) out.push_back(mek_of(history));
+  }
+  keys::sort_meks(out);
+  return out;
+}
+
+std::string missing_text(const keys::Mek& mek) {
+  return mek.label + " (id " + to_hex(mek.id) + ") is in the log and not in the token: the token lost it";
+}
+
+std::string missing_hint(const keys::Mek& mek) {
+  return "'qpcseal mek restore BACKUP' brings it back; 'qpcseal mek rotate " + mek.name +
+         "' makes its next generation; 'qpcseal mek destroy " + mek.label + "' gives it up";
+}
+
+bool Appliance::is_missing(ByteView id) const {
+  return std::ranges::any_of(missing_, [&](const keys::Mek& mek) { return equal(mek.id, id); });
+}
+
+std::optional<keys::Mek> Appliance::find_missing(const std::string& reference) const {
+  for (const keys::Mek& mek : missing_) {
+    if (mek.label == reference) return mek;
+    if (mek.name != reference) continue;
+    const auto newer = [&](const auto& item) {
+      const audit::MekHistory& other = item.second;
+      return keys::name_in(other.label) == mek.name && other.generation > mek.generation &&
+             (other.state == "ok" || other.state == "suspended");
+    };
+    if (std::ranges::none_of(log_->state().meks, newer)) return mek;
+  }
+  return std::nullopt;
+}
+
+}  // namespace qpcseal::release

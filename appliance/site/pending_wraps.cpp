@@ -1,0 +1,94 @@
+#include "appliance/site/pending_wraps.h"
+
+#include <set>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "encoding/json.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+using audit::Json;
+
+constexpr std::size_t kMaxFile = std::size_t{64} << 20;  // bytes
+
+Json json_of(const keys::WrappedMek& wrap) {
+  return {{"suite", static_cast<unsigned>(wrap.suite)},
+          {"encrypt", to_base64(wrap.encrypt)},
+          {"nonce", to_base64(wrap.nonce)},
+          {"pub", to_base64(wrap.pub)}};
+}
+
+keys::WrappedMek wrap_of(const Json& json) {
+  const auto suite = keys::suite_from(static_cast<unsigned>(audit::uint_member(json, "suite")));
+  if (!suite) throw Error(ErrorKind::Malformed, "an unknown suite");
+  return {*suite, from_base64(audit::text_member(json, "encrypt")),
+          from_base64(audit::text_member(json, "nonce")), from_base64(audit::text_member(json, "pub"))};
+}
+
+std::set<std::string> open_reports(const audit::State& state) {
+  std::set<std::string> out;
+  for (const auto& [seq, intent] : state.open)
+    if (intent.kind == "release") out.insert(audit::text_member(intent.data, "report_sha256"));
+  return out;
+}
+
+}  // namespace
+
+PendingWraps::PendingWraps(const Home& home, const audit::State& state) : path_(home.pending()) {
+  if (!std::filesystem::exists(path_)) return;
+  const std::set<std::string> open = open_reports(state);
+  with_context(path_.string(), [&] {
+    const Bytes bytes = read_file(path_, kMaxFile);
+    const Json json = audit::parse_json(text_of(bytes), "wrapped MEKs");
+    for (const auto& [report, wrap] : json.items()) {
+      if (open.contains(report))
+        wraps_.emplace(report, wrap_of(wrap));
+      else
+        has_closed_ = true;
+    }
+  });
+}
+
+void PendingWraps::forget_closed(const Home& home, const audit::State& state) noexcept {
+  try {
+    const PendingWraps left(home, state);
+    if (left.has_closed_) left.write();
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the next start tries again
+  }
+}
+
+const keys::WrappedMek* PendingWraps::find(const Sha256Digest& report) const {
+  const auto found = wraps_.find(to_hex(report));
+  return found == wraps_.end() ? nullptr : &found->second;
+}
+
+void PendingWraps::write() const {
+  if (wraps_.empty()) {
+    std::filesystem::remove(path_);
+    return;
+  }
+  Json json = Json::object();
+  for (const auto& [report, wrap] : wraps_) json[report] = json_of(wrap);
+  // A new file has no name until it is complete: after a kill no wrap is in a temporary file that the next
+  // run would wrap again for.
+  const bool is_new = !std::filesystem::exists(path_);
+  write_file(path_, view(audit::canonical(json)), is_new ? Existing::Refuse : Existing::Replace, 0600);
+}
+
+void PendingWraps::keep(const std::map<Sha256Digest, keys::WrappedMek>& wraps) {
+  for (const auto& [report, wrap] : wraps) wraps_.insert_or_assign(to_hex(report), wrap);
+  write();
+}
+
+void PendingWraps::drop(const std::map<Sha256Digest, keys::WrappedMek>& wraps) noexcept {
+  try {
+    for (const auto& [report, wrap] : wraps) wraps_.erase(to_hex(report));
+    write();
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): of no open release, it is passed over
+  }
+}
+
+}  // namespace qpcseal::release

@@ -1,0 +1,111 @@
+#include "appliance/site/pin.h"
+
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <optional>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/print.h"
+#include "base/signals.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+constexpr std::size_t kMaxPin = 255;  // bytes
+constexpr std::string_view kFilePrefix = "file:";
+
+// Reads up to a newline or the end. The newline is not part of the PIN.
+SecretBuffer read_line(int fd, const std::string& what) {
+  SecretBuffer pin(kMaxPin);
+  std::size_t size = 0;
+  while (true) {
+    if (size == kMaxPin) throw Error(ErrorKind::Token, what + ": a PIN has at most 254 bytes");
+    const ssize_t got = read(fd, pin.bytes().data() + size, 1);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw Error(ErrorKind::Token, what + ": cannot read the PIN: " + errno_text(errno));
+    if (got == 0 || pin.bytes()[size] == '\n') break;
+    ++size;
+  }
+  pin.truncate(size);
+  if (size == 0) throw Error(ErrorKind::Token, what + ": the PIN is empty");
+  return pin;
+}
+
+// The terminal as it was, for the one prompt at a time: a signal gives it back and then does what it does.
+int prompt_fd = -1;
+termios prompt_before{};
+
+void give_back(int signal) {
+  tcsetattr(prompt_fd, TCSAFLUSH, &prompt_before);
+  raise(signal);  // SA_RESETHAND: by default
+}
+
+class EchoOff {
+ public:
+  explicit EchoOff(int fd) {
+    if (tcgetattr(fd, &prompt_before) != 0) throw Error(ErrorKind::Token, "/dev/tty is not a terminal");
+    prompt_fd = fd;
+    signals_.emplace(std::initializer_list<int>{SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP}, give_back,
+                     SA_RESETHAND);
+    termios quiet = prompt_before;
+    quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    tcsetattr(fd, TCSAFLUSH, &quiet);
+  }
+  EchoOff(const EchoOff&) = delete;
+  EchoOff& operator=(const EchoOff&) = delete;
+  ~EchoOff() { tcsetattr(prompt_fd, TCSAFLUSH, &prompt_before); }
+
+ private:
+  std::optional<SignalHandlers> signals_;
+};
+
+SecretBuffer ask(const std::string& prompt) {
+  const Fd tty(open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY));
+  if (!tty)
+    throw Error(
+        ErrorKind::Token, "no terminal to ask for the PIN",
+        "give it through --pin-fd N, or name a file of yours with mode 0600 as pin_source in site.toml");
+  const EchoOff quiet(tty.get());
+  print_to(tty.get(), prompt);
+  SecretBuffer pin = read_line(tty.get(), "/dev/tty");
+  print_to(tty.get(), "\n");
+  return pin;
+}
+
+SecretBuffer from_file(const std::string& path) {
+  const Fd file = open_to_read(path);
+  struct stat status{};
+  if (fstat(file.get(), &status) != 0) throw_errno(path);
+  if (status.st_uid != geteuid() || (status.st_mode & 077) != 0)
+    throw Error(ErrorKind::Token,
+                "PIN file " + path + " must belong to the user and be readable by nobody else",
+                "chmod 0600 " + path);
+  return read_line(file.get(), path);
+}
+
+}  // namespace
+
+SecretBuffer read_pin(const std::string& source, std::optional<int> fd, const std::string& token_label) {
+  if (fd) return read_line(*fd, "--pin-fd " + std::to_string(*fd));
+  if (source == "tty") return ask("PIN for token '" + token_label + "': ");
+  if (source.starts_with(kFilePrefix)) return from_file(source.substr(kFilePrefix.size()));
+  throw Error(ErrorKind::Usage, "pin_source '" + source + "' is neither \"tty\" nor \"file:/path\"");
+}
+
+SecretBuffer read_new_pin(std::optional<int> fd, const std::string& token_label) {
+  if (fd) return read_line(*fd, "--pin-fd " + std::to_string(*fd));
+  SecretBuffer first = ask("New PIN for token '" + token_label + "': ");
+  const SecretBuffer again = ask("The same PIN again: ");
+  if (!equal(first.bytes(), again.bytes())) throw Error(ErrorKind::Usage, "the two PINs differ");
+  return first;
+}
+
+}  // namespace qpcseal::release

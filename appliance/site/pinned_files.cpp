@@ -1,0 +1,187 @@
+#include "appliance/site/pinned_files.h"
+
+#include <algorithm>
+
+#include "appliance/site/archive.h"
+#include "appliance/site/logged_act.h"
+#include "base/current_error.h"
+#include "base/digest.h"
+#include "base/file.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+using audit::Json;
+
+constexpr std::size_t kMaxPinnedFile = std::size_t{4} << 20;  // bytes
+
+std::filesystem::path file_of(const Home& home, const std::string& kind) {
+  if (kind == "trust") return home.collateral();
+  return kind == "policy" ? home.policy() : home.officers();
+}
+
+// False where there is no such file: a first bundle that was never written.
+bool holds(const std::filesystem::path& file, const std::string& digest) {
+  return std::filesystem::exists(file) && sha256_hex(read_text_file(file, kMaxPinnedFile)) == digest;
+}
+
+// False also where it cannot be read.
+bool surely_holds(const std::filesystem::path& file, const std::string& digest) noexcept {
+  try {
+    return holds(file, digest);
+  } catch (...) {
+    return false;
+  }
+}
+
+policy::Tally count(const policy::Officers& officers, const SignedFile& file,
+                    const std::vector<std::string>& signatures, int needed, UnixTime now) {
+  policy::Tally tally = policy::tally_signatures(officers, file.name_space, view(file.text), signatures, now);
+  if (tally.approvers.size() < static_cast<std::size_t>(needed))
+    throw Error(
+        ErrorKind::ApprovalsMissing,
+        "the file must be signed by " + std::to_string(needed) + " officers, in namespace " +
+            std::string(file.name_space) + "; what counts is " + std::to_string(tally.approvers.size()),
+        "'qpcseal policy sign' or 'trust sign', or ssh-keygen -Y sign -n " + std::string(file.name_space),
+        tally.findings);
+  return tally;
+}
+
+void refuse_expired(const policy::Policy& policy, UnixTime now) {
+  if (now >= policy.expires.value)
+    throw Error(ErrorKind::Denied, "the policy expired at " + format_time(policy.expires.value));
+}
+
+// The namespace in which officers agree to the operation.
+std::string_view namespace_of(const std::string& operation) {
+  if (operation == "policy-change") return kPolicyNamespace;
+  if (operation == "trust-import") return kTrustNamespace;
+  return approval_namespace(operation);
+}
+
+// A file that leaves too few people for what the policy asks would lock everybody out: the next officers file
+// and the next policy need their signatures too.
+void refuse_too_few(const policy::Policy& policy, const policy::Officers& officers, UnixTime now) {
+  for (const auto& [operation, count] : policy.approvals) {
+    const bool changes =
+        operation == "policy-change" || operation == "officers-change" || operation == "trust-import";
+    const int needed = std::max(count.value, changes ? 1 : 0);
+    const std::string_view name_space = namespace_of(operation);
+    if (const std::size_t people = policy::count_signers(officers, name_space, now);
+        people < static_cast<std::size_t>(needed))
+      throw Error(ErrorKind::Usage, "'" + operation + "' needs " + std::to_string(needed) + " officers (" +
+                                        policy.at(count.line) + "), the officers file lists " +
+                                        std::to_string(people) + " who may sign in " +
+                                        std::string(name_space) + " now");
+  }
+}
+
+void refuse_weak_change(const policy::Policy& policy) {
+  const int most = policy.greatest_threshold();
+  for (const auto& [operation, count] : policy.approvals) {
+    if (!policy.is_weak(operation)) continue;
+    throw Error(ErrorKind::Denied,
+                "'" + operation + "' needs " + std::to_string(count.value) + " officers (" +
+                    policy.at(count.line) + "), and another operation " + std::to_string(most) +
+                    ": by it those few could do what needs more",
+                "write " + operation + " = " + std::to_string(most) + ", or more");
+  }
+}
+
+}  // namespace
+
+std::vector<policy::Approver> check_signed_file(Appliance& appliance, const SignedFile& file,
+                                                const std::vector<std::filesystem::path>& paths) {
+  const auto named = appliance.policy().approvals_for(file.operation);
+  if (!named)
+    throw Error(ErrorKind::Denied,
+                "the policy in force does not allow '" + file.operation + "': [approvals] does not name it");
+  const int needed = appliance.insecure_demo() ? *named : std::max(file.least, *named);
+  const std::vector<std::string> signatures = read_signatures(paths);
+  policy::Tally tally;
+  if (needed > 0)
+    tally = count(read_officers(appliance.home().officers(), appliance.log().state()), file, signatures,
+                  needed, appliance.now());
+  archive_approval(appliance.home(), file.text, ".signed", counted(signatures, tally.approvers));
+  return std::move(tally.approvers);
+}
+
+void replace_pinned(Appliance& appliance, const std::string& kind, Json intent, const std::string& text) {
+  const std::filesystem::path file = file_of(appliance.home(), kind);
+  std::string fault;
+  const auto install = [&](const audit::Txn&) -> Json {
+    try {
+      write_file(file, view(text), Existing::Replace, 0600);
+    } catch (...) {
+      // Its name may have moved before the fault, as where the folder could not be synced: what is there
+      // decides.
+      const Error cause = current_error();
+      if (!surely_holds(file, sha256_hex(text))) throw;
+      fault = cause.what();
+    }
+    return {{"digest", sha256_hex(text)}};
+  };
+  const auto must_be_the_old_one = [&] {
+    if (holds(file, sha256_hex(text))) throw Error(ErrorKind::Io, file.string() + " is the new one");
+  };
+  logged_act(appliance.log(), {kind, std::move(intent), install, must_be_the_old_one});
+  if (!fault.empty()) throw Error(ErrorKind::DoneWithFault, "the file is in force and logged; " + fault);
+}
+
+Installed install_policy(Appliance& appliance, const std::filesystem::path& file,
+                         const std::vector<std::filesystem::path>& paths) {
+  const std::string text = read_text_file(file, policy::kMaxPolicySize);
+  const policy::Policy next = policy::parse_policy(text, file.string());
+  const audit::State& state = appliance.log().state();
+  if (next.serial.value <= state.policy_serial)
+    throw Error(ErrorKind::Denied, "its serial is " + std::to_string(next.serial.value) +
+                                       ", and must be above " + std::to_string(state.policy_serial));
+  std::optional<policy::Officers> officers;
+  if (!state.officers_digest.empty()) officers = read_officers(appliance.home().officers(), state);
+  check_policy(next, officers ? &*officers : nullptr, appliance.insecure_demo(), appliance.now());
+  const int least = std::max(appliance.policy().greatest_threshold(), next.greatest_threshold());
+  const auto approvers =
+      check_signed_file(appliance, {"policy-change", kPolicyNamespace, text, least}, paths);
+  const std::string digest = sha256_hex(text);
+  replace_pinned(appliance, "policy",
+                 {{"digest", digest}, {"serial", next.serial.value}, {"approvers", json_of(approvers)}},
+                 text);
+  return {digest, next.serial.value, approvers};
+}
+
+Installed install_officers(Appliance& appliance, const std::filesystem::path& file) {
+  const std::string text = read_text_file(file, policy::kMaxOfficersFile);
+  const policy::Officers next = policy::parse_officers(text);
+  refuse_too_few(appliance.policy(), next, appliance.now());
+  if (!appliance.insecure_demo()) refuse_weak_change(appliance.policy());
+  const std::string digest = sha256_hex(text);
+  const Json approval = appliance.approve("officers-change", {{"officers_sha256", digest}});
+  archive_approval(appliance.home(), text, ".officers", {});
+  replace_pinned(appliance, "officers", with_approval({{"digest", digest}}, approval), text);
+  return {digest, 0, {}};
+}
+
+void check_policy(const policy::Policy& policy, const policy::Officers* officers, bool insecure_demo,
+                  UnixTime now) {
+  refuse_expired(policy, now);
+  if (officers) refuse_too_few(policy, *officers, now);
+  if (!insecure_demo) refuse_weak_change(policy);
+}
+
+std::vector<policy::Approver> check_first_signatures(const policy::Policy& policy, const std::string& text,
+                                                     const policy::Officers& officers,
+                                                     const std::vector<std::string>& signatures,
+                                                     UnixTime now) {
+  return count(officers, {"policy-change", kPolicyNamespace, text}, signatures, policy.greatest_threshold(),
+               now)
+      .approvers;
+}
+
+bool is_pinned(const std::string& kind) { return kind == "policy" || kind == "officers" || kind == "trust"; }
+
+bool was_installed(const Home& home, const audit::OpenIntent& intent) {
+  return holds(file_of(home, intent.kind), audit::text_member(intent.data, "digest"));
+}
+
+}  // namespace qpcseal::release

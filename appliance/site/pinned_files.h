@@ -1,0 +1,73 @@
+// Files that the log pins by digest, and how they change: what officers signed is checked, the change is an
+// intent in the log, the file is replaced, the result makes it hold.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "appliance/site/appliance.h"
+
+namespace qpcseal::release {
+
+// What officers sign policies and collateral bundles in.
+inline constexpr std::string_view kPolicyNamespace = "policy@qpcseal", kTrustNamespace = "collateral@qpcseal";
+
+struct Installed {
+  std::string digest;        // hex
+  std::uint64_t serial = 0;  // policies and bundles
+  std::vector<policy::Approver> approvers;
+};
+
+// A policy that officers signed (namespace policy@qpcseal, over its bytes): as many as the policy in force
+// wants for policy-change, by the officers in force; outside a demonstration as many as any operation needs,
+// before or after. Its serial must rise. Error{Denied}, Error{ApprovalsMissing}; and as check_policy().
+Installed install_policy(Appliance& appliance, const std::filesystem::path& file,
+                         const std::vector<std::filesystem::path>& signatures);
+
+// The next officers file, by a request for officers-change (parameter officers_sha256) that the old file's
+// officers signed. Error{Usage} where too few people of the new file could sign what the policy asks for;
+// Error{Denied} where the policy lets fewer people change the officers than any act needs.
+Installed install_officers(Appliance& appliance, const std::filesystem::path& file);
+
+// A file whose own bytes officers sign.
+struct SignedFile {
+  std::string operation;        // of the policy's [approvals]
+  std::string_view name_space;  // e.g. policy@qpcseal
+  const std::string& text;
+  int least = 1;  // officers, outside a demonstration
+};
+// As many officers in force as the policy in force wants for the operation (outside a demonstration at least
+// `least`) signed the file; it and the signatures are kept. Error{ApprovalsMissing}; Error{Denied} where the
+// policy does not name the operation.
+std::vector<policy::Approver> check_signed_file(Appliance& appliance, const SignedFile& file,
+                                                const std::vector<std::filesystem::path>& signatures);
+// Intent, file, result. A crash between them is settled at the next start by was_installed().
+void replace_pinned(Appliance& appliance, const std::string& kind, audit::Json intent,
+                    const std::string& text);
+
+// What every policy must be that comes into force, the first one too. Error{Denied} where it has expired;
+// Error{Usage} where too few people of the officers file could sign what it asks for; outside a demonstration
+// Error{Denied} where an operation that decides what counts needs fewer officers than another operation.
+void check_policy(const policy::Policy& policy, const policy::Officers* officers, bool insecure_demo,
+                  UnixTime now);
+// The first policy is signed by as many officers as any of its operations needs: by whom.
+// Error{ApprovalsMissing}.
+std::vector<policy::Approver> check_first_signatures(const policy::Policy& policy, const std::string& text,
+                                                     const policy::Officers& officers,
+                                                     const std::vector<std::string>& signatures,
+                                                     UnixTime now);
+
+// Brings a bundle into force that as many officers signed (namespace collateral@qpcseal, over its bytes) as
+// the policy wants for trust-import. Error{Denied}: its serial or a crlNumber does not rise, or it is not
+// fresh; Error{ApprovalsMissing}.
+Installed import_collateral(Appliance& appliance, const std::filesystem::path& file,
+                            const std::vector<std::filesystem::path>& signatures);
+
+// Kinds of entries that change a pinned file.
+[[nodiscard]] bool is_pinned(const std::string& kind);
+// Whether an open intent of kind policy, officers or trust came to replace its file: the log's result.
+bool was_installed(const Home& home, const audit::OpenIntent& intent);
+
+}  // namespace qpcseal::release

@@ -1,0 +1,120 @@
+#include "appliance/site/repair.h"
+
+#include <algorithm>
+
+#include "appliance/keys/mek.h"
+#include "appliance/site/appliance.h"
+#include "appliance/site/archive.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+using audit::Json;
+
+// The file may be the next policy already, where a run was cut short while it was installed: the home keeps
+// the one that the log names.
+policy::Policy policy_in_force(const Home& home, const audit::State& state) {
+  try {
+    return read_policy(home, state);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::Denied && error.kind() != ErrorKind::Io) throw;
+    const std::string text = kept(home, state.policy_digest, ".signed");
+    if (sha256_hex(text) != state.policy_digest) throw;
+    return policy::parse_policy(text);
+  }
+}
+
+void agree_alone(bool yes, const std::string& operation) {
+  if (!yes)
+    throw Error(ErrorKind::Usage, "'" + operation + "' needs officers, and this demonstration has none",
+                "--yes does it without; read in docs/OPERATIONS.md what it costs first");
+}
+
+}  // namespace
+
+audit::SiteFacts changed(audit::SiteFacts facts, const SiteChange& change, const Home& home) {
+  if (change.module) facts.module_sha256 = to_hex(pkcs11::Module::digest_of(*change.module));
+  if (change.module_arguments) facts.module_arguments = without_home(*change.module_arguments, home);
+  if (change.accept) facts.accept = *change.accept;
+  if (change.anchor) facts.anchor = *change.anchor;
+  if (change.clock_days) facts.clock_days = *change.clock_days;
+  check_facts(facts);
+  return facts;
+}
+
+Json parameters_of(const audit::SiteFacts& before, const audit::SiteFacts& now) {
+  Json out = Json::object();
+  if (now.module_sha256 != before.module_sha256) out["module_sha256"] = now.module_sha256;
+  if (now.module_arguments != before.module_arguments) out["module_arguments"] = now.module_arguments;
+  if (now.accept != before.accept) out["accept"] = join(now.accept);
+  if (now.anchor != before.anchor) out["anchor"] = now.anchor ? "true" : "false";
+  if (now.clock_days != before.clock_days) out["clock_days"] = now.clock_days;
+  return out;
+}
+
+Json anchor_parameters(const std::string& anchor, const audit::Checkpoint& log) {
+  return {{"anchor", anchor}, {"log_size", log.size}, {"log_root", to_hex(log.root)}};
+}
+
+Json approve_repair(const Home& home, const audit::LogCopy& log, const ApprovalFiles& files, bool yes,
+                    UnixTime now, const std::string& operation, const Json& parameters) {
+  const audit::State& state = log.state;
+  const policy::Policy policy = policy_in_force(home, state);
+  if (state.officers_digest.empty()) {
+    agree_alone(yes, operation);
+    return nullptr;
+  }
+  if (!state.genesis_accepted && !audit::bool_member(state.genesis, "insecure_demo"))
+    throw Error(ErrorKind::ApprovalsMissing, "the officers have not signed the genesis yet");
+  std::vector<std::string> requests;
+  for (const auto& path : files.requests) requests.push_back(read_text_file(path, kMaxApprovalRequest));
+  const policy::Officers officers = read_officers(home.officers(), state);
+  const auto was_head = [&](std::uint64_t size, const std::string& root) {
+    return size <= log.tree.size() && to_hex(log.tree.root(size)) == root;
+  };
+  const Judgement judgement = judge_approval({state, was_head, policy, officers, now}, operation, parameters,
+                                             requests, read_signatures(files.signatures));
+  archive_approval(home, judgement.request, ".request", judgement.signatures);
+  if (!judgement.rejecters.empty())
+    throw Error(ErrorKind::ApprovalsMissing,
+                "'" + operation + "' was rejected by " + names_of(judgement.rejecters));
+  return judgement.record;
+}
+
+AgreedSite agree_to_site(const Home& home, const ApprovalFiles& files, const Repair& repair, UnixTime now) {
+  const audit::LogCopy log = audit::read_log(home.log(), std::nullopt);
+  AgreedSite out{log.state.site, changed(log.state.site, *repair.site, home), nullptr};
+  if (out.now == out.before) throw Error(ErrorKind::Usage, "these are the facts in force: nothing changes");
+  out.approval =
+      approve_repair(home, log, files, repair.yes, std::max({now, log.state.last_time, build_time()}),
+                     "site-change", parameters_of(out.before, out.now));
+  return out;
+}
+
+bool moves_module_only(const Environment& environment, const SiteChange& change) {
+  if (!change.module) return false;
+  const Home& home = environment.home;
+  check_ownership(home);
+  Site site = Site::read(home.site());
+  const audit::Lock lock(home.lock(), environment.lock_timeout, environment.on_wait);
+  const audit::SiteFacts facts = audit::find_position(home.log()).state.site;
+  if (site.module == *change.module || changed(facts, change, home) != facts) return false;
+  site.module = *change.module;
+  write_file(home.site(), view(site.text(home)), Existing::Replace, 0600);
+  return true;
+}
+
+void correct_clock(Appliance& appliance, const ApprovalFiles& files, bool yes) {
+  const UnixTime floor = appliance.log().state().last_time, now = appliance.clock_now();
+  Json approval;
+  if (now < floor)
+    approval = approve_repair(appliance.home(), audit::read_log(appliance.home().log(), std::nullopt), files,
+                              yes, now, "clock-correct", {{"old_floor", format_time(floor)}});
+  appliance.log().correct_clock(approval);
+}
+
+}  // namespace qpcseal::release

@@ -1,0 +1,61 @@
+// What brings an appliance back to work that would not open, or not act, as it is: other facts of the site,
+// an anchor that is too old, a wrong clock. Officers agree as to other acts, but their signatures are judged
+// from the log alone, before a module is loaded. Each has a quorum whether the policy names the operation or
+// not: a mistake must not lock an appliance for good (repair_threshold()). A demonstration without officers
+// asks for `yes` instead.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "appliance/approval/quorum.h"
+#include "appliance/audit/read.h"
+
+namespace qpcseal::release {
+
+class Appliance;
+struct Environment;
+
+// What is not named stays as it is.
+struct SiteChange {
+  std::optional<std::string> module;  // absolute path: its digest is the new fact
+  std::optional<std::string> module_arguments;
+  std::optional<std::vector<std::string>> accept;
+  std::optional<bool> anchor;
+  std::optional<std::uint64_t> clock_days;
+};
+
+struct Repair {
+  std::optional<SiteChange> site;
+  bool accept_anchor = false;
+  bool yes = false;  // in a demonstration without officers
+};
+
+struct AgreedSite {
+  audit::SiteFacts before, now;
+  audit::Json approval;  // null in a demonstration without officers
+};
+
+// The facts after the change. Error{Usage} for an unknown attribute or a number of days out of range.
+audit::SiteFacts changed(audit::SiteFacts facts, const SiteChange& change, const Home& home);
+// What officers agree to (site-change): the members that differ, lists as words with commas between.
+audit::Json parameters_of(const audit::SiteFacts& before, const audit::SiteFacts& now);
+// What officers agree to (anchor-accept): `anchor` as the error named it, `log_size`, `log_root`.
+audit::Json anchor_parameters(const std::string& anchor, const audit::Checkpoint& log);
+
+// The approval for the log's entry, or null in a demonstration. Error{ApprovalsMissing} where officers have
+// not agreed or have rejected it; Error{Usage} where `yes` is missing.
+audit::Json approve_repair(const Home& home, const audit::LogCopy& log, const ApprovalFiles& files, bool yes,
+                           UnixTime now, const std::string& operation, const audit::Json& parameters);
+// approve_repair() for a change of the site. Error{Usage} where nothing changes.
+AgreedSite agree_to_site(const Home& home, const ApprovalFiles& files, const Repair& repair, UnixTime now);
+
+// Whether the change is but another path of the very module that the log names: then site.toml has it now,
+// and there is nothing to agree to.
+bool moves_module_only(const Environment& environment, const SiteChange& change);
+
+// The event clock-correct, as officers agreed. Error{Usage} where the clock is not behind the log.
+void correct_clock(Appliance& appliance, const ApprovalFiles& files, bool yes);
+
+}  // namespace qpcseal::release

@@ -1,0 +1,65 @@
+#include "appliance/site/restored_site.h"
+
+#include "appliance/site/init.h"
+#include "base/error.h"
+#include "pkcs11/module.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+using audit::Json;
+
+constexpr const char* kSoftHsmModel = "SoftHSM v2";
+
+void refuse_options(const MachineOptions& options) {
+  if (options.module.empty() && options.token_label.empty() && options.pin_source.empty()) return;
+  throw Error(ErrorKind::Usage, "--module, --token and --pin-source are for a home without a site.toml",
+              "the one that is there stays; edit it, or move it away");
+}
+
+bool may_be_embedded(const Home& home, const Json& token) {
+  return std::filesystem::is_directory(home.tokens()) || audit::text_member(token, "model") == kSoftHsmModel;
+}
+
+std::string default_pin_source(const Home& home) {
+  const std::filesystem::path pin = home.root / "pin";
+  return std::filesystem::is_regular_file(pin) ? "file:" + pin.string() : "tty";
+}
+
+}  // namespace
+
+Site site_for(const Home& home, const audit::State& state, const MachineOptions& options) {
+  if (std::filesystem::exists(home.site())) {
+    refuse_options(options);
+    return Site::read(home.site());
+  }
+  const Json& token = audit::member(state.genesis, "token");
+  Site site;
+  site.embedded = options.module.empty() && may_be_embedded(home, token);
+  if (options.module.empty() && !site.embedded)
+    throw Error(ErrorKind::Usage, "this machine has no site.toml: --module is missing",
+                "name the PKCS #11 module of token '" + audit::text_member(token, "label") + "' (" +
+                    audit::text_member(token, "manufacturer") + ", " + audit::text_member(token, "model") +
+                    ")");
+  site.module = site.embedded ? find_softhsm() : options.module;
+  if (!std::filesystem::path(site.module).is_absolute())
+    throw Error(ErrorKind::Usage, "--module must be an absolute path, not '" + site.module + "'");
+  site.token_label = options.token_label.empty() ? audit::text_member(token, "label") : options.token_label;
+  site.token_serial = audit::text_member(token, "serial");
+  site.pin_source = options.pin_source.empty() ? default_pin_source(home) : options.pin_source;
+  return site;
+}
+
+std::string pinned_sha256(const audit::State& state) { return state.site.module_sha256; }
+
+std::string module_sha256(const Site& site) {
+  try {
+    return to_hex(pkcs11::Module::digest_of(site.module));
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::Internal) throw;
+    return "";
+  }
+}
+
+}  // namespace qpcseal::release

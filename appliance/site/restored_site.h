@@ -1,0 +1,19 @@
+// What a restored home knows of the machine that it lies on.
+#pragma once
+
+#include "appliance/site/home_backup.h"
+
+namespace qpcseal::release {
+
+// The machine's own site.toml where there is one; else a new one, by the options. The embedded token is the
+// default where its folder is in the home, or where the log says that the token is SoftHSM's. Error{Usage}
+// where options are missing, or given beside a site.toml; Error{Token} where SoftHSM is not installed.
+// Whether the module is the one in the log is asked whenever it is loaded, and not here: after an upgrade of
+// the module the officers settle it in the restored home.
+Site site_for(const Home& home, const audit::State& state, const MachineOptions& options);
+// Of the module that the log pins, hex.
+std::string pinned_sha256(const audit::State& state);
+// Of the file that the site names as its module, hex; empty where it cannot be read.
+std::string module_sha256(const Site& site);
+
+}  // namespace qpcseal::release

@@ -1,0 +1,34 @@
+// A receipt of a verdict together with all that the verdict rested on: whoever has the log's key computes it
+// again, without log, token or home. FORMAT.md section 6.7.
+#pragma once
+
+#include "appliance/audit/receipt.h"
+#include "appliance/site/home.h"
+#include "appliance/verdict/signatures.h"
+#include "base/finding.h"
+
+namespace qpcseal::release {
+
+inline constexpr std::size_t kMaxBundle = std::size_t{32} << 20;  // bytes
+
+// For a result of a release, "ok" or "denied", and for a denial of a report that did not verify; it was
+// checked. Error{Usage} for another entry; Error{Io} where a part was not kept.
+std::string make_bundle(const Home& home, const audit::LogCopy& log, std::uint64_t seq);
+
+[[nodiscard]] bool is_bundle(std::string_view text);
+
+// The verdict as it was computed just now; it equals the recorded one.
+struct Recomputed {
+  audit::Receipt receipt;
+  bool allowed = false;      // of a denied release: this report passes, another one denied the transaction
+  std::string device_class;  // where allowed
+  Findings findings;         // where not
+  std::uint64_t policy_serial = 0;
+  UnixTime time = 0;  // as of which it was judged
+  Consent consent;
+};
+// Error{Malformed}; Error{LogDamaged} where receipt or proofs do not hold, a part is not the one that the log
+// names, officers' signatures do not hold, or the verdict comes out another.
+Recomputed check_bundle(std::string_view text, const audit::VerifierKey& key);
+
+}  // namespace qpcseal::release

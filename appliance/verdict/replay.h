@@ -1,0 +1,28 @@
+// Two policies over the reports that the home keeps: whose verdict would be another.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "appliance/audit/read.h"
+#include "appliance/site/home.h"
+#include "base/finding.h"
+#include "policy/policy.h"
+
+namespace qpcseal::release {
+
+struct Replayed {
+  std::string report;                  // SHA-256, hex
+  std::string ueid;                    // hex; empty where the report does not verify under either
+  bool before = false, after = false;  // allowed
+  Findings why_before, why_after;
+};
+
+// On all cores; a report is verified once where both policies verify alike. Memory: a Replayed for each
+// report. Each as it was judged last: as of then, with the trust material, challenge and counts of then. One
+// that did not verify then meets today's counts, and a challenge that is unused. In order of digest.
+// Error{Malformed} for a file there that is no report; Error{Io} where trust material was not kept.
+std::vector<Replayed> replay(const Home& home, const audit::LogCopy& log, const policy::Policy& before,
+                             const policy::Policy& after);
+
+}  // namespace qpcseal::release

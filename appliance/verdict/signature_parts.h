@@ -1,0 +1,26 @@
+// What gathering and checking consent share.
+#pragma once
+
+#include "appliance/approval/officers.h"
+#include "appliance/audit/receipt.h"
+#include "base/error.h"
+
+namespace qpcseal::release {
+
+// Error{LogDamaged}: something in a bundle is not what the log says.
+Error damaged(const std::string& what);
+
+// An officers file, and the number of the entry from which on it was in force: 0, the genesis's.
+struct OfficersSince {
+  std::uint64_t since = 0;
+  std::string text;
+  policy::Officers officers;
+};
+
+// Those in force when entry `seq` was written. Error{LogDamaged} where there are none.
+const policy::Officers& officers_at(const std::vector<OfficersSince>& files, std::uint64_t seq);
+
+[[nodiscard]] bool is_demo(const audit::Entry& genesis);
+[[nodiscard]] bool has_officers(const audit::Entry& genesis);
+
+}  // namespace qpcseal::release

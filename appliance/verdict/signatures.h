@@ -1,0 +1,31 @@
+// What officers signed for a verdict, as a part of its bundle: the policy, the collateral and the release,
+// with the entries that say who signed, and the officers files of the time. Gathered from a home, and
+// verified again where there is none. FORMAT.md section 6.7.
+#pragma once
+
+#include "appliance/audit/receipt.h"
+#include "appliance/site/home.h"
+#include "policy/policy.h"
+
+namespace qpcseal::release {
+
+// `intent`: the verdict's; its number is the verdict's own where it has none.
+// Error{Io} where something was not kept.
+audit::Json gather_consent(const Home& home, const audit::LogCopy& log, const audit::Entry& verdict);
+
+// The parts of a bundle that consent is held against, each verified already.
+struct ConsentSubject {
+  const audit::Checkpoint& checkpoint;
+  const audit::Entry &genesis, &verdict;
+  const audit::Entry* intent;  // null: a report that did not verify, for which nobody was asked
+  const policy::Policy& policy;
+  const std::string &policy_text, &trust_text;
+};
+// Who signed, for people: "policy signed by anna, bela". Error{Malformed}; Error{LogDamaged} where the
+// signatures do not give what the log says.
+struct Consent {
+  std::vector<std::string> policy, trust, release;  // names
+};
+Consent check_consent(const audit::Json& json, const ConsentSubject& subject);
+
+}  // namespace qpcseal::release

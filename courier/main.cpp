@@ -1,0 +1,135 @@
+#include <CLI/CLI.hpp>
+#include <exception>
+
+#include "attest/devices.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/print.h"
+#include "base/program.h"
+#include "cli/man_page.h"
+#include "courier/courier.h"
+
+namespace qpcseal::courier {
+namespace {
+
+struct Arguments {
+  Endpoint host{"localhost"};
+  std::string device = "0", request, report, batch;
+  Options options;
+};
+
+int exit_code(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::Usage:
+      return 2;
+    case ErrorKind::Io:
+      return 3;
+    case ErrorKind::Malformed:
+      return 4;
+    case ErrorKind::Denied:
+      return 5;
+    default:
+      return 1;
+  }
+}
+
+int fail(int code, const std::string& message, const std::string& hint) {
+  print_failure("qpcseal-attest", message, hint);
+  return code;
+}
+
+void add_options(CLI::App& app, Arguments& to) {
+  app.set_version_flag("--version", "qpcseal-attest " + std::string(software_version()));
+  app.footer(
+      "The channel is neither encrypted nor authenticated, and need not be: nothing secret travels on it, "
+      "and the\n"
+      "appliance verifies every report itself. --print_json shows what a report claims, which nobody has "
+      "verified.\n"
+      "Examples:\n"
+      "  qpcseal-attest --ip node7 -d 0 -i request.cbor -o report.dat\n"
+      "  qpcseal-attest --batch trip/batch\n\n"
+      "Exit codes: 0 done, 1 internal, 2 usage, 3 input/output or network, 4 malformed, 5 refused by the "
+      "card.");
+  CLI::Option* ip =
+      app.add_option("--ip", to.host.host, "Host of the cards: an address or a name (default localhost)");
+  CLI::Option* port = app.add_option("--port", to.host.port, "Port of its session service (default 62473)")
+                          ->check(CLI::Range(1, 65535));
+  CLI::Option* device =
+      app.add_option("--device,-d", to.device, "Card number, a range (0-3) or a list (0,2); default 0");
+  app.add_flag("--print_json,-j", to.options.print_json, "Print what the reports claim as JSON");
+  CLI::Option* request =
+      app.add_option("--attestation_request,-i", to.request, "Request, as `qpcseal attest request` wrote it");
+  CLI::Option* report = app.add_option(
+      "--attestation_report,-o", to.report,
+      "Where the report goes (default report.dat); with several cards a folder for report-N.dat "
+      "(default reports)");
+  app.add_option("--batch", to.batch,
+                 "File of errands, one a line: IP PORT DEVICE REQUEST REPORT; `qpcseal attest request` "
+                 "writes it for several cards")
+      ->excludes(ip)
+      ->excludes(port)
+      ->excludes(device)
+      ->excludes(request)
+      ->excludes(report);
+  app.add_option("--timeout", to.options.timeout, "Seconds to wait for each card (default 30)")
+      ->check(CLI::Range(1U, 3600U));
+  app.add_flag("--force", to.options.force, "Overwrite existing reports");
+  add_manual(app, {"qpcseal-attest",
+                   "carry attestation requests to cards and their reports back",
+                   std::string(software_version()),
+                   format_time(build_time()).substr(0, 10),
+                   {},
+                   {"qpcseal(1)", "qpcseal-device(1)"}});
+}
+
+std::vector<Errand> errands_of(const Arguments& arguments) {
+  if (!arguments.batch.empty()) return read_batch(arguments.batch);
+  if (arguments.request.empty()) throw Error(ErrorKind::Usage, "--attestation_request (-i) is missing");
+  const std::vector<unsigned> devices = attest::parse_devices(arguments.device);
+  if (devices.size() == 1) {
+    const std::string report = arguments.report.empty() ? "report.dat" : arguments.report;
+    return {{arguments.host, devices.front(), arguments.request, report}};
+  }
+  const std::filesystem::path folder = arguments.report.empty() ? "reports" : arguments.report;
+  std::vector<Errand> out;
+  for (const unsigned device : devices) {
+    const std::filesystem::path report = folder / ("report-" + std::to_string(device) + ".dat");
+    out.push_back({arguments.host, device, arguments.request, report});
+  }
+  static_cast<void>(read_request(arguments.request));  // before anything is made
+  make_folder(folder, 0755);
+  return out;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"Carries an attestation request to a card and brings its report back."};
+  Arguments arguments;
+  add_options(app, arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return print_help(app, error);
+    return fail(2, error.what(), "qpcseal-attest --help");
+  }
+  try {
+    run_errands(errands_of(arguments), arguments.options);
+    return 0;
+  } catch (const std::exception& thrown) {
+    const Error error = as_error(thrown);
+    return fail(exit_code(error.kind()), error.what(), error.hint());
+  }
+}
+
+}  // namespace
+}  // namespace qpcseal::courier
+
+int main(int argc, char** argv) {
+  try {
+    qpcseal::make_write_signals_errors();
+    return qpcseal::courier::run(argc, argv);
+  } catch (const std::exception& error) {
+    qpcseal::print_failure("qpcseal-attest", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,12 @@
+// A report as JSON, for display: nothing in it is verified.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "courier/courier.h"
+
+namespace qpcseal::courier {
+
+nlohmann::ordered_json report_json(const Errand& errand, ByteView report);
+
+}  // namespace qpcseal::courier

@@ -1,0 +1,51 @@
+// One container of a model on its card: judged, opened, and laid out as the card sees it.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/secret.h"
+#include "device/card/card.h"
+#include "device/loader/loaded_container.h"
+
+namespace qpcseal::device {
+
+class Part {
+ public:
+  // What it refers to must outlive it.
+  Part(const Fd& file, const Sealed& sealed) : file_(file), sealed_(sealed) {}
+
+  // Signature (where the card has the seal key) and version. Error{Denied}, as everything here.
+  void check_origin(const Card& card) const;
+  // The MEK in its slots, by this card's session key.
+  [[nodiscard]] SecretBuffer unwrap(const Card& card) const;
+  // The tag, and the front of each sealed segment.
+  void open(ByteView mek);
+
+  // The plain container's rows as they will lie, counted from its begin. A partition has the plain size that
+  // `partitions` gives for its name.
+  [[nodiscard]] std::vector<qpc::Segment> plain_rows(
+      const std::map<std::string, std::uint64_t>& partitions) const;
+  // Every byte of every segment that is no partition is read and checked; `out` gets the plain ones from
+  // `begin` on.
+  void run(const Fd* out, std::uint64_t begin, const std::vector<qpc::Segment>& rows) const;
+
+ private:
+  struct Header {
+    Bytes block;  // 64 bytes
+    unsigned mode = 0;
+    std::uint64_t chunk = 0, plain = 0, count = 0, begin = 0;
+  };
+  [[nodiscard]] Header read_header(const Listed& segment) const;
+  [[nodiscard]] SecretBuffer key_for(const Listed& segment, const Header& header) const;
+  void open_sealed(std::size_t index, const Fd* out, std::uint64_t place) const;
+  void copy_clear(const Listed& segment, const Fd* out, std::uint64_t place) const;
+
+  const Fd& file_;
+  const Sealed& sealed_;
+  SecretBuffer mek_;
+  std::vector<Header> headers_;
+};
+
+}  // namespace qpcseal::device

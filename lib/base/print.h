@@ -1,0 +1,33 @@
+// The one way on which the three programs write to standard output, standard error and the terminal. Every
+// text passes printable_lines() here (lib/base/text.h), so nothing from outside can steer a terminal; a part
+// of a line that comes from outside also passes printable() where the line is made, for a line feed in it
+// would look like ours. `ci/layering` keeps other ways out of the sources.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace qpcseal {
+
+// To standard output, whole and flushed. Error{Io} where that fails.
+void print(std::string_view text);
+
+// To standard error; what cannot be written there is lost.
+void print_error(std::string_view text);
+// "PROGRAM: error: MESSAGE", and "hint: HINT" where there is one, each as one line.
+void print_failure(std::string_view program, std::string_view message, std::string_view hint = {});
+
+// A line on standard error that the next one overwrites; an empty one clears it.
+void draw_line(std::string_view text);
+
+// To an open terminal. Error{Io} where that fails.
+void print_to(int terminal, std::string_view text);
+
+// JSON as the programs print it: indented, and nothing but ASCII, so that no reader's terminal can be steered
+// by it. Bytes that are no UTF-8 become U+FFFD.
+template <typename Json>
+std::string json_text(const Json& json) {
+  return json.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace qpcseal
