@@ -29,12 +29,12 @@ struct Document {
   }
 };
 
-enum class Need { Required, Optional };
+enum class Presence { Required, Optional };
 struct FieldRow {
   std::string_view name;
   const char* id;
   const char* expected;
-  Need need;                                              // an optional field may also be null
+  Presence need;                                          // an optional field may also be null
   void (*read)(const cbor::Value& value, Document& out);  // throws Error{Malformed}
 };
 
@@ -114,19 +114,19 @@ void read_public_key(const cbor::Value& value, Document& out) {
 }
 
 constexpr std::array kFields = {
-    FieldRow{"module_id", "ATT-UEID", "i-<instance>-enc<enclave>", Need::Required, read_module_id},
-    FieldRow{"timestamp", "ATT-IAT", "milliseconds since 1970", Need::Required, read_timestamp},
-    FieldRow{"digest", "ATT-MEASUREMENTS", "SHA384", Need::Required, read_digest},
-    FieldRow{"pcrs", "ATT-MEASUREMENTS", "1 to 32 registers of 48 bytes", Need::Required, read_pcrs},
-    FieldRow{"certificate", "ATT-CHAIN", "a DER certificate", Need::Required,
+    FieldRow{"module_id", "ATT-UEID", "i-<instance>-enc<enclave>", Presence::Required, read_module_id},
+    FieldRow{"timestamp", "ATT-IAT", "milliseconds since 1970", Presence::Required, read_timestamp},
+    FieldRow{"digest", "ATT-MEASUREMENTS", "SHA384", Presence::Required, read_digest},
+    FieldRow{"pcrs", "ATT-MEASUREMENTS", "1 to 32 registers of 48 bytes", Presence::Required, read_pcrs},
+    FieldRow{"certificate", "ATT-CHAIN", "a DER certificate", Presence::Required,
              [](const cbor::Value& value, Document& out) { out.certificate = read_certificate(value); }},
-    FieldRow{"cabundle", "ATT-CHAIN", "DER certificates, the root first", Need::Required, read_bundle},
-    FieldRow{"public_key", "ATT-CNF", "up to 1024 bytes", Need::Optional, read_public_key},
-    FieldRow{"user_data", "ATT-AUD", "up to 1024 bytes", Need::Optional,
+    FieldRow{"cabundle", "ATT-CHAIN", "DER certificates, the root first", Presence::Required, read_bundle},
+    FieldRow{"public_key", "ATT-CNF", "up to 1024 bytes", Presence::Optional, read_public_key},
+    FieldRow{"user_data", "ATT-AUD", "up to 1024 bytes", Presence::Optional,
              [](const cbor::Value& value, Document& out) {
                out.claims.aud = read_sized(value, "user_data", 0, kMaxData);
              }},
-    FieldRow{"nonce", "ATT-NONCE", "up to 512 bytes", Need::Optional,
+    FieldRow{"nonce", "ATT-NONCE", "up to 512 bytes", Presence::Optional,
              [](const cbor::Value& value, Document& out) {
                out.claims.nonce = read_sized(value, "nonce", 0, kMaxNonce);
              }},
@@ -163,7 +163,7 @@ const cbor::Value* field(const cbor::Value& document, std::string_view name) {
 
 void read_field(const FieldRow& row, const cbor::Value& document, Document& out, Findings& findings) {
   const cbor::Value* value = field(document, row.name);
-  if (row.need == Need::Optional && (value == nullptr || value->is(cbor::Type::Null))) return;
+  if (row.need == Presence::Optional && (value == nullptr || value->is(cbor::Type::Null))) return;
   const std::string name(row.name);
   if (value == nullptr) {
     findings.push_back({row.id, name, "absent", row.expected, kRule});
@@ -177,7 +177,7 @@ void read_field(const FieldRow& row, const cbor::Value& document, Document& out,
   }
 }
 
-void refuse_unknown(const cbor::Value& document, Findings& findings) {
+void refuse_unknown_fields(const cbor::Value& document, Findings& findings) {
   for (const auto& entry : document.as_map("document")) {
     const bool known = std::any_of(kFields.begin(), kFields.end(), [&](const FieldRow& row) {
       return field(document, row.name) == &entry.second;
@@ -195,7 +195,7 @@ Document read_document(ByteView payload, Findings& findings) {
     const cbor::Value document = cbor::parse(payload, cbor::Level::Strict, "document");
     check(document.is(cbor::Type::Map), "the document is no map");
     for (const FieldRow& row : kFields) read_field(row, document, out, findings);
-    refuse_unknown(document, findings);
+    refuse_unknown_fields(document, findings);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::Malformed) throw;
     findings.push_back({"ATT-CBOR", "document", error.what(), "strict CBOR", "FORMAT.md CBOR rules"});
@@ -217,7 +217,6 @@ PathProfile path_profile(const Document& document) {
 class AwsNitro final : public Scheme {
  public:
   std::string_view id() const override { return "aws-nitro"; }
-  NonceSize nonce_size() const override { return {0, kMaxNonce}; }
   bool recognises(ByteView report) const override { return !report.empty() && report.front() == kFirstField; }
 
   Findings form_findings(ByteView report) const override {

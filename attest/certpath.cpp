@@ -8,7 +8,7 @@
 namespace qpcseal::attest {
 namespace {
 
-constexpr const char* kRule = "FORMAT.md section 5, chain";
+constexpr const char* kPathRule = "FORMAT.md section 5, chain";
 constexpr int kSecurityLevel = 3;  // 128 bits
 
 using StackPtr = Owned<STACK_OF(X509), [](STACK_OF(X509) * stack) { sk_X509_pop_free(stack, X509_free); }>;
@@ -20,7 +20,7 @@ struct Path {
 };
 
 void add(Findings& findings, std::string id, std::string claim, std::string observed, std::string expected) {
-  findings.push_back({std::move(id), std::move(claim), std::move(observed), std::move(expected), kRule});
+  findings.push_back({std::move(id), std::move(claim), std::move(observed), std::move(expected), kPathRule});
 }
 
 Sha256Digest digest_of(const X509* certificate) {

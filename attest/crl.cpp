@@ -10,47 +10,48 @@
 namespace qpcseal::attest {
 namespace {
 
-constexpr const char* kRule = "FORMAT.md section 5.1";
+constexpr const char* kListRule = "FORMAT.md section 5.1";
 constexpr const char* kComplete = "a complete list of its issuer's own certificates";
 
 using RevokedStack = STACK_OF(X509_REVOKED);
 using PssPtr = Owned<RSA_PSS_PARAMS, RSA_PSS_PARAMS_free>;
 
-[[noreturn]] void refuse(const std::string& why) {
+[[noreturn]] void refuse_list(const std::string& why) {
   throw Error(ErrorKind::Malformed, why, "",
-              {{"ATT-CRL", "CRL", why, "a complete, signed list with crlNumber and nextUpdate", kRule}});
+              {{"ATT-CRL", "CRL", why, "a complete, signed list with crlNumber and nextUpdate", kListRule}});
 }
 
 [[noreturn]] void refuse_part(const std::string& why) {
   throw Error(ErrorKind::Malformed, why, "take the issuer's complete list, without extensions that narrow it",
-              {{"ATT-CRL-SCOPE", "CRL", why, kComplete, kRule}});
+              {{"ATT-CRL-SCOPE", "CRL", why, kComplete, kListRule}});
 }
 
 [[noreturn]] void refuse_digest(const std::string& what) {
   throw Error(ErrorKind::Malformed, "signed with " + what, "ask the issuer for a list signed with SHA-256",
-              {{"ATT-CRL-DIGEST", "CRL", "signed with " + what, "SHA-256, SHA-384 or SHA-512", kRule}});
+              {{"ATT-CRL-DIGEST", "CRL", "signed with " + what, "SHA-256, SHA-384 or SHA-512", kListRule}});
 }
 
 CrlPtr parse_crl(ByteView der) {
   const unsigned char* at = der.data();
   CrlPtr crl(d2i_X509_CRL(nullptr, &at, static_cast<long>(der.size())));
   ERR_clear_error();
-  if (!crl || at != der.data() + der.size()) refuse("not one DER CRL");
+  if (!crl || at != der.data() + der.size()) refuse_list("not one DER CRL");
   return crl;
 }
 
 UnixTime to_unix(const ASN1_TIME* time) {
   std::tm parts{};
-  if (time == nullptr || ASN1_TIME_to_tm(time, &parts) != 1) refuse("thisUpdate or nextUpdate is missing");
+  if (time == nullptr || ASN1_TIME_to_tm(time, &parts) != 1)
+    refuse_list("thisUpdate or nextUpdate is missing");
   return timegm(&parts);
 }
 
 Bytes number_of(const X509_CRL* crl) {
   const AsnNumberPtr number(
       static_cast<ASN1_INTEGER*>(X509_CRL_get_ext_d2i(crl, NID_crl_number, nullptr, nullptr)));
-  if (!number) refuse("no crlNumber");
+  if (!number) refuse_list("no crlNumber");
   const NumberPtr value(made(ASN1_INTEGER_to_BN(number.get(), nullptr), "ASN1_INTEGER_to_BN"));
-  if (BN_is_negative(value.get()) == 1) refuse("crlNumber is negative");
+  if (BN_is_negative(value.get()) == 1) refuse_list("crlNumber is negative");
   Bytes out(static_cast<std::size_t>(BN_num_bytes(value.get())));
   BN_bn2bin(value.get(), out.data());
   return out;
@@ -116,8 +117,8 @@ void check_scope(const X509_CRL* crl) {
     refuse_part("it has an issuingDistributionPoint: it covers a part, or certificates of others");
   for (int i = 0; i < X509_CRL_get_ext_count(crl); ++i)
     if (X509_EXTENSION_get_critical(X509_CRL_get_ext(crl, i)) != 0)
-      refuse("a critical extension that nobody evaluates: " +
-             name_of(OBJ_obj2nid(X509_EXTENSION_get_object(X509_CRL_get_ext(crl, i)))));
+      refuse_list("a critical extension that nobody evaluates: " +
+                  name_of(OBJ_obj2nid(X509_EXTENSION_get_object(X509_CRL_get_ext(crl, i)))));
 }
 
 void check_entry(const X509_REVOKED* entry) {
@@ -125,7 +126,7 @@ void check_entry(const X509_REVOKED* entry) {
     refuse_part("an entry with certificateIssuer: it names certificates of other issuers");
   for (int i = 0; i < X509_REVOKED_get_ext_count(entry); ++i)
     if (X509_EXTENSION_get_critical(X509_REVOKED_get_ext(entry, i)) != 0)
-      refuse("an entry with a critical extension that nobody evaluates");
+      refuse_list("an entry with a critical extension that nobody evaluates");
 }
 
 // Every entry revokes, whatever its reason: certificateHold is a revocation, and removeFromCRL has no place
@@ -146,7 +147,7 @@ void read_issuer(const X509_CRL* crl, CrlInfo& info) {
   const X509_NAME* issuer = X509_CRL_get_issuer(crl);
   const unsigned char* name = nullptr;
   std::size_t size = 0;
-  if (X509_NAME_get0_der(issuer, &name, &size) != 1) refuse("no issuer");
+  if (X509_NAME_get0_der(issuer, &name, &size) != 1) refuse_list("no issuer");
   info.issuer.assign(name, name + size);
   std::array<char, 256> text{};
   X509_NAME_oneline(issuer, text.data(), static_cast<int>(text.size()));
@@ -173,7 +174,7 @@ Findings check_crl_floor(const CrlInfo& crl, const CrlNumbers& floors) {
   const auto floor = floors.find(crl.issuer);
   if (floor == floors.end() || !crl_number_less(crl.number, floor->second)) return {};
   return {{"ATT-CRL-ROLLBACK", "crlNumber of " + crl.issuer_text, "0x" + to_hex(crl.number),
-           "at least 0x" + to_hex(floor->second) + ", which was accepted before", kRule}};
+           "at least 0x" + to_hex(floor->second) + ", which was accepted before", kListRule}};
 }
 
 Findings check_crl_floors(const std::vector<Bytes>& crls, const CrlNumbers& floors) {

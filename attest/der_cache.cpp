@@ -21,7 +21,7 @@ DerCache::Crl read(ByteView der) {
   return out;
 }
 
-Sha256Digest digest_of(const X509* certificate) {
+Sha256Digest certificate_digest(const X509* certificate) {
   Sha256Digest out{};
   unsigned size = 0;
   if (X509_digest(certificate, EVP_sha256(), out.data(), &size) != 1 || size != out.size())
@@ -63,7 +63,7 @@ const DerCache::Crl& DerCache::crl(ByteView der) {
 }
 
 bool DerCache::signs(X509* issuer, const Crl& crl) {
-  const std::pair key(&crl, digest_of(issuer));
+  const std::pair key(&crl, certificate_digest(issuer));
   const std::lock_guard lock(mutex_);
   const auto known = signed_.find(key);
   if (known != signed_.end()) return known->second;

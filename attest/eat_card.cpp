@@ -7,10 +7,10 @@
 namespace qpcseal::attest {
 namespace {
 
-constexpr const char* kRule = "FORMAT.md section 5";
+constexpr const char* kEatRule = "FORMAT.md section 5";
 constexpr std::uint64_t kEatFormat = 263;  // application/eat+cwt
 
-CoseProfile profile() {
+CoseProfile eat_profile() {
   CoseProfile out;
   out.tags = {61, 18};
   out.algorithms = {CoseAlgorithm::Es384};
@@ -18,14 +18,14 @@ CoseProfile profile() {
   return out;
 }
 
-std::optional<Sign1> parse(ByteView report, Findings& findings) {
+std::optional<Sign1> parse_eat(ByteView report, Findings& findings) {
   try {
     if (report.size() > kMaxReport) throw Error(ErrorKind::Malformed, "more than 64 KiB");
-    return parse_sign1(report, profile());
+    return parse_sign1(report, eat_profile());
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::Malformed) throw;
     findings.push_back(
-        {"ATT-COSE", "report", error.what(), "61(18([protected, {}, payload, signature]))", kRule});
+        {"ATT-COSE", "report", error.what(), "61(18([protected, {}, payload, signature]))", kEatRule});
     return std::nullopt;
   }
 }
@@ -34,32 +34,31 @@ void check_shape(const Sign1& message, Findings& findings) {
   if (message.content_type != kEatFormat) {
     findings.push_back({"ATT-COSE", "content type",
                         message.content_type ? std::to_string(*message.content_type) : "absent", "263",
-                        kRule});
+                        kEatRule});
   }
   if (message.x5chain.empty() || message.x5chain.size() >= kMaxPath) {
-    findings.push_back(
-        {"ATT-COSE", "x5chain", std::to_string(message.x5chain.size()) + " certificates", "1 to 5", kRule});
+    findings.push_back({"ATT-COSE", "x5chain", std::to_string(message.x5chain.size()) + " certificates",
+                        "1 to 5", kEatRule});
   }
   if (message.signature.size() != 96) {
     findings.push_back(
-        {"ATT-COSE", "signature", std::to_string(message.signature.size()) + " bytes", "96", kRule});
+        {"ATT-COSE", "signature", std::to_string(message.signature.size()) + " bytes", "96", kEatRule});
   }
 }
 
 void check_times(const Claims& claims, UnixTime now, Findings& findings) {
   if (claims.exp && *claims.exp <= now) {
     findings.push_back(
-        {"ATT-EXPIRED", "exp", std::to_string(*claims.exp), "later than " + std::to_string(now), kRule});
+        {"ATT-EXPIRED", "exp", std::to_string(*claims.exp), "later than " + std::to_string(now), kEatRule});
   }
   if (claims.exp && claims.iat && *claims.exp <= *claims.iat) {
-    findings.push_back({"ATT-IAT", "iat", std::to_string(*claims.iat), "before exp", kRule});
+    findings.push_back({"ATT-IAT", "iat", std::to_string(*claims.iat), "before exp", kEatRule});
   }
 }
 
 class EatCard final : public Scheme {
  public:
   std::string_view id() const override { return "eat-card"; }
-  NonceSize nonce_size() const override { return {8, 64}; }
   bool recognises(ByteView report) const override {
     constexpr std::array<std::uint8_t, 2> tag = {0xd8, 61};
     return report.size() > tag.size() && equal(report.first(tag.size()), tag);
@@ -67,13 +66,13 @@ class EatCard final : public Scheme {
 
   Findings form_findings(ByteView report) const override {
     Findings out;
-    static_cast<void>(parse(report, out));
+    static_cast<void>(parse_eat(report, out));
     return out;
   }
 
   Evidence verify(ByteView report, const VerifyContext& context) const override {
     Evidence out;
-    const std::optional<Sign1> message = parse(report, out.findings);
+    const std::optional<Sign1> message = parse_eat(report, out.findings);
     if (!message) return out;
     check_shape(*message, out.findings);
     std::optional<Claims> claims = parse_claims(message->payload, out.findings);
@@ -82,7 +81,7 @@ class EatCard final : public Scheme {
     out.findings.insert(out.findings.end(), path.findings.begin(), path.findings.end());
     if (!path.leaf_key || !verify_sign1(*message, path.leaf_key.get())) {
       out.findings.push_back(
-          {"ATT-SIGNATURE", "signature", "does not verify", "ES384 by the leaf's key", kRule});
+          {"ATT-SIGNATURE", "signature", "does not verify", "ES384 by the leaf's key", kEatRule});
     }
     if (claims) check_times(*claims, context.now, out.findings);
     if (!out.findings.empty()) return out;
@@ -95,7 +94,7 @@ class EatCard final : public Scheme {
 
   Evidence inspect(ByteView report) const override {
     Evidence out;
-    const std::optional<Sign1> message = parse(report, out.findings);
+    const std::optional<Sign1> message = parse_eat(report, out.findings);
     if (message) out.claims = parse_claims(message->payload, out.findings);
     return out;
   }

@@ -11,7 +11,7 @@
 namespace qpcseal::attest {
 namespace {
 
-constexpr const char* kRule = "FORMAT.md section 5";
+constexpr const char* kClaimRule = "FORMAT.md section 5";
 
 enum class Need { Required, Optional };
 
@@ -94,7 +94,7 @@ void collect(const ClaimRow& row, Findings& findings, const std::function<void()
     read();
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::Malformed) throw;
-    findings.push_back({row.id, row.name, error.what(), row.expected, kRule});
+    findings.push_back({row.id, row.name, error.what(), row.expected, kClaimRule});
   }
 }
 
@@ -104,7 +104,7 @@ void refuse_unknown(const cbor::Value& set, Findings& findings) {
                                    [&](const ClaimRow& row) { return set.find(row.key) == &entry.second; });
     if (!known)
       findings.push_back(
-          {"ATT-UNKNOWN-CLAIM", "0x" + to_hex(entry.first.raw()), "present", "no such claim", kRule});
+          {"ATT-UNKNOWN-CLAIM", "0x" + to_hex(entry.first.raw()), "present", "no such claim", kClaimRule});
   }
 }
 
@@ -112,7 +112,7 @@ std::optional<cbor::Value> parse_set(ByteView payload, Findings& findings) {
   try {
     cbor::Value set = cbor::parse(payload, cbor::Level::Deterministic, "claims");
     if (set.is(cbor::Type::Map)) return set;
-    findings.push_back({"ATT-CBOR", "claims", "no map", "a map", kRule});
+    findings.push_back({"ATT-CBOR", "claims", "no map", "a map", kClaimRule});
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::Malformed) throw;
     findings.push_back({"ATT-CBOR", "claims", error.what(), "deterministic CBOR", "FORMAT.md CBOR rules"});
@@ -137,7 +137,7 @@ std::optional<Claims> parse_claims(ByteView payload, Findings& findings) {
     if (value != nullptr) {
       collect(row, findings, [&] { row.read(*value, claims); });
     } else if (row.need == Need::Required) {
-      findings.push_back({row.id, row.name, "absent", row.expected, kRule});
+      findings.push_back({row.id, row.name, "absent", row.expected, kClaimRule});
     }
   }
   refuse_unknown(*set, findings);

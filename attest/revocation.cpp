@@ -8,10 +8,12 @@
 namespace qpcseal::attest {
 namespace {
 
-constexpr const char* kRule = "FORMAT.md section 5.1";
+constexpr const char* kRevocationRule = "FORMAT.md section 5.1";
 
-void add(Findings& findings, std::string id, std::string claim, std::string observed, std::string expected) {
-  findings.push_back({std::move(id), std::move(claim), std::move(observed), std::move(expected), kRule});
+void add_finding(Findings& findings, std::string id, std::string claim, std::string observed,
+                 std::string expected) {
+  findings.push_back(
+      {std::move(id), std::move(claim), std::move(observed), std::move(expected), kRevocationRule});
 }
 
 const X509_NAME* issuer_of(const DerCache::Crl& crl) { return X509_CRL_get_issuer(crl.list.get()); }
@@ -43,12 +45,12 @@ void check_newest(const DerCache::Crl& crl, const GivenLists& lists, const Trust
   const std::string claim = "CRL of " + crl.info->issuer_text;
   const auto twin = [&](const DerCache::Crl* other) { return other != &crl && same_issuer(crl, *other); };
   if (std::ranges::any_of(lists.newest, twin))
-    add(findings, "ATT-CRL", claim, "two lists with the number 0x" + to_hex(crl.info->number),
-        "one list of a number");
+    add_finding(findings, "ATT-CRL", claim, "two lists with the number 0x" + to_hex(crl.info->number),
+                "one list of a number");
   if (now < crl.info->this_update || now > crl.info->next_update)
-    add(findings, "ATT-CRL-STALE", claim,
-        "of " + format_time(crl.info->this_update) + " to " + format_time(crl.info->next_update),
-        "a list that is current at " + format_time(now));
+    add_finding(findings, "ATT-CRL-STALE", claim,
+                "of " + format_time(crl.info->this_update) + " to " + format_time(crl.info->next_update),
+                "a list that is current at " + format_time(now));
   const Findings old = check_crl_floor(*crl.info, anchors.crl_floors);
   findings.insert(findings.end(), old.begin(), old.end());
 }
@@ -77,9 +79,9 @@ bool check_revoked(const std::vector<CertPtr>& path, const GivenLists& lists, Fi
     for (const DerCache::Crl* crl : lists.usable) {
       if (X509_NAME_cmp(issuer_of(*crl), X509_get_issuer_name(certificate)) != 0) continue;
       if (!revokes(*crl->info, certificate)) continue;
-      add(findings, "ATT-REVOKED", "certificate " + std::to_string(i),
-          "in list 0x" + to_hex(crl->info->number) + " of " + crl->info->issuer_text,
-          "in no list of its issuer");
+      add_finding(findings, "ATT-REVOKED", "certificate " + std::to_string(i),
+                  "in list 0x" + to_hex(crl->info->number) + " of " + crl->info->issuer_text,
+                  "in no list of its issuer");
       good = false;
       break;
     }
@@ -93,8 +95,8 @@ void check_lists_of(STACK_OF(X509) * built, const GivenLists& lists, const Trust
     bool signs = false;
     if (!is_of_path(built, *crl, *anchors.parsed, signs)) continue;
     if (!signs)
-      add(result.findings, "ATT-CRL", "CRL of " + crl->info->issuer_text, "not signed by its issuer",
-          "a list that an issuer with cRLSign signed");
+      add_finding(result.findings, "ATT-CRL", "CRL of " + crl->info->issuer_text, "not signed by its issuer",
+                  "a list that an issuer with cRLSign signed");
     if (std::ranges::find(lists.newest, crl) != lists.newest.end())
       check_newest(*crl, lists, anchors, now, result.findings);
     raise(result.crls, *crl->info);

@@ -29,10 +29,6 @@ struct Evidence {
   CrlNumbers crls;                   // likewise
 };
 
-struct NonceSize {
-  std::size_t low = 0, high = 0;  // bytes
-};
-
 class Scheme {
  public:
   Scheme() = default;
@@ -40,7 +36,6 @@ class Scheme {
   Scheme& operator=(const Scheme&) = delete;
   virtual ~Scheme() = default;
   [[nodiscard]] virtual std::string_view id() const = 0;  // as policies name it, e.g. "eat-card"
-  [[nodiscard]] virtual NonceSize nonce_size() const = 0;
   // Whether the outermost bytes are this scheme's: says whose findings explain a report that nobody accepts.
   [[nodiscard]] virtual bool recognises(ByteView report) const = 0;
   // The findings against its outermost form, COSE_Sign1 as this scheme has it; none: it is a report, true or

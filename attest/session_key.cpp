@@ -30,18 +30,20 @@ struct NameRow {
 constexpr std::array kNames = {NameRow{SessionKeyType::P256, "p256"}, NameRow{SessionKeyType::P384, "p384"},
                                NameRow{SessionKeyType::Rsa, "rsa"}};
 
-[[noreturn]] void refuse(const std::string& why) { throw Error(ErrorKind::Malformed, "session key: " + why); }
+[[noreturn]] void refuse_key(const std::string& why) {
+  throw Error(ErrorKind::Malformed, "session key: " + why);
+}
 
 // Also how a private member (-4 for EC2, -3 to -12 for RSA) is refused: nothing but what is named may be
 // there.
 void expect_members(const cbor::Value& key, std::initializer_list<std::int64_t> labels) {
   for (const std::int64_t label : labels) {
-    if (key.find(label) == nullptr) refuse("member " + std::to_string(label) + " is missing");
+    if (key.find(label) == nullptr) refuse_key("member " + std::to_string(label) + " is missing");
   }
   for (const auto& [label, value] : key.as_map("session key")) {
     const std::int64_t number = label.as_int("session key: label");
     if (std::find(labels.begin(), labels.end(), number) == labels.end()) {
-      refuse("member " + std::to_string(number) + " does not belong there");
+      refuse_key("member " + std::to_string(number) + " does not belong there");
     }
   }
 }
@@ -69,22 +71,22 @@ bool passes(EVP_PKEY* key, int (*check)(EVP_PKEY_CTX*)) {
 
 void check_point(const CurveRow& curve, ByteView point) {
   if (point.size() != 1 + 2 * curve.field || point[0] != 0x04)
-    refuse("the point is not in uncompressed form");
+    refuse_key("the point is not in uncompressed form");
   const ParamBuilderPtr builder(made(OSSL_PARAM_BLD_new(), "OSSL_PARAM_BLD_new"));
   OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, curve.group, 0);
   OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(), point.size());
   const ParamsPtr parameters(made(OSSL_PARAM_BLD_to_param(builder.get()), "OSSL_PARAM_BLD_to_param"));
   const KeyPtr key = from_parameters("EC", parameters.get());
-  if (!key || !passes(key.get(), EVP_PKEY_public_check_quick)) refuse("the point is not on its curve");
+  if (!key || !passes(key.get(), EVP_PKEY_public_check_quick)) refuse_key("the point is not on its curve");
 }
 
 void check_modulus(ByteView modulus) {
-  if (modulus.empty() || modulus.front() == 0) refuse("n has leading zeros");
+  if (modulus.empty() || modulus.front() == 0) refuse_key("n has leading zeros");
   const NumberPtr n(made(BN_bin2bn(modulus.data(), static_cast<int>(modulus.size()), nullptr), "BN_bin2bn"));
   const int bits = BN_num_bits(n.get());
   if (bits < kRsaMinBits || bits > kRsaMaxBits)
-    refuse("RSA of " + std::to_string(bits) + " bits, not 3072 to 4096");
-  if (BN_is_odd(n.get()) != 1) refuse("n is even");
+    refuse_key("RSA of " + std::to_string(bits) + " bits, not 3072 to 4096");
+  if (BN_is_odd(n.get()) != 1) refuse_key("n is even");
 }
 
 Bytes to_spki(EVP_PKEY* key) {
@@ -104,7 +106,7 @@ Bytes rsa_spki(ByteView modulus) {
   OSSL_PARAM_BLD_push_uint64(builder.get(), OSSL_PKEY_PARAM_RSA_E, RSA_F4);
   const ParamsPtr parameters(made(OSSL_PARAM_BLD_to_param(builder.get()), "OSSL_PARAM_BLD_to_param"));
   const KeyPtr key = from_parameters("RSA", parameters.get());
-  if (!key || !passes(key.get(), EVP_PKEY_public_check)) refuse("n is prime or has a small factor");
+  if (!key || !passes(key.get(), EVP_PKEY_public_check)) refuse_key("n is prime or has a small factor");
   return to_spki(key.get());
 }
 
@@ -113,12 +115,12 @@ SessionKey parse_ec(const cbor::Value& key) {
   const std::uint64_t cose = key.find(kFirst)->as_unsigned("session key: crv");
   const auto* curve =
       std::find_if(kCurves.begin(), kCurves.end(), [&](const CurveRow& row) { return row.cose == cose; });
-  if (curve == kCurves.end()) refuse("curve " + std::to_string(cose) + " is neither P-256 nor P-384");
-  if (key.find(kThird)->is(cbor::Type::Bool)) refuse("compressed points are not accepted");
+  if (curve == kCurves.end()) refuse_key("curve " + std::to_string(cose) + " is neither P-256 nor P-384");
+  if (key.find(kThird)->is(cbor::Type::Bool)) refuse_key("compressed points are not accepted");
   const ByteView x = key.find(kSecond)->as_bytes("session key: x");
   const ByteView y = key.find(kThird)->as_bytes("session key: y");
   if (x.size() != curve->field || y.size() != curve->field)
-    refuse("a coordinate does not have the field's size");
+    refuse_key("a coordinate does not have the field's size");
   SessionKey out{curve->type, {0x04}};
   append(out.public_key, x);
   append(out.public_key, y);
@@ -129,7 +131,7 @@ SessionKey parse_ec(const cbor::Value& key) {
 SessionKey parse_rsa(const cbor::Value& key) {
   constexpr std::array<std::uint8_t, 3> exponent = {0x01, 0x00, 0x01};
   expect_members(key, {kKeyType, kFirst, kSecond});
-  if (!equal(key.find(kSecond)->as_bytes("session key: e"), exponent)) refuse("e is not 65537");
+  if (!equal(key.find(kSecond)->as_bytes("session key: e"), exponent)) refuse_key("e is not 65537");
   return {SessionKeyType::Rsa, rsa_spki(key.find(kFirst)->as_bytes("session key: n"))};
 }
 
@@ -137,19 +139,19 @@ KeyPtr decode_spki(ByteView der) {
   const unsigned char* at = der.data();
   KeyPtr key(d2i_PUBKEY(nullptr, &at, static_cast<long>(der.size())));
   ERR_clear_error();
-  if (!key) refuse("no SubjectPublicKeyInfo");
-  if (to_spki(key.get()) != copy(der)) refuse("the SubjectPublicKeyInfo is not in its one accepted form");
+  if (!key) refuse_key("no SubjectPublicKeyInfo");
+  if (to_spki(key.get()) != copy(der)) refuse_key("the SubjectPublicKeyInfo is not in its one accepted form");
   return key;
 }
 
 void check_rsa_spki(ByteView spki) {
   const KeyPtr key = decode_spki(spki);
   BIGNUM* raw = nullptr;
-  if (EVP_PKEY_get_bn_param(key.get(), OSSL_PKEY_PARAM_RSA_N, &raw) != 1) refuse("no RSA public key");
+  if (EVP_PKEY_get_bn_param(key.get(), OSSL_PKEY_PARAM_RSA_N, &raw) != 1) refuse_key("no RSA public key");
   const NumberPtr n(raw);
   Bytes modulus(static_cast<std::size_t>(BN_num_bytes(n.get())));
   BN_bn2bin(n.get(), modulus.data());
-  if (rsa_spki(modulus) != copy(spki)) refuse("e is not 65537, or the key is no plain RSA key");
+  if (rsa_spki(modulus) != copy(spki)) refuse_key("e is not 65537, or the key is no plain RSA key");
 }
 
 Bytes point_of(const EVP_PKEY* key, std::size_t size) {
@@ -158,7 +160,7 @@ Bytes point_of(const EVP_PKEY* key, std::size_t size) {
   if (EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, point.data(), size, &written) != 1 ||
       written != size) {
     ERR_clear_error();
-    refuse("the point is not in uncompressed form");
+    refuse_key("the point is not in uncompressed form");
   }
   return point;
 }
@@ -178,13 +180,13 @@ std::optional<SessionKeyType> session_key_type(std::string_view name) {
 }
 
 SessionKey parse_session_key(const cbor::Value& cose_key) {
-  if (!cose_key.is(cbor::Type::Map)) refuse("no map");
+  if (!cose_key.is(cbor::Type::Map)) refuse_key("no map");
   const cbor::Value* type = cose_key.find(kKeyType);
-  if (type == nullptr) refuse("the key type is missing");
+  if (type == nullptr) refuse_key("the key type is missing");
   const std::uint64_t number = type->as_unsigned("session key: kty");
   if (number == kEc2) return parse_ec(cose_key);
   if (number == kRsa) return parse_rsa(cose_key);
-  refuse("key type " + std::to_string(number) + " is neither EC2 nor RSA");
+  refuse_key("key type " + std::to_string(number) + " is neither EC2 nor RSA");
 }
 
 SessionKey parse_session_spki(ByteView der) {
@@ -196,7 +198,7 @@ SessionKey parse_session_spki(ByteView der) {
     check_point(curve, out.public_key);
     return out;
   }
-  if (EVP_PKEY_get_base_id(key.get()) != EVP_PKEY_RSA) refuse("neither P-256, nor P-384, nor RSA");
+  if (EVP_PKEY_get_base_id(key.get()) != EVP_PKEY_RSA) refuse_key("neither P-256, nor P-384, nor RSA");
   check_rsa_spki(der);
   return {SessionKeyType::Rsa, copy(der)};
 }
@@ -206,7 +208,7 @@ void check_session_key(const SessionKey& key) {
   for (const CurveRow& curve : kCurves) {
     if (curve.type == key.type) return check_point(curve, key.public_key);
   }
-  refuse("unknown type");
+  refuse_key("unknown type");
 }
 
 }  // namespace qpcseal::attest

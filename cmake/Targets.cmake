@@ -1,3 +1,10 @@
+option(QPCSEAL_QUICK_COMPILE "Compile commands, ceremonies and tests without optimisation" OFF)
+function(qpcseal_quick_compile name)
+  if(QPCSEAL_QUICK_COMPILE)
+    target_compile_options(${name} PRIVATE -O0 -U_FORTIFY_SOURCE)
+  endif()
+endfunction()
+
 # qpcseal_library(NAME [PUBLIC targets...] [PRIVATE targets...]): a static library from the *.cpp files of this
 # folder. qpcseal_test(NAME SOURCES... LINKS targets...): a GoogleTest program, each of its cases a ctest.
 function(qpcseal_library name)
@@ -35,6 +42,8 @@ function(qpcseal_test name)
   add_executable(${name} ${ARG_SOURCES})
   target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}")
   target_link_libraries(${name} PRIVATE qpcseal_flags ${ARG_LINKS} GTest::gmock GTest::gtest_main)
+  set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)  # file-local names of tests are not unique
+  qpcseal_quick_compile(${name})
   if(NOT ARG_LABEL)
     set(ARG_LABEL unit)
   endif()

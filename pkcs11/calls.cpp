@@ -95,9 +95,4 @@ void throw_result(std::string_view call, std::string_view object, CK_RV result) 
               known != nullptr ? std::string(known->hint) : std::string());
 }
 
-bool is_ambiguous(CK_RV result) {
-  return result == CKR_DEVICE_ERROR || result == CKR_FUNCTION_FAILED || result == CKR_GENERAL_ERROR ||
-         result == CKR_DEVICE_REMOVED || result == CKR_TOKEN_NOT_PRESENT || result >= CKR_VENDOR_DEFINED;
-}
-
 }  // namespace qpcseal::pkcs11

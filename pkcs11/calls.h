@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/bytes.h"
+
 namespace qpcseal::pkcs11 {
 
 // "CKR_PIN_INCORRECT (0xa0)"; codes without a name of their own "CKR (0x80000001)".
@@ -19,7 +21,10 @@ inline void check(CK_RV result, std::string_view call, std::string_view object =
   if (result != CKR_OK) throw_result(call, object, result);
 }
 
-// Whether the call may have happened all the same: the caller records "outcome unknown" and looks again.
-bool is_ambiguous(CK_RV result);
+// Cryptoki has no const, and some tokens want a pointer even to nothing.
+inline unsigned char* unconst(ByteView bytes) {
+  static unsigned char nothing = 0;
+  return bytes.empty() ? &nothing : const_cast<unsigned char*>(bytes.data());
+}
 
 }  // namespace qpcseal::pkcs11

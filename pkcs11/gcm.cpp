@@ -36,7 +36,7 @@ CK_GCM_PARAMS parameters(MutableBytes iv, ByteView aad) {
   out.pIv = iv.data();
   out.ulIvLen = kGcmIv;
   out.ulIvBits = kIvBits;
-  out.pAAD = const_cast<unsigned char*>(aad.data());  // Cryptoki has no const
+  out.pAAD = unconst(aad);
   out.ulAADLen = aad.size();
   out.ulTagBits = kTagBits;
   return out;

@@ -34,10 +34,6 @@ CK_SLOT_ID free_slot(const Module& module) {
   throw Error(ErrorKind::Token, "no slot without a token");
 }
 
-unsigned char* unconst(ByteView bytes) {
-  return const_cast<unsigned char*>(bytes.data());  // Cryptoki has no const
-}
-
 void make_token(const std::filesystem::path& path, const std::string& label, ByteView pin) {
   auto name = padded(label);
   SystemRandom random;

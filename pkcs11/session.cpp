@@ -9,9 +9,6 @@ namespace qpcseal::pkcs11 {
 
 namespace {
 
-// Cryptoki's arguments have no const; it does not write to inputs.
-unsigned char* unconst(ByteView bytes) { return const_cast<unsigned char*>(bytes.data()); }
-
 void check_handle(CK_OBJECT_HANDLE handle, std::string_view call, const std::string& name) {
   if (handle == CK_INVALID_HANDLE)
     throw Error(ErrorKind::Token, std::string(call) + "(" + name + "): the module gave no object");

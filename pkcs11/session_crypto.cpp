@@ -7,12 +7,6 @@ namespace qpcseal::pkcs11 {
 
 namespace {
 
-// Cryptoki has no const, and some tokens want a pointer even to nothing.
-unsigned char* unconst(ByteView bytes) {
-  static unsigned char nothing = 0;
-  return bytes.empty() ? &nothing : const_cast<unsigned char*>(bytes.data());
-}
-
 constexpr std::size_t kAbandoned = std::size_t{256} << 10;  // bytes; more than a probe encrypts
 
 [[noreturn]] void refuse_length(std::string_view call, const Object& key) {

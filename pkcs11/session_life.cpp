@@ -4,12 +4,6 @@
 
 namespace qpcseal::pkcs11 {
 
-namespace {
-
-unsigned char* unconst(ByteView bytes) { return const_cast<unsigned char*>(bytes.data()); }
-
-}  // namespace
-
 Object Session::create_secret(Template attributes, const SecretBuffer& secret, const std::string& name) {
   auto list = attributes.attributes();
   list.push_back({CKA_VALUE, unconst(secret.bytes()), secret.size()});

@@ -16,8 +16,7 @@ UserPin::UserPin(const Module& module, const TokenInfo& token) : calls_(module.c
 UserPin::~UserPin() { calls_.C_CloseSession(handle_); }
 
 bool UserPin::try_login(const SecretBuffer& pin) {
-  const CK_RV result =
-      calls_.C_Login(handle_, CKU_USER, const_cast<unsigned char*>(pin.bytes().data()), pin.size());
+  const CK_RV result = calls_.C_Login(handle_, CKU_USER, unconst(pin.bytes()), pin.size());
   if (result == CKR_PIN_INCORRECT) return false;
   check(result, "C_Login", name_of(token_));
   return true;

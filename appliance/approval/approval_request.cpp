@@ -16,7 +16,7 @@ constexpr std::string_view kTitle = "qpcseal approval request 1\n";
 constexpr std::size_t kMaxName = 64;
 constexpr std::size_t kAudSize = 16, kDigestSize = 32;  // bytes
 
-Error bad(const std::string& what) { return {ErrorKind::Malformed, "approval request: " + what}; }
+Error bad_request(const std::string& what) { return {ErrorKind::Malformed, "approval request: " + what}; }
 
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= kMaxName && std::ranges::all_of(text, [](char c) {
@@ -41,7 +41,7 @@ class Lines {
     const std::string_view line = rest_.substr(0, end);
     if (end == std::string_view::npos || !line.starts_with(name) ||
         !line.substr(name.size()).starts_with(": "))
-      throw bad("no line '" + std::string(name) + "' in its place");
+      throw bad_request("no line '" + std::string(name) + "' in its place");
     rest_.remove_prefix(end + 1);
     return std::string(line.substr(name.size() + 2));
   }
@@ -59,14 +59,15 @@ class Lines {
 
 std::string json_string(Lines& lines, std::string_view name) {
   const Json value = audit::parse_json(lines.take(name), name);
-  if (!value.is_string()) throw bad("'" + std::string(name) + "' is not a text");
+  if (!value.is_string()) throw bad_request("'" + std::string(name) + "' is not a text");
   return value.get<std::string>();
 }
 
 std::string hex(Lines& lines, std::string_view name, std::size_t size) {
   std::string value = lines.take(name);
   if (!audit::is_hex(value, size))
-    throw bad("'" + std::string(name) + "' is not " + std::to_string(size) + " bytes in lower-case hex");
+    throw bad_request("'" + std::string(name) + "' is not " + std::to_string(size) +
+                      " bytes in lower-case hex");
   return value;
 }
 
@@ -75,7 +76,7 @@ std::uint64_t number(Lines& lines, std::string_view name) {
   std::uint64_t out = 0;
   const auto [end, failed] = std::from_chars(value.data(), value.data() + value.size(), out);
   if (failed != std::errc() || end != value.data() + value.size())
-    throw bad("'" + std::string(name) + "' is not a number");
+    throw bad_request("'" + std::string(name) + "' is not a number");
   return out;
 }
 
@@ -90,7 +91,7 @@ Json parameters(Lines& lines) {
 
 void refuse_odd_bytes(std::string_view text) {
   const auto plain = [](char c) { return c == '\n' || (c >= ' ' && c <= '~'); };
-  if (!std::ranges::all_of(text, plain)) throw bad("it holds more than printable ASCII");
+  if (!std::ranges::all_of(text, plain)) throw bad_request("it holds more than printable ASCII");
 }
 
 ApprovalRequest read(Lines& lines) {
@@ -107,23 +108,23 @@ ApprovalRequest read(Lines& lines) {
   out.nonce = hex(lines, "nonce", kDigestSize);
   out.not_before = parse_time(lines.take("not before"));
   out.not_after = parse_time(lines.take("not after"));
-  if (out.not_before >= out.not_after) throw bad("it is never valid");
+  if (out.not_before >= out.not_after) throw bad_request("it is never valid");
   out.threshold = static_cast<unsigned>(std::min<std::uint64_t>(number(lines, "threshold"), 1000));
-  if (!lines.empty()) throw bad("there is more after its end");
+  if (!lines.empty()) throw bad_request("there is more after its end");
   return out;
 }
 
 }  // namespace
 
 std::string encode_approval_request(const ApprovalRequest& request) {
-  if (!is_name(request.operation)) throw bad("'" + request.operation + "' is no operation's name");
+  if (!is_name(request.operation)) throw bad_request("'" + request.operation + "' is no operation's name");
   std::string out(kTitle);
   const auto line = [&](const std::string& name, const std::string& value) {
     out += name + ": " + value + "\n";
   };
   line("operation", request.operation);
   for (const auto& [name, value] : request.parameters.items()) {
-    if (!is_name(name)) throw bad("'" + name + "' is no parameter's name");
+    if (!is_name(name)) throw bad_request("'" + name + "' is no parameter's name");
     line("parameter " + name, json_text(value));
   }
   line("appliance", json_text(request.appliance_id));
@@ -137,18 +138,18 @@ std::string encode_approval_request(const ApprovalRequest& request) {
   line("not before", format_time(request.not_before));
   line("not after", format_time(request.not_after));
   line("threshold", std::to_string(request.threshold));
-  if (out.size() > kMaxApprovalRequest) throw bad("more than 64 KiB");
+  if (out.size() > kMaxApprovalRequest) throw bad_request("more than 64 KiB");
   refuse_odd_bytes(out);
   return out;
 }
 
 ApprovalRequest parse_approval_request(std::string_view text) {
-  if (text.size() > kMaxApprovalRequest) throw bad("more than 64 KiB");
-  if (!is_approval_request(text)) throw bad("it does not begin like one");
+  if (text.size() > kMaxApprovalRequest) throw bad_request("more than 64 KiB");
+  if (!is_approval_request(text)) throw bad_request("it does not begin like one");
   refuse_odd_bytes(text);
   Lines lines(text.substr(kTitle.size()));
   ApprovalRequest request = read(lines);
-  if (encode_approval_request(request) != text) throw bad("it is not in its one written form");
+  if (encode_approval_request(request) != text) throw bad_request("it is not in its one written form");
   return request;
 }
 

@@ -10,7 +10,7 @@ namespace qpcseal::policy {
 
 namespace {
 
-Error bad(const std::string& what) { return {ErrorKind::Malformed, what}; }
+Error bad_officers(const std::string& what) { return {ErrorKind::Malformed, what}; }
 
 std::string_view take_word(std::string_view& rest) {
   const std::size_t start = std::min(rest.find_first_not_of(" \t"), rest.size());
@@ -34,7 +34,7 @@ std::vector<std::string> split(std::string_view text, char separator) {
       out.back() += c;
     }
   }
-  if (quoted) throw bad("a quote is not closed");
+  if (quoted) throw bad_officers("a quote is not closed");
   return out;
 }
 
@@ -53,11 +53,11 @@ std::vector<std::string> lines_of(std::string_view text) {
 // YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, then Z.
 UnixTime parse_validity(std::string text) {
   if (!text.ends_with('Z'))
-    throw bad("time '" + text + "' lacks the final Z: without it the local zone would count");
+    throw bad_officers("time '" + text + "' lacks the final Z: without it the local zone would count");
   text.pop_back();
   if (text.size() == 8) text += "0000";
   if (text.size() == 12) text += "00";
-  if (text.size() != 14) throw bad("time '" + text + "' is not YYYYMMDD[HHMM[SS]]Z");
+  if (text.size() != 14) throw bad_officers("time '" + text + "' is not YYYYMMDD[HHMM[SS]]Z");
   return parse_time(text.substr(0, 4) + "-" + text.substr(4, 2) + "-" + text.substr(6, 2) + "T" +
                     text.substr(8, 2) + ":" + text.substr(10, 2) + ":" + text.substr(12, 2) + "Z");
 }
@@ -68,16 +68,16 @@ void check_name(const std::string& name) {
            c == '_' || c == '-' || c == '@' || c == '+';
   };
   if (name.empty() || name.size() > 128 || !std::ranges::all_of(name, allowed))
-    throw bad("'" + name + "' is not one plain name (patterns and lists of names are refused)");
+    throw bad_officers("'" + name + "' is not one plain name (patterns and lists of names are refused)");
 }
 
 void read_option(Officer& officer, const std::string& option) {
   const std::size_t equals = option.find('=');
   const std::string key = option.substr(0, equals);
-  if (equals == std::string::npos) throw bad("option '" + key + "' is refused");
+  if (equals == std::string::npos) throw bad_officers("option '" + key + "' is refused");
   std::string value = option.substr(equals + 1);
   if (value.size() < 2 || !value.starts_with('"') || !value.ends_with('"'))
-    throw bad("option '" + key + "' wants quotes");
+    throw bad_officers("option '" + key + "' wants quotes");
   value = value.substr(1, value.size() - 2);
   if (key == "namespaces" && officer.namespaces.empty()) {
     officer.namespaces = split(value, ',');
@@ -86,7 +86,7 @@ void read_option(Officer& officer, const std::string& option) {
   } else if (key == "valid-before" && !officer.valid_before) {
     officer.valid_before = parse_validity(value);
   } else {
-    throw bad("option '" + key + "' is unknown or stands twice");
+    throw bad_officers("option '" + key + "' is unknown or stands twice");
   }
 }
 
@@ -99,17 +99,18 @@ Officer parse_line(std::string_view rest) {
     return name.empty() || name.find_first_of("*?! ") != std::string::npos;
   };
   if (officer.namespaces.empty() || std::ranges::any_of(officer.namespaces, odd))
-    throw bad("a namespaces option with plain names is required");
+    throw bad_officers("a namespaces option with plain names is required");
   const std::string type(take_word(rest));
   officer.key = parse_ssh_key(from_base64(take_word(rest)));
-  if (officer.key.type != type) throw bad("the key is not of the kind that the line names");
+  if (officer.key.type != type) throw bad_officers("the key is not of the kind that the line names");
   return officer;
 }
 
 void refuse_same_key(const std::vector<Officer>& list, const Officer& next) {
   for (const auto& officer : list)
     if (officer.key.blob == next.key.blob)
-      throw bad("the key of line " + std::to_string(officer.line) + " again: a key belongs to one officer");
+      throw bad_officers("the key of line " + std::to_string(officer.line) +
+                         " again: a key belongs to one officer");
 }
 
 std::string folded(std::string name) {
@@ -122,8 +123,9 @@ std::string folded(std::string name) {
 void refuse_other_spelling(const std::vector<Officer>& list, const Officer& next) {
   for (const auto& officer : list)
     if (officer.name != next.name && folded(officer.name) == folded(next.name))
-      throw bad("'" + next.name + "' is '" + officer.name + "' of line " + std::to_string(officer.line) +
-                " in other letters: write one person's name in one way");
+      throw bad_officers("'" + next.name + "' is '" + officer.name + "' of line " +
+                         std::to_string(officer.line) +
+                         " in other letters: write one person's name in one way");
 }
 
 bool contains(const std::vector<std::string>& list, std::string_view text) {
@@ -184,7 +186,7 @@ std::size_t count_signers(const Officers& officers, std::string_view name_space,
 }
 
 Officers parse_officers(std::string_view text) {
-  if (text.size() > kMaxOfficersFile) throw bad("officers: too large");
+  if (text.size() > kMaxOfficersFile) throw bad_officers("officers: too large");
   Officers out;
   out.digest = copy(sha256(view(text)));
   unsigned number = 0;
@@ -200,7 +202,7 @@ Officers parse_officers(std::string_view text) {
       out.list.push_back(std::move(officer));
     });
   }
-  if (out.list.empty()) throw bad("officers: nobody is listed");
+  if (out.list.empty()) throw bad_officers("officers: nobody is listed");
   return out;
 }
 

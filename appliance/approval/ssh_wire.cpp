@@ -13,12 +13,12 @@ namespace {
 
 constexpr std::size_t kEd25519Size = 32;  // bytes
 
-Error bad(const std::string& what) { return {ErrorKind::Malformed, "SSH key: " + what}; }
+Error bad_key(const std::string& what) { return {ErrorKind::Malformed, "SSH key: " + what}; }
 
 EvpKey ed25519(ByteView raw) {
-  if (raw.size() != kEd25519Size) throw bad("an Ed25519 key has 32 bytes");
+  if (raw.size() != kEd25519Size) throw bad_key("an Ed25519 key has 32 bytes");
   EvpKey key(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, raw.data(), raw.size()));
-  if (!key) throw bad("not an Ed25519 key");
+  if (!key) throw bad_key("not an Ed25519 key");
   return key;
 }
 
@@ -33,19 +33,19 @@ EvpKey from_point(const char* group, ByteView point) {
   EVP_PKEY* key = nullptr;
   if (!context || EVP_PKEY_fromdata_init(context.get()) != 1 ||
       EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY, parameters) != 1)
-    throw bad("the point is not on its curve");
+    throw bad_key("the point is not on its curve");
   EvpKey out(key);
   const std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> check(
       EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr), EVP_PKEY_CTX_free);
-  if (!check || EVP_PKEY_public_check(check.get()) != 1) throw bad("the point is not on its curve");
+  if (!check || EVP_PKEY_public_check(check.get()) != 1) throw bad_key("the point is not on its curve");
   return out;
 }
 
 EvpKey ecdsa(SshReader& reader, const std::string& curve) {
-  if (reader.text() != curve) throw bad("the curve is not the one that the key type names");
+  if (reader.text() != curve) throw bad_key("the curve is not the one that the key type names");
   const ByteView point = reader.string();
   const std::size_t size = curve == "nistp256" ? 65 : 97;
-  if (point.size() != size || point[0] != 4) throw bad("the point is not in the uncompressed form");
+  if (point.size() != size || point[0] != 4) throw bad_key("the point is not in the uncompressed form");
   return from_point(curve == "nistp256" ? "P-256" : "P-384", point);
 }
 
@@ -68,13 +68,13 @@ SshPublicKey parse_ssh_key(ByteView blob) {
   } else if (out.type == "ecdsa-sha2-nistp384") {
     out.key = ecdsa(reader, "nistp384");
   } else {
-    throw bad("kind '" + out.type.substr(0, 64) +
-              "' cannot approve; use ssh-ed25519, ecdsa nistp256 or nistp384, or their sk- forms");
+    throw bad_key("kind '" + out.type.substr(0, 64) +
+                  "' cannot approve; use ssh-ed25519, ecdsa nistp256 or nistp384, or their sk- forms");
   }
   if (out.is_security_key()) {
     out.application = reader.text();
     if (!out.application.starts_with("ssh:"))
-      throw bad("the application of a security key starts with 'ssh:'");
+      throw bad_key("the application of a security key starts with 'ssh:'");
   }
   reader.expect_end();
   return out;

@@ -8,7 +8,7 @@ namespace qpcseal::audit {
 namespace {
 
 // Each line is hashed as it comes, and held against the one before.
-class Walk {
+class StreamWalk {
  public:
   // Error{Malformed} for a line that cannot follow.
   void take(std::string_view line) {
@@ -37,7 +37,7 @@ std::optional<LogCopy> walk(const Store& store, const std::string& note,
                             const std::optional<VerifierKey>& key) {
   const std::uint64_t size = claimed_size(note);
   if (size == 0) return std::nullopt;
-  Walk walk;
+  StreamWalk walk;
   const std::uint64_t end = store.each_line([&](std::string_view line) {
     walk.take(line);
     return walk.tree.size() < size;

@@ -11,7 +11,7 @@ namespace qpcseal::audit {
 
 namespace {
 
-constexpr std::size_t kTxnSize = 16;  // bytes
+constexpr std::size_t kTxnBytes = 16;  // bytes
 
 // Lines that no checkpoint covers, before anything is written over them.
 void put_aside(Store& store, Position& at) {
@@ -159,7 +159,7 @@ void Log::save_snapshot() {
   }
 }
 
-std::string Log::new_txn() { return to_hex(settings_.random.bytes(kTxnSize)); }
+std::string Log::new_txn() { return to_hex(settings_.random.bytes(kTxnBytes)); }
 
 Entry Log::make(const std::string& kind, Phase phase, const std::string& txn, Json data) const {
   Entry entry;

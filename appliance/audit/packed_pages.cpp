@@ -12,11 +12,13 @@ constexpr std::size_t kPage = 16384;  // bytes
 constexpr unsigned kGroup = 7;        // bits of a varint in a byte
 constexpr std::uint8_t kMore = 0x80;
 
-Error malformed(const char* what) { return {ErrorKind::Malformed, std::string("packed items: ") + what}; }
+Error malformed_pages(const char* what) {
+  return {ErrorKind::Malformed, std::string("packed items: ") + what};
+}
 
 ByteView take_sized(ByteView& bytes) {
   const std::uint64_t size = take_varint(bytes);
-  if (size > bytes.size()) throw malformed("cut short");
+  if (size > bytes.size()) throw malformed_pages("cut short");
   const ByteView out = bytes.first(size);
   bytes = bytes.subspan(size);
   return out;
@@ -37,13 +39,13 @@ void append_varint(Bytes& out, std::uint64_t value) {
 std::uint64_t take_varint(ByteView& bytes) {
   std::uint64_t out = 0;
   for (unsigned shift = 0; shift < 64; shift += kGroup) {
-    if (bytes.empty()) throw malformed("cut short");
+    if (bytes.empty()) throw malformed_pages("cut short");
     const std::uint8_t byte = bytes.front();
     bytes = bytes.subspan(1);
     out |= static_cast<std::uint64_t>(byte & (kMore - 1)) << shift;
     if (byte < kMore) return out;
   }
-  throw malformed("a number that does not end");
+  throw malformed_pages("a number that does not end");
 }
 
 bool is_less(ByteView a, ByteView b) {
@@ -96,7 +98,7 @@ PackedPages PackedPages::read(ByteView items, std::uint64_t count,
   std::optional<ByteView> last;
   for (ByteView rest = items, page = items; !rest.empty();) {
     const ByteView key = take_item(rest).key;
-    if (last && !is_less(*last, key)) throw malformed("not in order");
+    if (last && !is_less(*last, key)) throw malformed_pages("not in order");
     last = key;
     ++out.count_;
     const std::size_t size = page.size() - rest.size();
@@ -104,7 +106,7 @@ PackedPages PackedPages::read(ByteView items, std::uint64_t count,
     out.pages_.push_back({held, page.first(size)});
     page = rest;
   }
-  if (out.count_ != count) throw malformed("another count");
+  if (out.count_ != count) throw malformed_pages("another count");
   return out;
 }
 

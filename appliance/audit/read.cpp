@@ -36,9 +36,9 @@ VerifierKey genesis_key(std::string_view first_line) {
 }
 
 // One pass over the lines that a checkpoint of `size` entries covers.
-class Walk {
+class LogWalk {
  public:
-  Walk(Fd file, std::uint64_t from, Check check) : lines(std::move(file), from), check_(check) {}
+  LogWalk(Fd file, std::uint64_t from, Check check) : lines(std::move(file), from), check_(check) {}
 
   // Error{LogDamaged} for a rotation of keys that is none. What else is wrong with an entry counts once it is
   // known to be the one that was signed: see error().
@@ -101,7 +101,7 @@ void check_witnessed(const LogCopy& copy) {
 // Takes the lines before byte `end` that `note` covers, as far as they are there. Returns the entries that it
 // claims.
 std::uint64_t walk_covered(std::uint64_t end, const std::string& note, const std::optional<VerifierKey>& key,
-                           Walk& walk) {
+                           LogWalk& walk) {
   std::optional<std::uint64_t> size;
   try {
     each_line(walk.lines.file(), walk.lines.end(), end, [&](std::string_view line) {
@@ -128,7 +128,7 @@ std::string read_text(const Fd& file, std::uint64_t from, std::uint64_t end) {
 
 LogCopy read_once(Fd file, std::uint64_t from, std::uint64_t end, std::string note,
                   const std::optional<VerifierKey>& key, Check check) {
-  Walk walk(std::move(file), from, check);
+  LogWalk walk(std::move(file), from, check);
   const std::uint64_t size = walk_covered(end, note, key, walk);
   const VerifierKey now = VerifierKey::parse(walk.keys.back().vkey);
   const Checkpoint checkpoint = or_damaged("checkpoint", [&] { return open_checkpoint(note, now); });

@@ -67,7 +67,7 @@ auto members(Either<Witnessed> auto& seen) {
 template <typename T>
 concept Struct = requires(T& value) { members(value); };
 
-Error malformed(const char* what) { return {ErrorKind::Malformed, std::string("state: ") + what}; }
+Error malformed_state(const char* what) { return {ErrorKind::Malformed, std::string("state: ") + what}; }
 
 // Packed: for values in pages, where each byte counts. Numbers are varints (packed_pages.h), and so are
 // sizes; of a text twice its size, or where it is hex of an even length, its size and 1 before the bytes it
@@ -142,7 +142,7 @@ class Decoder {
 
   void get(bool& value) {
     const std::uint64_t byte = reader_.be(1);
-    if (byte > 1) throw malformed("neither true nor false");
+    if (byte > 1) throw malformed_state("neither true nor false");
     value = byte == 1;
   }
   void get(std::uint64_t& value) { value = number(8); }
@@ -177,7 +177,7 @@ class Decoder {
     for (std::size_t left = count(); left > 0; --left) {
       T item{};
       get(item);
-      if (!items.empty() && !(*items.rbegin() < item)) throw malformed("a set that is not in order");
+      if (!items.empty() && !(*items.rbegin() < item)) throw malformed_state("a set that is not in order");
       items.insert(items.end(), std::move(item));
     }
   }
@@ -186,7 +186,8 @@ class Decoder {
     for (std::size_t left = count(); left > 0; --left) {
       K key{};
       get(key);
-      if (!items.empty() && !(items.rbegin()->first < key)) throw malformed("a map that is not in order");
+      if (!items.empty() && !(items.rbegin()->first < key))
+        throw malformed_state("a map that is not in order");
       get(items.emplace_hint(items.end(), std::move(key), V{})->second);
     }
   }
@@ -212,7 +213,7 @@ class Decoder {
   // No more items than bytes that remain.
   std::size_t count() {
     const std::uint64_t count = number(4);
-    if (count > reader_.remaining()) throw malformed("more items than bytes");
+    if (count > reader_.remaining()) throw malformed_state("more items than bytes");
     return count;
   }
   ByteReader& reader_;

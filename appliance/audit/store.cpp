@@ -17,7 +17,7 @@ namespace {
 constexpr std::string_view kQuarantine = "quarantine-";
 constexpr std::size_t kMaxLog = std::size_t{16} << 30;      // bytes
 constexpr std::size_t kMaxSnapshot = std::size_t{1} << 32;  // bytes
-constexpr std::uint64_t kPiece = 1U << 18;                  // bytes; stays in the cache until it is looked at
+constexpr std::uint64_t kReadPiece = 1U << 18;              // bytes; stays in the cache until it is looked at
 
 Fd open_to_append(const std::filesystem::path& path, int flags) {
   Fd fd(
@@ -124,7 +124,7 @@ std::uint64_t each_line(const Fd& fd, std::uint64_t from, std::uint64_t end,
   std::uint64_t taken = from;
   std::string piece;
   for (std::uint64_t at = from; at < end;) {
-    const std::size_t kept = piece.size(), more = std::min(end - at, kPiece);
+    const std::size_t kept = piece.size(), more = std::min(end - at, kReadPiece);
     piece.resize(kept + more);
     read_exact(fd, {reinterpret_cast<std::uint8_t*>(piece.data()) + kept, more}, at);
     at += more;

@@ -19,7 +19,7 @@ namespace {
 
 using audit::Json;
 
-constexpr std::size_t kMaxInput = 65536, kMaxRelease = 65536;  // bytes
+constexpr std::size_t kMaxInputFile = 65536, kMaxReleaseFile = 65536;  // bytes
 
 std::string os_name() {
   utsname kernel{};
@@ -27,7 +27,7 @@ std::string os_name() {
   std::string name = std::string(kernel.sysname) + " " + kernel.release;
   std::error_code ignored;
   if (!std::filesystem::exists("/usr/lib/os-release", ignored)) return name;
-  const Bytes text = read_file("/usr/lib/os-release", kMaxRelease);
+  const Bytes text = read_file("/usr/lib/os-release", kMaxReleaseFile);
   constexpr std::string_view kKey = "PRETTY_NAME=\"";
   const std::size_t at = text_of(text).find(kKey);
   if (at == std::string_view::npos) return name;
@@ -139,7 +139,7 @@ Complaints check_inputs(const Plan& plan, const std::filesystem::path& folder, c
     if (history != nullptr && history->done(step.id)) continue;
     for (const Input& input : inputs_of(step)) {
       try {
-        const std::string found = sha256_hex(read_file(folder / input.file, kMaxInput));
+        const std::string found = sha256_hex(read_file(folder / input.file, kMaxInputFile));
         if (found != input.sha256)
           out.push_back("step '" + step.id + "': " + input.file + " has SHA-256 " + found +
                         ", the plan says " + input.sha256);

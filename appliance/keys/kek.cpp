@@ -14,14 +14,11 @@ using pkcs11::Object;
 using pkcs11::Session;
 using pkcs11::Template;
 using pkcs11::Temporary;
+using pkcs11::unconst;
 
 constexpr std::size_t kKek = 32;  // bytes
 constexpr std::array<std::uint8_t, 10> kP256Oid{0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
 constexpr std::array<std::uint8_t, 7> kP384Oid{0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22};
-
-unsigned char* unconst(ByteView bytes) {
-  return const_cast<unsigned char*>(bytes.data());
-}  // Cryptoki has no const
 
 // A secret AES-256 session key that can do one thing.
 Template session_key(CK_ATTRIBUTE_TYPE use) {

@@ -170,10 +170,10 @@ audit::Entry check_end(const std::filesystem::path& receipt, const std::string& 
   return entry;
 }
 
-Json parameters_of(const BackupHeader& header, const std::string& sha256_hex) {
+Json parameters_of(const BackupHeader& header, const std::string& digest) {
   return {{"mek", keys::label_of(header.name, header.generation)},
           {"mek_id", to_hex(header.mek_id)},
-          {"backup_sha256", sha256_hex},
+          {"backup_sha256", digest},
           {"source_appliance", header.appliance_id},
           {"source_serial", header.token_serial},
           {"source_seal_key_sha256", sha256_hex(header.seal_key)}};

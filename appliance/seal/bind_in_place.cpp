@@ -15,8 +15,8 @@ namespace qpcseal::seal {
 
 namespace {
 
-constexpr std::string_view kMagic("QPCBIND\1", 8);
-constexpr std::size_t kId = 16, kDigest = 32;  // bytes
+constexpr std::string_view kJournalMagic("QPCBIND\1", 8);
+constexpr std::size_t kJournalId = 16, kDigest = 32;  // bytes
 constexpr std::size_t kMaxJournal = std::size_t{4} << 20;
 
 // The container, to be written to, and nobody else binding it.
@@ -58,7 +58,7 @@ bool replace_by_clone(const std::filesystem::path& path, const Fd& file, const s
 }
 
 Bytes encode_journal(const SealedTree& tree, const std::vector<Binding>& bindings) {
-  Bytes out = copy(view(kMagic));
+  Bytes out = copy(view(kJournalMagic));
   append(out, tree.root().manifest.seal_id);
   append(out, sha256(tree.root().container.manifest()));
   append_be(out, bindings.size(), 4);
@@ -87,8 +87,9 @@ std::vector<Binding> parse_journal(ByteView bytes, const SealedTree& tree) {
   if (bytes.size() < kDigest || !equal(sha256(bytes.first(bytes.size() - kDigest)), bytes.last(kDigest)))
     throw Error(ErrorKind::Malformed, "not a journal of a binding");
   ByteReader reader(bytes.first(bytes.size() - kDigest), "journal");
-  if (text_of(reader.take(kMagic.size())) != kMagic) throw Error(ErrorKind::Malformed, "not a journal");
-  const Bytes seal_id = copy(reader.take(kId)), manifest = copy(reader.take(kDigest));
+  if (text_of(reader.take(kJournalMagic.size())) != kJournalMagic)
+    throw Error(ErrorKind::Malformed, "not a journal");
+  const Bytes seal_id = copy(reader.take(kJournalId)), manifest = copy(reader.take(kDigest));
   std::vector<Binding> out = read_bindings(reader);
   reader.expect_end();
   bool ours =

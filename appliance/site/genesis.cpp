@@ -15,7 +15,7 @@ namespace {
 using audit::Json;
 
 constexpr std::string_view kTitle = "qpcseal genesis 2\n";
-constexpr std::array<std::string_view, 15> kLines = {
+constexpr std::array<std::string_view, 15> kGenesisLines = {
     "appliance",        "aud",          "token serial", "log key",    "seal key sha256", "module sha256",
     "module arguments", "accepted",     "anchor",       "clock days", "policy serial",   "policy sha256",
     "officers sha256",  "trust sha256", "genesis entry"};
@@ -34,7 +34,7 @@ std::string genesis_text(const audit::State& state, const audit::Hash& leaf) {
   const Json& genesis = state.genesis;
   const Json& policy = audit::member(genesis, "policy");
   const audit::SiteFacts site = audit::genesis_facts(genesis);
-  const std::array<std::string, kLines.size()> values = {
+  const std::array<std::string, kGenesisLines.size()> values = {
       json_text(audit::text_member(genesis, "appliance_id")),
       audit::text_member(genesis, "aud"),
       json_text(audit::text_member(audit::member(genesis, "token"), "serial")),
@@ -51,7 +51,8 @@ std::string genesis_text(const audit::State& state, const audit::Hash& leaf) {
       audit::text_member(genesis, "trust"),
       to_hex(leaf)};
   std::string out(kTitle);
-  for (std::size_t i = 0; i < kLines.size(); ++i) out += std::string(kLines[i]) + ": " + values[i] + "\n";
+  for (std::size_t i = 0; i < kGenesisLines.size(); ++i)
+    out += std::string(kGenesisLines[i]) + ": " + values[i] + "\n";
   return out;
 }
 
@@ -64,7 +65,7 @@ void check_genesis_text(std::string_view text) {
   require(is_genesis_text(text));
   require(std::ranges::all_of(text, [](char c) { return c == '\n' || (c >= ' ' && c <= '~'); }));
   text.remove_prefix(kTitle.size());
-  for (const std::string_view name : kLines) {
+  for (const std::string_view name : kGenesisLines) {
     const std::size_t end = text.find('\n');
     require(end != std::string_view::npos && text.starts_with(name) &&
             text.substr(name.size()).starts_with(": "));

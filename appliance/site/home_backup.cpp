@@ -16,7 +16,7 @@ using std::filesystem::path;
 
 constexpr std::size_t kMaxJudged = std::size_t{16} << 20;  // bytes, of a file that is looked into
 constexpr std::size_t kAsideBytes = 4;                     // random, of a name that is not taken
-constexpr const char *kEntries = "log/entries.jsonl", *kCheckpoint = "log/checkpoint";
+constexpr const char *kEntriesName = "log/entries.jsonl", *kCheckpointName = "log/checkpoint";
 
 std::string digest_of(const Fd& file) {
   Sha256 digest;
@@ -35,15 +35,15 @@ HomeFile described_entries(const audit::LogCopy& log) {
     digest.update(view(line));
     digest.update(view("\n"));
   });
-  return {kEntries, log.lines.size(), to_hex(digest.finish())};
+  return {kEntriesName, log.lines.size(), to_hex(digest.finish())};
 }
 
 // Lines behind the checkpoint were never acknowledged: they are not in it.
 std::vector<HomeFile> files_of(const Home& home, const audit::LogCopy& log) {
-  std::vector<HomeFile> out{described_entries(log), described(kCheckpoint, log.note)};
+  std::vector<HomeFile> out{described_entries(log), described(kCheckpointName, log.note)};
   for (const auto& item : std::filesystem::recursive_directory_iterator(home.root)) {
     const std::string name = item.path().lexically_relative(home.root);
-    if (!kind_of(name) || name == kEntries || name == kCheckpoint) continue;
+    if (!kind_of(name) || name == kEntriesName || name == kCheckpointName) continue;
     const Fd file = open_to_read(item.path());
     out.push_back({name, file_size(file), digest_of(file)});
   }
@@ -61,12 +61,12 @@ void write_archive(const Home& home, const audit::LogCopy& log, const HomeManife
   TarWriter archive(out);
   archive.add("manifest.json", view(encode_manifest(manifest)));
   for (const HomeFile& file : manifest.files) {
-    if (file.name == kCheckpoint) {
+    if (file.name == kCheckpointName) {
       archive.add(file.name, view(log.note));
       continue;
     }
-    const Fd opened = file.name == kEntries ? Fd() : open_to_read(home.root / file.name);
-    const Fd& from = file.name == kEntries ? log.lines.file() : opened;
+    const Fd opened = file.name == kEntriesName ? Fd() : open_to_read(home.root / file.name);
+    const Fd& from = file.name == kEntriesName ? log.lines.file() : opened;
     if (to_hex(archive.add(file.name, from, file.size)) != file.sha256)
       throw Error(ErrorKind::Io, file.name + " changed while it was read");
   }
@@ -178,9 +178,9 @@ Backup back_up(const Environment& environment, const path& output, Existing exis
 CheckedBackup check_backup(const path& file, const std::optional<audit::VerifierKey>& key) {
   return with_context(file.string(), [&] {
     HomeArchive archive(file);
-    const HomeArchive::Place entries = archive.place(kEntries);
+    const HomeArchive::Place entries = archive.place(kEntriesName);
     audit::LogCopy log =
-        audit::read_log(archive.reopen(), entries.offset, entries.size, archive.text(kCheckpoint), key);
+        audit::read_log(archive.reopen(), entries.offset, entries.size, archive.text(kCheckpointName), key);
     const HomeManifest& manifest = archive.manifest();
     if (log.checkpoint.size != manifest.log_size || to_hex(log.checkpoint.root) != manifest.log_root ||
         !log.tail.empty())

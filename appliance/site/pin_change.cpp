@@ -21,7 +21,7 @@ using audit::Json;
 constexpr std::string_view kPrefix = "file:", kNext = ".qpcseal-next";
 constexpr std::size_t kLeast = 4;  // characters; tokens have limits of their own
 
-bool is_there(const std::filesystem::path& file) {
+bool has_file(const std::filesystem::path& file) {
   return std::filesystem::symlink_status(file).type() != std::filesystem::file_type::not_found;
 }
 
@@ -58,7 +58,7 @@ std::filesystem::path next_pin_file(const std::filesystem::path& pin_file) {
 
 PinTaken login_user(const pkcs11::Module& module, pkcs11::Session& session, const SecretBuffer& pin,
                     const std::optional<std::filesystem::path>& pin_file) {
-  if (!pin_file || !is_there(next_pin_file(*pin_file))) {
+  if (!pin_file || !has_file(next_pin_file(*pin_file))) {
     session.login(pin);
     return PinTaken::Given;
   }

@@ -31,8 +31,8 @@ bool is_hex_digits(std::string_view text, std::size_t digits) {
          std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
-// The part between `before` and `after`; empty where the name has another form.
-std::string_view between(std::string_view name, std::string_view before, std::string_view after) {
+// The part part_between `before` and `after`; empty where the name has another form.
+std::string_view part_between(std::string_view name, std::string_view before, std::string_view after) {
   if (!name.starts_with(before) || !name.ends_with(after) || name.size() < before.size() + after.size())
     return {};
   return name.substr(before.size(), name.size() - before.size() - after.size());
@@ -215,19 +215,19 @@ std::string_view voucher_of(FileKind kind) {
 
 std::optional<FileKind> kind_of(const std::string& name) {
   if (!is_inner_name(name)) return std::nullopt;
-  const std::string_view quarantined = between(name, kQuarantine, kLines);
+  const std::string_view quarantined = part_between(name, kQuarantine, kLines);
   if (name == kEntries || name == kCheckpoint || is_hex_digits(quarantined, kQuarantineDigits))
     return FileKind::Log;
   if (name == "policy.toml") return FileKind::Policy;
   if (name == "officers") return FileKind::Officers;
   if (name == "collateral.json") return FileKind::Collateral;
-  const std::string_view trusted = between(name, "trust/", "");
+  const std::string_view trusted = part_between(name, "trust/", "");
   if (!trusted.empty() && trusted.front() != '.' && trusted.find('/') == std::string_view::npos)
     return FileKind::Trust;
-  if (is_hex_digits(between(name, "witness/", ".note"), kKeyIdDigits)) return FileKind::Witness;
-  if (is_hex_digits(between(name, "reports/", ".report"), kHexDigest)) return FileKind::Report;
+  if (is_hex_digits(part_between(name, "witness/", ".note"), kKeyIdDigits)) return FileKind::Witness;
+  if (is_hex_digits(part_between(name, "reports/", ".report"), kHexDigest)) return FileKind::Report;
   for (const std::string_view extension : kApprovalKinds)
-    if (is_hex_digits(between(name, "approvals/", extension), kHexDigest)) return FileKind::Approval;
+    if (is_hex_digits(part_between(name, "approvals/", extension), kHexDigest)) return FileKind::Approval;
   return std::nullopt;
 }
 

@@ -30,7 +30,7 @@ using KdfContextPtr = Owned<EVP_KDF_CTX, EVP_KDF_CTX_free>;
 constexpr int kIv = 12, kTag = 16;
 constexpr std::size_t kKek = 32, kMek = 16, kHead = 22;  // bytes; head: "QMEK" | version | suite | MEK id
 
-[[noreturn]] void refuse(const std::string& why) { throw Error(ErrorKind::Denied, why); }
+[[noreturn]] void refuse_key(const std::string& why) { throw Error(ErrorKind::Denied, why); }
 
 Bytes context_bytes(unsigned suite, ByteView mek_id, ByteView nonce, ByteView ephemeral, const Card& card) {
   Bytes text = copy(view("qpcseal/wrap/1"));
@@ -48,7 +48,7 @@ KeyPtr ephemeral_key(const Card& card, ByteView point) {
   KeyPtr key(EVP_PKEY_new());
   if (!key || EVP_PKEY_copy_parameters(key.get(), card.session_key.get()) != 1 ||
       EVP_PKEY_set1_encoded_public_key(key.get(), point.data(), point.size()) != 1) {
-    refuse("MEK.pub is not a point on this card's curve");
+    refuse_key("MEK.pub is not a point on this card's curve");
   }
   return key;
 }
@@ -60,10 +60,11 @@ SecretBuffer shared_secret(const Card& card, ByteView point) {
   if (!context || EVP_PKEY_derive_init(context.get()) != 1 ||
       EVP_PKEY_derive_set_peer(context.get(), peer.get()) != 1 ||
       EVP_PKEY_derive(context.get(), nullptr, &size) != 1) {
-    refuse("MEK.pub does not agree with this card's key");
+    refuse_key("MEK.pub does not agree with this card's key");
   }
   SecretBuffer z(size);
-  if (EVP_PKEY_derive(context.get(), z.bytes().data(), &size) != 1 || size != z.size()) refuse("ECDH fails");
+  if (EVP_PKEY_derive(context.get(), z.bytes().data(), &size) != 1 || size != z.size())
+    refuse_key("ECDH fails");
   return z;
 }
 
@@ -111,7 +112,7 @@ SecretBuffer unwrap_aes(const SecretBuffer& kek, ByteView wrapped) {
       EVP_DecryptUpdate(cipher.get(), mek.bytes().data(), &size, wrapped.data(),
                         static_cast<int>(wrapped.size())) != 1 ||
       size != static_cast<int>(kMek)) {
-    refuse("the wrapped MEK does not open with this card's key");
+    refuse_key("the wrapped MEK does not open with this card's key");
   }
   mek.truncate(kMek);
   return mek;
@@ -136,7 +137,7 @@ SecretBuffer unwrap_oaep(const Card& card, ByteView wrapped, bool sha2, ByteView
   std::size_t size = mek.size();
   if (EVP_PKEY_decrypt(context.get(), mek.bytes().data(), &size, wrapped.data(), wrapped.size()) != 1 ||
       size != kMek)
-    refuse("the wrapped MEK does not open with this card's key");
+    refuse_key("the wrapped MEK does not open with this card's key");
   mek.truncate(kMek);
   return mek;
 }
@@ -181,24 +182,24 @@ bool verify_seal(EVP_PKEY* key, ByteView message, ByteView signature) {
 SecretBuffer unwrap_mek(const Card& card, const Wrapped& wrapped, ByteView mek_id) {
   const ByteView bytes = wrapped.encrypt;
   if (bytes.size() <= kHead || text_of(bytes.first(4)) != "QMEK" || bytes[4] != 1)
-    refuse("MEK.encrypt is of no known form");
-  if (!equal(bytes.subspan(6, 16), mek_id)) refuse("the wrapped MEK is another one than the container's");
+    refuse_key("MEK.encrypt is of no known form");
+  if (!equal(bytes.subspan(6, 16), mek_id)) refuse_key("the wrapped MEK is another one than the container's");
   const bool answered = std::any_of(card.answered_nonces.begin(), card.answered_nonces.end(),
                                     [&](const Bytes& nonce) { return nonce == wrapped.nonce; });
-  if (!answered) refuse("MEK.nonce is none that this card answered since its boot");
+  if (!answered) refuse_key("MEK.nonce is none that this card answered since its boot");
   const unsigned suite = bytes[5];
   const bool rsa = card.session_public.type == attest::SessionKeyType::Rsa;
   const ByteView key = bytes.subspan(kHead);
   if (suite == 1 || suite == 2) {
-    if (rsa) refuse("the MEK is wrapped for another kind of key");
+    if (rsa) refuse_key("the MEK is wrapped for another kind of key");
     const Bytes context = context_bytes(suite, mek_id, wrapped.nonce, wrapped.pub, card);
     const SecretBuffer z = shared_secret(card, wrapped.pub);
     const bool p256 = card.session_public.type == attest::SessionKeyType::P256;
-    if (suite == 2 && !p256) refuse("suite 2 is for P-256 alone");
+    if (suite == 2 && !p256) refuse_key("suite 2 is for P-256 alone");
     return unwrap_aes(suite == 1 ? x963(z, context, p256 ? "SHA256" : "SHA384") : ecb_kdf(z, context), key);
   }
-  if (suite != 3 && suite != 4) refuse("MEK.encrypt names an unknown suite");
-  if (!rsa || wrapped.pub != card.session_public.public_key) refuse("MEK.pub is not this card's key");
+  if (suite != 3 && suite != 4) refuse_key("MEK.encrypt names an unknown suite");
+  if (!rsa || wrapped.pub != card.session_public.public_key) refuse_key("MEK.pub is not this card's key");
   return unwrap_oaep(card, key, suite == 3, sha256(context_bytes(suite, mek_id, wrapped.nonce, {}, card)));
 }
 

@@ -14,7 +14,7 @@ HostSettings settings_for(std::uint64_t sealed_bytes) {
   return out;
 }
 
-std::string text_of(const HostSettings& settings) {
+std::string settings_text(const HostSettings& settings) {
   if (!settings.large) return {};
   const std::string folder = "/sys/module/qaic/parameters/";
   return "note: a large model: reckon with " + std::to_string(settings.seconds) +

@@ -25,6 +25,6 @@ struct HostSettings {
 // where that is more.
 HostSettings settings_for(std::uint64_t sealed_bytes);
 // Lines for the operator; empty for a model that is not large.
-std::string text_of(const HostSettings& settings);
+std::string settings_text(const HostSettings& settings);
 
 }  // namespace qpcseal::device

@@ -17,7 +17,7 @@ namespace qpcseal::device {
 namespace {
 
 constexpr int kDifferent = 5;
-constexpr std::size_t kPiece = std::size_t{1} << 20;  // bytes
+constexpr std::size_t kComparePiece = std::size_t{1} << 20;  // bytes
 
 struct LoadOptions {
   std::string folder, file, out, devices;
@@ -32,7 +32,7 @@ nlohmann::ordered_json json_of(const LoadedPart& part) {
   return out;
 }
 
-std::string text_of(const LoadedPart& part, const std::string& model, std::uint64_t version) {
+std::string part_text(const LoadedPart& part, const std::string& model, std::uint64_t version) {
   const std::string what = part.partition.empty() ? "" : " partition \"" + printable(part.partition) + "\"";
   return "card " + std::to_string(part.card) + " loaded \"" + printable(model) + "\" version " +
          std::to_string(version) + what + ": " + std::to_string(part.segments) + " segments, " +
@@ -56,7 +56,7 @@ int run_load(const LoadOptions& options) {
   std::optional<std::filesystem::path> out;
   if (!options.out.empty()) out = options.out;
   const HostSettings host = settings_for(largest_part(options.file));
-  print_error(text_of(host));  // before a load that may take long
+  print_error(settings_text(host));  // before a load that may take long
   const Loaded loaded = load(options.file, cards, out, options.force ? Existing::Replace : Existing::Refuse);
   nlohmann::ordered_json json{{"model", loaded.model_name},
                               {"model_version", loaded.model_version},
@@ -69,7 +69,7 @@ int run_load(const LoadOptions& options) {
   std::string text;
   for (const LoadedPart& part : loaded.parts) {
     json["cards"].push_back(json_of(part));
-    text += text_of(part, loaded.model_name, loaded.model_version);
+    text += part_text(part, loaded.model_name, loaded.model_version);
   }
   print(options.json ? json_text(json) : text);
   return 0;
@@ -87,8 +87,8 @@ std::string difference(const Fd& a, const qpc::Segment& left, const Fd& b, const
   if (left.name != right.name) return "'" + left.name + "' and '" + right.name + "' stand in the same place";
   if (left.size != right.size || left.offset != right.offset)
     return "'" + left.name + "' differs in size or offset";
-  for (std::uint64_t at = 0; at < left.size; at += kPiece) {
-    Bytes one(std::min<std::uint64_t>(kPiece, left.size - at)), other(one.size());
+  for (std::uint64_t at = 0; at < left.size; at += kComparePiece) {
+    Bytes one(std::min<std::uint64_t>(kComparePiece, left.size - at)), other(one.size());
     read_exact(a, one, left.data_position + at);
     read_exact(b, other, right.data_position + at);
     if (one != other) return "'" + left.name + "' differs";

@@ -14,11 +14,11 @@ constexpr std::uint64_t kPage = 4096, kSlot = 1024, kMaxManifest = 1310720;  // 
 constexpr std::array<std::string_view, 6> kSix{"seal.manifest", "seal.tag",  "seal.sig",
                                                "MEK.encrypt",   "MEK.nonce", "MEK.pub"};
 
-[[noreturn]] void refuse(const std::string& why) {
+[[noreturn]] void refuse_container(const std::string& why) {
   throw Error(ErrorKind::Denied, "container refused: " + why);
 }
 void require(bool good, const char* why) {
-  if (!good) refuse(why);
+  if (!good) refuse_container(why);
 }
 
 Bytes read_at(const Fd& file, std::uint64_t position, std::uint64_t size) {
@@ -161,7 +161,7 @@ Sealed read_sealed(const Fd& file, std::uint64_t begin, std::uint64_t size) {
     read_manifest(out, rows);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::Denied) throw;
-    refuse(error.what());
+    refuse_container(error.what());
   }
   return out;
 }

@@ -13,10 +13,10 @@ namespace qpcseal::device {
 
 namespace {
 
-constexpr std::size_t kHead = 64, kDataKey = 44, kOverhead = 28;  // bytes
-constexpr std::size_t kPiece = std::size_t{1} << 20;
+constexpr std::size_t kSealHead = 64, kDataKey = 44, kOverhead = 28;  // bytes
+constexpr std::size_t kReadPiece = std::size_t{1} << 20;
 
-[[noreturn]] void refuse(const std::string& why) {
+[[noreturn]] void refuse_part(const std::string& why) {
   throw Error(ErrorKind::Denied, "container refused: " + why);
 }
 
@@ -46,9 +46,9 @@ void on_all_cores(std::uint64_t count, const std::function<void(std::uint64_t)>&
 }  // namespace
 
 Part::Header Part::read_header(const Listed& segment) const {
-  if (segment.size <= kHead) refuse("segment '" + segment.name + "' is too short to be sealed");
+  if (segment.size <= kSealHead) refuse_part("segment '" + segment.name + "' is too short to be sealed");
   Header h;
-  h.block.resize(kHead);
+  h.block.resize(kSealHead);
   read_exact(file_, h.block, segment.position);
   const ByteView b = h.block;
   const unsigned log2 = b[10];
@@ -58,13 +58,13 @@ Part::Header Part::read_header(const Listed& segment) const {
   if (text_of(b.first(8)) != std::string_view("QPCSEAL\0", 8) || b[8] != 1 || (h.mode != 1 && h.mode != 2) ||
       log2 < 16 || log2 > 24 || !zeros || h.plain == 0 || h.plain > segment.size ||
       !equal(b.subspan(24, 16), sealed_.mek_id) || !equal(b.subspan(40, 16), sealed_.seal_id)) {
-    refuse("segment '" + segment.name + "' has a header that is not its own");
+    refuse_part("segment '" + segment.name + "' has a header that is not its own");
   }
   h.chunk = std::uint64_t{1} << log2;
   h.count = (h.plain + h.chunk - 1) / h.chunk;
-  h.begin = kHead + (h.mode == 2 ? kDataKey : 0);
+  h.begin = kSealHead + (h.mode == 2 ? kDataKey : 0);
   if (segment.size != h.begin + h.plain + h.count * kOverhead)
-    refuse("segment '" + segment.name + "' has another size than its header says");
+    refuse_part("segment '" + segment.name + "' has another size than its header says");
   return h;
 }
 
@@ -75,10 +75,10 @@ SecretBuffer Part::key_for(const Listed& segment, const Header& header) const {
     return key;
   }
   Bytes wrapped(kDataKey), aad = header.block;
-  read_exact(file_, wrapped, segment.position + kHead);
+  read_exact(file_, wrapped, segment.position + kSealHead);
   append(aad, segment.name);
   if (!open_gcm(mek_.bytes(), aad, wrapped, key.bytes()))
-    refuse("the data key of '" + segment.name + "' does not open");
+    refuse_part("the data key of '" + segment.name + "' does not open");
   return key;
 }
 
@@ -88,13 +88,14 @@ void Part::check_origin(const Card& card) const {
     message.push_back(0);
     append(message, sha256(sealed_.manifest));
     if (!verify_seal(card.seal_key.get(), message, sealed_.signature))
-      refuse("seal.sig is not this appliance's signature");
+      refuse_part("seal.sig is not this appliance's signature");
   }
-  if (sealed_.model_version < card.minimum_model_version) refuse("the model is older than this card accepts");
+  if (sealed_.model_version < card.minimum_model_version)
+    refuse_part("the model is older than this card accepts");
 }
 
 SecretBuffer Part::unwrap(const Card& card) const {
-  if (!sealed_.wrapped) refuse("it is not bound to a card");
+  if (!sealed_.wrapped) refuse_part("it is not bound to a card");
   return unwrap_mek(card, *sealed_.wrapped, sealed_.mek_id);
 }
 
@@ -104,7 +105,7 @@ void Part::open(ByteView mek) {
   const Sha256Digest digest = sha256(sealed_.manifest);
   Bytes tagged(digest.size());
   if (!open_gcm(mek, view("qpcseal/manifest/1"), sealed_.tag, tagged) || !equal(tagged, digest))
-    refuse("seal.tag does not fit the manifest");
+    refuse_part("seal.tag does not fit the manifest");
   headers_.clear();
   for (const Listed& segment : sealed_.segments)
     headers_.push_back(segment.kind == Kind::Sealed ? read_header(segment) : Header{});
@@ -145,7 +146,7 @@ void Part::open_sealed(std::size_t index, const Fd* out, std::uint64_t place) co
     append_be(aad, i, 8);
     aad.push_back(i + 1 == header.count ? 1 : 0);
     if (!open_gcm(key.bytes(), aad, stored, plain))
-      refuse("chunk " + std::to_string(i) + " of '" + segment.name + "' does not open");
+      refuse_part("chunk " + std::to_string(i) + " of '" + segment.name + "' does not open");
     if (out != nullptr) write_exact(*out, plain, place + i * header.chunk);
   });
   Bytes block(header.begin);
@@ -154,20 +155,20 @@ void Part::open_sealed(std::size_t index, const Fd* out, std::uint64_t place) co
   hash.update(block);
   for (const Sha256Digest& digest : digests) hash.update(digest);
   if (hash.finish() != segment.digest)
-    refuse("segment '" + segment.name + "' is not the one that was sealed");
+    refuse_part("segment '" + segment.name + "' is not the one that was sealed");
 }
 
 void Part::copy_clear(const Listed& segment, const Fd* out, std::uint64_t place) const {
   Sha256 hash;
-  Bytes buffer(kPiece);
+  Bytes buffer(kReadPiece);
   for (std::uint64_t at = 0; at < segment.size; at += buffer.size()) {
-    buffer.resize(std::min<std::uint64_t>(kPiece, segment.size - at));
+    buffer.resize(std::min<std::uint64_t>(kReadPiece, segment.size - at));
     read_exact(file_, buffer, segment.position + at);
     hash.update(buffer);
     if (out != nullptr) write_exact(*out, buffer, place + at);
   }
   if (hash.finish() != segment.digest)
-    refuse("segment '" + segment.name + "' is not the one that was sealed");
+    refuse_part("segment '" + segment.name + "' is not the one that was sealed");
 }
 
 }  // namespace qpcseal::device

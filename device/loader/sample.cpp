@@ -16,7 +16,7 @@ namespace {
 constexpr unsigned kMaxPartitions = 64;
 constexpr std::uint64_t kHeap = 0x7fd92ad28010;  // where a compiler's buffer may have been
 constexpr std::uint64_t kItem = 8;               // bytes: alignment in a buffer
-constexpr std::size_t kPiece = std::size_t{1} << 20;
+constexpr std::size_t kWritePiece = std::size_t{1} << 20;
 
 struct SampleOptions {
   std::string out, flavour = "file", info = "json";
@@ -96,11 +96,12 @@ std::uint64_t write_model(const SampleOptions& options, const Fd& file) {
   Rows rows = model_rows(options.size);
   const auto [front, size] = options.flavour == "buffer" ? build_in_buffer(rows) : build_from_files(rows);
   write_exact(file, front, 0);
-  Bytes piece(kPiece);
+  Bytes piece(kWritePiece);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     Filler filler(i + 1);
     for (std::uint64_t at = 0; at < rows[i].size; at += piece.size()) {
-      const MutableBytes part = MutableBytes(piece).first(std::min<std::uint64_t>(kPiece, rows[i].size - at));
+      const MutableBytes part =
+          MutableBytes(piece).first(std::min<std::uint64_t>(kWritePiece, rows[i].size - at));
       filler.fill(part);
       write_exact(file, part, rows[i].data_position + at);
     }

@@ -20,14 +20,14 @@ namespace qpcseal {
 namespace {
 
 constexpr std::string_view kMark = ".tmp-qpcseal-";
-constexpr std::size_t kDigits = 12;    // of the random part
-constexpr std::size_t kMaxName = 200;  // bytes of NAME that are kept: a name has at most 255
-constexpr int kTries = 16;             // new names, where another process takes ours for a leftover
+constexpr std::size_t kDigits = 12;        // of the random part
+constexpr std::size_t kMaxKeptName = 200;  // bytes of NAME that are kept: a name has at most 255
+constexpr int kTries = 16;                 // new names, where another process takes ours for a leftover
 
-// `name` without what lies beyond kMaxName, and without half a UTF-8 character at its end.
+// `name` without what lies beyond kMaxKeptName, and without half a UTF-8 character at its end.
 std::string shortened(std::string name) {
-  if (name.size() <= kMaxName) return name;
-  std::size_t end = kMaxName;
+  if (name.size() <= kMaxKeptName) return name;
+  std::size_t end = kMaxKeptName;
   while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xC0U) == 0x80U) --end;
   name.resize(end);
   return name;

@@ -11,7 +11,7 @@ namespace {
 constexpr std::uint8_t kType = 4;
 constexpr std::size_t kTimeSize = 8, kSignatureSize = 64;  // bytes
 
-Error malformed(const std::string& what) { return {ErrorKind::Malformed, "witness: " + what}; }
+Error malformed_cosignature(const std::string& what) { return {ErrorKind::Malformed, "witness: " + what}; }
 
 // What the witness signed, and when.
 Bytes message_of(std::string_view text, std::uint64_t time) {
@@ -26,13 +26,13 @@ Bytes message_of(std::string_view text, std::uint64_t time) {
 WitnessKey WitnessKey::parse(std::string_view vkey) {
   const std::size_t first = vkey.find('+');
   const std::size_t second = first == std::string_view::npos ? first : vkey.find('+', first + 1);
-  if (second == std::string_view::npos) throw malformed("a key is name+id+key");
+  if (second == std::string_view::npos) throw malformed_cosignature("a key is name+id+key");
   const Bytes blob = with_context("witness", [&] { return from_base64(vkey.substr(second + 1)); });
-  if (blob.empty() || blob[0] != kType) throw malformed("not a key for cosignatures (type 0x04)");
+  if (blob.empty() || blob[0] != kType) throw malformed_cosignature("not a key for cosignatures (type 0x04)");
   WitnessKey key(
       VerifierKey(std::string(vkey.substr(0, first)), KeyType::Ed25519, Bytes(blob.begin() + 1, blob.end())));
   if (to_hex(key.id()) != vkey.substr(first + 1, second - first - 1))
-    throw malformed("the key's id does not belong to it");
+    throw malformed_cosignature("the key's id does not belong to it");
   return key;
 }
 
@@ -52,17 +52,18 @@ std::array<std::uint8_t, 4> WitnessKey::id() const {
 }
 
 Cosigned open_cosigned(std::string_view note, const WitnessKey& key) {
-  if (note.size() > kMaxCheckpointSize) throw malformed("a checkpoint that is too large");
+  if (note.size() > kMaxCheckpointSize) throw malformed_cosignature("a checkpoint that is too large");
   const Note parts = parse_note(note);
   const auto found = std::ranges::find_if(parts.signatures, [&](const NoteSignature& one) {
     return one.name == key.name() && one.id == key.id();
   });
   if (found == parts.signatures.end())
     throw Error(ErrorKind::LogDamaged, "not cosigned by " + key.name() + "+" + to_hex(key.id()));
-  if (found->signature.size() != kTimeSize + kSignatureSize) throw malformed("a cosignature of another size");
+  if (found->signature.size() != kTimeSize + kSignatureSize)
+    throw malformed_cosignature("a cosignature of another size");
   const ByteView blob = found->signature;
   const std::uint64_t time = load_be(blob.first(kTimeSize));
-  if (time > static_cast<std::uint64_t>(INT64_MAX)) throw malformed("a time out of range");
+  if (time > static_cast<std::uint64_t>(INT64_MAX)) throw malformed_cosignature("a time out of range");
   if (!key.verify(message_of(parts.text, time), blob.subspan(kTimeSize)))
     throw Error(ErrorKind::LogDamaged, "the cosignature of " + key.name() + " does not verify");
   const CheckpointText text = parse_checkpoint(parts.text);

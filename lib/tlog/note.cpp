@@ -23,7 +23,7 @@ constexpr std::size_t kMaxSpkiSize = 128;
 using Pkey = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
 using DigestContext = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>;
 
-Error malformed(const std::string& what) { return {ErrorKind::Malformed, what}; }
+Error malformed_note(const std::string& what) { return {ErrorKind::Malformed, what}; }
 
 bool is_p256(const EVP_PKEY* key) {
   char group[32];
@@ -52,7 +52,7 @@ Pkey load_key(KeyType type, ByteView key) {
     if (loaded && (!is_p256(loaded.get()) || !encodes_to(loaded.get(), key))) loaded.reset();
   }
   ERR_clear_error();
-  if (!loaded) throw malformed("not a public key of the type that it claims (Ed25519 or ECDSA P-256)");
+  if (!loaded) throw malformed_note("not a public key of the type that it claims (Ed25519 or ECDSA P-256)");
   return loaded;
 }
 
@@ -66,13 +66,14 @@ std::optional<std::string_view> cut(std::string_view& text, char mark) {
 }
 
 NoteSignature parse_signature(std::string_view line) {
-  if (!line.starts_with(kDash)) throw malformed("signed note: a signature line does not begin with a dash");
+  if (!line.starts_with(kDash))
+    throw malformed_note("signed note: a signature line does not begin with a dash");
   line.remove_prefix(kDash.size());
   const auto name = cut(line, ' ');
-  if (!name || !is_key_name(*name)) throw malformed("signed note: a signature without a key name");
+  if (!name || !is_key_name(*name)) throw malformed_note("signed note: a signature without a key name");
   const Bytes blob = from_base64(line);
   NoteSignature out{*name, {}, {}};
-  if (blob.size() <= out.id.size()) throw malformed("signed note: a signature is too short");
+  if (blob.size() <= out.id.size()) throw malformed_note("signed note: a signature is too short");
   std::copy_n(blob.begin(), out.id.size(), out.id.begin());
   out.signature.assign(blob.begin() + out.id.size(), blob.end());
   return out;
@@ -87,18 +88,18 @@ bool is_key_name(std::string_view name) {
 
 VerifierKey::VerifierKey(std::string name, KeyType type, Bytes key)
     : name_(std::move(name)), type_(type), key_(std::move(key)) {
-  if (!is_key_name(name_)) throw malformed("verification key: bad name");
+  if (!is_key_name(name_)) throw malformed_note("verification key: bad name");
   with_context("verification key", [&] { load_key(type_, key_); });
 }
 
 VerifierKey VerifierKey::parse(std::string_view vkey) {
   const auto name = cut(vkey, '+');
   const auto id = cut(vkey, '+');
-  if (!name || !id) throw malformed("verification key: not of the form name+id+key");
+  if (!name || !id) throw malformed_note("verification key: not of the form name+id+key");
   const Bytes blob = with_context("verification key", [&] { return from_base64(vkey); });
-  if (blob.empty() || (blob[0] != 1 && blob[0] != 2)) throw malformed("verification key: unknown type");
+  if (blob.empty() || (blob[0] != 1 && blob[0] != 2)) throw malformed_note("verification key: unknown type");
   VerifierKey key(std::string(*name), static_cast<KeyType>(blob[0]), Bytes(blob.begin() + 1, blob.end()));
-  if (to_hex(key.id()) != *id) throw malformed("verification key: its id does not belong to it");
+  if (to_hex(key.id()) != *id) throw malformed_note("verification key: its id does not belong to it");
   return key;
 }
 
@@ -146,10 +147,10 @@ std::string sign_note(std::string_view text, const VerifierKey& key, Signer& sig
 Note parse_note(std::string_view note) {
   const std::size_t gap = note.find("\n\n");
   if (gap == std::string_view::npos || gap == 0 || !note.ends_with('\n'))
-    throw malformed("signed note: not a text, an empty line and signatures");
+    throw malformed_note("signed note: not a text, an empty line and signatures");
   Note out{note.substr(0, gap + 1), {}};
   for (std::string_view rest = note.substr(gap + 2); !rest.empty();) {
-    if (out.signatures.size() == kMaxSignatures) throw malformed("signed note: too many signatures");
+    if (out.signatures.size() == kMaxSignatures) throw malformed_note("signed note: too many signatures");
     out.signatures.push_back(parse_signature(*cut(rest, '\n')));
   }
   return out;
@@ -160,7 +161,7 @@ std::string_view open_note(std::string_view note, const VerifierKey& key) {
   bool good = false;
   for (const NoteSignature& one : parts.signatures) {
     if (one.name != key.name() || one.id != key.id()) continue;
-    if (good) throw malformed("signed note: the same key signs twice");
+    if (good) throw malformed_note("signed note: the same key signs twice");
     good = key.verify(view(parts.text), one.signature);
     if (!good) throw Error(ErrorKind::LogDamaged, "the signature of " + key.name() + " does not verify");
   }

@@ -16,7 +16,7 @@ TEST(HostSettings, ASmallModelNeedsNothing) {
     const HostSettings settings = settings_for(size);
     EXPECT_FALSE(settings.large) << size;
     EXPECT_EQ(settings.control_resp_timeout_s, kControlTimeout);
-    EXPECT_EQ(text_of(settings), "");
+    EXPECT_EQ(settings_text(settings), "");
   }
 }
 
@@ -24,8 +24,9 @@ TEST(HostSettings, ALargeModelGetsTheGuidesValues) {
   const HostSettings settings = settings_for(300 * kMiB + 1);
   EXPECT_TRUE(settings.large);
   EXPECT_EQ(settings.seconds, 31U);
-  EXPECT_THAT(text_of(settings), HasSubstr("echo 2400 > /sys/module/qaic/parameters/control_resp_timeout_s"));
-  EXPECT_THAT(text_of(settings), HasSubstr("echo 600000 > /sys/module/qaic/parameters/mhi_timeout_ms"));
+  EXPECT_THAT(settings_text(settings),
+              HasSubstr("echo 2400 > /sys/module/qaic/parameters/control_resp_timeout_s"));
+  EXPECT_THAT(settings_text(settings), HasSubstr("echo 600000 > /sys/module/qaic/parameters/mhi_timeout_ms"));
 }
 
 TEST(HostSettings, AnEnormousModelGetsMore) {

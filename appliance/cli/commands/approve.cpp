@@ -14,7 +14,7 @@ namespace qpcseal::cli {
 
 namespace {
 
-struct Options {
+struct ApproveOptions {
   std::string path;
   std::vector<std::string> reports;
   bool reject = false;
@@ -48,7 +48,7 @@ Signing signing_of_plan(const std::string& path, const std::string& text, bool r
 }
 
 // A request for approval or a plan, or its rejection; or an appliance's genesis.
-Signing signing_of(const Options& options) {
+Signing signing_of_approve(const ApproveOptions& options) {
   const auto& [path, reports, reject] = options;
   const std::string text = read_text_file(path, release::kMaxApprovalRequest);
   if (release::is_genesis_text(text)) {
@@ -74,7 +74,7 @@ Signing signing_of(const Options& options) {
 void add_approve(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand(
       "approve", "Sign a request for approval, a ceremony's plan, or a genesis, with an officer's own token");
-  auto request = std::make_shared<Options>();
+  auto request = std::make_shared<ApproveOptions>();
   command
       ->add_option("FILE", request->path,
                    "The request ('qpcseal request new'), plan, or genesis ('qpcseal genesis show')")
@@ -85,7 +85,9 @@ void add_approve(CLI::App& app, Context& context) {
   command->add_flag("--reject", request->reject, "Sign a rejection of the request or plan instead");
   auto options = add_sign_options(*command, context);
   command->callback([&context, request, options] {
-    context.command = [&context, request, options] { return sign(context, signing_of(*request), *options); };
+    context.command = [&context, request, options] {
+      return sign(context, signing_of_approve(*request), *options);
+    };
   });
 }
 

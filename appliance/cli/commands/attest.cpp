@@ -67,7 +67,7 @@ Report report_of(const Judgement& j) {
 }
 
 // Reads the home without lock or token, and changes nothing.
-Report verify(Context& context, const std::string& path) {
+Report verify_attest(Context& context, const std::string& path) {
   const release::Report given = release::read_unchecked_report(path);
   const release::Home home = release::locate_home();
   const audit::State state = audit::read_log(home.log(), std::nullopt).state;
@@ -98,7 +98,7 @@ void add_attest(CLI::App& app, Context& context) {
   command->add_option("REPORT", *path, "The card's report")->required();
   add_output_options(*command, context);
   command->callback(
-      [&context, path] { context.command = [&context, path] { return verify(context, *path); }; });
+      [&context, path] { context.command = [&context, path] { return verify_attest(context, *path); }; });
 }
 
 }  // namespace qpcseal::cli

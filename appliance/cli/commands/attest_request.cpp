@@ -11,7 +11,7 @@ namespace qpcseal::cli {
 
 namespace {
 
-struct Options {
+struct AttestRequestOptions {
   std::string mek, output;
   std::optional<std::string> ueid, device;
   std::vector<std::string> hosts;
@@ -30,7 +30,7 @@ Bytes ueid_of(const std::string& text) {
   });
 }
 
-Report one(release::Appliance& appliance, const keys::Mek& mek, const Options& options,
+Report one(release::Appliance& appliance, const keys::Mek& mek, const AttestRequestOptions& options,
            release::ChallengeWish wish) {
   if (options.ueid) wish.ueid = ueid_of(*options.ueid);
   AtomicFile output(options.output, options.existing());
@@ -50,7 +50,7 @@ Report one(release::Appliance& appliance, const keys::Mek& mek, const Options& o
   return report;
 }
 
-Report many(release::Appliance& appliance, const keys::Mek& mek, const Options& options,
+Report many(release::Appliance& appliance, const keys::Mek& mek, const AttestRequestOptions& options,
             const std::vector<release::Stop>& stops) {
   if (options.ueid) throw Error(ErrorKind::Usage, "--ueid names one card; several are asked for");
   const release::Trip trip =
@@ -69,7 +69,7 @@ Report many(release::Appliance& appliance, const keys::Mek& mek, const Options& 
   return report;
 }
 
-Report run(Context& context, const Options& options) {
+Report run_attest_request(Context& context, const AttestRequestOptions& options) {
   const auto devices = options.device ? attest::parse_devices(*options.device) : std::vector<unsigned>{};
   const bool folder = std::filesystem::is_directory(options.output) || options.output.ends_with('/');
   const bool several = devices.size() > 1 || options.hosts.size() > 1 || folder;
@@ -91,7 +91,7 @@ Report run(Context& context, const Options& options) {
 void add_attest_request(CLI::App& parent, Context& context) {
   CLI::App* command =
       parent.add_subcommand("request", "Challenges for cards, to be taken to their hosts and answered there");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<AttestRequestOptions>();
   command->add_option("--mek", options->mek, "The key that is to be released")->required();
   command->add_option("--ueid", options->ueid, "Only this card may answer (hex)");
   command->add_option("--host", options->hosts,
@@ -109,8 +109,9 @@ void add_attest_request(CLI::App& parent, Context& context) {
   command->add_flag("--force", options->force, "Replace existing files");
   add_output_options(*command, context);
   add_token_options(*command, context);
-  command->callback(
-      [&context, options] { context.command = [&context, options] { return run(context, *options); }; });
+  command->callback([&context, options] {
+    context.command = [&context, options] { return run_attest_request(context, *options); };
+  });
 }
 
 }  // namespace qpcseal::cli

@@ -10,7 +10,7 @@ namespace qpcseal::cli {
 
 namespace {
 
-Report checkpoint(const AuditOptions& options) {
+Report show_checkpoint(const AuditOptions& options) {
   const audit::LogCopy log = read_log(options);
   if (!options.output.empty()) write_output(options, log.note);
   const std::string root = to_hex(log.checkpoint.root), words = audit::words_of(log.checkpoint.root);
@@ -35,14 +35,15 @@ Report export_log(const AuditOptions& options) {
   return report;
 }
 
-Report show(AuditOptions options) {
+Report show_log(AuditOptions options) {
   if (!options.since.empty()) options.filter.since = parse_time(options.since);
   if (!options.until.empty()) options.filter.until = parse_time(options.until);
   return show_entries(read_log(options), options.filter);
 }
 
 void add_show(CLI::App& audit, Context& context, const SharedAuditOptions& options) {
-  CLI::App* app = add_audit_command(audit, context, options, "show", "The entries, of a verified log", show);
+  CLI::App* app =
+      add_audit_command(audit, context, options, "show", "The entries, of a verified log", show_log);
   add_log_options(*app, options);
   app->add_option("--since", options->since, "Not before this time (2026-11-24T08:30:00Z)");
   app->add_option("--until", options->until, "Not after this time");
@@ -92,7 +93,7 @@ void add_audit(CLI::App& app, Context& context) {
   const auto options = std::make_shared<AuditOptions>();
   add_audit_verify(*audit, context, options);
   CLI::App* one = add_audit_command(*audit, context, options, "checkpoint",
-                                    "Size and root, with words to read aloud", checkpoint);
+                                    "Size and root, with words to read aloud", show_checkpoint);
   add_log_options(*one, options);
   one->add_option("-o,--output", options->output, "Write the signed checkpoint to this file");
   one->add_flag("--force", options->force, "Replace an existing file");

@@ -8,7 +8,7 @@ namespace qpcseal::cli {
 
 namespace {
 
-Report rotate(Context& context) {
+Report rotate_log_key(Context& context) {
   release::Appliance appliance(context.environment());
   const std::string before = appliance.log().key().text(), now = appliance.rotate_log_key();
   Report report;
@@ -44,7 +44,7 @@ Report import_note(Context& context, const std::string& path) {
   return report;
 }
 
-Report list(const AuditOptions& options) {
+Report list_witnesses(const AuditOptions& options) {
   const audit::LogCopy log = read_log(options);
   Report report;
   report.json = {{"witnesses", nlohmann::ordered_json::array()}};
@@ -79,7 +79,7 @@ void add_audit_keys(CLI::App& audit, Context& context, const SharedAuditOptions&
   add_output_options(*app, context);
   add_token_options(*app, context);
   add_approval_options(*app, context);
-  app->callback([&context] { context.command = [&context] { return rotate(context); }; });
+  app->callback([&context] { context.command = [&context] { return rotate_log_key(context); }; });
 
   CLI::App* witness = audit.add_subcommand("witness", "Others who keep checkpoints of the log");
   witness->require_subcommand(1);
@@ -92,9 +92,9 @@ void add_audit_keys(CLI::App& audit, Context& context, const SharedAuditOptions&
   add_token_options(*importing, context);
   importing->callback(
       [&context, path] { context.command = [&context, path] { return import_note(context, *path); }; });
-  add_log_options(
-      *add_audit_command(*witness, context, options, "list", "Who is trusted, and what they saw", list),
-      options);
+  add_log_options(*add_audit_command(*witness, context, options, "list", "Who is trusted, and what they saw",
+                                     list_witnesses),
+                  options);
 }
 
 }  // namespace qpcseal::cli

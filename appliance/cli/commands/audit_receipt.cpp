@@ -45,7 +45,7 @@ void add_expiry(Report& report, const audit::Entry& entry) {
   if (!holds) report.exit_code = 5;
 }
 
-Report describe(const audit::Receipt& got) {
+Report describe_receipt(const audit::Receipt& got) {
   Report report;
   report.json = {{"verified", true},
                  {"entry", got.entry.seq},
@@ -66,7 +66,7 @@ Report describe(const audit::Receipt& got) {
   return report;
 }
 
-std::string words_of(const release::Recomputed& again) {
+std::string recomputed_words(const release::Recomputed& again) {
   std::string out = "computed again from the report, under the policy with serial " +
                     std::to_string(again.policy_serial) + ", as of " + format_time(again.time) + ": ";
   if (!again.allowed) {
@@ -86,8 +86,8 @@ std::string words_of(const release::Recomputed& again) {
   return out;
 }
 
-Report describe(const release::Recomputed& again) {
-  Report report = describe(again.receipt);
+Report describe_receipt(const release::Recomputed& again) {
+  Report report = describe_receipt(again.receipt);
   report.json["recomputed"] = {{"allowed", again.allowed},
                                {"device_class", again.device_class},
                                {"findings", json_of(again.findings)},
@@ -97,17 +97,17 @@ Report describe(const release::Recomputed& again) {
                                 {{"policy", again.consent.policy},
                                  {"trust", again.consent.trust},
                                  {"release", again.consent.release}}}};
-  report.text += words_of(again);
+  report.text += recomputed_words(again);
   return report;
 }
 
-Report check(const AuditOptions& options) {
+Report check_receipt_file(const AuditOptions& options) {
   const Bytes bytes = read_file(options.file, release::kMaxBundle);
   const std::string_view text = text_of(bytes);
   const auto key = audit::VerifierKey::parse(options.key);
   return with_context(options.file, [&] {
-    return release::is_bundle(text) ? describe(release::check_bundle(text, key))
-                                    : describe(audit::check_receipt(text, key));
+    return release::is_bundle(text) ? describe_receipt(release::check_bundle(text, key))
+                                    : describe_receipt(audit::check_receipt(text, key));
   });
 }
 
@@ -122,7 +122,7 @@ void add_audit_receipts(CLI::App& audit, Context& context, const SharedAuditOpti
                 "With report, policy and trust material: the verdict can be computed again from it");
   add_output(*app, options, "The receipt to write");
   app = add_audit_command(audit, context, options, "check-receipt",
-                          "Check a receipt; needs nothing but the key", check);
+                          "Check a receipt; needs nothing but the key", check_receipt_file);
   app->add_option("FILE", options->file, "A receipt, or a bundle: its verdict is computed again")->required();
   app->add_option("--key", options->key,
                   "The log's verification key, the present one or an earlier: name+id+key")

@@ -19,7 +19,7 @@ std::string time_of(UnixTime time) {
   return html::element("span", html::text(format_time(time)), "style=\"white-space:nowrap\"");
 }
 
-std::string verdict_of(const Entry& entry) {
+std::string release_verdict(const Entry& entry) {
   const std::string outcome = entry.outcome.empty() ? std::string("denied") : entry.outcome;
   return html::element("span", outcome == "ok" ? "released" : html::text(outcome),
                        outcome == "ok" ? "class=\"good\"" : "class=\"bad\"");
@@ -77,7 +77,7 @@ std::string head(const audit::LogCopy& log, const Story& story) {
          "\n";
 }
 
-std::string checkpoint(const audit::LogCopy& log) {
+std::string checkpoint_lines(const audit::LogCopy& log) {
   std::string words, item;
   std::size_t count = 0;
   for (const char c : audit::words_of(log.checkpoint.root) + " ") {
@@ -136,9 +136,9 @@ void put_releases(PageFile& page, const audit::LogCopy& log, const Story& story)
   page.put(html::table_top({"Entry", "Time", "Verdict", "Model key", "Card", "Suite"}));
   for (const Verdict& verdict : story.releases) {
     const Entry entry = told(log, verdict.seq);
-    page.put(
-        html::table_row({std::to_string(entry.seq), time_of(entry.time), verdict_of(entry), mek_of(entry),
-                         html::code(text_at(entry.data, "ueid")), html::text(text_at(entry.data, "suite"))}));
+    page.put(html::table_row({std::to_string(entry.seq), time_of(entry.time), release_verdict(entry),
+                              mek_of(entry), html::code(text_at(entry.data, "ueid")),
+                              html::text(text_at(entry.data, "suite"))}));
   }
   page.put(html::table_end());
 }
@@ -220,14 +220,14 @@ void put_cards(PageFile& page, const Story& story) {
   page.put(html::table_end());
 }
 
-Report report(AuditOptions options) {
+Report write_page(AuditOptions options) {
   if (!options.since.empty()) options.filter.since = parse_time(options.since);
   if (!options.until.empty()) options.filter.until = parse_time(options.until);
   const audit::LogCopy log = read_log(options);
   const Story story = read_story(log, options.filter);
   PageFile page(options.output, options.force ? Existing::Replace : Existing::Refuse);
   page.put(html::page_top("Audit report of " + text_at(log.state.genesis, "appliance_id")));
-  page.put(head(log, story) + checkpoint(log));
+  page.put(head(log, story) + checkpoint_lines(log));
   put_releases(page, log, story);
   put_denials(page, log, story);
   put_cards(page, story);
@@ -248,7 +248,7 @@ Report report(AuditOptions options) {
 
 void add_audit_report(CLI::App& audit, Context& context, const SharedAuditOptions& options) {
   CLI::App* app = add_audit_command(audit, context, options, "report",
-                                    "The log as one HTML page, to read and print", report);
+                                    "The log as one HTML page, to read and print", write_page);
   add_log_options(*app, options);
   add_output(*app, options, "The page to write");
   app->add_option("--since", options->since, "Not before this time (2026-11-24T08:30:00Z)");

@@ -10,12 +10,6 @@ namespace {
 
 using audit::Json;
 
-// The text at `key`, or nothing: entries of all kinds come by here.
-std::string text_at(const Json& data, const char* key) {
-  const auto found = data.find(key);
-  return found != data.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
 bool is_called(const std::string& label, const std::string& wanted) {
   return label == wanted || label.starts_with(wanted + "#");
 }
@@ -64,6 +58,11 @@ Cells row_of(const audit::Entry& entry) {
 }
 
 }  // namespace
+
+std::string text_at(const Json& data, const char* key) {
+  const auto found = data.find(key);
+  return found != data.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
 
 bool EntryFilter::keeps(const audit::Entry& entry, const std::map<Bytes, audit::MekHistory>& meks) const {
   if ((since && entry.time < *since) || (until && entry.time > *until)) return false;

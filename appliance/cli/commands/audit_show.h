@@ -33,6 +33,8 @@ class Joined {
 // One of them by itself.
 audit::Entry joined_entry(const audit::LogCopy& log, std::uint64_t seq);
 
+// The text at `key`, or nothing: entries of all kinds come by here.
+std::string text_at(const audit::Json& data, const char* key);
 // Its data in a few words: MEK, card, verdict.
 std::string subject_of(const audit::Entry& entry);
 // Streamed: the log is read again while the result is printed, once for JSON, twice for a table.

@@ -63,7 +63,7 @@ Report summary(const AuditOptions& options, const audit::LogCopy& log) {
   return report;
 }
 
-Report verify(const AuditOptions& options) {
+Report verify_log(const AuditOptions& options) {
   const audit::LogCopy log =
       read_log(options, options.quick ? audit::Check::Proofs : audit::Check::Everything);
   Report report = summary(options, log);
@@ -81,7 +81,7 @@ Report verify(const AuditOptions& options) {
 
 void add_audit_verify(CLI::App& audit, Context& context, const SharedAuditOptions& options) {
   CLI::App* app =
-      add_audit_command(audit, context, options, "verify", "Check the whole log; needs no token", verify);
+      add_audit_command(audit, context, options, "verify", "Check the whole log; needs no token", verify_log);
   add_log_options(*app, options);
   app->add_flag("--quick", options->quick,
                 "Signature, tree, chain and form only: what entries say is not replayed");

@@ -13,7 +13,7 @@ namespace qpcseal::cli {
 
 namespace {
 
-struct Options {
+struct CeremonyOptions {
   std::string plan, folder = ".", rehearsal, output, why;
   std::vector<std::string> signatures;
   bool ask = false, on_this_appliance = false, abandon = false, force = false;
@@ -31,7 +31,7 @@ ceremony::Plan plan_of(const std::string& plan) {
   return ceremony::parse_plan(text_of(text), plan);
 }
 
-ceremony::Wish wish_of(const Options& options) {
+ceremony::Wish wish_of(const CeremonyOptions& options) {
   ceremony::Wish out{plan_of(options.plan), options.folder, {}, std::nullopt};
   out.signatures.assign(options.signatures.begin(), options.signatures.end());
   if (!options.rehearsal.empty()) out.rehearsal = options.rehearsal;
@@ -39,7 +39,7 @@ ceremony::Wish wish_of(const Options& options) {
 }
 
 // record.json and record.html in the output folder.
-void write_record(const ceremony::Finished& done, const Options& options) {
+void write_record(const ceremony::Finished& done, const CeremonyOptions& options) {
   const std::filesystem::path folder = options.output;
   const Existing existing = options.force ? Existing::Replace : Existing::Refuse;
   make_folder(folder, 0755);
@@ -47,7 +47,8 @@ void write_record(const ceremony::Finished& done, const Options& options) {
   write_file(folder / "record.html", view(done.page), existing);
 }
 
-Report said(const ceremony::Finished& done, const Options& options, const std::string& what) {
+Report ceremony_report(const ceremony::Finished& done, const CeremonyOptions& options,
+                       const std::string& what) {
   const std::string digest = sha256_hex(done.record);
   Report report;
   report.json = {{"ceremony", done.ceremony},
@@ -62,14 +63,14 @@ Report said(const ceremony::Finished& done, const Options& options, const std::s
   return report;
 }
 
-void expect_no_record(const Options& options) {
+void expect_no_record(const CeremonyOptions& options) {
   for (const char* name : {"record.json", "record.html"})
     if (std::filesystem::exists(std::filesystem::path(options.output) / name) && !options.force)
       throw Error(ErrorKind::Io, options.output + "/" + name + " exists already");
 }
 
 // Without a token: what the plan says, and what here does not fit it.
-Report lint(Context& context, const Options& options) {
+Report lint(Context& context, const CeremonyOptions& options) {
   const ceremony::Wish wish = wish_of(options);
   ceremony::Complaints complaints;
   const auto add = [&](const ceremony::Complaints& more) {
@@ -101,7 +102,8 @@ Report lint(Context& context, const Options& options) {
   return report;
 }
 
-Report rehearse_in(Context& context, const release::Home& home, ceremony::Wish wish, const Options& options) {
+Report rehearse_in(Context& context, const release::Home& home, ceremony::Wish wish,
+                   const CeremonyOptions& options) {
   ceremony::expect_throw_away(audit::read_log(home.log(), std::nullopt).state);
   release::Environment environment = context.environment();
   environment.home = home;
@@ -113,10 +115,10 @@ Report rehearse_in(Context& context, const release::Home& home, ceremony::Wish w
   ceremony::Console& console = options.ask ? static_cast<ceremony::Console&>(people) : nobody;
   const ceremony::Finished done = ceremony::rehearse(appliance, wish, console, stand_ins);
   write_record(done, options);
-  return said(done, options, "the plan was rehearsed");
+  return ceremony_report(done, options, "the plan was rehearsed");
 }
 
-Report rehearse(Context& context, const Options& options) {
+Report rehearse(Context& context, const CeremonyOptions& options) {
   expect_no_record(options);
   const ceremony::Scratch scratch(context.random);
   ceremony::Wish wish = wish_of(options);
@@ -130,17 +132,17 @@ Report rehearse(Context& context, const Options& options) {
   return rehearse_in(context, stage, std::move(wish), options);
 }
 
-Report run(Context& context, const Options& options) {
+Report run_ceremony(Context& context, const CeremonyOptions& options) {
   expect_no_record(options);
   const ceremony::Wish wish = wish_of(options);
   release::Appliance appliance(context.environment());
   LineConsole console;
   const ceremony::Finished done = ceremony::run(appliance, wish, console);
   write_record(done, options);
-  return said(done, options, "the ceremony is done");
+  return ceremony_report(done, options, "the ceremony is done");
 }
 
-Report resume(Context& context, const Options& options) {
+Report resume_ceremony(Context& context, const CeremonyOptions& options) {
   expect_no_record(options);
   const ceremony::Wish wish = wish_of(options);
   release::Appliance appliance(context.environment());
@@ -148,21 +150,22 @@ Report resume(Context& context, const Options& options) {
   const ceremony::Finished done = options.abandon ? ceremony::abandon(appliance, wish, options.why)
                                                   : ceremony::resume(appliance, wish, console);
   write_record(done, options);
-  return said(done, options, options.abandon ? "the ceremony is abandoned" : "the ceremony is done");
+  return ceremony_report(done, options,
+                         options.abandon ? "the ceremony is abandoned" : "the ceremony is done");
 }
 
-Report report(Context& /*context*/, const Options& options) {
+Report remake_record(Context& /*context*/, const CeremonyOptions& options) {
   const ceremony::Wish wish = wish_of(options);
   const audit::LogCopy log = audit::read_log(release::locate_home().log(), std::nullopt);
   const ceremony::Finished done = ceremony::report(log, wish.plan);
   write_record(done, options);
-  return said(done, options, "the record, made again from the log");
+  return ceremony_report(done, options, "the record, made again from the log");
 }
 
-using Run = Report (*)(Context&, const Options&);
+using Run = Report (*)(Context&, const CeremonyOptions&);
 
-CLI::App* add(CLI::App& parent, Context& context, const char* name, const char* help,
-              const std::shared_ptr<Options>& options, Run run, bool kept = false) {
+CLI::App* add_ceremony_command(CLI::App& parent, Context& context, const char* name, const char* help,
+                               const std::shared_ptr<CeremonyOptions>& options, Run run, bool kept = false) {
   CLI::App* command = parent.add_subcommand(name, help);
   command
       ->add_option(
@@ -178,11 +181,11 @@ CLI::App* add(CLI::App& parent, Context& context, const char* name, const char* 
   return command;
 }
 
-void add_folder(CLI::App& command, const std::shared_ptr<Options>& options) {
+void add_folder(CLI::App& command, const std::shared_ptr<CeremonyOptions>& options) {
   command.add_option("--dir", options->folder, "Folder of the plan's inputs and outputs (default: here)");
 }
 
-void add_record(CLI::App& command, const std::shared_ptr<Options>& options) {
+void add_record(CLI::App& command, const std::shared_ptr<CeremonyOptions>& options) {
   command.add_option("-o,--output", options->output, "Folder for record.json and record.html")->required();
   command.add_flag("--force", options->force, "Replace a record that is there");
 }
@@ -193,22 +196,24 @@ void add_ceremony(CLI::App& app, Context& context) {
   CLI::App* parent =
       app.add_subcommand("ceremony", "Key ceremonies: a reviewed plan, rehearsed, signed and run");
   parent->require_subcommand(1);
-  auto options = std::make_shared<Options>();
-  add_folder(*add(*parent, context, "lint", "Read a plan strictly, say what does not fit", options, lint),
+  auto options = std::make_shared<CeremonyOptions>();
+  add_folder(*add_ceremony_command(*parent, context, "lint", "Read a plan strictly, say what does not fit",
+                                   options, lint),
              options);
-  CLI::App* rehearsing =
-      add(*parent, context, "rehearse", "Run the plan in a throw-away token", options, rehearse);
+  CLI::App* rehearsing = add_ceremony_command(*parent, context, "rehearse",
+                                              "Run the plan in a throw-away token", options, rehearse);
   rehearsing->add_flag("--ask", options->ask, "Ask people as a run does, instead of answering itself");
   rehearsing->add_flag("--on-this-appliance", options->on_this_appliance,
                        "In the appliance at QPCSEAL_HOME, a demonstration (init --insecure-demo)");
   add_folder(*rehearsing, options);
   add_record(*rehearsing, options);
   add_token_options(*rehearsing, context);
-  CLI::App* running = add(*parent, context, "run", "Run a plan that its officers signed", options, run);
+  CLI::App* running = add_ceremony_command(*parent, context, "run", "Run a plan that its officers signed",
+                                           options, run_ceremony);
   running->add_option("--signature", options->signatures,
                       "Officers' signatures over the plan, or its rejection");
-  CLI::App* resuming =
-      add(*parent, context, "resume", "Go on with a ceremony that stopped", options, resume, true);
+  CLI::App* resuming = add_ceremony_command(*parent, context, "resume", "Go on with a ceremony that stopped",
+                                            options, resume_ceremony, true);
   CLI::Option* abandon =
       resuming->add_flag("--abandon", options->abandon, "End it as failed, where it stands");
   resuming->add_option("--why", options->why, "The reason, for the record")->needs(abandon);
@@ -219,7 +224,8 @@ void add_ceremony(CLI::App& app, Context& context) {
     add_record(*command, options);
     add_token_options(*command, context);
   }
-  add_record(*add(*parent, context, "report", "Make the record again from the log", options, report, true),
+  add_record(*add_ceremony_command(*parent, context, "report", "Make the record again from the log", options,
+                                   remake_record, true),
              options);
 }
 

@@ -39,7 +39,7 @@ Report accept_anchor(Context& context, bool yes) {
 }
 
 template <typename Act>
-void add(CLI::App* command, Context& context, Act act) {
+void add_clock_command(CLI::App* command, Context& context, Act act) {
   auto yes = std::make_shared<bool>(false);
   command->add_flag("--yes", *yes, "In a demonstration without officers");
   add_output_options(*command, context);
@@ -54,13 +54,15 @@ void add(CLI::App* command, Context& context, Act act) {
 void add_clock(CLI::App& app, Context& context) {
   CLI::App* clock = app.add_subcommand("clock", "The log's time");
   clock->require_subcommand(1);
-  add(clock->add_subcommand(
+  add_clock_command(
+      clock->add_subcommand(
           "correct", "Put the log's time back to the clock, after a clock that was ahead (clock-correct)"),
       context, correct);
 }
 
 void add_anchor_accept(CLI::App& audit, Context& context) {
-  add(audit.add_subcommand("anchor-accept",
+  add_clock_command(
+      audit.add_subcommand("anchor-accept",
                            "Accept the log as it is where the token's anchor is old or gone (anchor-accept)"),
       context, accept_anchor);
 }

@@ -13,7 +13,7 @@ namespace qpcseal::cli {
 
 namespace {
 
-struct Options {
+struct CollateralOptions {
   std::uint64_t serial = 0;
   unsigned days = 30;
   std::string trust, output;
@@ -30,7 +30,7 @@ void add_reference(release::Collateral& bundle, const std::string& text) {
 }
 
 // A bundle from a folder of certificates and CRLs. Nothing of it counts before officers sign it.
-Report make(Context& context, const Options& options) {
+Report make_collateral(Context& context, const CollateralOptions& options) {
   constexpr std::int64_t kDay = 86400;
   release::Collateral bundle;
   bundle.serial = options.serial;
@@ -56,7 +56,7 @@ Report make(Context& context, const Options& options) {
   return report;
 }
 
-Signing signing_of(const std::string& path) {
+Signing signing_of_collateral(const std::string& path) {
   const std::string text = read_text_file(path, release::kMaxCollateral);
   return {path, text, release::show_collateral(release::parse_collateral(text)),
           std::string(release::kTrustNamespace)};
@@ -75,7 +75,7 @@ Report import(Context& context, const std::string& path) {
 void add_make(CLI::App& trust, Context& context) {
   CLI::App* command =
       trust.add_subcommand("bundle", "Put a collateral bundle together, for officers to sign");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CollateralOptions>();
   command->add_option("--serial", options->serial, "Above that of the bundle before")->required();
   command->add_option("--days", options->days, "How long it is fresh, from now (default 30)")
       ->check(CLI::Range(1, 3650));
@@ -86,8 +86,9 @@ void add_make(CLI::App& trust, Context& context) {
   command->add_option("-o,--output", options->output, "File for the bundle")->required();
   command->add_flag("--force", options->force, "Replace an existing file");
   add_output_options(*command, context);
-  command->callback(
-      [&context, options] { context.command = [&context, options] { return make(context, *options); }; });
+  command->callback([&context, options] {
+    context.command = [&context, options] { return make_collateral(context, *options); };
+  });
 }
 
 }  // namespace
@@ -99,7 +100,9 @@ void add_collateral(CLI::App& trust, Context& context) {
   signing->add_option("BUNDLE", *path, "As 'qpcseal trust bundle' makes it")->required();
   auto options = add_sign_options(*signing, context);
   signing->callback([&context, path, options] {
-    context.command = [&context, path, options] { return sign(context, signing_of(*path), *options); };
+    context.command = [&context, path, options] {
+      return sign(context, signing_of_collateral(*path), *options);
+    };
   });
   CLI::App* importing =
       trust.add_subcommand("import", "Bring a collateral bundle into force that enough officers signed");

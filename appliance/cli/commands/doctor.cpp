@@ -50,7 +50,7 @@ std::string anchor_text(const release::Diagnosis& found) {
   return "in the token, a folder of files: an old log put back with it is noticed by witnesses alone";
 }
 
-Report render(const release::Diagnosis& found) {
+Report render_doctor(const release::Diagnosis& found) {
   const std::vector<Row> rows{
       {"module", printable(found.module)},
       {"SHA-256", found.module_sha256},
@@ -86,13 +86,13 @@ Report render(const release::Diagnosis& found) {
   return report;
 }
 
-struct Options {
+struct DoctorOptions {
   std::string module, arguments, token;
   std::vector<std::string> accept;
 };
 
 // Without a home: a token that is to become one's.
-release::Site site_of(const Options& options) {
+release::Site site_of(const DoctorOptions& options) {
   release::Site site;
   site.module = options.module;
   site.token_label = options.token;
@@ -100,7 +100,7 @@ release::Site site_of(const Options& options) {
   return site;
 }
 
-audit::SiteFacts facts_of(const Options& options) {
+audit::SiteFacts facts_of(const DoctorOptions& options) {
   audit::SiteFacts facts;
   facts.module_sha256 = to_hex(pkcs11::Module::digest_of(options.module));
   facts.module_arguments = options.arguments;
@@ -108,19 +108,19 @@ audit::SiteFacts facts_of(const Options& options) {
   return facts;
 }
 
-Report run(Context& context, const Options& options) {
+Report run_doctor(Context& context, const DoctorOptions& options) {
   release::Environment environment = context.environment();
   if (options.module.empty())
-    return render(release::diagnose(environment, release::Site::read(environment.home.site())));
+    return render_doctor(release::diagnose(environment, release::Site::read(environment.home.site())));
   environment.home.root.clear();
-  return render(release::diagnose(environment, site_of(options), facts_of(options)));
+  return render_doctor(release::diagnose(environment, site_of(options), facts_of(options)));
 }
 
 }  // namespace
 
 void add_doctor(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("doctor", "What the token can do, by trying, and what is missing");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DoctorOptions>();
   CLI::Option* module =
       command->add_option("--module", options->module, "Try this module instead of the home's");
   command->add_option("--module-arguments", options->arguments, "C_Initialize's pReserved string")
@@ -130,8 +130,9 @@ void add_doctor(CLI::App& app, Context& context) {
   command->add_option("--accept", options->accept, "As for init")->needs(module);
   add_output_options(*command, context);
   add_token_options(*command, context);
-  command->callback(
-      [&context, options] { context.command = [&context, options] { return run(context, *options); }; });
+  command->callback([&context, options] {
+    context.command = [&context, options] { return run_doctor(context, *options); };
+  });
 }
 
 }  // namespace qpcseal::cli

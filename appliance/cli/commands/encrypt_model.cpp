@@ -9,14 +9,14 @@ namespace qpcseal::cli {
 
 namespace {
 
-struct Options {
+struct EncryptModelOptions {
   release::SealWish wish;
   std::string mek, mode = "token", order = "metadata";
   std::vector<std::string> reports;
   bool force = false;
 };
 
-Report render(const release::SealedModel& model, const keys::Mek& mek, seal::Mode mode) {
+Report render_encrypt_model(const release::SealedModel& model, const keys::Mek& mek, seal::Mode mode) {
   Report report;
   report.json = {{"output", model.output.string()},
                  {"mek", mek.label},
@@ -41,7 +41,7 @@ Report render(const release::SealedModel& model, const keys::Mek& mek, seal::Mod
   return report;
 }
 
-Report run(Context& context, Options& options) {
+Report run_encrypt_model(Context& context, EncryptModelOptions& options) {
   options.wish.mode = options.mode == "envelope" ? seal::Mode::Envelope : seal::Mode::Token;
   options.wish.order =
       options.order == "container" ? release::PartitionOrder::Container : release::PartitionOrder::Metadata;
@@ -53,7 +53,7 @@ Report run(Context& context, Options& options) {
   const auto model =
       release::seal_model(appliance, mek, options.wish,
                           [&](std::uint64_t done, std::uint64_t total) { bar.update(done, total); });
-  return render(model, mek, options.wish.mode);
+  return render_encrypt_model(model, mek, options.wish.mode);
 }
 
 }  // namespace
@@ -61,7 +61,7 @@ Report run(Context& context, Options& options) {
 void add_encrypt_model(CLI::App& app, Context& context) {
   CLI::App* command =
       app.add_subcommand("encrypt-model", "Seal a model; with --pub-keys also release its key to a card");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EncryptModelOptions>();
   command->add_option("--qpc", options->wish.qpc, "The compiled model")->required();
   command->add_option("--mek", options->mek, "Key in the token: label, label#generation or PKCS #11 URI")
       ->required();
@@ -84,8 +84,9 @@ void add_encrypt_model(CLI::App& app, Context& context) {
   add_output_options(*command, context);
   add_token_options(*command, context);
   add_approval_options(*command, context);
-  command->callback(
-      [&context, options] { context.command = [&context, options] { return run(context, *options); }; });
+  command->callback([&context, options] {
+    context.command = [&context, options] { return run_encrypt_model(context, *options); };
+  });
 }
 
 }  // namespace qpcseal::cli

@@ -8,14 +8,14 @@ namespace qpcseal::cli {
 
 namespace {
 
-struct Options {
+struct EncryptWithSessionKeysOptions {
   release::BindWish wish;
   std::string mek;
   std::vector<std::string> reports;
   bool force = false;
 };
 
-Report run(Context& context, Options& options) {
+Report run_encrypt_with_session_keys(Context& context, EncryptWithSessionKeysOptions& options) {
   options.wish.rebind = options.force;
   options.wish.existing = options.force ? Existing::Replace : Existing::Refuse;
   for (const std::string& path : options.reports) options.wish.reports.push_back(release::read_report(path));
@@ -37,7 +37,7 @@ Report run(Context& context, Options& options) {
 void add_encrypt_with_session_keys(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("encrypt-with-session-keys",
                                          "Release a sealed model's key to a card and bind the model to it");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EncryptWithSessionKeysOptions>();
   command
       ->add_option("--input-dir", options->wish.input_folder,
                    "Folder of the sealed models; all in it are bound to the same cards")
@@ -52,8 +52,9 @@ void add_encrypt_with_session_keys(CLI::App& app, Context& context) {
   add_output_options(*command, context);
   add_token_options(*command, context);
   add_approval_options(*command, context);
-  command->callback(
-      [&context, options] { context.command = [&context, options] { return run(context, *options); }; });
+  command->callback([&context, options] {
+    context.command = [&context, options] { return run_encrypt_with_session_keys(context, *options); };
+  });
 }
 
 }  // namespace qpcseal::cli

@@ -33,12 +33,12 @@ std::map<release::FileKind, KindCount> count(const release::HomeManifest& manife
   return out;
 }
 
-ordered_json json_of(const release::HomeManifest& manifest) {
+ordered_json json_of_home(const release::HomeManifest& manifest) {
   return {{"files", manifest.files.size()},
           {"log", {{"size", manifest.log_size}, {"root", manifest.log_root}}}};
 }
 
-std::string words_of(const release::HomeManifest& manifest) {
+std::string words_of_home(const release::HomeManifest& manifest) {
   return std::to_string(manifest.files.size()) + " files, the log with " + std::to_string(manifest.log_size) +
          " entries, root " + manifest.log_root + "\n";
 }
@@ -48,14 +48,14 @@ std::optional<audit::VerifierKey> key_in(const HomeOptions& options) {
   return audit::VerifierKey::parse(options.key);
 }
 
-Report back_up(Context& context, const HomeOptions& options) {
+Report back_up_home(Context& context, const HomeOptions& options) {
   const release::Backup made = release::back_up(context.environment(), options.file,
                                                 options.force ? Existing::Replace : Existing::Refuse);
   Report report;
   report.json = {{"file", options.file}};
-  report.json.update(json_of(made.manifest));
+  report.json.update(json_of_home(made.manifest));
   report.json["left_out"] = made.left_out;
-  report.text = "wrote " + options.file + ": " + words_of(made.manifest);
+  report.text = "wrote " + options.file + ": " + words_of_home(made.manifest);
   for (const std::string& name : made.left_out)
     report.text += "left out, for nothing in the log vouches for it: " + printable(name) + "\n";
   report.text +=
@@ -64,12 +64,12 @@ Report back_up(Context& context, const HomeOptions& options) {
   return report;
 }
 
-Report verify(const HomeOptions& options) {
+Report verify_home(const HomeOptions& options) {
   const release::CheckedBackup checked = release::check_backup(options.file, key_in(options));
   const release::HomeManifest& manifest = checked.archive.manifest();
   Report report;
   report.json = {{"file", options.file}};
-  report.json.update(json_of(manifest));
+  report.json.update(json_of_home(manifest));
   report.json["made"] = format_time(manifest.time);
   report.json["software"] = manifest.software;
   report.json["appliance"] = audit::text_member(checked.log.state.genesis, "appliance_id");
@@ -85,7 +85,7 @@ Report verify(const HomeOptions& options) {
   report.text = "a whole backup of appliance " +
                 printable(audit::text_member(checked.log.state.genesis, "appliance_id")) + ", made " +
                 format_time(manifest.time) + " by " + printable(manifest.software) + ": " +
-                words_of(manifest) + table(rows);
+                words_of_home(manifest) + table(rows);
   if (options.key.empty())
     report.text +=
         "the log's first key, as the log itself names it: " + checked.log.state.log_keys.front().vkey +
@@ -103,17 +103,17 @@ std::string words_of_module(const release::Restored& done) {
   return out;
 }
 
-Report restore(Context& context, const HomeOptions& options) {
+Report restore_home(Context& context, const HomeOptions& options) {
   const release::Restored done = release::restore(
       context.environment(), {options.file, key_in(options), options.force, options.machine});
   Report report;
-  report.json = json_of(done.manifest);
+  report.json = json_of_home(done.manifest);
   report.json["aside"] = done.aside.empty() ? ordered_json() : ordered_json(done.aside.string());
   report.json["site"] = {{"new", done.new_site},
                          {"module", done.site.module},
                          {"module_sha256", done.module_sha256},
                          {"pinned_sha256", done.pinned_sha256}};
-  report.text = "restored " + words_of(done.manifest);
+  report.text = "restored " + words_of_home(done.manifest);
   if (!done.aside.empty()) report.text += "what was there before is in " + done.aside.string() + "\n";
   report.text += words_of_module(done);
   report.text +=
@@ -138,13 +138,14 @@ void add_home(CLI::App& app, Context& context) {
   one->add_option("-o,--output", options->file, "The file to write (ustar)")->required();
   one->add_flag("--force", options->force, "Replace an existing file");
   add_lock_options(*one, context);
-  one->callback(
-      [&context, options] { context.command = [&context, options] { return back_up(context, *options); }; });
+  one->callback([&context, options] {
+    context.command = [&context, options] { return back_up_home(context, *options); };
+  });
   one = home->add_subcommand("verify", "Whether a backup is whole, and what vouches for its files");
   one->add_option("FILE", options->file, "What 'home backup' wrote")->required();
   one->add_option("--key", options->key, "The log's first verification key, from elsewhere: name+id+key");
   add_output_options(*one, context);
-  one->callback([&context, options] { context.command = [options] { return verify(*options); }; });
+  one->callback([&context, options] { context.command = [options] { return verify_home(*options); }; });
   one = home->add_subcommand("restore", "Bring a backup back");
   one->add_option("FILE", options->file, "What 'home backup' wrote")->required();
   one->add_option("--key", options->key, "The log's first verification key, from elsewhere: name+id+key");
@@ -153,8 +154,9 @@ void add_home(CLI::App& app, Context& context) {
   one->add_option("--token", options->machine.token_label, "The token's label (default: as in the log)");
   one->add_option("--pin-source", options->machine.pin_source, "tty or file:/path (default: tty)");
   add_lock_options(*one, context);
-  one->callback(
-      [&context, options] { context.command = [&context, options] { return restore(context, *options); }; });
+  one->callback([&context, options] {
+    context.command = [&context, options] { return restore_home(context, *options); };
+  });
 }
 
 }  // namespace qpcseal::cli

@@ -8,8 +8,8 @@ namespace qpcseal::cli {
 
 namespace {
 
-Report render(const release::InitResult& made, const release::InitOptions& options,
-              const release::Home& home) {
+Report render_init(const release::InitResult& made, const release::InitOptions& options,
+                   const release::Home& home) {
   Report report;
   report.json = {{"home", home.root.string()},
                  {"appliance_id", options.appliance_id},
@@ -69,7 +69,7 @@ void add_init(CLI::App& app, Context& context) {
       const release::Environment environment = context.environment();
       const release::InitResult made = release::init(environment, *options);
       context.status.acted = true;
-      return render(made, *options, environment.home);
+      return render_init(made, *options, environment.home);
     };
   });
 }

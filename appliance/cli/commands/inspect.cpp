@@ -148,7 +148,7 @@ Report inspect_bytes(ByteView bytes) {
   return inspect_report(bytes);
 }
 
-Report run(const std::string& path) {
+Report run_inspect(const std::string& path) {
   const Fd file = open_to_read(path);
   return with_context(path, [&] {
     if (qpc::is_qpc(file, 0, file_size(file))) return inspect_container(file);
@@ -168,7 +168,7 @@ void add_inspect(CLI::App& app, Context& context) {
                    "wrapped MEKs, recovery key or backup")
       ->required();
   add_output_options(*command, context);
-  command->callback([&context, path] { context.command = [path] { return run(*path); }; });
+  command->callback([&context, path] { context.command = [path] { return run_inspect(*path); }; });
 }
 
 }  // namespace qpcseal::cli

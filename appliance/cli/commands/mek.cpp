@@ -21,7 +21,7 @@ Report generate(Context& context, const std::string& name) {
   return report;
 }
 
-Report rotate(Context& context, const std::string& name) {
+Report rotate_mek(Context& context, const std::string& name) {
   release::Appliance appliance(context.environment());
   const release::Rotated made = release::rotate(appliance, name);
   Report report;
@@ -37,7 +37,7 @@ Report rotate(Context& context, const std::string& name) {
   return report;
 }
 
-Report list(const std::vector<release::MekView>& views) {
+Report list_meks(const std::vector<release::MekView>& views) {
   Report report;
   report.json = nlohmann::ordered_json::array();
   std::vector<std::vector<std::string>> rows{
@@ -64,14 +64,14 @@ Report list(const std::vector<release::MekView>& views) {
   return report;
 }
 
-Report list(Context& context) {
+Report list_meks(Context& context) {
   if (const release::Home home = release::locate_home(); release::is_read_only(home)) {
-    Report report = list(release::list_logged(home));
+    Report report = list_meks(release::list_logged(home));
     report.text += "as the log says: the home cannot be written to, and the token was not asked\n";
     return report;
   }
   release::Appliance appliance(context.environment());
-  Report report = list(release::list(appliance));
+  Report report = list_meks(release::list(appliance));
   for (const keys::Mek& mek : appliance.missing())
     report.text += mek.label + ": " + release::missing_hint(mek) + "\n";
   for (const keys::Leftover& left : appliance.leftovers())
@@ -101,7 +101,7 @@ Report show_missing(const release::Appliance& appliance, const keys::Mek& mek) {
   return report;
 }
 
-std::string verdict_of(const keys::AttributeReport& attribute) {
+std::string verdict_of_mek(const keys::AttributeReport& attribute) {
   if (attribute.good) return "";
   if (attribute.required) return "WRONG, required";
   return attribute.accepted ? "differs, accepted by the site" : "differs, desired";
@@ -114,7 +114,7 @@ keys::Origin origin_of(const release::Appliance& appliance, const keys::Mek& mek
   return keys::origin_from(known->second.origin).value_or(keys::Origin::Generated);
 }
 
-Report show(Context& context, const std::string& reference) {
+Report show_mek(Context& context, const std::string& reference) {
   release::Appliance appliance(context.environment());
   if (const auto lost = appliance.find_missing(reference)) return show_missing(appliance, *lost);
   const keys::Mek mek = keys::find_mek(appliance.session(), reference);
@@ -130,7 +130,7 @@ Report show(Context& context, const std::string& reference) {
   std::vector<std::vector<std::string>> rows{{"ATTRIBUTE", "TOKEN SAYS", "EXPECTED", ""}};
   for (const auto& attribute :
        keys::inspect_mek(appliance.session(), mek.object, appliance.facts().accept, origin)) {
-    rows.push_back({attribute.name, attribute.observed, attribute.expected, verdict_of(attribute)});
+    rows.push_back({attribute.name, attribute.observed, attribute.expected, verdict_of_mek(attribute)});
     report.json["attributes"].push_back({{"name", attribute.name},
                                          {"observed", attribute.observed},
                                          {"expected", attribute.expected},
@@ -143,8 +143,9 @@ Report show(Context& context, const std::string& reference) {
   return report;
 }
 
-CLI::App* add(CLI::App& parent, Context& context, const char* name, const char* help, const char* argument,
-              const char* what, Report (*run)(Context&, const std::string&)) {
+CLI::App* add_mek_command(CLI::App& parent, Context& context, const char* name, const char* help,
+                          const char* argument, const char* what,
+                          Report (*run)(Context&, const std::string&)) {
   CLI::App* command = parent.add_subcommand(name, help);
   auto text = std::make_shared<std::string>();
   command->add_option(argument, *text, what)->required();
@@ -160,14 +161,15 @@ CLI::App* add(CLI::App& parent, Context& context, const char* name, const char* 
 void add_mek(CLI::App& app, Context& context) {
   CLI::App* mek = app.add_subcommand("mek", "Model Encryption Keys in the token");
   mek->require_subcommand(1);
-  CLI::App* making = add(*mek, context, "generate", "Make a key in the token", "NAME",
-                         "Letters, digits, '.', '_', '-'", generate);
+  CLI::App* making = add_mek_command(*mek, context, "generate", "Make a key in the token", "NAME",
+                                     "Letters, digits, '.', '_', '-'", generate);
   add_approval_options(*making, context);
-  CLI::App* rotating = add(*mek, context, "rotate", "Make the key's next generation, which takes its place",
-                           "NAME", "The key's name, without a generation", rotate);
+  CLI::App* rotating =
+      add_mek_command(*mek, context, "rotate", "Make the key's next generation, which takes its place",
+                      "NAME", "The key's name, without a generation", rotate_mek);
   add_approval_options(*rotating, context);
-  add(*mek, context, "show", "A key's attributes as the token reports them", "MEK",
-      "Label, label#generation or PKCS #11 URI", show);
+  add_mek_command(*mek, context, "show", "A key's attributes as the token reports them", "MEK",
+                  "Label, label#generation or PKCS #11 URI", show_mek);
   add_mek_life(*mek, context);
   add_mek_backup(*mek, context);
   CLI::App* cleaning = mek->add_subcommand("cleanup", "Destroy what a run that was cut short left half made");
@@ -177,7 +179,7 @@ void add_mek(CLI::App& app, Context& context) {
   CLI::App* listing = mek->add_subcommand("list", "All keys, with their use so far");
   add_output_options(*listing, context);
   add_token_options(*listing, context);
-  listing->callback([&context] { context.command = [&context] { return list(context); }; });
+  listing->callback([&context] { context.command = [&context] { return list_meks(context); }; });
 }
 
 }  // namespace qpcseal::cli

@@ -8,14 +8,14 @@ namespace qpcseal::cli {
 
 namespace {
 
-struct Options {
+struct MekBackupOptions {
   std::string mek, recovery_key, file, output, retirement;
   unsigned days = release::kDrillDays;
   bool force = false;
   [[nodiscard]] Existing existing() const { return force ? Existing::Replace : Existing::Refuse; }
 };
 
-Report describe(const release::RecoveryKeyMade& made, const Options& options) {
+Report describe_backup(const release::RecoveryKeyMade& made, const MekBackupOptions& options) {
   Report report;
   report.json = {{"output", options.output},
                  {"sha256", made.sha256},
@@ -30,23 +30,23 @@ Report describe(const release::RecoveryKeyMade& made, const Options& options) {
   return report;
 }
 
-Report new_recovery_key(Context& context, const Options& options) {
+Report new_recovery_key(Context& context, const MekBackupOptions& options) {
   release::Appliance appliance(context.environment());
   const auto made = release::make_recovery_key(appliance, options.output, options.existing());
-  Report report = describe(made, options);
+  Report report = describe_backup(made, options);
   report.json["entry"] = made.entry;
   report.text += "proof: 'qpcseal audit receipt " + std::to_string(made.entry) + " -o FILE'\n";
   return report;
 }
 
-Report show_recovery_key(Context& context, const Options& options) {
+Report show_recovery_key(Context& context, const MekBackupOptions& options) {
   release::Appliance appliance(context.environment());
   const auto made = release::recovery_key_in_force(appliance);
   write_file(options.output, encode(made.file), options.existing());
-  return describe(made, options);
+  return describe_backup(made, options);
 }
 
-Report back_up(Context& context, const Options& options) {
+Report back_up_mek(Context& context, const MekBackupOptions& options) {
   release::Appliance appliance(context.environment());
   const release::BackupMade made =
       release::backup(appliance, {options.mek, options.recovery_key, options.output, options.existing()});
@@ -72,7 +72,7 @@ std::string origin_text(const release::RestoredMek& back) {
   return "it only wraps: its source, token " + printable(back.header.token_serial) + ", may still encrypt\n";
 }
 
-Report restore(Context& context, const Options& options) {
+Report restore_mek(Context& context, const MekBackupOptions& options) {
   release::Appliance appliance(context.environment());
   release::MekRestoreWish wish{options.file, std::nullopt};
   if (!options.retirement.empty()) wish.retirement = options.retirement;
@@ -90,7 +90,7 @@ Report restore(Context& context, const Options& options) {
   return report;
 }
 
-Report drill(Context& context, const Options& options) {
+Report drill(Context& context, const MekBackupOptions& options) {
   release::Appliance appliance(context.environment());
   const release::Drilled done =
       release::drill(appliance, options.file, options.days, options.output, options.existing());
@@ -106,8 +106,9 @@ Report drill(Context& context, const Options& options) {
   return report;
 }
 
-CLI::App* add(CLI::App& parent, Context& context, const char* name, const char* help,
-              const std::shared_ptr<Options>& options, Report (*run)(Context&, const Options&)) {
+CLI::App* add_backup_command(CLI::App& parent, Context& context, const char* name, const char* help,
+                             const std::shared_ptr<MekBackupOptions>& options,
+                             Report (*run)(Context&, const MekBackupOptions&)) {
   CLI::App* command = parent.add_subcommand(name, help);
   add_output_options(*command, context);
   add_token_options(*command, context);
@@ -118,7 +119,7 @@ CLI::App* add(CLI::App& parent, Context& context, const char* name, const char* 
   return command;
 }
 
-void add_output_file(CLI::App& command, const std::shared_ptr<Options>& options, const char* what) {
+void add_output_file(CLI::App& command, const std::shared_ptr<MekBackupOptions>& options, const char* what) {
   command.add_option("-o,--output", options->output, what)->required();
   command.add_flag("--force", options->force, "Replace the file");
 }
@@ -126,19 +127,20 @@ void add_output_file(CLI::App& command, const std::shared_ptr<Options>& options,
 }  // namespace
 
 void add_mek_backup(CLI::App& mek, Context& context) {
-  auto options = std::make_shared<Options>();
-  CLI::App* backup =
-      add(mek, context, "backup", "Wrap a key, inside the token, to a recovery token", options, back_up);
+  auto options = std::make_shared<MekBackupOptions>();
+  CLI::App* backup = add_backup_command(
+      mek, context, "backup", "Wrap a key, inside the token, to a recovery token", options, back_up_mek);
   backup->add_option("MEK", options->mek, "Label, label#generation or PKCS #11 URI")->required();
   backup->add_option("--to", options->recovery_key, "The recovery token's public key")->required();
   add_output_file(*backup, options, "The backup");
-  CLI::App* restoring = add(mek, context, "restore",
-                            "Take a key in from a backup to this token's recovery key", options, restore);
+  CLI::App* restoring =
+      add_backup_command(mek, context, "restore", "Take a key in from a backup to this token's recovery key",
+                         options, restore_mek);
   restoring->add_option("FILE", options->file, "The backup")->required();
   restoring->add_option("--retirement", options->retirement,
                         "The receipt of the source's 'mek destroy': the key then seals here too");
-  CLI::App* drilling = add(mek, context, "drill",
-                           "Prove that a backup opens in this token, and let the key go", options, drill);
+  CLI::App* drilling = add_backup_command(
+      mek, context, "drill", "Prove that a backup opens in this token, and let the key go", options, drill);
   drilling->add_option("FILE", options->file, "The backup")->required();
   drilling->add_option("--days", options->days, "How long the certificate holds (default 180)")
       ->check(CLI::Range(1, 3650));
@@ -149,11 +151,13 @@ void add_mek_backup(CLI::App& mek, Context& context) {
 void add_recovery_key(CLI::App& app, Context& context) {
   CLI::App* parent = app.add_subcommand("recovery-key", "The key that backups are wrapped to");
   parent->require_subcommand(1);
-  auto options = std::make_shared<Options>();
-  CLI::App* making = add(*parent, context, "new", "Make the pair in this token", options, new_recovery_key);
+  auto options = std::make_shared<MekBackupOptions>();
+  CLI::App* making =
+      add_backup_command(*parent, context, "new", "Make the pair in this token", options, new_recovery_key);
   add_output_file(*making, options, "Its public half, for the sources");
-  CLI::App* showing = add(*parent, context, "show", "Write the public half of this token's pair again",
-                          options, show_recovery_key);
+  CLI::App* showing =
+      add_backup_command(*parent, context, "show", "Write the public half of this token's pair again",
+                         options, show_recovery_key);
   add_output_file(*showing, options, "Its public half, byte for byte as at first");
 }
 

@@ -7,7 +7,7 @@ namespace qpcseal::cli {
 
 namespace {
 
-Report said(const keys::Mek& mek, const char* state, const std::string& text) {
+Report life_report(const keys::Mek& mek, const char* state, const std::string& text) {
   Report report;
   report.json = {{"label", mek.label}, {"id", to_hex(mek.id)}, {"state", state}};
   report.text = mek.label + " (id " + to_hex(mek.id) + ") " + text + "\n";
@@ -18,12 +18,12 @@ Report suspend(Context& context, const std::string& reference) {
   release::Environment environment = context.environment();
   environment.urgent = true;
   release::Appliance appliance(environment);
-  return said(release::suspend(appliance, reference), "suspended", "is suspended: nothing uses it");
+  return life_report(release::suspend(appliance, reference), "suspended", "is suspended: nothing uses it");
 }
 
-Report resume(Context& context, const std::string& reference) {
+Report resume_mek(Context& context, const std::string& reference) {
   release::Appliance appliance(context.environment());
-  return said(release::resume(appliance, reference), "ok", "is in use again");
+  return life_report(release::resume(appliance, reference), "ok", "is in use again");
 }
 
 struct DestroyOptions {
@@ -34,7 +34,7 @@ struct DestroyOptions {
 Report destroy(Context& context, const DestroyOptions& options) {
   release::Appliance appliance(context.environment());
   const release::Destroyed gone = release::destroy(appliance, options.mek, options.heir);
-  Report report = said(gone.mek, "destroyed", "is destroyed; a search of the token finds it no more");
+  Report report = life_report(gone.mek, "destroyed", "is destroyed; a search of the token finds it no more");
   report.json["encryptions"] = gone.encryptions;
   report.json["entry"] = gone.entry;
   report.text += "proof: 'qpcseal audit receipt " + std::to_string(gone.entry) + " -o FILE'\n";
@@ -49,9 +49,9 @@ struct ImportOptions {
 Report import_key(Context& context, const ImportOptions& options) {
   release::Appliance appliance(context.environment());
   const release::Imported in = release::import_file(appliance, options.name, options.file, options.shred);
-  Report report =
-      said(in.mek, appliance.log().state().meks.at(in.mek.id).state.c_str(),
-           (in.known ? "was imported before, and is in token " : "is in token ") + appliance.token().label);
+  Report report = life_report(
+      in.mek, appliance.log().state().meks.at(in.mek.id).state.c_str(),
+      (in.known ? "was imported before, and is in token " : "is in token ") + appliance.token().label);
   report.json["shredded"] = in.shredded;
   report.json["known"] = in.known;
   report.text +=
@@ -70,8 +70,8 @@ Report import_key(Context& context, const ImportOptions& options) {
   return report;
 }
 
-void add(CLI::App& parent, Context& context, const char* name, const char* help,
-         Report (*run)(Context&, const std::string&)) {
+void add_life_command(CLI::App& parent, Context& context, const char* name, const char* help,
+                      Report (*run)(Context&, const std::string&)) {
   CLI::App* command = parent.add_subcommand(name, help);
   auto reference = std::make_shared<std::string>();
   command->add_option("MEK", *reference, "Label, label#generation or PKCS #11 URI")->required();
@@ -99,8 +99,8 @@ void add_destroy(CLI::App& mek, Context& context) {
 }  // namespace
 
 void add_mek_life(CLI::App& mek, Context& context) {
-  add(mek, context, "suspend", "Let nothing use a key until it is resumed", suspend);
-  add(mek, context, "resume", "Put a suspended key back in use", resume);
+  add_life_command(mek, context, "suspend", "Let nothing use a key until it is resumed", suspend);
+  add_life_command(mek, context, "resume", "Put a suspended key back in use", resume_mek);
   add_destroy(mek, context);
   CLI::App* importing = mek.add_subcommand("import", "Take in a MEK file of the vendor's tool");
   auto options = std::make_shared<ImportOptions>();

@@ -50,7 +50,7 @@ Report show_officers(const std::string& path) {
   return report;
 }
 
-Report install(Context& context, const std::string& path) {
+Report install_officers(Context& context, const std::string& path) {
   release::Appliance appliance(context.environment());
   const release::Installed done = release::install_officers(appliance, path);
   Report report;
@@ -107,7 +107,7 @@ void add_officers(CLI::App& app, Context& context) {
   add_token_options(*installing, context);
   add_approval_options(*installing, context);
   installing->callback(
-      [&context, next] { context.command = [&context, next] { return install(context, *next); }; });
+      [&context, next] { context.command = [&context, next] { return install_officers(context, *next); }; });
 }
 
 void add_genesis(CLI::App& app, Context& context) {

@@ -27,7 +27,7 @@ Fd descriptor_with(const SecretBuffer& pin) {
   return from;
 }
 
-Report change(Context& context, std::optional<int> new_pin_fd) {
+Report change_pin(Context& context, std::optional<int> new_pin_fd) {
   release::Environment environment = context.environment();
   const release::Site site = release::Site::read(environment.home.site());
   const bool in_file = release::pin_file_of(site.pin_source) && !environment.pin_fd;
@@ -61,7 +61,7 @@ void add_pin(CLI::App& app, Context& context) {
   add_output_options(*command, context);
   add_token_options(*command, context);
   command->callback([&context, new_pin_fd] {
-    context.command = [&context, new_pin_fd] { return change(context, *new_pin_fd); };
+    context.command = [&context, new_pin_fd] { return change_pin(context, *new_pin_fd); };
   });
 }
 

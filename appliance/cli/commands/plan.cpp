@@ -42,7 +42,7 @@ std::string steps_text(const release::CompromisePlan& plan) {
   return out;
 }
 
-ordered_json json_of(const release::CompromisePlan& plan) {
+ordered_json json_of_plan(const release::CompromisePlan& plan) {
   ordered_json out{
       {"mek", plan.mek.label},
       {"mek_id", to_hex(plan.mek.id)},
@@ -81,7 +81,7 @@ Report compromise(const std::string& reference) {
   const audit::LogCopy log = audit::read_log(release::locate_home().log(), std::nullopt);
   const release::CompromisePlan plan = release::plan_compromise(log, reference);
   Report report;
-  report.json = json_of(plan);
+  report.json = json_of_plan(plan);
   report.text = plan.mek.label + " (id " + to_hex(plan.mek.id) + "), " +
                 (plan.successor.empty() ? "not rotated yet" : "replaced by " + plan.successor) + "\n\n" +
                 containers_text(plan) + "\n" + cards_text(plan) + "\n" + steps_text(plan);

@@ -15,17 +15,18 @@ namespace qpcseal::cli {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-policy::Policy read(const std::string& path) {
+policy::Policy read_policy_file(const std::string& path) {
   return policy::parse_policy(read_text_file(path, policy::kMaxPolicySize), path);
 }
 
-Report check(const std::string& path) {
+Report check_policy(const std::string& path) {
   const Bytes bytes = read_file(path, policy::kMaxPolicySize);
   const policy::Policy parsed = policy::parse_policy(text_of(bytes), path);
   Report report;
-  report.json = {{"serial", parsed.serial.value}, {"sha256", sha256_hex(bytes)}, {"warnings", Json::array()}};
+  report.json = {
+      {"serial", parsed.serial.value}, {"sha256", sha256_hex(bytes)}, {"warnings", OrderedJson::array()}};
   report.text = "policy with serial " + std::to_string(parsed.serial.value) + " is well formed\nSHA-256 " +
                 sha256_hex(bytes) + "\n";
   for (const policy::Warning& warning : policy::lint(parsed)) {
@@ -35,7 +36,7 @@ Report check(const std::string& path) {
   return report;
 }
 
-Report show() {
+Report show_policy() {
   const release::Home home = release::locate_home();
   const audit::State state = audit::read_log(home.log(), std::nullopt).state;
   const policy::Policy parsed = release::read_policy(home, state);
@@ -46,7 +47,7 @@ Report show() {
 }
 
 // The officer reads what the policy means, and what is odd about it.
-Signing signing_of(const std::string& path) {
+Signing signing_of_policy(const std::string& path) {
   const std::string text = read_text_file(path, policy::kMaxPolicySize);
   const policy::Policy parsed = policy::parse_policy(text, path);
   std::string shown = policy::show(parsed);
@@ -55,7 +56,7 @@ Signing signing_of(const std::string& path) {
   return {path, text, shown, std::string(release::kPolicyNamespace)};
 }
 
-Report install(Context& context, const std::string& path) {
+Report install_policy(Context& context, const std::string& path) {
   release::Appliance appliance(context.environment());
   const auto done = release::install_policy(appliance, path, context.approvals.signatures);
   Report report;
@@ -68,9 +69,9 @@ Report install(Context& context, const std::string& path) {
 }
 
 void add_changes(Report& report, const std::vector<policy::Change>& changes) {
-  report.json["changes"] = Json::array();
+  report.json["changes"] = OrderedJson::array();
   for (const policy::Change& change : changes) {
-    Json item{{"rule", change.rule}, {"before", nullptr}, {"after", nullptr}};
+    OrderedJson item{{"rule", change.rule}, {"before", nullptr}, {"after", nullptr}};
     report.text += printable(change.rule) + "\n";
     if (change.before) {
       item["before"] = *change.before;
@@ -90,7 +91,7 @@ void add_changes(Report& report, const std::vector<policy::Change>& changes) {
 const char* word(bool allowed) { return allowed ? "ALLOWED" : "DENIED"; }
 
 void add_replay(Report& report, const std::vector<release::Replayed>& replayed) {
-  Json& list = report.json["verdicts"] = Json::array();
+  OrderedJson& list = report.json["verdicts"] = OrderedJson::array();
   std::size_t changed = 0;
   for (const release::Replayed& each : replayed) {
     list.push_back({{"report_sha256", each.report},
@@ -113,7 +114,7 @@ void add_replay(Report& report, const std::vector<release::Replayed>& replayed) 
 
 // Replayed where this machine has an appliance.
 Report diff(const std::string& old_path, const std::string& new_path) {
-  const policy::Policy before = read(old_path), after = read(new_path);
+  const policy::Policy before = read_policy_file(old_path), after = read_policy_file(new_path);
   Report report;
   add_changes(report, policy::diff(before, after));
   const release::Home home = release::locate_home();
@@ -149,14 +150,14 @@ void add_policy(CLI::App& app, Context& context) {
   CLI::App* checking =
       add_file_command(*policy, "check", "Read a policy strictly, warn of what matches too much", path);
   add_output_options(*checking, context);
-  checking->callback([&context, path] { context.command = [path] { return check(*path); }; });
+  checking->callback([&context, path] { context.command = [path] { return check_policy(*path); }; });
   CLI::App* showing = policy->add_subcommand("show", "The policy in force, in words");
   add_output_options(*showing, context);
-  showing->callback([&context] { context.command = [] { return show(); }; });
+  showing->callback([&context] { context.command = [] { return show_policy(); }; });
   CLI::App* signing = add_file_command(*policy, "sign", "Sign a policy with an officer's own token", path);
   auto options = add_sign_options(*signing, context);
   signing->callback([&context, path, options] {
-    context.command = [&context, path, options] { return sign(context, signing_of(*path), *options); };
+    context.command = [&context, path, options] { return sign(context, signing_of_policy(*path), *options); };
   });
   CLI::App* installing =
       add_file_command(*policy, "install", "Bring a policy into force that enough officers signed", path);
@@ -165,7 +166,7 @@ void add_policy(CLI::App& app, Context& context) {
   add_output_options(*installing, context);
   add_token_options(*installing, context);
   installing->callback(
-      [&context, path] { context.command = [&context, path] { return install(context, *path); }; });
+      [&context, path] { context.command = [&context, path] { return install_policy(context, *path); }; });
   add_diff(*policy, context);
 }
 

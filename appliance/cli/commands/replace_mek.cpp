@@ -8,12 +8,12 @@ namespace qpcseal::cli {
 
 namespace {
 
-struct Options {
+struct ReplaceMekOptions {
   release::ReplaceWish wish;
   bool in_place = false, force = false;
 };
 
-Report render(const release::ReplaceResult& result, bool in_place) {
+Report render_replace_mek(const release::ReplaceResult& result, bool in_place) {
   Report report;
   report.json = {{"in_place", in_place},
                  {"checked_against_log", result.log_checked},
@@ -30,11 +30,12 @@ Report render(const release::ReplaceResult& result, bool in_place) {
   return report;
 }
 
-Report run(Options& options) {
+Report run_replace_mek(ReplaceMekOptions& options) {
   if (options.in_place == !options.wish.output_folder.empty())
     throw Error(ErrorKind::Usage, "give either --output-dir or --in-place");
   options.wish.existing = options.force ? Existing::Replace : Existing::Refuse;
-  return render(release::replace_meks(options.wish, release::KnownReleases::find()), options.in_place);
+  return render_replace_mek(release::replace_meks(options.wish, release::KnownReleases::find()),
+                            options.in_place);
 }
 
 }  // namespace
@@ -44,7 +45,7 @@ void add_replace_mek(CLI::App& app, Context& context) {
       "replace-mek",
       "Put other wrapped MEKs into sealed models; touches nothing else of them, needs no token. With a home "
       "each must be of a release that the log has, and that still holds. Give --output-dir or --in-place");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ReplaceMekOptions>();
   command->add_option("--encrypted-qpc", options->wish.sealed, "A sealed model, or a folder of sealed models")
       ->required();
   command
@@ -56,7 +57,8 @@ void add_replace_mek(CLI::App& app, Context& context) {
   command->add_flag("--in-place", options->in_place, "Change the models themselves instead of --output-dir");
   command->add_flag("--force", options->force, "Replace existing outputs");
   add_output_options(*command, context);
-  command->callback([&context, options] { context.command = [options] { return run(*options); }; });
+  command->callback(
+      [&context, options] { context.command = [options] { return run_replace_mek(*options); }; });
 }
 
 }  // namespace qpcseal::cli

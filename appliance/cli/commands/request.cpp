@@ -19,7 +19,7 @@ namespace {
 
 using audit::Json;
 
-struct Options {
+struct RequestOptions {
   std::string operation, mek, lifetime = "7d", output;
   std::string backup, recovery_key, heir, mek_file;  // files that parameters are read from
   unsigned days = 0;                                 // 0: as 'mek drill' does
@@ -59,7 +59,7 @@ const audit::MekHistory& find_mek(const audit::State& state, const std::string& 
   return *found;
 }
 
-void refuse_elsewhere(const Options& options, const std::string& value, const char* option,
+void refuse_elsewhere(const RequestOptions& options, const std::string& value, const char* option,
                       std::initializer_list<std::string_view> operations) {
   if (value.empty() || std::ranges::find(operations, options.operation) != operations.end()) return;
   throw Error(ErrorKind::Usage, std::string(option) + " is not for operation '" + options.operation + "'");
@@ -71,7 +71,7 @@ std::string digest_of_recovery_key(const std::string& path) {
   return sha256_hex(file);
 }
 
-void read_backup(Json& out, const Options& options) {
+void read_backup(Json& out, const RequestOptions& options) {
   const Bytes file = read_file(options.backup, release::kMaxBackupFile);
   const auto header = with_context(options.backup, [&] { return release::parse_backup(file); }).header;
   const Json parameters = release::parameters_of(header, sha256_hex(file));
@@ -82,7 +82,7 @@ void read_backup(Json& out, const Options& options) {
 }
 
 // What the files say that the act will be given.
-void read_files(Json& out, const Options& options) {
+void read_files(Json& out, const RequestOptions& options) {
   refuse_elsewhere(options, options.backup, "--backup", {"mek-restore", "mek-drill"});
   refuse_elsewhere(options, options.recovery_key, "--recovery-key", {"mek-backup"});
   refuse_elsewhere(options, options.heir, "--heir", {"mek-destroy"});
@@ -104,7 +104,7 @@ void put_log_facts(Json& out, const audit::LogCopy& log, const std::string& oper
   put(out, "log_root", to_hex(log.checkpoint.root));
 }
 
-Json given_parameters(const audit::LogCopy& log, const Options& options) {
+Json given_parameters(const audit::LogCopy& log, const RequestOptions& options) {
   const audit::State& state = log.state;
   Json out = Json::object();
   put_log_facts(out, log, options.operation);
@@ -126,7 +126,7 @@ Json given_parameters(const audit::LogCopy& log, const Options& options) {
   return out;
 }
 
-Json parameters_of(const audit::LogCopy& log, const Options& options) {
+Json parameters_of(const audit::LogCopy& log, const RequestOptions& options) {
   if (options.operation != "release") {
     if (!options.reports.empty()) throw Error(ErrorKind::Usage, "--report is for operation 'release'");
     return given_parameters(log, options);
@@ -152,7 +152,7 @@ std::int64_t lifetime_of(const std::string& text) {
   return seconds;
 }
 
-Report make(Context& context, const Options& options) {
+Report make_request(Context& context, const RequestOptions& options) {
   const std::int64_t lifetime = lifetime_of(options.lifetime);
   const release::Home home = release::locate_home();
   const audit::LogCopy log = audit::read_log(home.log(), std::nullopt);
@@ -188,7 +188,7 @@ void add_requests(CLI::App& app, Context& context) {
   CLI::App* request = app.add_subcommand("request", "What officers are asked to approve");
   request->require_subcommand(1);
   CLI::App* command = request->add_subcommand("new", "A request for one act; needs the home, but no token");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RequestOptions>();
   command->add_option("OPERATION", options->operation, "As in the policy's [approvals], e.g. mek-generate")
       ->required();
   command->add_option("--mek", options->mek, "The key that the act is about: parameters mek and mek_id");
@@ -208,8 +208,9 @@ void add_requests(CLI::App& app, Context& context) {
   command->add_option("-o,--output", options->output, "File for the request")->required();
   command->add_flag("--force", options->force, "Replace an existing file");
   add_output_options(*command, context);
-  command->callback(
-      [&context, options] { context.command = [&context, options] { return make(context, *options); }; });
+  command->callback([&context, options] {
+    context.command = [&context, options] { return make_request(context, *options); };
+  });
 }
 
 }  // namespace qpcseal::cli

@@ -9,7 +9,7 @@ namespace qpcseal::cli {
 
 namespace {
 
-struct Options {
+struct SiteOptions {
   release::SiteChange change;
   std::optional<std::string> anchor;  // "yes", "no"
   std::vector<std::string> accept;
@@ -32,7 +32,7 @@ std::vector<std::vector<std::string>> rows_of(const audit::SiteFacts& facts) {
           {"days until the clock is asked about", std::to_string(facts.clock_days)}};
 }
 
-Report show() {
+Report show_site() {
   const release::Home home = release::locate_home();
   const release::Site site = release::Site::read(home.site());
   const audit::SiteFacts facts = audit::find_position(home.log()).state.site;
@@ -45,7 +45,7 @@ Report show() {
   return report;
 }
 
-Report change(Context& context, const Options& options) {
+Report change_site(Context& context, const SiteOptions& options) {
   release::Repair repair{options.change, false, options.yes};
   if (options.anchor) repair.site->anchor = *options.anchor == "yes";
   if (options.accept_none || !options.accept.empty()) repair.site->accept = options.accept;
@@ -67,7 +67,7 @@ Report change(Context& context, const Options& options) {
 void add_change(CLI::App& site, Context& context) {
   CLI::App* command = site.add_subcommand(
       "change", "Other facts, as officers agreed (site-change): the way on after an upgrade of the module");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SiteOptions>();
   command->add_option("--module", options->change.module,
                       "The module's file, absolute path: its SHA-256 is the new fact");
   command->add_option("--module-arguments", options->change.module_arguments,
@@ -83,8 +83,9 @@ void add_change(CLI::App& site, Context& context) {
   add_output_options(*command, context);
   add_token_options(*command, context);
   add_approval_options(*command, context);
-  command->callback(
-      [&context, options] { context.command = [&context, options] { return change(context, *options); }; });
+  command->callback([&context, options] {
+    context.command = [&context, options] { return change_site(context, *options); };
+  });
 }
 
 }  // namespace
@@ -94,7 +95,7 @@ void add_site(CLI::App& app, Context& context) {
   site->require_subcommand(1);
   CLI::App* showing = site->add_subcommand("show", "The facts in force; needs the home, but no token");
   add_output_options(*showing, context);
-  showing->callback([&context] { context.command = [] { return show(); }; });
+  showing->callback([&context] { context.command = [] { return show_site(); }; });
   add_change(*site, context);
 }
 

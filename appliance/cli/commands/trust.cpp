@@ -10,7 +10,7 @@ namespace qpcseal::cli {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 std::string pem_of(const std::string& base64) {
   constexpr std::size_t kLine = 64;
@@ -30,11 +30,11 @@ Report show_key(const audit::State& state) {
 void add_bundle(Report& report, const policy::CollateralFacts& bundle) {
   report.json["bundle"] = nullptr;
   if (!bundle.present) return;
-  auto revoked = Json::array();
+  auto revoked = OrderedJson::array();
   for (const Bytes& ueid : bundle.revoked_ueids) revoked.push_back(to_hex(ueid));
-  auto references = Json::object();
+  auto references = OrderedJson::object();
   for (const auto& [name, digests] : bundle.references) {
-    references[name] = Json::array();
+    references[name] = OrderedJson::array();
     for (const Bytes& digest : digests) references[name].push_back(to_hex(digest));
   }
   report.json["bundle"] = {{"serial", bundle.serial},
@@ -51,7 +51,7 @@ void add_bundle(Report& report, const policy::CollateralFacts& bundle) {
 Report show_files(const release::Trust& trust) {
   Report report;
   std::vector<std::vector<std::string>> rows{{"FILE", "KIND", "SHA-256"}};
-  report.json = {{"sha256", to_hex(trust.digest)}, {"files", Json::array()}};
+  report.json = {{"sha256", to_hex(trust.digest)}, {"files", OrderedJson::array()}};
   const auto add = [&](const char* kind, const release::TrustFile& file) {
     const std::string digest = sha256_hex(file.der);
     rows.push_back({printable(file.name), kind, digest});
@@ -64,7 +64,7 @@ Report show_files(const release::Trust& trust) {
   return report;
 }
 
-Report show(bool seal_key, bool log_key) {
+Report show_trust(bool seal_key, bool log_key) {
   const release::Home home = release::locate_home();
   const audit::State state = audit::read_log(home.log(), std::nullopt).state;
   if (seal_key) return show_key(state);
@@ -92,7 +92,7 @@ void add_trust(CLI::App& app, Context& context) {
   add_collateral(*trust, context);
   add_output_options(*showing, context);
   showing->callback([&context, seal_key, log_key] {
-    context.command = [seal_key, log_key] { return show(*seal_key, *log_key); };
+    context.command = [seal_key, log_key] { return show_trust(*seal_key, *log_key); };
   });
 }
 

@@ -11,7 +11,7 @@ namespace qpcseal::cli {
 
 namespace {
 
-struct Options {
+struct WrapMekOptions {
   std::string mek;
   std::vector<std::string> reports;
   std::filesystem::path output;
@@ -20,12 +20,12 @@ struct Options {
   [[nodiscard]] Existing existing() const { return force ? Existing::Replace : Existing::Refuse; }
 };
 
-std::string next_step(const Options& options) {
+std::string next_step(const WrapMekOptions& options) {
   return "put it into sealed models: qpcseal replace-mek --encrypted-qpc FILE --wrapped-meks " +
          shell_word(options.output.string()) + " --output-dir DIR\n";
 }
 
-Report render(const release::Rewrapped& done, const keys::Mek& mek, const Options& options) {
+Report render_wrap_mek(const release::Rewrapped& done, const keys::Mek& mek, const WrapMekOptions& options) {
   Report report;
   report.json = {{"output", options.output.string()},
                  {"mek", mek.label},
@@ -54,7 +54,8 @@ nlohmann::ordered_json entry_of(const release::FleetCard& card) {
 
 // Thousands of lines help nobody: the cards that were served are in config.json, those that were not are
 // named.
-Report render(const std::vector<release::FleetCard>& cards, const keys::Mek& mek, const Options& options) {
+Report render_wrap_mek(const std::vector<release::FleetCard>& cards, const keys::Mek& mek,
+                       const WrapMekOptions& options) {
   Report report;
   report.json = {{"output", options.output.string()},
                  {"mek", mek.label},
@@ -80,17 +81,17 @@ Report render(const std::vector<release::FleetCard>& cards, const keys::Mek& mek
   return report;
 }
 
-Report serve_fleet(release::Appliance& appliance, const keys::Mek& mek, const Options& options,
+Report serve_fleet(release::Appliance& appliance, const keys::Mek& mek, const WrapMekOptions& options,
                    std::vector<std::filesystem::path> paths) {
   ProgressBar bar("wrapping", ProgressBar::Unit::Cards);
   const release::FleetWish wish{std::move(paths), options.output, options.existing()};
-  return render(
+  return render_wrap_mek(
       release::wrap_fleet(appliance, mek, wish,
                           [&](std::uint64_t done, std::uint64_t total) { bar.update(done, total); }),
       mek, options);
 }
 
-Report run(Context& context, const Options& options) {
+Report run_wrap_mek(Context& context, const WrapMekOptions& options) {
   std::vector<std::filesystem::path> paths = report_paths(options.reports);
   release::RewrapWish wish{{}, options.output, options.existing()};
   if (!options.skip_denied)
@@ -98,7 +99,7 @@ Report run(Context& context, const Options& options) {
   release::Appliance appliance(context.environment());
   const keys::Mek mek = appliance.find_mek(options.mek);
   if (options.skip_denied) return serve_fleet(appliance, mek, options, std::move(paths));
-  return render(release::wrap_to_files(appliance, mek, wish), mek, options);
+  return render_wrap_mek(release::wrap_to_files(appliance, mek, wish), mek, options);
 }
 
 }  // namespace
@@ -108,7 +109,7 @@ void add_wrap_mek(CLI::App& app, Context& context) {
       "wrap-mek",
       "Release a key to cards as files, for models that are with them already. All or nothing, "
       "unless --skip-denied");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<WrapMekOptions>();
   command->add_option("--mek", options->mek, "Key in the token: label, label#generation or PKCS #11 URI")
       ->required();
   command
@@ -128,8 +129,9 @@ void add_wrap_mek(CLI::App& app, Context& context) {
   add_output_options(*command, context);
   add_token_options(*command, context);
   add_approval_options(*command, context);
-  command->callback(
-      [&context, options] { context.command = [&context, options] { return run(context, *options); }; });
+  command->callback([&context, options] {
+    context.command = [&context, options] { return run_wrap_mek(context, *options); };
+  });
 }
 
 }  // namespace qpcseal::cli

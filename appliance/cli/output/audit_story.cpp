@@ -49,11 +49,6 @@ void add_to(Card& card, const Entry& entry) {
 
 }  // namespace
 
-std::string text_at(const Json& data, const char* key) {
-  const auto found = data.find(key);
-  return found != data.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
 std::string mek_of(const Entry& entry) {
   const std::string label = text_at(entry.data, "mek");
   return label.empty() ? html::code(text_at(entry.data, "mek_id")) : html::text(label);

@@ -37,8 +37,6 @@ Story read_story(const audit::LogCopy& log, const EntryFilter& filter);
 // An entry as joined_entry() gives it, with the label of the key that it names.
 audit::Entry told(const audit::LogCopy& log, std::uint64_t seq);
 
-// The text at `key`, or nothing.
-std::string text_at(const audit::Json& data, const char* key);
 // The key's label, else its id, as HTML.
 std::string mek_of(const audit::Entry& entry);
 [[nodiscard]] inline bool was_ok(const audit::Entry& entry) { return entry.outcome == "ok"; }

@@ -6,7 +6,7 @@ namespace qpcseal::cli {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 using Rows = std::vector<std::vector<std::string>>;
 
 void add(Rows& rows, const char* name, std::string value) { rows.push_back({name, std::move(value)}); }
@@ -16,10 +16,10 @@ std::string words_of(const attest::Measurement& m) {
          (m.svn ? ", SVN " + std::to_string(*m.svn) : "") + ": " + to_hex(m.digest);
 }
 
-Json json_of(const std::vector<attest::Measurement>& list) {
-  Json out = Json::array();
+OrderedJson json_of(const std::vector<attest::Measurement>& list) {
+  OrderedJson out = OrderedJson::array();
   for (const attest::Measurement& m : list) {
-    Json each{{"name", m.name}, {"version", m.version}, {"digest", to_hex(m.digest)}};
+    OrderedJson each{{"name", m.name}, {"version", m.version}, {"digest", to_hex(m.digest)}};
     if (m.svn) each["svn"] = *m.svn;
     out.push_back(std::move(each));
   }
@@ -55,7 +55,8 @@ std::vector<std::vector<std::string>> rows_of(const attest::Claims& claims) {
 }
 
 nlohmann::ordered_json json_of(const attest::Claims& claims) {
-  Json out{{"ueid", to_hex(claims.ueid)}, {"nonce", to_hex(claims.nonce)}, {"aud", to_hex(claims.aud)}};
+  OrderedJson out{
+      {"ueid", to_hex(claims.ueid)}, {"nonce", to_hex(claims.nonce)}, {"aud", to_hex(claims.aud)}};
   if (claims.oemid) out["oemid"] = *claims.oemid;
   if (claims.hwmodel) out["hwmodel"] = to_hex(*claims.hwmodel);
   if (claims.hwversion) out["hwversion"] = claims.hwversion->text;
@@ -65,7 +66,7 @@ nlohmann::ordered_json json_of(const attest::Claims& claims) {
   out["session_key"] = nullptr;
   if (claims.session_key) out["session_key"] = attest::name_of(claims.session_key->type);
   out["measurements"] = json_of(claims.measurements);
-  out["submodules"] = Json::array();
+  out["submodules"] = OrderedJson::array();
   for (const auto& submod : claims.submods)
     out["submodules"].push_back(
         {{"name", submod.name}, {"dbgstat", submod.dbgstat}, {"measurements", json_of(submod.measurements)}});

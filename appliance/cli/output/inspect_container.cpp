@@ -14,7 +14,7 @@ namespace qpcseal::cli {
 namespace {
 
 using Rows = std::vector<std::vector<std::string>>;
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 const std::vector<std::string> kHead{"SEGMENT", "SIZE", "PLAIN SIZE", "OFFSET", "KIND"};
 
@@ -23,7 +23,7 @@ struct Row {
   std::uint64_t size = 0, plain = 0, offset = 0;
 };
 
-void add_row(Json& json, Rows& rows, const Row& row, const std::string& indent) {
+void add_row(OrderedJson& json, Rows& rows, const Row& row, const std::string& indent) {
   rows.push_back({indent + printable(row.name), std::to_string(row.size), std::to_string(row.plain),
                   std::to_string(row.offset), row.kind});
   json.push_back({{"name", row.name},
@@ -33,8 +33,9 @@ void add_row(Json& json, Rows& rows, const Row& row, const std::string& indent) 
                   {"kind", row.kind}});
 }
 
-Json add_plain(const Fd& file, const qpc::Container& container, Rows& rows, const std::string& indent) {
-  Json out = Json::array();
+OrderedJson add_plain(const Fd& file, const qpc::Container& container, Rows& rows,
+                      const std::string& indent) {
+  OrderedJson out = OrderedJson::array();
   for (const qpc::Segment& segment : container.segments()) {
     const bool inner = indent.empty() && qpc::is_qpc(file, segment.data_position, segment.size);
     add_row(out, rows,
@@ -74,9 +75,9 @@ const seal::SealedNode* partition_named(const seal::SealedTree& tree, const std:
   return nullptr;
 }
 
-Json add_sealed(const Fd& file, const seal::SealedTree& tree, const seal::SealedNode& node, Rows& rows,
-                const std::string& indent) {
-  Json out = Json::array();
+OrderedJson add_sealed(const Fd& file, const seal::SealedTree& tree, const seal::SealedNode& node, Rows& rows,
+                       const std::string& indent) {
+  OrderedJson out = OrderedJson::array();
   for (std::size_t i = 0; i < node.manifest.segments.size(); ++i) {
     const seal::ManifestSegment& listed = node.manifest.segments[i];
     const bool sealed = listed.kind == seal::SegmentKind::Sealed;
@@ -113,7 +114,7 @@ std::optional<std::string> label_of(const Bytes& mek_id) {
   return std::nullopt;
 }
 
-void add_binding(Report& report, Json& json, const seal::SealedNode& node) {
+void add_binding(Report& report, OrderedJson& json, const seal::SealedNode& node) {
   const auto slots = node.slots();
   const std::string what = node.segment.empty()
                                ? ""
@@ -138,9 +139,9 @@ void add_bindings(Report& report, const seal::SealedTree& tree) {
     add_binding(report, report.json, tree.root());
     return;
   }
-  report.json["partitions"] = Json::array();
+  report.json["partitions"] = OrderedJson::array();
   for (const seal::SealedNode& node : tree.partitions()) {
-    Json one{{"segment", node.segment}, {"seal_id", to_hex(node.manifest.seal_id)}};
+    OrderedJson one{{"segment", node.segment}, {"seal_id", to_hex(node.manifest.seal_id)}};
     add_binding(report, one, node);
     report.json["partitions"].push_back(std::move(one));
   }
@@ -157,7 +158,7 @@ Report inspect_sealed(const Fd& file) {
                  {"size", tree.file_size()},
                  {"mode", mode},
                  {"mek_id", to_hex(manifest.mek_id)},
-                 {"mek", label ? Json(*label) : Json(nullptr)},
+                 {"mek", label ? OrderedJson(*label) : OrderedJson(nullptr)},
                  {"seal_id", to_hex(manifest.seal_id)},
                  {"model", manifest.model_name},
                  {"model_version", manifest.model_version},

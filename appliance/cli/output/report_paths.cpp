@@ -66,7 +66,7 @@ path beside(const path& list, const std::string& name) {
 
 std::vector<path> in_list(const path& list) {
   const Bytes bytes = read_file(list, kMaxList);
-  std::istringstream lines{std::string(text_of(bytes))};
+  std::istringstream lines{std::string(qpcseal::text_of(bytes))};
   std::vector<path> out;
   std::string line;
   std::uint64_t number = 0;
