@@ -19,7 +19,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-Evidence verify(ByteView report, const VerifyContext& context) {
+Evidence verify_vector(ByteView report, const VerifyContext& context) {
   return find_scheme("aws-nitro")->verify(report, context);
 }
 
@@ -44,7 +44,7 @@ class NitroVectors : public ::testing::Test {
 };
 
 TEST_F(NitroVectors, TheValidDocumentVerifiesAtItsTime) {
-  const Evidence evidence = verify(valid, at("2022-10-13T08:58:02Z"));
+  const Evidence evidence = verify_vector(valid, at("2022-10-13T08:58:02Z"));
   ASSERT_THAT(ids(evidence.findings), IsEmpty());
   const Claims& claims = evidence.claims.value();
   EXPECT_EQ(text_of(claims.ueid), "i-020b6af9246d90e92");
@@ -65,16 +65,16 @@ TEST_F(NitroVectors, TheValidDocumentVerifiesAtItsTime) {
 
 TEST_F(NitroVectors, OutsideItsWindowItIsRefused) {
   for (const char* time : {"2022-10-13T08:57:59Z", "2022-10-13T11:58:01Z"})
-    EXPECT_TRUE(verify(valid, at(time)).claims.has_value()) << time;
+    EXPECT_TRUE(verify_vector(valid, at(time)).claims.has_value()) << time;
   for (const char* time : {"2022-10-13T08:57:58Z", "2022-10-13T11:58:02Z", "2026-11-24T00:00:00Z"}) {
-    const Evidence evidence = verify(valid, at(time));
+    const Evidence evidence = verify_vector(valid, at(time));
     EXPECT_FALSE(evidence.claims.has_value()) << time;
     EXPECT_THAT(ids(evidence.findings), ElementsAre("ATT-CHAIN-TIME")) << time;
   }
 }
 
 TEST_F(NitroVectors, TheDebugDocumentVerifiesAndSaysSo) {
-  const Evidence evidence = verify(debug, at("2022-10-12T13:50:06Z"));
+  const Evidence evidence = verify_vector(debug, at("2022-10-12T13:50:06Z"));
   ASSERT_THAT(ids(evidence.findings), IsEmpty());
   EXPECT_EQ(evidence.claims->dbgstat, 0U);
   EXPECT_THAT(evidence.claims->nonce, IsEmpty());
@@ -85,7 +85,7 @@ TEST_F(NitroVectors, TheDebugDocumentVerifiesAndSaysSo) {
 TEST_F(NitroVectors, WithoutThatRootTheyAreRefused) {
   VerifyContext context = at("2022-10-13T08:58:02Z");
   context.anchors.allowed = {sha256(view("another"))};
-  EXPECT_THAT(ids(verify(valid, context).findings), Contains("ATT-CHAIN-ROOT"));
+  EXPECT_THAT(ids(verify_vector(valid, context).findings), Contains("ATT-CHAIN-ROOT"));
 }
 
 // Every bit of both documents, in parts that run side by side. What does not fall to the reader falls to the
@@ -98,8 +98,8 @@ class NitroBits : public NitroVectors, public ::testing::WithParamInterface<std:
     const VerifyContext context = at(time);
     VerifyContext rootless = context;
     rootless.anchors.roots.clear();
-    ASSERT_TRUE(verify(document, context).claims.has_value());
-    ASSERT_THAT(ids(verify(document, rootless).findings), ElementsAre("ATT-CHAIN-ROOT"));
+    ASSERT_TRUE(verify_vector(document, context).claims.has_value());
+    ASSERT_THAT(ids(verify_vector(document, rootless).findings), ElementsAre("ATT-CHAIN-ROOT"));
     int flips = 0;
     for (std::size_t bit = GetParam(); bit < document.size() * 8; bit += kParts, ++flips) {
       Bytes report = document;
@@ -116,7 +116,7 @@ class NitroBits : public NitroVectors, public ::testing::WithParamInterface<std:
 
  private:
   void expect_refused(const Bytes& report, const VerifyContext& context) {
-    const Evidence evidence = verify(report, context);
+    const Evidence evidence = verify_vector(report, context);
     ASSERT_FALSE(evidence.claims.has_value());
     ASSERT_THAT(ids(evidence.findings), Contains(AnyOf("ATT-COSE", "ATT-SIGNATURE")));
     for (const std::string& id : ids(evidence.findings)) ++counts[id];

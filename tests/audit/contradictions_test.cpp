@@ -14,15 +14,15 @@ using testing::challenge_data;
 using testing::HostLog;
 using testing::wrapped_data;
 
-const std::string kMek(32, '1'), kOther(32, '2'), kReport(64, 'e'),
-    kFile(64, 'f'), kCard = "0102030405060708";
+const std::string kSomeMek(32, '1'), kSomeOther(32, '2'), kSomeReport(64, 'e'),
+    kSomeFile(64, 'f'), kSomeCard = "0102030405060708";
 
 class Contradictions : public ::testing::Test {
  protected:
   void SetUp() override {
     Log log = host.create();
-    make(log, kMek, "m#1");
-    make(log, kOther, "n#1");
+    make(log, kSomeMek, "m#1");
+    make(log, kSomeOther, "n#1");
     log.event("challenge", challenge(1));
   }
   static void make(Log& log, const std::string& id, const std::string& label) {
@@ -31,21 +31,21 @@ class Contradictions : public ::testing::Test {
   }
   static Json challenge(std::uint64_t number) {
     Json out = challenge_data(number);
-    out["mek_id"] = kMek;
+    out["mek_id"] = kSomeMek;
     return out;
   }
-  static Json release(std::uint64_t challenge, const std::string& mek = kMek) {
+  static Json release(std::uint64_t challenge, const std::string& mek = kSomeMek) {
     return {{"nonce", challenge_data(challenge)["nonce"]},
             {"mek_id", mek},
-            {"report_sha256", kReport},
-            {"ueid", kCard},
+            {"report_sha256", kSomeReport},
+            {"ueid", kSomeCard},
             {"policy", testing::genesis_data()["policy"]}};
   }
   // In a log that is opened for it alone: one that refuses an entry is of no more use.
   void wrap(const Json& intent) {
     Log log = host.open();
     const Txn txn = log.intent("release", intent);
-    log.wrapped({txn}, {wrapped_data(kFile)});
+    log.wrapped({txn}, {wrapped_data(kSomeFile)});
   }
   void begin(const std::string& kind, const Json& data) { host.open().intent(kind, data); }
   void happen(const std::string& kind, const Json& data) { host.open().event(kind, data); }
@@ -64,22 +64,22 @@ TEST_F(Contradictions, AChallengeThatNobodyMadeGivesNone) {
 }
 
 TEST_F(Contradictions, AChallengeIsForOneKeyAndCard) {
-  EXPECT_ERROR(Malformed, "another MEK's challenge", wrap(release(1, kOther)));
+  EXPECT_ERROR(Malformed, "another MEK's challenge", wrap(release(1, kSomeOther)));
   Json other = challenge(2);
-  other["ueid"] = kCard + "09";
+  other["ueid"] = kSomeCard + "09";
   happen("challenge", other);
   EXPECT_ERROR(Malformed, "another card's challenge", wrap(release(2)));
 }
 
 TEST_F(Contradictions, ThePolicyInForceDecides) {
   Json other = release(1);
-  other["policy"]["digest"] = kFile;
+  other["policy"]["digest"] = kSomeFile;
   EXPECT_ERROR(Malformed, "a policy that is not in force", begin("release", other));
 }
 
 TEST_F(Contradictions, OnlyAKeyInUseIsReleasedSealsAndIsBackedUp) {
-  const Json act{{"mek_id", kMek}, {"encryptions", 1}};
-  happen("mek-suspend", {{"mek_id", kMek}});
+  const Json act{{"mek_id", kSomeMek}, {"encryptions", 1}};
+  happen("mek-suspend", {{"mek_id", kSomeMek}});
   EXPECT_ERROR(Malformed, "release of a MEK that is 'suspended'", wrap(release(1)));
   EXPECT_ERROR(Malformed, "seal under a MEK that is 'suspended'", begin("seal", act));
   EXPECT_ERROR(Malformed, "backup under a MEK that is 'suspended'", begin("mek-backup", act));
@@ -115,7 +115,7 @@ TEST_F(Contradictions, SerialsDoNotFallWhereAnEarlierChangeEndsLater) {
   for (const char* kind : {"policy", "trust"}) {
     Log log = host.open();
     const auto change = [&](std::uint64_t serial) {
-      return log.intent(kind, {{"serial", serial}, {"digest", kFile}, {"crls", Json::array()}});
+      return log.intent(kind, {{"serial", serial}, {"digest", kSomeFile}, {"crls", Json::array()}});
     };
     const Txn first = change(5), second = change(6);
     log.result(second, "ok", Json::object());
@@ -124,7 +124,7 @@ TEST_F(Contradictions, SerialsDoNotFallWhereAnEarlierChangeEndsLater) {
 }
 
 TEST_F(Contradictions, ACeremonyHasOneStepAtATime) {
-  const Json ceremony{{"ceremony", kMek}, {"plan_sha256", kFile}};
+  const Json ceremony{{"ceremony", kSomeMek}, {"plan_sha256", kSomeFile}};
   Json step = ceremony;
   step.update({{"step", "one"}, {"attempt", 1}});
   Txn whole;

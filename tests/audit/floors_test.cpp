@@ -7,7 +7,7 @@
 namespace qpcseal::audit {
 namespace {
 
-const Bytes kMek(16, 0x4d);
+const Bytes kFloorMek(16, 0x4d);
 
 // A log in which one MEK was made; releases follow.
 class Floors : public ::testing::Test {
@@ -16,10 +16,10 @@ class Floors : public ::testing::Test {
 
   void SetUp() override {
     MekHistory mek;
-    mek.id = kMek;
+    mek.id = kFloorMek;
     mek.label = "m#1";
     mek.state = "ok";
-    state.meks[kMek] = mek;
+    state.meks[kFloorMek] = mek;
     state.policy_digest = to_hex(Bytes(32, 5));
     state.size = 1;  // as after genesis
     state.last_time = 1'800'000'000;
@@ -42,11 +42,11 @@ class Floors : public ::testing::Test {
   Json begun() {
     Challenge challenge;
     challenge.nonce = Bytes(32, static_cast<std::uint8_t>(state.size));
-    challenge.mek_id = kMek;
+    challenge.mek_id = kFloorMek;
     const std::string nonce = to_hex(challenge.nonce);
     state.challenges.emplace(from_hex(nonce), std::move(challenge));
     return {{"nonce", nonce},
-            {"mek_id", to_hex(kMek)},
+            {"mek_id", to_hex(kFloorMek)},
             {"report_sha256", to_hex(Bytes(32, 2))},
             {"ueid", "01aabbccddeeff"},
             {"policy", {{"digest", to_hex(Bytes(32, 5))}, {"serial", 1}}}};

@@ -10,8 +10,9 @@
 namespace qpcseal::audit {
 namespace {
 
-std::string hex(std::size_t bytes, char digit) { return std::string(2 * bytes, digit); }
-const std::string kOne = hex(16, '1'), kTwo = hex(16, '2'), kDigest = hex(32, 'd'), kTxn = hex(16, 'a');
+std::string hex_text(std::size_t bytes, char digit) { return std::string(2 * bytes, digit); }
+const std::string kFirstOf = hex_text(16, '1'), kSecondOf = hex_text(16, '2'), kDigest = hex_text(32, 'd'),
+                  kTxn = hex_text(16, 'a');
 
 class Replay : public ::testing::Test {
  protected:
@@ -85,20 +86,20 @@ TEST_F(Replay, NumbersTimesAndTheGenesis) {
 
 TEST_F(Replay, KindsAndPhases) {
   EXPECT_ERROR(Malformed, "'party' is not known", event("party", Json::object()));
-  EXPECT_ERROR(Malformed, "'seal' is not an event", event("seal", key(kOne)));
+  EXPECT_ERROR(Malformed, "'seal' is not an event", event("seal", key(kFirstOf)));
   EXPECT_ERROR(Malformed, "'challenge' has no intent", intent("challenge", testing::challenge_data(1)));
   EXPECT_ERROR(Malformed, "without its intent", result("mek-generate", 0, "ok"));
-  const std::uint64_t begun = intent("mek-generate", key(kOne));
+  const std::uint64_t begun = intent("mek-generate", key(kFirstOf));
   EXPECT_ERROR(Malformed, "without its intent", result("mek-rotate", begun, "ok"));
   EXPECT_ERROR(Malformed, "without its intent",
-               result("mek-generate", begun, "ok", Json::object(), hex(16, 'b')));
+               result("mek-generate", begun, "ok", Json::object(), hex_text(16, 'b')));
   result("mek-generate", begun, "ok");
   EXPECT_ERROR(Malformed, "without its intent", result("mek-generate", begun, "ok"));
 }
 
 TEST_F(Replay, AnApprovalServesOnce) {
-  make(kOne);
-  Json approved = key(kOne);
+  make(kFirstOf);
+  Json approved = key(kFirstOf);
   approved["approval"] = {{"nonce", kDigest}};
   event("mek-suspend", approved);
   EXPECT_ERROR(Malformed, "approval that was used", event("mek-resume", approved));
@@ -110,111 +111,111 @@ TEST_F(Replay, AnApprovalServesOnce) {
 }
 
 TEST_F(Replay, KeysAreMadeOnce) {
-  make(kOne);
+  make(kFirstOf);
   for (const char* kind : {"mek-generate", "mek-import"})
-    EXPECT_ERROR(Malformed, "used before", intent(kind, key(kOne))) << kind;
+    EXPECT_ERROR(Malformed, "used before", intent(kind, key(kFirstOf))) << kind;
   for (const char* kind : {"seal", "mek-backup", "mek-destroy"})
-    EXPECT_ERROR(Malformed, "unknown MEK", intent(kind, key(kTwo))) << kind;
+    EXPECT_ERROR(Malformed, "unknown MEK", intent(kind, key(kSecondOf))) << kind;
   for (const char* kind : {"mek-suspend", "mek-resume"})
-    EXPECT_ERROR(Malformed, "unknown MEK", event(kind, key(kTwo))) << kind;
-  EXPECT_ERROR(Malformed, "'mek_id'", intent("mek-generate", key(kOne + "00")));
+    EXPECT_ERROR(Malformed, "unknown MEK", event(kind, key(kSecondOf))) << kind;
+  EXPECT_ERROR(Malformed, "'mek_id'", intent("mek-generate", key(kFirstOf + "00")));
 }
 
 TEST_F(Replay, AKeyIsInOneState) {
-  make(kOne);
-  EXPECT_ERROR(Malformed, "resumption of a MEK that is 'ok'", event("mek-resume", key(kOne)));
-  event("mek-suspend", key(kOne));
-  EXPECT_EQ(mek(kOne).state, "suspended");
-  EXPECT_ERROR(Malformed, "suspension of a MEK that is 'suspended'", event("mek-suspend", key(kOne)));
-  result("mek-destroy", intent("mek-destroy", key(kOne)), "failed");
-  EXPECT_EQ(mek(kOne).state, "suspended") << "as before";
-  const std::uint64_t begun = intent("mek-destroy", key(kOne));
-  EXPECT_EQ(mek(kOne).state, "destroying");
-  EXPECT_ERROR(Malformed, "destroyed twice", intent("mek-destroy", key(kOne)));
+  make(kFirstOf);
+  EXPECT_ERROR(Malformed, "resumption of a MEK that is 'ok'", event("mek-resume", key(kFirstOf)));
+  event("mek-suspend", key(kFirstOf));
+  EXPECT_EQ(mek(kFirstOf).state, "suspended");
+  EXPECT_ERROR(Malformed, "suspension of a MEK that is 'suspended'", event("mek-suspend", key(kFirstOf)));
+  result("mek-destroy", intent("mek-destroy", key(kFirstOf)), "failed");
+  EXPECT_EQ(mek(kFirstOf).state, "suspended") << "as before";
+  const std::uint64_t begun = intent("mek-destroy", key(kFirstOf));
+  EXPECT_EQ(mek(kFirstOf).state, "destroying");
+  EXPECT_ERROR(Malformed, "destroyed twice", intent("mek-destroy", key(kFirstOf)));
   result("mek-destroy", begun, "ok");
-  EXPECT_ERROR(Malformed, "destroyed twice", intent("mek-destroy", key(kOne)));
-  make(kTwo, "n#1");
-  Json again = key(kTwo, "n#1");
+  EXPECT_ERROR(Malformed, "destroyed twice", intent("mek-destroy", key(kFirstOf)));
+  make(kSecondOf, "n#1");
+  Json again = key(kSecondOf, "n#1");
   again["found_again"] = true;
   EXPECT_ERROR(Malformed, "found again, and is 'ok'", intent("mek-destroy", again));
-  again["mek_id"] = kOne;
+  again["mek_id"] = kFirstOf;
   result("mek-destroy", intent("mek-destroy", again), "failed");
   result("mek-destroy", intent("mek-destroy", again), "ok");
-  EXPECT_EQ(mek(kOne).state, "destroyed");
-  result("mek-destroy", intent("mek-destroy", key(kTwo)), "unknown");
-  EXPECT_EQ(mek(kTwo).state, "unknown");
+  EXPECT_EQ(mek(kFirstOf).state, "destroyed");
+  result("mek-destroy", intent("mek-destroy", key(kSecondOf)), "unknown");
+  EXPECT_EQ(mek(kSecondOf).state, "unknown");
 }
 
 TEST_F(Replay, EncryptionsAreCounted) {
-  make(kOne);
-  intent("seal", key(kOne));
-  result("mek-backup", intent("mek-backup", key(kOne)), "failed");
-  EXPECT_EQ(mek(kOne).encryptions, 10U) << "what failed half way has used some";
+  make(kFirstOf);
+  intent("seal", key(kFirstOf));
+  result("mek-backup", intent("mek-backup", key(kFirstOf)), "failed");
+  EXPECT_EQ(mek(kFirstOf).encryptions, 10U) << "what failed half way has used some";
 }
 
 TEST_F(Replay, ARestoredKeyCountsOn) {
-  make(kOne);
-  Json back = key(kOne);
+  make(kFirstOf);
+  Json back = key(kFirstOf);
   back["origin"] = "imported";
   EXPECT_ERROR(Malformed, "origin 'imported'", intent("mek-restore", back));
   back["origin"] = "heir";
   EXPECT_ERROR(Malformed, "in use", intent("mek-restore", back));
-  intent("seal", key(kOne));
-  result("mek-destroy", intent("mek-destroy", key(kOne)), "ok");
+  intent("seal", key(kFirstOf));
+  result("mek-destroy", intent("mek-destroy", key(kFirstOf)), "ok");
   back["encryptions"] = 4;
   EXPECT_ERROR(Malformed, "goes down", intent("mek-restore", back));
   back["encryptions"] = 5;
   result("mek-restore", intent("mek-restore", back), "ok");
-  EXPECT_EQ(mek(kOne).origin, "heir");
-  EXPECT_EQ(mek(kOne).encryptions, 5U);
+  EXPECT_EQ(mek(kFirstOf).origin, "heir");
+  EXPECT_EQ(mek(kFirstOf).encryptions, 5U);
   // A copy that only wraps forgets nothing either.
-  result("mek-destroy", intent("mek-destroy", key(kOne)), "ok");
+  result("mek-destroy", intent("mek-destroy", key(kFirstOf)), "ok");
   back["origin"] = "restored";
   result("mek-restore", intent("mek-restore", back), "ok");
-  result("mek-destroy", intent("mek-destroy", key(kOne)), "ok");
+  result("mek-destroy", intent("mek-destroy", key(kFirstOf)), "ok");
   back["encryptions"] = 4;
   EXPECT_ERROR(Malformed, "goes down", intent("mek-restore", back));
 }
 
 TEST_F(Replay, WhatIsKnownOfAKeyStaysWhenItComesBack) {
-  make(kOne);
-  Json back = key(kOne), gone = key(kOne);
+  make(kFirstOf);
+  Json back = key(kFirstOf), gone = key(kFirstOf);
   back["origin"] = "restored";
   gone["heir_recovery_key_sha256"] = kDigest;
-  event("mek-suspend", key(kOne));
+  event("mek-suspend", key(kFirstOf));
   result("mek-destroy", intent("mek-destroy", gone), "failed");
-  EXPECT_EQ(mek(kOne).heir, "");
+  EXPECT_EQ(mek(kFirstOf).heir, "");
   result("mek-destroy", intent("mek-destroy", gone), "ok");
   result("mek-restore", intent("mek-restore", back), "failed");
-  EXPECT_EQ(mek(kOne).state, "failed");
+  EXPECT_EQ(mek(kFirstOf).state, "failed");
   result("mek-restore", intent("mek-restore", back), "ok");
-  EXPECT_EQ(mek(kOne).state, "suspended");
-  EXPECT_EQ(mek(kOne).heir, kDigest);
-  event("mek-resume", key(kOne));
-  result("mek-destroy", intent("mek-destroy", key(kOne)), "ok");
+  EXPECT_EQ(mek(kFirstOf).state, "suspended");
+  EXPECT_EQ(mek(kFirstOf).heir, kDigest);
+  event("mek-resume", key(kFirstOf));
+  result("mek-destroy", intent("mek-destroy", key(kFirstOf)), "ok");
   result("mek-restore", intent("mek-restore", back), "ok");
-  EXPECT_EQ(mek(kOne).state, "ok");
-  EXPECT_EQ(mek(kOne).heir, kDigest) << "an end without an heir takes none back";
+  EXPECT_EQ(mek(kFirstOf).state, "ok");
+  EXPECT_EQ(mek(kFirstOf).heir, kDigest) << "an end without an heir takes none back";
 }
 
 TEST_F(Replay, AKeyIsImportedOnce) {
-  const std::string value = hex(32, 'c');
-  Json in = key(kOne);
+  const std::string value = hex_text(32, 'c');
+  Json in = key(kFirstOf);
   EXPECT_ERROR(Malformed, "'check_value'", intent("mek-import", in));
   in["check_value"] = value;
   result("mek-import", intent("mek-import", in), "failed");
   EXPECT_EQ(imported_before(state, value), nullptr);
-  Json again = key(kOne);
+  Json again = key(kFirstOf);
   again["found_again"] = true;
   result("mek-destroy", intent("mek-destroy", again), "ok");
   EXPECT_EQ(imported_before(state, value), nullptr) << "it never came in";
-  in["mek_id"] = kTwo;
+  in["mek_id"] = kSecondOf;
   in["label"] = "n#1";
   result("mek-import", intent("mek-import", in), "ok");
   EXPECT_EQ(imported_before(state, value)->label, "n#1");
-  in["mek_id"] = hex(16, '3');
+  in["mek_id"] = hex_text(16, '3');
   EXPECT_ERROR(Malformed, "imported before", intent("mek-import", in));
-  result("mek-destroy", intent("mek-destroy", key(kTwo)), "ok");
+  result("mek-destroy", intent("mek-destroy", key(kSecondOf)), "ok");
   EXPECT_ERROR(Malformed, "imported before", intent("mek-import", in));
 }
 
@@ -231,13 +232,13 @@ TEST_F(Replay, ARecoveryKeyIsTheFileOfItsDigest) {
 }
 
 TEST_F(Replay, ChallengesAreUsedOnce) {
-  make(kOne);
+  make(kFirstOf);
   Json challenge = testing::challenge_data(1);
-  challenge["mek_id"] = kOne;
+  challenge["mek_id"] = kFirstOf;
   event("challenge", challenge);
   EXPECT_ERROR(Malformed, "nonce that was used", event("challenge", challenge));
   const Json wanted{{"nonce", challenge["nonce"]},
-                    {"mek_id", kOne},
+                    {"mek_id", kFirstOf},
                     {"ueid", "01"},
                     {"report_sha256", kDigest},
                     {"policy", testing::genesis_data()["policy"]}};
@@ -245,7 +246,7 @@ TEST_F(Replay, ChallengesAreUsedOnce) {
   const Challenge used = state.challenges.begin()->second;
   EXPECT_TRUE(used.consumed);
   EXPECT_EQ(used.intent, first);
-  EXPECT_EQ(mek(kOne).releases, 2U) << "they count from the intent on";
+  EXPECT_EQ(mek(kFirstOf).releases, 2U) << "they count from the intent on";
   for (const char* member : {"crls", "svn_floors"}) {
     Json odd = testing::wrapped_data();
     odd["raised"][member] = "none";
@@ -255,12 +256,12 @@ TEST_F(Replay, ChallengesAreUsedOnce) {
   result("release", first, "ok", testing::release_result(wanted));
   EXPECT_EQ(state.challenges.begin()->second.released_by, state.size - 1);
   result("release", second, "denied");
-  EXPECT_EQ(mek(kOne).releases, 1U) << "nothing was wrapped for the second";
+  EXPECT_EQ(mek(kFirstOf).releases, 1U) << "nothing was wrapped for the second";
   Json bad = wanted;
   bad["report_sha256"] = "none";
   EXPECT_ERROR(Malformed, "'report_sha256'", intent("release", bad));
   bad = wanted;
-  bad["mek_id"] = kTwo;
+  bad["mek_id"] = kSecondOf;
   EXPECT_ERROR(Malformed, "release of an unknown MEK", intent("release", bad));
 }
 
@@ -292,7 +293,7 @@ TEST_F(Replay, OfficersAreThereFromTheGenesisOrNever) {
   const Json accepted{{"text_sha256", kDigest}};
   EXPECT_ERROR(Malformed, "officers for an appliance", intent("officers", {{"digest", kDigest}}));
   EXPECT_ERROR(Malformed, "accepted before", event("genesis-accepted", accepted));
-  begin(hex(32, 'e'));
+  begin(hex_text(32, 'e'));
   EXPECT_ERROR(Malformed, "'text_sha256'", event("genesis-accepted", Json::object()));
   event("genesis-accepted", accepted);
   EXPECT_ERROR(Malformed, "accepted before", event("genesis-accepted", accepted));
@@ -303,12 +304,12 @@ TEST_F(Replay, OfficersAreThereFromTheGenesisOrNever) {
 }
 
 TEST_F(Replay, OneCeremonyAtATimeAndEachPlanOnce) {
-  const Json first{{"ceremony", kOne}, {"plan_sha256", kDigest}};
+  const Json first{{"ceremony", kFirstOf}, {"plan_sha256", kDigest}};
   Json step = first;
   step.update({{"step", "s1"}, {"attempt", 1}});
   EXPECT_ERROR(Malformed, "does not go on", intent("ceremony-step", step));
   const std::uint64_t begun = intent("ceremony", first);
-  Json second{{"ceremony", kTwo}, {"plan_sha256", hex(32, 'c')}};
+  Json second{{"ceremony", kSecondOf}, {"plan_sha256", hex_text(32, 'c')}};
   EXPECT_ERROR(Malformed, "while another goes on", intent("ceremony", second));
   for (const char* member : {"step", "attempt"}) {
     Json bad = step;
@@ -316,19 +317,19 @@ TEST_F(Replay, OneCeremonyAtATimeAndEachPlanOnce) {
     EXPECT_ERROR(Malformed, member, intent("ceremony-step", bad));
   }
   Json stranger = step;
-  stranger["ceremony"] = kTwo;
+  stranger["ceremony"] = kSecondOf;
   EXPECT_ERROR(Malformed, "does not go on", intent("ceremony-step", stranger));
   result("ceremony-step", intent("ceremony-step", step), "ok");
   result("ceremony", begun, "ok");
   EXPECT_ERROR(Malformed, "does not go on", intent("ceremony-step", step));
   EXPECT_ERROR(Malformed, "plan that was used",
-               intent("ceremony", {{"ceremony", kTwo}, {"plan_sha256", kDigest}}));
+               intent("ceremony", {{"ceremony", kSecondOf}, {"plan_sha256", kDigest}}));
   second["ceremony"] = "short";
   EXPECT_ERROR(Malformed, "'ceremony'", intent("ceremony", second));
-  const std::string rejected = hex(32, 'd');
+  const std::string rejected = hex_text(32, 'd');
   event("rejection", {{"operation", "ceremony"}, {"request_sha256", rejected}, {"nonce", rejected}});
   EXPECT_ERROR(Malformed, "plan that was rejected",
-               intent("ceremony", {{"ceremony", kTwo}, {"plan_sha256", rejected}}));
+               intent("ceremony", {{"ceremony", kSecondOf}, {"plan_sha256", rejected}}));
 }
 
 TEST_F(Replay, RejectionsAndRecoveriesSayOfWhat) {

@@ -13,12 +13,12 @@ using testing::HostLog;
 using testing::TempFolder;
 using testing::wrapped_data;
 
-const std::string kMek(32, '1'), kOther(32, '2'), kReport(64, 'e'), kFile(64, 'f');
+const std::string kWrappedMek(32, '1'), kOther(32, '2'), kReport(64, 'e'), kFile(64, 'f');
 const Bytes kCard = from_hex("0102030405060708");
 
 Json intent_for(std::uint64_t challenge) {
   return {{"nonce", testing::challenge_data(challenge)["nonce"]},
-          {"mek_id", kMek},
+          {"mek_id", kWrappedMek},
           {"mek", "m#1"},
           {"report_sha256", kReport},
           {"ueid", to_hex(kCard)},
@@ -28,17 +28,18 @@ Json intent_for(std::uint64_t challenge) {
 class Wrapped : public ::testing::Test {
  protected:
   void SetUp() override {
-    for (const std::string& id : {kMek, kOther})
-      log.result(log.intent("mek-generate",
-                            {{"mek_id", id}, {"label", id == kMek ? "m#1" : "n#1"}, {"generation", 1}}),
-                 "ok", Json::object());
+    for (const std::string& id : {kWrappedMek, kOther})
+      log.result(
+          log.intent("mek-generate",
+                     {{"mek_id", id}, {"label", id == kWrappedMek ? "m#1" : "n#1"}, {"generation", 1}}),
+          "ok", Json::object());
     for (std::uint64_t i = 1; i < 5; ++i) {
       Json challenge = testing::challenge_data(i);
-      challenge["mek_id"] = kMek;
+      challenge["mek_id"] = kWrappedMek;
       log.event("challenge", challenge);
     }
   }
-  [[nodiscard]] std::uint64_t releases() const { return log.state().meks.at(from_hex(kMek)).releases; }
+  [[nodiscard]] std::uint64_t releases() const { return log.state().meks.at(from_hex(kWrappedMek)).releases; }
   [[nodiscard]] std::uint64_t to_card() const {
     const auto found = log.state().card_releases.find(kCard);
     return found == log.state().card_releases.end() ? 0 : found->second;
@@ -115,10 +116,10 @@ TEST_F(Wrapped, NamesItsKeyByADigest) {
 TEST_F(Wrapped, FollowsAnIntentOfItsKindAndTransaction) {
   const Txn txn = host.open().intent("release", intent_for(1));
   EXPECT_ERROR(Malformed, "without its intent",
-               host.open().wrapped({{txn.seq, kMek, "release"}}, {wrapped_data()}));
+               host.open().wrapped({{txn.seq, kWrappedMek, "release"}}, {wrapped_data()}));
   EXPECT_ERROR(Malformed, "without its intent",
                host.open().wrapped({{txn.seq, txn.id, "mek-backup"}}, {wrapped_data()}));
-  const Txn seal = host.open().intent("seal", {{"mek_id", kMek}, {"encryptions", 1}});
+  const Txn seal = host.open().intent("seal", {{"mek_id", kWrappedMek}, {"encryptions", 1}});
   EXPECT_ERROR(Malformed, "wraps nothing", host.open().wrapped({seal}, {wrapped_data()}));
 }
 
@@ -142,11 +143,11 @@ TEST_F(Wrapped, AResultContradictsNeitherItsIntentNorWhatWasWrapped) {
 // Of every kind: what a result says again is what its intent said.
 TEST_F(Wrapped, NoKindsResultContradictsItsIntent) {
   const std::vector<std::pair<const char*, Json>> intents = {
-      {"mek-backup", {{"mek_id", kMek}, {"encryptions", 1}}},
-      {"seal", {{"mek_id", kMek}, {"encryptions", 1}}},
-      {"policy", {{"serial", 2}, {"digest", kFile}, {"mek_id", kMek}}},
-      {"recovery-key", {{"mek_id", kMek}}},
-      {"mek-destroy", {{"mek_id", kMek}, {"mek", "m#1"}}}};
+      {"mek-backup", {{"mek_id", kWrappedMek}, {"encryptions", 1}}},
+      {"seal", {{"mek_id", kWrappedMek}, {"encryptions", 1}}},
+      {"policy", {{"serial", 2}, {"digest", kFile}, {"mek_id", kWrappedMek}}},
+      {"recovery-key", {{"mek_id", kWrappedMek}}},
+      {"mek-destroy", {{"mek_id", kWrappedMek}, {"mek", "m#1"}}}};
   for (const auto& [kind, data] : intents) {
     const Txn txn = host.open().intent(kind, data);
     for (const char* outcome : {"failed", "unknown"})
@@ -159,7 +160,7 @@ TEST_F(Wrapped, NoKindsResultContradictsItsIntent) {
 TEST_F(Wrapped, AReaderRefusesAContradictionThatTheLogsKeySigned) {
   const Txn txn = log.intent("release", intent_for(1));
   log.wrapped({txn}, {wrapped_data(kFile)});
-  log.result(txn, "ok", {{"mek_id", kMek}, {"wrapped_sha256", kFile}});
+  log.result(txn, "ok", {{"mek_id", kWrappedMek}, {"wrapped_sha256", kFile}});
   const std::string text = testing::read_text(host.folder / "entries.jsonl");
   const auto forge = [&](std::size_t from_end, void (*change)(Entry&)) {
     std::string out;

@@ -30,7 +30,7 @@ using testing::SpyScope;
 using testing::SyscallSpy;
 using testing::TempFolder;
 
-std::string content(const fs::path& path) { return read_text_file(path, 1 << 20); }
+std::string content_of(const fs::path& path) { return read_text_file(path, 1 << 20); }
 unsigned mode_of(const fs::path& path) {
   struct stat status{};
   EXPECT_EQ(stat(path.c_str(), &status), 0);
@@ -76,7 +76,7 @@ TEST(AtomicFile, CommitGivesNameContentAndMode) {
   write_exact(file.fd(), view("hello"), 0);
   file.commit();
   umask(before);
-  EXPECT_EQ(content(folder / "out"), "hello");
+  EXPECT_EQ(content_of(folder / "out"), "hello");
   EXPECT_EQ(mode_of(folder / "out"), 0640U);
   EXPECT_THAT(folder.names(), ElementsAre("out"));
 }
@@ -102,7 +102,7 @@ TEST(AtomicFile, SoToo_WhenItReplaces) {
   SpyScope spy;
   write_file(folder / "out", view("new"), Existing::Replace);
   EXPECT_THAT(spy->calls, ElementsAre("fsync file", "rename", "fsync folder"));
-  EXPECT_EQ(content(folder / "out"), "new");
+  EXPECT_EQ(content_of(folder / "out"), "new");
 }
 
 TEST(AtomicFile, AFailedSyncPublishesNothing) {
@@ -113,7 +113,7 @@ TEST(AtomicFile, AFailedSyncPublishesNothing) {
   EXPECT_ERROR(Io, "Input/output error", (write_file(folder / "out", view("x"), Existing::Refuse), 0));
   EXPECT_ERROR(Io, "Input/output error", (write_file(folder / "old", view("x"), Existing::Replace), 0));
   EXPECT_THAT(folder.names(), ElementsAre("old"));
-  EXPECT_EQ(content(folder / "old"), "old");
+  EXPECT_EQ(content_of(folder / "old"), "old");
 }
 
 TEST(AtomicFile, AnExistingNameIsRefusedAtOnce) {
@@ -139,7 +139,7 @@ void lose_the_race(const std::function<void(SyscallSpy&)>& setting, const std::s
   }
   EXPECT_ERROR(Io, "exists", (file.commit(), 0));
   EXPECT_EQ(spy->calls.back(), call);
-  EXPECT_EQ(content(folder / "out"), "theirs");
+  EXPECT_EQ(content_of(folder / "out"), "theirs");
 }
 
 void without_renameat2(SyscallSpy& spy, int code) {
@@ -180,7 +180,7 @@ TEST(AtomicFile, RenameDoesWhereNeitherCan) {
   write_file(folder / "out", view("x"), Existing::Refuse);
   EXPECT_THAT(spy->calls, ElementsAre("fsync file", "renameat2", "link", "rename", "fsync folder"));
   EXPECT_THAT(folder.names(), ElementsAre("out"));
-  EXPECT_EQ(content(folder / "out"), "x");
+  EXPECT_EQ(content_of(folder / "out"), "x");
 }
 
 TEST(AtomicFile, ACopyGetsTheNameWhereAnUnnamedFileCannot) {
@@ -216,7 +216,7 @@ TEST(AtomicFile, MediaWithoutModesAndFolderSyncTakeFiles) {
     };
     const auto name = folder / std::to_string(code);
     write_file(name, view("x"), Existing::Refuse);
-    EXPECT_EQ(content(name), "x");
+    EXPECT_EQ(content_of(name), "x");
   }
   SpyScope spy;
   spy->fail_quiet = [](const FileCall& call) { return call.call == "fchmod" ? EIO : 0; };
@@ -240,7 +240,7 @@ TEST(AtomicFile, InterruptedCallsAreMadeAgain) {
     spy->fail_quiet = named ? without_unnamed(once) : once;
     write_file(folder / "out", view("x"), Existing::Refuse);
     write_file(folder / "out", view("y"), Existing::Replace);
-    EXPECT_EQ(content(folder / "out"), "y");
+    EXPECT_EQ(content_of(folder / "out"), "y");
     EXPECT_THAT(folder.names(), ElementsAre("out"));
     EXPECT_GT(interrupted.size(), 6U);
   }
@@ -254,7 +254,7 @@ TEST(AtomicFile, OnlyFilesAreReplaced) {
   EXPECT_ERROR(Io, "a symbolic link", (write_file(folder / "link", view("new"), Existing::Replace), 0));
   EXPECT_ERROR(Io, "a named pipe", (write_file(folder / "pipe", view("new"), Existing::Replace), 0));
   EXPECT_ERROR(Io, "a device", (write_file("/dev/null", view("new"), Existing::Replace), 0));
-  EXPECT_EQ(content(folder / "target"), "target");
+  EXPECT_EQ(content_of(folder / "target"), "target");
   EXPECT_TRUE(fs::is_symlink(folder / "link"));
   EXPECT_TRUE(fs::is_fifo(folder / "pipe"));
 }
@@ -307,7 +307,7 @@ TEST(FullDisk, NothingAppears) {
   EXPECT_ERROR(Io, "No space left on device",
                (write_file(folder / "old", Bytes(1 << 20), Existing::Replace), 0));
   EXPECT_THAT(folder.names(), ElementsAre("old"));
-  EXPECT_EQ(content(folder / "old"), "old");
+  EXPECT_EQ(content_of(folder / "old"), "old");
   EXPECT_EQ(umount(folder.path().c_str()), 0);
 }
 
@@ -374,7 +374,7 @@ TEST(WriteExact, AtAnyOffset) {
   write_exact(file.fd(), view("cd"), 2);
   write_exact(file.fd(), view("ab"), 0);
   file.commit();
-  EXPECT_EQ(content(folder / "out"), "abcd");
+  EXPECT_EQ(content_of(folder / "out"), "abcd");
   EXPECT_ERROR(Io, "Bad file descriptor", (write_exact(open_to_read(folder / "out"), view("x"), 0), 0));
 }
 

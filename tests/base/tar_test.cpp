@@ -18,7 +18,7 @@ Fd create(const std::filesystem::path& path) {
   return Fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
 }
 
-const std::string kLong = std::string(120, 'd') + "/" + std::string(100, 'n');
+const std::string kLongName = std::string(120, 'd') + "/" + std::string(100, 'n');
 
 // An archive of three files: empty, of one block, and of a block and a byte under a long name.
 void write_sample(const std::filesystem::path& path) {
@@ -26,7 +26,7 @@ void write_sample(const std::filesystem::path& path) {
   TarWriter writer(out);
   writer.add("empty", ByteView());
   writer.add("folder/one", Bytes(512, 'x'));
-  writer.add(kLong, Bytes(513, 'y'));
+  writer.add(kLongName, Bytes(513, 'y'));
   writer.finish();
 }
 
@@ -46,7 +46,7 @@ TEST(Tar, RoundTrip) {
   EXPECT_EQ(items[0].name, "empty");
   EXPECT_EQ(items[0].size, 0U);
   EXPECT_EQ(items[1].name, "folder/one");
-  EXPECT_EQ(items[2].name, kLong);
+  EXPECT_EQ(items[2].name, kLongName);
   EXPECT_EQ(items[2].size, 513U);
   const Bytes all = read_file(temp / "a.tar", 1 << 20);
   EXPECT_EQ(all.size() % 512, 0U);
@@ -59,7 +59,7 @@ TEST(Tar, AnyOtherTarReadsIt) {
   const std::string command = "cd '" + temp.path().string() +
                               "' && tar xf a.tar && test -e empty && test $(cat folder/one "
                               "| wc -c) = 512 && test -e " +
-                              kLong;
+                              kLongName;
   EXPECT_EQ(std::system(command.c_str()), 0);  // NOLINT(cert-env33-c,concurrency-mt-unsafe)
 }
 

@@ -9,7 +9,7 @@ namespace {
 
 using audit::Json;
 
-Json sample() {
+Json sample_record() {
   const Json token{
       {"manufacturer", "M"}, {"model", "T"}, {"serial", "1"}, {"firmware", "2.6"}, {"label", "L"}};
   const Json act{{"entry", 7},
@@ -70,7 +70,7 @@ Json sample() {
 }
 
 TEST(Page, HasEverythingAndRunsNothing) {
-  const std::string page = page_of(sample());
+  const std::string page = page_of(sample_record());
   EXPECT_EQ(page.find("<script>"), std::string::npos);
   EXPECT_EQ(page.find("<b>"), std::string::npos);
   for (const char* part : {"&lt;script&gt;T", "&lt;b&gt;lamp &amp; &quot;cable&quot;", "net#1", "W.W.",
@@ -80,15 +80,15 @@ TEST(Page, HasEverythingAndRunsNothing) {
 }
 
 TEST(Differences, AreWhatMattersAlone) {
-  const Json rehearsal = sample();
-  Json run = sample();
+  const Json rehearsal = sample_record();
+  Json run = sample_record();
   EXPECT_TRUE(differences(rehearsal, run).empty());
   run["environment"]["token"]["serial"] = "2";
   run["steps"][0]["attempts"][0]["acts"][0]["result"]["mek_id"] = "01";
   run["steps"][0]["attempts"][0]["deviation"] = "";
   EXPECT_TRUE(differences(rehearsal, run).empty());
   const auto differs = [&](const Json::json_pointer& at, const Json& value) {
-    Json other = sample();
+    Json other = sample_record();
     other[at] = value;
     return differences(rehearsal, other).size() == 1;
   };
@@ -99,7 +99,7 @@ TEST(Differences, AreWhatMattersAlone) {
   EXPECT_TRUE(differs(Pointer("/steps/0/done"), false));
   EXPECT_TRUE(differs(Pointer("/steps/0/attempts/0/acts/0/outcome"), "failed"));
   EXPECT_TRUE(differs(Pointer("/steps/0/attempts/0/acts/0/result/attributes/CKA_ENCRYPT"), "false"));
-  EXPECT_ERROR(Malformed, "not one of this program's", differences(Json::object(), sample()));
+  EXPECT_ERROR(Malformed, "not one of this program's", differences(Json::object(), sample_record()));
 }
 
 }  // namespace

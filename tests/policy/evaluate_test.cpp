@@ -29,7 +29,7 @@ static_assert(!std::is_constructible_v<Decision, bool, Findings>);
 static_assert(!std::is_constructible_v<Decision, bool, Findings, std::string>);
 static_assert(!std::is_aggregate_v<Decision>);
 
-std::vector<std::string> ids(const Decision& decision) {
+std::vector<std::string> finding_ids(const Decision& decision) {
   std::vector<std::string> out;
   for (const Finding& finding : decision.findings()) out.push_back(finding.id);
   return out;
@@ -125,7 +125,8 @@ std::vector<Change<Facts>> other_changes() {
       {"too old", [](Facts& f) { f.challenge.made = f.now - 86400; }, "POL-CHALLENGE-LIFETIME"},
       {"from the future", [](Facts& f) { f.challenge.made = f.now + 1; }, "POL-CHALLENGE-LIFETIME"},
       {"for another MEK", [](Facts& f) { f.challenge.mek_id[0] ^= 1; }, "POL-CHALLENGE-MEK"},
-      {"MEK ids both empty", [](Facts& f) { f.challenge.mek_id = f.mek.id = {}; }, "POL-CHALLENGE-MEK"},
+      {"MEK finding_ids both empty", [](Facts& f) { f.challenge.mek_id = f.mek.id = {}; },
+       "POL-CHALLENGE-MEK"},
       {"for another card", [](Facts& f) { (*f.challenge.ueid)[0] ^= 1; }, "POL-CHALLENGE-UEID"},
       {"no rule for the key", [](Facts& f) { f.mek.label = "bert#1"; }, "POL-MEK"},
       {"no label", [](Facts& f) { f.mek.label.clear(); }, "POL-MEK"},
@@ -153,7 +154,7 @@ void expect_each_denied(const F& good, const std::vector<Change<F>>& changes) {
     EXPECT_FALSE(decision.allowed()) << change.what;
     EXPECT_EQ(decision.device_class(), "") << change.what;
     std::string joined;
-    for (const std::string& id : ids(decision)) joined += (joined.empty() ? "" : " ") + id;
+    for (const std::string& id : finding_ids(decision)) joined += (joined.empty() ? "" : " ") + id;
     EXPECT_EQ(joined, change.id) << change.what;
   }
 }
@@ -169,7 +170,7 @@ TEST(Release, ClaimsWrittenAsNoneMustBeAbsent) {
   device.hwversion.value.reset();
   device.lifecycle.value.reset();
   device.oemboot.value = false;
-  EXPECT_THAT(ids(evaluate(policy, sample_facts())),
+  EXPECT_THAT(finding_ids(evaluate(policy, sample_facts())),
               ElementsAre("POL-OEMID", "POL-HWMODEL", "POL-HWVERSION", "POL-LIFECYCLE", "POL-OEMBOOT"));
   Facts facts = sample_facts();
   facts.card.oemid.reset();
@@ -179,7 +180,7 @@ TEST(Release, ClaimsWrittenAsNoneMustBeAbsent) {
   facts.card.oemboot.reset();
   EXPECT_TRUE(evaluate(policy, facts).allowed());
   facts.card.oemboot = false;
-  EXPECT_THAT(ids(evaluate(policy, facts)), ElementsAre("POL-OEMBOOT"));
+  EXPECT_THAT(finding_ids(evaluate(policy, facts)), ElementsAre("POL-OEMBOOT"));
 }
 
 TEST(Release, WithoutASessionKeyItSaysWhy) {
@@ -187,7 +188,7 @@ TEST(Release, WithoutASessionKeyItSaysWhy) {
   facts.card.session_key.clear();
   facts.card.session_key_fault = "no public_key";
   const Decision decision = evaluate(sample_policy(), facts);
-  EXPECT_THAT(ids(decision), ElementsAre("POL-SUITE-KEY", "POL-SESSION-KEY"));
+  EXPECT_THAT(finding_ids(decision), ElementsAre("POL-SUITE-KEY", "POL-SESSION-KEY"));
   EXPECT_EQ(decision.findings()[1].observed, "none: no public_key");
 }
 
@@ -212,7 +213,7 @@ TEST(Release, AllReasonsAreGiven) {
   facts.challenge.consumed = true;
   facts.card.oemboot = false;
   facts.mek.releases = 10;
-  EXPECT_THAT(ids(evaluate(sample_policy(), facts)),
+  EXPECT_THAT(finding_ids(evaluate(sample_policy(), facts)),
               ElementsAre("POL-CHALLENGE-USED", "POL-RELEASES", "POL-OEMBOOT"));
 }
 
@@ -239,16 +240,16 @@ TEST(Release, AnyUeidAndNoCrlOnlyWhereWrittenOut) {
   policy.devices[0].ueids.value.reset();
   EXPECT_TRUE(evaluate(policy, facts).allowed());
   facts.card.ueid.clear();
-  EXPECT_THAT(ids(evaluate(policy, facts)), ElementsAre("POL-UEID"));
+  EXPECT_THAT(finding_ids(evaluate(policy, facts)), ElementsAre("POL-UEID"));
 }
 
 TEST(Release, ARuleWithoutClassesOrWithAnUnknownOneDenies) {
   Policy policy = sample_policy();
   policy.meks[0].devices.value.clear();
-  EXPECT_THAT(ids(evaluate(policy, sample_facts())), ElementsAre("POL-DEVICE"));
+  EXPECT_THAT(finding_ids(evaluate(policy, sample_facts())), ElementsAre("POL-DEVICE"));
   policy.meks[0].devices.value = {"gone"};
   const Decision decision = evaluate(policy, sample_facts());
-  EXPECT_THAT(ids(decision), ElementsAre("POL-DEVICE"));
+  EXPECT_THAT(finding_ids(decision), ElementsAre("POL-DEVICE"));
   EXPECT_EQ(decision.findings()[0].observed, "gone");
   policy.meks[0].devices.value = {"gone", "ai100"};
   EXPECT_TRUE(evaluate(policy, sample_facts()).allowed());
@@ -259,8 +260,8 @@ TEST(Release, ARuleWithoutClassesOrWithAnUnknownOneDenies) {
 TEST(Release, TwoRulesForOneKeyDeny) {
   Policy policy = sample_policy();
   policy.meks.push_back(policy.meks[0]);
-  EXPECT_THAT(ids(evaluate(policy, sample_facts())), ElementsAre("POL-MEK-AMBIGUOUS"));
-  EXPECT_THAT(ids(evaluate(policy, sample_seal_facts())), ElementsAre("POL-MEK-AMBIGUOUS"));
+  EXPECT_THAT(finding_ids(evaluate(policy, sample_facts())), ElementsAre("POL-MEK-AMBIGUOUS"));
+  EXPECT_THAT(finding_ids(evaluate(policy, sample_seal_facts())), ElementsAre("POL-MEK-AMBIGUOUS"));
   EXPECT_EQ(policy.mek("resnet50#1"), nullptr);
 }
 
@@ -272,7 +273,7 @@ TEST(Release, OneClassMustFitAsAWhole) {
   policy.meks[0].devices.value = {"ai100", "second"};
   EXPECT_EQ(evaluate(policy, sample_facts()).device_class(), "second");
   policy.devices[1].hwversion.value = "3";
-  EXPECT_THAT(ids(evaluate(policy, sample_facts())), ElementsAre("POL-OEMID", "POL-HWVERSION"));
+  EXPECT_THAT(finding_ids(evaluate(policy, sample_facts())), ElementsAre("POL-OEMID", "POL-HWVERSION"));
 }
 
 TEST(Release, RevokedAnywhereIsRevokedEverywhere) {
@@ -280,7 +281,7 @@ TEST(Release, RevokedAnywhereIsRevokedEverywhere) {
   policy.devices.push_back(policy.devices[0]);
   policy.devices[1].name = "second";
   policy.devices[1].revoked_ueids.value = {sample_facts().card.ueid};
-  EXPECT_THAT(ids(evaluate(policy, sample_facts())), ElementsAre("POL-REVOKED"));
+  EXPECT_THAT(finding_ids(evaluate(policy, sample_facts())), ElementsAre("POL-REVOKED"));
 }
 
 TEST(Release, SuitesServeTheirOwnKeysOnly) {

@@ -15,7 +15,7 @@
 namespace qpcseal::policy {
 namespace {
 
-constexpr const char* kNamespace = "policy@qpcseal";
+constexpr const char* kFormsNamespace = "policy@qpcseal";
 constexpr std::string_view kMessage = "serial = 1\n";
 const std::string kBegin = "-----BEGIN SSH SIGNATURE-----\n", kEnd = "-----END SSH SIGNATURE-----\n";
 
@@ -42,11 +42,11 @@ struct File {
   std::string magic = "SSHSIG";
   std::uint32_t version = 1;
   Bytes blob = ssh_key_blob(key.get());
-  std::string name_space = kNamespace;
+  std::string name_space = kFormsNamespace;
   Bytes reserved;
   std::string hash = "sha512";
   std::string type = "ssh-ed25519";
-  Bytes signature = sign_raw(key.get(), nullptr, sshsig_signed_data(kNamespace, view(kMessage)));
+  Bytes signature = sign_raw(key.get(), nullptr, sshsig_signed_data(kFormsNamespace, view(kMessage)));
   Bytes after_signature, after_all;
 
   [[nodiscard]] std::string text() const {
@@ -60,7 +60,7 @@ struct File {
   }
 };
 
-bool good(const std::string& text, std::string_view name_space = kNamespace) {
+bool good(const std::string& text, std::string_view name_space = kFormsNamespace) {
   return verify_sshsig(parse_sshsig(text), name_space, view(kMessage));
 }
 
@@ -121,7 +121,7 @@ class EcdsaNumbers : public ::testing::Test {
 
   // Until the first bit of r is set, so that its zero before that is needed.
   void SetUp() override {
-    const Bytes data = sshsig_signed_data(kNamespace, view(kMessage));
+    const Bytes data = sshsig_signed_data(kFormsNamespace, view(kMessage));
     do {
       const Bytes der = sign_raw(key.get(), EVP_sha256(), data);
       const std::size_t size = der[3];
@@ -130,7 +130,7 @@ class EcdsaNumbers : public ::testing::Test {
     } while (r[0] != 0 || s[0] == 0);
   }
   [[nodiscard]] std::string text(const Bytes& numbers) const {
-    return armour_sshsig(ssh_key_blob(key.get()), kNamespace,
+    return armour_sshsig(ssh_key_blob(key.get()), kFormsNamespace,
                          strings({view("ecdsa-sha2-nistp256"), numbers}));
   }
 };
@@ -212,12 +212,12 @@ struct SecurityKey {
     append(data, sha256(view(signed_application)));
     data.push_back(signed_flags);
     append_be(data, signed_counter, 4);
-    append(data, sha256(sshsig_signed_data(kNamespace, view(kMessage))));
+    append(data, sha256(sshsig_signed_data(kFormsNamespace, view(kMessage))));
     Bytes wire = strings({view(type), sign_raw(key.get(), nullptr, data)});
     wire.push_back(flags);
     append_be(wire, counter, 4);
     append(wire, after);
-    return armour_sshsig(strings({view(type), raw, view(application)}), kNamespace, wire);
+    return armour_sshsig(strings({view(type), raw, view(application)}), kFormsNamespace, wire);
   }
 };
 

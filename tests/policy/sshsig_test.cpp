@@ -20,7 +20,7 @@ namespace qpcseal::policy {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* kNamespace = "policy@qpcseal";
+constexpr const char* kSigNamespace = "policy@qpcseal";
 
 class SshKeygen : public ::testing::Test {
  protected:
@@ -62,9 +62,9 @@ TEST_F(SshKeygen, SignsAndWeVerify) {
   for (const std::string type : {"-t ed25519", "-t ecdsa -b 256", "-t ecdsa -b 384"}) {
     fs::remove(path("key"));
     make_key("key", type);
-    const SshSignature signature = parse_sshsig(sign("key", kNamespace));
-    EXPECT_TRUE(verify_sshsig(signature, kNamespace, view("serial = 1\n"))) << type;
-    EXPECT_FALSE(verify_sshsig(signature, kNamespace, view("serial = 2\n"))) << type;
+    const SshSignature signature = parse_sshsig(sign("key", kSigNamespace));
+    EXPECT_TRUE(verify_sshsig(signature, kSigNamespace, view("serial = 1\n"))) << type;
+    EXPECT_FALSE(verify_sshsig(signature, kSigNamespace, view("serial = 2\n"))) << type;
     EXPECT_FALSE(verify_sshsig(signature, "plan@qpcseal", view("serial = 1\n"))) << type;
   }
 }
@@ -78,19 +78,19 @@ TEST_F(SshKeygen, WeSignAndItVerifies) {
     write("allowed",
           "anna namespaces=\"policy@qpcseal\" " + parse_ssh_key(blob).type + " " + to_base64(blob) + "\n");
     for (unsigned i = 0; i < 8; ++i) {  // numbers that begin with a set bit, and short ones
-      write("message.sig", sign_sshsig(key.get(), kNamespace, view("serial = 1\n")));
+      write("message.sig", sign_sshsig(key.get(), kSigNamespace, view("serial = 1\n")));
       EXPECT_EQ(shell("ssh-keygen -Y verify -f allowed -I anna -n policy@qpcseal -s message.sig < message"),
                 0)
           << type;
     }
   }
   const EvpKey other(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-521"));
-  EXPECT_ERROR(Malformed, "cannot approve", sign_sshsig(other.get(), kNamespace, view("x")));
+  EXPECT_ERROR(Malformed, "cannot approve", sign_sshsig(other.get(), kSigNamespace, view("x")));
 }
 
 TEST_F(SshKeygen, RefusesKindsAndHashesThatMayNotApprove) {
   make_key("rsa", "-t rsa -b 3072");
-  EXPECT_THROW(parse_sshsig(sign("rsa", kNamespace)), Error);
+  EXPECT_THROW(parse_sshsig(sign("rsa", kSigNamespace)), Error);
   make_key("key", "-t ed25519");
   ASSERT_EQ(shell("rm message.sig; ssh-keygen -Y sign -O hashalg=sha256 -f key -n policy@qpcseal message"),
             0);
@@ -105,7 +105,7 @@ TEST_F(SshKeygen, RefusesKindsAndHashesThatMayNotApprove) {
 
 TEST_F(SshKeygen, EveryFlippedBitIsRefused) {
   make_key("key", "-t ecdsa -b 256");
-  std::string text = sign("key", kNamespace);
+  std::string text = sign("key", kSigNamespace);
   unsigned refused = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '\n') continue;
@@ -114,7 +114,7 @@ TEST_F(SshKeygen, EveryFlippedBitIsRefused) {
       mutant[i] = static_cast<char>(mutant[i] ^ (1 << bit));
       if (mutant[i] == '\n') continue;
       try {
-        ASSERT_FALSE(verify_sshsig(parse_sshsig(mutant), kNamespace, view("serial = 1\n")))
+        ASSERT_FALSE(verify_sshsig(parse_sshsig(mutant), kSigNamespace, view("serial = 1\n")))
             << i << "." << bit;
       } catch (const Error& error) {
         ASSERT_EQ(error.kind(), ErrorKind::Malformed);
@@ -133,9 +133,10 @@ TEST_F(SshKeygen, OfficersAreTalliedByPersonAndKey) {
   const Officers officers = parse_officers(
       "# three\nanna" + option + " " + public_half("anna") + " card 1\nbela" + option + " " +
       public_half("bela") + "\nanna" + option + ",valid-before=\"20200101Z\" " + public_half("carl") + "\n");
-  const std::string a = sign("anna", kNamespace), b = sign("bela", kNamespace), c = sign("carl", kNamespace);
+  const std::string a = sign("anna", kSigNamespace), b = sign("bela", kSigNamespace),
+                    c = sign("carl", kSigNamespace);
   const auto tally = [&](const std::vector<std::string>& all, UnixTime now) {
-    return tally_signatures(officers, kNamespace, view("serial = 1\n"), all, now);
+    return tally_signatures(officers, kSigNamespace, view("serial = 1\n"), all, now);
   };
   const UnixTime now = parse_time("2026-11-24T00:00:00Z"), before = parse_time("2019-01-01T00:00:00Z");
   EXPECT_EQ(tally({a, b}, now).approvers.size(), 2U);
@@ -145,7 +146,7 @@ TEST_F(SshKeygen, OfficersAreTalliedByPersonAndKey) {
   EXPECT_EQ(tally({"nonsense"}, now).findings.at(0).id, "POL-SIGNATURE-MALFORMED");
   EXPECT_EQ(tally({sign("anna", "approval@qpcseal")}, now).findings.at(0).id, "POL-SIGNATURE-BAD");
   make_key("dora", "-t ed25519");
-  EXPECT_EQ(tally({sign("dora", kNamespace)}, now).findings.at(0).id, "POL-SIGNATURE-UNKNOWN");
+  EXPECT_EQ(tally({sign("dora", kSigNamespace)}, now).findings.at(0).id, "POL-SIGNATURE-UNKNOWN");
 }
 
 TEST_F(SshKeygen, SignaturesCountOnlyInTheirNamespaceAndTime) {
@@ -155,12 +156,12 @@ TEST_F(SshKeygen, SignaturesCountOnlyInTheirNamespaceAndTime) {
                                            "\nbela namespaces=\"policy@qpcseal\",valid-after=\"20261124Z\" " +
                                            public_half("bela") + "\n");
   const auto first = [&](const std::string& signature, UnixTime now) {
-    const Tally tally = tally_signatures(officers, kNamespace, view("serial = 1\n"), {signature}, now);
+    const Tally tally = tally_signatures(officers, kSigNamespace, view("serial = 1\n"), {signature}, now);
     return tally.findings.empty() ? std::string() : tally.findings[0].id;
   };
   const UnixTime start = parse_time("2026-11-24T00:00:00Z");
-  EXPECT_EQ(first(sign("anna", kNamespace), start), "POL-SIGNATURE-NAMESPACE");
-  const std::string bela = sign("bela", kNamespace);
+  EXPECT_EQ(first(sign("anna", kSigNamespace), start), "POL-SIGNATURE-NAMESPACE");
+  const std::string bela = sign("bela", kSigNamespace);
   EXPECT_EQ(first(bela, start - 1), "POL-SIGNATURE-EARLY");
   EXPECT_EQ(first(bela, start), "");
 }
@@ -211,7 +212,7 @@ struct SoftwareKey {
     append(data, sha256(view("ssh:")));
     data.push_back(flags);
     append_be(data, 7, 4);
-    append(data, sha256(sshsig_signed_data(kNamespace, view(message))));
+    append(data, sha256(sshsig_signed_data(kSigNamespace, view(message))));
     Bytes der(80);
     std::size_t size = der.size();
     EVP_MD_CTX* context = EVP_MD_CTX_new();
@@ -227,16 +228,16 @@ struct SoftwareKey {
     append_ssh_string(wire, numbers);
     wire.push_back(flags);
     append_be(wire, 7, 4);
-    return armour_sshsig(blob, kNamespace, wire);
+    return armour_sshsig(blob, kSigNamespace, wire);
   }
 };
 
 TEST_F(SshKeygen, SecurityKeyWithPresenceIsAcceptedHereAndByOpenSsh) {
   const SoftwareKey token;
   const std::string good = token.sign("serial = 1\n", 0x01);
-  EXPECT_TRUE(verify_sshsig(parse_sshsig(good), kNamespace, view("serial = 1\n")));
+  EXPECT_TRUE(verify_sshsig(parse_sshsig(good), kSigNamespace, view("serial = 1\n")));
   EXPECT_FALSE(
-      verify_sshsig(parse_sshsig(token.sign("serial = 1\n", 0x00)), kNamespace, view("serial = 1\n")));
+      verify_sshsig(parse_sshsig(token.sign("serial = 1\n", 0x00)), kSigNamespace, view("serial = 1\n")));
   write("message.sig", good);
   write("allowed", "anna namespaces=\"policy@qpcseal\" sk-ecdsa-sha2-nistp256@openssh.com " +
                        to_base64(token.blob) + "\n");

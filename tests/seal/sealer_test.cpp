@@ -17,7 +17,7 @@ using test::HostKey;
 using test::TestSegment;
 using ::testing::HasSubstr;
 
-constexpr unsigned kSmallChunk = 16;  // log2: 64 KiB
+constexpr unsigned kTestChunk = 16;  // log2: 64 KiB
 
 Bytes pattern(std::size_t size, std::uint8_t seed) {
   Bytes out(size);
@@ -40,7 +40,7 @@ SealOptions options_for(std::vector<std::string> names, Mode mode = Mode::Token)
   options.created = 1'800'000'000;
   options.model_name = "net";
   options.model_version = 7;
-  options.chunk_log2 = kSmallChunk;
+  options.chunk_log2 = kTestChunk;
   options.threads = 3;
   return options;
 }

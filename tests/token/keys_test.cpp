@@ -20,7 +20,7 @@ using pkcs11::Session;
 using test::TestToken;
 using ::testing::HasSubstr;
 
-const Bytes kId(16, 0x42);
+const Bytes kTestId(16, 0x42);
 
 ErrorKind kind_of(const std::function<void()>& act, std::string* message = nullptr) {
   try {
@@ -44,9 +44,9 @@ TEST(SoftHsm, MakesAMekWithAllThatIsAskedFor) {
   const auto token = TestToken::softhsm();
   EXPECT_TRUE(lacking(*token).empty());
   Session fresh(token->module(), token->info(), Access::ReadOnly);
-  const Mek mek = generate_mek(token->session(), fresh, "resnet50", 1, kId, {});
+  const Mek mek = generate_mek(token->session(), fresh, "resnet50", 1, kTestId, {});
   EXPECT_EQ(mek.label, "resnet50#1");
-  EXPECT_EQ(mek.id, kId);
+  EXPECT_EQ(mek.id, kTestId);
   for (const AttributeReport& report : inspect_mek(fresh, mek.object, {}))
     EXPECT_TRUE(report.good) << report.name << " " << report.observed;
   // The value stays in the token.
@@ -57,7 +57,7 @@ TEST(SoftHsm, NamesOneMekOrNone) {
   const auto token = TestToken::softhsm();
   Session& session = token->session();
   Session fresh(token->module(), token->info(), Access::ReadOnly);
-  generate_mek(session, fresh, "net", 1, kId, {});
+  generate_mek(session, fresh, "net", 1, kTestId, {});
   EXPECT_EQ(find_mek(session, "net").label, "net#1");
   EXPECT_EQ(find_mek(session, "net#1").label, "net#1");
   EXPECT_EQ(find_mek(session, "pkcs11:object=net%231").label, "net#1");
@@ -156,8 +156,8 @@ TEST(NssSoftoken, MakesAMekWithoutWhatItLacks) {
   const auto missing = lacking(*token);
   EXPECT_THAT(missing, ::testing::IsSupersetOf({"not-copyable", "allowed-mechanisms", "local"}));
   Session fresh(token->module(), token->info(), Access::ReadOnly);
-  EXPECT_EQ(kind_of([&] { generate_mek(token->session(), fresh, "net", 1, kId, {}); }), ErrorKind::Token);
-  const Mek mek = generate_mek(token->session(), fresh, "net", 2, kId, missing);
+  EXPECT_EQ(kind_of([&] { generate_mek(token->session(), fresh, "net", 1, kTestId, {}); }), ErrorKind::Token);
+  const Mek mek = generate_mek(token->session(), fresh, "net", 2, kTestId, missing);
   for (const AttributeReport& report : inspect_mek(fresh, mek.object, missing))
     EXPECT_TRUE(report.good || report.accepted) << report.name << " " << report.observed;
 }
