@@ -1,8 +1,7 @@
 // One entry of the log: one line of canonical JSON.
 //
-//   {"data":{...},"kind":"release","phase":"intent","prev":"<hex>","seq":7,"software":"qpcseal
-//   0.1.0","time":1800000000,
-//    "txn":"<hex, 16 bytes>","v":1}
+//   {"data":{...},"kind":"release","phase":"intent","prev":"<hex>","seq":7,"software":"qpcseal 0.2.0",
+//    "time":1800000000,"txn":"<hex, 16 bytes>","v":1}
 //
 // A result also has "intent" (the number of its intent) and "outcome": "ok", "denied", "failed" or "unknown".
 // A wrapped entry has "intent" alone: it stands between the two where a wrapped key is about to leave the

@@ -44,7 +44,7 @@ struct LogSettings {
   std::filesystem::path folder;
   const Clock& clock;
   Random& random;
-  std::string software;      // e.g. "qpcseal 0.1.0"
+  std::string software;      // e.g. "qpcseal 0.2.0"
   Anchor* anchor = nullptr;  // none where the token keeps no data objects
   // A snapshot is written once so many entries are not in the last one.
   std::uint64_t snapshot_every = kSnapshotEvery;

@@ -26,7 +26,7 @@ UnixTime parse_time(std::string_view text);
 
 // The time of this program's sources, no later clock reading may lie below it.
 UnixTime build_time();
-// "0.1.0"
+// "0.2.0"
 std::string_view software_version();
 
 }  // namespace qpcseal

@@ -69,7 +69,7 @@ TEST(Clock, RunsAndIsNotBeforeTheBuild) {
   EXPECT_NEAR(static_cast<double>(clock.now()), static_cast<double>(std::time(nullptr)), 2.0);
   EXPECT_LE(build_time(), clock.now());
   EXPECT_GT(build_time(), parse_time("2025-01-01T00:00:00Z"));
-  EXPECT_EQ(software_version(), "0.1.0");
+  EXPECT_EQ(software_version(), "0.2.0");
 }
 
 TEST(Random, FillsAllOfItAndNeverTheSameTwice) {
