@@ -23,7 +23,7 @@ audit::State logged() {
   mek.label = "m#1";
   mek.generation = mek.releases = 1;
   mek.state = "ok";
-  state.releases[sha256_hex(Bytes(46, 1))] = {5, kMekId, kUeid, kNonce, ""};
+  state.releases[sha256_hex(Bytes(46, 1))] = {5, kMekId, kUeid, kNonce, sha256_hex(Bytes(65, 2))};
   return state;
 }
 
