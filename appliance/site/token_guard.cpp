@@ -245,8 +245,7 @@ void TokenGuard::keep() {
 void TokenGuard::look_after() noexcept {
   try {
     keep();
-  } catch (
-      const std::exception&) {  // NOLINT(bugprone-empty-catch): the act has failed, which is said already
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the act failed already, and says so
   }
 }
 
