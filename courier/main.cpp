@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/print.h"
 #include "base/program.h"
+#include "cli/exit_code.h"
 #include "cli/man_page.h"
 #include "courier/courier.h"
 
@@ -18,21 +19,6 @@ struct Arguments {
   std::string device = "0", request, report, batch;
   Options options;
 };
-
-int exit_code(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::Usage:
-      return 2;
-    case ErrorKind::Io:
-      return 3;
-    case ErrorKind::Malformed:
-      return 4;
-    case ErrorKind::Denied:
-      return 5;
-    default:
-      return 1;
-  }
-}
 
 int fail(int code, const std::string& message, const std::string& hint) {
   print_failure("qpcseal-attest", message, hint);

@@ -10,7 +10,6 @@ namespace qpcseal::audit {
 
 namespace {
 
-constexpr std::size_t kTxnSize = 16;  // bytes
 constexpr std::string_view kOutcomes[] = {"ok", "denied", "failed", "unknown"};
 
 Phase phase_of(std::string_view name) {

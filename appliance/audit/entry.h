@@ -23,6 +23,7 @@
 
 namespace qpcseal::audit {
 
+inline constexpr std::size_t kTxnSize = 16;          // bytes
 inline constexpr std::size_t kMaxEntrySize = 65535;  // bytes, as in a tile of entries
 
 enum class Phase { Intent, Wrapped, Result, Event };

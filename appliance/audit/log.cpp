@@ -11,8 +11,6 @@ namespace qpcseal::audit {
 
 namespace {
 
-constexpr std::size_t kTxnBytes = 16;  // bytes
-
 // Lines that no checkpoint covers, before anything is written over them.
 void put_aside(Store& store, Position& at) {
   const std::string tail = std::exchange(at.tail, {});
@@ -159,7 +157,7 @@ void Log::save_snapshot() {
   }
 }
 
-std::string Log::new_txn() { return to_hex(settings_.random.bytes(kTxnBytes)); }
+std::string Log::new_txn() { return to_hex(settings_.random.bytes(kTxnSize)); }
 
 Entry Log::make(const std::string& kind, Phase phase, const std::string& txn, Json data) const {
   Entry entry;

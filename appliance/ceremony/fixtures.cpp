@@ -18,8 +18,6 @@ namespace qpcseal::ceremony {
 
 namespace {
 
-constexpr std::size_t kMaxInput = 65536;  // bytes
-
 bool opens_backup(const Step& step) { return step.act == "mek-restore" || step.act == "mek-drill"; }
 
 // What a plan expects of the MEKs of one name.

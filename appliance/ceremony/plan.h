@@ -14,6 +14,7 @@
 namespace qpcseal::ceremony {
 
 inline constexpr std::size_t kMaxPlanSize = 65536;  // bytes
+inline constexpr std::size_t kMaxInput = 65536;     // bytes of a file that a step reads
 inline constexpr std::string_view kPlanNamespace = "plan@qpcseal";
 
 struct TokenRule {

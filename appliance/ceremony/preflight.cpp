@@ -19,7 +19,7 @@ namespace {
 
 using audit::Json;
 
-constexpr std::size_t kMaxInputFile = 65536, kMaxReleaseFile = 65536;  // bytes
+constexpr std::size_t kMaxReleaseFile = 65536;  // bytes
 
 std::string os_name() {
   utsname kernel{};
@@ -139,7 +139,7 @@ Complaints check_inputs(const Plan& plan, const std::filesystem::path& folder, c
     if (history != nullptr && history->done(step.id)) continue;
     for (const Input& input : inputs_of(step)) {
       try {
-        const std::string found = sha256_hex(read_file(folder / input.file, kMaxInputFile));
+        const std::string found = sha256_hex(read_file(folder / input.file, kMaxInput));
         if (found != input.sha256)
           out.push_back("step '" + step.id + "': " + input.file + " has SHA-256 " + found +
                         ", the plan says " + input.sha256);

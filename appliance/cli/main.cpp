@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/print.h"
 #include "base/program.h"
+#include "cli/exit_code.h"
 #include "cli/man_page.h"
 
 namespace qpcseal::cli {
@@ -16,30 +17,6 @@ namespace qpcseal::cli {
 namespace {
 
 constexpr std::string_view kJson("--json");
-
-int exit_code(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::Internal:
-      return 1;
-    case ErrorKind::Usage:
-      return 2;
-    case ErrorKind::Io:
-      return 3;
-    case ErrorKind::Malformed:
-      return 4;
-    case ErrorKind::Denied:
-      return 5;
-    case ErrorKind::Token:
-      return 6;
-    case ErrorKind::ApprovalsMissing:
-      return 7;
-    case ErrorKind::LogDamaged:
-      return 8;
-    case ErrorKind::DoneWithFault:
-      return 9;
-  }
-  return 1;
-}
 
 int fail(const Error& error, bool json) {
   const int code = exit_code(error.kind());

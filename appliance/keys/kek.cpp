@@ -17,7 +17,6 @@ using pkcs11::Temporary;
 using pkcs11::unconst;
 
 constexpr std::size_t kKek = 32;  // bytes
-constexpr std::array<std::uint8_t, 10> kP256Oid{0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
 constexpr std::array<std::uint8_t, 7> kP384Oid{0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22};
 
 // A secret AES-256 session key that can do one thing.

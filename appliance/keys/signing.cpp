@@ -17,8 +17,6 @@ using pkcs11::Session;
 using pkcs11::Template;
 
 constexpr std::size_t kSignature = 64, kEd25519Key = 32, kP256Point = 65;  // bytes
-constexpr std::array<std::uint8_t, 10> kSigningCurve{0x06, 0x08, 0x2a, 0x86, 0x48,
-                                                     0xce, 0x3d, 0x03, 0x01, 0x07};
 // PKCS #11 v3.0 section 2.3.5 allows the curve's name or its OID; tokens know one or the other.
 constexpr std::array<std::uint8_t, 5> kEd25519Oid{0x06, 0x03, 0x2b, 0x65, 0x70};
 constexpr std::array<std::uint8_t, 14> kEd25519Name{0x13, 0x0c, 'e', 'd', 'w', 'a', 'r',
@@ -59,7 +57,7 @@ Session::Pair generate_ed25519(Session& session, const std::string& label, bool 
 
 Session::Pair generate_of_type(Session& session, const std::string& label, bool token, SigningType type) {
   if (type == SigningType::Ed25519) return generate_ed25519(session, label, token);
-  return generate(session, label, token, CKK_EC, CKM_EC_KEY_PAIR_GEN, kSigningCurve);
+  return generate(session, label, token, CKK_EC, CKM_EC_KEY_PAIR_GEN, kP256Oid);
 }
 
 Bytes spki_of(Session& session, const Object& key, SigningType type) {

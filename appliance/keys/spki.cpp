@@ -11,22 +11,15 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/openssl.h"
 
 namespace qpcseal::keys {
 
 namespace {
 
-template <auto Free>
-struct Freer {
-  template <typename T>
-  void operator()(T* object) const noexcept {
-    Free(object);
-  }
-};
-template <typename T, auto Free>
-using Owned = std::unique_ptr<T, Freer<Free>>;
-using KeyPtr = Owned<EVP_PKEY, EVP_PKEY_free>;
-using NumberPtr = Owned<BIGNUM, BN_free>;
+using attest::KeyPtr;
+using attest::NumberPtr;
+using attest::Owned;
 
 constexpr std::size_t kHalf = 32;  // bytes of r and of s
 constexpr std::array<std::uint8_t, 12> kEd25519Prefix{0x30, 0x2a, 0x30, 0x05, 0x06, 0x03,
@@ -77,7 +70,7 @@ Bytes p256_spki(ByteView point) { return prefixed(kP256Prefix, point); }
 
 Bytes ecdsa_to_der(ByteView raw) {
   if (raw.size() != 2 * kHalf) throw Error(ErrorKind::Token, "an ECDSA P-256 signature has 64 bytes");
-  const Owned<ECDSA_SIG, ECDSA_SIG_free> signature(ECDSA_SIG_new());
+  const attest::EcdsaSignaturePtr signature(ECDSA_SIG_new());
   BIGNUM* r = BN_bin2bn(raw.data(), kHalf, nullptr);
   BIGNUM* s = BN_bin2bn(raw.data() + kHalf, kHalf, nullptr);
   if (!signature || ECDSA_SIG_set0(signature.get(), r, s) != 1)
@@ -92,7 +85,7 @@ bool verify_with_spki(ByteView spki, ByteView message, ByteView signature) {
   const KeyPtr key = parse_spki(spki);
   const bool ecdsa = EVP_PKEY_is_a(key.get(), "EC") == 1;
   const Bytes encoded = ecdsa ? ecdsa_to_der(signature) : copy(signature);
-  const Owned<EVP_MD_CTX, EVP_MD_CTX_free> context(EVP_MD_CTX_new());
+  const attest::DigestContextPtr context(EVP_MD_CTX_new());
   return context &&
          EVP_DigestVerifyInit(context.get(), nullptr, ecdsa ? EVP_sha256() : nullptr, nullptr, key.get()) ==
              1 &&

@@ -1,9 +1,15 @@
 // Public keys between PKCS #11's form and X.509's, and raw ECDSA signatures between r || s and DER.
 #pragma once
 
+#include <array>
+
 #include "base/bytes.h"
 
 namespace qpcseal::keys {
+
+// CKA_EC_PARAMS of P-256: the DER of its OID.
+inline constexpr std::array<std::uint8_t, 10> kP256Oid{0x06, 0x08, 0x2a, 0x86, 0x48,
+                                                       0xce, 0x3d, 0x03, 0x01, 0x07};
 
 // CKA_EC_POINT as tokens give it: the point itself or a DER OCTET STRING around it. Returns the point.
 Bytes unwrap_ec_point(ByteView value, std::size_t point_size);

@@ -14,11 +14,6 @@ using audit::Json;
 
 constexpr std::size_t kNonce = 32;  // bytes
 
-keys::PeerType suite_peer_type(attest::SessionKeyType type) {
-  if (type == attest::SessionKeyType::P256) return keys::PeerType::P256;
-  return type == attest::SessionKeyType::P384 ? keys::PeerType::P384 : keys::PeerType::Rsa;
-}
-
 // What policy and token can serve, in the policy's order.
 std::vector<attest::SessionKeyType> key_types(Appliance& appliance, const keys::Mek& mek) {
   const auto abilities = keys::probe_suites(appliance.session());
@@ -29,7 +24,7 @@ std::vector<attest::SessionKeyType> key_types(Appliance& appliance, const keys::
     if (!type) continue;
     const bool served = std::any_of(abilities.begin(), abilities.end(), [&](const keys::SuiteAbility& a) {
       const auto& allowed = rule->suites.value;
-      return a.type == suite_peer_type(*type) &&
+      return a.type == peer_type(*type) &&
              std::find(allowed.begin(), allowed.end(), static_cast<unsigned>(a.suite)) != allowed.end();
     });
     if (served) out.push_back(*type);

@@ -62,18 +62,6 @@ std::optional<keys::Suite> choose_suite(const Question& question, const std::str
   return std::nullopt;
 }
 
-keys::PeerType peer_type(attest::SessionKeyType type) {
-  switch (type) {
-    case attest::SessionKeyType::P256:
-      return keys::PeerType::P256;
-    case attest::SessionKeyType::P384:
-      return keys::PeerType::P384;
-    case attest::SessionKeyType::Rsa:
-      break;
-  }
-  return keys::PeerType::Rsa;
-}
-
 attest::VerifyContext context_of(const policy::Policy& policy, const std::string& scheme, const Trust& trust,
                                  UnixTime now) {
   attest::VerifyContext context;
@@ -192,6 +180,18 @@ policy::ChallengeFacts challenge_facts(const audit::State& state, const Bytes& n
   out.made = challenge.made;
   out.expiry = challenge.expires;
   return out;
+}
+
+keys::PeerType peer_type(attest::SessionKeyType type) {
+  switch (type) {
+    case attest::SessionKeyType::P256:
+      return keys::PeerType::P256;
+    case attest::SessionKeyType::P384:
+      return keys::PeerType::P384;
+    case attest::SessionKeyType::Rsa:
+      break;
+  }
+  return keys::PeerType::Rsa;
 }
 
 keys::Peer peer_of(const attest::Claims& claims) {

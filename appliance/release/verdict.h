@@ -90,6 +90,8 @@ policy::ChallengeFacts challenge_facts(const audit::State& state, const Bytes& n
 // `verified` must have claims.
 Verdict judge(const Question& question, const policy::ChallengeFacts& challenge, const Verified& verified);
 
+// As wrap suites know a session key's type.
+keys::PeerType peer_type(attest::SessionKeyType type);
 // The card's key and identity, from verified claims that have a session key.
 keys::Peer peer_of(const attest::Claims& claims);
 

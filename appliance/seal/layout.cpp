@@ -11,11 +11,6 @@ namespace {
 
 std::uint64_t align(std::uint64_t position) { return (position + kAlignment - 1) / kAlignment * kAlignment; }
 
-[[noreturn]] void refuse_layout(const std::string& why) {
-  throw Error(ErrorKind::Malformed, "sealed container: " + why,
-              "it was changed, or cut short, after it was sealed");
-}
-
 bool is_zero(ByteView bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
 }
@@ -31,25 +26,25 @@ struct Window {
     return out;
   }
   void check_zeros(std::uint64_t from, std::uint64_t to) const {
-    if (to > from && !is_zero(read(from, to))) refuse_layout("padding that is not zero");
+    if (to > from && !is_zero(read(from, to))) refuse_sealed("padding that is not zero");
   }
 };
 
 // The last six names, in their order and of their sizes; returns the input's segments before them.
 std::vector<qpc::Segment> split_off_added(const std::vector<qpc::Segment>& all) {
-  if (all.size() < kAddedNames.size()) refuse_layout("it lacks segments that sealing adds");
+  if (all.size() < kAddedNames.size()) refuse_sealed("it lacks segments that sealing adds");
   const std::size_t own = all.size() - kAddedNames.size();
   for (std::size_t i = 0; i < kAddedNames.size(); ++i)
     if (all[own + i].name != kAddedNames[i] || all[own + i].offset != 0)
-      refuse_layout("the added segments are not in their order");
-  if (all[own].size > kMaxManifest) refuse_layout("the manifest is too large");
+      refuse_sealed("the added segments are not in their order");
+  if (all[own].size > kMaxManifest) refuse_sealed("the manifest is too large");
   return {all.begin(), all.begin() + static_cast<std::ptrdiff_t>(own)};
 }
 
 void compare_front(const Window& window, const Layout& layout) {
   const Bytes expected = qpc::encode_front(layout.segments, layout.file_size);
   if (!equal(window.read(0, expected.size()), expected))
-    refuse_layout("header, table or names are not where they must be");
+    refuse_sealed("header, table or names are not where they must be");
   window.check_zeros(expected.size(), layout.slot_page);
 }
 
@@ -66,6 +61,11 @@ void check_padding(const Window& window, const Layout& layout) {
 
 }  // namespace
 
+void refuse_sealed(const std::string& why) {
+  throw Error(ErrorKind::Malformed, "sealed container: " + why,
+              "it was changed, or cut short, after it was sealed");
+}
+
 Layout plan_layout(std::vector<qpc::Segment> stored, std::uint64_t manifest_size) {
   Layout out;
   out.segments = std::move(stored);
@@ -81,7 +81,7 @@ Layout plan_layout(std::vector<qpc::Segment> stored, std::uint64_t manifest_size
     segment.data_position = align(end);
     if (segment.size == 0) continue;
     if (segment.size > UINT64_MAX / 4 || segment.data_position > UINT64_MAX / 4)
-      refuse_layout("sizes that no file has");
+      refuse_sealed("sizes that no file has");
     end = segment.data_position + segment.size;
   }
   for (std::size_t i = 0; i < 3; ++i) out.segments[slots + i].data_position = out.slot_page + i * kSlotSize;
@@ -101,13 +101,13 @@ SealedContainer SealedContainer::read(const Fd& file, std::uint64_t begin, std::
   const qpc::Container container = qpc::Container::read(file, begin, size);
   if (!container.is_sealed())
     throw Error(ErrorKind::Malformed, "this QPC is not sealed", "seal it with 'qpcseal encrypt-model'");
-  if (container.base() != 0) refuse_layout("base is not 0");
+  if (container.base() != 0) refuse_sealed("base is not 0");
   const std::vector<qpc::Segment> own = split_off_added(container.segments());
   const Window window{file, begin};
   SealedContainer out;
   out.begin_ = begin;
   out.layout_ = plan_layout(own, container.segments()[own.size()].size);
-  if (out.layout_.file_size != container.file_size()) refuse_layout("its size is not that of its segments");
+  if (out.layout_.file_size != container.file_size()) refuse_sealed("its size is not that of its segments");
   compare_front(window, out.layout_);
   check_padding(window, out.layout_);
   const qpc::Segment& manifest = out.layout_.segments[own.size()];

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -25,6 +26,9 @@ struct Layout {
   std::uint64_t slot_page = 0;
   std::uint64_t file_size = 0;
 };
+
+// Error{Malformed} "sealed container: `why`", with the hint that it was changed since.
+[[noreturn]] void refuse_sealed(const std::string& why);
 
 // `stored` holds name, stored size and offset of the input's segments; positions are computed.
 Layout plan_layout(std::vector<qpc::Segment> stored, std::uint64_t manifest_size);

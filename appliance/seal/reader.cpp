@@ -8,20 +8,15 @@ namespace qpcseal::seal {
 
 namespace {
 
-[[noreturn]] void refuse_tree(const std::string& why) {
-  throw Error(ErrorKind::Malformed, "sealed container: " + why,
-              "it was changed, or cut short, after it was sealed");
-}
-
 SealedNode node_of(std::string segment, SealedContainer container) {
   Manifest manifest = parse_manifest(container.manifest());
   const auto& rows = container.layout().segments;
   if (manifest.segments.size() + kAddedNames.size() != rows.size())
-    refuse_tree("its segments are not those of its manifest");
+    refuse_sealed("its segments are not those of its manifest");
   for (std::size_t i = 0; i < manifest.segments.size(); ++i) {
     const ManifestSegment& listed = manifest.segments[i];
     if (listed.name != rows[i].name || listed.stored_size != rows[i].size || listed.offset != rows[i].offset)
-      refuse_tree("segment '" + rows[i].name + "' is not as its manifest says");
+      refuse_sealed("segment '" + rows[i].name + "' is not as its manifest says");
   }
   return {std::move(segment), std::move(container), std::move(manifest)};
 }
@@ -31,12 +26,12 @@ SealedNode inner_of(const Fd& file, const SealedNode& root, std::size_t row) {
   const qpc::Segment& segment = root.container.layout().segments[row];
   SealedNode inner = node_of(
       listed.name, SealedContainer::read(file, root.container.begin() + segment.data_position, segment.size));
-  if (sha256(inner.container.manifest()) != listed.digest) refuse_tree("its manifest is another one");
+  if (sha256(inner.container.manifest()) != listed.digest) refuse_sealed("its manifest is another one");
   if (inner.manifest.root_seal_id != root.manifest.seal_id || inner.manifest.mek_id != root.manifest.mek_id)
-    refuse_tree("it is a part of another model");
+    refuse_sealed("it is a part of another model");
   if (std::any_of(inner.manifest.segments.begin(), inner.manifest.segments.end(),
                   [](const ManifestSegment& s) { return s.kind == SegmentKind::Inner; }))
-    refuse_tree("an inner container that holds containers itself");
+    refuse_sealed("an inner container that holds containers itself");
   return inner;
 }
 
@@ -44,7 +39,7 @@ void check_partitions(const std::vector<SealedNode>& partitions) {
   for (std::size_t i = 0; i < partitions.size(); ++i)
     if (partitions[i].manifest.partition_index != i ||
         partitions[i].manifest.partition_count != partitions.size())
-      refuse_tree("its partitions are not numbered from 0 to " + std::to_string(partitions.size() - 1));
+      refuse_sealed("its partitions are not numbered from 0 to " + std::to_string(partitions.size() - 1));
 }
 
 }  // namespace
@@ -55,7 +50,7 @@ SealedTree SealedTree::read(const Fd& file) {
   const Manifest& manifest = out.root_.manifest;
   if (manifest.root_seal_id != manifest.seal_id || manifest.partition_index != 0 ||
       manifest.partition_count != 1)
-    refuse_tree("it is one partition of a model, taken out of it");
+    refuse_sealed("it is one partition of a model, taken out of it");
   for (std::size_t i = 0; i < manifest.segments.size(); ++i)
     if (manifest.segments[i].kind == SegmentKind::Inner)
       with_context("partition '" + manifest.segments[i].name + "'",
@@ -65,7 +60,7 @@ SealedTree SealedTree::read(const Fd& file) {
   });
   check_partitions(out.partitions_);
   if (!out.partitions_.empty() && out.root_.slots())
-    refuse_tree("its own MEK slots are in use, though it holds partitions");
+    refuse_sealed("its own MEK slots are in use, though it holds partitions");
   return out;
 }
 

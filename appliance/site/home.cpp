@@ -10,6 +10,7 @@
 #include "appliance/audit/entry.h"
 #include "appliance/audit/store.h"
 #include "appliance/keys/mek.h"
+#include "appliance/site/pin.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/ownership.h"
@@ -85,7 +86,6 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   return text;
 }
 
-constexpr std::string_view kFilePrefix = "file:";
 constexpr const char* kHomeWord = "{home}";
 
 }  // namespace

@@ -20,7 +20,6 @@ namespace qpcseal::release {
 namespace {
 
 constexpr std::size_t kMaxPin = 255;  // bytes
-constexpr std::string_view kFileScheme = "file:";
 
 // Reads up to a newline or the end. The newline is not part of the PIN.
 SecretBuffer read_line(int fd, const std::string& what) {
@@ -96,7 +95,7 @@ SecretBuffer from_file(const std::string& path) {
 SecretBuffer read_pin(const std::string& source, std::optional<int> fd, const std::string& token_label) {
   if (fd) return read_line(*fd, "--pin-fd " + std::to_string(*fd));
   if (source == "tty") return ask("PIN for token '" + token_label + "': ");
-  if (source.starts_with(kFileScheme)) return from_file(source.substr(kFileScheme.size()));
+  if (source.starts_with(kFilePrefix)) return from_file(source.substr(kFilePrefix.size()));
   throw Error(ErrorKind::Usage, "pin_source '" + source + "' is neither \"tty\" nor \"file:/path\"");
 }
 

@@ -3,10 +3,13 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/secret.h"
 
 namespace qpcseal::release {
+
+inline constexpr std::string_view kFilePrefix = "file:";  // of a source that is a file
 
 // `source` is "tty" or "file:/absolute/path"; `fd` (--pin-fd) goes before it. A file must belong to the user
 // and be 0600 or 0400. Error{Token} where no PIN can be had; Error{Usage} for a source of another form.

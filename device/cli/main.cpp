@@ -3,27 +3,13 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/print.h"
+#include "cli/exit_code.h"
 #include "cli/man_page.h"
 #include "device/cli/commands.h"
 #include "device/loader/load_commands.h"
 
 namespace qpcseal::device {
 namespace {
-
-int exit_code(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::Usage:
-      return 2;
-    case ErrorKind::Io:
-      return 3;
-    case ErrorKind::Malformed:
-      return 4;
-    case ErrorKind::Denied:
-      return 5;
-    default:
-      return 1;
-  }
-}
 
 int fail(int code, const std::string& message, const std::string& hint) {
   print_failure("qpcseal-device", message, hint);

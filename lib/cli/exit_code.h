@@ -1,0 +1,11 @@
+// What a program's exit code says of the error that ended it.
+#pragma once
+
+#include "base/error.h"
+
+namespace qpcseal {
+
+// 1 to 9, the same in all programs; each lists those that it can end with in its help.
+int exit_code(ErrorKind kind);
+
+}  // namespace qpcseal
