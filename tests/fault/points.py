@@ -1,7 +1,8 @@
 """The points of a command at which a fault can strike: calls that change a file, as a trace of an undisturbed run has them.
 
 QPCSEAL_SWEEP_SAMPLE=N in the environment takes N points of each scenario, spread evenly over its run, with the faults in
-turn. Without it every fault strikes at every point.
+turn. QPCSEAL_SWEEP_PART=I/N takes every Nth pair of point and fault from the Ith on, I from 0: N processes, each with its
+own part, share a whole sweep. Without either every fault strikes at every point.
 """
 
 import collections
@@ -22,6 +23,7 @@ CALLS = ("openat", "mkdir", "write", "pwrite64", "fsync", "fdatasync", "fallocat
          "linkat", "unlink", "unlinkat", "rmdir", "ftruncate", "fchmod", "chmod", "ioctl")
 FAULTS = ("signal=KILL", "error=EIO", "error=ENOSPC")
 SAMPLE = int(os.environ.get("QPCSEAL_SWEEP_SAMPLE", "0"))
+PART, PARTS = (int(number) for number in os.environ.get("QPCSEAL_SWEEP_PART", "0/1").split("/"))
 if os.access("/dev/shm", os.W_OK) and "TMPDIR" not in os.environ:
     tempfile.tempdir = "/dev/shm"  # the same calls, and nobody waits for a disk
 FORMAT = pathlib.Path(__file__).parents[2] / "docs" / "FORMAT.md"
@@ -45,9 +47,9 @@ class Point:
 
 
 def spread(items, faults=FAULTS, sample=SAMPLE):
-    """(item, fault): all of them, or a sample."""
+    """(item, fault): all of them, a part, or a sample."""
     if not sample or sample >= len(items) * len(faults):
-        return [(item, fault) for item in items for fault in faults]
+        return [(item, fault) for item in items for fault in faults][PART::PARTS]
     return [(items[(2 * i + 1) * len(items) // (2 * sample)], faults[i % len(faults)]) for i in range(sample)]
 
 
