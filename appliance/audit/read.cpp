@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "appliance/audit/chain.h"
-#include "appliance/audit/line_stream.h"
 #include "base/error.h"
 
 namespace qpcseal::audit {
@@ -144,6 +143,54 @@ LogCopy read_once(Fd file, std::uint64_t from, std::uint64_t end, std::string no
   return copy;
 }
 
+// Each line is hashed as it comes, and held against the one before.
+class StreamWalk {
+ public:
+  // Error{Malformed} for a line that cannot follow.
+  void take(std::string_view line) {
+    const EntryView entry = scan_entry(line);
+    check_follows(entry, tree.size(), last_, time);
+    if (entry.seq == 0) keys.push_back({0, text_member(parse_entry(line).data, "log_key")});
+    if (entry.kind == "rotate-key") follow(parse_entry(line));
+    time = entry.time;
+    last_ = leaf_hash(view(line));
+    tree.append(last_);
+  }
+
+  Tree tree;
+  UnixTime time = 0;
+  std::vector<LogKey> keys;
+
+ private:
+  void follow(const Entry& entry) {
+    if (is_rotation(entry)) rotate(keys, entry);
+  }
+
+  Hash last_{};
+};
+
+std::optional<LogCopy> walk(const Store& store, const std::string& note,
+                            const std::optional<VerifierKey>& key) {
+  const std::uint64_t size = claimed_size(note);
+  if (size == 0) return std::nullopt;
+  StreamWalk walk;
+  const std::uint64_t end = store.each_line([&](std::string_view line) {
+    walk.take(line);
+    return walk.tree.size() < size;
+  });
+  if (walk.tree.size() != size) return std::nullopt;
+  if (key && key->text() != walk.keys.front().vkey) return std::nullopt;
+  VerifierKey now = VerifierKey::parse(walk.keys.back().vkey);
+  LogCopy copy{{}, {}, note, std::move(walk.tree), std::move(now), {}, store.read_entries(end), 0};
+  copy.checkpoint = open_checkpoint(note, copy.key);
+  if (copy.checkpoint.size != size || copy.checkpoint.root != copy.tree.root()) return std::nullopt;
+  if (!is_one_append(split_lines(copy.tail))) return std::nullopt;
+  copy.state.size = size;
+  copy.state.last_time = walk.time;
+  copy.state.log_keys = std::move(walk.keys);
+  return copy;
+}
+
 }  // namespace
 
 std::string LogCopy::line(std::uint64_t seq) const {
@@ -202,6 +249,16 @@ LogCopy read_log(const std::filesystem::path& folder, const std::optional<Verifi
       damaged(entry_name(copy.checkpoint.size) +
               " and more stand behind the checkpoint: an older checkpoint was put back, or lines were added");
     note = std::move(again);
+  }
+}
+
+std::optional<LogCopy> stream_log(const Store& store, const std::string& note,
+                                  const std::optional<VerifierKey>& key) {
+  try {
+    return walk(store, note, key);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::Internal) throw;
+    return std::nullopt;
   }
 }
 

@@ -63,8 +63,13 @@ enum class Check { Everything, Proofs };
 // Error{Io}.
 LogCopy read_log(const std::filesystem::path& folder, const std::optional<VerifierKey>& key,
                  Check check = Check::Everything);
-// The same of entries that are `size` bytes of a file from byte `from` on, as a backup has them, and of the
-// checkpoint's text; what lies behind the checkpoint is in `tail`.
+// What read_log() gives for Check::Proofs, in one pass over the file and in the memory of the tree. Nothing
+// where anything at all does not hold, or a writer is at work: read_log() then looks at the whole, and says
+// what is wrong.
+std::optional<LogCopy> stream_log(const Store& store, const std::string& note,
+                                  const std::optional<VerifierKey>& key);
+// As read_log(), of entries that are `size` bytes of a file from byte `from` on, as a backup has them, and of
+// the checkpoint's text; what lies behind the checkpoint is in `tail`.
 LogCopy read_log(Fd file, std::uint64_t from, std::uint64_t size, std::string checkpoint,
                  const std::optional<VerifierKey>& key);
 

@@ -1,5 +1,5 @@
 // What each kind of entry does to the state; for state*.cpp alone. A further kind is one Kind in the file of
-// its subject and one line in the table in state.cpp.
+// its subject and one line in the table in state_kinds.cpp.
 #pragma once
 
 #include <string>

@@ -10,6 +10,7 @@
 #include "appliance/site/token_file.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/file_batch.h"
 #include "base/retry.h"
 

@@ -9,7 +9,8 @@
 #include <set>
 
 #include "base/error.h"
-#include "base/file_parts.h"
+#include "base/file.h"
+#include "base/file_name.h"
 #include "base/retry.h"
 
 namespace qpcseal {

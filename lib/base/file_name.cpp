@@ -1,4 +1,5 @@
-// How a complete file gets its final name, on file systems that can and on those that cannot.
+#include "base/file_name.h"
+
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -9,7 +10,6 @@
 #include <cstdio>
 #include <thread>
 
-#include "base/file_parts.h"
 #include "base/retry.h"
 
 namespace qpcseal {
@@ -73,10 +73,6 @@ void check_name(const std::filesystem::path& path, Existing existing) {
 void set_mode(const Fd& fd, unsigned mode, const std::filesystem::path& what) {
   if (retry_interrupted([&] { return fchmod(fd.get(), mode); }) != 0 && !medium_cannot(errno))
     throw_errno(what.string());
-}
-
-void sync_file(const Fd& fd, const std::filesystem::path& what) {
-  if (retry_interrupted([&] { return fsync(fd.get()); }) != 0) throw_errno(what.string());
 }
 
 void publish(const std::filesystem::path& from, const std::filesystem::path& to, Existing existing) {

@@ -2,9 +2,6 @@
 #pragma once
 
 #include <cerrno>
-#include <filesystem>
-
-#include "base/file.h"
 
 namespace qpcseal {
 
@@ -17,8 +14,5 @@ auto retry_interrupted(Call&& call) -> decltype(call()) {
     if (result >= 0 || errno != EINTR) return result;
   }
 }
-
-// fsync(2). Error{Io} names `what`.
-void sync_file(const Fd& fd, const std::filesystem::path& what);
 
 }  // namespace qpcseal

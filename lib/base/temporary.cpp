@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/file_parts.h"
+#include "base/file_name.h"
 #include "base/random.h"
 #include "base/retry.h"
 

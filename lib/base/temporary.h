@@ -9,7 +9,7 @@
 #include <filesystem>
 #include <string_view>
 
-#include "base/file.h"
+#include "base/fd.h"
 
 namespace qpcseal {
 

@@ -1,5 +1,5 @@
 // A log verified in one pass: the same verdict as by the whole, whatever was done to it.
-#include "appliance/audit/line_stream.h"
+#include "appliance/audit/read.h"
 
 #include <gtest/gtest.h>
 

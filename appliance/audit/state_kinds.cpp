@@ -1,9 +1,7 @@
-#include "appliance/audit/state.h"
+#include "appliance/audit/state_kinds.h"
 
 #include <algorithm>
 #include <array>
-
-#include "appliance/audit/state_kinds.h"
 
 namespace qpcseal::audit {
 

@@ -1,10 +1,11 @@
-// The steps of which files that appear whole are made; for the files of this folder alone.
+// How a complete file gets its final name, on file systems that can and on those that cannot. For this room
+// alone.
 #pragma once
 
 #include <filesystem>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/fd.h"
 
 namespace qpcseal {
 
