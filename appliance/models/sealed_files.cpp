@@ -7,6 +7,7 @@
 #include "appliance/keys/spki.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/temporary.h"
 
 namespace qpcseal::release {
 
@@ -80,6 +81,7 @@ std::vector<SealedFile> open_sealed(const std::filesystem::path& path, bool fini
     out.push_back(open_one(path, finish));
     return out;
   }
+  if (finish) remove_leftovers_once(path);
   for (const auto& file : containers_in(path)) out.push_back(open_one(file, finish));
   return out;
 }

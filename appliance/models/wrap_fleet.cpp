@@ -9,6 +9,7 @@
 #include "appliance/site/logged_act.h"
 #include "base/error.h"
 #include "base/file_batch.h"
+#include "base/temporary.h"
 
 namespace qpcseal::release {
 
@@ -74,6 +75,7 @@ class Fleet {
       : appliance_(appliance), mek_(mek), wish_(wish) {
     for (const auto& path : wish.reports) all_.push_back(preview(appliance.log().state(), path));
     name_folders(all_);
+    for (const QueuedReport& one : all_) remove_leftovers_once(wish.output_folder / one.folder);
     if (wish.existing == Existing::Refuse) refuse_other_output();
     cards_.resize(all_.size());
     for (std::size_t i = 0; i < all_.size(); ++i) sort_in(i);

@@ -111,7 +111,12 @@ void AtomicFile::commit() {
   }
   if (!temporary_.empty()) publish(temporary_, final_, existing_);
   temporary_.clear();
-  sync_folder(parent_of(final_));
+  try {
+    sync_folder(parent_of(final_));
+  } catch (const Error&) {
+    if (existing_ == Existing::Refuse) unlink(final_.c_str());  // else the same command would find it there
+    throw;
+  }
 }
 
 void write_file(const std::filesystem::path& path, ByteView bytes, Existing existing, unsigned mode) {

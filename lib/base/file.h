@@ -9,8 +9,8 @@
 namespace qpcseal {
 
 // A file being written beside its final name. commit() syncs it, gives it the final name and syncs the
-// folder; without commit nothing appears. With Existing::Refuse an existing name is Error{Io} at construction
-// and again, atomically, at commit (link(2) / renameat2 NOREPLACE).
+// folder; without commit nothing appears. Existing::Refuse: an existing name is Error{Io} at construction and
+// again, atomically, at commit (link(2), renameat2 NOREPLACE); a commit that fails takes the name back.
 class AtomicFile {
  public:
   AtomicFile(std::filesystem::path final_name, Existing existing, unsigned mode = 0644);

@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "base/error.h"
+#include "base/temporary.h"
 
 namespace qpcseal::release {
 
@@ -29,6 +30,7 @@ void OutputSet::folder(const std::filesystem::path& path) {
   const bool there = std::filesystem::exists(std::filesystem::symlink_status(path));
   make_folder(path, 0755);
   if (!there) folders_.push_back(path);
+  if (there) remove_leftovers_once(path);
 }
 
 const Fd& OutputSet::file(const std::filesystem::path& path) {
