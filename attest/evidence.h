@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "attest/measurement.h"
 #include "attest/session_key.h"
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -14,29 +15,6 @@
 namespace qpcseal::attest {
 
 inline constexpr std::size_t kMinUeid = 7, kMaxUeid = 33;  // bytes (RFC 9711 section 4.2.1)
-
-enum class DigestAlgorithm { Sha256, Sha384 };
-
-struct Measurement {
-  std::string name, version;  // version may be empty
-  DigestAlgorithm algorithm = DigestAlgorithm::Sha256;
-  Bytes digest;                      // 32 or 48 bytes
-  std::optional<std::uint64_t> svn;  // security version number
-};
-
-struct HardwareVersion {
-  std::string text;
-  std::optional<std::int64_t> scheme;  // CoSWID version scheme
-};
-
-struct Submodule {
-  std::string name;
-  std::optional<std::uint64_t> oemid;
-  std::optional<Bytes> hwmodel;
-  std::optional<HardwareVersion> hwversion;
-  unsigned dbgstat = 0;
-  std::vector<Measurement> measurements;
-};
 
 // A claim that a scheme's evidence has no place for is left empty; whether it may be is the policy's to say.
 struct Claims {

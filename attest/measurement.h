@@ -1,15 +1,41 @@
-// Readers for the parts of a claim set that submodules share with the card itself. All throw
+// The parts of a claim set that submodules share with the card itself, and their readers. All readers throw
 // Error{Malformed}.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "attest/evidence.h"
+#include "base/bytes.h"
+#include "base/clock.h"
 #include "encoding/cbor.h"
 
 namespace qpcseal::attest {
+
+enum class DigestAlgorithm { Sha256, Sha384 };
+
+struct Measurement {
+  std::string name, version;  // version may be empty
+  DigestAlgorithm algorithm = DigestAlgorithm::Sha256;
+  Bytes digest;                      // 32 or 48 bytes
+  std::optional<std::uint64_t> svn;  // security version number
+};
+
+struct HardwareVersion {
+  std::string text;
+  std::optional<std::int64_t> scheme;  // CoSWID version scheme
+};
+
+struct Submodule {
+  std::string name;
+  std::optional<std::uint64_t> oemid;
+  std::optional<Bytes> hwmodel;
+  std::optional<HardwareVersion> hwversion;
+  unsigned dbgstat = 0;
+  std::vector<Measurement> measurements;
+};
 
 void check(bool good, const std::string& complaint);
 // A byte string of `low` to `high` bytes.

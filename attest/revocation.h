@@ -4,7 +4,8 @@
 
 #include <vector>
 
-#include "attest/certpath.h"
+#include "attest/trust_anchors.h"
+#include "base/clock.h"
 
 namespace qpcseal::attest {
 

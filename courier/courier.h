@@ -7,15 +7,9 @@
 #include <vector>
 
 #include "base/bytes.h"
-#include "courier/client.h"
+#include "courier/errand.h"
 
 namespace qpcseal::courier {
-
-struct Errand {
-  Endpoint host;
-  unsigned device = 0;
-  std::filesystem::path request, report;
-};
 
 struct Options {
   bool print_json = false, force = false;

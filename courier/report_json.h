@@ -3,7 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "courier/courier.h"
+#include "base/bytes.h"
+#include "courier/errand.h"
 
 namespace qpcseal::courier {
 

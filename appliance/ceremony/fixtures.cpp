@@ -5,7 +5,6 @@
 #include <set>
 
 #include "appliance/audit/receipt.h"
-#include "appliance/ceremony/step_rules.h"
 #include "appliance/mek/backup.h"
 #include "appliance/mek/generate.h"
 #include "appliance/mek/lifecycle.h"

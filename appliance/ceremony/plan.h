@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,15 @@ struct Step {
   std::map<std::string, std::string> arguments;  // "mek", "output", ...: what the act wants
   int line = 0;
 };
+
+// Files that the step reads, each with the SHA-256 that the plan names for it.
+struct Input {
+  std::string file, sha256;
+  std::string digest_name;  // the argument that has it
+};
+std::vector<Input> inputs_of(const Step& step);
+// The one file that it writes, or nothing.
+std::optional<std::string> output_of(const Step& step);
 
 struct Plan {
   std::string file, id, title, appliance, aud, sha256;  // aud: hex; sha256 of the bytes, hex

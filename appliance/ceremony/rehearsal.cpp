@@ -46,16 +46,18 @@ Rehearsal parse_rehearsal(const std::string& text, const std::string& from, cons
   return out;
 }
 
-std::optional<Rehearsal> read_rehearsal(const Wish& wish) {
-  if (!wish.rehearsal) return std::nullopt;
-  return parse_rehearsal(read_text_file(*wish.rehearsal, kMaxRecord), wish.rehearsal->string(), wish.plan);
+std::optional<Rehearsal> read_rehearsal(const CeremonyInputs& inputs) {
+  if (!inputs.rehearsal) return std::nullopt;
+  return parse_rehearsal(read_text_file(*inputs.rehearsal, kMaxRecord), inputs.rehearsal->string(),
+                         inputs.plan);
 }
 
 }  // namespace
 
-std::optional<Rehearsal> begun_with(const release::Home& home, const Wish& wish, const Json& begin) {
+std::optional<Rehearsal> begun_with(const release::Home& home, const CeremonyInputs& inputs,
+                                    const Json& begin) {
   const Json& digest = audit::member(begin, "rehearsal_sha256");
-  if (auto given = read_rehearsal(wish)) {
+  if (auto given = read_rehearsal(inputs)) {
     if (digest != given->sha256)
       throw Error(ErrorKind::Denied,
                   "the ceremony was begun with another rehearsal, or none: " + digest.dump());
@@ -64,7 +66,7 @@ std::optional<Rehearsal> begun_with(const release::Home& home, const Wish& wish,
   if (digest.is_null()) return std::nullopt;
   try {
     const std::string text = release::kept(home, digest.get<std::string>(), kRehearsalExtension);
-    Rehearsal out = parse_rehearsal(text, "the rehearsal's record that was kept", wish.plan);
+    Rehearsal out = parse_rehearsal(text, "the rehearsal's record that was kept", inputs.plan);
     if (digest == out.sha256) return out;
   } catch (const Error&) {
     return std::nullopt;
@@ -72,9 +74,9 @@ std::optional<Rehearsal> begun_with(const release::Home& home, const Wish& wish,
   return std::nullopt;
 }
 
-std::optional<Rehearsal> expect_rehearsal(const Wish& wish, const Json& environment) {
-  auto out = read_rehearsal(wish);
-  if (!out && wish.plan.rehearsed)
+std::optional<Rehearsal> expect_rehearsal(const CeremonyInputs& inputs, const Json& environment) {
+  auto out = read_rehearsal(inputs);
+  if (!out && inputs.plan.rehearsed)
     throw Error(ErrorKind::Denied, "the plan wants a rehearsal first",
                 "'qpcseal ceremony rehearse', then --rehearsal RECORD");
   if (!out) return out;

@@ -1,7 +1,12 @@
 // The record of a rehearsal, which a run is held against.
 #pragma once
 
-#include "appliance/ceremony/runner.h"
+#include <optional>
+#include <string>
+
+#include "appliance/audit/entry.h"
+#include "appliance/ceremony/ceremony_inputs.h"
+#include "appliance/site/home.h"
 
 namespace qpcseal::ceremony {
 
@@ -12,11 +17,12 @@ struct Rehearsal {
   std::string text, sha256;
 };
 
-// The one that the wish names. Error{Denied} where the plan wants one and there is none, or the token of then
-// was of another kind; Error{Malformed} for what is no whole record.
-std::optional<Rehearsal> expect_rehearsal(const Wish& wish, const audit::Json& environment);
+// The one that the inputs name. Error{Denied} where the plan wants one and there is none, or the token of
+// then was of another kind; Error{Malformed} for what is no whole record.
+std::optional<Rehearsal> expect_rehearsal(const CeremonyInputs& inputs, const audit::Json& environment);
 // The one that the ceremony began with: given again, or as it was kept. Nothing where it began without, or it
 // was not kept. Error{Denied} for another one.
-std::optional<Rehearsal> begun_with(const release::Home& home, const Wish& wish, const audit::Json& begin);
+std::optional<Rehearsal> begun_with(const release::Home& home, const CeremonyInputs& inputs,
+                                    const audit::Json& begin);
 
 }  // namespace qpcseal::ceremony

@@ -94,13 +94,14 @@ Finished render(const audit::LogCopy& log, const Plan& plan, const History& hist
 }
 
 // The record first, its digests into the log with the end.
-Finished conclude(release::Appliance& appliance, const Wish& wish, const std::string& outcome, Json data) {
+Finished conclude(release::Appliance& appliance, const CeremonyInputs& inputs, const std::string& outcome,
+                  Json data) {
   const audit::LogCopy log = audit::read_log(appliance.home().log(), std::nullopt);
-  const History history = current(appliance, wish.plan);
-  const auto rehearsal = begun_with(appliance.home(), wish, history.begin);
+  const History history = current(appliance, inputs.plan);
+  const auto rehearsal = begun_with(appliance.home(), inputs, history.begin);
   Json comparison = nullptr;
-  if (rehearsal) comparison = differences(rehearsal->record, record_of(log, wish.plan, history, nullptr));
-  Finished out = render(log, wish.plan, history, comparison);
+  if (rehearsal) comparison = differences(rehearsal->record, record_of(log, inputs.plan, history, nullptr));
+  Finished out = render(log, inputs.plan, history, comparison);
   data["comparison"] = comparison;
   data["record_sha256"] = sha256_hex(out.record);
   data["page_sha256"] = sha256_hex(out.page);
@@ -108,17 +109,17 @@ Finished conclude(release::Appliance& appliance, const Wish& wish, const std::st
   return out;
 }
 
-Finished go_on(release::Appliance& appliance, const Wish& wish, Console& console) {
-  const History begun = current(appliance, wish.plan);
-  const Frame frame{audit::text_member(begun.begin, "ceremony"), wish.plan.sha256,
+Finished go_on(release::Appliance& appliance, const CeremonyInputs& inputs, Console& console) {
+  const History begun = current(appliance, inputs.plan);
+  const Frame frame{audit::text_member(begun.begin, "ceremony"), inputs.plan.sha256,
                     audit::member(begun.begin, "approvers")};
-  StepRunner runner(appliance, wish.plan, frame, wish.folder, console);
+  StepRunner runner(appliance, inputs.plan, frame, inputs.folder, console);
   std::size_t number = 0;
-  for (const Step& step : wish.plan.steps) {
+  for (const Step& step : inputs.plan.steps) {
     ++number;
     if (!begun.done(step.id)) runner.run(step, number);
   }
-  return conclude(appliance, wish, "ok", Json::object());
+  return conclude(appliance, inputs, "ok", Json::object());
 }
 
 History expect_open(const release::Appliance& appliance, const Plan& plan) {
@@ -144,55 +145,56 @@ void refuse_used(const Plan& plan, const audit::State& state) {
 
 }  // namespace
 
-Finished run(release::Appliance& appliance, const Wish& wish, Console& console) {
-  const Plan& plan = wish.plan;
+Finished run(release::Appliance& appliance, const CeremonyInputs& inputs, Console& console) {
+  const Plan& plan = inputs.plan;
   refuse_used(plan, appliance.log().state());
   expect_appliance(plan, appliance.log().state());
   if (appliance.now() >= plan.valid_until)
     throw Error(ErrorKind::ApprovalsMissing, "the plan was valid until " + format_time(plan.valid_until));
-  const std::vector<std::string> signatures = release::read_signatures(wish.signatures);
+  const std::vector<std::string> signatures = release::read_signatures(inputs.signatures);
   heed_rejection(appliance, plan, signatures);
   const Signed by =
       check_signatures(plan, appliance.home(), appliance.log().state(), signatures, appliance.now());
   refuse("the policy does not fit the plan", check_policy(plan, appliance.policy(), appliance.now()));
   refuse("the keys do not fit the plan", check_meks(plan, appliance.log().state()));
-  refuse("the files do not fit the plan", check_inputs(plan, wish.folder));
-  refuse("the files do not fit the plan", check_outputs(plan, wish.folder));
+  refuse("the files do not fit the plan", check_inputs(plan, inputs.folder));
+  refuse("the files do not fit the plan", check_outputs(plan, inputs.folder));
   const Json environment = environment_of(appliance);
   refuse("the token does not fit the plan", check_token(plan, environment));
-  const auto rehearsal = expect_rehearsal(wish, environment);
+  const auto rehearsal = expect_rehearsal(inputs, environment);
   agree(plan, by.tally, console);
   release::archive_approval(appliance.home(), plan.text, kPlanExtension, by.signatures);
   if (rehearsal) release::keep(appliance.home(), rehearsal->text, kRehearsalExtension);
   appliance.log().intent("ceremony", begin_data(appliance, plan, by, environment, rehearsal, {}));
-  return go_on(appliance, wish, console);
+  return go_on(appliance, inputs, console);
 }
 
-Finished resume(release::Appliance& appliance, const Wish& wish, Console& console) {
-  const History begun = expect_open(appliance, wish.plan);
-  check_signers(wish.plan, appliance.home(), appliance.log().state(), begun.begin, appliance.now());
-  refuse("the policy no longer fits the plan", check_policy(wish.plan, appliance.policy(), appliance.now()));
-  refuse("the files do not fit the plan", check_inputs(wish.plan, wish.folder, &begun));
-  const auto rehearsal = begun_with(appliance.home(), wish, begun.begin);
+Finished resume(release::Appliance& appliance, const CeremonyInputs& inputs, Console& console) {
+  const History begun = expect_open(appliance, inputs.plan);
+  check_signers(inputs.plan, appliance.home(), appliance.log().state(), begun.begin, appliance.now());
+  refuse("the policy no longer fits the plan",
+         check_policy(inputs.plan, appliance.policy(), appliance.now()));
+  refuse("the files do not fit the plan", check_inputs(inputs.plan, inputs.folder, &begun));
+  const auto rehearsal = begun_with(appliance.home(), inputs, begun.begin);
   if (!rehearsal && audit::member(begun.begin, "rehearsal_sha256").is_string())
     throw Error(ErrorKind::Denied, "the ceremony was begun with a rehearsal's record, which was not kept",
                 "give it: --rehearsal RECORD");
-  return go_on(appliance, wish, console);
+  return go_on(appliance, inputs, console);
 }
 
-Finished abandon(release::Appliance& appliance, const Wish& wish, const std::string& why) {
-  const History begun = expect_open(appliance, wish.plan);
-  static_cast<void>(begun_with(appliance.home(), wish, begun.begin));  // another one is refused
+Finished abandon(release::Appliance& appliance, const CeremonyInputs& inputs, const std::string& why) {
+  const History begun = expect_open(appliance, inputs.plan);
+  static_cast<void>(begun_with(appliance.home(), inputs, begun.begin));  // another one is refused
   for (const auto& [step, attempts] : begun.steps)
     for (const Attempt& attempt : attempts)
       if (attempt.outcome.empty())
         appliance.log().result({attempt.seq, attempt.txn, "ceremony-step"}, "failed",
                                {{"ceremony", audit::text_member(begun.begin, "ceremony")},
-                                {"plan_sha256", wish.plan.sha256},
+                                {"plan_sha256", inputs.plan.sha256},
                                 {"step", step},
                                 {"attempt", attempt.number},
                                 {"error", "the ceremony was abandoned"}});
-  return conclude(appliance, wish, "failed", {{"why", why}});
+  return conclude(appliance, inputs, "failed", {{"why", why}});
 }
 
 Finished report(const audit::LogCopy& log, const Plan& plan) {
@@ -223,14 +225,14 @@ Plan kept_plan(const release::Home& home, const std::string& sha256) {
   return out;
 }
 
-Finished rehearse(release::Appliance& appliance, const Wish& wish, Console& console,
+Finished rehearse(release::Appliance& appliance, const CeremonyInputs& inputs, Console& console,
                   const std::vector<std::string>& stand_ins) {
   expect_throw_away(appliance.log().state());
   const Json environment = environment_of(appliance);
-  refuse("the token does not fit the plan", check_token(wish.plan, environment));
+  refuse("the token does not fit the plan", check_token(inputs.plan, environment));
   appliance.log().intent("ceremony",
-                         begin_data(appliance, wish.plan, {}, environment, std::nullopt, stand_ins));
-  Wish bare = wish;
+                         begin_data(appliance, inputs.plan, {}, environment, std::nullopt, stand_ins));
+  CeremonyInputs bare = inputs;
   bare.rehearsal.reset();
   return go_on(appliance, bare, console);
 }

@@ -8,19 +8,12 @@
 #include <vector>
 
 #include "appliance/approval/officers.h"
+#include "appliance/ceremony/ceremony_inputs.h"
 #include "appliance/ceremony/console.h"
 #include "appliance/ceremony/history.h"
-#include "appliance/ceremony/plan.h"
 #include "appliance/site/appliance.h"
 
 namespace qpcseal::ceremony {
-
-struct Wish {
-  Plan plan;
-  std::filesystem::path folder;                    // of inputs and outputs
-  std::vector<std::filesystem::path> signatures;   // of officers, over the plan
-  std::optional<std::filesystem::path> rehearsal;  // its record
-};
 
 struct Finished {
   std::string ceremony, record, page;    // id; the record as canonical JSON, and as HTML
@@ -30,12 +23,12 @@ struct Finished {
 // From the beginning. Error{ApprovalsMissing}, Error{Denied}: nothing was begun; a rejection of the plan
 // among the signatures is in the log then, and the plan serves no more. Error{Usage} where people stop: it
 // can go on. Plan, signatures and the rehearsal's record are kept in the home.
-Finished run(release::Appliance& appliance, const Wish& wish, Console& console);
+Finished run(release::Appliance& appliance, const CeremonyInputs& inputs, Console& console);
 // Goes on with a ceremony of this plan, as long as its signatures count, policy and inputs fit. The
-// rehearsal's record may be left out of the wish. Error{Usage} where there is none, or it has ended.
-Finished resume(release::Appliance& appliance, const Wish& wish, Console& console);
+// rehearsal's record may be left out of the inputs. Error{Usage} where there is none, or it has ended.
+Finished resume(release::Appliance& appliance, const CeremonyInputs& inputs, Console& console);
 // Ends it where it stands, as failed. What its steps did stays done and is in the record.
-Finished abandon(release::Appliance& appliance, const Wish& wish, const std::string& why);
+Finished abandon(release::Appliance& appliance, const CeremonyInputs& inputs, const std::string& why);
 // The record of one that has ended, made again from the log: the same bytes.
 Finished report(const audit::LogCopy& log, const Plan& plan);
 
@@ -47,7 +40,7 @@ Plan kept_plan(const release::Home& home, const std::string& sha256);
 
 // A rehearsal: the same plan without signatures, in a throw-away appliance. `conditions` say what was made to
 // stand in for what the real token has. Error{Denied} in an appliance that is none to throw away.
-Finished rehearse(release::Appliance& appliance, const Wish& wish, Console& console,
+Finished rehearse(release::Appliance& appliance, const CeremonyInputs& inputs, Console& console,
                   const std::vector<std::string>& stand_ins);
 
 }  // namespace qpcseal::ceremony

@@ -46,21 +46,4 @@ const ActRule* act_rule(std::string_view name) {
   return found == rules().end() ? nullptr : &*found;
 }
 
-std::vector<Input> inputs_of(const Step& step) {
-  std::vector<Input> out;
-  for (const char* name : {"recovery_key", "backup", "heir", "retirement"}) {
-    const auto found = step.arguments.find(name);
-    if (found == step.arguments.end()) continue;
-    const std::string digest = std::string(name) + "_sha256";
-    out.push_back({found->second, step.arguments.at(digest), digest});
-  }
-  return out;
-}
-
-std::optional<std::string> output_of(const Step& step) {
-  const auto found = step.arguments.find("output");
-  if (found == step.arguments.end()) return std::nullopt;
-  return found->second;
-}
-
 }  // namespace qpcseal::ceremony

@@ -2,12 +2,8 @@
 // does them.
 #pragma once
 
-#include <optional>
-#include <string>
 #include <string_view>
 #include <vector>
-
-#include "appliance/ceremony/plan.h"
 
 namespace qpcseal::ceremony {
 
@@ -27,14 +23,5 @@ struct ActRule {
 
 // Null for an unknown act.
 const ActRule* act_rule(std::string_view name);
-
-// Files that the step reads, each with the SHA-256 that the plan names for it.
-struct Input {
-  std::string file, sha256;
-  std::string digest_name;  // the argument that has it
-};
-std::vector<Input> inputs_of(const Step& step);
-// The one file that it writes, or nothing.
-std::optional<std::string> output_of(const Step& step);
 
 }  // namespace qpcseal::ceremony

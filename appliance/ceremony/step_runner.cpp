@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "appliance/audit/receipt.h"
-#include "appliance/ceremony/step_rules.h"
 #include "appliance/ceremony/steps.h"
 #include "appliance/mek/backup.h"
 #include "appliance/site/logged_act.h"

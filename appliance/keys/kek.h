@@ -4,7 +4,8 @@
 
 #include <optional>
 
-#include "appliance/keys/wrap.h"
+#include "appliance/keys/suite.h"
+#include "pkcs11/session.h"
 
 namespace qpcseal::keys {
 

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "appliance/keys/kek.h"
+#include "appliance/keys/wrap.h"
 #include "pkcs11/gcm.h"
 
 namespace qpcseal::keys {

@@ -7,15 +7,9 @@
 #include <vector>
 
 #include "appliance/keys/mek.h"
+#include "appliance/keys/suite.h"
 
 namespace qpcseal::keys {
-
-enum class Suite : std::uint8_t { EcdhX963 = 1, EcdhEcbKdf = 2, OaepSha256 = 3, OaepSha1 = 4 };
-
-std::string_view name_of(Suite suite);  // "ecdh-x963-aeskw", ...
-std::optional<Suite> suite_from(unsigned number);
-
-enum class PeerType { P256, P384, Rsa };
 
 inline constexpr std::string_view kWrapDomain = "qpcseal/wrap/1";
 
@@ -27,8 +21,6 @@ struct Peer {
   Bytes ueid;                             // 7 to 33 bytes
   std::string_view domain = kWrapDomain;  // begins the context: what the wrapped key is for
 };
-
-bool serves(Suite suite, PeerType type);
 
 // The contents of the three slots.
 struct WrappedMek {

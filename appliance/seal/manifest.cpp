@@ -1,7 +1,7 @@
 #include "appliance/seal/manifest.h"
 
 #include "base/error.h"
-#include "encoding/cbor_large.h"
+#include "encoding/cbor.h"
 
 namespace qpcseal::seal {
 

@@ -3,8 +3,11 @@
 
 #include <vector>
 
-#include "appliance/seal/sealer.h"
+#include "appliance/seal/layout.h"
+#include "appliance/seal/manifest.h"
+#include "appliance/seal/seal_options.h"
 #include "base/secret.h"
+#include "qpc/container.h"
 
 namespace qpcseal::seal {
 

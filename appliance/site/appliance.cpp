@@ -8,10 +8,7 @@
 #include "appliance/site/key_census.h"
 #include "appliance/site/log_key.h"
 #include "appliance/site/pending_wraps.h"
-#include "appliance/site/pin.h"
-#include "appliance/site/pinned_files.h"
-#include "appliance/site/witnesses.h"
-#include "appliance/trust/collateral_bundle.h"
+#include "appliance/site/seen_checkpoints.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/temporary.h"
@@ -21,12 +18,6 @@ namespace qpcseal::release {
 namespace {
 
 using audit::Json;
-
-void expect_same(const std::string& what, const std::string& found, const std::string& logged) {
-  if (found != logged)
-    throw Error(ErrorKind::Denied,
-                what + " is not the one in the log: found " + found + ", logged " + logged);
-}
 
 // What a killed run left under temporary names. The lock is ours, so that no other run writes here.
 void remove_temporaries(const Home& home) {
@@ -40,31 +31,6 @@ void remove_temporaries(const Home& home) {
 Json with_approval(Json intent, const Json& approval) {
   if (!approval.is_null()) intent["approval"] = approval;
   return intent;
-}
-
-policy::Policy read_policy(const Home& home, const audit::State& state) {
-  const Bytes bytes = read_file(home.policy(), policy::kMaxPolicySize);
-  const std::string digest = sha256_hex(bytes);
-  if (digest != state.policy_digest)
-    throw Error(ErrorKind::Denied,
-                home.policy().string() + " is not the policy in the log: found " + digest + ", logged " +
-                    state.policy_digest,
-                "a new policy comes in by 'qpcseal policy install'");
-  return policy::parse_policy(text_of(bytes));
-}
-
-// What the log does not name counts for nothing, and is refused lest somebody think that it counts.
-Trust read_pinned_trust(const Home& home, const audit::State& state) {
-  const bool bundled = state.collateral_serial > 0;
-  Trust trust = read_trust(home.trust());
-  expect_same("the trust folder", to_hex(trust.digest), audit::text_member(state.genesis, "trust"));
-  if (!bundled && std::filesystem::exists(home.collateral()))
-    throw Error(ErrorKind::Denied,
-                home.collateral().string() + " is there, and the log has no collateral bundle",
-                "a bundle comes in by 'qpcseal trust import'");
-  if (bundled) trust = read_collateral_trust(home.collateral(), state.trust_digest);
-  trust.crl_floors = state.crl_numbers;
-  return trust;
 }
 
 Appliance::Appliance(const Environment& environment, const Repair& repair)
@@ -153,6 +119,24 @@ keys::Mek Appliance::find_mek(const std::string& reference) {
                 mek.object.name + " may not be used: its state is '" + known->second.state + "'",
                 why_not(known->second.state));
   return mek;
+}
+
+bool Appliance::is_missing(ByteView id) const {
+  return std::ranges::any_of(missing_, [&](const keys::Mek& mek) { return equal(mek.id, id); });
+}
+
+std::optional<keys::Mek> Appliance::find_missing(const std::string& reference) const {
+  for (const keys::Mek& mek : missing_) {
+    if (mek.label == reference) return mek;
+    if (mek.name != reference) continue;
+    const auto newer = [&](const auto& item) {
+      const audit::MekHistory& other = item.second;
+      return keys::name_in(other.label) == mek.name && other.generation > mek.generation &&
+             (other.state == "ok" || other.state == "suspended");
+    };
+    if (std::ranges::none_of(log_->state().meks, newer)) return mek;
+  }
+  return std::nullopt;
 }
 
 void Appliance::refuse_wrap_only(const keys::Mek& mek) const {

@@ -13,7 +13,8 @@
 #include "appliance/keys/signing.h"
 #include "appliance/keys/token_anchor.h"
 #include "appliance/site/home.h"
-#include "appliance/site/pin_change.h"
+#include "appliance/site/in_force.h"
+#include "appliance/site/pin_files.h"
 #include "appliance/site/repair.h"
 #include "appliance/site/token_guard.h"
 #include "appliance/trust/trust_folder.h"
@@ -36,11 +37,6 @@ struct Environment {
   std::function<void(const std::string& warning)> on_warning = {};  // what the start found wrong, and goes on
   bool urgent = false;  // the act must go on while the disk is full: it gets the home's reserve of room
 };
-
-// The policy in force: the file's digest must be the one in the log. Error{Denied} otherwise.
-policy::Policy read_policy(const Home& home, const audit::State& state);
-// The trust folder, likewise.
-Trust read_pinned_trust(const Home& home, const audit::State& state);
 
 class Appliance {
  public:

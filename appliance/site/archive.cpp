@@ -4,7 +4,6 @@
 #include <map>
 
 #include "appliance/approval/quorum.h"
-#include "appliance/site/pinned_files.h"
 #include "appliance/trust/collateral_bundle.h"
 #include "base/error.h"
 #include "base/file.h"

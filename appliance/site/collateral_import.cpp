@@ -1,6 +1,7 @@
 // Bringing a bundle into force.
 #include <algorithm>
 
+#include "appliance/site/pinned_files.h"
 #include "appliance/trust/collateral_bundle.h"
 #include "attest/certpath.h"
 #include "base/error.h"

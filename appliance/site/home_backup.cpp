@@ -3,8 +3,7 @@
 #include <algorithm>
 
 #include "appliance/site/home_swap.h"
-#include "appliance/site/restored_site.h"
-#include "appliance/site/witnesses.h"
+#include "appliance/site/seen_checkpoints.h"
 #include "base/error.h"
 #include "encoding/tar.h"
 

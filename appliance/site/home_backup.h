@@ -6,6 +6,7 @@
 
 #include "appliance/site/appliance.h"
 #include "appliance/site/home_archive.h"
+#include "appliance/site/restored_site.h"
 #include "tlog/note.h"
 
 namespace qpcseal::release {
@@ -28,11 +29,6 @@ struct CheckedBackup {
 // backup has, one that nothing vouches for, or one that is missing; Error{LogDamaged}: the log does not
 // verify.
 CheckedBackup check_backup(const std::filesystem::path& file, const std::optional<audit::VerifierKey>& key);
-
-// What site.toml says of a machine that has none; empty: the default.
-struct MachineOptions {
-  std::string module, token_label, pin_source;
-};
 
 struct RestoreOptions {
   std::filesystem::path file;

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "appliance/keys/mek_list.h"
-#include "appliance/site/appliance.h"
 #include "base/error.h"
 
 namespace qpcseal::release {
@@ -34,24 +33,6 @@ std::string missing_text(const keys::Mek& mek) {
 std::string missing_hint(const keys::Mek& mek) {
   return "'qpcseal mek restore BACKUP' brings it back; 'qpcseal mek rotate " + mek.name +
          "' makes its next generation; 'qpcseal mek destroy " + mek.label + "' gives it up";
-}
-
-bool Appliance::is_missing(ByteView id) const {
-  return std::ranges::any_of(missing_, [&](const keys::Mek& mek) { return equal(mek.id, id); });
-}
-
-std::optional<keys::Mek> Appliance::find_missing(const std::string& reference) const {
-  for (const keys::Mek& mek : missing_) {
-    if (mek.label == reference) return mek;
-    if (mek.name != reference) continue;
-    const auto newer = [&](const auto& item) {
-      const audit::MekHistory& other = item.second;
-      return keys::name_in(other.label) == mek.name && other.generation > mek.generation &&
-             (other.state == "ok" || other.state == "suspended");
-    };
-    if (std::ranges::none_of(log_->state().meks, newer)) return mek;
-  }
-  return std::nullopt;
 }
 
 }  // namespace qpcseal::release

@@ -3,11 +3,12 @@
 #include <algorithm>
 
 #include "appliance/keys/mek.h"
-#include "appliance/site/appliance.h"
 #include "appliance/site/archive.h"
+#include "appliance/site/in_force.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "pkcs11/module.h"
 
 namespace qpcseal::release {
 
@@ -93,28 +94,6 @@ AgreedSite agree_to_site(const Home& home, const ApprovalFiles& files, const Rep
       approve_repair(home, log, files, repair.yes, std::max({now, log.state.last_time, build_time()}),
                      "site-change", parameters_of(out.before, out.now));
   return out;
-}
-
-bool moves_module_only(const Environment& environment, const SiteChange& change) {
-  if (!change.module) return false;
-  const Home& home = environment.home;
-  check_ownership(home);
-  Site site = Site::read(home.site());
-  const audit::Lock lock(home.lock(), environment.lock_timeout, environment.on_wait);
-  const audit::SiteFacts facts = audit::find_position(home.log()).state.site;
-  if (site.module == *change.module || changed(facts, change, home) != facts) return false;
-  site.module = *change.module;
-  write_file(home.site(), view(site.text(home)), Existing::Replace, 0600);
-  return true;
-}
-
-void correct_clock(Appliance& appliance, const ApprovalFiles& files, bool yes) {
-  const UnixTime floor = appliance.log().state().last_time, now = appliance.clock_now();
-  Json approval;
-  if (now < floor)
-    approval = approve_repair(appliance.home(), audit::read_log(appliance.home().log(), std::nullopt), files,
-                              yes, now, "clock-correct", {{"old_floor", format_time(floor)}});
-  appliance.log().correct_clock(approval);
 }
 
 }  // namespace qpcseal::release

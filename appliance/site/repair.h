@@ -11,11 +11,9 @@
 
 #include "appliance/approval/quorum.h"
 #include "appliance/audit/read.h"
+#include "appliance/site/home.h"
 
 namespace qpcseal::release {
-
-class Appliance;
-struct Environment;
 
 // What is not named stays as it is.
 struct SiteChange {
@@ -50,12 +48,5 @@ audit::Json approve_repair(const Home& home, const audit::LogCopy& log, const Ap
                            UnixTime now, const std::string& operation, const audit::Json& parameters);
 // approve_repair() for a change of the site. Error{Usage} where nothing changes.
 AgreedSite agree_to_site(const Home& home, const ApprovalFiles& files, const Repair& repair, UnixTime now);
-
-// Whether the change is but another path of the very module that the log names: then site.toml has it now,
-// and there is nothing to agree to.
-bool moves_module_only(const Environment& environment, const SiteChange& change);
-
-// The event clock-correct, as officers agreed. Error{Usage} where the clock is not behind the log.
-void correct_clock(Appliance& appliance, const ApprovalFiles& files, bool yes);
 
 }  // namespace qpcseal::release

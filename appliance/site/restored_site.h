@@ -1,9 +1,17 @@
 // What a restored home knows of the machine that it lies on.
 #pragma once
 
-#include "appliance/site/home_backup.h"
+#include <string>
+
+#include "appliance/audit/state.h"
+#include "appliance/site/home.h"
 
 namespace qpcseal::release {
+
+// What site.toml says of a machine that has none; empty: the default.
+struct MachineOptions {
+  std::string module, token_label, pin_source;
+};
 
 // The machine's own site.toml where there is one; else a new one, by the options. The embedded token is the
 // default where its folder is in the home, or where the log says that the token is SoftHSM's. Error{Usage}

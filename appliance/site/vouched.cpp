@@ -8,7 +8,7 @@
 #include "appliance/site/archive.h"
 #include "appliance/site/named_digests.h"
 #include "appliance/site/pinned_files.h"
-#include "appliance/site/witnesses.h"
+#include "appliance/site/seen_checkpoints.h"
 #include "appliance/trust/trust_folder.h"
 #include "base/error.h"
 #include "encoding/tar.h"

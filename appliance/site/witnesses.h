@@ -20,16 +20,4 @@ struct Witnessing {
 // Error{LogDamaged} where the log is not the one that the witness saw.
 Witnessing import_witness(Appliance& appliance, const std::string& note);
 
-// The log must be the one of every checkpoint in home/witness. Error{LogDamaged}.
-void check_witnesses(const Home& home, const audit::Log& log);
-void check_witnesses(const Home& home, const audit::LogCopy& log);
-
-// How many entries a checkpoint has that one of this log's keys signed; nothing where none did.
-std::optional<std::uint64_t> size_signed_by(const audit::State& state, const std::string& note);
-
-// Whether a log goes on from a checkpoint that a key of its own signed, whoever kept it since. `tree` is
-// whole. Error{LogDamaged} naming it as `what`.
-void require_continues(const audit::State& state, const audit::Tree& tree, const std::string& note,
-                       const std::string& what);
-
 }  // namespace qpcseal::release

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "base/error.h"
-#include "encoding/cbor_large.h"
+#include "encoding/cbor.h"
 
 namespace qpcseal::device {
 

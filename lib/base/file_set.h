@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/file.h"
 #include "base/file_batch.h"
 
 namespace qpcseal::release {

@@ -1,4 +1,4 @@
-#include "encoding/cbor_large.h"
+#include "encoding/cbor.h"
 
 #include <algorithm>
 #include <limits>

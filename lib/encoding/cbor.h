@@ -51,6 +51,8 @@ class Value {
 };
 
 Value parse(ByteView bytes, Level level, std::string_view name);
+// The same with another limit of the size, in bytes.
+Value parse_large(ByteView bytes, Level level, std::string_view name, std::size_t max_size);
 
 // Writes shortest-form CBOR; the caller gives map keys in their order.
 class Writer {

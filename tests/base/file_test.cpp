@@ -226,6 +226,7 @@ TEST(AtomicFile, MediaWithoutModesAndFolderSyncTakeFiles) {
     return call.call == "fsync" && call.file == folder.path() ? EIO : 0;
   };
   EXPECT_ERROR(Io, "Input/output", (write_file(folder / "out", view("x"), Existing::Refuse), 0));
+  EXPECT_FALSE(fs::exists(folder / "out")) << "a write that failed left its name";
 }
 
 TEST(AtomicFile, InterruptedCallsAreMadeAgain) {

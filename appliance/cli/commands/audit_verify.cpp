@@ -1,5 +1,5 @@
 #include "appliance/cli/commands/audit_options.h"
-#include "appliance/site/witnesses.h"
+#include "appliance/site/seen_checkpoints.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "tlog/cosignature.h"

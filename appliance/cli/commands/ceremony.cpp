@@ -31,8 +31,8 @@ ceremony::Plan plan_of(const std::string& plan) {
   return ceremony::parse_plan(text_of(text), plan);
 }
 
-ceremony::Wish wish_of(const CeremonyOptions& options) {
-  ceremony::Wish out{plan_of(options.plan), options.folder, {}, std::nullopt};
+ceremony::CeremonyInputs inputs_from(const CeremonyOptions& options) {
+  ceremony::CeremonyInputs out{plan_of(options.plan), options.folder, {}, std::nullopt};
   out.signatures.assign(options.signatures.begin(), options.signatures.end());
   if (!options.rehearsal.empty()) out.rehearsal = options.rehearsal;
   return out;
@@ -71,29 +71,29 @@ void expect_no_record(const CeremonyOptions& options) {
 
 // Without a token: what the plan says, and what here does not fit it.
 Report lint(Context& context, const CeremonyOptions& options) {
-  const ceremony::Wish wish = wish_of(options);
+  const ceremony::CeremonyInputs inputs = inputs_from(options);
   ceremony::Complaints complaints;
   const auto add = [&](const ceremony::Complaints& more) {
     complaints.insert(complaints.end(), more.begin(), more.end());
   };
-  add(ceremony::check_inputs(wish.plan, wish.folder));
-  add(ceremony::check_outputs(wish.plan, wish.folder));
-  add(ceremony::check_people(wish.plan));
+  add(ceremony::check_inputs(inputs.plan, inputs.folder));
+  add(ceremony::check_outputs(inputs.plan, inputs.folder));
+  add(ceremony::check_people(inputs.plan));
   const release::Home home = release::locate_home();
   const bool at_home = std::filesystem::exists(home.site());
   if (at_home) {
     const audit::State state = audit::read_log(home.log(), std::nullopt).state;
-    add(ceremony::check_place(wish.plan, home, state, context.clock.now()));
-    add(ceremony::check_policy(wish.plan, release::read_policy(home, state), context.clock.now()));
-    add(ceremony::check_meks(wish.plan, state));
+    add(ceremony::check_place(inputs.plan, home, state, context.clock.now()));
+    add(ceremony::check_policy(inputs.plan, release::read_policy(home, state), context.clock.now()));
+    add(ceremony::check_meks(inputs.plan, state));
   }
   Report report;
-  report.json = {{"plan", wish.plan.id},
-                 {"sha256", wish.plan.sha256},
-                 {"words", audit::words_of(from_hex(wish.plan.sha256))},
+  report.json = {{"plan", inputs.plan.id},
+                 {"sha256", inputs.plan.sha256},
+                 {"words", audit::words_of(from_hex(inputs.plan.sha256))},
                  {"policy_checked", at_home},
                  {"complaints", complaints}};
-  report.text = ceremony::show(wish.plan);
+  report.text = ceremony::show(inputs.plan);
   for (const std::string& line : complaints) report.text += "WRONG: " + printable(line) + "\n";
   if (complaints.empty())
     report.text +=
@@ -102,18 +102,18 @@ Report lint(Context& context, const CeremonyOptions& options) {
   return report;
 }
 
-Report rehearse_in(Context& context, const release::Home& home, ceremony::Wish wish,
+Report rehearse_in(Context& context, const release::Home& home, ceremony::CeremonyInputs inputs,
                    const CeremonyOptions& options) {
   ceremony::expect_throw_away(audit::read_log(home.log(), std::nullopt).state);
   release::Environment environment = context.environment();
   environment.home = home;
   if (!options.on_this_appliance) environment.pin_fd.reset();
   release::Appliance appliance(environment);
-  const auto stand_ins = ceremony::set_stage(appliance, wish.plan, options.folder, wish.folder);
+  const auto stand_ins = ceremony::set_stage(appliance, inputs.plan, options.folder, inputs.folder);
   LineConsole people;
   SelfConsole nobody;
   ceremony::Console& console = options.ask ? static_cast<ceremony::Console&>(people) : nobody;
-  const ceremony::Finished done = ceremony::rehearse(appliance, wish, console, stand_ins);
+  const ceremony::Finished done = ceremony::rehearse(appliance, inputs, console, stand_ins);
   write_record(done, options);
   return ceremony_report(done, options, "the plan was rehearsed");
 }
@@ -121,43 +121,43 @@ Report rehearse_in(Context& context, const release::Home& home, ceremony::Wish w
 Report rehearse(Context& context, const CeremonyOptions& options) {
   expect_no_record(options);
   const ceremony::Scratch scratch(context.random);
-  ceremony::Wish wish = wish_of(options);
-  wish.folder = scratch.path() / "folder";
-  make_folder(wish.folder);
+  ceremony::CeremonyInputs inputs = inputs_from(options);
+  inputs.folder = scratch.path() / "folder";
+  make_folder(inputs.folder);
   const release::Home home = release::locate_home();
   const release::Home stage =
       options.on_this_appliance
           ? home
-          : ceremony::make_stage(context.environment(), wish.plan, home, scratch.path());
-  return rehearse_in(context, stage, std::move(wish), options);
+          : ceremony::make_stage(context.environment(), inputs.plan, home, scratch.path());
+  return rehearse_in(context, stage, std::move(inputs), options);
 }
 
 Report run_ceremony(Context& context, const CeremonyOptions& options) {
   expect_no_record(options);
-  const ceremony::Wish wish = wish_of(options);
+  const ceremony::CeremonyInputs inputs = inputs_from(options);
   release::Appliance appliance(context.environment());
   LineConsole console;
-  const ceremony::Finished done = ceremony::run(appliance, wish, console);
+  const ceremony::Finished done = ceremony::run(appliance, inputs, console);
   write_record(done, options);
   return ceremony_report(done, options, "the ceremony is done");
 }
 
 Report resume_ceremony(Context& context, const CeremonyOptions& options) {
   expect_no_record(options);
-  const ceremony::Wish wish = wish_of(options);
+  const ceremony::CeremonyInputs inputs = inputs_from(options);
   release::Appliance appliance(context.environment());
   LineConsole console;
-  const ceremony::Finished done = options.abandon ? ceremony::abandon(appliance, wish, options.why)
-                                                  : ceremony::resume(appliance, wish, console);
+  const ceremony::Finished done = options.abandon ? ceremony::abandon(appliance, inputs, options.why)
+                                                  : ceremony::resume(appliance, inputs, console);
   write_record(done, options);
   return ceremony_report(done, options,
                          options.abandon ? "the ceremony is abandoned" : "the ceremony is done");
 }
 
 Report remake_record(Context& /*context*/, const CeremonyOptions& options) {
-  const ceremony::Wish wish = wish_of(options);
+  const ceremony::CeremonyInputs inputs = inputs_from(options);
   const audit::LogCopy log = audit::read_log(release::locate_home().log(), std::nullopt);
-  const ceremony::Finished done = ceremony::report(log, wish.plan);
+  const ceremony::Finished done = ceremony::report(log, inputs.plan);
   write_record(done, options);
   return ceremony_report(done, options, "the record, made again from the log");
 }

@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "appliance/cli/commands/context.h"
+#include "appliance/site/repair_acts.h"
 #include "base/error.h"
 
 namespace qpcseal::cli {

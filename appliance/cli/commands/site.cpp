@@ -3,6 +3,7 @@
 
 #include "appliance/audit/position.h"
 #include "appliance/cli/commands/context.h"
+#include "appliance/site/repair_acts.h"
 #include "base/error.h"
 
 namespace qpcseal::cli {

@@ -1,0 +1,19 @@
+// What people bring to a ceremony.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "appliance/ceremony/plan.h"
+
+namespace qpcseal::ceremony {
+
+struct CeremonyInputs {
+  Plan plan;
+  std::filesystem::path folder;                    // of inputs and outputs
+  std::vector<std::filesystem::path> signatures;   // of officers, over the plan
+  std::optional<std::filesystem::path> rehearsal;  // its record
+};
+
+}  // namespace qpcseal::ceremony

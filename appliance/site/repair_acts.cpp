@@ -1,0 +1,30 @@
+#include "appliance/site/repair_acts.h"
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace qpcseal::release {
+
+bool moves_module_only(const Environment& environment, const SiteChange& change) {
+  if (!change.module) return false;
+  const Home& home = environment.home;
+  check_ownership(home);
+  Site site = Site::read(home.site());
+  const audit::Lock lock(home.lock(), environment.lock_timeout, environment.on_wait);
+  const audit::SiteFacts facts = audit::find_position(home.log()).state.site;
+  if (site.module == *change.module || changed(facts, change, home) != facts) return false;
+  site.module = *change.module;
+  write_file(home.site(), view(site.text(home)), Existing::Replace, 0600);
+  return true;
+}
+
+void correct_clock(Appliance& appliance, const ApprovalFiles& files, bool yes) {
+  const UnixTime floor = appliance.log().state().last_time, now = appliance.clock_now();
+  audit::Json approval;
+  if (now < floor)
+    approval = approve_repair(appliance.home(), audit::read_log(appliance.home().log(), std::nullopt), files,
+                              yes, now, "clock-correct", {{"old_floor", format_time(floor)}});
+  appliance.log().correct_clock(approval);
+}
+
+}  // namespace qpcseal::release
