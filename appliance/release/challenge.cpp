@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "appliance/keys/wrap.h"
+#include "appliance/release/verdict.h"
 #include "base/error.h"
 #include "policy/evaluate.h"
 
