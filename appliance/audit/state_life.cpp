@@ -57,23 +57,35 @@ MekHistory arrival_of(const Entry& entry, const std::string& origin) {
   return mek;
 }
 
-// The token lost the key, and a backup brings it back: `lost` names its origin so far. A key of this
-// appliance goes on as before (origin "returned"); a copy stays what it was, unless its source's end makes it
-// an heir.
-void follow_lost(MekHistory& mek, const MekHistory& known, const Json& data) {
+// The token lost the key, and has it again: `lost` names its origin so far.
+void follow_any_lost(MekHistory& mek, const MekHistory& known, const Json& data) {
   require(known.state == "ok" || known.state == "suspended", "a lost MEK that is '" + known.state + "'");
   require(mek.label == known.label && text_member(data, "lost") == known.origin,
           "another MEK than the lost one");
-  const bool own = known.origin == "generated" || known.origin == "imported";
-  require(own == (mek.origin == "returned"), "a lost MEK of another origin");
-  mek.returned = own;
-  if (own) mek.origin = known.origin;
   mek.before = known.state;
   mek.created = known.created;
 }
 
-// The same key may come back where it failed to, was destroyed, or was lost. What is known of it stays: its
-// use, whether it is suspended, whom it was handed on to.
+// Its use, whether it is suspended, whom it was handed on to.
+void follow_use(MekHistory& mek, const MekHistory& known) {
+  mek.releases = known.releases;
+  mek.suspended = known.suspended;
+  mek.heir = known.heir;
+  mek.check_value = known.check_value;
+  require(mek.encryptions >= known.encryptions, "an encryption count that goes down");
+}
+
+// By a backup a key of this appliance goes on as before (origin "returned"); a copy stays what it was, unless
+// its source's end makes it an heir.
+void follow_lost(MekHistory& mek, const MekHistory& known, const Json& data) {
+  follow_any_lost(mek, known, data);
+  const bool own = known.origin == "generated" || known.origin == "imported";
+  require(own == (mek.origin == "returned"), "a lost MEK of another origin");
+  mek.returned = own;
+  if (own) mek.origin = known.origin;
+}
+
+// The same key may come back where it failed to, was destroyed, or was lost. What is known of it stays.
 void begin_restore(State& state, const Entry& entry) {
   const std::string& origin = text_member(entry.data, "origin");
   const bool lost = entry.data.contains("lost");
@@ -88,20 +100,28 @@ void begin_restore(State& state, const Entry& entry) {
       follow_lost(mek, known->second, entry.data);
     else
       require(was == "failed" || was == "destroyed", "a MEK id that is in use");
-    mek.releases = known->second.releases;
-    mek.suspended = known->second.suspended;
-    mek.heir = known->second.heir;
-    mek.check_value = known->second.check_value;
-    require(mek.encryptions >= known->second.encryptions, "an encryption count that goes down");
+    follow_use(mek, known->second);
   }
   require(is_free_label(state, mek.label, mek.id), "a second MEK of one label");
   state.meks[mek.id] = std::move(mek);
 }
 
+// The token lost an imported key, and its file brings it back: the same one, by its check value.
+void import_lost(State& state, MekHistory mek, const Json& data) {
+  const auto known = state.meks.find(mek.id);
+  require(known != state.meks.end(), "a lost MEK that was never here");
+  require(known->second.origin == "imported", "a lost MEK that was not imported");
+  require(known->second.check_value == mek.check_value, "another key than the lost one");
+  follow_any_lost(mek, known->second, data);
+  follow_use(mek, known->second);
+  known->second = std::move(mek);
+}
+
 void begin_import(State& state, const Entry& entry) {
   MekHistory mek = arrival_of(entry, "imported");
-  require(!state.meks.contains(mek.id), "a MEK id that was used before");
   mek.check_value = hex_member(entry.data, "check_value", kImportCheckSize);
+  if (entry.data.contains("lost")) return import_lost(state, std::move(mek), entry.data);
+  require(!state.meks.contains(mek.id), "a MEK id that was used before");
   require(imported_before(state, mek.check_value) == nullptr, "a key that was imported before");
   require(is_free_label(state, mek.label), "a second MEK of one label");
   const Bytes id = mek.id;

@@ -64,11 +64,17 @@ void overwrite_and_remove(const std::filesystem::path& path, ByteView filler) {
   sync_folder(folder_of(path));
 }
 
+// `lost` is the key's history, where the token lost it.
 keys::Mek import_logged(Appliance& appliance, const std::string& name, const SecretBuffer& value,
-                        const std::string& check_value, const Json& approval) {
-  const Bytes id = appliance.random().bytes(keys::kMekIdSize);
-  const Json intent{{"mek_id", to_hex(id)}, {"label", keys::label_of(name, 1)}, {"generation", 1U},
-                    {"encryptions", 0U},    {"check_value", check_value},       {"history", "unknown"}};
+                        const std::string& check_value, const std::optional<audit::MekHistory>& lost) {
+  const Json approval = appliance.approve("mek-import", {{"name", name}, {"check_value", check_value}});
+  const Bytes id = lost ? lost->id : appliance.random().bytes(keys::kMekIdSize);
+  Json intent{{"mek_id", to_hex(id)}, {"label", keys::label_of(name, 1)}, {"generation", 1U},
+              {"encryptions", 0U},    {"check_value", check_value},       {"history", "unknown"}};
+  if (lost) {
+    intent["encryptions"] = lost->encryptions;
+    intent["lost"] = lost->origin;
+  }
   keys::Mek mek;
   const auto make = [&](const audit::Txn&) -> Json {
     const auto& accept = appliance.facts().accept;
@@ -163,6 +169,21 @@ Imported known_again(Appliance& appliance, const audit::MekHistory& before, cons
   return out;
 }
 
+// The token lost the key: it comes back as it was, by its id and with its history. One that came back from a
+// backup of an heir's is no longer known by its file.
+Imported bring_back(Appliance& appliance, const audit::MekHistory& before, const std::string& name,
+                    const SecretBuffer& value, const std::string& check_value) {
+  const std::string was(keys::name_in(before.label));
+  if (was != name)
+    throw Error(ErrorKind::Usage, "this key was imported before, as " + before.label + ", and the token lost it",
+                "'mek import FILE --name " + was + "' brings it back");
+  if (before.origin != "imported")
+    throw Error(ErrorKind::Usage, before.label + " came back from a backup, and the token lost it",
+                "'mek restore BACKUP' brings it back");
+  const audit::MekHistory lost = before;
+  return {import_logged(appliance, name, value, check_value, lost), false, "", false, true};
+}
+
 }  // namespace
 
 std::string import_check_value(const std::filesystem::path& file) { return check_value_of(read_value(file)); }
@@ -176,11 +197,13 @@ Imported import_file(Appliance& appliance, const std::string& name, const std::f
   const std::string check_value = check_value_of(value);
   Imported out;
   if (const audit::MekHistory* before = audit::imported_before(appliance.log().state(), check_value)) {
-    out = known_again(appliance, *before, name, shred);
+    if (appliance.is_missing(before->id))
+      out = bring_back(appliance, *before, name, value, check_value);
+    else
+      out = known_again(appliance, *before, name, shred);
   } else {
     refuse_known_name(appliance, name);
-    const Json approval = appliance.approve("mek-import", {{"name", name}, {"check_value", check_value}});
-    out.mek = import_logged(appliance, name, value, check_value, approval);
+    out.mek = import_logged(appliance, name, value, check_value, std::nullopt);
   }
   if (shred) shred_logged(appliance, file, check_value, out);
   return out;

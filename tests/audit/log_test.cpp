@@ -190,6 +190,7 @@ TEST(AuditLog, LinesWithoutACheckpointAreKeptApartAndRecordedOnce) {
 // Eight processes, each opening, appending and closing under the lock.
 TEST(AuditLog, EightProcessesAppendInOneOrder) {
   constexpr std::uint64_t kProcesses = 8, kEach = 12;
+  constexpr unsigned kPatience = 300;  // seconds: one that hangs is killed, and its status says so
   const TempFolder temp;
   HostLog host(temp / "log");
   host.anchored = false;
@@ -202,6 +203,7 @@ TEST(AuditLog, EightProcessesAppendInOneOrder) {
       children.insert(child);
       continue;
     }
+    alarm(kPatience);
     int status = 0;
     try {
       for (std::uint64_t i = 0; i < kEach; ++i) {

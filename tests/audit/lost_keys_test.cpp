@@ -101,6 +101,46 @@ TEST_F(LostKeys, ACopyStaysACopyOrBecomesAnHeir) {
   EXPECT_EQ(mek().origin, "heir");
 }
 
+TEST_F(LostKeys, AnImportedOneComesBackFromItsFile) {
+  const auto file = [](const std::string& check, const std::string& lost = "") {
+    Json out = key();
+    out["check_value"] = hex(32, check[0]);
+    out["history"] = "unknown";
+    if (!lost.empty()) out["lost"] = lost;
+    return out;
+  };
+  EXPECT_ERROR(Malformed, "never here", begin("mek-import", file("5", "imported")));
+  act("mek-import", file("5"), "ok");
+  append("mek-suspend", Phase::Event, key());
+  const MekHistory before = mek();
+  EXPECT_ERROR(Malformed, "a MEK id that was used before", begin("mek-import", file("5")));
+  EXPECT_ERROR(Malformed, "another key", begin("mek-import", file("6", "imported")));
+  EXPECT_ERROR(Malformed, "another MEK", begin("mek-import", file("5", "generated")));
+  Json fewer = file("5", "imported");
+  fewer["encryptions"] = 4;
+  EXPECT_ERROR(Malformed, "goes down", begin("mek-import", fewer));
+  Json renamed = file("5", "imported");
+  renamed["label"] = "n#1";
+  EXPECT_ERROR(Malformed, "another MEK", begin("mek-import", renamed));
+  act("mek-import", file("5", "imported"), "failed");
+  EXPECT_EQ(mek().state, "suspended");
+  EXPECT_EQ(mek().origin, "imported");
+  act("mek-import", file("5", "imported"), "ok");
+  MekHistory after = mek();
+  after.before = before.before;
+  EXPECT_EQ(after, before);
+  act("mek-destroy", key(), "ok");
+  EXPECT_ERROR(Malformed, "a lost MEK that is 'destroyed'", begin("mek-import", file("5", "imported")));
+}
+
+TEST_F(LostKeys, OneThatWasMadeHereDoesNotComeBackFromAFile) {
+  act("mek-generate", key(), "ok");
+  Json file = key();
+  file["check_value"] = hex(32, '5');
+  file["lost"] = "generated";
+  EXPECT_ERROR(Malformed, "not imported", begin("mek-import", file));
+}
+
 TEST_F(LostKeys, OnlyAKeyThatIsInUseCanBeLost) {
   EXPECT_ERROR(Malformed, "never here", begin("mek-restore", back("restored", "restored")));
   act("mek-generate", key(), "ok");

@@ -2,6 +2,7 @@
 given up; and what a killed token left half made is removed."""
 
 import json
+import os
 import unittest
 
 import tokens
@@ -128,6 +129,55 @@ class LostKeys(unittest.TestCase):
         self.assertIn("another source", self.site.qpcseal("mek", "restore", foreign, expect=5).stderr)
         self.assertEqual(self.site.json("mek", "restore", self.backup)["origin"], "restored")
         self.assertIn("only wraps", self.seal("copy", expect=5).stderr)
+
+    def test_an_imported_one_comes_back_from_its_file(self):
+        value = self.site.root / f"{self.name}.dat"
+        value.write_bytes(os.urandom(16))
+        bring_in = ("mek", "import", value, "--name", self.name)
+        file = self.made_by(*bring_in)
+        self.seal("before")
+        before = self.listed()
+        self.lose(file)
+        self.assertIn(f"mek import FILE --name {self.name}", self.site.qpcseal("mek", "list").stdout)
+        self.assertEqual(self.listed()["state"], "missing")
+        said = self.site.qpcseal("mek", "import", value, "--name", "other", "--shred", expect=2).stderr
+        self.assertIn(f"'mek import FILE --name {self.name}' brings it back", said)
+        other = self.site.root / f"{self.name}.other"
+        other.write_bytes(os.urandom(16))
+        self.assertIn("already", self.site.qpcseal("mek", "import", other, "--name", self.name, expect=2).stderr)
+        back = self.site.json(*bring_in, "--shred")
+        self.assertEqual((back["returned"], back["known"], back["shredded"], back["id"]), (True, False, True, before["id"]))
+        self.assertFalse(value.exists())
+        after = self.listed()
+        for member in ("id", "created", "encryptions", "releases", "origin", "state"):
+            self.assertEqual(after[member], before[member], member)
+        self.seal("after")
+        self.assertGreater(self.listed()["encryptions"], before["encryptions"])
+        self.site.qpcseal("mek", "show", self.name)
+        self.site.qpcseal("audit", "verify")
+
+    def test_a_suspended_imported_one_comes_back_suspended(self):
+        value = self.site.root / f"{self.name}.dat"
+        value.write_bytes(os.urandom(16))
+        bring_in = ("mek", "import", value, "--name", self.name)
+        file = self.made_by(*bring_in)
+        self.site.qpcseal("mek", "suspend", self.name)
+        self.lose(file)
+        self.assertEqual(self.site.json(*bring_in)["state"], "suspended")
+        self.seal("suspended", expect=5)
+
+    def test_one_that_came_back_otherwise_is_not_known_by_its_file(self):
+        """It came from a backup of another source: who knows what key is in it?"""
+        value = self.site.root / f"{self.name}.dat"
+        value.write_bytes(os.urandom(16))
+        self.site.qpcseal("mek", "import", value, "--name", self.name)
+        self.backup = self.site.root / f"{self.name}.backup"
+        self.site.qpcseal("mek", "backup", self.name, "--to", self.key, "-o", self.backup)
+        self.site.qpcseal("mek", "destroy", self.name)
+        self.lose(self.made_by("mek", "restore", self.backup))
+        said = self.site.qpcseal("mek", "import", value, "--name", self.name, expect=2).stderr
+        self.assertIn("came back from a backup", said)
+        self.assertEqual(self.site.json("mek", "restore", self.backup)["origin"], "restored")
 
     def test_it_is_given_up(self):
         self.lose(self.generate())

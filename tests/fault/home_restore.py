@@ -5,13 +5,10 @@ one call failing (EIO, ENOSPC) or the process killed at it. Then the home is the
 `audit verify` and the token say; the next start leaves nothing behind; and the same command, given again, brings the
 restored one. Restores that move the state inside the home (no hard links: a fault makes it so) may leave a home without
 a log after a kill: the same command, or the next start, makes it whole.
-
-QPCSEAL_SWEEP_SAMPLE=N takes N points of each sweep, evenly.
 """
 
 import collections
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -21,17 +18,15 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "cli"))
+import points  # noqa: E402
 from appliance import Appliance, QPCSEAL  # noqa: E402
 
 CALLS = ("openat", "mkdir", "write", "pwrite64", "fsync", "fdatasync", "rename", "renameat", "renameat2", "link",
          "linkat", "unlink", "unlinkat", "rmdir", "ftruncate", "fchmod", "chmod")
-FAULTS = ("error=EIO", "error=ENOSPC", "signal=KILL")
 INSIDE = "linkat:error=EPERM"
 
 
 class HomeFaults(unittest.TestCase):
-    sample = int(os.environ.get("QPCSEAL_SWEEP_SAMPLE", "0"))
-
     @classmethod
     def setUpClass(cls):
         cls.appliance = Appliance(cards=1)
@@ -93,12 +88,6 @@ class HomeFaults(unittest.TestCase):
                 out.append((call, counts[call]))
         return out
 
-    def sampled(self, points):
-        every = [(call, when, fault) for call, when in points for fault in FAULTS]
-        if not self.sample or len(every) <= self.sample:
-            return every
-        return [every[i * len(every) // self.sample] for i in range(self.sample)]
-
     def whole(self, where, sizes):
         said = self.qpcseal("audit", "verify", "--json")
         self.assertEqual(said.returncode, 0, f"{where}: {said.stderr}")
@@ -117,17 +106,17 @@ class HomeFaults(unittest.TestCase):
         self.assertEqual([path.parent for path in self.root.rglob("home/**/pin")], [self.home], where)
 
     def sweep(self, command, check, *always):
-        points, codes, begun = self.points(command, *always), collections.Counter(), time.monotonic()
-        chosen = self.sampled(points)
-        self.assertGreater(len(points), 10)
-        for call, when, fault in chosen:
+        calls, codes, begun = self.points(command, *always), collections.Counter(), time.monotonic()
+        chosen = points.spread(calls)
+        self.assertGreater(len(calls), 10)
+        for (call, when), fault in chosen:
             where = f"{call} {when} {fault}"
             with self.subTest(where):
                 self.reset()
                 done, _ = self.traced(command, *always, f"{call}:{fault}:when={when}")
                 codes[done.returncode] += 1
                 check(done.returncode, where)
-        print(f"\n{self.id().rsplit('.', 1)[1]}: {len(chosen)} of {len(FAULTS) * len(points)} points, exit codes "
+        print(f"\n{self.id().rsplit('.', 1)[1]}: {len(chosen)} of {len(points.FAULTS) * len(calls)} points, exit codes "
               f"{dict(sorted(codes.items()))}, {time.monotonic() - begun:.0f} s", flush=True)
 
     def restore(self):

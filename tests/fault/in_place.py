@@ -15,11 +15,11 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "cli"))
 import reflink  # noqa: E402
+import points  # noqa: E402
 from appliance import Appliance, QPCSEAL  # noqa: E402
 
 CALLS = ("write", "pwrite64", "fsync", "fdatasync", "rename", "renameat2", "link", "unlink", "ftruncate", "ioctl", "fchmod",
          "fchown", "openat")
-FAULTS = ("error=EIO", "error=ENOSPC", "signal=KILL")
 PAGE = 4096
 
 
@@ -88,21 +88,21 @@ class InPlace(unittest.TestCase):
         pages, trace = self.pages(cards)
         self.assertEqual(len(pages), len(cards.split(",")))
         counts = collections.Counter(re.findall(r"^\d+\s+(\w+)\(", trace, re.MULTILINE))
+        calls = [(call, when) for call, count in sorted(counts.items()) for when in range(1, count + 1)]
         swept = collections.Counter()
-        for call, count in sorted(counts.items()):
-            for fault in FAULTS:
-                for when in range(1, count + 1):
-                    where = f"{call} {when}/{count} {fault}, cards {cards}"
-                    container = self.place(cards)
-                    done, _ = self.bind(container, cards, f"{call}:{fault}:when={when}")
-                    swept[fault, done.returncode] += 1
-                    self.check(container, cards, pages, where)
-                    done, _ = self.bind(container, cards)
-                    self.assertEqual(done.returncode, 0, f"{where}, again: {done.stderr}")
-                    data = container.read_bytes()
-                    for at, (_, new) in pages.items():
-                        self.assertEqual(data[at:at + PAGE], new, where)
-                    self.assertFalse((self.work / ".model.qpc.rebind").exists(), where)
+        for (call, when), fault in points.spread(calls):
+            where = f"{call} {when}/{counts[call]} {fault}, cards {cards}"
+            with self.subTest(where):
+                container = self.place(cards)
+                done, _ = self.bind(container, cards, f"{call}:{fault}:when={when}")
+                swept[fault, done.returncode] += 1
+                self.check(container, cards, pages, where)
+                done, _ = self.bind(container, cards)
+                self.assertEqual(done.returncode, 0, f"{where}, again: {done.stderr}")
+                data = container.read_bytes()
+                for at, (_, new) in pages.items():
+                    self.assertEqual(data[at:at + PAGE], new, where)
+                self.assertFalse((self.work / ".model.qpc.rebind").exists(), where)
         print(f"\n{self.work}, cards {cards}: {sum(swept.values())} points {dict(swept)}", flush=True)
 
     def test_here(self):

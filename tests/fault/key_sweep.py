@@ -1,9 +1,12 @@
 """Every command that makes, takes in, gives out or ends a key, killed or failing at every call that changes a file."""
 
 import hashlib
+import shutil
 import unittest
 
 import acts
+import points
+import tokens
 from acts import Act
 from appliance import Appliance
 
@@ -74,6 +77,26 @@ class Keys(acts.Acts):
         self.sweep(Act("mek import", ("mek", "import", file, "--name", "old"), "mek-import",
                        fresh=lambda: file.write_bytes(VALUE)))
 
+    def test_import_again(self):
+        """A key that the token lost: its file brings it back."""
+        file = self.root / "MEK.dat"
+        command = ("mek", "import", file, "--name", "old")
+
+        def prepare():
+            file.write_bytes(VALUE)
+            before = set((self.home / "tokens").rglob("*.object"))
+            self.appliance.qpcseal(*command)
+            made = max(set((self.home / "tokens").rglob("*.object")) - before, key=lambda path: path.stat().st_size)
+            made.unlink()
+            made.with_suffix(".lock").unlink(missing_ok=True)
+            (self.home / "tokens.guard" / made.relative_to(self.home / "tokens")).unlink()
+
+        def check(done, outcomes, where):
+            key = next(mek for mek in self.appliance.json("mek", "list") if mek["label"] == "old#1")
+            self.assertEqual(key["state"], "ok" if "ok" in outcomes else "missing", where)
+
+        self.sweep(Act("mek import of a lost key", command, "mek-import", prepare=prepare, check=check))
+
     def test_import_and_shred(self):
         file = self.root / "MEK.dat"
         command = ("mek", "import", file, "--name", "old", "--shred")
@@ -119,6 +142,43 @@ class RecoveryKey(acts.Acts):
 
         command = ("recovery-key", "show", "-o", out)
         self.sweep(Act("recovery-key show", command, prepare=prepare, again=(*command, "--force")))
+
+
+class Cleanup(acts.Acts):
+    """Half-made objects in a token that is not the appliance's own: `mek cleanup` removes them."""
+
+    @classmethod
+    def make(cls):
+        appliance = Appliance(cards=1, token=tokens.Forwarded)
+        appliance.qpcseal("mek", "generate", "first")
+        appliance.token.close()
+        cls.objects_folder = appliance.root / "token" / "tokens"
+        (folder,) = (path for path in cls.objects_folder.iterdir() if path.is_dir())
+        cls.half = folder / "87c67806-b224-6da3-f411-c60db7855f52.object"
+        cls.half.write_bytes(bytes(8))
+        cls.half.with_suffix(".lock").touch()
+        shutil.copytree(cls.objects_folder, appliance.root / "token-at-first")
+        appliance.token.start()
+        return appliance
+
+    def count_objects(self):
+        return len(list(self.objects_folder.rglob("*.object")))
+
+    def reset(self):
+        super().reset()
+        token = self.appliance.token
+        token.close()
+        token.socket.unlink(missing_ok=True)
+        points.copy_over(self.root / "token-at-first", self.objects_folder)
+        token.start()
+
+    def test_cleanup(self):
+        def check(done, outcomes, where):
+            self.assertTrue("ok" in outcomes or self.half.exists(), f"{where}: destroyed, and the log does not say so")
+            self.assertFalse(done.returncode in acts.DONE and self.half.exists(), f"{where}: said to be destroyed")
+
+        self.sweep(Act("mek cleanup", ("mek", "cleanup"), "leftovers", check=check))
+        self.assertFalse(self.half.exists())
 
 
 def tearDownModule():

@@ -6,9 +6,8 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "cli"))
+import points  # noqa: E402
 from token_points import TokenPoints  # noqa: E402
-
-FAULTS = ("signal=KILL", "error=EIO", "error=ENOSPC")
 
 
 class TokenFiles(unittest.TestCase):
@@ -22,10 +21,9 @@ class TokenFiles(unittest.TestCase):
 
     def sweep(self, *command):
         begun, self.points.counts = time.monotonic(), type(self.points.counts)()
-        for call, when in self.points.points(command):
-            for fault in FAULTS:
-                with self.subTest(f"{call} {when} {fault}"):
-                    self.assertIsNone(self.points.point(command, call, when, fault))
+        for (call, when), fault in points.spread(self.points.points(command)):
+            with self.subTest(f"{call} {when} {fault}"):
+                self.assertIsNone(self.points.point(command, call, when, fault))
         print(f"\n{' '.join(map(str, command))}: {sum(self.points.counts.values())} points, by fault and exit code "
               f"{dict(sorted(self.points.counts.items()))}, {time.monotonic() - begun:.0f} s", flush=True)
 

@@ -51,9 +51,13 @@ Report import_key(Context& context, const ImportOptions& options) {
   const release::Imported in = release::import_file(appliance, options.name, options.file, options.shred);
   Report report = life_report(
       in.mek, appliance.log().state().meks.at(in.mek.id).state.c_str(),
-      (in.known ? "was imported before, and is in token " : "is in token ") + appliance.token().label);
+      (in.known      ? "was imported before, and is in token "
+       : in.returned ? "was lost, and is back with its history in token "
+                     : "is in token ") +
+          appliance.token().label);
   report.json["shredded"] = in.shredded;
   report.json["known"] = in.known;
+  report.json["returned"] = in.returned;
   report.text +=
       "warning: its history is unknown. Whoever had the file may have a copy, and nobody counted its "
       "encryptions.\nMake a new key for new models ('qpcseal mek generate'), and use this one for what needs "
