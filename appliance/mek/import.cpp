@@ -175,7 +175,8 @@ Imported bring_back(Appliance& appliance, const audit::MekHistory& before, const
                     const SecretBuffer& value, const std::string& check_value) {
   const std::string was(keys::name_in(before.label));
   if (was != name)
-    throw Error(ErrorKind::Usage, "this key was imported before, as " + before.label + ", and the token lost it",
+    throw Error(ErrorKind::Usage,
+                "this key was imported before, as " + before.label + ", and the token lost it",
                 "'mek import FILE --name " + was + "' brings it back");
   if (before.origin != "imported")
     throw Error(ErrorKind::Usage, before.label + " came back from a backup, and the token lost it",

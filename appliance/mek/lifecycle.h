@@ -38,8 +38,9 @@ struct Imported {
 };
 // With `shred` the file is overwritten, synced and removed when the key is safely in the token. That says
 // nothing of copies, snapshots, journals, or of what a flash drive keeps. Error{Usage} for a key that was
-// imported before; with its name and `shred`, its file is shredded. One that the token lost comes back. A shredding that was cut short is
-// finished by the same call, also where the file is overwritten already, or gone.
+// imported before; with its name and `shred`, its file is shredded. One that the token lost comes back. A
+// shredding that was cut short is finished by the same call, also where the file is overwritten already, or
+// gone.
 Imported import_file(Appliance& appliance, const std::string& name, const std::filesystem::path& file,
                      bool shred);
 

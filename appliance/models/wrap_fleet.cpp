@@ -273,7 +273,7 @@ class Fleet {
       WrappedFor card = wrapped_for(grant, all_[i].folder);
       const std::filesystem::path folder = staging_dir(all_[i]);
       std::filesystem::remove_all(folder);  // what a run that was cut short left
-      make_folder(folder, 0755);
+      files.folder(folder);
       for (const auto& [name, bytes] : card_files(mek_, card))
         files.add(folder / name, bytes, Existing::Refuse);
       cards_[i].suite = card.suite;

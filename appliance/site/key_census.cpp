@@ -31,7 +31,8 @@ std::string missing_text(const keys::Mek& mek) {
 }
 
 std::string missing_hint(const keys::Mek& mek) {
-  return "'qpcseal mek restore BACKUP' brings it back (a file that was imported: 'qpcseal mek import FILE --name " +
+  return "'qpcseal mek restore BACKUP' brings it back (a file that was imported: 'qpcseal mek import FILE "
+         "--name " +
          mek.name + "'); 'qpcseal mek rotate " + mek.name +
          "' makes its next generation; 'qpcseal mek destroy " + mek.label + "' gives it up";
 }

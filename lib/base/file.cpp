@@ -132,15 +132,21 @@ void sync_folder(const std::filesystem::path& folder) {
     throw_errno(folder.string());
 }
 
-void make_folder(const std::filesystem::path& folder, unsigned mode) {
+bool make_unsynced_folder(const std::filesystem::path& folder, unsigned mode) {
   if (mkdir(folder.c_str(), mode) == 0) {
     if (chmod(folder.c_str(), mode) != 0 && !medium_cannot(errno)) throw_errno(folder.string());
-    return;
+    return true;
   }
   if (errno != EEXIST) throw_errno(folder.string());
   struct stat status{};
   if (lstat(folder.c_str(), &status) != 0) throw_errno(folder.string());
   if (!S_ISDIR(status.st_mode)) throw Error(ErrorKind::Io, folder.string() + " exists and is not a folder");
+  return false;
+}
+
+// What is put into the folder is synced with it, and lost with its name.
+void make_folder(const std::filesystem::path& folder, unsigned mode) {
+  if (make_unsynced_folder(folder, mode)) sync_folder(parent_of(folder));
 }
 
 void require_writable_folder(const std::filesystem::path& folder) {

@@ -6,7 +6,6 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <set>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -36,6 +35,10 @@ FileBatch::~FileBatch() {
 void FileBatch::remove_stage() noexcept {
   if (stage_.fd) rmdir(stage_.name.c_str());
   stage_ = {};
+}
+
+void FileBatch::folder(const std::filesystem::path& path) {
+  if (make_unsynced_folder(path, 0755)) parents_.insert(parent_of(path));
 }
 
 void FileBatch::add(const std::filesystem::path& path, ByteView bytes, Existing existing) {
@@ -81,6 +84,7 @@ void FileBatch::commit() {
   remove_stage();
   if (!few) flush_file_system(files_.front().name);
   std::set<std::filesystem::path> folders;
+  if (few) folders = parents_;
   for (std::size_t i = 0; few && i < files_.size(); ++i) folders.insert(parent_of(files_[i].name));
   for (const auto& folder : folders) sync_folder(folder);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <set>
 #include <vector>
 
 #include "base/temporary.h"
@@ -21,6 +22,8 @@ class FileBatch {
   FileBatch(const FileBatch&) = delete;
   FileBatch& operator=(const FileBatch&) = delete;
 
+  // Makes a folder for files of the batch, with mode 0755; its name is on disk after commit().
+  void folder(const std::filesystem::path& path);
   // Error{Io} for a name that is taken and must not be replaced.
   void add(const std::filesystem::path& path, ByteView bytes, Existing existing);
   // All of them are on disk when it returns, under their temporary names still. commit() calls it.
@@ -40,6 +43,7 @@ class FileBatch {
   unsigned mode_;
   TemporaryFile stage_;
   std::vector<Waiting> files_;
+  std::set<std::filesystem::path> parents_;  // of folders
   std::size_t appeared_ = 0;
   std::size_t synced_ = 0;
 };

@@ -20,7 +20,7 @@ CALLS = ("openat", "mkdir", "write", "pwrite64", "fsync", "fdatasync", "rename",
 
 class TokenPoints:
     def __init__(self):
-        self.appliance = Appliance(cards=1)
+        self.appliance = Appliance(cards=2)
         self.appliance.qpcseal("mek", "generate", "first")
         self.appliance.qpcseal("mek", "generate", "gone")
         self.model = self.appliance.sample(size=5000)

@@ -172,6 +172,26 @@ class PowerFailure(unittest.TestCase):
         self.sweep("wrap-mek", "--mek", "first", "--pub-keys", report, "--output-dir", "@/out/w", kind="release",
                    prepare=prepare, check=check)
 
+    def test_wrap_fleet(self):
+        reports = [self.root / "one.dat", self.root / "two.dat"]
+        command = ("wrap-mek", "--mek", "first", "--skip-denied", "--pub-keys", *reports, "--output-dir")
+
+        def prepare():
+            for card, report in enumerate(reports):
+                self.points.appliance.attest("first", card, name=report.name)
+
+        def outputs():
+            return len([path for path in (self.root / "out").rglob("MEK.encrypt") if path.stat().st_size > 0])
+
+        def check(last):
+            counted = max(mek["releases"] for mek in json.loads(self.points.run(("mek", "list", "--json")).stdout))
+            self.assertLessEqual(outputs(), counted, "a wrapped key that is not counted")
+            again = self.points.run((*command, self.root / "out" / "w"))
+            self.assertEqual(again.returncode, 0, again.stderr)
+            self.assertEqual(outputs(), 2, "a card without its key")
+
+        self.sweep(*command, "@/out/w", kind="release", prepare=prepare, check=check)
+
     def test_home_restore(self):
         """The home of a backup's moment comes back over one whose log is shorter."""
         backup, older = self.root / "home.tar", self.root / "older"

@@ -49,12 +49,11 @@ struct ImportOptions {
 Report import_key(Context& context, const ImportOptions& options) {
   release::Appliance appliance(context.environment());
   const release::Imported in = release::import_file(appliance, options.name, options.file, options.shred);
-  Report report = life_report(
-      in.mek, appliance.log().state().meks.at(in.mek.id).state.c_str(),
-      (in.known      ? "was imported before, and is in token "
-       : in.returned ? "was lost, and is back with its history in token "
-                     : "is in token ") +
-          appliance.token().label);
+  Report report = life_report(in.mek, appliance.log().state().meks.at(in.mek.id).state.c_str(),
+                              (in.known      ? "was imported before, and is in token "
+                               : in.returned ? "was lost, and is back with its history in token "
+                                             : "is in token ") +
+                                  appliance.token().label);
   report.json["shredded"] = in.shredded;
   report.json["known"] = in.known;
   report.json["returned"] = in.returned;
