@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """What commands cost over a long log, thousands of archived reports, and many keys.
 
-  QPCSEAL_BUILD=build/bench /usr/bin/python3 tests/bench/scale.py [--entries 300000] [--reports 10000] [--meks 1000]
+  cmake --preset bench && cmake --build --preset bench --target qpcseal qpcseal-attest qpcseal-device fleet_cards
+  QPCSEAL_BUILD=$PWD/build/bench /usr/bin/python3 tests/bench/scale.py [--entries 300000] [--reports 10000] [--meks 1000]
 
 The log is grown by requests for challenges, in the home of an appliance with the embedded token.
 """

@@ -28,10 +28,10 @@ from appliance import QPCSEAL, Appliance
 
 CLONES = points.SAMPLE or 12
 VALUE = bytes(range(16))
-WAYS = {  # file system -> (command that makes it, options to mount it, MiB)
-    "ext4": (("mkfs.ext4", "-q", "-F"), "noatime", 96),
-    "ext4, data=writeback": (("mkfs.ext4", "-q", "-F"), "data=writeback,noatime", 96),
-    "xfs": (("mkfs.xfs", "-q", "-f"), "noatime", 320),
+WAYS = {  # file system -> (command that makes it, options to mount it, more of them for a clone, MiB)
+    "ext4": (("mkfs.ext4", "-q", "-F"), "noatime", "", 96),
+    "ext4, data=writeback": (("mkfs.ext4", "-q", "-F"), "data=writeback,noatime", "", 96),
+    "xfs": (("mkfs.xfs", "-q", "-f"), "noatime", ",nouuid", 320),
 }
 
 
@@ -175,7 +175,7 @@ class LoopDevices(acts.Acts):
         self.look_at(self.live_root)
         self.acknowledged = self.lines()
         self.before = len(self.acknowledged)
-        moments = [self.random.uniform(0, 1.25 * self.took.get(name, 0.5)) for _ in range(min(CLONES, 6))]
+        moments = [self.random.uniform(0, 1.1 * self.took.get(name, 0.5)) for _ in range(min(CLONES, 6))]
         clones, self.took[name] = self.run_and_clone(words, pin, moments)
         self.told = self.lines()
         for image, moment, over in clones:
@@ -183,7 +183,7 @@ class LoopDevices(acts.Acts):
             self.counts[name] = self.counts.get(name, 0) + 1
             self.over += over
             with self.subTest(where):
-                mount(image, self.copies, self.options)
+                mount(image, self.copies, self.options + self.more)
                 try:
                     self.look_at(self.copies / self.live_root.name)
                     self.check_copy(where, over, kind, there)
@@ -192,7 +192,7 @@ class LoopDevices(acts.Acts):
             image.unlink()
 
     def sweep_way(self, way):
-        make, self.options, size = WAYS[way]
+        make, self.options, self.more, size = WAYS[way]
         self.way, self.took, self.counts, self.over = way, {}, {}, 0
         self.image, live, self.copies = (self.outer / name for name in ("image", "live", "copies"))
         for folder in (live, self.copies):
