@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "tests/base/expect_error.h"
 #include "tests/base/syscall_spy.h"
 #include "tests/base/temp_folder.h"
@@ -58,6 +59,23 @@ TEST(FileBatch, SyncBringsAllToTheDiskOnceAndNamesNothing) {
   batch.commit();
   EXPECT_EQ(syncs(), 2);
   EXPECT_EQ(content(folder / "b"), "two");
+}
+
+// What is synced in a folder whose name is not on the disk is lost with it.
+TEST(FileBatch, BringsTheNamesOfItsFoldersToTheDisk) {
+  const TempFolder folder;
+  testing::SpyScope spy;
+  std::vector<std::string> synced;
+  spy->after = [&](const testing::FileCall& call) {
+    if (call.call == "fsync") synced.push_back(call.file);
+  };
+  FileBatch batch;
+  batch.folder(folder / "new");
+  batch.add(folder / "new" / "a", view("one"), Existing::Refuse);
+  EXPECT_TRUE(std::ranges::find(synced, folder.path().string()) == synced.end());
+  batch.commit();
+  EXPECT_THAT(synced, ::testing::Contains(folder.path().string()));
+  EXPECT_THAT(synced, ::testing::Contains((folder / "new").string()));
 }
 
 TEST(FileBatch, RefusesAndReplaces) {

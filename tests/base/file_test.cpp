@@ -379,6 +379,19 @@ TEST(WriteExact, AtAnyOffset) {
   EXPECT_ERROR(Io, "Bad file descriptor", (write_exact(open_to_read(folder / "out"), view("x"), 0), 0));
 }
 
+TEST(Folder, HasItsNameOnTheDiskOnceMade) {
+  const TempFolder folder;
+  SpyScope spy;
+  std::vector<std::string> synced;
+  spy->after = [&](const testing::FileCall& call) {
+    if (call.call == "fsync") synced.push_back(call.file);
+  };
+  make_folder(folder / "new");
+  EXPECT_THAT(synced, ::testing::ElementsAre(folder.path().string()));
+  make_folder(folder / "new");  // it is there
+  EXPECT_EQ(synced.size(), 1U);
+}
+
 TEST(Folder, MadeOnceWithItsMode) {
   const TempFolder folder;
   make_folder(folder / "new");

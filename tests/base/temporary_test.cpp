@@ -11,6 +11,7 @@
 
 #include <fstream>
 
+#include "base/file.h"
 #include "base/file_batch.h"
 #include "tests/base/syscall_spy.h"
 #include "tests/base/temp_folder.h"
