@@ -15,7 +15,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "cli"))
 
-from appliance import Appliance, run  # noqa: E402
+from appliance import QPCSEAL, Appliance, run  # noqa: E402
 from fleet_support import TOOL, FleetDesk  # noqa: E402
 from long_log import cost, grow, long_log  # noqa: E402
 
@@ -76,7 +76,7 @@ def over_many_reports(reports):
         names = [part for number in range(hosts) for part in ("--host", f"node-{number:02}")]
         Desk.qpcseal("attest", "request", "--mek", "m", *names, "--device", f"0-{cards - 1}", "-o", trip)
         run(TOOL, "answer", Desk.root, trip)
-        desk.wrap(trip)
+        run(QPCSEAL, *desk.wrap_command(trip), env=Desk.env, timeout=3600)
         policy = Desk.root / "policy.toml"
         print(f"\n{Desk.CARDS} archived reports\n")
         head()
