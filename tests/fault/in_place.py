@@ -119,20 +119,20 @@ class InPlace(unittest.TestCase):
                 self.sweep(cards)
 
     def test_a_page_torn_by_a_power_failure(self):
-        self.work = self.appliance.root / "work"
-        for cards in self.models:
-            pages, _ = self.pages(cards)
-            container = self.place(cards)
-            self.bind(container, cards, "fdatasync:signal=KILL:when=1")
-            self.assertTrue((self.work / ".model.qpc.rebind").exists(), "the journal is on disk before the page")
-            with open(container, "r+b") as file:
-                for at, (old, new) in pages.items():
-                    file.seek(at)
-                    file.write(new[:512] + old[512:])
-            self.appliance.load(container, device=cards, expect=5)
-            done, _ = self.bind(container, cards)
-            self.assertEqual(done.returncode, 0, done.stderr)
-            self.appliance.load(container, device=cards)
+        """A model of one part: of several the whole file is replaced."""
+        self.work, cards = self.appliance.root / "work", "0"
+        pages, _ = self.pages(cards)
+        container = self.place(cards)
+        self.bind(container, cards, "fdatasync:signal=KILL:when=1")
+        self.assertTrue((self.work / ".model.qpc.rebind").exists(), "the journal is on disk before the page")
+        with open(container, "r+b") as file:
+            for at, (old, new) in pages.items():
+                file.seek(at)
+                file.write(new[:512] + old[512:])
+        self.appliance.load(container, device=cards, expect=5)
+        done, _ = self.bind(container, cards)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.appliance.load(container, device=cards)
 
 
 if __name__ == "__main__":
