@@ -104,7 +104,6 @@ void TokenGuard::put_back(const std::vector<Name>& names) {
     make_folder((tokens_ / name).parent_path());
     write_file(tokens_ / name, read_copy(copies_ / name).value(), Existing::Replace, 0600);
   }
-  sync_folder(tokens_);
 }
 
 // The copies of objects that were destroyed: these are gone while the mark is there. First they are gone on
@@ -183,7 +182,6 @@ void TokenGuard::copy_new(const std::vector<Name>& names) {
   }
   for (const path& folder : folders) sync_folder(folder);
   batch.commit();
-  if (!folders.empty()) sync_folder(copies_);
 }
 
 void TokenGuard::check_login() {

@@ -11,6 +11,7 @@ import subprocess
 
 from cryptography.hazmat.primitives import keywrap, serialization
 
+import points  # noqa: F401 (where the others are)
 import decryptor
 import wrapping
 from appliance import DEVICE
