@@ -3,6 +3,7 @@
 Of each file the model keeps what it holds and what it held at its last fsync, of each folder its names likewise. A state
 after a power failure is one of two: DROPPED, in which nothing is there that was not synced, names included; EMPTIED, in
 which names are there and a file that was cut since its last sync, or never synced, is empty, as XFS and ext4 with data=writeback leave one.
+A rename from one folder to another reaches the disk whole, with the sync of either, as in every file system with a journal.
 """
 
 import os
@@ -23,6 +24,7 @@ class File:
 class Folder:
     def __init__(self):
         self.now, self.synced = {}, {}
+        self.moved = []  # (from, name, to, name, node) of renames that no sync has brought to the disk
 
 
 def sync(node):
@@ -30,6 +32,15 @@ def sync(node):
         node.synced, node.cut = bytes(node.now), False
     else:
         node.synced = dict(node.now)
+        for entry in node.moved:
+            old, old_name, new, new_name, moved = entry
+            if old is not node and old.synced.get(old_name) is moved:
+                del old.synced[old_name]
+            if new is not node and new.now.get(new_name) is moved:
+                new.synced[new_name] = moved
+            other = new if old is node else old
+            other.moved = [one for one in other.moved if one is not entry]
+        node.moved = []
 
 
 def load(path):
@@ -177,6 +188,10 @@ class Disk:
         if "RENAME_EXCHANGE" in words[-1]:
             old[0].now[old[1]] = new[0].now[new[1]]
         new[0].now[new[1]] = node
+        if old[0] is not new[0]:
+            entry = (old[0], old[1], new[0], new[1], node)
+            old[0].moved.append(entry)
+            new[0].moved.append(entry)
         return True
 
     do_renameat = do_renameat2 = do_rename
