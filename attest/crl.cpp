@@ -143,18 +143,76 @@ std::vector<Bytes> revoked_in(X509_CRL* crl) {
   return out;
 }
 
+// What OpenSSL's own comparison reads as text; anything else counts byte by byte.
+bool is_text(int type) {
+  return type == V_ASN1_UTF8STRING || type == V_ASN1_BMPSTRING || type == V_ASN1_UNIVERSALSTRING ||
+         type == V_ASN1_PRINTABLESTRING || type == V_ASN1_T61STRING || type == V_ASN1_IA5STRING ||
+         type == V_ASN1_VISIBLESTRING;
+}
+
+// Blanks and letters of ASCII alone, in every locale.
+std::string canonical_text(std::string_view text) {
+  std::string out;
+  bool blank = false;
+  for (const char c : text) {
+    if (c == ' ' || (c >= '\t' && c <= '\r')) {
+      blank = true;
+      continue;
+    }
+    if (blank && !out.empty()) out += ' ';
+    blank = false;
+    out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  return out;
+}
+
+using NameEntryPtr = Owned<X509_NAME_ENTRY, X509_NAME_ENTRY_free>;
+
+NameEntryPtr canonical_entry(const X509_NAME_ENTRY* entry) {
+  const ASN1_STRING* value = X509_NAME_ENTRY_get_data(entry);
+  int type = ASN1_STRING_type(value);
+  std::string bytes(
+      text_of({ASN1_STRING_get0_data(value), static_cast<std::size_t>(ASN1_STRING_length(value))}));
+  if (is_text(type)) {
+    unsigned char* utf8 = nullptr;
+    const int size = ASN1_STRING_to_UTF8(&utf8, value);
+    if (size < 0) refuse_list("its issuer's name is no text");
+    bytes = canonical_text(text_of({utf8, static_cast<std::size_t>(size)}));
+    OPENSSL_free(utf8);
+    type = V_ASN1_UTF8STRING;
+  }
+  return NameEntryPtr(made(X509_NAME_ENTRY_create_by_OBJ(nullptr, X509_NAME_ENTRY_get_object(entry), type,
+                                                         view(bytes).data(), static_cast<int>(bytes.size())),
+                           "X509_NAME_ENTRY_create_by_OBJ"));
+}
+
 void read_issuer(const X509_CRL* crl, CrlInfo& info) {
   const X509_NAME* issuer = X509_CRL_get_issuer(crl);
-  const unsigned char* name = nullptr;
-  std::size_t size = 0;
-  if (X509_NAME_get0_der(issuer, &name, &size) != 1) refuse_list("no issuer");
-  info.issuer.assign(name, name + size);
+  info.issuer = canonical_name(issuer);
   std::array<char, 256> text{};
   X509_NAME_oneline(issuer, text.data(), static_cast<int>(text.size()));
   info.issuer_text = text.data();
 }
 
 }  // namespace
+
+Bytes canonical_name(const X509_NAME* name) {
+  const Owned<X509_NAME, X509_NAME_free> out(made(X509_NAME_new(), "X509_NAME_new"));
+  int before = -1;
+  for (int i = 0; i < X509_NAME_entry_count(name); ++i) {
+    const X509_NAME_ENTRY* entry = X509_NAME_get_entry(name, i);
+    const int set = X509_NAME_ENTRY_set(entry);
+    const NameEntryPtr canonical = canonical_entry(entry);
+    if (X509_NAME_add_entry(out.get(), canonical.get(), -1, set == before ? -1 : 0) != 1)
+      throw Error(ErrorKind::Internal, "X509_NAME_add_entry failed");
+    before = set;
+  }
+  const unsigned char* der = nullptr;
+  std::size_t size = 0;
+  if (X509_NAME_get0_der(out.get(), &der, &size) != 1)
+    throw Error(ErrorKind::Internal, "X509_NAME_get0_der failed");
+  return {der, der + size};
+}
 
 bool crl_number_less(const Bytes& a, const Bytes& b) {
   return a.size() != b.size() ? a.size() < b.size() : a < b;

@@ -14,11 +14,11 @@
 
 namespace qpcseal::attest {
 
-// The highest crlNumber of each issuer: its name (DER) -> the number as in CrlInfo.
+// The highest crlNumber of each issuer: its name as canonical_name() has it -> the number as in CrlInfo.
 using CrlNumbers = std::map<Bytes, Bytes>;
 
 struct CrlInfo {
-  Bytes issuer;  // the name, DER
+  Bytes issuer;  // canonical_name() of its name
   std::string issuer_text;
   Bytes number;  // crlNumber (RFC 5280 section 5.2.3), big-endian without leading zeros
   UnixTime this_update = 0, next_update = 0;
@@ -38,6 +38,11 @@ std::vector<CrlInfo> newest(const std::vector<Bytes>& crls);
 Bytes serial_of(const ASN1_INTEGER* serial);
 // Whether an entry of the list has the certificate's serial number. Does not compare issuers.
 bool revokes(const CrlInfo& crl, const X509* certificate);
+
+// The name, DER, in a form that two names have in common exactly where X509_NAME_cmp takes them for one:
+// strings as UTF8String, without blanks around them, blanks inside as one space, ASCII letters in lower case.
+// Names that issuers write in two ways stay one name. Throws Error{Malformed}.
+Bytes canonical_name(const X509_NAME* name);
 
 // Numbers as CrlInfo has them, of any length.
 bool crl_number_less(const Bytes& a, const Bytes& b);

@@ -69,6 +69,7 @@ void add_mek(Rules& out, const MekRule& mek) {
 
 Rules rules_of(const Policy& policy) {
   Rules out;
+  out["appliance"] = policy.appliance.value == kAnyAppliance ? "ANY" : policy.appliance.value;
   out["serial"] = std::to_string(policy.serial.value);
   out["collateral bundle"] = policy.collateral_required.value ? "required" : "not required";
   out["expires"] = format_time(policy.expires.value);

@@ -53,6 +53,12 @@ class Linter {
     }
   }
 
+  void appliance() {
+    warn(
+        policy_.appliance.value == kAnyAppliance, policy_.appliance.line,
+        "it names no appliance: it can be the first policy of any, and a later one in a demonstration alone");
+  }
+
   void approvals() {
     warn(!policy_.approvals_for("policy-change"), 1,
          "[approvals] lacks 'policy-change': this policy could never be replaced");
@@ -123,6 +129,7 @@ std::vector<Warning> lint(const Policy& policy) {
   Linter linter(policy);
   for (const DeviceClass& device : policy.devices) linter.device(device);
   for (const MekRule& mek : policy.meks) linter.mek(mek);
+  linter.appliance();
   linter.approvals();
   return linter.take();
 }

@@ -246,6 +246,16 @@ toml::table parse_toml(std::string_view text, const std::string& file) {
   }
 }
 
+// As the names of logs (C2SP signed notes): printable ASCII without blanks and '+'.
+std::string read_appliance(TomlReader& reader) {
+  constexpr std::size_t kMaxName = 128;
+  std::string out = reader.text("appliance");
+  const bool good = out.size() <= kMaxName &&
+                    std::ranges::all_of(out, [](char c) { return c > ' ' && c < '\x7F' && c != '+'; });
+  if (!good) reader.refuse(reader.line_of_key("appliance"), "'appliance' is no name of an appliance");
+  return out;
+}
+
 }  // namespace
 
 Policy parse_policy(std::string_view toml, const std::string& file) {
@@ -254,6 +264,7 @@ Policy parse_policy(std::string_view toml, const std::string& file) {
   Policy out;
   out.file = file;
   out.serial = rule(reader, "serial", static_cast<std::uint64_t>(reader.integer("serial", 1, kHuge)));
+  out.appliance = rule(reader, "appliance", read_appliance(reader));
   const std::string expires = reader.text("expires");
   out.expires.line = reader.line_of_key("expires");
   try {

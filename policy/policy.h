@@ -72,8 +72,12 @@ struct MekRule {
   Rule<std::uint64_t> max_encryptions;  // at most 2^32
 };
 
+// What `appliance` says where a policy names none.
+inline constexpr std::string_view kAnyAppliance = "any";
+
 struct Policy {
-  std::string file;  // as findings name it, e.g. "policy.toml"
+  std::string file;             // as findings name it, e.g. "policy.toml"
+  Rule<std::string> appliance;  // the one appliance that it is for, as that one's log names it; or "any"
   Rule<std::uint64_t> serial;
   Rule<UnixTime> expires;
   Rule<bool> collateral_required;  // a release needs a collateral bundle; one in force must be fresh anyhow

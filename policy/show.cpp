@@ -100,6 +100,9 @@ void show_mek(std::ostringstream& out, const MekRule& mek) {
 std::string show(const Policy& policy) {
   std::ostringstream out;
   out << "Policy number " << policy.serial.value << ", valid until " << format_time(policy.expires.value)
+      << ".\nIt is for "
+      << (policy.appliance.value == kAnyAppliance ? "ANY appliance"
+                                                  : "the appliance '" + policy.appliance.value + "' alone")
       << ".\nA release "
       << (policy.collateral_required.value ? "needs a fresh collateral bundle" : "needs no collateral bundle")
       << ".\n";

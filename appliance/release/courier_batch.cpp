@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "appliance/site/logged_act.h"
 #include "base/error.h"
 #include "base/file_batch.h"
 
@@ -75,11 +76,13 @@ Trip prepare_trip(Appliance& appliance, const keys::Mek& mek, const std::vector<
   }
   if (existing == Existing::Refuse) refuse_taken(folder / kBatchName);
   const auto requests = make_requests(appliance, mek, wishes_of(stops));
-  FileBatch files;
-  for (std::size_t i = 0; i < requests.size(); ++i)
-    files.add(folder / trip.requests[i], attest::encode_request(requests[i]), existing);
-  files.add(folder / kBatchName, view(errands), existing);
-  files.commit();
+  after_result("the challenges are made", kNewRequest, [&] {
+    FileBatch files;
+    for (std::size_t i = 0; i < requests.size(); ++i)
+      files.add(folder / trip.requests[i], attest::encode_request(requests[i]), existing);
+    files.add(folder / kBatchName, view(errands), existing);
+    files.commit();
+  });
   trip.expiry = requests.front().expiry;
   return trip;
 }

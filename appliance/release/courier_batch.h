@@ -15,6 +15,9 @@ namespace qpcseal::release {
 inline constexpr const char* kBatchName = "batch";
 inline constexpr int kSessionPort = 62473;      // of the vendor's session service
 inline constexpr std::size_t kMaxTrip = 20000;  // cards
+// The way on where challenges are logged and their requests cannot be written.
+inline constexpr const char* kNewRequest =
+    "a challenge that nobody got expires by itself: 'qpcseal attest request' makes another";
 
 struct Stop {
   std::string host;  // a name or an address

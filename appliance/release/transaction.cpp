@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "appliance/release/consumption.h"
 #include "appliance/site/logged_act.h"
 #include "base/error.h"
 
@@ -86,7 +87,7 @@ void Transaction::begin(const ReleaseApproval& approval) {
   if (all) deny_any(candidates_, [](const Candidate& c) { return c.obstacle.empty(); });
   const std::vector<Candidate*> verified = select(candidates_, &Candidate::may_consume);
   if (verified.empty()) return;
-  close_stale(appliance_, mek_, pending_, verified);
+  close_stale(appliance_, mek_, verified);
   consume(appliance_, mek_, approval, verified);
   find_lost_wraps(pending_, verified);
   decide(appliance_, mek_, all ? Count::Together : Count::Each, verified);
@@ -115,7 +116,6 @@ const std::vector<Grant>& Transaction::wrap() {
   if (mode_ == Mode::AllOrNone)
     for (const Candidate& c : candidates_)
       if (!c.fault.empty()) throw Error(ErrorKind::Token, c.fault);
-  pending_.keep(wraps_of(grants_));
   std::vector<audit::Txn> txns;
   std::vector<Json> data;
   for (std::size_t i = 0; i < allowed_.size(); ++i) {
@@ -123,7 +123,12 @@ const std::vector<Grant>& Transaction::wrap() {
     txns.push_back(allowed_[i]->txn);
     data.push_back(wrapped_data(mek_, *allowed_[i], grants_[i].wrapped));
   }
-  if (!txns.empty()) appliance_.log().wrapped(txns, std::move(data));
+  if (!txns.empty()) {
+    // The entry first: what nobody can have read yet is counted before anybody can.
+    pending_.prepare(wraps_of(grants_));
+    appliance_.log().wrapped(txns, std::move(data));
+    pending_.keep();
+  }
   // Nobody else writes to the log while we hold its lock.
   for (std::size_t i = 0; i < grants_.size(); ++i) grants_[i].entry = appliance_.log().state().size + i;
   return grants_;

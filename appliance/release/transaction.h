@@ -16,29 +16,12 @@
 
 #include "appliance/release/approval.h"
 #include "appliance/release/candidate.h"
-#include "appliance/seal/slots.h"
+#include "appliance/release/grant.h"
 #include "appliance/site/appliance.h"
 #include "appliance/site/pending_wraps.h"
 #include "base/file_set.h"
 
 namespace qpcseal::release {
-
-// One wrapped MEK on its way to one card.
-struct Grant {
-  std::string report;  // the file it came in
-  Sha256Digest report_digest{};
-  attest::Claims claims;
-  std::string device_class;
-  attest::CrlNumbers crls;                     // the revocation lists that were looked at
-  policy::TrustVector trust;                   // the card's appraisal: affirming throughout
-  std::vector<policy::SvnFloor> svn_minimums;  // what the release demanded
-  std::string host;                            // from the request; may be empty
-  std::optional<std::uint64_t> device;         // number on that host
-  keys::WrappedMek wrapped;
-  std::uint64_t entry = 0;  // of the result in the log: reserved by wrap(), there after commit()
-
-  [[nodiscard]] seal::Slots slots() const { return {wrapped.encrypt, wrapped.nonce, wrapped.pub}; }
-};
 
 class Transaction {
  public:

@@ -6,6 +6,7 @@
 #include "appliance/site/archive.h"
 #include "appliance/site/pin.h"
 #include "appliance/site/pinned_files.h"
+#include "appliance/site/vouched.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -20,6 +21,7 @@ constexpr const char* kSoftHsmPaths[] = {"/usr/lib/softhsm/libsofthsm2.so",
                                          "/usr/local/lib/softhsm/libsofthsm2.so"};
 constexpr const char* kEmbeddedLabel = "qpcseal";
 constexpr std::size_t kAudSize = 16, kPinEntropy = 16;  // bytes
+constexpr std::size_t kMaxTrustName = 100;              // bytes, of a file in an archive (tar)
 
 void check_options(const InitOptions& options, const Home& home) {
   const auto refuse = [](const char* why) { throw Error(ErrorKind::Usage, why); };
@@ -28,6 +30,8 @@ void check_options(const InitOptions& options, const Home& home) {
   if (!options.embedded && options.token_label.empty()) refuse("--token is missing");
   if (!audit::is_key_name(options.appliance_id))
     refuse("--appliance-id: letters, digits and punctuation but '+', 1 to 128");
+  if (options.appliance_id == policy::kAnyAppliance)
+    refuse("--appliance-id: 'any' is what a policy says that names no appliance");
   if (options.pin_source.starts_with("file:") && !options.pin_source.starts_with("file:/"))
     refuse("--pin-source: an absolute path behind 'file:'");
   if (std::filesystem::exists(home.site()) || std::filesystem::exists(home.log()))
@@ -48,8 +52,14 @@ void write_text(const std::filesystem::path& path, std::string_view text) {
 
 void copy_trust(const std::filesystem::path& from, const Home& home) {
   check_crls(read_trust(from));  // only what can be used comes in
-  for (const auto& item : std::filesystem::directory_iterator(from))
+  for (const auto& item : std::filesystem::directory_iterator(from)) {
+    const std::string name = item.path().filename();
+    if (name.size() > kMaxTrustName || kind_of("trust/" + name) != FileKind::Trust)
+      throw Error(ErrorKind::Usage,
+                  item.path().string() + ": a backup of the home could not hold a file of this name",
+                  "name it in printable ASCII, at most 100 bytes, and not with a dot first");
     write_file(home.trust() / item.path().filename(), read_file(item.path(), 65536), Existing::Refuse, 0600);
+  }
 }
 
 // A token of our own under the home. In the demo its PIN is random and in a file beside it.
@@ -132,7 +142,8 @@ void copy_inputs(const Environment& environment, const InitOptions& options) {
     officers = policy::parse_officers(listed);
     write_text(home.officers(), listed);
   }
-  check_policy(policy, officers ? &*officers : nullptr, options.insecure_demo, now);
+  check_policy(policy, {options.appliance_id, officers ? &*officers : nullptr, options.insecure_demo, true},
+               now);
   write_text(home.policy(), text);
   copy_trust(options.trust, home);
   if (options.insecure_demo) return;

@@ -3,7 +3,7 @@
 #include <set>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/file_set.h"
 #include "encoding/json.h"
 
 namespace qpcseal::release {
@@ -65,22 +65,33 @@ const keys::WrappedMek* PendingWraps::find(const Sha256Digest& report) const {
   return found == wraps_.end() ? nullptr : &found->second;
 }
 
+std::string PendingWraps::text() const {
+  Json json = Json::object();
+  for (const auto& [report, wrap] : wraps_) json[report] = json_of(wrap);
+  return audit::canonical(json);
+}
+
 void PendingWraps::write() const {
   if (wraps_.empty()) {
     std::filesystem::remove(path_);
     return;
   }
-  Json json = Json::object();
-  for (const auto& [report, wrap] : wraps_) json[report] = json_of(wrap);
-  // A new file has no name until it is complete: after a kill no wrap is in a temporary file that the next
-  // run would wrap again for.
-  const bool is_new = !std::filesystem::exists(path_);
-  write_file(path_, view(audit::canonical(json)), is_new ? Existing::Refuse : Existing::Replace, 0600);
+  write_file(path_, view(text()), Existing::Replace, 0600);
 }
 
-void PendingWraps::keep(const std::map<Sha256Digest, keys::WrappedMek>& wraps) {
+void PendingWraps::prepare(const std::map<Sha256Digest, keys::WrappedMek>& wraps) {
   for (const auto& [report, wrap] : wraps) wraps_.insert_or_assign(to_hex(report), wrap);
-  write();
+  prepared_.emplace(path_, Existing::Replace, 0600);
+  with_context(path_.string(), [&] { reserve(prepared_->fd(), text().size()); });
+}
+
+void PendingWraps::keep() noexcept {
+  try {
+    write_exact(prepared_.value().fd(), view(text()), 0);
+    prepared_->commit();
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): only a run that is cut short needs it
+  }
+  prepared_.reset();
 }
 
 void PendingWraps::drop(const std::map<Sha256Digest, keys::WrappedMek>& wraps) noexcept {

@@ -1,15 +1,18 @@
-// Wrapped MEKs on their way to cards: kept in the home from before anything is done with them until the log
-// has the results, so that a run which was cut short goes on with the same ones and wraps for no challenge
-// twice.
+// Wrapped MEKs on their way to cards: kept in the home from their `wrapped` entries until the log has the
+// results, so that a run which was cut short goes on with the same ones and wraps for no challenge twice. The
+// entry comes first: a copy that no entry names could be taken away uncounted. The file is not signed; who
+// goes on with a copy holds it against the entry.
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "appliance/audit/state.h"
 #include "appliance/keys/wrap.h"
 #include "appliance/site/home.h"
 #include "base/digest.h"
+#include "base/file.h"
 
 namespace qpcseal::release {
 
@@ -23,16 +26,20 @@ class PendingWraps {
 
   // Null: none was made for this report.
   [[nodiscard]] const keys::WrappedMek* find(const Sha256Digest& report) const;
-  [[nodiscard]] bool contains(const std::string& report) const { return wraps_.contains(report); }  // hex
-  // On disk when it returns. Error{Io}.
-  void keep(const std::map<Sha256Digest, keys::WrappedMek>& wraps);
+  // Takes the room for these in the home, and writes nothing. Error{Io}: the disk is full.
+  void prepare(const std::map<Sha256Digest, keys::WrappedMek>& wraps);
+  // Writes what was prepared; behind the `wrapped` entries. Where it cannot be written the release goes on: a
+  // run that is cut short then cannot be taken up, and its output is lost.
+  void keep() noexcept;
   // Forgets these, whose results are in the log. A file that cannot be removed does no harm.
   void drop(const std::map<Sha256Digest, keys::WrappedMek>& wraps) noexcept;
 
  private:
+  [[nodiscard]] std::string text() const;
   void write() const;
   std::filesystem::path path_;
-  bool has_closed_ = false;                        // the file has wraps of releases that are open no more
+  bool has_closed_ = false;  // the file has wraps of releases that are open no more
+  std::optional<AtomicFile> prepared_;
   std::map<std::string, keys::WrappedMek> wraps_;  // by the report's SHA-256, hex
 };
 

@@ -53,6 +53,20 @@ void refuse_expired(const policy::Policy& policy, UnixTime now) {
     throw Error(ErrorKind::Denied, "the policy expired at " + format_time(policy.expires.value));
 }
 
+// What officers signed for one appliance does not count on another with the same officers.
+void refuse_other_appliance(const policy::Policy& policy, const PolicyPlace& place) {
+  const std::string& named = policy.appliance.value;
+  const bool any = named == policy::kAnyAppliance;
+  if (named == place.appliance || (any && (place.is_first || place.insecure_demo))) return;
+  const std::string line = policy.at(policy.appliance.line);
+  throw Error(
+      ErrorKind::Denied,
+      (any ? "the policy names no appliance (" : "the policy is for the appliance '" + named + "' (") + line +
+          "), and this one is '" + place.appliance + "'",
+      "let the officers sign it with appliance = \"" + place.appliance + "\"",
+      {{"POL-APPLIANCE", "appliance", named, place.appliance, line}});
+}
+
 // The namespace in which officers agree to the operation.
 std::string_view namespace_of(const std::string& operation) {
   if (operation == "policy-change") return kPolicyNamespace;
@@ -139,7 +153,10 @@ Installed install_policy(Appliance& appliance, const std::filesystem::path& file
                                        ", and must be above " + std::to_string(state.policy_serial));
   std::optional<policy::Officers> officers;
   if (!state.officers_digest.empty()) officers = read_officers(appliance.home().officers(), state);
-  check_policy(next, officers ? &*officers : nullptr, appliance.insecure_demo(), appliance.now());
+  check_policy(next,
+               {audit::text_member(state.genesis, "appliance_id"), officers ? &*officers : nullptr,
+                appliance.insecure_demo(), false},
+               appliance.now());
   const int least = std::max(appliance.policy().greatest_threshold(), next.greatest_threshold());
   const auto approvers =
       check_signed_file(appliance, {"policy-change", kPolicyNamespace, text, least}, paths);
@@ -162,11 +179,11 @@ Installed install_officers(Appliance& appliance, const std::filesystem::path& fi
   return {digest, 0, {}};
 }
 
-void check_policy(const policy::Policy& policy, const policy::Officers* officers, bool insecure_demo,
-                  UnixTime now) {
+void check_policy(const policy::Policy& policy, const PolicyPlace& place, UnixTime now) {
   refuse_expired(policy, now);
-  if (officers) refuse_too_few(policy, *officers, now);
-  if (!insecure_demo) refuse_weak_change(policy);
+  refuse_other_appliance(policy, place);
+  if (place.officers != nullptr) refuse_too_few(policy, *place.officers, now);
+  if (!place.insecure_demo) refuse_weak_change(policy);
 }
 
 std::vector<policy::Approver> check_first_signatures(const policy::Policy& policy, const std::string& text,

@@ -47,11 +47,18 @@ std::vector<policy::Approver> check_signed_file(Appliance& appliance, const Sign
 void replace_pinned(Appliance& appliance, const std::string& kind, audit::Json intent,
                     const std::string& text);
 
-// What every policy must be that comes into force, the first one too. Error{Denied} where it has expired;
+// Where a policy is to come into force.
+struct PolicyPlace {
+  std::string appliance;                       // its name, as the genesis has it
+  const policy::Officers* officers = nullptr;  // null: a demonstration without
+  bool insecure_demo = false;
+  bool is_first = false;  // brought in by the genesis, in which every officer signs appliance and policy
+};
+// What every policy must be that comes into force, the first one too. Error{Denied} where it has expired or
+// is another appliance's (POL-APPLIANCE; "any" serves as a first policy, and in a demonstration);
 // Error{Usage} where too few people of the officers file could sign what it asks for; outside a demonstration
 // Error{Denied} where an operation that decides what counts needs fewer officers than another operation.
-void check_policy(const policy::Policy& policy, const policy::Officers* officers, bool insecure_demo,
-                  UnixTime now);
+void check_policy(const policy::Policy& policy, const PolicyPlace& place, UnixTime now);
 // The first policy is signed by as many officers as any of its operations needs: by whom.
 // Error{ApprovalsMissing}.
 std::vector<policy::Approver> check_first_signatures(const policy::Policy& policy, const std::string& text,

@@ -61,7 +61,7 @@ class Checker {
     const UnixTime then = subject_.genesis.time;
     std::vector<std::string> names =
         counted(officers, kPolicyNamespace, subject_.policy_text, signatures, then);
-    check_policy(first, &officers, false, then);
+    check_policy(first, {name_of_appliance(), &officers, false, true}, then);
     static_cast<void>(check_first_signatures(first, subject_.policy_text, officers, signatures, then));
     return names;
   }
@@ -93,6 +93,10 @@ class Checker {
   }
 
  private:
+  [[nodiscard]] const std::string& name_of_appliance() const {
+    return audit::text_member(subject_.genesis.data, "appliance_id");
+  }
+
   void read_officers() {
     const Json& list = audit::member(json_, "officers");
     if (!list.is_array() || list.size() > kMaxOfficersFiles)

@@ -21,7 +21,15 @@ constexpr const char* kHead =
 
 # Grows by at least one with each new version; a policy with a smaller number is refused.
 serial = 1
-# After this time the policy allows nothing. It makes somebody look at it again.
+)";
+
+constexpr const char* kApplianceHead =
+    R"(# The one appliance that it is for, by its --appliance-id: another one refuses it. "any", for no one's, serves as
+# the first policy of any appliance, and later in demonstrations alone.
+)";
+
+constexpr const char* kExpiryHead =
+    R"(# After this time the policy allows nothing. It makes somebody look at it again.
 )";
 
 constexpr const char* kDeviceHead = R"(
@@ -153,10 +161,14 @@ std::string measurement_rules(const std::vector<attest::Measurement>& list) {
 
 }  // namespace
 
-std::string policy_for(const std::filesystem::path& dir, unsigned number, UnixTime now) {
+std::string policy_for(const std::filesystem::path& dir, unsigned number, UnixTime now,
+                       const std::string& appliance) {
   const CardConfig card = read_config(dir, number);
   const Sha256Digest root = sha256(read_identity(dir, number).chain.back());
   std::string out = kHead;
+  out += kApplianceHead;
+  out += "appliance = " + quoted(appliance) + "\n";
+  out += kExpiryHead;
   out += "expires = " + quoted(format_time(now + kValidity)) + "\n";
   out += kCollateral;
   out += kDeviceHead;

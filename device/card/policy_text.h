@@ -8,7 +8,8 @@
 
 namespace qpcseal::device {
 
-// Fits card `number`, and every card of `dir` that is like it: their ueids are listed.
-std::string policy_for(const std::filesystem::path& dir, unsigned number, UnixTime now);
+// Fits card `number`, and every card of `dir` that is like it: their ueids are listed. For `appliance` alone.
+std::string policy_for(const std::filesystem::path& dir, unsigned number, UnixTime now,
+                       const std::string& appliance = "any");
 
 }  // namespace qpcseal::device

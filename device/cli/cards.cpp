@@ -22,7 +22,7 @@ struct CardChoice {
   std::string dir;
   unsigned number = 0;
   int minimum = -1;
-  std::string seal_key;
+  std::string seal_key, appliance = "any";
   bool policy = false, json = false;
 };
 
@@ -89,7 +89,8 @@ int run_list(const CardChoice& choice) {
 
 int run_describe(const CardChoice& choice) {
   const Json card = card_json(choice.dir, choice.number);  // also finds out whether there is such a card
-  print(choice.policy ? policy_for(choice.dir, choice.number, SystemClock().now()) : json_text(card));
+  print(choice.policy ? policy_for(choice.dir, choice.number, SystemClock().now(), choice.appliance)
+                      : json_text(card));
   return 0;
 }
 
@@ -181,6 +182,7 @@ void add_describe(CLI::App& app, Context& context) {
   add_dir(*command, choice->dir);
   command->add_option("--device,-d", choice->number, "Card number (default 0)");
   command->add_flag("--policy", choice->policy, "Print a complete policy.toml with explanations");
+  command->add_option("--appliance", choice->appliance, "Of --policy: the one that it is for (default any)");
   command->add_flag("--json", choice->json, "Print JSON (it does so anyway, without --policy)");
   command->callback([&context, choice] { context.command = [choice] { return run_describe(*choice); }; });
 }

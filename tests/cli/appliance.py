@@ -56,9 +56,12 @@ class Appliance:
     (tokens.py); then there is one officer, whose agreement the policy asks for where the officers change.
     """
 
+    is_named = False  # whether the policy names this appliance, as each after the first one must but in demonstrations
+
     def __init__(self, cards=2, provision=(), policy_edit=None, init=True, token=None):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="qpcseal-test-"))
         self.token = token(self.root / "token") if token else None
+        self.is_named = self.is_named or self.token is not None
         self.env = {"PATH": os.environ["PATH"], "QPCSEAL_HOME": str(self.root / "home")}
         self.cards = self.root / "cards"
         self.server = None
@@ -66,7 +69,8 @@ class Appliance:
         self.device("provision", "--dir", self.cards, "--cards", cards, "--roots-out", self.root / "root.pem",
                     *provision)
         self.policy = self.root / "policy.toml"
-        text = self.device("describe", "--dir", self.cards, "--device", 0, "--policy").stdout
+        text = self.device("describe", "--dir", self.cards, "--device", 0, "--policy", "--appliance",
+                           "test" if self.is_named else "any").stdout
         self.policy.write_text(policy_edit(text) if policy_edit else text)
         self.trust = self.root / "trust"
         self.trust.mkdir()
@@ -196,6 +200,8 @@ class Officer:
 
 class GuardedAppliance(Appliance):
     """A real one, with a PIN and three officers: two must agree to each operation in `guarded`, and to others."""
+
+    is_named = True
 
     def __init__(self, guarded=("mek-generate", "seal", "release"), extra_officers=None, genesis=True, init_now=True,
                  **more):

@@ -7,13 +7,15 @@ from appliance import QPCSEAL
 
 
 class Second:
-    """Another appliance with a token of its own; policy, trust and cards are the first one's."""
+    """Another appliance with a token of its own; trust, cards and policy, but for its name, are the first one's."""
 
     def __init__(self, first, name):
         self.first = first
         self.home = first.root / name
         self.env = dict(first.env, QPCSEAL_HOME=str(self.home))
-        self.qpcseal("init", "--embedded", "--insecure-demo", "--appliance-id", name, "--policy", first.policy,
+        policy = first.root / f"policy-{name}.toml"
+        policy.write_text(first.policy.read_text().replace('appliance = "test"', f'appliance = "{name}"'))
+        self.qpcseal("init", "--embedded", "--insecure-demo", "--appliance-id", name, "--policy", policy,
                      "--trust", first.trust)
 
     def qpcseal(self, *arguments, **more):

@@ -281,6 +281,21 @@ class Changes(unittest.TestCase):
                            for line in text.splitlines(keepends=True))
         self.assertIn("expired", self.install(self.next_policy(7, expired), self.anna, self.bela, expect=5).stderr)
 
+    def test_a_policy_that_was_signed_for_another_appliance(self):
+        """The same officers, their signatures, a rising serial: and the other appliance's name."""
+        for named, words in (("other", "is for the appliance 'other'"), ("any", "names no appliance")):
+            file = self.next_policy(7, lambda text: text.replace('appliance = "test"', f'appliance = "{named}"'))
+            self.assertIn(named, self.appliance.qpcseal("policy", "check", file).stdout)
+            said = self.install(file, self.anna, self.bela, expect=5).stderr
+            self.assertIn("POL-APPLIANCE", said)
+            self.assertIn(words, said)
+            self.assertIn('appliance = "test"', said)
+        self.assertEqual(self.appliance.json("policy", "show")["serial"], 1)
+        self.install(self.next_policy(7), self.anna, self.bela)
+        said = self.appliance.json("policy", "show")
+        self.assertEqual((said["serial"], said["appliance"]), (7, "test"))
+        self.assertIn("for the appliance 'test' alone", said["text"])
+
     def test_a_policy_that_nobody_could_follow(self):
         def greedy(text):
             return text.replace("\nmek-generate = 2\n", "\nmek-generate = 4\n")
@@ -480,6 +495,20 @@ class Beginning(unittest.TestCase):
             signatures = [stranger.sign(appliance.policy, "policy")] if officers else []
             self.assertIn(word, appliance.init(signatures=signatures, expect=7).stderr)
             self.assertFalse((appliance.root / "home").exists())
+        appliance.init()
+
+    def test_init_wants_its_own_policy_or_one_for_any(self):
+        """The genesis names the appliance and the policy's digest, and every officer signs it."""
+        appliance = GuardedAppliance(init_now=False)
+        self.addCleanup(appliance.close)
+        text = appliance.policy.read_text()
+        appliance.policy.write_text(text.replace('appliance = "test"', 'appliance = "other"'))
+        self.assertIn("POL-APPLIANCE", appliance.init(expect=5).stderr)
+        appliance.policy.write_text(text.replace('appliance = "test"\n', ""))
+        self.assertIn("'appliance' is missing", appliance.init(expect=4).stderr)
+        self.assertFalse((appliance.root / "home").exists())
+        appliance.policy.write_text(text.replace('appliance = "test"', 'appliance = "any"'))
+        self.assertIn("names no appliance", appliance.qpcseal("policy", "check", appliance.policy).stdout)
         appliance.init()
 
 

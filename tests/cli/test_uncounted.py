@@ -67,19 +67,44 @@ class Releases(Case):
     def make(self):
         return Appliance(cards=2, policy_edit=one_release)
 
-    def cut_short(self, name):
-        """A release whose key is wrapped, and whose entry that says so is not in the log."""
+    def cut_short(self, name, at=3):
+        """A release that is killed at its third fdatasync (at that of the results) or at an earlier one."""
         report = self.site.attest("m", name=name)
-        self.assertNotEqual(killed(self.site.env, "fdatasync", 2, "wrap-mek", "--mek", "m", "--pub-keys", report,
+        self.assertNotEqual(killed(self.site.env, "fdatasync", at, "wrap-mek", "--mek", "m", "--pub-keys", report,
                                    "--output-dir", self.root / f"out-{name}"), 0)
-        self.assertTrue((self.root / "home" / "wrapped").exists())
+        self.assertEqual((self.root / "home" / "wrapped").exists(), at == 3)
         return report
 
     def wrap(self, report, expect, env=None):
         return self.q("wrap-mek", "--mek", "m", "--pub-keys", report, "--output-dir", self.root / "out", expect=expect,
                       env=env or self.site.env)
 
-    def test_a_key_that_waits_in_the_home_is_not_denied(self):
+    def phases(self):
+        return [entry["phase"] for entry in self.site.json("audit", "show", "--kind", "release")["entries"]]
+
+    def test_no_copy_lies_in_the_home_before_the_log_counts_it(self):
+        """Killed at any call that changes a file: the home has a wrapped key only behind its entry."""
+        report = self.site.attest("m", name="one")
+        command = ["wrap-mek", "--mek", "m", "--pub-keys", report, "--output-dir", self.root / "out"]
+        calls, shutil_home = ("fdatasync", "fsync", "rename", "renameat2", "linkat"), self.root / "before"
+        shutil.copytree(self.root / "home", shutil_home)
+        seen = set()
+        for call in calls:
+            for when in range(1, 40):
+                if killed(self.site.env, call, when, *command) == 0:
+                    break
+                file = self.root / "home" / "wrapped"
+                has_copy = file.exists() and file.read_text().strip("{}\n\0 ") != ""
+                entries = (self.root / "home" / "log" / "entries.jsonl").read_text()
+                if has_copy:
+                    self.assertIn('"phase":"wrapped"', entries, f"{call} {when}")
+                seen.add(has_copy)
+                shutil.rmtree(self.root / "home")
+                shutil.copytree(shutil_home, self.root / "home")
+                shutil.rmtree(self.root / "out", ignore_errors=True)
+        self.assertEqual(seen, {False, True})
+
+    def test_a_key_that_may_have_left_is_not_denied(self):
         report = self.cut_short("one")
         self.wrap(report, 5, env=shifted(self.site.env, 2 * HOUR))
         self.assertEqual(self.results("release"), ["unknown"])
@@ -87,29 +112,70 @@ class Releases(Case):
         ueid = self.site.json("attest", "verify", report, expect=5)["card"]["ueid"]
         self.assertIn(ueid, self.q("plan", "compromise", "m").stdout)
 
-    def test_nor_is_it_called_a_failure_by_another_release(self):
+    def test_nor_is_it_forgotten_when_another_card_asks(self):
         self.cut_short("one")
         later = shifted(self.site.env, 2 * HOUR)
         self.q("attest", "request", "--mek", "m", "-o", self.root / "request", env=later)
         self.site.device("attest", "--dir", self.site.cards, "-d", 1, "-i", self.root / "request", "-o",
                          self.root / "two")
         self.assertIn("POL-RELEASES", self.wrap(self.root / "two", 5, env=later).stderr)
-        self.assertEqual(self.results("release"), ["unknown", "denied"])
         self.assertEqual(self.releases(), 1)
 
-    def test_what_waits_in_the_home_is_of_this_key_and_answer(self):
+    def test_a_copy_that_is_taken_away_costs_the_answer(self):
+        """Whoever has the account copies the wrapped key and deletes it: it is counted, and no second one is made."""
+        report = self.cut_short("one")
+        (self.root / "home" / "wrapped").unlink()
+        self.assertIn("POL-CHALLENGE-USED", self.wrap(report, 5).stderr)
+        self.assertEqual((self.results("release"), self.releases()), (["unknown"], 1))
+        self.assertEqual(self.phases().count("wrapped"), 1)
+
+    def test_a_copy_that_was_changed_is_none(self):
         report, file = self.cut_short("one"), self.root / "home" / "wrapped"
-        kept = file.read_text()
-        waiting = json.loads(kept)
-        ((name, wrap),) = waiting.items()
+        kept, home = json.loads(file.read_text()), self.root / "home"
+        shutil.copytree(home, self.root / "kept")
+        ((name, wrap),) = kept.items()
         encrypt = bytearray(base64.b64decode(wrap["encrypt"]))
         encrypt[8] ^= 1  # in the MEK's id
-        for change in ({"encrypt": base64.b64encode(encrypt).decode()},
-                       {"nonce": base64.b64encode(bytes(32)).decode()}):
-            file.write_text(json.dumps({name: wrap | change}, sort_keys=True, separators=(",", ":")))
-            self.assertIn("is another key's", self.wrap(report, 5).stderr)
-        file.write_text(kept)
+        for change in ({"encrypt": base64.b64encode(encrypt).decode()}, {"suite": 1 if wrap["suite"] != 1 else 2},
+                       {"pub": base64.b64encode(bytes(65)).decode()}, {"nonce": base64.b64encode(bytes(32)).decode()}):
+            with self.subTest(change=change):
+                file.write_text(json.dumps({name: wrap | change}, sort_keys=True, separators=(",", ":")))
+                self.assertIn("POL-CHALLENGE-USED", self.wrap(report, 5).stderr)
+                self.assertEqual(self.results("release"), ["unknown"])
+                shutil.rmtree(home)
+                shutil.copytree(self.root / "kept", home)
         self.wrap(report, 0)
+
+    def test_a_copy_that_no_entry_names_is_not_used(self):
+        """A file in the home decides nothing: a key is wrapped for the report, and that one is in the log."""
+        report = self.cut_short("one", at=2)
+        planted = {"suite": 2, "encrypt": base64.b64encode(b"QMEK\1\2" + bytes(40)).decode(),
+                   "nonce": base64.b64encode(bytes(32)).decode(), "pub": base64.b64encode(bytes(65)).decode()}
+        (self.root / "home" / "wrapped").write_text(json.dumps(
+            {hashlib.sha256(report.read_bytes()).hexdigest(): planted}, sort_keys=True, separators=(",", ":")))
+        self.wrap(report, 0)
+        self.assertEqual((self.results("release"), self.releases()), (["ok"], 1))
+        made = next((self.root / "out").rglob("MEK.encrypt")).read_bytes()
+        self.assertNotEqual(made, base64.b64decode(planted["encrypt"]))
+
+    def test_another_suite_makes_no_second_key(self):
+        """The policy changes no key that is wrapped: a run that goes on takes it as it is, or not at all."""
+        report = self.cut_short("one")
+        following = self.root / "next.toml"
+        text = self.site.policy.read_text().replace("serial = 1\n", "serial = 2\n")
+        following.write_text(re.sub(r"(?m)^suites = .*$", "suites = [4]", text))
+        self.q("policy", "install", following)
+        self.wrap(report, 5)
+        self.assertEqual((self.results("release"), self.releases()), (["unknown", "denied"], 1))
+        self.assertEqual(self.phases().count("wrapped"), 1)
+
+    def test_before_its_entry_nothing_has_left(self):
+        """Killed at the entry: no file has the key, and the same answer serves while it is fresh."""
+        report = self.cut_short("one", at=2)
+        self.assertEqual(self.phases(), ["intent"])
+        self.assertEqual(self.releases(), 1)
+        self.wrap(report, 0)
+        self.assertEqual((self.results("release"), self.releases()), (["ok"], 1))
 
     def test_it_goes_on_in_time(self):
         self.wrap(self.cut_short("one"), 0)

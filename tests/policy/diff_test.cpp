@@ -17,6 +17,8 @@ struct Case {
 TEST(PolicyDiff, NamesTheOneRuleThatChanged) {
   const Case cases[] = {
       {"serial = 7", "serial = 8", "serial", "7", "8"},
+      {"\"plant-1\"", "\"plant-2\"", "appliance", "plant-1", "plant-2"},
+      {"\"plant-1\"", "\"any\"", "appliance", "plant-1", "ANY"},
       {"min_dbgstat = 2", "min_dbgstat = 0", "class 'ai100': least dbgstat", "2", "0"},
       {"oemid = 4660", "oemid = 1", "class 'ai100': oemid", "4660", "1"},
       {"challenge_lifetime = \"24h\"", "challenge_lifetime = \"1h\"", "class 'ai100': challenge lifetime",
@@ -40,6 +42,8 @@ TEST(PolicyDiff, HidesNoRule) {
   const std::string twos(64, '2'), threes(64, '3'), fours(64, '4');
   const std::pair<std::string, std::string> edits[] = {
       {"serial = 7", "serial = 8"},
+      {"\"plant-1\"", "\"plant-2\""},
+      {"\"plant-1\"", "\"any\""},
       {"2027-01-01", "2027-01-02"},
       {"collateral = \"none\"", "collateral = \"required\""},
       {"scheme = \"eat-card\"", "scheme = \"aws-nitro\""},

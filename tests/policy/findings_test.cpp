@@ -24,7 +24,7 @@ TEST(Release, FindingsNameTheLineOfTheRule) {
   facts.card.oemid = 1;
   const Decision decision = evaluate(sample_policy(), facts);
   ASSERT_EQ(decision.findings().size(), 1U);
-  EXPECT_EQ(decision.findings()[0], (Finding{"POL-OEMID", "oemid", "1", "4660", "policy.toml:8"}));
+  EXPECT_EQ(decision.findings()[0], (Finding{"POL-OEMID", "oemid", "1", "4660", "policy.toml:9"}));
 }
 
 // What was looked at, what it was, what it had to be: in words a person can act on.

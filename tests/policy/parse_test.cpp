@@ -53,10 +53,11 @@ void expect_refused(const std::string& text, const std::string& says, const std:
 TEST(PolicyParse, TheSampleIsReadAsWritten) {
   const Policy policy = sample_policy();
   EXPECT_EQ(policy.serial.value, 7U);
+  EXPECT_EQ(policy.appliance.value, "plant-1");
   EXPECT_EQ(policy.expires.value, parse_time("2027-01-01T00:00:00Z"));
   ASSERT_EQ(policy.devices.size(), 1U);
   const DeviceClass& device = policy.devices[0];
-  EXPECT_EQ(device.oemid.line, 8);
+  EXPECT_EQ(device.oemid.line, 9);
   EXPECT_EQ(device.challenge_lifetime.value, 86400);
   EXPECT_EQ(device.ueids.value->size(), 2U);
   EXPECT_TRUE(device.crl_required.value);
@@ -151,6 +152,12 @@ struct Edit {
 TEST(PolicyParse, EachRuleHasItsRange) {
   const Edit edits[] = {
       {"serial = 7", "serial = 0", "between"},
+      {"appliance = \"plant-1\"\n", "", "the rule 'appliance' is missing"},
+      {"\"plant-1\"", "\"\"", ""},
+      {"\"plant-1\"", "\"plant 1\"", "no name of an appliance"},
+      {"\"plant-1\"", "\"plant+1\"", "no name of an appliance"},
+      {"\"plant-1\"", "\"pl\u00e4nt\"", "no name of an appliance"},
+      {"\"plant-1\"", "[\"plant-1\", \"plant-2\"]", ""},
       {"\"2027-01-01T00:00:00Z\"", "\"2027-01-01\"", "not a time"},
       {"[\"1111", "[\"11", "31 bytes"},
       {"[\"1111", "[\"zz11", "digit"},
@@ -264,9 +271,9 @@ TEST(PolicyParse, TablesAreTables) {
 
 TEST(PolicyParse, ErrorsNameTheLineItself) {
   EXPECT_ERROR(Malformed,
-               "policy.toml:11:", parse_policy(sample_policy_text("min_dbgstat = 2", "min_dbgstat = 9")));
+               "policy.toml:12:", parse_policy(sample_policy_text("min_dbgstat = 2", "min_dbgstat = 9")));
   EXPECT_ERROR(Malformed,
-               "policy.toml:36:", parse_policy(sample_policy_text("max_releases = 10", "max_releases = -1")));
+               "policy.toml:37:", parse_policy(sample_policy_text("max_releases = 10", "max_releases = -1")));
 }
 
 TEST(PolicyParse, SizeAndGarbage) {

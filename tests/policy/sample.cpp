@@ -7,6 +7,7 @@ namespace qpcseal::testing {
 namespace {
 
 constexpr const char* kText = R"(serial = 7
+appliance = "plant-1"
 expires = "2027-01-01T00:00:00Z"
 collateral = "none"
 [[device]]

@@ -85,6 +85,9 @@ TEST(Show, DoesNotHideWhatIsLoose) {
   policy.devices[0].challenge_lifetime.value = 25 * 3600;
   policy.devices[0].revoked_ueids.value.clear();
   policy.meks[0].segments.value.clear();
+  EXPECT_THAT(show(policy), HasSubstr("It is for the appliance 'plant-1' alone."));
+  policy.appliance.value = "any";
+  EXPECT_THAT(show(policy), HasSubstr("It is for ANY appliance."));
   EXPECT_THAT(show(policy), HasSubstr("less than 25 hours old"));
   EXPECT_THAT(show(policy), HasSubstr("revoked UEIDs: none"));
   EXPECT_THAT(show(policy), HasSubstr("seal network.elf, constants.bin in mode"));
@@ -100,6 +103,7 @@ bool warns(const Policy& policy, const std::string& part) {
 
 TEST(Lint, EachWarningAppearsWhenItShould) {
   const std::pair<const char*, void (*)(Policy&)> changes[] = {
+      {"names no appliance", [](Policy& p) { p.appliance.value = "any"; }},
       {"any card of class", [](Policy& p) { p.devices[0].ueids.value.reset(); }},
       {"can be debugged", [](Policy& p) { p.devices[0].min_dbgstat.value = 1; }},
       {"needs no certificate revocation", [](Policy& p) { p.devices[0].crl_required.value = false; }},

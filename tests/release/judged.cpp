@@ -28,9 +28,9 @@ release = 0
 )";
 
 std::string head(const std::string& scheme, const Identity& root) {
-  return "serial = 1\ncollateral = \"none\"\nexpires = \"" + format_time(kTestNow + kDay) +
-         "\"\n\n[[device]]\nname = \"the-class\"\n" + "scheme = \"" + scheme + "\"\nroots = [\"" +
-         sha256_hex(root.der()) + "\"]\n";
+  return "serial = 1\nappliance = \"any\"\ncollateral = \"none\"\nexpires = \"" +
+         format_time(kTestNow + kDay) + "\"\n\n[[device]]\nname = \"the-class\"\n" + "scheme = \"" + scheme +
+         "\"\nroots = [\"" + sha256_hex(root.der()) + "\"]\n";
 }
 
 std::string common(ByteView ueid, const std::string& key) {

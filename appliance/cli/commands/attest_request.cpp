@@ -2,14 +2,17 @@
 
 #include "appliance/cli/commands/context.h"
 #include "appliance/release/courier_batch.h"
+#include "appliance/site/logged_act.h"
 #include "attest/devices.h"
 #include "attest/evidence.h"
 #include "base/error.h"
-#include "base/file.h"
+#include "base/file_set.h"
 
 namespace qpcseal::cli {
 
 namespace {
+
+constexpr std::size_t kRequestRoom = 4096;  // bytes: no request is longer
 
 struct AttestRequestOptions {
   std::string mek, output;
@@ -34,9 +37,12 @@ Report one(release::Appliance& appliance, const keys::Mek& mek, const AttestRequ
            release::ChallengeWish wish) {
   if (options.ueid) wish.ueid = ueid_of(*options.ueid);
   AtomicFile output(options.output, options.existing());
+  with_context(options.output, [&] { release::reserve(output.fd(), kRequestRoom); });
   const attest::Request made = release::make_requests(appliance, mek, {wish}).front();
-  write_exact(output.fd(), attest::encode_request(made), 0);
-  output.commit();
+  release::after_result("the challenge is made", release::kNewRequest, [&] {
+    write_exact(output.fd(), attest::encode_request(made), 0);
+    output.commit();
+  });
   const std::string host = wish.host.empty() ? "HOST" : wish.host;
   const std::string device = wish.device ? std::to_string(*wish.device) : "N";
   Report report;

@@ -25,10 +25,12 @@ Report check_policy(const std::string& path) {
   const Bytes bytes = read_file(path, policy::kMaxPolicySize);
   const policy::Policy parsed = policy::parse_policy(text_of(bytes), path);
   Report report;
-  report.json = {
-      {"serial", parsed.serial.value}, {"sha256", sha256_hex(bytes)}, {"warnings", OrderedJson::array()}};
-  report.text = "policy with serial " + std::to_string(parsed.serial.value) + " is well formed\nSHA-256 " +
-                sha256_hex(bytes) + "\n";
+  report.json = {{"serial", parsed.serial.value},
+                 {"appliance", parsed.appliance.value},
+                 {"sha256", sha256_hex(bytes)},
+                 {"warnings", OrderedJson::array()}};
+  report.text = "policy with serial " + std::to_string(parsed.serial.value) + " for appliance " +
+                parsed.appliance.value + " is well formed\nSHA-256 " + sha256_hex(bytes) + "\n";
   for (const policy::Warning& warning : policy::lint(parsed)) {
     report.json["warnings"].push_back({{"rule", warning.rule}, {"text", warning.text}});
     report.text += "warning: " + printable(warning.rule + ": " + warning.text) + "\n";
@@ -42,7 +44,10 @@ Report show_policy() {
   const policy::Policy parsed = release::read_policy(home, state);
   Report report;
   report.text = policy::show(parsed);
-  report.json = {{"serial", parsed.serial.value}, {"sha256", state.policy_digest}, {"text", report.text}};
+  report.json = {{"serial", parsed.serial.value},
+                 {"appliance", parsed.appliance.value},
+                 {"sha256", state.policy_digest},
+                 {"text", report.text}};
   return report;
 }
 

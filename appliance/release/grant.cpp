@@ -1,0 +1,126 @@
+#include "appliance/release/grant.h"
+
+#include "appliance/release/verdict_record.h"
+#include "base/error.h"
+#include "base/parallel.h"
+
+namespace qpcseal::release {
+
+namespace {
+
+using audit::Json;
+
+Grant grant_of(const audit::State& state, const Candidate& c) {
+  Grant grant;
+  grant.report = c.report->name;
+  grant.report_digest = c.report->digest;
+  grant.claims = c.claims();
+  grant.device_class = c.verdict->decision.device_class();
+  grant.crls = c.verified.evidence.crls;
+  grant.trust = c.verdict->decision.trust();
+  grant.svn_minimums = c.verdict->decision.svn_minimums();
+  const audit::Challenge& challenge = state.challenges.at(c.claims().nonce);
+  grant.host = challenge.host;
+  grant.device = challenge.device;
+  return grant;
+}
+
+// The only caller of keys::wrap_mek for a card. A Decision that allows can come from the policy's evaluation
+// alone.
+keys::WrappedMek wrap_for(pkcs11::Session& session, const keys::Mek& mek, const Candidate& c) {
+  if (!c.allowed()) throw Error(ErrorKind::Internal, "a release without a decision that allows it");
+  return with_context("releasing " + mek.label + " to card " + to_hex(c.claims().ueid), [&] {
+    return keys::wrap_mek(session, mek, c.verdict->suite.value(), peer_of(c.claims()), c.claims().nonce);
+  });
+}
+
+// find_lost_wraps() has held it to the log.
+const keys::WrappedMek& kept_wrap(const PendingWraps& pending, const Candidate& c) {
+  const auto* kept = pending.find(c.report->digest);
+  if (!c.allowed() || kept == nullptr)
+    throw Error(ErrorKind::Internal, "a release that goes on without its wrapped key");
+  return *kept;
+}
+
+// Those whose wrap failed drop out of both.
+std::vector<Grant> without_faults(std::vector<Grant> grants, std::vector<Candidate*>& candidates) {
+  std::vector<Grant> out;
+  std::vector<Candidate*> whole;
+  for (std::size_t i = 0; i < grants.size(); ++i) {
+    if (!candidates[i]->fault.empty()) continue;
+    out.push_back(std::move(grants[i]));
+    whole.push_back(candidates[i]);
+  }
+  if (whole.empty()) throw Error(ErrorKind::Token, candidates.front()->fault);
+  candidates = std::move(whole);
+  return out;
+}
+
+}  // namespace
+
+std::vector<Grant> wrap_all(Appliance& appliance, const keys::Mek& mek, std::vector<Candidate*>& candidates,
+                            const PendingWraps& pending) {
+  std::vector<Grant> grants;
+  grants.reserve(candidates.size());
+  for (const Candidate* c : candidates) grants.push_back(grant_of(appliance.log().state(), *c));
+  const auto worker = [&]() -> seal::Work {
+    const auto session =
+        std::make_shared<pkcs11::Session>(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
+    return [&, session](std::uint64_t i) {
+      Candidate& c = *candidates[i];
+      try {
+        grants[i].wrapped = c.is_wrapped() ? kept_wrap(pending, c) : wrap_for(*session, mek, c);
+      } catch (const Error& error) {
+        if (error.kind() != ErrorKind::Token || candidates.size() == 1) throw;
+        c.fault = error.what();
+      }
+    };
+  };
+  seal::run_parallel(seal::default_threads(), grants.size(), worker, {});
+  return without_faults(std::move(grants), candidates);
+}
+
+std::map<Sha256Digest, keys::WrappedMek> wraps_of(const std::vector<Grant>& grants) {
+  std::map<Sha256Digest, keys::WrappedMek> out;
+  for (const Grant& grant : grants) out.emplace(grant.report_digest, grant.wrapped);
+  return out;
+}
+
+Json wrapped_data(const keys::Mek& mek, const Candidate& c, const keys::WrappedMek& wrapped) {
+  const Json facts = granted_facts(c.verified, *c.verdict);
+  return {{"mek_id", to_hex(mek.id)},
+          {"mek", mek.label},
+          {"ueid", to_hex(c.claims().ueid)},
+          {"wrapped_sha256", sha256_hex(wrapped.encrypt)},
+          {"pub_sha256", sha256_hex(wrapped.pub)},
+          {"suite", facts.at("suite")},
+          {"session_key", facts.at("session_key")},
+          {"raised", {{"svn_floors", facts.at("svn_floors")}, {"crls", facts.at("crls")}}}};
+}
+
+audit::Outcome denied_outcome(const Appliance& appliance, const Candidate& c) {
+  if (c.is_wrapped()) {
+    const std::string why =
+        c.findings().empty() ? "another report of the run is denied" : ids_of(c.findings());
+    return {c.txn, "unknown", {{"error", "the key was wrapped by a run that was cut short; now: " + why}}};
+  }
+  Json data = denied_facts(c.verified, *c.verdict);
+  data.update({{"policy", policy_facts(appliance)}, {"judged", c.judged}});
+  return {c.txn, "denied", std::move(data)};
+}
+
+audit::Outcome granted_outcome(const Appliance& appliance, const keys::Mek& mek, const Candidate& c,
+                               const Grant& grant, Json act) {
+  Json data = granted_facts(c.verified, *c.verdict);
+  data.update({{"mek_id", to_hex(mek.id)},
+               {"mek", mek.label},
+               {"wrapped_sha256", sha256_hex(grant.wrapped.encrypt)},
+               {"report_sha256", to_hex(grant.report_digest)},
+               {"policy", policy_facts(appliance)},
+               {"judged", c.judged},
+               {"token_serial", appliance.token().serial},
+               {"act", std::move(act)}});
+  return {c.txn, "ok", std::move(data)};
+}
+
+}  // namespace qpcseal::release

@@ -1,0 +1,46 @@
+// What a release that is allowed gives a card, and what the log says of it.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "appliance/release/candidate.h"
+#include "appliance/seal/slots.h"
+#include "appliance/site/pending_wraps.h"
+
+namespace qpcseal::release {
+
+// One wrapped MEK on its way to one card.
+struct Grant {
+  std::string report;  // the file it came in
+  Sha256Digest report_digest{};
+  attest::Claims claims;
+  std::string device_class;
+  attest::CrlNumbers crls;                     // the revocation lists that were looked at
+  policy::TrustVector trust;                   // the card's appraisal: affirming throughout
+  std::vector<policy::SvnFloor> svn_minimums;  // what the release demanded
+  std::string host;                            // from the request; may be empty
+  std::optional<std::uint64_t> device;         // number on that host
+  keys::WrappedMek wrapped;
+  std::uint64_t entry = 0;  // of the result in the log: reserved by wrap(), there after commit()
+
+  [[nodiscard]] seal::Slots slots() const { return {wrapped.encrypt, wrapped.nonce, wrapped.pub}; }
+};
+
+// Wraps the MEK for each, on all cores with a session for each; for one whose key was wrapped before takes
+// the home's copy. All must be allowed. One that fails gets a fault, and leaves `candidates`; Error{Token}
+// where all fail.
+std::vector<Grant> wrap_all(Appliance& appliance, const keys::Mek& mek, std::vector<Candidate*>& candidates,
+                            const PendingWraps& pending);
+std::map<Sha256Digest, keys::WrappedMek> wraps_of(const std::vector<Grant>& grants);
+
+// Of the entry between wrap and delivery.
+audit::Json wrapped_data(const keys::Mek& mek, const Candidate& candidate, const keys::WrappedMek& wrapped);
+// "denied", or "unknown" where a key was wrapped before.
+audit::Outcome denied_outcome(const Appliance& appliance, const Candidate& candidate);
+audit::Outcome granted_outcome(const Appliance& appliance, const keys::Mek& mek, const Candidate& candidate,
+                               const Grant& grant, audit::Json act);
+
+}  // namespace qpcseal::release
