@@ -18,8 +18,9 @@ using audit::Phase;
 
 // What the log says before the verdict.
 struct Told {
-  std::optional<Entry> policy, trust, release;  // the intents that brought them in; release: of the approval
-  std::vector<Entry> officers;                  // results
+  std::optional<Entry> trust, release;  // the intent that brought it in; the entry of the approval
+  std::vector<Entry> policies;          // intents of those that came into force, up to the verdict's
+  std::vector<Entry> officers;          // results
 };
 
 // Before it is parsed: most releases carry no approval.
@@ -28,8 +29,7 @@ bool may_carry(std::string_view line) {
          line.find("\"agreed\"") != std::string_view::npos;
 }
 
-Told look(const audit::LogCopy& log, const Entry& verdict, const std::string& policy,
-          const std::string& trust) {
+Told look(const audit::LogCopy& log, const Entry& verdict, const std::string& trust) {
   Told out;
   std::optional<Entry> intent;
   if (verdict.intent) intent = audit::parse_entry(log.line(*verdict.intent));
@@ -41,8 +41,9 @@ Told look(const audit::LogCopy& log, const Entry& verdict, const std::string& po
     const Entry entry = audit::parse_entry(line);
     if (kind == "officers" && entry.outcome == "ok") out.officers.push_back(entry);
     if (kind == "release" && carries_approval(entry, *intent)) out.release = entry;
+    if (kind == "policy" && entry.outcome == "ok")
+      out.policies.push_back(audit::parse_entry(log.line(*entry.intent)));
     if (entry.phase != Phase::Intent) return true;
-    if (kind == "policy" && audit::text_member(entry.data, "digest") == policy) out.policy = entry;
     if (kind == "trust" && audit::text_member(entry.data, "digest") == trust) out.trust = entry;
     return true;
   });
@@ -65,7 +66,7 @@ Json signed_part(const audit::LogCopy& log, const std::optional<Entry>& entry,
   return {{"entry", entry ? audit::proven(log, entry->seq) : Json(nullptr)}, {"signatures", signatures}};
 }
 
-Json release_part(const Home& home, const audit::LogCopy& log, const Entry& entry) {
+Json approval_part(const Home& home, const audit::LogCopy& log, const Entry& entry) {
   const Json& record = approval_in(entry);
   const std::string text = kept(home, audit::text_member(record, "request_sha256"), ".request");
   const ApprovalRequest request = parse_approval_request(text);
@@ -77,32 +78,60 @@ Json release_part(const Home& home, const audit::LogCopy& log, const Entry& entr
   return out;
 }
 
+// Who signed the policies, the first of which the genesis brought in.
+Json policies_part(const Home& home, const audit::LogCopy& log, const Entry& genesis,
+                   const std::vector<OfficersSince>& files, const Told& told) {
+  Json out = Json::array();
+  const auto add = [&](const std::optional<Entry>& entry, const std::string& digest,
+                       const std::vector<std::string>& signatures) {
+    Json item = signed_part(log, entry, signatures);
+    item["text"] = to_base64(view(kept(home, digest, ".signed")));
+    out.push_back(std::move(item));
+  };
+  const std::string& first = audit::text_member(audit::member(genesis.data, "policy"), "digest");
+  std::vector<std::string> signatures;
+  if (!is_demo(genesis))
+    signatures = found_signatures(home, officers_at(files, 0), kPolicyNamespace, kept(home, first, ".signed"),
+                                  genesis.time);
+  add(std::nullopt, first, signatures);
+  for (const Entry& entry : told.policies)
+    add(entry, audit::text_member(entry.data, "digest"),
+        kept_signatures(home, audit::member(entry.data, "approvers")));
+  return out;
+}
+
+Json officers_part(const Home& home, const audit::LogCopy& log, const std::vector<OfficersSince>& files,
+                   const Told& told) {
+  Json out = Json::array();
+  for (const OfficersSince& file : files) {
+    Json item{{"entry", nullptr}, {"text", to_base64(view(file.text))}, {"approval", nullptr}};
+    const auto result = std::ranges::find(told.officers, file.since, &Entry::seq);
+    if (result != told.officers.end()) {
+      item["entry"] = audit::proven(log, result->seq);
+      item["approval"] = approval_part(home, log, audit::parse_entry(log.line(result->intent.value())));
+    }
+    out.push_back(std::move(item));
+  }
+  return out;
+}
+
 }  // namespace
 
 Json gather_consent(const Home& home, const audit::LogCopy& log, const Entry& verdict) {
   const std::string policy = audit::text_member(audit::member(verdict.data, "policy"), "digest");
   const std::string trust = audit::text_member(audit::member(verdict.data, "judged"), "trust");
   const Entry genesis = audit::parse_entry(log.line(0));
-  Told told = look(log, verdict, policy, trust);
+  Told told = look(log, verdict, trust);
   const bool asked =
       policy::parse_policy(kept(home, policy, ".signed")).approvals_for("release").value_or(0) > 0;
   if (!asked) told.release.reset();
   const std::vector<OfficersSince> files = files_of(home, genesis, told);
-  const auto signatures = [&](const std::optional<Entry>& entry, std::string_view name_space,
-                              const std::string& digest) -> std::vector<std::string> {
-    if (files.empty() || (!entry && (is_demo(genesis) || name_space == kTrustNamespace))) return {};
-    if (entry) return kept_signatures(home, audit::member(entry->data, "approvers"));
-    return found_signatures(home, officers_at(files, 0), name_space, kept(home, digest, ".signed"),
-                            genesis.time);
-  };
-  Json officers = Json::array();
-  for (std::size_t i = 0; i < files.size(); ++i)
-    officers.push_back({{"entry", files[i].since == 0 ? Json(nullptr) : audit::proven(log, files[i].since)},
-                        {"text", to_base64(view(files[i].text))}});
-  return {{"policy", signed_part(log, told.policy, signatures(told.policy, kPolicyNamespace, policy))},
-          {"trust", signed_part(log, told.trust, signatures(told.trust, kTrustNamespace, trust))},
-          {"release", told.release ? release_part(home, log, *told.release) : Json(nullptr)},
-          {"officers", std::move(officers)}};
+  std::vector<std::string> of_trust;
+  if (told.trust) of_trust = kept_signatures(home, audit::member(told.trust->data, "approvers"));
+  return {{"policies", policies_part(home, log, genesis, files, told)},
+          {"trust", signed_part(log, told.trust, of_trust)},
+          {"release", told.release ? approval_part(home, log, *told.release) : Json(nullptr)},
+          {"officers", officers_part(home, log, files, told)}};
 }
 
 }  // namespace qpcseal::release

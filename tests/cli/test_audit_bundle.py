@@ -204,7 +204,7 @@ class Bundle(Desk):
         self.refused(good, entry("genesis", good["entries"]["intent"]), 8, "its first entry is not the log's")
         self.refused(good, lambda bad: bad.update({"receipt": replayed["receipt"]}), 8, "its intent is another's")
         self.refused(good, lambda bad: bad["receipt"].update({"proof": []}), 8, "is not in the log")
-        self.refused(good, lambda bad: bad["signed"]["policy"]["signatures"].append("x"), 8, "which nobody signed")
+        self.refused(good, lambda bad: bad["signed"]["policies"][0]["signatures"].append("x"), 8, "which nobody signed")
         self.refused(good, lambda bad: bad.update({"more": 1}), 4)
         self.refused(good, lambda bad: bad["files"].pop("trust"), 4, "no member 'trust'")
 
@@ -290,13 +290,19 @@ class Guarded(Desk):
                                           "release": ["carl", "anna"]})
 
     def test_signatures_cannot_change(self):
-        for which, part in ((0, "policy"), (0, "release"), (1, "policy"), (1, "trust"), (1, "release")):
+        def part_of(bundle, way):
+            for name in way:
+                bundle = bundle[name]
+            return bundle
+
+        for which, way in ((0, ("policies", 0)), (0, ("release",)), (1, ("policies", 0)), (1, ("policies", 1)),
+                           (1, ("trust",)), (1, ("release",))):
             good = self.good(which)
-            signatures = good["signed"][part]["signatures"]
-            other = good["signed"]["release" if part != "release" else "policy"]["signatures"][0]
-            with self.subTest(part=part, which=which):
-                def put(value, part=part):
-                    return lambda bad: bad["signed"][part].update({"signatures": value})
+            signatures = part_of(good["signed"], way)["signatures"]
+            other = part_of(good["signed"], ("policies", 0) if way == ("release",) else ("release",))["signatures"][0]
+            with self.subTest(part=way, which=which):
+                def put(value, way=way):
+                    return lambda bad: part_of(bad["signed"], way).update({"signatures": value})
                 self.refused(good, put([]))
                 self.refused(good, put(signatures[:1]))
                 self.refused(good, put([signatures[0], signatures[0]]))
@@ -309,6 +315,9 @@ class Guarded(Desk):
         def signed(part, **more):
             return lambda bad: bad["signed"][part].update(more)
 
+        def policies(change):
+            return lambda bad: change(bad["signed"]["policies"])
+
         self.refused(second, lambda bad: bad["signed"].update({"release": first["signed"]["release"]}), 8,
                      "its approval is another release's")
         self.refused(second, signed("release", request=first["signed"]["release"]["request"]), 8)
@@ -316,9 +325,15 @@ class Guarded(Desk):
         self.refused(second, signed("release", request=text.replace("threshold: 2", "threshold: 1")), 8)
         self.refused(second, lambda bad: bad["signed"].update({"release": None}), 8, "whether officers agreed")
         self.refused(second, signed("release", head=[]), 8, "does not begin with")
-        self.refused(second, signed("policy", entry=None), 8, "who signed the policy is not there")
+        self.refused(second, policies(lambda p: p[1].update(entry=None)), 8, "a second file of the genesis")
+        self.refused(second, policies(lambda p: p.pop()), 8, "who signed the policy is not there")
+        self.refused(second, policies(lambda p: p.pop(0)), 8, "the first policy is not there")
+        self.refused(second, policies(lambda p: p.append(p[1])), 8, "the entry is not of this policy")
+        self.refused(second, policies(lambda p: p[0].update(text=p[1]["text"])), 8, "the first policy is not the one")
         self.refused(second, signed("trust", entry=None), 8, "who signed the trust is not there")
-        self.refused(first, signed("policy", entry=second["signed"]["policy"]["entry"]), 8, "not of this policy")
+        later = second["signed"]["policies"][1]
+        self.refused(first, policies(lambda p: p.append(later)), 8, "came in behind the verdict")
+        self.refused(first, policies(lambda p: p[0].update(entry=later["entry"])), 8, "the first policy is not there")
         self.refused(first, lambda bad: bad["signed"].update({"officers": []}), 8, "officers file")
         listed = self.appliance.officers_file.read_bytes()
         self.refused(first, lambda bad: bad["signed"]["officers"][0].update({"text": coded(listed + b"\n")}), 8,

@@ -1,0 +1,53 @@
+// Who could sign what, and how many had to, up to a verdict: the policies and officers files of a bundle from
+// the genesis on, each held to the signatures that the policy and the officers in force before it ask for.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "appliance/verdict/signature_parts.h"
+#include "appliance/verdict/signatures.h"
+
+namespace qpcseal::release {
+
+class Authority {
+ public:
+  // `json` has the members "policies" and "officers". Error{Malformed}; Error{LogDamaged} where a file is not
+  // the one that its entry names, or was signed by others or by fewer than it took; Error{ApprovalsMissing}.
+  Authority(const audit::Json& json, const ConsentSubject& subject);
+
+  // Those in force when entry `seq` was written. Error{LogDamaged} where there are none.
+  [[nodiscard]] const policy::Officers& officers_at(std::uint64_t seq) const;
+  [[nodiscard]] const policy::Policy& policy_at(std::uint64_t seq) const { return file_at(seq).policy; }
+  // Who signed the policy of the verdict: names.
+  [[nodiscard]] const std::vector<std::string>& policy_signers() const { return policies_.back().signers; }
+
+  // The approval that `entry` carries, judged again: the same question to the same judge, with what the log
+  // said then. By whom. Error{LogDamaged}.
+  [[nodiscard]] std::vector<std::string> judge_again(const audit::Json& part, const audit::Entry& entry,
+                                                     const ApprovalRequest& request) const;
+
+ private:
+  struct PolicySince {
+    std::uint64_t since = 0;
+    std::string text;
+    policy::Policy policy;
+    std::vector<std::string> signers;
+  };
+
+  void add_first_policy(const audit::Json& item);
+  void add_policy(const audit::Json& item, audit::Entry entry);
+  void add_first_officers(const audit::Json& item);
+  void add_officers(const audit::Json& item, const audit::Entry& entry);
+  void check_change(const audit::Json& item, const audit::Entry& result) const;
+  void check_number(const policy::Policy& next, std::size_t signers) const;
+  [[nodiscard]] const PolicySince& file_at(std::uint64_t seq) const;
+  [[nodiscard]] audit::Entry proven_entry(const audit::Json& item) const;
+  [[nodiscard]] std::string appliance() const;
+
+  const ConsentSubject& subject_;
+  std::vector<PolicySince> policies_;
+  std::vector<OfficersSince> officers_;
+};
+
+}  // namespace qpcseal::release
