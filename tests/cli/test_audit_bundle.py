@@ -7,7 +7,7 @@ import os
 import subprocess
 import unittest
 
-from appliance import Appliance, GuardedAppliance, QPCSEAL
+from appliance import Appliance, GuardedAppliance, QPCSEAL, run
 from test_audit import NOWHERE
 
 
@@ -343,6 +343,37 @@ class Guarded(Desk):
 
     def test_nothing_can_be_left_out(self):
         self.assertGreater(self.refused_without_each_part(self.good(1)), 100)
+
+    def test_officers_who_came_later(self):
+        """A file with other officers, and what they signed, are held to those who agreed to the file."""
+        site = GuardedAppliance(guarded=("release", "policy-change", "officers-change"), cards=1)
+        self.addCleanup(site.close)
+        site.qpcseal("mek", "generate", "m")
+        listed = site.root / "listed"
+        listed.write_text("".join(officer.line() for officer in site.officers[1:]))
+        site.change_officers(listed)
+        following = site.root / "next.toml"
+        following.write_text(site.policy.read_text().replace("serial = 1\n", "serial = 2\n"))
+        site.qpcseal("policy", "install", following, "--approval", *(o.sign(following, "policy") for o in site.officers[1:]))
+        report = site.attest("m")
+        options = site.approved("release", "--mek", "m", "--report", report, by=(1, 2))
+        site.qpcseal("wrap-mek", "--mek", "m", "--pub-keys", report, "--output-dir", site.root / "out", *options)
+        entries = site.json("audit", "show", "--kind", "release")["entries"]
+        path = site.root / "later"
+        site.qpcseal("audit", "receipt", "--bundle", entries[-1]["seq"], "-o", path)
+        key = site.qpcseal("trust", "show", "--log-key").stdout.strip()
+        said = run(QPCSEAL, "audit", "check-receipt", path, "--key", key, "--json", env=NOWHERE)
+        self.assertEqual(sorted(json.loads(said.stdout)["recomputed"]["signed"]["policy"]), ["bela", "carl"])
+        good = json.loads(path.read_text())
+        self.assertEqual(len(good["signed"]["officers"]), 2)
+        for change in (lambda o: o[1].update(approval=None), lambda o: o[1]["approval"].update(signatures=[]),
+                       lambda o: o[1]["approval"]["signatures"].pop(), lambda o: o.pop(),
+                       lambda o: o[1]["approval"].update(entry=o[1]["entry"]), lambda o: o[1]["approval"].update(head=[])):
+            bad = copy.deepcopy(good)
+            change(bad["signed"]["officers"])
+            path.write_text(written(bad))
+            done = subprocess.run([QPCSEAL, "audit", "check-receipt", str(path), "--key", key], env=NOWHERE, check=False)
+            self.assertIn(done.returncode, (4, 8))
 
     def test_a_lost_signature_is_named(self):
         kept = self.appliance.root / "home" / "approvals"

@@ -96,6 +96,27 @@ class Ends(unittest.TestCase):
     def states(self):
         return {mek["label"]: mek["state"] for mek in self.site.json("mek", "list")}
 
+    def challenges(self):
+        return len(self.site.json("audit", "show", "--kind", "challenge")["entries"])
+
+    def test_a_request_that_cannot_be_written(self):
+        """The challenge is in the log: its file, or those of many cards, come behind it."""
+        self.site.qpcseal("mek", "generate", "asked")
+        for name, options in (("one", ("-o", self.site.root / "one")),
+                              ("many", ("--host", "a", "--device", "0-1", "-o", self.site.root / "many/"))):
+            before, codes = self.challenges(), set()
+            for when in range(1, 12):
+                done = failing(self.site.env, "fsync", "error=EIO", when, "attest", "request", "--mek", "asked", "--force",
+                               *options)
+                made = self.challenges() - before
+                before += made
+                codes.add(done.returncode)
+                self.assertEqual(done.returncode in (0, 9), made > 0, f"{name} {when}: {done.stderr}")
+                if done.returncode == 9:
+                    self.assertIn("made and logged", done.stderr)
+                    self.assertIn("makes another", done.stderr)
+            self.assertIn(9, codes, name)
+
     def test_a_report_that_nobody_can_read(self):
         with open("/dev/full", "w", encoding="ascii") as full:
             for command, code in ((("mek", "generate", "full"), 9), (("mek", "suspend", "full"), 9),

@@ -37,6 +37,21 @@ REFUSED = [("a delta", "ATT-CRL-SCOPE", crl(11, x509.DeltaCRLIndicator(10))),
            ("SHA-224", "ATT-CRL-DIGEST", crl(11, digest=hashes.SHA224()))]
 
 
+class Names(unittest.TestCase):
+    def test_a_name_that_no_backup_could_hold_does_not_come_in(self):
+        appliance = Appliance(cards=1, init=False)
+        self.addCleanup(appliance.close)
+        (root,) = appliance.trust.iterdir()
+        for name in ("W\u00fcrzel.pem", ".root.pem", "r" * 97 + ".pem", "ro\not.pem"):
+            moved = root.rename(appliance.trust / name)
+            self.assertIn("a backup of the home could not hold", appliance.init(expect=2).stderr)
+            moved.rename(root)
+        root.rename(appliance.trust / ("r" * 96 + ".pem"))
+        appliance.init()
+        appliance.qpcseal("home", "backup", "-o", appliance.root / "backup")
+        appliance.qpcseal("home", "verify", appliance.root / "backup")
+
+
 class Lists(unittest.TestCase):
     def setUp(self):
         self.appliance = Appliance(cards=1, init=False)
