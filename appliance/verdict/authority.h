@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "appliance/approval/approval_request.h"
 #include "appliance/verdict/signature_parts.h"
 #include "appliance/verdict/signatures.h"
 

@@ -31,7 +31,8 @@ NamePtr name_of(const std::vector<Part>& parts) {
   for (const Part& part : parts)
     EXPECT_EQ(X509_NAME_add_entry_by_NID(out.get(), part.nid, part.type, view(part.value).data(),
                                          static_cast<int>(part.value.size()), -1, part.set),
-              1);
+              1)
+        << part.nid << " " << part.type << " " << part.value;
   return out;
 }
 
@@ -50,8 +51,10 @@ const std::vector<std::vector<Part>> kNames = {
     {{NID_commonName, V_ASN1_UTF8STRING, "b"}, {NID_organizationName, V_ASN1_UTF8STRING, "a"}},
     {{NID_organizationName, V_ASN1_UTF8STRING, "A"}, {NID_commonName, V_ASN1_PRINTABLESTRING, "b", -1}},
     {{NID_commonName, V_ASN1_UTF8STRING, "b"}, {NID_organizationName, V_ASN1_UTF8STRING, "a", -1}},
-    {{NID_serialNumber, V_ASN1_OCTET_STRING, "x"}},
-    {{NID_serialNumber, V_ASN1_OCTET_STRING, "X"}},
+    {{NID_serialNumber, V_ASN1_NUMERICSTRING, "1 2"}},
+    {{NID_serialNumber, V_ASN1_NUMERICSTRING, "1  2"}},
+    {{NID_serialNumber, V_ASN1_PRINTABLESTRING, "1 2"}},
+    {{NID_serialNumber, V_ASN1_PRINTABLESTRING, "1  2"}},
     {{NID_commonName, V_ASN1_UTF8STRING, " "}},
     {},
 };

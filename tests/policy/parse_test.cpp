@@ -112,7 +112,7 @@ TEST(PolicyParse, EachRuleIsRequired) {
     expect_refused(join(without), "the rule '" + key + "' is missing", lines[i]);
     ++rules;
   }
-  EXPECT_EQ(rules, 31);
+  EXPECT_EQ(rules, 32);
 }
 
 TEST(PolicyParse, EachKeyStandsOnceAndIsKnown) {

@@ -23,11 +23,12 @@ using audit::Json;
 using qpcseal::testing::sample_policy_text;
 using ::testing::ElementsAre;
 
-const UnixTime kThen = parse_time("2026-11-24T12:00:00Z");
+const UnixTime kThen = qpcseal::testing::SetClock().time;
 const std::string kAud(32, 'c');
 
 std::string policy_text(const std::string& serial, const std::string& greatest = "2") {
   std::string text = sample_policy_text("serial = 7", "serial = " + serial);
+  text.replace(text.find("2027-01-01"), 10, "2099-01-01");
   text += "policy-change = " + greatest + "\nofficers-change = " + greatest + "\n";
   if (greatest != "2") text.replace(text.find("release = 2"), 11, "release = " + greatest);
   return text;
@@ -38,10 +39,9 @@ class Auditor : public ::testing::Test {
   void SetUp() override {
     for (const char* name : {"anna", "bela", "carl"}) {
       ASSERT_EQ(shell(std::string("ssh-keygen -q -N '' -t ed25519 -f ") + name), 0);
-      officers_ += std::string(name) + " namespaces=\"policy@qpcseal,officers@qpcseal\" " +
+      officers_ += std::string(name) + " namespaces=\"approval@qpcseal,policy@qpcseal,officers@qpcseal\" " +
                    read_text_file(folder_ / (std::string(name) + ".pub"), 4096);
     }
-    world_.clock.time = kThen;
     Json genesis = qpcseal::testing::genesis_data();
     genesis.update({{"appliance_id", "plant-1"},
                     {"aud", kAud},
