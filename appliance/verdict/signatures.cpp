@@ -71,7 +71,8 @@ Json approval_part(const Home& home, const audit::LogCopy& log, const Entry& ent
   const std::string text = kept(home, audit::text_member(record, "request_sha256"), ".request");
   const ApprovalRequest request = parse_approval_request(text);
   Json out = signed_part(log, entry, kept_signatures(home, audit::member(record, "approvers")));
-  const std::string list = list_digest(request.parameters);
+  const bool of_reports = request.operation == "release";
+  const std::string list = of_reports ? list_digest(request.parameters) : "";
   out["request"] = text;
   out["reports"] = list.empty() ? "" : kept(home, list, ".reports");
   out["head"] = audit::json_of(log.tree.consistency(request.log_size, log.checkpoint.size));

@@ -105,17 +105,18 @@ class Ends(unittest.TestCase):
         for name, options in (("one", ("-o", self.site.root / "one")),
                               ("many", ("--host", "a", "--device", "0-1", "-o", self.site.root / "many/"))):
             before, codes = self.challenges(), set()
-            for when in range(1, 12):
-                done = failing(self.site.env, "fsync", "error=EIO", when, "attest", "request", "--mek", "asked", "--force",
+            for call, when in (*(("fsync", i) for i in range(12, 18)), *(("rename", i) for i in range(1, 4))):
+                done = failing(self.site.env, call, "error=EIO", when, "attest", "request", "--mek", "asked", "--force",
                                *options)
+                self.site.qpcseal("mek", "list")  # settles what the fault left: the counts stay as they are
                 made = self.challenges() - before
                 before += made
                 codes.add(done.returncode)
                 self.assertEqual(done.returncode in (0, 9), made > 0, f"{name} {when}: {done.stderr}")
-                if done.returncode == 9:
-                    self.assertIn("made and logged", done.stderr)
+                if "made and logged" in done.stderr:
                     self.assertIn("makes another", done.stderr)
-            self.assertIn(9, codes, name)
+                    codes.add("behind it")
+            self.assertIn("behind it", codes, name)
 
     def test_a_report_that_nobody_can_read(self):
         with open("/dev/full", "w", encoding="ascii") as full:
