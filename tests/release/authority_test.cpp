@@ -135,7 +135,7 @@ class Auditor : public ::testing::Test {
     for (Json& each : policies_) prove(each["entry"]);
     for (Json& each : listed_) {
       prove(each["entry"]);
-      if (each["approval"].is_null()) continue;
+      if (!each["approval"].contains("head")) continue;
       prove(each["approval"]["entry"]);
       Json& head = each["approval"]["head"];
       head = audit::json_of(copy.tree.consistency(head.get<std::uint64_t>(), copy.checkpoint.size));
@@ -159,6 +159,59 @@ class Auditor : public ::testing::Test {
 };
 
 TEST_F(Auditor, TakesPoliciesThatEnoughSigned) { EXPECT_THAT(judge(), ElementsAre("anna", "bela")); }
+
+TEST_F(Auditor, RefusesAFirstPolicyWithTooFewSigners) {
+  policies_[0] = item(Json(nullptr), first_, sign(first_, "policy", {"anna"}));
+  EXPECT_ERROR(LogDamaged, "must be signed by 2 officers", judge());
+}
+
+TEST_F(Auditor, RefusesSignaturesOfAnotherText) {
+  policies_[0] = item(Json(nullptr), first_, sign(first_ + "# more\n", "policy", {"anna", "bela"}));
+  EXPECT_ERROR(LogDamaged, "signature does not hold", judge());
+}
+
+TEST_F(Auditor, RefusesOtherSignersThanTheLogNames) {
+  add_policy(policy_text("8"), {"anna", "bela"});
+  policies_[1]["signatures"] = sign(last_, "policy", {"bela", "carl"});
+  EXPECT_ERROR(LogDamaged, "others signed than the log says", judge());
+}
+
+TEST_F(Auditor, RefusesAPolicyThatIsNotTheNamedOne) {
+  add_policy(policy_text("8"), {"anna", "bela"});
+  policies_[1]["text"] = to_base64(view(policy_text("9")));
+  EXPECT_ERROR(LogDamaged, "the entry is not of this policy", judge());
+}
+
+TEST_F(Auditor, RefusesASerialThatDoesNotRise) {
+  add_policy(policy_text("9"), {"anna", "bela"});
+  add_policy(policy_text("10"), {"anna", "bela"});
+  std::swap(policies_[1], policies_[2]);
+  EXPECT_ERROR(LogDamaged, "the entry is not of this policy", judge());
+}
+
+TEST_F(Auditor, RefusesABundleWithoutItsPolicies) {
+  add_policy(policy_text("8"), {"anna", "bela"});
+  const Json all = policies_;
+  policies_ = Json::array();
+  EXPECT_ERROR(LogDamaged, "who signed the policy is not there", judge());
+  policies_ = Json::array({all[0]});
+  EXPECT_ERROR(LogDamaged, "who signed the policy is not there", judge());
+  policies_ = Json::array({all[1]});
+  EXPECT_ERROR(LogDamaged, "the first policy is not there", judge());
+  policies_ = Json::array({all[0], all[0]});
+  EXPECT_ERROR(LogDamaged, "a second file of the genesis", judge());
+}
+
+TEST_F(Auditor, RefusesOfficersThatAreNotTheNamedOnes) {
+  const Json first = listed_;
+  listed_[0]["text"] = to_base64(view(officers_ + "# more\n"));
+  EXPECT_ERROR(LogDamaged, "an officers file is not the one", judge());
+  listed_ = Json::array();
+  EXPECT_ERROR(LogDamaged, "its officers file is not there", judge());
+  listed_ = first;
+  listed_[0]["approval"] = Json::object();
+  EXPECT_ERROR(LogDamaged, "an officers file out of place", judge());
+}
 
 TEST_F(Auditor, TakesALaterPolicyThatEnoughSigned) {
   add_policy(policy_text("8"), {"bela", "carl"});

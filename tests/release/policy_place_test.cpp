@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "appliance/approval/officers.h"
 #include "appliance/site/pinned_files.h"
 #include "tests/base/expect_error.h"
 #include "tests/policy/sample.h"
@@ -46,6 +47,34 @@ TEST(PolicyPlace, TakesAPolicyForAnyApplianceFirstAndInDemonstrations) {
   EXPECT_EQ(ids_at("any", {"plant-1", nullptr, false, true}), "");
   EXPECT_EQ(ids_at("any", {"plant-1", nullptr, true, false}), "");
   EXPECT_EQ(ids_at("any", {"plant-1", nullptr, false, false}), "POL-APPLIANCE");
+}
+
+TEST(PolicyPlace, RefusesAnExpiredPolicy) {
+  const policy::Policy policy = sample_policy();
+  EXPECT_NO_THROW(check_policy(policy, {"plant-1", nullptr, false, false}, policy.expires.value - 1));
+  EXPECT_ERROR(Denied, "the policy expired",
+               check_policy(policy, {"plant-1", nullptr, false, false}, policy.expires.value));
+}
+
+TEST(PolicyPlace, RefusesAPolicyThatTooFewCouldSignFor) {
+  const std::string key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + std::string(42, 'A') + "E";
+  const policy::Officers one =
+      policy::parse_officers("anna namespaces=\"approval@qpcseal,policy@qpcseal\" " + key + "\n");
+  policy::Policy policy = sample_policy();
+  EXPECT_ERROR(Usage, "'release' needs 2 officers",
+               check_policy(policy, {"plant-1", &one, true, false}, kThen));
+  policy.approvals["release"].value = 1;
+  EXPECT_NO_THROW(check_policy(policy, {"plant-1", &one, true, false}, kThen));
+  policy.approvals["officers-change"].value = 0;  // somebody signs it, and nobody may
+  EXPECT_ERROR(Usage, "'officers-change' needs 1 officers",
+               check_policy(policy, {"plant-1", &one, true, false}, kThen));
+}
+
+TEST(PolicyPlace, RefusesAWeakChangeButInDemonstrations) {
+  policy::Policy policy = sample_policy();
+  policy.approvals["policy-change"].value = 1;
+  EXPECT_ERROR(Denied, "needs 1 officers", check_policy(policy, {"plant-1", nullptr, false, false}, kThen));
+  EXPECT_NO_THROW(check_policy(policy, {"plant-1", nullptr, true, false}, kThen));
 }
 
 }  // namespace
