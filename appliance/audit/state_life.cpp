@@ -119,9 +119,10 @@ void import_lost(State& state, MekHistory mek, const Json& data) {
 
 void begin_import(State& state, const Entry& entry) {
   MekHistory mek = arrival_of(entry, "imported");
+  const bool lost = entry.data.contains("lost");
+  require(lost || !state.meks.contains(mek.id), "a MEK id that was used before");
   mek.check_value = hex_member(entry.data, "check_value", kImportCheckSize);
-  if (entry.data.contains("lost")) return import_lost(state, std::move(mek), entry.data);
-  require(!state.meks.contains(mek.id), "a MEK id that was used before");
+  if (lost) return import_lost(state, std::move(mek), entry.data);
   require(imported_before(state, mek.check_value) == nullptr, "a key that was imported before");
   require(is_free_label(state, mek.label), "a second MEK of one label");
   const Bytes id = mek.id;

@@ -181,8 +181,7 @@ Imported bring_back(Appliance& appliance, const audit::MekHistory& before, const
   if (before.origin != "imported")
     throw Error(ErrorKind::Usage, before.label + " came back from a backup, and the token lost it",
                 "'mek restore BACKUP' brings it back");
-  const audit::MekHistory lost = before;
-  return {import_logged(appliance, name, value, check_value, lost), false, "", false, true};
+  return {import_logged(appliance, name, value, check_value, before), false, "", false, true};
 }
 
 }  // namespace

@@ -56,7 +56,7 @@ Authority::Authority(const Json& json, const ConsentSubject& subject) : subject_
     if (next_policy < policies.size()) policy = proven_entry(policies[next_policy]);
     if (next_officers < officers.size()) list = proven_entry(officers[next_officers]);
     if (policy && (!list || policy->seq < list->seq)) {
-      add_policy(policies[next_policy++], std::move(*policy));
+      add_policy(policies[next_policy++], *policy);
     } else {
       add_officers(officers[next_officers++], *list);
     }
@@ -113,7 +113,7 @@ void Authority::check_number(const policy::Policy& next, std::size_t signers) co
                   std::to_string(signers) + " officers, and needs " + std::to_string(needed));
 }
 
-void Authority::add_policy(const Json& item, Entry entry) {
+void Authority::add_policy(const Json& item, const Entry& entry) {
   PolicySince next{entry.seq, text_in(item), {}, {}};
   const bool fits = entry.kind == "policy" && entry.phase == Phase::Intent &&
                     entry.seq > policies_.back().since &&

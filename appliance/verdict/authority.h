@@ -37,7 +37,7 @@ class Authority {
   };
 
   void add_first_policy(const audit::Json& item);
-  void add_policy(const audit::Json& item, audit::Entry entry);
+  void add_policy(const audit::Json& item, const audit::Entry& entry);
   void add_first_officers(const audit::Json& item);
   void add_officers(const audit::Json& item, const audit::Entry& entry);
   void check_change(const audit::Json& item, const audit::Entry& result) const;
