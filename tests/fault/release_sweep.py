@@ -93,6 +93,12 @@ class Releases(unittest.TestCase):
         done = {e["intent"]: e["outcome"] for e in entries if e["phase"] == "result"}
         return [done.get(e["seq"]) for e in entries if e["phase"] == "intent"]
 
+    def wrapped(self, where):
+        """Whether the log says that a key was wrapped, of the same releases."""
+        entries = [e for e in self.entries(where) if e["kind"] == "release"]
+        wrapped = {e["intent"] for e in entries if e["phase"] == "wrapped"}
+        return [e["seq"] in wrapped for e in entries if e["phase"] == "intent"]
+
     # --- one point
 
     def again(self, where, notes):
@@ -104,10 +110,12 @@ class Releases(unittest.TestCase):
             self.check_counted(where + ", the rest")
         after = self.results(where)
         if again.returncode not in self.good:
-            self.assertNotIn(None, before, f"{where}: {before}, and the same command does not go on: {again.stderr}")
             self.assertTrue(before, f"{where}: nothing was begun, and the same command does not work: {again.stderr}")
-            self.assertEqual(set(before), {"ok"}, f"{where}: {again.stderr}")
-            self.assertEqual(before, after[:len(before)], where)
+            for was, now, wrapped in zip(before, after, self.wrapped(where)):
+                # Between the entry and the file the wrapped key is lost: that release is counted, and ends.
+                ends = was is None and wrapped and now == "unknown"
+                self.assertTrue(ends or was == now == "ok", f"{where}: {was}, and the same command does not go on: {again.stderr}")
+                notes["counted, and lost before its file"] += ends
         self.assertNotIn(None, after, f"{where}: a release is left open by the second run: {again.stderr}")
         notes["went on" if again.returncode in self.good else "was done"] += 1
         self.assertLessEqual(len(after) - after.count("denied") - after.count("failed"), self.scenario.limit,
