@@ -13,7 +13,7 @@
 
 namespace qpcseal::policy {
 
-class Judge;  // evaluate.cpp's and seal.cpp's; the one friend that can say yes
+class Judge;  // in evaluate.cpp: the one class that can make a Decision that allows
 
 class [[nodiscard]] Decision {
  public:

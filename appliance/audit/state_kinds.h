@@ -20,7 +20,7 @@ struct Kind {
   void (*wrapped)(State&, const Entry&, const OpenIntent&) = nullptr;
 };
 
-// state_keys.cpp
+// state_mek.cpp
 extern const Kind kMekGenerate, kMekRotate, kSeal;
 // state_life.cpp
 extern const Kind kMekSuspend, kMekResume, kMekDestroy, kMekBackup, kMekRestore, kMekImport, kMekDrill,

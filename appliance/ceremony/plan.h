@@ -30,7 +30,7 @@ struct Person {
 };
 
 struct Step {
-  std::string id, act;  // act: "mek-generate", ... (act_rules.h)
+  std::string id, act;  // act: "mek-generate", ... (step_rules.h)
   std::string who, see, say;
   std::map<std::string, std::string> arguments;  // "mek", "output", ...: what the act wants
   int line = 0;

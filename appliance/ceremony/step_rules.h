@@ -1,5 +1,5 @@
-// What a step of a plan can ask for: the acts by name, and what each wants to be told. Text alone; acts.h
-// does them.
+// The acts that a step of a plan can name, and the arguments that each takes. Text alone: steps.h carries
+// the acts out.
 #pragma once
 
 #include <string_view>

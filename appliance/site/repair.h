@@ -1,8 +1,8 @@
-// What brings an appliance back to work that would not open, or not act, as it is: other facts of the site,
-// an anchor that is too old, a wrong clock. Officers agree as to other acts, but their signatures are judged
-// from the log alone, before a module is loaded. Each has a quorum whether the policy names the operation or
-// not: a mistake must not lock an appliance for good (repair_threshold()). A demonstration without officers
-// asks for `yes` instead.
+// Repairs of an appliance that does not open, or that refuses to act: new site facts, an anchor that is too
+// old, a wrong clock. Officers sign a repair as they sign other acts, but their signatures are verified from
+// the log alone, before a module is loaded. Each repair has a quorum even where the policy does not name the
+// operation, so that no policy locks an appliance for good (officers_needed() in approval/quorum.h). A
+// demonstration without officers takes `yes` instead.
 #pragma once
 
 #include <optional>

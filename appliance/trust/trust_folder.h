@@ -1,5 +1,5 @@
 // The vendor's root certificates and CRLs: the trust folder that an appliance begins with, or the collateral
-// bundle that takes its place (release/collateral.h).
+// bundle that takes its place (trust/collateral_bundle.h).
 #pragma once
 
 #include <filesystem>

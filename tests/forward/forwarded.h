@@ -1,6 +1,6 @@
 // A SoftHSM2 token in a process of its own, and the module that forwards to it, for this folder's tests.
 //
-// A test of the real programs does the same by tests/support/forward_token.py: the module's path and the
+// A test of the real programs does the same by tests/cli/tokens.py: the module's path and the
 // string "socket=PATH" become `module` and `module_arguments` of site.toml.
 #pragma once
 

@@ -1,0 +1,63 @@
+"""File names in comments and documents: each source file that one names, and each target of a link, exists."""
+
+import pathlib
+import re
+import subprocess
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+NAME = re.compile(r"(?<![\w/.*-])((?:[\w.-]+/)*\w+\.(?:h|cpp|py|md|toml))\b(?!\.\w)")
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+COMMENTS = {".h": "//", ".cpp": "//", ".py": "#"}
+# A placeholder, files that a user makes, and the vendor's programs.
+OTHERS = {"NAME.cpp", "policy.toml", "site.toml", "plan.toml", "mek_gen.py", "QAicRemoteAttestationClient.py"}
+
+
+def tracked():
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True,
+                            capture_output=True, text=True).stdout.split("\n")
+    return {name for name in listed if name and (ROOT / name).is_file()}
+
+
+def prose(name):
+    """(line number, text) of each line of a document, and of each comment of a source."""
+    mark = COMMENTS.get(pathlib.PurePath(name).suffix)
+    for number, line in enumerate((ROOT / name).read_text(encoding="utf-8").split("\n"), 1):
+        if mark is None:
+            yield number, line
+        elif mark in line:
+            yield number, line[line.index(mark) + len(mark):]
+
+
+class Names(unittest.TestCase):
+    def setUp(self):
+        self.files = tracked()
+
+    def exists(self, name):
+        return any(file == name or file.endswith("/" + name) for file in self.files)
+
+    def test_each_file_that_is_named_exists(self):
+        seen, missing = 0, []
+        for file in sorted(self.files):
+            if not file.endswith((".h", ".cpp", ".py", ".md")):
+                continue
+            for number, text in prose(file):
+                for name in NAME.findall(LINK.sub("", text)):
+                    seen += 1
+                    if pathlib.PurePath(name).name not in OTHERS and not self.exists(name):
+                        missing.append(f"{file}:{number}: {name}")
+        self.assertGreater(seen, 300)
+        self.assertEqual(missing, [])
+
+    def test_each_link_of_a_document_has_a_target(self):
+        links = 0
+        for file in sorted(name for name in self.files if name.endswith(".md")):
+            for number, text in prose(file):
+                for target in LINK.findall(text):
+                    links += 1
+                    self.assertTrue((ROOT / file).parent.joinpath(target).exists(), f"{file}:{number}: {target}")
+        self.assertGreater(links, 30)
+
+
+if __name__ == "__main__":
+    unittest.main()
