@@ -6,11 +6,11 @@ import subprocess
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-NAME = re.compile(r"(?<![\w/.*-])((?:[\w.-]+/)*\w+\.(?:h|cpp|py|md|toml))\b(?!\.\w)")
+NAME = re.compile(r"(?<![\w/.*-])((?:[\w.-]+/)*\w+\.(?:h|cpp|py|md))\b(?!\.\w)")
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 COMMENTS = {".h": "//", ".cpp": "//", ".py": "#"}
-# A placeholder, files that a user makes, and the vendor's programs.
-OTHERS = {"NAME.cpp", "policy.toml", "site.toml", "plan.toml", "mek_gen.py", "QAicRemoteAttestationClient.py"}
+# A placeholder, and the vendor's programs.
+OTHERS = {"NAME.cpp", "mek_gen.py", "QAicRemoteAttestationClient.py"}
 
 
 def tracked():
