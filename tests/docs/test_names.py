@@ -7,7 +7,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NAME = re.compile(r"(?<![\w/.*-])((?:[\w.-]+/)*\w+\.(?:h|cpp|py|md))\b(?!\.\w)")
-LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+LINK = re.compile(r"\]\(([^)#:]*)(?:#([^)]*))?\)")
 COMMENTS = {".h": "//", ".cpp": "//", ".py": "#"}
 # A placeholder, and the vendor's programs.
 OTHERS = {"NAME.cpp", "mek_gen.py", "QAicRemoteAttestationClient.py"}
@@ -27,6 +27,12 @@ def prose(name):
             yield number, line
         elif mark in line:
             yield number, line[line.index(mark) + len(mark):]
+
+
+def anchors(path):
+    """The headings of a document, as links name them."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 class Names(unittest.TestCase):
@@ -53,10 +59,13 @@ class Names(unittest.TestCase):
         links = 0
         for file in sorted(name for name in self.files if name.endswith(".md")):
             for number, text in prose(file):
-                for target in LINK.findall(text):
+                for target, anchor in LINK.findall(text):
                     links += 1
-                    self.assertTrue((ROOT / file).parent.joinpath(target).exists(), f"{file}:{number}: {target}")
-        self.assertGreater(links, 30)
+                    path = (ROOT / file).parent / target if target else ROOT / file
+                    self.assertTrue(path.exists(), f"{file}:{number}: {target}")
+                    if anchor:
+                        self.assertIn(anchor, anchors(path), f"{file}:{number}")
+        self.assertGreater(links, 50)
 
 
 if __name__ == "__main__":
