@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Scheme `aws-nitro`: attestation documents of AWS Nitro Enclaves (FORMAT.md section 5, aws-nitro), an
 // untagged COSE_Sign1 with the certificates in the payload.
 #include <algorithm>

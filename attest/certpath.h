@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Certificate paths (RFC 5280) from a card's leaf to a pinned root. Nothing but the roots given here is
 // trusted: no system store, no partial paths; what the message carries is only ever untrusted.
 #pragma once

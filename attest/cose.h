@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // COSE_Sign1 (RFC 9052 section 4.2), strictly, over the bytes received: nothing is ever encoded anew but the
 // Sig_structure around them. ECDSA (RFC 9053 section 2.1), each algorithm with its own curve and no other,
 // and RSASSA-PSS (RFC 8230) for schemes that name it; which of them a scheme takes is its profile's to say.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Certificate revocation lists (RFC 5280 section 5): which ones are taken, and what they say. Only complete
 // lists are: a delta, a list of a part (issuingDistributionPoint) or of other issuers' certificates
 // (certificateIssuer) could hide a revocation from who reads it as the whole.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which cards are meant: "2", "0-3", "0,2", or a mix of them.
 #pragma once
 

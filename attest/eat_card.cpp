@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Scheme `eat-card`: an EAT as a CWT in COSE_Sign1, ES384, with its path in x5chain (FORMAT.md section 5).
 #include <array>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a card says about itself: the claims of an EAT (RFC 9711), as FORMAT.md section 5 lays them out.
 #pragma once
 

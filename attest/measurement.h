@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The parts of a claim set that submodules share with the card itself, and their readers. All readers throw
 // Error{Malformed}.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The attestation request (FORMAT.md section 4): what the appliance asks, the courier carries and the card
 // answers.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Revocation on one path. Our own look into the lists comes before OpenSSL's and counts beside it: OpenSSL
 // asks one list an issuer, chooses it by date, and takes a removeFromCRL entry for none.
 #pragma once

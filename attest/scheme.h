@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Evidence schemes. Each turns the bytes of a report into claims or into findings; a further scheme (the
 // vendor's own, once published) is one file of its own and one line in all_schemes().
 #pragma once

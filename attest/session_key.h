@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The card's session key, as evidence carries it in cnf (RFC 8747): a COSE_Key (RFC 9052 section 7) checked
 // here, on the host, before any token sees it: a token may or may not notice a point that is not on its
 // curve.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a certificate path is checked against, and what comes of the check.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The session service of a card's host, as seen over the network.
 #pragma once
 

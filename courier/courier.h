@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The courier's work: carries requests to cards and their reports back. It holds nothing secret and decides
 // nothing; a courier that lies or is lied to can only bring reports that the appliance refuses.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One card to ask: where it is, what to bring, where its answer goes.
 #pragma once
 

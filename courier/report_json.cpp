@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "courier/report_json.h"
 
 #include "attest/scheme.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A report as JSON, for display: nothing in it is verified.
 #pragma once
 

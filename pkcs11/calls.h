@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Cryptoki (PKCS #11 v2.40) as this project includes it, and the one way its errors become ours.
 #pragma once
 

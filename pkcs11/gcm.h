@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AES-GCM in a token (CKM_AES_GCM): how this token does it, found by trying, and one encryption.
 #pragma once
 

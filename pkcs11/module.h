@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A PKCS #11 module: named by absolute path, its file's digest pinned, initialized once. The file is opened
 // once, and what was hashed is what is loaded: by the same descriptor (/proc/self/fd/N), so that nobody can
 // exchange it in between. Modules find their neighbours all the same: SoftHSM and NSS are tested; one that

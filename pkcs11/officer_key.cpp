@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "pkcs11/officer_key.h"
 
 #include <libp11.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An officer's own key on a smart card or other PKCS #11 token, as an OpenSSL EVP_PKEY through libp11. For a
 // command of its own: libp11 and pkcs11::Module must not have a module open in the same process.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether a token can do something, found by doing it.
 #pragma once
 

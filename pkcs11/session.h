@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A session with a token and the objects seen through it. Not for several threads at once: one session a
 // thread.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is rare: keys that come in, and the PIN.
 #include "base/error.h"
 #include "pkcs11/session.h"

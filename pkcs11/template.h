@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Attributes of an object, for searching and making (PKCS #11 section 4).
 #pragma once
 

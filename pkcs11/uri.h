@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PKCS #11 URIs (RFC 7512), the path attributes that name one key.
 #pragma once
 

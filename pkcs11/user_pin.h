@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the token says of the user's PIN, and logging in anew to learn which one it has.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The appraisal of a card in the terms of AR4SI (draft-ietf-rats-ar4si, "Trustworthiness Claims").
 #pragma once
 

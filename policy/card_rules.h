@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One card against one device class.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The collateral bundle against the policy.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // (Policy, facts) -> Decision: pure functions, and the only makers of a Decision that allows.
 #pragma once
 

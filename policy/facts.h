@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is to be judged, as plain values. The release and seal layers fill these from verified claims, the log
 // and the command; policy knows nothing of where they come from.
 #pragma once

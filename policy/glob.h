@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Label patterns: '*' is any run of characters, '?' any one character; everything else is itself.
 #pragma once
 

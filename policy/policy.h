@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The site's policy: which cards may have which keys, and how many officers each operation needs. Read from
 // TOML, strictly: unknown keys, missing rules, empty lists and duplicates are errors, and nothing defaults to
 // "allowed".

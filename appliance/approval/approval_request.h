@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A request for approval: the text that officers read, and sign, before an act. docs/FORMAT.md section 7.
 #pragma once
 

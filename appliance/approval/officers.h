@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The officers file: OpenSSH's allowed_signers format (ssh-keygen(1), ALLOWED SIGNERS), read strictly.
 #pragma once
 

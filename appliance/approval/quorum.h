@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether officers agree to an act: requests and signatures as files, held against what is so.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "appliance/approval/ssh_wire.h"
 
 #include <openssl/core_names.h>

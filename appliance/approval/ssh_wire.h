@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The SSH wire encoding (RFC 4251 section 5) of public keys (RFC 4253, 5656, 8709, and OpenSSH's
 // PROTOCOL.u2f).
 #pragma once

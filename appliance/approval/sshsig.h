@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // OpenSSH signatures over files (PROTOCOL.sshsig), as `ssh-keygen -Y sign` makes them, verified in process.
 #pragma once
 

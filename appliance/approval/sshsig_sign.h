@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes the signature files that `ssh-keygen -Y verify` accepts (PROTOCOL.sshsig), with a key of any origin.
 #pragma once
 

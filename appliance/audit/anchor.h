@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the token remembers of the log, so that an older log put back whole is noticed.
 #pragma once
 

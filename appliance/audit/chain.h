@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What entries say about each other: which one of a damaged log is the first that is not as it was written,
 // and whether lines behind a checkpoint can be what one interrupted append leaves.
 #pragma once

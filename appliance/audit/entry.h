@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One entry of the log: one line of canonical JSON.
 //
 //   {"data":{...},"kind":"release","phase":"intent","prev":"<hex>","seq":7,"software":"qpcseal 0.2.0",

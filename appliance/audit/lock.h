@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one exclusive lock of an appliance, for its log and its token alike; held from before C_Initialize
 // until after C_Finalize.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The log, open to append. Each append is on disk, under a checkpoint signed in the token, before it returns:
 // lines, fdatasync, sign, checkpoint by rename, anchor.
 #pragma once

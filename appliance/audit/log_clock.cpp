@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The log and the clock: which time an entry has, and when the clock is not believed.
 #include <algorithm>
 

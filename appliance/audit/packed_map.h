@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A map of State's that hardly shrinks: a std::map of what is new, and pages of packed items for the rest
 // (packed_pages.h). An item costs about the bytes that its values have, in place of some 500 for its objects.
 //

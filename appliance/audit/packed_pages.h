@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Items in ascending order of their keys, packed into pages: what State keeps of thousands of challenges and
 // releases without an object for each.
 //

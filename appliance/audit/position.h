@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where the log's writer stands: all that it needs to go on, without the lines that were written before.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A log read whole and verified: checkpoint signature, tree, and every entry in its place. Needs neither
 // token nor lock.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A receipt: one entry, the proof that it is in the log, and the signed checkpoint that covers it. With the
 // log's verification key it is checked years later, without log or token. It carries the rotations of the
 // log's key, so that an earlier key serves as well as the one that signed the checkpoint.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "appliance/audit/site_facts.h"
 
 #include "base/digest.h"

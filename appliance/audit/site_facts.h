@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Facts of the site: what officers settled about module, token and clock when the appliance began, and what a
 // `site` event changed. They are in the log, so no file can change them. docs/FORMAT.md section 6.1.
 #pragma once

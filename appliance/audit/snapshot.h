@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a replay of the log came to, signed by the log's key, so that the next run begins there:
 //
 //   "qpcseal/snapshot/3" 00 | u32be body size | body | u16be signature size | signature

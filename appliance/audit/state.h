@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the log says, replayed: the only state there is. What each kind of entry means is in a table
 // (state_kinds.h); a kind that is not in it is refused, as is a phase that the kind does not have. A new
 // member goes into state_codec.cpp too, which does not compile without it.

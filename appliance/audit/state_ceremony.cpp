@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Key ceremonies: one plan, its steps in order, and the record's digest at the end.
 #include <algorithm>
 

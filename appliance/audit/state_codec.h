@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The state in bytes, for snapshots: every member of State and of its parts, in the order in which they are
 // declared. Integers are u64be, bool is one byte (0, 1), texts and bytes u32be length and content; lists,
 // sets and maps u32be count and items, maps and sets in ascending order; optional values a bool first; JSON

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What each kind of entry does to the state; for state*.cpp alone. A further kind is one Kind in the file of
 // its subject and one line in the table in state_kinds.cpp.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The life of MEKs after they are made: suspended, backed up, restored, moved in, destroyed.
 #include "appliance/audit/state_kinds.h"
 #include "base/digest.h"

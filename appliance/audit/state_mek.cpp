@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The life of MEKs: made, and used to seal.
 #include <algorithm>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Challenges, and the releases that answer them.
 #include <algorithm>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What brings an appliance back to work: other facts of the site, an anchor that was older, a wrong clock,
 // files of the embedded token.
 #include "appliance/audit/state_kinds.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the site pinned: policy, trust, the log's own key and its repairs.
 #include "appliance/audit/state_kinds.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Witnesses, and what they saw of this log.
 #include "appliance/audit/state_kinds.h"
 #include "tlog/cosignature.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The log's files: entries.jsonl, one entry a line, the signed checkpoint beside it, and a snapshot.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The log as static files in the layout of C2SP tlog-tiles: checkpoint, tile/<level>/<N>[.p/<width>] and
 // tile/entries/<N>[.p/<width>], 256 hashes or entries a tile.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What people bring to a ceremony.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where a ceremony speaks to people. A terminal, a serial line, or a script: lines out, lines in.
 #pragma once
 

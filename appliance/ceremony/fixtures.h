@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The stage of a rehearsal: a throw-away appliance with an embedded token, and in it what the plan's steps
 // expect to find.
 #pragma once

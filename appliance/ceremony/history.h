@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A ceremony as the log tells it: what a run that goes on, and the record, are made from.
 #pragma once
 

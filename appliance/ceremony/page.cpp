@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The record as a page to print, sign and file.
 #include "appliance/ceremony/record.h"
 #include "base/text.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A ceremony's plan: what is done, in which order, by whom, on which kind of token. TOML, read as strictly as
 // a policy. Officers sign the file's bytes (namespace plan@qpcseal), and these bytes are what runs; facts of
 // the site (module, slot, where the PIN comes from) are not in it. docs/FORMAT.md section 9.

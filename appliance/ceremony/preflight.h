@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A plan held against where it is to run: policy, officers, token, files. Each returns what is wrong, all of
 // it.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The record of a ceremony: everything a reader needs years later, made from the log and the plan alone, so
 // that it can be made again. Its digest is in the log.
 #pragma once

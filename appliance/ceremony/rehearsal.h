@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The record of a rehearsal, which a run is held against.
 #pragma once
 

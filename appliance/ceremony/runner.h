@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs a ceremony, and goes on with one that stopped. The log says how far it came: a ceremony is one intent
 // that stays open, a step another, and the acts within carry an approval that names plan, step and attempt
 // and serves once: so no step can act twice, whatever happens.

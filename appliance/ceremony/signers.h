@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who signed a plan, and who rejects it.
 #pragma once
 

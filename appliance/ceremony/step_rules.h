@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The acts that a step of a plan can name, and the arguments that each takes. Text alone: steps.h carries
 // the acts out.
 #pragma once

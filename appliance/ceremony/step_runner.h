@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One step, from wherever an earlier run left it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the steps of a plan do, and what they leave behind.
 #pragma once
 

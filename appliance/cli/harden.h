@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the process gives up before it reads anything.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Recovery keys and backups as files (FORMAT.md section 8): deterministic CBOR.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // All objects of a token, by one listing: its MEKs, and what a run that was cut short left half made.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "appliance/keys/gcm_key.h"
 
 namespace qpcseal::keys {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A MEK in the token as a seal::KeyHandle: one session a worker.
 #pragma once
 

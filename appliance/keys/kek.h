@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Key encryption keys by ECDH inside the token (FORMAT.md section 3, suites 1 and 2): the half that wrapping
 // and unwrapping share.
 #pragma once

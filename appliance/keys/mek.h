@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Model Encryption Keys in the token: AES-128, label `name#generation`, random 16-byte CKA_ID.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Between mek_find.cpp and contents.cpp: which objects are MEKs, and their order.
 #pragma once
 

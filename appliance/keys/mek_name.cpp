@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Names and labels of MEKs: text alone, no token.
 #include <algorithm>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A MEK on its way from one token to another, wrapped to a recovery key (FORMAT.md section 8): in no host
 // memory, ever.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The appliance's own signing keys in the token: one for the log, one for seals.
 #pragma once
 

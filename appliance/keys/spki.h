@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Public keys between PKCS #11's form and X.509's, and raw ECDSA signatures between r || s and DER.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a key is wrapped, and to which kind of key (FORMAT.md section 3).
 #pragma once
 

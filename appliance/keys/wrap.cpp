@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "appliance/keys/wrap.h"
 
 #include "appliance/keys/kek.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Wrapping a MEK to a card's session key, inside the token (FORMAT.md section 3).
 #pragma once
 

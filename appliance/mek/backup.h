@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A MEK from one token to another: backed up to a recovery key that the officers attested, restored where
 // that key lives, and drilled there without staying.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Plans: what the log says is to be done when something went wrong, as ordered commands. Read alone; nothing
 // is changed.
 #pragma once

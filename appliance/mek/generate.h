@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // MEKs through the appliance: each act in the log before and after.
 #pragma once
 

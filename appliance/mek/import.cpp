@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A key that comes in as a file.
 #include <fcntl.h>
 #include <openssl/hmac.h>

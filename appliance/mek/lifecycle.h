@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What happens to a MEK after it is made: suspended, resumed, destroyed. Each act in the log before and
 // after, with the officers' approval where the policy asks for it.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Generations of a MEK: the next one takes the place of the one before under the same name.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <span>
 
 #include "appliance/models/seal_model.h"

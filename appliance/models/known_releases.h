@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which releases this appliance's log tells of, looked up without token or lock.
 #pragma once
 

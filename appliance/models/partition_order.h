@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The partitions of a model that spans cards, in the order of the cards.
 #pragma once
 

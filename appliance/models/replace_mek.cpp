@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "appliance/models/replace_mek.h"
 
 #include <set>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // replace-mek: other wrapped MEKs into sealed containers. Works without a token; where this machine has a
 // home, its log must tell of the releases.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Models: sealing, and binding sealed ones to cards.
 #pragma once
 

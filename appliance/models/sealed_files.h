@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sealed containers on disk: one, or all of a folder; and where they go once they are bound.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // wrap-mek for a fleet: each card for itself, in batches, so that a run which was cut short goes on where it
 // stopped. What is done is what the log says is done and what lies in the output folder.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // wrap-mek: a MEK released to cards as files, for sealed models that are with them already.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Wrapped MEKs as files (FORMAT.md section 3): a folder for each card with MEK.encrypt, MEK.nonce and
 // MEK.pub, and config.json, which says which card each is for.
 #pragma once

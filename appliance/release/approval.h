@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The officers' agreement to releases: one request for all reports of a command, under which a run that was
 // cut short goes on. FORMAT.md section 7.1.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "appliance/release/candidate.h"
 
 #include "appliance/release/verdict_record.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The steps that every release takes, over several reports at once; transaction.cpp puts them in
 // order. Verifying uses all cores.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Attestation requests: each one is a challenge in the log before it leaves.
 #pragma once
 

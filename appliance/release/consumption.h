@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a release uses challenges up, and how it goes on with one that was cut short.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a courier takes along for many cards: a request for each, and the batch file that says which one goes
 // where (FORMAT.md section 4).
 #pragma once

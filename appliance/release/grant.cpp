@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "appliance/release/grant.h"
 
 #include "appliance/release/verdict_record.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a release that is allowed gives a card, and what the log says of it.
 #pragma once
 

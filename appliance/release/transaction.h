@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one path on which a MEK leaves the token: verify -> consume the challenges -> decide -> wrap -> deliver
 // -> result.
 //

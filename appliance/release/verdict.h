@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A report, judged: attestation, then challenge and policy. Consumes nothing.
 #pragma once
 

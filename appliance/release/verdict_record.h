@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Verdicts as entries tell of them, and what they rested on beside report, policy, trust material and
 // challenge: recorded with the verdict, so that it can be computed again years later and elsewhere. FORMAT.md
 // section 6.1, "judged".

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Binding: puts wrapped MEKs into the slot pages of a sealed container, and nothing else. The model's bytes
 // do not pass through this program.
 #pragma once

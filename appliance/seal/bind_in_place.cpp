@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Binding in place, and what makes it safe (FORMAT.md section 2.5).
 #include <fcntl.h>
 #include <sys/file.h>

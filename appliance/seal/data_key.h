@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Mode 2: a data key in locked memory, AES-128-GCM on the host.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The sealed segment's bytes (FORMAT.md section 2.1).
 //
 //   header block | chunk 0 | chunk 1 | ...

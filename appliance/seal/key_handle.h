@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What sealing needs of keys that it never sees. Implemented over a PKCS #11 token elsewhere.
 #pragma once
 

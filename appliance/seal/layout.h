@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where things lie in a sealed container (FORMAT.md section 2): one layout for one list of segments.
 //
 //   header | table | names | zeros | slot page at 4096*k | data, each 4096-aligned: input's segments,

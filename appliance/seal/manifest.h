@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The manifest: what a container holds, signed and tagged (FORMAT.md sections 2.2 and 2.3).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A model in partitions: a container whose segments are containers, one for each card (FORMAT.md
 // section 2.4). Each inner one is sealed where it will lie in the outer one, under the same MEK, with slots
 // of its own.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A sealed model as it lies in a file: the container, and the containers in it (FORMAT.md sections 2
 // and 2.4). Layouts and manifests are held against each other; no digest of data, tag or signature is
 // checked.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is sealed, and how.
 #pragma once
 

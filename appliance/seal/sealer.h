@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Seals a QPC: encrypts the chosen segments, hashes all of them, adds manifest, tag, signature and empty
 // slots. Streams: memory depends on the number of threads, not on the size of the file.
 #pragma once

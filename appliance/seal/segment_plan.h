@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What sealing will do with each segment, known before it does it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The page of MEK slots (FORMAT.md section 2): the only bytes that binding touches.
 #pragma once
 

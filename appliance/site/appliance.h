@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The appliance while one command runs: lock, token, log, policy and trust, opened in that order and each
 // checked against the log. Every act on a key goes through one of these.
 #pragma once

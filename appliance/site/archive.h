@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What verdicts rested on, kept in the home by its SHA-256 for as long as the home is: in the folder
 // `approvals`, policies and collateral bundles as .signed, officers files as .officers, a trust folder (by
 // its own digest) as .trust, requests as .request, ceremonies' plans as .plan and the records of their

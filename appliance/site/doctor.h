@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a token can do, found by trying, and what this appliance would use of it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SoftHSM with its objects under the home.
 #include <fcntl.h>
 #include <sys/mman.h>

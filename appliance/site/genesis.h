@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The genesis in words: what every listed officer signs before the appliance makes a MEK. docs/FORMAT.md
 // section 7.3.
 #pragma once

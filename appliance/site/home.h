@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where the appliance keeps its state, and what differs from machine to machine (site.toml).
 #pragma once
 

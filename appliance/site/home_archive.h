@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A backup of a home as a file: a ustar archive whose first member, manifest.json, lists the others with
 // their sizes and digests. docs/FORMAT.md section 6.8.
 //

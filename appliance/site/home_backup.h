@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The home in one file, to be kept elsewhere, and back. In it is what the log vouches for (vouched.h), and
 // nothing else: not the token's keys, not PINs, not site.toml, which says what code this machine loads.
 #pragma once

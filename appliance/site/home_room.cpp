@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether the home can be written to, and room for what must be written on a full disk.
 #include <fcntl.h>
 #include <sys/statvfs.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Puts a restored state in the place of a home's, whole: log, policy, trust, reports and the like. What
 // belongs to the machine stays where it is: site.toml, the embedded token's folder, the PIN file, the lock,
 // wraps under way, and files that are none of the appliance's.

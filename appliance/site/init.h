@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes an appliance: token, keys, log and home, once.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which of the token's keys is the log's, and how another one takes its place.
 //
 // A rotation: intent in the log; new pair in the token; result entry with the new key, signed by the old one,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An act between its intent and its result: the one place that writes both.
 //
 // What the act made in the token is on disk before the result is appended. Until then an error of any type

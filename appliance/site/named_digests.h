@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The digests that a log names, by the kind of file that has each.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How an appliance is opened: module, token and log, each held against what the log says; and its clock.
 #include <algorithm>
 

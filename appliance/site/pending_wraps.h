@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Wrapped MEKs on their way to cards: kept in the home from their `wrapped` entries until the log has the
 // results, so that a run which was cut short goes on with the same ones and wraps for no challenge twice. The
 // entry comes first: a copy that no entry names could be taken away uncounted. The file is not signed; who

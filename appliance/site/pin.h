@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PINs, from a terminal, an inherited descriptor or a file; never from argv or the environment.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A new PIN for the token's user. pin_files.h tells where the new one lies meanwhile.
 #pragma once
 

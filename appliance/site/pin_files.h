@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A new PIN for the token's user, and the way back from a change that was cut short.
 //
 // The new PIN is on disk, beside the PIN file, before the token gets it (C_SetPIN), and stays there until the

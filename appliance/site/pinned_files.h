@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files that the log pins by digest, and how they change: what officers signed is checked, the change is an
 // intent in the log, the file is replaced, the result makes it hold.
 #pragma once

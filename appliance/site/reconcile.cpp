@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an earlier run left between intent and result: looked up in the token, and said in the log.
 #include <algorithm>
 #include <array>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Repairs of an appliance that does not open, or that refuses to act: new site facts, an anchor that is too
 // old, a wrong clock. Officers sign a repair as they sign other acts, but their signatures are verified from
 // the log alone, before a module is loaded. Each repair has a quorum even where the policy does not name the

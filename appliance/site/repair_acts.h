@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Repairs that are acts of their own (repair.h tells of the others).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a restored home knows of the machine that it lies on.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Checkpoints of this log that somebody kept: each holds the log to what it was then.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The files in which SoftHSM 2 keeps a token's objects, so far as to tell a whole one from a torn one.
 //
 // An object file is u64be generation, then attributes to its end: u64be type | u64be kind | value. By kind: 1

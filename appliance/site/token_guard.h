@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The guard of the embedded token's files.
 //
 // SoftHSM cuts token.object to nothing and writes it anew at every login, syncs nothing, and does not report

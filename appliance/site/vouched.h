@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which files of a home its log vouches for. A home's backup is a closed list of files, and each is in it
 // because a signed entry of the log names its digest, the log's key signed it, or an officer did. Whatever
 // else lies in a home, or in a file that says it is a backup, counts for nothing. docs/FORMAT.md section 6.8.

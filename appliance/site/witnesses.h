@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Witnesses: others who keep checkpoints of this log and sign that they saw it grow. What they saw stands in
 // the log, and beside it in home/witness, so that an older log put back is refused.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A collateral bundle: the vendor's roots, revocation lists, reference measurements and revoked cards in one
 // file that officers sign, with a serial and a window in which it is fresh. docs/FORMAT.md section 7.5.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The vendor's root certificates and CRLs: the trust folder that an appliance begins with, or the collateral
 // bundle that takes its place (trust/collateral_bundle.h).
 #pragma once

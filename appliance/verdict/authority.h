@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who could sign what, and how many had to, up to a verdict: the policies and officers files of a bundle from
 // the genesis on, each held to the signatures that the policy and the officers in force before it ask for.
 #pragma once

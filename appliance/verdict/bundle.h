@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A receipt of a verdict together with all that the verdict rested on: whoever has the log's key computes it
 // again, without log, token or home. FORMAT.md section 6.7.
 #pragma once

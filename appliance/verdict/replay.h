@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Two policies over the reports that the home keeps: whose verdict would be another.
 #pragma once
 

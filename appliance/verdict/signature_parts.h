@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What gathering and checking consent share.
 #pragma once
 

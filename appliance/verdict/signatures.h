@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What officers signed for a verdict, as a part of its bundle: the policy, the collateral and the release,
 // with the entries that say who signed, and the officers files of the time. Gathered from a home, and
 // verified again where there is none. FORMAT.md section 6.7.

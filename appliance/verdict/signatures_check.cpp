@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The officers' consent in a bundle, verified again; and what that shares with gathering it.
 #include <algorithm>
 

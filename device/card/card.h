@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A simulated card since its last boot: what its loader needs to open a sealed container. The state is files,
 // so that each run of the program sees the card as the one before left it; see device/card/card_store.h.
 #pragma once

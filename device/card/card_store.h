@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where a simulated card keeps itself. Below the folder given with --dir:
 //
 //   cards/N/config.json    what the card is and what is measured on it

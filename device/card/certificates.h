@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The simulated vendor's certificates: a root, an issuing certificate and one leaf for each card, as
 // FORMAT.md section 5 wants them.
 #pragma once

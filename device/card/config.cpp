@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // config.json of a card: read and written.
 #include <nlohmann/json.hpp>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A card's configuration as JSON, for its file and for `describe`.
 #pragma once
 

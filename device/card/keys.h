@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The keys of a simulated card, in OpenSSL's hands: a card's own would sit in its silicon.
 #pragma once
 

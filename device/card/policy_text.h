@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A policy for simulated cards, to start from: complete, valid as it stands, and explained line by line.
 #pragma once
 

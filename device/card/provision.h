@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes simulated cards: a vendor with fresh keys, certificates for each card, and a first boot.
 #pragma once
 

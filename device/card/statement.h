@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a simulated card says, and its evidence in scheme `eat-card` (FORMAT.md section 5).
 #pragma once
 

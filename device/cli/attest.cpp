@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `attest`: a card's answer without a network, for appliances across an air gap and for tests.
 #include <memory>
 

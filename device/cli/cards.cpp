@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The commands that make, show and change cards.
 #include <algorithm>
 #include <array>

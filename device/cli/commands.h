@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The commands of qpcseal-device: each adds its options, and what is to run once it is chosen.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `serve`: the session service over gRPC. The channel is not protected, for nothing on it is secret or
 // trusted.
 #include <grpc/support/log.h>

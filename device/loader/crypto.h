@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The card's cryptography (FORMAT.md sections 2 and 3): OpenSSL, written apart from the sealing side.
 #pragma once
 

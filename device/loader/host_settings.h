@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How long a card may take to load a model, and the two settings of its host's driver that must allow for it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Loading: what cards do with a container before they run a model.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // load, compare and sample of qpcseal-device.
 #pragma once
 

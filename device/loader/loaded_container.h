@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A sealed container as the card reads it: the one layout that FORMAT.md section 2 allows, byte for byte.
 #pragma once
 

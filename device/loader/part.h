@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One container of a model on its card: judged, opened, and laid out as the card sees it.
 #pragma once
 

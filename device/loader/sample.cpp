@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Plain QPCs to try things on, in both flavours that compilers write, also of several partitions.
 #include <unistd.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Byte views, bounded reading, hex and base64. Sizes are in bytes.
 #pragma once
 

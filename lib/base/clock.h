@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Wall-clock time, injected. Times are seconds since 1970-01-01T00:00:00Z.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one exception type. A kind maps to an exit code in one switch (appliance/cli/main.cpp).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files that are complete and on disk before they appear; and folders.
 #pragma once
 

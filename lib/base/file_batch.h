@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Many small files that appear together after few flushes, where a sync for each would take minutes.
 #pragma once
 

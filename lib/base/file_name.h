@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a complete file gets its final name, on file systems that can and on those that cannot. For this room
 // alone.
 #pragma once

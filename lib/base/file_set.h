@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Several output files that appear together or not at all.
 #pragma once
 

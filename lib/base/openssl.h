@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Owners for the OpenSSL objects that attestation uses.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who else could exchange a file: as sshd's StrictModes, a file that decides what runs or counts, and every
 // folder above it, must belong to root or to this process's user and be writable by nobody else. A folder
 // above may be writable by others where it is sticky (as /tmp), for then they cannot rename what is not

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one way on which the three programs write to standard output, standard error and the terminal. Every
 // text passes printable_lines() here (lib/base/text.h), so nothing from outside can steer a terminal; a part
 // of a line that comes from outside also passes printable() where the line is made, for a line feed in it

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Randomness, injected so that vectors can be frozen.
 #pragma once
 

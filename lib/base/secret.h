@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one type for secret bytes: locked in memory, left out of core dumps, zeroed, neither copyable nor
 // printable.
 #pragma once

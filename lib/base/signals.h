@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What signals do while something is under way.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bytes on their way through something that takes them in pieces of its own choice.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Temporary files and folders: known by name and held by a lock.
 //
 // A temporary name is `.NAME.tmp-qpcseal-<12 hex digits>`, beside the final name, on the same file system.

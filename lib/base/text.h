@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Text that came from outside, made fit for where it is shown. "Unseen" are characters that a reader does not
 // see, or that change how the text around them is seen: C0 and C1 controls, DEL, bidirectional controls
 // (U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069), line and paragraph separators (U+2028,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a program's exit code says of the error that ended it.
 #pragma once
 

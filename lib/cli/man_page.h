@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Man pages out of the same command tree that --help prints, so that the two cannot differ.
 #pragma once
 

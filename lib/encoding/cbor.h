@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // CBOR (RFC 8949), strictly: definite lengths, shortest form, no duplicate map keys, nothing after the item,
 // depth at most 16, element counts at most the bytes that remain, at most 64 KiB. No floats, no simple values
 // but false, true and null. Level::Deterministic also wants map keys in bytewise order of their encodings

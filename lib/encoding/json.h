@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Canonical JSON: keys sorted by their bytes, no spaces, UTF-8, integers only, one text for one value.
 // Errors are Error{Malformed}, beginning with `name`.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Findings as JSON: sorted for the log, in their written order for people.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Canonical JSON, read once from front to back without building anything: fast enough for millions of lines.
 #pragma once
 

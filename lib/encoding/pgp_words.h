@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The PGP word list (Zimmermann and Juola, 1995): bytes as words to be read aloud and written down. Words of
 // two syllables stand for bytes at even places, of three for odd ones: a word left out, or two changed about,
 // is heard.

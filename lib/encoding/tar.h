@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Archives in the ustar format (POSIX.1-1988, pax(1) "ustar Interchange Format"), regular files alone: what
 // any tar reads, and only what this writes.
 //

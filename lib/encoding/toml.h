@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A strict view of one TOML table: each key is taken once, what nobody took is an error, and every error has
 // its line.
 #pragma once

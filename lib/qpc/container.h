@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The QPC container (FORMAT.md section 1): a header, a table of segments, names and data, all behind absolute
 // pointers. Reads only header, table and names; every field may lie.
 //

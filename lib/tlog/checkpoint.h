@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A checkpoint (C2SP tlog-checkpoint): the size and root hash of the log, in a signed note.
 //
 //   <origin = key name> LF <size, decimal> LF <base64 root, 32 bytes> LF LF <signature lines>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Checkpoints that somebody else has signed too (C2SP tlog-cosignature): a witness that saw this log at this
 // size. Type 0x04 alone:
 //

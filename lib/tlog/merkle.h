@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Merkle tree of RFC 6962 section 2 over SHA-256: hashes, proofs, and a tree that grows.
 //
 //   leaf hash = SHA-256(0x00 || entry)      node hash = SHA-256(0x01 || left || right)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Signed notes and their keys (C2SP signed-note): who signs the log, and how a signature is checked.
 //
 //   vkey text: <name>+<key id, 8 hex digits>+<base64(type || key)>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The text that officers sign: one form for one meaning, and nothing in it that a screen could show
 // otherwise.
 #include "appliance/approval/approval_request.h"

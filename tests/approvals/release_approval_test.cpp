@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which reports a request for a release is about.
 #include "appliance/release/approval.h"
 

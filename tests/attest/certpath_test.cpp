@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the path checks do that no report of a whole card shows: keys of other kinds, and lists that go back.
 #include "attest/certpath.h"
 

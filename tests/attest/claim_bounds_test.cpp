@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Claims at their bounds and just beyond, in both schemes, without any signature: what the readers let
 // through and what they name.
 #include <gmock/gmock.h>

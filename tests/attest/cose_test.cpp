@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // COSE_Sign1 in each shape that a profile does not name, and signatures by keys that do not suit.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // COSE_Sign1 against published vectors: each row of their manifest gets the verdict it names, under one
 // strict profile: tag 18, the algorithm in the protected header, no fix-ups.
 #include <gmock/gmock.h>

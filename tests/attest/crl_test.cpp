@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which revocation lists are taken, and what a path makes of several.
 #include "attest/crl.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One issuer stays one issuer, however its name is written: a list in another spelling resets no floor.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

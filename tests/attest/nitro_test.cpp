@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Scheme `aws-nitro`: documents made here that are wrong in one place each.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

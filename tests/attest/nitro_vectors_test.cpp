@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Scheme `aws-nitro`: the published documents at the times and with the nonces of their manifest, and with
 // each of their bits flipped.
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Session keys that a token must never see: off their curve, compressed, small, of another kind, with a
 // private half, or written in another form than the one.
 #include "attest/session_key.h"

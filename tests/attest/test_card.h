@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A card for tests: a root, an issuing certificate, a leaf, a session key, and reports by them of scheme
 // `eat-card`, good by default and wrong in any one place by choice.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Certificates and CRLs made to order, for tests. Keys are fresh in every process.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An enclave for tests: certificates as AWS names them, a session key, and attestation documents by them of
 // scheme `aws-nitro`, good by default and wrong in any one place by choice.
 #pragma once

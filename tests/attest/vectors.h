@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The published vectors, outside of this tree: the folder that QPCSEAL_VECTORS names, with its MANIFEST.tsv.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How far an append came that failed: the checkpoint on disk decides, and what the log says of it is what a
 // reader finds.
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Releases under one approval: one intent carries it, the others name it, until officers reject what is left.
 #include <gtest/gtest.h>
 

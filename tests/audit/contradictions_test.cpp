@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What nobody can have done, whoever signed the log: keys that left for challenges that were not theirs, and
 // acts under keys that are not in use.
 #include <gtest/gtest.h>

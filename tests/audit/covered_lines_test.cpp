@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Entries that stay in their file: they are read when they are asked for, and are those that were verified.
 #include <gtest/gtest.h>
 #include <sys/resource.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an append leaves on disk when the power fails, at every moment of it: a log that opens, with all that
 // was acknowledged and nothing that was not signed.
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Security versions that releases demanded: they rise with the log and never fall.
 #include <gtest/gtest.h>
 

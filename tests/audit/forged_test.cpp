@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Logs by somebody who has the files and knows the format, but not the key: nothing of them is believed, and
 // the message names the first bad entry where the log itself can tell.
 #include <gtest/gtest.h>

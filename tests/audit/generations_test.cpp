@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Generations of a MEK, and challenges that releases used up, as the log tells of them.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a log needs from outside, without a token: a signing key of OpenSSL's, an anchor in memory, a clock
 // and randomness that a test can foretell.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The appliance's lock: one holder, against the file's name, and no file but ours.
 #include "appliance/audit/lock.h"
 

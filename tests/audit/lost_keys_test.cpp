@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a log may say of a key that the token lost, and of officers' agreement to an act that failed.
 #include <gtest/gtest.h>
 

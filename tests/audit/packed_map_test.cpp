@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A map in packed pages is a std::map to whoever looks things up, changes them, and walks along it.
 #include "appliance/audit/packed_map.h"
 

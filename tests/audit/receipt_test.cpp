@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Receipts: what they must have, and what is refused of them. Those across rotations are in
 // rotation_test.cpp.
 #include "appliance/audit/receipt.h"

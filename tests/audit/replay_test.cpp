@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Entries that cannot follow, whoever signed them: the replay refuses each, and says why.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The log's key gives way to another: at every moment one key is the log's, and the first leads to the last.
 #include <gtest/gtest.h>
 

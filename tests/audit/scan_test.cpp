@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The scanner accepts exactly what parse_canonical accepts.
 #include "encoding/json_scan.h"
 

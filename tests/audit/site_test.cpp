@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Facts of the site, the anchor that officers accept, and the log's time: what State and Log take, and
 // refuse.
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A snapshot changes nothing but the time that a start takes.
 #include "appliance/audit/snapshot.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A log verified in one pass: the same verdict as by the whole, whatever was done to it.
 #include "appliance/audit/read.h"
 

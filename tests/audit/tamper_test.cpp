@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A log in other hands: every change to it is found by read_log, and the message names the first bad entry.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A log as static files: the names that C2SP tlog-tiles gives them, and tiles of three levels.
 #include "appliance/audit/tiles.h"
 

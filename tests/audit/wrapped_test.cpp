@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A release counts from its intent on, and no entry says less than what happened.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The reader against two others, libcbor and Python's cbor2: on random valid input all agree, and what ours
 // accepts of damaged input libcbor reads alike.
 #include <cbor.h>

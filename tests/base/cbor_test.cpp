@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The strict CBOR reader: every rule with a vector that breaks it and nothing else, and RFC 8949's examples.
 #include "encoding/cbor.h"
 

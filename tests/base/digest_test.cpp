@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // FIPS 180-4 digests against the published examples.
 #include "base/digest.h"
 

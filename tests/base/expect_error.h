@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Asserting the class of a failure, and what it says.
 #pragma once
 

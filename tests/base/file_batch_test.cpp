@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Many files at once: none before commit, all after it, the last one last, and none of ours left behind.
 #include "base/file_batch.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files: nothing under a final name until it is whole and on disk; nothing overwritten or followed unasked.
 #include "base/file.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What reaches standard output, standard error and a terminal.
 #include "base/print.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Secrets: locked, left out of core dumps, zeroed when they go.
 #include "base/secret.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/base/syscall_spy.h"
 
 #include <fcntl.h>

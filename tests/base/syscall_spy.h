@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Stands between the library and a few system calls: writes down what was called, and fails where a test says
 // so. The definitions in syscall_spy.cpp take the place of the C library's in this program.
 #pragma once

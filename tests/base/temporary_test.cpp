@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Temporary names: known, held while their maker lives, and removed when nobody holds them.
 #include "base/temporary.h"
 

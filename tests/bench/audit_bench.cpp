@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The log: starting with and without a snapshot, verifying, appending durably. The log's key is one of
 // OpenSSL's in this process, so that the figures are the log's and not a token's; on the disk of --folder.
 #include <unistd.h>

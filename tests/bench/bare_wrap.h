@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The calls that a token must serve for one wrap, and nothing else: what wrapping is measured against.
 #pragma once
 

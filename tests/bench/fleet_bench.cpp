@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A release to a fleet, by the appliance's own steps in batches as `wrap-mek --skip-denied` takes them, each
 // step timed; beside the wraps the bare calls that the token must serve for them, through as many sessions,
 // batch after batch. Then the whole command over another trip, and its memory.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The main job beside what bounds it and beside other tools, on one QPC in memory-backed storage.
 #include <openssl/evp.h>
 

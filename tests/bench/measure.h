@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Measuring for benchmarks: cases run in turn, round after round, so that what else the machine does meets
 // all of them alike; then medians and spreads, as a table and as ratios.
 #pragma once

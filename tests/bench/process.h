@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Other programs under measurement, and the folder they work in.
 #pragma once
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """What commands cost over a long log, thousands of archived reports, and many keys.
 
   cmake --preset bench && cmake --build --preset bench --target qpcseal qpcseal-attest qpcseal-device fleet_cards

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Verifying reports, one after the other on one core, beside the ECDSA P-384 verifications that each needs:
 // of the report, of the leaf's certificate and of the issuing certificate. (The root is pinned by its
 // digest.)

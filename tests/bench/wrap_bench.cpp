@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Wrapping a MEK to session keys, beside the bare calls that the token must serve for it, through one session
 // and through two, on each token that is installed.
 #include <openssl/evp.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a host's driver must allow for while a card decrypts a model.
 #include "device/loader/host_settings.h"
 

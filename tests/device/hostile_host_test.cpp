@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A host that answers the courier as no honest one would, and a client that asks the real server directly.
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The two programs themselves, over a real connection.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A folder of simulated cards that is gone after the test, requests to them, and the real programs.
 #pragma once
 

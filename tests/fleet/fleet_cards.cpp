@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Thousands of cards of one vendor, without a folder for each:
 //   fleet_cards make N DIR       N identities in DIR/fleet, the vendor's root in DIR/root.pem,
 //   DIR/policy.toml fleet_cards answer DIR TRIP  the report of a card for each errand of TRIP/batch, in order

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Opens a sealed container, from FORMAT.md alone.
 
 usage: decryptor.py CONTAINER (--mek-hex-fd N | --session-key PEM --ueid HEX) [--seal-key PEM] -o OUT

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes the frozen vectors in tests/vectors; with --check it compares instead, and writes nothing.
 
 Everything follows from fixed inputs, but for what ECDSA and key generation draw by themselves (P-256 signatures, the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What goes through the forwarding module is what the token itself does.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Each kind of fault does what the faults file says, at the call it names and at no other.
 #include <gtest/gtest.h>
 #include <signal.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A SoftHSM2 token in a process of its own, and the module that forwards to it, for this folder's tests.
 //
 // A test of the real programs does the same by tests/cli/tokens.py: the module's path and the

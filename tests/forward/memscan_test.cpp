@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // memscan finds what is planted and nothing else; and a key that the token made is not in its client's
 // memory.
 #include <gtest/gtest.h>

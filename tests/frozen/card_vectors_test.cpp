@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Wrapped keys, requests, evidence and a whole container, as a card and an appliance read them.
 #include <fcntl.h>
 #include <gtest/gtest.h>

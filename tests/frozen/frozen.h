@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads the vectors, and what it takes to make C++ code produce them: given random values, given keys.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Containers, sealed segments, manifest, tag, signature and slots: what C++ writes is what is frozen, and
 // what is frozen opens, but not with any byte changed.
 #include <gtest/gtest.h>

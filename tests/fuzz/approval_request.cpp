@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "appliance/approval/approval_request.h"
 
 #include "tests/fuzz/fuzz.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the fuzz targets share. A reader of untrusted bytes may do two things: return, or throw
 // Error{Malformed}. Anything else is a finding.
 #pragma once

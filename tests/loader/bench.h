@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A workbench: a real token that seals, a card in memory, and containers that can be taken apart.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A card given a container whose segments were dropped, swapped, renamed, or taken from another container or
 // an older version of the same model, refuses to load it. Each attack keeps the layout canonical, so that it
 // is the manifest, its tag and its signature that have to notice.

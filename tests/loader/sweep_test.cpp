@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A card given a container with any byte changed refuses to load it: every byte, no exception.
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From facts that pass, each single change is denied, for its own reason and no other.
 #include "policy/evaluate.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a denial says: the id, what was looked at, what it was, what it had to be, and the rule's place.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The officers file, read as strictly as its one form, and times at which its keys count.
 #include "appliance/approval/officers.h"
 

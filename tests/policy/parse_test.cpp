@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The policy is read strictly: whatever is unset, unknown, double, empty, of another type or out of range is
 // refused, with its line.
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A policy with every rule, and facts that pass under it; tests change one thing at a time.
 #pragma once
 

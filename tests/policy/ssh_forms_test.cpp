@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Signatures and keys put together field by field, each wrong in one of them: what OpenSSH would not write,
 // or not for these officers.
 #include <gmock/gmock.h>

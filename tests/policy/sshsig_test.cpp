@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Signatures against OpenSSH's own ssh-keygen, and against a software security key made here from the public
 // format.
 #include "appliance/approval/sshsig.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What officers read: the policy in words, and what is odd about it. And the patterns of labels.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random containers, sealed, bound, bound anew and loaded: the card sees the segments that went in. The
 // sealing side and the loader share no code but the container reader. Seeds are fixed.
 #include <gtest/gtest.h>

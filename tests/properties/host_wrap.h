@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Simulated cards in memory, and MEKs wrapped to them without a token (FORMAT.md section 3, suite 1).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Containers for tests, laid out as compilers do it, and wrong in any one place by choice.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The container reader against every lie that a field can tell, and against both flavours that compilers
 // write.
 #include "qpc/container.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Containers as compilers really write them, against their listings: QPCSEAL_FIXTURES names a folder of pairs
 // NAME.qpc and NAME.json.
 #include <gtest/gtest.h>

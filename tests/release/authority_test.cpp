@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What officers signed, as an auditor has it: a log that its own key signs, and whose policies and officers
 // files too few people signed, is refused.
 #include "appliance/verdict/authority.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // CBOR as a tree that can be broken in one place at a time.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From reports that are released, every change of their structure and of their claims, signed anew by the
 // card's own key, so that the check that is meant is the one that speaks.
 #include <gmock/gmock.h>

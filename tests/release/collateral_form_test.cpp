@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A collateral bundle member by member: what officers signed in another form, or beyond its bounds, is not
 // read.
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A restored state takes a home's place whole, by exchange or in place; what a kill leaves, the next start
 // settles; the machine's own files are never lost and never two.
 #include "appliance/site/home_swap.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reports on the path of a release: attestation, then challenge, budgets and policy, as `attest verify` and a
 // release go it. Each part can be set wrong by hand.
 #pragma once

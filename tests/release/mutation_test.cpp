@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The other ways to break a report that is released: its bits, its certificates, the challenge it answers,
 // and the policy it is held against.
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The published Nitro documents on the path of a release: held against a policy that names what they
 // measured, and a challenge with their nonce.
 #include <gmock/gmock.h>

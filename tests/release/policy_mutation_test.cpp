@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A good report, held against another policy, another challenge, another state of the log, another time.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

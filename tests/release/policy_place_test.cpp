@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A policy comes into force where it was meant to, and nowhere else.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The guard of the embedded token's files: what a kill or a full disk takes comes back, what was destroyed
 // does not. On files as SoftHSM writes them, without SoftHSM.
 #include "appliance/site/token_guard.h"

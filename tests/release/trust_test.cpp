@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What reports are verified with is what the log names: the trust folder of the genesis, or after an import
 // the bundle and nothing but the bundle.
 #include <gmock/gmock.h>

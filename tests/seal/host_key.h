@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keys on the host, for tests of sealing without a token; and the reader's side of AES-GCM.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Real tokens for tests: SoftHSM2 and NSS softoken, each in a folder that is thrown away.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // MEKs from one token to another, and from files: SoftHSM2 and, where it is installed, NSS softoken.
 #include <gtest/gtest.h>
 

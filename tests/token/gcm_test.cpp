@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AES-GCM in tokens, in one call and in pieces, opened again with OpenSSL.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

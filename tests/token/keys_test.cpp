@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keys in real tokens: SoftHSM2 and, where it is installed, NSS softoken.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

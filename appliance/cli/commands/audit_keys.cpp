@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The log's own key, and the witnesses': what an operator changes about who vouches for the log.
 #include "appliance/cli/commands/audit_options.h"
 #include "appliance/site/witnesses.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the audit commands share; those that only read need neither token nor lock.
 #pragma once
 

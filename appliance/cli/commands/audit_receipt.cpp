@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "appliance/audit/receipt.h"
 
 #include "appliance/cli/commands/audit_options.h"

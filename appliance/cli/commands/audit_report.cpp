@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // audit report: the log as one page for people to read, print and sign.
 #include <algorithm>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Entries for people: what each says in one line.
 #pragma once
 

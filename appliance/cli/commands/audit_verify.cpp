@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "appliance/cli/commands/audit_options.h"
 #include "appliance/site/seen_checkpoints.h"
 #include "base/error.h"

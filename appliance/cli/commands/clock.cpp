@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Repairs of what the log is held against: the clock, and the token's anchor.
 #include <memory>
 

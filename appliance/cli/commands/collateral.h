@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The commands about collateral bundles, below `qpcseal trust`.
 #pragma once
 

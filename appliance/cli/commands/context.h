@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The command tree. Each command is one file with one add_* function; its callback stores what is to run.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What --help and the man page say beside the options: examples, exit codes, environment and files.
 #pragma once
 

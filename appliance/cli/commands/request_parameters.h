@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What officers agree to, operation by operation: the table of docs/FORMAT.md section 7.1.
 #pragma once
 

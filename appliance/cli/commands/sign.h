@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Officers' signatures: what is signed is shown with its SHA-256 and its words, then asked about, then signed
 // with the officer's own token. Its process opens no other PKCS #11 module.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The facts of the site: shown from the log, changed by officers.
 #include <memory>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the page of `audit report` tells of: numbers of entries, by what they are about.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a report says, for people and for programs. Says nothing about whether it is true.
 #pragma once
 

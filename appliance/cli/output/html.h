@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Pieces of an HTML page. Text from outside becomes part of a page through text() and nothing else.
 #pragma once
 

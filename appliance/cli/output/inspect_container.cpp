@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "appliance/cli/output/inspect_container.h"
 
 #include <optional>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a QPC is and holds, plain or sealed, with the containers in it.
 #pragma once
 

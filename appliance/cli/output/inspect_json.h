@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a file in JSON says: a receipt, a bundle, the config.json of wrapped MEKs.
 #pragma once
 

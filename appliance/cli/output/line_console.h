@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A ceremony's console on standard error and standard input: a terminal, a serial line, or a script. Plain
 // lines, no colour, no cursor movement.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Long work: a progress bar on a terminal for anything that takes more than a second, and an end in good
 // order when it is interrupted.
 #pragma once

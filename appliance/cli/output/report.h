@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a command returns, and the one printer that renders it as text or as JSON.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The reports that a command line names: thousands of them do not fit into its arguments.
 #pragma once
 

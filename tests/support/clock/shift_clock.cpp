@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // libshift-clock.so, for LD_PRELOAD: the program's wall clock is $SHIFT_CLOCK seconds ahead (or behind).
 #include <dlfcn.h>
 #include <time.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Faults on demand, from a small text file. One rule a line, `#` begins a comment:
 //
 // clang-format off

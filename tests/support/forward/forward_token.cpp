@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // forward-token: holds a PKCS#11 token for the processes that load libforward-token.so, until SIGTERM.
 //
 //   forward-token --socket PATH --module PATH [--arguments STRING] [--faults FILE] [--trace FILE]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Learns the value of a secret key on the token's side of the line, with the key's attributes left as they
 // are: an extractable key is wrapped by a key that this process chose, and unwrapped here.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The module's end of the line: one connection a thread, opened on the thread's first call. A connection that
 // breaks means that the token has gone: every later call gives CKR_DEVICE_REMOVED until C_Finalize and a new
 // C_Initialize.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Mechanisms and attribute templates as bytes and back. A mechanism's parameter with pointers in it is taken
 // apart (GCM, ECDH, string data, OAEP, EdDSA); any other goes as its raw bytes.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // memscan PID HEXFILE: looks for byte strings in all readable memory of another process.
 //
 // HEXFILE has a "hex [label]" line for each string; `#` begins a comment. Each place found is printed with

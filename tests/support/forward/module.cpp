@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // libforward-token.so: a PKCS#11 2.40 module without a token, that hands each call to forward-token over the
 // socket that C_Initialize's pReserved string names, "socket=/path". So the token's memory is another
 // process's, and its faults are chosen there.

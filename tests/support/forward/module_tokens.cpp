@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // General, slot, session and object calls.
 #include "tests/support/forward/module.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // forward-token's work: listens on a socket, one thread a connection, and makes the calls on the one real
 // module.
 //

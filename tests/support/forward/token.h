@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The real module in the server's process: each carried call made upon it, with that call's faults.
 #pragma once
 

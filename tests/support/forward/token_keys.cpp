@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The server's side of the calls that use or make keys.
 #include <sys/random.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The server's side of the general, slot, session and object calls.
 
 #include "tests/support/forward/token.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the forwarding module and its server say to each other over a stream socket of one machine: frames of
 // u32 size (host order), then that many bytes. A request is u32 function, then its arguments; a reply is u64
 // CK_RV, then the results. A blob is u8 present | u64 length | bytes where present. Buffers are wiped when
