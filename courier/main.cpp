@@ -35,7 +35,7 @@ void add_options(CLI::App& app, Arguments& to) {
       "verified.\n"
       "Examples:\n"
       "  qpcseal-attest --ip node7 -d 0 -i request.cbor -o report.dat\n"
-      "  qpcseal-attest --batch trip/batch\n\n"
+      "  qpcseal-attest --batch requests/batch\n\n"
       "Exit codes: 0 done, 1 internal, 2 usage, 3 input/output or network, 4 malformed, 5 refused by the "
       "card.");
   CLI::Option* ip =
@@ -52,7 +52,7 @@ void add_options(CLI::App& app, Arguments& to) {
       "Where the report goes (default report.dat); with several cards a folder for report-N.dat "
       "(default reports)");
   app.add_option("--batch", to.batch,
-                 "File of errands, one a line: IP PORT DEVICE REQUEST REPORT; `qpcseal attest request` "
+                 "File with one card a line: IP PORT DEVICE REQUEST REPORT; `qpcseal attest request` "
                  "writes it for several cards")
       ->excludes(ip)
       ->excludes(port)

@@ -79,7 +79,7 @@ const Tree& Log::tree() const {
     return tree.size() < at_.tree.size();
   });
   if (tree.root() != at_.tree.root())
-    throw Error(ErrorKind::LogDamaged, "the audit log's entries changed under us");
+    throw Error(ErrorKind::LogDamaged, "the audit log's entries changed while this command ran");
   return whole_.emplace(std::move(tree));
 }
 
@@ -275,8 +275,8 @@ void Log::renew_anchor() {
     if (!ours)
       throw Error(ErrorKind::LogDamaged,
                   "the token remembers another log (anchor " + name_of(found) +
-                      "): a copy of this home goes on beside it",
-                  "end all of them but the one whose log the token remembers ('qpcseal mek list')");
+                      "): a copy of this home is in use too",
+                  "stop all copies but the one whose log the token remembers ('qpcseal mek list')");
     anchor_ = {at_.checkpoint.size,
                at_.checkpoint.root};  // a token may say that it failed, and have stored it
     settings_.anchor->write(*anchor_);
@@ -306,7 +306,7 @@ std::uint64_t Log::append(std::vector<Entry> entries, Signer* next) {
     throw AppendError(Appended::Nothing,
                       {ErrorKind::Io, "the audit log could not be written; nothing more is done"});
   if (!at_.note.empty() && store_.read_checkpoint() != at_.note)
-    throw Error(ErrorKind::LogDamaged, "the audit log's checkpoint changed under us");
+    throw Error(ErrorKind::LogDamaged, "the audit log's checkpoint changed while this command ran");
   try {
     renew_anchor();  // the anchor may lag one append, not two
     prepare(std::ranges::any_of(entries, [](const Entry& entry) { return entry.outcome == "ok"; }));

@@ -34,7 +34,7 @@ void check_rehearsal(const Json& record, const std::string& from, const Plan& pl
       if (step.at("id") != plan.steps[i].id || step.at("act") != plan.steps[i].act || !attempts.is_array())
         throw bad();
       if (step.at("done") != true || attempts.empty() || attempts.back().at("outcome") != "ok")
-        throw Error(ErrorKind::Denied, "the rehearsal did not come to its end");
+        throw Error(ErrorKind::Denied, "the rehearsal was not completed");
     }
   } catch (const Json::exception&) {
     throw bad();
@@ -78,7 +78,7 @@ std::optional<Rehearsal> begun_with(const release::Home& home, const CeremonyInp
 std::optional<Rehearsal> expect_rehearsal(const CeremonyInputs& inputs, const Json& environment) {
   auto out = read_rehearsal(inputs);
   if (!out && inputs.plan.rehearsed)
-    throw Error(ErrorKind::Denied, "the plan wants a rehearsal first",
+    throw Error(ErrorKind::Denied, "the plan requires a rehearsal first",
                 "'qpcseal ceremony rehearse', then --rehearsal RECORD");
   if (!out) return out;
   const Json& before = out->record.at("environment");

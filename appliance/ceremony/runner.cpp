@@ -136,10 +136,10 @@ void refuse_used(const Plan& plan, const audit::State& state) {
     throw Error(ErrorKind::ApprovalsMissing, "this plan was rejected", "make another one");
   for (const auto& [used, ceremony] : state.ceremonies) {
     if (used == plan.sha256)
-      throw Error(ErrorKind::ApprovalsMissing, "this plan was used before: its signatures serve once",
+      throw Error(ErrorKind::ApprovalsMissing, "this plan was used before, and serves once",
                   ceremony.outcome.empty() ? "'qpcseal ceremony resume' goes on with it" : "");
     if (ceremony.outcome.empty())
-      throw Error(ErrorKind::Denied, "another ceremony is not at its end: " + ceremony.id,
+      throw Error(ErrorKind::Denied, "another ceremony has not ended: " + ceremony.id,
                   "'qpcseal ceremony resume' goes on with it, or ends it with --abandon");
   }
 }

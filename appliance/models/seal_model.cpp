@@ -221,7 +221,7 @@ void require_passing(Appliance& appliance, const keys::Mek& mek, const std::vect
                      const ReleaseApproval& approval) {
   if (Transaction::would_pass(appliance, mek, reports)) return;
   const Transaction denied(appliance, mek, reports, approval, Transaction::Mode::AllOrNone);
-  throw Error(ErrorKind::Internal, "a release that would not pass, and passes");
+  throw Error(ErrorKind::Internal, "a release that did not pass a moment ago passes now");
 }
 
 }  // namespace

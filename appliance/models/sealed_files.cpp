@@ -54,7 +54,7 @@ void require_ours(const SealedFile& file, const seal::SealedNode& node, const au
         "the appliance that sealed it binds it; 'qpcseal audit show --kind seal' lists what was sealed here");
   if (!keys::verify_with_spki(seal_key, seal::seal_message(manifest), node.container.signature(file.fd)))
     throw Error(ErrorKind::Denied, what + ": seal.sig is not this appliance's signature of its manifest",
-                "take the file from where it was sealed once more");
+                "copy the file again from where it was sealed");
 }
 
 // `error`, which stopped the binding of `all` containers behind the first `bound`, and what became of each.

@@ -61,7 +61,7 @@ std::vector<Stop> stops_of(const std::vector<std::string>& hosts, const std::vec
   }
   if (out.size() > kMaxTrip)
     throw Error(ErrorKind::Usage,
-                std::to_string(out.size()) + " cards in one trip; at most " + std::to_string(kMaxTrip));
+                std::to_string(out.size()) + " cards in one batch; at most " + std::to_string(kMaxTrip));
   return out;
 }
 

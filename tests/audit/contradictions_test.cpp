@@ -149,7 +149,7 @@ TEST_F(Contradictions, ATokenRemembersOneLog) {
   std::swap(copy.signer, host.signer);
   Log second = Log::open(settings, host.signer);
   wrap(release(1));
-  EXPECT_ERROR(LogDamaged, "a copy of this home goes on beside it", second.intent("release", release(1)));
+  EXPECT_ERROR(LogDamaged, "a copy of this home is in use too", second.intent("release", release(1)));
   host.open().event("challenge", challenge(3));
 }
 

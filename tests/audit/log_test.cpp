@@ -87,7 +87,7 @@ TEST(AuditLog, AWriterWhoseLogWasContinuedByAnotherStops) {
   HostLog host(temp / "log");
   Log log = host.create();
   host.open().event("challenge", challenge_data(1));
-  EXPECT_ERROR(LogDamaged, "changed under us", log.event("challenge", challenge_data(2)));
+  EXPECT_ERROR(LogDamaged, "changed while this command ran", log.event("challenge", challenge_data(2)));
   EXPECT_EQ(host.open().state().size, 2U);
 }
 

@@ -198,7 +198,7 @@ TEST_F(Snapshots, TheWholeTreeIsReadAgainAndMustBeTheSame) {
   std::string text = read_text(host_.folder / "entries.jsonl");
   text.replace(text.find("m#1"), 3, "n#1");
   write_text(host_.folder / "entries.jsonl", text);
-  EXPECT_ERROR(LogDamaged, "changed under us", log.tree());
+  EXPECT_ERROR(LogDamaged, "changed while this command ran", log.tree());
 }
 
 TEST_F(Snapshots, OneAheadOfTheLogIsPassedOverAndTheAnchorDecides) {

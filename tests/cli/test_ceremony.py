@@ -220,7 +220,7 @@ class Ceremony(unittest.TestCase):
 
     def test_what_does_not_fit(self):
         signatures = self.site.sign_plan(self.plan)
-        self.assertIn("wants a rehearsal", self.refused(*signatures, expect=5))
+        self.assertIn("requires a rehearsal", self.refused(*signatures, expect=5))
         text = self.plan.read_text()
         for old, new, words in (("threshold = 2", "threshold = 1", "the policy wants 2"),
                                 (self.site.aud, "00" * 16, "the plan is for appliance"),

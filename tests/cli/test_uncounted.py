@@ -220,7 +220,7 @@ class Copies(Case):
             self.q("wrap-mek", "--mek", "m", "--pub-keys", reports[0], "--output-dir", self.root / "first")
             said = second.communicate()[1]
         self.assertEqual(second.returncode, 8, said)
-        self.assertIn("a copy of this home goes on beside it", said)
+        self.assertIn("a copy of this home is in use too", said)
         self.assertFalse((self.root / "second" / "MEK.encrypt").exists())
         self.q("mek", "list")
 

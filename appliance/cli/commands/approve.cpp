@@ -82,7 +82,7 @@ void add_approve(CLI::App& app, Context& context) {
       ->required();
   command->add_option(
       "--report", request->reports,
-      "Only if the request, of a release, is about exactly these reports: as for 'request new'");
+      "Sign a request for a release only if it covers exactly these reports, as for 'request new'");
   command->add_flag("--reject", request->reject, "Sign a rejection of the request or plan instead");
   auto options = add_sign_options(*command, context);
   command->callback([&context, request, options] {

@@ -94,7 +94,8 @@ void add_attest(CLI::App& app, Context& context) {
   CLI::App* attest = app.add_subcommand("attest", "Requests to cards, and their reports");
   attest->require_subcommand(1);
   add_attest_request(*attest, context);
-  CLI::App* command = attest->add_subcommand("verify", "Judge a report; consumes nothing, needs no token");
+  CLI::App* command = attest->add_subcommand(
+      "verify", "Verify a report against the policy; uses up no challenge, needs no token");
   auto path = std::make_shared<std::string>();
   command->add_option("REPORT", *path, "The card's report")->required();
   add_output_options(*command, context);

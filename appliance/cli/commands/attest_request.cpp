@@ -97,15 +97,15 @@ Report run_attest_request(Context& context, const AttestRequestOptions& options)
 
 void add_attest_request(CLI::App& parent, Context& context) {
   CLI::App* command =
-      parent.add_subcommand("request", "Challenges for cards, to be taken to their hosts and answered there");
+      parent.add_subcommand("request", "Make challenges for cards; the courier takes them to their hosts");
   auto options = std::make_shared<AttestRequestOptions>();
   command->add_option("--mek", options->mek, "The key that is to be released")->required();
   command->add_option("--ueid", options->ueid, "Only this card may answer (hex)");
-  command->add_option("--host", options->hosts,
-                      "Where the card is; noted in the log and in config.json. Several: the same device "
-                      "numbers on each");
+  command->add_option(
+      "--host", options->hosts,
+      "Host of the card, recorded in the log and in config.json. Several: the same device numbers on each");
   command->add_option("--device", options->device,
-                      "Number of the card on its host, noted likewise; 0-3 or 0,2 for several");
+                      "Number of the card on its host, recorded likewise; 0-3 or 0,2 for several");
   command->add_option("--port", options->port, "Port of the hosts' session service (default 62473)")
       ->check(CLI::Range(1, 65535));
   command

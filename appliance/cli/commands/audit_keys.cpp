@@ -82,7 +82,7 @@ void add_audit_keys(CLI::App& audit, Context& context, const SharedAuditOptions&
   add_approval_options(*app, context);
   app->callback([&context] { context.command = [&context] { return rotate_log_key(context); }; });
 
-  CLI::App* witness = audit.add_subcommand("witness", "Others who keep checkpoints of the log");
+  CLI::App* witness = audit.add_subcommand("witness", "Witnesses, who cosign checkpoints of the log");
   witness->require_subcommand(1);
   add_trust(*witness, context, "trust", "Let a witness's cosignatures count", true);
   add_trust(*witness, context, "distrust", "Let them count no longer", false);

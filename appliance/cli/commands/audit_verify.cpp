@@ -85,7 +85,7 @@ void add_audit_verify(CLI::App& audit, Context& context, const SharedAuditOption
       add_audit_command(audit, context, options, "verify", "Check the whole log; needs no token", verify_log);
   add_log_options(*app, options);
   app->add_flag("--quick", options->quick,
-                "Signature, tree, chain and form only: what entries say is not replayed");
+                "Signature, tree, chain and form only, without replaying the entries");
   app->add_option("--earlier", options->earlier,
                   "A checkpoint kept from before, which the log must continue");
   CLI::Option* witness = app->add_option("--witness", options->witness,

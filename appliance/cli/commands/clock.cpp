@@ -65,7 +65,7 @@ void add_clock(CLI::App& app, Context& context) {
 void add_anchor_accept(CLI::App& audit, Context& context) {
   add_clock_command(
       audit.add_subcommand("anchor-accept",
-                           "Accept the log as it is where the token's anchor is old or gone (anchor-accept)"),
+                           "Accept the log where the token's anchor is old or missing (anchor-accept)"),
       context, accept_anchor);
 }
 

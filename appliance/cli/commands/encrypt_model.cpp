@@ -79,7 +79,7 @@ void add_encrypt_model(CLI::App& app, Context& context) {
   command->add_option("--name", options->wish.model_name,
                       "The model's name in the manifest (default: the file's)");
   command->add_option("--model-version", options->wish.model_version,
-                      "A number of yours; cards may hold a minimum");
+                      "Your version number; cards may require a minimum");
   command->add_option("--threads", options->wish.threads, "Default: one a core")->check(CLI::Range(1, 64));
   command->add_flag("--force", options->force, "Replace an existing output");
   add_output_options(*command, context);

@@ -45,7 +45,7 @@ constexpr Example kExamples[] = {
      "  qpcseal encrypt-with-session-keys --input-dir sealed --mek resnet50 --pub-keys report.dat"},
     {"wrap-mek",
      "  qpcseal wrap-mek --mek resnet50 --pub-keys report.dat --output-dir wrapped\n"
-     "  qpcseal wrap-mek --mek resnet50 --pub-keys trip --output-dir wrapped --skip-denied"},
+     "  qpcseal wrap-mek --mek resnet50 --pub-keys requests --output-dir wrapped --skip-denied"},
     {"replace-mek", "  qpcseal replace-mek --encrypted-qpc sealed --wrapped-meks wrapped --output-dir bound"},
     {"init",
      "  qpcseal init --embedded --insecure-demo --appliance-id trial --policy policy.toml --trust roots"},
@@ -56,8 +56,8 @@ constexpr Example kExamples[] = {
     {"mek show", "  qpcseal mek show resnet50#1"},
     {"attest request",
      "  qpcseal attest request --mek resnet50 -o request.cbor\n"
-     "  qpcseal attest request --mek resnet50 --host node7 --device 0-3 -o trip\n"
-     "  qpcseal-attest --batch trip/batch"},
+     "  qpcseal attest request --mek resnet50 --host node7 --device 0-3 -o requests\n"
+     "  qpcseal-attest --batch requests/batch"},
     {"attest verify", "  qpcseal attest verify report.dat"},
     {"plan compromise", "  qpcseal plan compromise resnet50#1\n  qpcseal plan compromise resnet50#1 --json"},
     {"request new",

@@ -142,15 +142,15 @@ void add_home(CLI::App& app, Context& context) {
   one->callback([&context, options] {
     context.command = [&context, options] { return back_up_home(context, *options); };
   });
-  one = home->add_subcommand("verify", "Whether a backup is whole, and what vouches for its files");
+  one = home->add_subcommand("verify", "Whether a backup is whole, and what proves its files");
   one->add_option("FILE", options->file, "What 'home backup' wrote")->required();
   one->add_option("--key", options->key, "The log's first verification key, from elsewhere: name+id+key");
   add_output_options(*one, context);
   one->callback([&context, options] { context.command = [options] { return verify_home(*options); }; });
-  one = home->add_subcommand("restore", "Bring a backup back");
+  one = home->add_subcommand("restore", "Restore a home from a backup");
   one->add_option("FILE", options->file, "What 'home backup' wrote")->required();
   one->add_option("--key", options->key, "The log's first verification key, from elsewhere: name+id+key");
-  one->add_flag("--force", options->force, "Set the state that is there aside");
+  one->add_flag("--force", options->force, "Move the present state aside");
   one->add_option("--module", options->machine.module, "Where there is no site.toml: the PKCS #11 module");
   one->add_option("--token", options->machine.token_label, "The token's label (default: as in the log)");
   one->add_option("--pin-source", options->machine.pin_source, "tty or file:/path (default: tty)");

@@ -173,7 +173,8 @@ void add_mek(CLI::App& app, Context& context) {
                   "Label, label#generation or PKCS #11 URI", show_mek);
   add_mek_life(*mek, context);
   add_mek_backup(*mek, context);
-  CLI::App* cleaning = mek->add_subcommand("cleanup", "Destroy what a run that was cut short left half made");
+  CLI::App* cleaning =
+      mek->add_subcommand("cleanup", "Destroy the half-made objects of a run that was cut short");
   add_output_options(*cleaning, context);
   add_token_options(*cleaning, context);
   cleaning->callback([&context] { context.command = [&context] { return cleanup(context); }; });

@@ -135,13 +135,14 @@ void add_mek_backup(CLI::App& mek, Context& context) {
   backup->add_option("--to", options->recovery_key, "The recovery token's public key")->required();
   add_output_file(*backup, options, "The backup");
   CLI::App* restoring =
-      add_backup_command(mek, context, "restore", "Take a key in from a backup to this token's recovery key",
+      add_backup_command(mek, context, "restore", "Restore a key from a backup to this token's recovery key",
                          options, restore_mek);
   restoring->add_option("FILE", options->file, "The backup")->required();
   restoring->add_option("--retirement", options->retirement,
                         "The receipt of the source's 'mek destroy': the key then seals here too");
-  CLI::App* drilling = add_backup_command(
-      mek, context, "drill", "Prove that a backup opens in this token, and let the key go", options, drill);
+  CLI::App* drilling =
+      add_backup_command(mek, context, "drill",
+                         "Prove that a backup opens in this token; the key does not stay", options, drill);
   drilling->add_option("FILE", options->file, "The backup")->required();
   drilling->add_option("--days", options->days, "How long the certificate holds (default 180)")
       ->check(CLI::Range(1, 3650));

@@ -102,10 +102,10 @@ Report drills(Context& context, const std::vector<std::string>& receipts) {
 void add_mek_drills(CLI::App& mek, Context& context) {
   CLI::App* listing = mek.add_subcommand(
       "drills",
-      "Whose backups were drilled here, and until when that holds; exit code 5 if one is due again");
+      "The drills of backups at this token, and until when each holds; exit code 5 if one has expired");
   auto receipts = std::make_shared<std::vector<std::string>>();
   listing->add_option("--ended", *receipts,
-                      "Receipts of 'mek destroy' at the sources: of these keys no drill is due");
+                      "Receipts of 'mek destroy' at the sources: these keys need no drill any more");
   add_output_options(*listing, context);
   listing->callback([&context, receipts] {
     context.command = [&context, receipts] { return drills(context, *receipts); };

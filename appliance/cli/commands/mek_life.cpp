@@ -92,7 +92,7 @@ void add_destroy(CLI::App& mek, Context& context) {
   auto options = std::make_shared<DestroyOptions>();
   command->add_option("MEK", options->mek, "Label, label#generation or PKCS #11 URI")->required();
   command->add_option("--heir", options->heir,
-                      "Public file of the recovery key in whose token a backup may go on in the key's place");
+                      "Public file of the recovery key whose token may seal under this key from now on");
   add_output_options(*command, context);
   add_token_options(*command, context);
   add_approval_options(*command, context);
@@ -106,7 +106,7 @@ void add_mek_life(CLI::App& mek, Context& context) {
   add_life_command(mek, context, "suspend", "Let nothing use a key until it is resumed", suspend);
   add_life_command(mek, context, "resume", "Put a suspended key back in use", resume_mek);
   add_destroy(mek, context);
-  CLI::App* importing = mek.add_subcommand("import", "Take in a MEK file of the vendor's tool");
+  CLI::App* importing = mek.add_subcommand("import", "Import a MEK file of the vendor's tool");
   auto options = std::make_shared<ImportOptions>();
   importing->add_option("FILE", options->file, "16 raw bytes")->required();
   importing->add_option("--name", options->name, "The key's name here")->required();

@@ -92,12 +92,12 @@ Report compromise(const std::string& reference) {
 }  // namespace
 
 void add_plan(CLI::App& app, Context& context) {
-  CLI::App* plan = app.add_subcommand("plan", "What to do when something went wrong; changes nothing");
+  CLI::App* plan = app.add_subcommand("plan", "Plans for emergencies; changes nothing");
   plan->require_subcommand(1);
-  CLI::App* command = plan->add_subcommand(
-      "compromise",
-      "A key may be known to somebody: which containers and cards hold it, and the commands that replace it. "
-      "Reads the log alone; run it again to see what is left to do");
+  CLI::App* command =
+      plan->add_subcommand("compromise",
+                           "After a compromise of a key: the models and cards that hold it, and the commands "
+                           "that replace it. Reads only the log; run it again to see what is left to do");
   auto reference = std::make_shared<std::string>();
   command->add_option("MEK", *reference, "label#generation; a name that has one generation")->required();
   add_output_options(*command, context);

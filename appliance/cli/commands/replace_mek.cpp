@@ -44,8 +44,8 @@ Report run_replace_mek(ReplaceMekOptions& options) {
 void add_replace_mek(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand(
       "replace-mek",
-      "Put other wrapped MEKs into sealed models; touches nothing else of them, needs no token. With a home "
-      "each must be of a release that the log has, and that still holds. Give --output-dir or --in-place");
+      "Put new wrapped MEKs into sealed models, without a token. Where there is a home, each must be of a "
+      "release in its log that still holds. Give --output-dir or --in-place");
   auto options = std::make_shared<ReplaceMekOptions>();
   command->add_option("--encrypted-qpc", options->wish.sealed, "A sealed model, or a folder of sealed models")
       ->required();

@@ -196,7 +196,7 @@ void add_requests(CLI::App& app, Context& context) {
   command->add_option("--param", options->parameters, "NAME=VALUE, a parameter of the act");
   command->add_option("--digest", options->digests, "NAME=FILE, the file's SHA-256 as a parameter");
   command->add_option("--backup", options->backup,
-                      "A backup, for mek-restore and mek-drill: all that officers agree to is read from it");
+                      "A backup, for mek-restore and mek-drill: the parameters are read from it");
   command->add_option("--days", options->days, "With --backup, for mek-drill: how long the certificate holds")
       ->check(CLI::Range(1, 3650));
   command->add_option("--recovery-key", options->recovery_key,

@@ -68,7 +68,8 @@ Report change_site(Context& context, const SiteOptions& options) {
 
 void add_change(CLI::App& site, Context& context) {
   CLI::App* command = site.add_subcommand(
-      "change", "Other facts, as officers agreed (site-change): the way on after an upgrade of the module");
+      "change",
+      "Change site facts, as officers approved (site-change); needed after an upgrade of the module");
   auto options = std::make_shared<SiteOptions>();
   command->add_option("--module", options->change.module,
                       "The module's file, absolute path: its SHA-256 is the new fact");
@@ -93,9 +94,9 @@ void add_change(CLI::App& site, Context& context) {
 }  // namespace
 
 void add_site(CLI::App& app, Context& context) {
-  CLI::App* site = app.add_subcommand("site", "Which module, token and clock count: facts that the log has");
+  CLI::App* site = app.add_subcommand("site", "The site facts in the log: module, token and clock");
   site->require_subcommand(1);
-  CLI::App* showing = site->add_subcommand("show", "The facts in force; needs the home, but no token");
+  CLI::App* showing = site->add_subcommand("show", "The site facts in force; needs the home, but no token");
   add_output_options(*showing, context);
   showing->callback([&context] { context.command = [] { return show_site(); }; });
   add_change(*site, context);

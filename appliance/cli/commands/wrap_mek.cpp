@@ -107,9 +107,7 @@ Report run_wrap_mek(Context& context, const WrapMekOptions& options) {
 
 void add_wrap_mek(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand(
-      "wrap-mek",
-      "Release a key to cards as files, for models that are with them already. All or nothing, "
-      "unless --skip-denied");
+      "wrap-mek", "Release a MEK to cards, as files for replace-mek. All or nothing, unless --skip-denied");
   auto options = std::make_shared<WrapMekOptions>();
   command->add_option("--mek", options->mek, "Key in the token: label, label#generation or PKCS #11 URI")
       ->required();
@@ -124,8 +122,8 @@ void add_wrap_mek(CLI::App& app, Context& context) {
                    "folder for each card")
       ->required();
   command->add_flag("--skip-denied", options->skip_denied,
-                    "Each card for itself: serve those that pass, list the others, end with exit code 5 if "
-                    "there were any. Run it again to go on after an interruption");
+                    "Serve the cards that pass, list the others, and end with exit code 5 if there were any. "
+                    "After an interruption, the same command goes on");
   command->add_flag("--force", options->force, "Replace existing outputs");
   add_output_options(*command, context);
   add_token_options(*command, context);
