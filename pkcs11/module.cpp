@@ -137,7 +137,8 @@ TokenInfo Module::token(const std::string& label, const std::string& serial) con
   if (found.size() == 1) return found.front();
   const std::string which = "token '" + label + "'" + (serial.empty() ? "" : " with serial " + serial);
   if (found.empty())
-    throw Error(ErrorKind::Token, which + " is not there", "'qpcseal doctor' lists the tokens");
+    throw Error(ErrorKind::Token, which + " is not there",
+                "'pkcs11-tool --module MODULE --list-token-slots' lists the module's tokens");
   throw Error(ErrorKind::Token, which + ": more than one", "give them different labels");
 }
 

@@ -1,4 +1,4 @@
-"""Commands in documents: each subcommand and each option that one names is a program's."""
+"""Commands in documents and messages: each subcommand and each option that one names is a program's."""
 
 import functools
 import os
@@ -77,6 +77,19 @@ class Commands(unittest.TestCase):
                 if fault:
                     faults.append(f"{path.name}: {' '.join(words)}: {fault}")
         self.assertGreater(seen, 150)
+        self.assertEqual(faults, [])
+
+    def test_each_command_that_a_message_names_is_there(self):
+        seen, faults = 0, []
+        for folder in ("appliance", "attest", "courier", "device", "lib", "pkcs11", "policy"):
+            for path in sorted((ROOT / folder).rglob("*.cpp")):
+                text = re.sub(r'"\s*\n\s*"', "", path.read_text(encoding="utf-8"))
+                for command in re.findall(r"['`](qpcseal[^'`\"]*)['`]", text):
+                    seen += 1
+                    fault = fault_of(words_of(command))
+                    if fault:
+                        faults.append(f"{path.relative_to(ROOT)}: {fault}")
+        self.assertGreater(seen, 50)
         self.assertEqual(faults, [])
 
 
