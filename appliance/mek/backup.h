@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A MEK from one token to another: backed up to a recovery key that the officers attested, restored where
-// that key lives, and drilled there without staying.
+// A MEK between two tokens: backed up to a recovery key that officers approved, restored in the recovery
+// key's token, or drilled there without staying.
 #pragma once
 
 #include <filesystem>
@@ -16,8 +16,8 @@ struct RecoveryKeyMade {
   std::string sha256;       // of the file: what the source's officers attest
   std::uint64_t entry = 0;  // the log's result that has it
 };
-// Makes the pair in this token and writes its public file, once the log has it. Error{Token} where there is
-// one, and the log does not hear of it.
+// Makes the pair in this token and writes its public file, once the log has it. Error{Token} where the token
+// has a pair already; then nothing is logged.
 RecoveryKeyMade make_recovery_key(Appliance& appliance, const std::filesystem::path& output,
                                   Existing existing);
 
@@ -41,7 +41,8 @@ BackupMade backup(Appliance& appliance, const BackupWish& wish);
 
 struct MekRestoreWish {
   std::filesystem::path backup;
-  // The receipt of the source's mek-destroy: the key goes on here in its place, encryptions and all.
+  // The receipt of the source's mek-destroy: the key then also seals here, and its encryptions are counted
+  // on.
   std::optional<std::filesystem::path> retirement;
 };
 struct RestoredMek {
@@ -52,11 +53,12 @@ struct RestoredMek {
   bool returned = false;            // lost, and this appliance's own: it goes on as before
   bool suspended = false;
 };
-// Error{Denied} where the backup is for another recovery key, does not hold its check value, the receipt is
-// not of this key's end, or this appliance handed the key on to another; Error{Usage} where the key is here.
-// A key that was suspended here before comes back suspended. A key that the token lost comes back with its
-// history from a backup of the same source: one of this appliance goes on as before (`returned`), for
-// only the end of a key, which its log would have, lets another appliance encrypt under it; a copy stays one.
+// Error{Denied} where the backup is for another recovery key, the check value differs, the receipt is not of
+// this key's destruction, or this appliance handed the key on to another; Error{Usage} where the key is here.
+// A key that was suspended when it was destroyed here comes back suspended. A key that the token lost comes
+// back with its history, from a backup of the same source. This appliance's own key seals on (`returned`):
+// only its destruction, which the log would have, lets another appliance encrypt under it. A copy stays a
+// copy.
 RestoredMek restore(Appliance& appliance, const MekRestoreWish& wish);
 
 inline constexpr unsigned kDrillDays = 180;  // where nobody says otherwise
@@ -65,8 +67,8 @@ struct Drilled {
   BackupHeader header;
   UnixTime expires = 0;
 };
-// Opens the backup in this token, holds it against its check value, and lets it go. The certificate is the
-// receipt of the log's entry, and holds for so many days: the officers agree to them.
+// Opens the backup in this token, compares the check value, and destroys the key. The certificate is the
+// receipt of the log entry. It holds for so many days, which officers approve.
 Drilled drill(Appliance& appliance, const std::filesystem::path& backup, std::uint64_t days,
               const std::filesystem::path& certificate, Existing existing);
 
@@ -74,7 +76,7 @@ Drilled drill(Appliance& appliance, const std::filesystem::path& backup, std::ui
 // check_receipt().
 audit::Entry check_end(const std::filesystem::path& receipt, const std::string& log_key, ByteView mek_id);
 
-// For backup and restore alike: what of a backup the officers see.
+// For backup and restore: the parameters that officers see.
 audit::Json parameters_of(const BackupHeader& header, const std::string& sha256);
 
 }  // namespace qpcseal::release

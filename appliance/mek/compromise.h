@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plans: what the log says is to be done when something went wrong, as ordered commands. Read alone; nothing
-// is changed.
+// Plans for emergencies: ordered commands, computed from the log. Nothing is changed.
 #pragma once
 
 #include <optional>
@@ -22,8 +21,8 @@ struct HeldContainer {
   std::string again;        // a newer generation that the same model was sealed under since; else empty
 };
 
-// A card that got the MEK, or may have got it. It holds it until it is reset; of resets the log hears by the
-// session key of a later report alone.
+// A card that got the MEK, or may have got it. It holds the MEK until it is reset. The log knows of a reset
+// only by the session key of a later report.
 struct HeldCard {
   std::string ueid;                     // hex
   std::string host;                     // of the last release; may be empty

@@ -16,9 +16,9 @@ struct MekView {
 keys::Mek generate(Appliance& appliance, const std::string& name);
 // The token's keys, and the missing ones.
 std::vector<MekView> list(Appliance& appliance);
-// The keys that the log alone says are there, for a home that cannot be written to. Error{LogDamaged}.
+// The keys by the log alone, for a home that cannot be written. Error{LogDamaged}.
 std::vector<MekView> list_logged(const Home& home);
-// Destroys what Appliance::leftovers() has, and logs it. How many.
+// Destroys the objects of Appliance::leftovers(), and logs it. Returns their number.
 std::size_t destroy_leftovers(Appliance& appliance);
 
 // Makes the key between an intent and a result of this kind; `intent` is what its entry says beside the key's
@@ -26,7 +26,7 @@ std::size_t destroy_leftovers(Appliance& appliance);
 keys::Mek make_logged(Appliance& appliance, const std::string& kind, const std::string& name,
                       std::uint64_t generation, audit::Json intent);
 
-// The undoing of a key that was just made: all MEKs with this id go. Error{Token} where one stays.
+// Undoes a key that was just made: destroys all MEKs with this id. Error{Token} where one stays.
 void destroy_with_id(pkcs11::Session& session, ByteView id);
 
 }  // namespace qpcseal::release

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What happens to a MEK after it is made: suspended, resumed, destroyed. Each act in the log before and
-// after, with the officers' approval where the policy asks for it.
+// A MEK after it is made: suspended, resumed, destroyed, imported. Each act is logged before and after, with
+// the officers' approval where the policy asks for it.
 #pragma once
 
 #include <filesystem>
@@ -10,10 +10,10 @@
 
 namespace qpcseal::release {
 
-// What the officers of each of these acts agree to: {"mek": label, "mek_id": hex}.
+// The parameters that officers approve: {"mek": label, "mek_id": hex}.
 audit::Json parameters_of(const keys::Mek& mek);
 
-// Nothing is done with the key until it is resumed. Error{Denied} for one that is not in use.
+// Nothing uses the key until it is resumed. Error{Denied} for one that is not in use.
 keys::Mek suspend(Appliance& appliance, const std::string& reference);
 keys::Mek resume(Appliance& appliance, const std::string& reference);
 
@@ -23,13 +23,12 @@ struct Destroyed {
   std::uint64_t entry = 0;        // the result's: its receipt proves the end
 };
 // Any key that the log knows, whatever its state. Afterwards the token is searched, in another session.
-// `heir` is the file of a recovery key: in its token, and no other, the receipt of the end makes a restored
-// key an heir. Officers agree to its SHA-256 too, as `heir_recovery_key_sha256`.
+// `heir` is the file of a recovery key: only in its token does the receipt of this act make a restored key an
+// heir. Officers approve its SHA-256 too, as `heir_recovery_key_sha256`.
 Destroyed destroy(Appliance& appliance, const std::string& reference,
                   const std::optional<std::filesystem::path>& heir = std::nullopt);
 
-// A key from the vendor's tool: 16 raw bytes. Its history is not known: who has a copy, how often it was
-// used.
+// A key from the vendor's tool: 16 raw bytes. Nobody knows who has a copy, or how often it was used.
 struct Imported {
   keys::Mek mek;
   bool shredded = false;
@@ -37,16 +36,15 @@ struct Imported {
   bool known = false;       // it was here before: only the file was shredded
   bool returned = false;    // the token had lost it: it is back with its id and history
 };
-// With `shred` the file is overwritten, synced and removed when the key is safely in the token. That says
-// nothing of copies, snapshots, journals, or of what a flash drive keeps. Error{Usage} for a key that was
-// imported before; with its name and `shred`, its file is shredded. One that the token lost comes back. A
-// shredding that was cut short is finished by the same call, also where the file is overwritten already, or
-// gone.
+// With `shred` the file is overwritten, synced and removed once the key is safely in the token. This reaches
+// no copies, snapshots, journals, or what a flash drive keeps. Error{Usage} for a key that was imported
+// before; with its name and `shred`, its file is shredded. One that the token lost comes back. A shredding
+// that was cut short is finished by the same call, also where the file is overwritten already, or gone.
 Imported import_file(Appliance& appliance, const std::string& name, const std::filesystem::path& file,
                      bool shred);
 
-// What officers agree to beside the name, and by which the log knows the key again (FORMAT.md section 8),
-// hex.
+// The check value, hex (FORMAT.md section 8): officers approve it beside the name, and the log recognises the
+// key by it.
 std::string import_check_value(const std::filesystem::path& file);
 
 // Error{Usage} where log or token know a key of this name.

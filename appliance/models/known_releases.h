@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which releases this appliance's log tells of, looked up without token or lock.
+// The releases in this appliance's log, read without token or lock.
 #pragma once
 
 #include <optional>
@@ -15,8 +15,8 @@ class KnownReleases {
  public:
   KnownReleases(audit::State state, policy::Policy policy, policy::CollateralFacts collateral)
       : state_(std::move(state)), policy_(std::move(policy)), collateral_(std::move(collateral)) {}
-  // The home's, where there is one: a home that QPCSEAL_HOME names must be there. Nothing: no home on this
-  // machine. Error{LogDamaged}, Error{Denied} where policy or trust are not the log's.
+  // Those of the home. Nothing: this machine has no home. A home that QPCSEAL_HOME names must exist.
+  // Error{LogDamaged}, Error{Denied} where policy or trust are not the log's.
   static std::optional<KnownReleases> find();
 
   // Error{Denied}, with the reason, for a wrapped MEK that no logged release made, or whose release no longer

@@ -21,8 +21,8 @@ std::vector<seal::Partition> read_partitions(const Fd& input, const qpc::Contain
                                              PartitionOrder order);
 
 // The names in the order of the one JSON array that lists all of them: each element is one of them, or an
-// object with exactly one member whose value is one of them; no name comes twice. The vendor does not publish
-// what mdp_meta_info looks like, so anything else gives nothing.
+// object with exactly one member whose value is one of them; no name is repeated. The vendor does not publish
+// the layout of mdp_meta_info, so anything else gives nothing.
 std::vector<std::string> order_in_json(std::string_view text, const std::vector<std::string>& names);
 
 }  // namespace qpcseal::release

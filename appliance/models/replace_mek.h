@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// replace-mek: other wrapped MEKs into sealed containers. Works without a token; where this machine has a
-// home, its log must tell of the releases.
+// replace-mek: puts new wrapped MEKs into sealed containers, without a token. Where this machine has a home,
+// its log must have the releases.
 #pragma once
 
 #include <filesystem>
@@ -29,9 +29,9 @@ struct ReplaceResult {
   bool log_checked = false;
 };
 
-// A container of as many partitions as there are wrapped MEKs goes straight into the output folder; for one
-// that stands alone and several wrapped MEKs each card gets a folder with a container of its own. Nothing
-// appears before all is complete; in place each container for itself.
+// A container with as many partitions as there are wrapped MEKs is written into the output folder. For a
+// container without partitions and several wrapped MEKs, each card gets a folder with its own container. All
+// outputs appear together; in place, each container is changed for itself.
 ReplaceResult replace_meks(const ReplaceWish& wish, const std::optional<KnownReleases>& known);
 
 }  // namespace qpcseal::release

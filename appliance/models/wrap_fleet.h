@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// wrap-mek for a fleet: each card for itself, in batches, so that a run which was cut short goes on where it
-// stopped. What is done is what the log says is done and what lies in the output folder.
+// wrap-mek for a fleet: each card for itself, in batches. A run that was cut short goes on where it stopped,
+// by the log and the files in the output folder.
 #pragma once
 
 #include <filesystem>
@@ -19,7 +19,7 @@ struct FleetWish {
   Existing existing = Existing::Refuse;
 };
 
-// What became of one report.
+// The outcome for one report.
 struct FleetCard {
   std::string report;  // its file
   std::string folder;  // below the output folder; empty where it was denied
@@ -35,12 +35,12 @@ struct FleetCard {
 inline constexpr std::size_t kFleetBatch = 512;  // reports under one checkpoint
 using FleetProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
 
-// Those that pass get a folder each (FORMAT.md section 3), the others findings; config.json for all comes
-// last and keeps what it said of other cards. Each batch is one transaction: intents, wraps, files, results.
-// A report whose release is done and whose files are there is left alone; one that was cut short is finished.
-// Two verified reports of one card or challenge are both denied. What is wrong with one report, or in the way
-// of its output, is that card's fault alone; Error{Io} where the output is in the way of all, or another
-// key's. What an earlier run did is known from the log and the wrapped keys' digests in it.
+// Cards that pass get a folder each (FORMAT.md section 3), the others findings. config.json of all cards is
+// written last and keeps its entries of other cards. Each batch is one transaction: intents, wraps, files,
+// results. A report whose release is done and whose files exist is left alone; a release that was cut short
+// is finished. Two verified reports of one card or challenge are both denied. A fault of one report or of its
+// output concerns that card alone; Error{Io} where the output folder cannot serve any card, or is another
+// MEK's. The log, by the digests of the wrapped MEKs, says what an earlier run did.
 std::vector<FleetCard> wrap_fleet(Appliance& appliance, const keys::Mek& mek, const FleetWish& wish,
                                   const FleetProgress& progress);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// wrap-mek: a MEK released to cards as files, for sealed models that are with them already.
+// wrap-mek: releases a MEK to cards as files, for replace-mek.
 #pragma once
 
 #include <filesystem>
@@ -23,7 +23,7 @@ struct Rewrapped {
   std::vector<Grant> grants;
 };
 
-// What a report says of itself; nothing is verified, and nothing where it says nothing.
+// The unverified claims of a report; nothing where they cannot be read.
 std::optional<attest::Claims> unverified_claims(const Report& report);
 // As config.json has it.
 WrappedFor wrapped_for(const Grant& grant, const std::string& folder);

@@ -19,7 +19,7 @@ namespace qpcseal::release {
 inline constexpr const char* kConfigName = "config.json";
 inline constexpr const char* kHere = ".";  // the folder that config.json is in
 
-// One card's wrapped MEK, and all that config.json says of it.
+// One card's wrapped MEK, with its entry in config.json.
 struct WrappedFor {
   std::string folder;                   // kHere, or a plain name
   std::string host;                     // may be empty
@@ -40,7 +40,7 @@ struct CardName {
 };
 std::vector<std::string> folder_names(const std::vector<CardName>& cards);
 
-// Error{Io} where one of the files that write_wrapped would make is there.
+// Error{Io} where one of the files that write_wrapped() would make exists.
 void refuse_existing(const std::filesystem::path& output, const std::vector<std::string>& folders);
 // In each folder the three files and a config.json about them; with several also one for all, in `output`,
 // last of all.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The officers' agreement to releases: one request for all reports of a command, under which a run that was
-// cut short goes on. FORMAT.md section 7.1.
+// The officers' approval of releases: one request for all reports of a command. A run that was cut short goes
+// on under it. FORMAT.md section 7.1.
 #pragma once
 
 #include <string>
@@ -10,20 +10,22 @@
 
 namespace qpcseal::release {
 
-// A request names so many reports one by one; of more it gives their number and the SHA-256 of their list.
+// A request names up to so many reports one by one. For more it has their number and the SHA-256 of their
+// list.
 inline constexpr std::size_t kMaxNamedReports = 64;
 
 // Each report's SHA-256 in hex and a line feed.
 std::string report_list(const std::vector<Sha256Digest>& reports);
-// Whether it is one, of at least one report.
+// Whether the text is such a list, of at least one report.
 [[nodiscard]] bool is_report_list(std::string_view text);
 
-// The act that officers see and sign.
+// The parameters of the request, which officers see and sign.
 audit::Json release_parameters(const std::string& mek_label, const Bytes& mek_id,
                                const std::vector<Sha256Digest>& reports);
-// The SHA-256 of the list that the parameters stand for, hex; empty where they name the reports themselves.
+// The SHA-256 of the report list in the parameters, hex. Empty where they name the reports themselves.
 std::string list_digest(const audit::Json& parameters);
-// Whether they cover this report (hex). `list` counts where they do not name the reports themselves.
+// Whether the parameters cover this report (hex digest). `list` is used where they do not name the reports
+// themselves.
 [[nodiscard]] bool covers_report(const audit::Json& parameters, const std::string& list,
                                  const std::string& report);
 
@@ -32,8 +34,8 @@ class ReleaseApproval {
   // Errors as Appliance::approve(). The list of many reports is kept in the home.
   ReleaseApproval(Appliance& appliance, const keys::Mek& mek, const std::vector<Sha256Digest>& reports);
 
-  // Into the intents of a batch: the first of all carries the approval, the others name it. Open intents that
-  // are taken up, and were begun under another one or none, are covered by an event.
+  // Writes the approval into the intents of a batch: the first intent carries it, the others name it. An
+  // event covers open intents that this run takes up and that were begun under another approval or none.
   void mark(audit::Log& log, const std::vector<std::uint64_t>& taken_up,
             std::vector<audit::Json>& intents) const;
 
@@ -41,7 +43,7 @@ class ReleaseApproval {
   audit::Json record_;  // null where the policy asks for nobody
 };
 
-// Whether `entry`, an intent or an event, carries the approval for the release `intent`; and that approval.
+// Whether `entry`, an intent or an event, carries the approval of the release `intent`; and that approval.
 [[nodiscard]] bool carries_approval(const audit::Entry& entry, const audit::Entry& intent);
 const audit::Json& approval_in(const audit::Entry& entry);
 

@@ -14,7 +14,7 @@
 
 namespace qpcseal::release {
 
-// A report on its way through a release. What is not reached yet is empty.
+// A report in a release. Members of steps that are not reached yet are empty.
 struct Candidate {
   const Report* report = nullptr;
   Verified verified;                 // claims only where signature, path and structure hold
@@ -39,12 +39,12 @@ struct Candidate {
 
 std::vector<Candidate> verify_all(const Appliance& appliance, const std::vector<Report>& reports);
 
-// Records those that do not verify. They use nothing up: garbage must not consume a challenge.
+// Logs the reports that do not verify. They use no challenge up: anybody can make such a report.
 void record_unverified(Appliance& appliance, const keys::Mek& mek, const std::vector<Candidate>& candidates);
 
-// An obstacle for each that answers a challenge for another key: nothing of that key's is used up.
+// Sets an obstacle for each report that answers another MEK's challenge. That challenge is not used up.
 void find_other_keys(const audit::State& state, const keys::Mek& mek, std::vector<Candidate>& candidates);
-// An obstacle for all that verify and come from one card, or answer one challenge.
+// Sets an obstacle for all verified reports that come from one card, or answer one challenge.
 void find_duplicates(std::vector<Candidate>& candidates);
 
 enum class Count {
@@ -54,9 +54,9 @@ enum class Count {
 void decide(Appliance& appliance, const keys::Mek& mek, Count count,
             const std::vector<Candidate*>& candidates);
 
-// Of the policy in force, for the log.
+// Digest and serial of the policy in force, for the log.
 audit::Json policy_facts(const Appliance& appliance);
-// Keeps the reports in the home: what the log names can be looked at again.
+// Keeps the reports that the log names in the home.
 void keep_reports(const Home& home, const std::vector<const Candidate*>& candidates);
 
 }  // namespace qpcseal::release

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attestation requests: each one is a challenge in the log before it leaves.
+// Attestation requests. Each challenge is in the log before its request leaves.
 #pragma once
 
 #include "appliance/site/appliance.h"
@@ -13,8 +13,8 @@ struct ChallengeWish {
   std::optional<std::uint64_t> device;  // number on that host
 };
 
-// One request a wish, all logged with one checkpoint. Error{Denied} where the policy has expired or has no
-// rule for the MEK, or token and policy have no session key type in common.
+// Makes one request for each, all logged with one checkpoint. Error{Denied} where the policy has expired or
+// has no rule for the MEK, or token and policy have no session key type in common.
 std::vector<attest::Request> make_requests(Appliance& appliance, const keys::Mek& mek,
                                            const std::vector<ChallengeWish>& wishes);
 

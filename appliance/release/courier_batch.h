@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a courier takes along for many cards: a request for each, and the batch file that says which one goes
-// where (FORMAT.md section 4).
+// Requests for several cards, and the batch file that tells the courier where each one goes (FORMAT.md
+// section 4).
 #pragma once
 
 #include <filesystem>
@@ -16,7 +16,7 @@ namespace qpcseal::release {
 inline constexpr const char* kBatchName = "batch";
 inline constexpr int kSessionPort = 62473;      // of the vendor's session service
 inline constexpr std::size_t kMaxTrip = 20000;  // cards
-// The way on where challenges are logged and their requests cannot be written.
+// The hint where the challenges are logged and their requests cannot be written.
 inline constexpr const char* kNewRequest =
     "a challenge that nobody got expires by itself: 'qpcseal attest request' makes another";
 

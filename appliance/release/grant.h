@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a release that is allowed gives a card, and what the log says of it.
+// The wrap of an allowed release, and the data of its log entries.
 #pragma once
 
 #include <map>
@@ -13,7 +13,7 @@
 
 namespace qpcseal::release {
 
-// One wrapped MEK on its way to one card.
+// One MEK, wrapped to one card.
 struct Grant {
   std::string report;  // the file it came in
   Sha256Digest report_digest{};
@@ -30,9 +30,9 @@ struct Grant {
   [[nodiscard]] seal::Slots slots() const { return {wrapped.encrypt, wrapped.nonce, wrapped.pub}; }
 };
 
-// Wraps the MEK for each, on all cores with a session for each; for one whose key was wrapped before takes
-// the home's copy. All must be allowed. One that fails gets a fault, and leaves `candidates`; Error{Token}
-// where all fail.
+// Wraps the MEK for each candidate, on all cores, with one session a core. Where the MEK was wrapped before,
+// takes the home's copy. All candidates must be allowed. A candidate whose wrap fails gets a fault and is
+// removed from `candidates`; Error{Token} where all fail.
 std::vector<Grant> wrap_all(Appliance& appliance, const keys::Mek& mek, std::vector<Candidate*>& candidates,
                             const PendingWraps& pending);
 std::map<Sha256Digest, keys::WrappedMek> wraps_of(const std::vector<Grant>& grants);

@@ -8,8 +8,8 @@
 //   release.commit(what was done with each);            // the log has the results
 //   ... give the outputs their names ...
 //
-// A release counts from its intent on. A Transaction that is destroyed before commit() leaves its intents
-// open, as a kill does: the same command goes on with them, with the same wrapped keys.
+// A release counts from its intent. A Transaction that is destroyed before commit() leaves its intents open,
+// as a kill does. The same command goes on with them and with the same wrapped MEKs.
 #pragma once
 
 #include <string>
@@ -32,9 +32,9 @@ class Transaction {
   };
 
   // Verifies the reports, uses up their challenges (intents), and decides. `reports` must outlive the
-  // transaction. What uses nothing up: a report that does not verify (logged as "denied"), one that answers
-  // another key's challenge, two of one card or challenge.
-  // AllOrNone: Error{Denied} with all findings, Error{Usage} for two reports of one card or challenge.
+  // transaction. Reports that use no challenge up: one that does not verify (logged as "denied"), one that
+  // answers another MEK's challenge, two of one card or challenge. AllOrNone: Error{Denied} with all
+  // findings, Error{Usage} for two reports of one card or challenge.
   Transaction(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
               const ReleaseApproval& approval, Mode mode);
   Transaction(const Transaction&) = delete;
@@ -49,7 +49,7 @@ class Transaction {
   // are in the reports' order. Each: a report whose wrap fails gets a fault, and its release stays open.
   const std::vector<Grant>& wrap();
 
-  // The results. `acts`: what was done with each grant, one object a grant.
+  // Appends the results. `acts` says what was done with each grant, one object a grant.
   void commit(std::vector<audit::Json> acts);
 
   [[nodiscard]] const std::vector<Grant>& grants() const { return grants_; }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A report, judged: attestation, then challenge and policy. Consumes nothing.
+// The verdict on a report: attestation, then challenge and policy. It uses no challenge up.
 #pragma once
 
 #include <filesystem>
@@ -23,20 +23,20 @@ struct Report {
   Sha256Digest digest{};
 };
 
-// Error{Io}; Error{Malformed} for an empty or oversized file, for a bare public key, and for what has not the
-// form of any known scheme's reports.
+// Error{Io}; Error{Malformed} for an empty or oversized file, for a bare public key, and for a file without
+// the form of a known scheme's reports.
 Report read_report(const std::filesystem::path& path);
-// The same without the last, for a command that only shows why a file is no report.
+// The same without the last check, for a command that shows why a file is no report.
 Report read_unchecked_report(const std::filesystem::path& path);
 
-// The report after its signature, path and claims are verified, with everything that was found.
+// The report after its signature, path and claims are verified, with all findings.
 struct Verified {
   std::string scheme;
   attest::Evidence evidence;
   policy::CollateralFacts collateral;  // what it was verified with
 };
-// Tries the schemes that the policy names, for any number of reports; what these share is parsed once.
-// Several threads may use one.
+// Tries the schemes that the policy names, for any number of reports. Certificates and lists that reports
+// share are parsed once. Several threads may use one object.
 class Verifier {
  public:
   // Error{Denied} where the policy names a scheme that is not known.
@@ -53,7 +53,7 @@ class Verifier {
 };
 Verified verify_attestation(const Report& report, const policy::Policy& policy, const Trust& trust,
                             UnixTime now);
-// Whether every report verifies under both alike: the same schemes in the same order, each with the same
+// Whether both policies verify every report alike: the same schemes in the same order, each with the same
 // roots.
 [[nodiscard]] bool verify_alike(const policy::Policy& a, const policy::Policy& b);
 
@@ -65,7 +65,7 @@ struct Question {
       suites;                   // what the token serves; empty: not known, the policy's first is assumed
   std::optional<Bytes> mek_id;  // the MEK that is to be released; nothing: the challenge's
   std::uint64_t releases_wanted = 1;
-  // Open releases that are asked about: the state counts them already, and they do not count twice.
+  // Open releases among those to be decided. The state counts them already; they are not counted twice.
   std::uint64_t own_releases = 0;       // of the MEK
   std::uint64_t own_card_releases = 0;  // to the card
 
@@ -85,13 +85,13 @@ struct Verdict {
 const audit::OpenIntent* unfinished_release(const audit::State& state, const audit::Challenge& challenge,
                                             const Sha256Digest& report);
 
-// What the log says of the challenge, for this report: a release uses it up, so ask before.
+// The log's facts about the challenge, for this report. Call it before a release uses the challenge up.
 policy::ChallengeFacts challenge_facts(const audit::State& state, const Bytes& nonce, const Report& report);
 
 // `verified` must have claims.
 Verdict judge(const Question& question, const policy::ChallengeFacts& challenge, const Verified& verified);
 
-// As wrap suites know a session key's type.
+// The type of a session key, as wrap suites name it.
 keys::PeerType peer_type(attest::SessionKeyType type);
 // The card's key and identity, from verified claims that have a session key.
 keys::Peer peer_of(const attest::Claims& claims);

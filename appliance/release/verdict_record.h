@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Verdicts as entries tell of them, and what they rested on beside report, policy, trust material and
-// challenge: recorded with the verdict, so that it can be computed again years later and elsewhere. FORMAT.md
-// section 6.1, "judged".
+// The data of entries that record a verdict, with its inputs beside report, policy, trust material and
+// challenge. From them the verdict can be computed again years later and elsewhere. FORMAT.md section 6.1,
+// "judged".
 #pragma once
 
 #include "appliance/release/verdict.h"
@@ -13,15 +13,15 @@ namespace qpcseal::release {
 [[nodiscard]] bool is_verdict(const audit::Entry& entry);
 [[nodiscard]] bool is_unverified(const audit::Entry& entry);
 
-// What the result of a release says of the card and the verdict: "ok" and "denied".
+// The members about card and verdict in the result of a release, "ok" and "denied".
 audit::Json granted_facts(const Verified& verified, const Verdict& verdict);
 audit::Json denied_facts(const Verified& verified, const Verdict& verdict);
-// What the event of a report that does not verify says.
+// The data of the event for a report that does not verify.
 audit::Json unverified_facts(const Verified& verified);
 
-// Of a report that did not verify: when, and against which trust material.
+// `judged` of a report that did not verify: the time, and the trust material.
 audit::Json circumstances_of(UnixTime verified_at, const Trust& trust);
-// Of one that did, and is judged.
+// `judged` of a report that verified.
 audit::Json circumstances_of(const Question& question, const policy::ChallengeFacts& challenge,
                              const attest::Claims& claims, audit::Json verified);
 
@@ -29,7 +29,7 @@ audit::Json circumstances_of(const Question& question, const policy::ChallengeFa
 UnixTime time_of(const audit::Json& judged);
 attest::CrlNumbers crl_floors_of(const audit::Json& judged);
 
-// What judge() asked for.
+// The inputs of judge().
 struct Recalled {
   UnixTime now = 0;
   std::vector<keys::SuiteAbility> suites;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who could sign what, and how many had to, up to a verdict: the policies and officers files of a bundle from
-// the genesis on, each held to the signatures that the policy and the officers in force before it ask for.
+// The policies and officers files of a bundle, from the genesis to the verdict. Each must have the signatures
+// that the policy and the officers in force before it require.
 #pragma once
 
 #include <string>
@@ -24,8 +24,8 @@ class Authority {
   // Who signed the policy of the verdict: names.
   [[nodiscard]] const std::vector<std::string>& policy_signers() const { return policies_.back().signers; }
 
-  // The approval that `entry` carries, judged again: the same question to the same judge, with what the log
-  // said then. By whom. Error{LogDamaged}.
+  // Verifies the approval that `entry` carries again, by the facts of that time. Returns the approvers'
+  // names. Error{LogDamaged}.
   [[nodiscard]] std::vector<std::string> judge_again(const audit::Json& part, const audit::Entry& entry,
                                                      const ApprovalRequest& request) const;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A receipt of a verdict together with all that the verdict rested on: whoever has the log's key computes it
-// again, without log, token or home. FORMAT.md section 6.7.
+// A receipt of a verdict with all inputs of the verdict. Whoever has the log key computes the verdict again
+// from it, without log, token or home. FORMAT.md section 6.7.
 #pragma once
 
 #include "appliance/audit/receipt.h"
@@ -18,7 +18,7 @@ std::string make_bundle(const Home& home, const audit::LogCopy& log, std::uint64
 
 [[nodiscard]] bool is_bundle(std::string_view text);
 
-// The verdict as it was computed just now; it equals the recorded one.
+// The verdict that was computed now. It equals the recorded one.
 struct Recomputed {
   audit::Receipt receipt;
   bool allowed = false;      // of a denied release: this report passes, another one denied the transaction
@@ -29,7 +29,7 @@ struct Recomputed {
   Consent consent;
 };
 // Error{Malformed}; Error{LogDamaged} where receipt or proofs do not hold, a part is not the one that the log
-// names, officers' signatures do not hold, or the verdict comes out another.
+// names, officers' signatures do not verify, or the verdict is another one.
 Recomputed check_bundle(std::string_view text, const audit::VerifierKey& key);
 
 }  // namespace qpcseal::release

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two policies over the reports that the home keeps: whose verdict would be another.
+// Compares two policies by the reports that the home keeps: which verdicts would change.
 #pragma once
 
 #include <string>
@@ -20,9 +20,10 @@ struct Replayed {
 };
 
 // On all cores; a report is verified once where both policies verify alike. Memory: a Replayed for each
-// report. Each as it was judged last: as of then, with the trust material, challenge and counts of then. One
-// that did not verify then meets today's counts, and a challenge that is unused. In order of digest.
-// Error{Malformed} for a file there that is no report; Error{Io} where trust material was not kept.
+// report. Each report is evaluated as it was last: with the time, trust material, challenge and counts of
+// then. A report that did not verify then is evaluated with today's counts and an unused challenge. In order
+// of digest. Error{Malformed} for a file there that is no report; Error{Io} where trust material was not
+// kept.
 std::vector<Replayed> replay(const Home& home, const audit::LogCopy& log, const policy::Policy& before,
                              const policy::Policy& after);
 

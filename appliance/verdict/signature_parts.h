@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What gathering and checking consent share.
+// Shared parts of gathering and verifying a bundle's signatures.
 #pragma once
 
 #include "appliance/approval/officers.h"
@@ -8,7 +8,7 @@
 
 namespace qpcseal::release {
 
-// Error{LogDamaged}: something in a bundle is not what the log says.
+// Error{LogDamaged}: a part of a bundle contradicts the log.
 Error damaged(const std::string& what);
 
 // An officers file, and the number of the entry from which on it was in force: 0, the genesis's.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What officers signed for a verdict, as a part of its bundle: the policy, the collateral and the release,
-// with the entries that say who signed, and the officers files of the time. Gathered from a home, and
-// verified again where there is none. FORMAT.md section 6.7.
+// The officers' signatures in a bundle: of the policy, the collateral and the release, with the entries that
+// name the signers, and the officers files of that time. Gathered from a home, and verified without one.
+// FORMAT.md section 6.7.
 #pragma once
 
 #include "appliance/audit/receipt.h"
@@ -14,7 +14,7 @@ namespace qpcseal::release {
 // Error{Io} where something was not kept.
 audit::Json gather_consent(const Home& home, const audit::LogCopy& log, const audit::Entry& verdict);
 
-// The parts of a bundle that consent is held against, each verified already.
+// The parts of a bundle against which signatures are verified; each is verified already.
 struct ConsentSubject {
   const audit::Checkpoint& checkpoint;
   const audit::Entry &genesis, &verdict;
