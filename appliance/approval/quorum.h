@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether officers agree to an act: requests and signatures as files, held against what is so.
+// Verifies that officers approved an act: requests and signatures, compared with the act and the state.
 #pragma once
 
 #include <filesystem>
@@ -16,12 +16,12 @@
 
 namespace qpcseal::release {
 
-// What a command was given: paths, in any order. A signature counts for whichever request it fits.
+// The files that a command was given, in any order. A signature counts for the request that it fits.
 struct ApprovalFiles {
   std::vector<std::filesystem::path> requests, signatures;
 };
 
-// What requests are held against.
+// The facts with which requests are compared.
 struct Situation {
   const audit::State& state;
   // Whether the log begins with so many entries, of this root (hex); the number is above 0.
@@ -38,9 +38,9 @@ struct Judgement {
   std::vector<policy::Approver> rejecters;  // officers who signed its rejection: then the act is refused
 };
 
-// How many officers must agree to the operation; nothing: the policy does not allow it. Repairs always have a
-// quorum, so that no policy locks an appliance for good: as many as any operation asks for, where the policy
-// names none, and never fewer for site-change and anchor-accept, which could undo whatever others protect.
+// How many officers must approve the operation. Nothing: the policy does not allow it. Repairs always have a
+// quorum, so that no policy locks an appliance for good: the policy's greatest number where it does not name
+// them, and always for site-change and anchor-accept, which could undo what others protect.
 std::optional<int> officers_needed(const policy::Policy& policy, const std::string& operation);
 
 // The request for this act with enough signatures. Error{ApprovalsMissing} with the reason: no request for
@@ -61,7 +61,7 @@ ApprovalRequest make_approval_request(const audit::LogCopy& log, const policy::P
 policy::Officers read_officers(const std::filesystem::path& file, const audit::State& state);
 
 std::vector<std::string> read_signatures(const std::vector<std::filesystem::path>& paths);
-// Those of `signatures` by which these people signed: what else was given may be any file.
+// Those of `signatures` by which these people signed. Others are ignored: they may be any file.
 std::vector<std::string> counted(const std::vector<std::string>& signatures,
                                  const std::vector<policy::Approver>& approvers);
 // [{"name", "fingerprint", "signature_sha256"}...]

@@ -24,7 +24,7 @@ struct SshSignature {
 SshSignature parse_sshsig(std::string_view armoured);
 
 // Whether `signature` is one of `name_space` over `message`, made with the key inside it. A security key must
-// have seen its owner (user presence). Who owns the key is the caller's question.
+// have seen its owner (user presence). The caller checks who owns the key.
 [[nodiscard]] bool verify_sshsig(const SshSignature& signature, std::string_view name_space,
                                  ByteView message);
 

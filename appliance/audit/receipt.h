@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A receipt: one entry, the proof that it is in the log, and the signed checkpoint that covers it. With the
-// log's verification key it is checked years later, without log or token. It carries the rotations of the
-// log's key, so that an earlier key serves as well as the one that signed the checkpoint.
+// A receipt: one entry, the proof that it is in the log, and the signed checkpoint that covers it. It is
+// checked with the log's verification key, without log or token. It carries the rotations of the log key, so
+// an earlier key serves as well as the one that signed the checkpoint.
 //
 // Canonical JSON and a line feed:
 //   {"checkpoint":"<signed
@@ -30,7 +30,7 @@ Entry check_proven(const Json& proven, const Checkpoint& checkpoint);
 Json json_of(const Proof& proof);
 Proof proof_of(const Json& list);
 
-// What a receipt says, unverified. Error{Malformed}.
+// The content of a receipt, unverified. Error{Malformed}.
 Entry entry_of_receipt(std::string_view text);
 
 struct Receipt {

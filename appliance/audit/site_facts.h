@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Facts of the site: what officers settled about module, token and clock when the appliance began, and what a
-// `site` event changed. They are in the log, so no file can change them. docs/FORMAT.md section 6.1.
+// The site facts: module, token and clock, as officers signed them with the genesis, and as `site` events
+// changed them. They are in the log, so no file can change them. docs/FORMAT.md section 6.9.
 #pragma once
 
 #include <string>

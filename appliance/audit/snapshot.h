@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a replay of the log came to, signed by the log's key, so that the next run begins there:
+// The state after a replay of the log, signed by the log key, so that the next run begins there:
 //
 //   "qpcseal/snapshot/3" 00 | u32be body size | body | u16be signature size | signature
 //   body = lp(vkey text) | u64be size | root (32) | u64be bytes | digest of the first `bytes` bytes of
@@ -7,7 +7,7 @@
 //          state (state_codec.h)
 //   signature, by that key, over "qpcseal/snapshot/3" 00 || SHA-256(body)
 //
-// A snapshot saves time and nothing else: one that does not fit in every way is passed over.
+// A snapshot only saves time. One that does not fit in every way is ignored.
 #pragma once
 
 #include <optional>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the log says, replayed: the only state there is. What each kind of entry means is in a table
-// (state_kinds.h); a kind that is not in it is refused, as is a phase that the kind does not have. A new
-// member goes into state_codec.cpp too, which does not compile without it.
+// The state, replayed from the log: there is no other. A table (state_kinds.h) has the meaning of each kind
+// of entry; an unknown kind is refused, and so is a phase that the kind does not have. A new member goes into
+// state_codec.cpp too, which does not compile without it.
 #pragma once
 
 #include <map>
@@ -51,7 +51,7 @@ struct MekHistory {
   bool operator==(const MekHistory&) const = default;
 };
 
-// A release that was done: a wrapped MEK that left, and a result that says so.
+// A release with the result `ok`.
 struct ReleaseRecord {
   std::uint64_t seq = 0;  // of the result
   Bytes mek_id, ueid, nonce;
@@ -70,7 +70,7 @@ struct OpenIntent {
   bool operator==(const OpenIntent&) const = default;
 };
 
-// Who signs the log: checkpoints of more than `since` entries.
+// A log key, which signs checkpoints of more than `since` entries.
 struct LogKey {
   std::uint64_t since = 0;
   std::string vkey;
@@ -80,7 +80,7 @@ struct LogKey {
 // Adds the key that a rotation brings in. Errors as rotated_key().
 void rotate(std::vector<LogKey>& keys, const Entry& rotation);
 
-// What a witness has seen of the log, by its cosigned checkpoint.
+// The latest checkpoint that a witness cosigned.
 struct Witnessed {
   std::uint64_t size = 0;
   std::string root;  // hex
@@ -89,7 +89,7 @@ struct Witnessed {
   bool operator==(const Witnessed&) const = default;
 };
 
-// One measurement of one model of one scheme, for which releases have demanded a least security version.
+// One measurement of one model of one scheme, with a floor for its security version.
 struct SvnSubject {
   std::string scheme;
   Bytes hwmodel;     // empty where the scheme has none
@@ -97,7 +97,7 @@ struct SvnSubject {
   auto operator<=>(const SvnSubject&) const = default;
 };
 
-// In a key's end: SHA-256 of the recovery key's file whose token may have the heir.
+// Member of `mek-destroy`: SHA-256 of the recovery key's file whose token may have the heir.
 inline constexpr const char* kHeirKey = "heir_recovery_key_sha256";
 
 // Of an imported key's check value: "qpcseal/check/1" and a tag.

@@ -3,7 +3,7 @@
 // declared. Integers are u64be, bool is one byte (0, 1), texts and bytes u32be length and content; lists,
 // sets and maps u32be count and items, maps and sets in ascending order; optional values a bool first; JSON
 // as its canonical text. A PackedMap is u64be count | u64be size | its items (packed_pages.h), in which
-// values are packed more closely; these are looked at when they are looked up.
+// values are packed more closely, and are decoded when they are looked up.
 #pragma once
 
 #include "appliance/audit/state.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What each kind of entry does to the state; for state*.cpp alone. A further kind is one Kind in the file of
-// its subject and one line in the table in state_kinds.cpp.
+// The effect of each kind of entry on the state; only for state*.cpp. ARCHITECTURE.md, "Adding a kind of log
+// entry", lists the steps for a new kind.
 #pragma once
 
 #include <string>
@@ -49,7 +49,7 @@ inline Bytes bytes_member(const Json& data, const char* key, std::size_t size) {
 MekHistory& known_mek(State& state, const Json& data, const std::string& complaint);
 // Likewise, in use and not a copy that only wraps: `act` encrypts.
 MekHistory& encrypting_mek(State& state, const Json& data, const std::string& act);
-// Whether no key that is not over has this label. `but`: an id that does not count.
+// Whether the label is free: only destroyed and failed keys have it. `but` is an id that is ignored.
 bool is_free_label(const State& state, const std::string& label, const Bytes& but = {});
 
 // crlNumbers that were seen, by issuer: a list of {issuer, number}. One below the highest so far is refused,

@@ -28,8 +28,8 @@ class Store {
   [[nodiscard]] std::string read_entries(std::uint64_t from = 0) const;  // from that byte on
   // The file of the entries. Error{Malformed} above 16 GiB.
   [[nodiscard]] Fd open_entries() const;
-  // Hands over the lines one by one, without their line feeds, until `take` says that it is enough. Returns
-  // the offset behind the last line that was taken. Reads pieces of 256 KiB, and none that it does not need.
+  // Passes the lines one by one, without their line feeds, until `take` returns false. Returns the offset
+  // after the last line that was taken. Reads pieces of 256 KiB, and none that it does not need.
   // Error{Malformed} for a line longer than an entry can be.
   std::uint64_t each_line(const std::function<bool(std::string_view)>& take) const;
   // Of the first `bytes` bytes of the entries. Error{Io} where there are fewer.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What people bring to a ceremony.
+// The inputs of a ceremony.
 #pragma once
 
 #include <filesystem>

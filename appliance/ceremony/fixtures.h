@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The stage of a rehearsal: a throw-away appliance with an embedded token, and in it what the plan's steps
-// expect to find.
+// The fixtures of a rehearsal: a temporary appliance with an embedded token, and the MEKs and files that the
+// plan's steps expect.
 #pragma once
 
 #include <filesystem>
@@ -12,7 +12,7 @@
 
 namespace qpcseal::ceremony {
 
-// A folder that is gone at the end.
+// A temporary folder.
 class Scratch {
  public:
   explicit Scratch(Random& random);

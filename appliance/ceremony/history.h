@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A ceremony as the log tells it: what a run that goes on, and the record, are made from.
+// The history of a ceremony, from the log. Resuming and the record use it.
 #pragma once
 
 #include <map>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A ceremony's plan: what is done, in which order, by whom, on which kind of token. TOML, read as strictly as
-// a policy. Officers sign the file's bytes (namespace plan@qpcseal), and these bytes are what runs; facts of
-// the site (module, slot, where the PIN comes from) are not in it. docs/FORMAT.md section 9.
+// a policy. Officers sign the file's bytes (namespace plan@qpcseal), and these bytes are what runs. Module,
+// slot and PIN source are not in it: they belong to the site. docs/FORMAT.md section 9.
 #pragma once
 
 #include <cstdint>
@@ -67,7 +67,7 @@ struct MekReference {
 // Error{Usage} for what names no MEK.
 MekReference parse_reference(const std::string& text);
 
-// Whether the text means to be a plan.
+// Whether the text has the name of the plan format.
 [[nodiscard]] bool is_plan_text(std::string_view text);
 
 // Error{Malformed} "FILE:LINE: ...".

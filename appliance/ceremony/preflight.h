@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A plan held against where it is to run: policy, officers, token, files. Each returns what is wrong, all of
-// it.
+// Compares a plan with the place where it is to run: policy, officers, token, files. Each function returns
+// all faults.
 #pragma once
 
 #include <filesystem>
@@ -27,7 +27,7 @@ Complaints check_outputs(const Plan& plan, const std::filesystem::path& folder);
 // MEKs that are not there, or are there already, as the plan's steps go by, by what the log knows; names that
 // stand for several generations.
 Complaints check_meks(const Plan& plan, const audit::State& state);
-// What tells the appliance from the plan's; empty where it is that.
+// How the appliance differs from the plan's; empty where it does not.
 std::string other_appliance(const Plan& plan, const audit::State& state);
 // Where and when: another appliance, a plan that expired, was used or rejected, or that more officers must
 // sign than may.
@@ -35,7 +35,7 @@ Complaints check_place(const Plan& plan, const release::Home& home, const audit:
 // More officers who must sign than people in the plan.
 Complaints check_people(const Plan& plan);
 
-// What of the machine and the token goes into the log and the record.
+// The facts about machine and token for the log and the record.
 audit::Json environment_of(release::Appliance& appliance);
 Complaints check_token(const Plan& plan, const audit::Json& environment);
 

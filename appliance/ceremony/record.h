@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The record of a ceremony: everything a reader needs years later, made from the log and the plan alone, so
-// that it can be made again. Its digest is in the log.
+// The record of a ceremony, a function of the log and the plan, so that it can be made again. Its digest is
+// in the log.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@
 
 namespace qpcseal::ceremony {
 
-// `comparison` is what the rehearsal said otherwise (null: there was none). Up to the entry that ends the
+// `comparison` lists the differences from the rehearsal (null: there was none). Up to the entry that ends the
 // ceremony.
 audit::Json record_of(const audit::LogCopy& log, const Plan& plan, const History& history,
                       const audit::Json& comparison);
@@ -18,7 +18,7 @@ audit::Json record_of(const audit::LogCopy& log, const Plan& plan, const History
 // The same as a page that prints: no script, nothing from elsewhere.
 std::string page_of(const audit::Json& record);
 
-// Where a run went otherwise than its rehearsal: token, software, steps, acts and resulting attributes.
+// The differences of a run from its rehearsal: token, software, steps, acts and resulting attributes.
 // Times, ids, serial numbers and digests of outputs are left out: they must differ.
 std::vector<std::string> differences(const audit::Json& rehearsal, const audit::Json& record);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The record of a rehearsal, which a run is held against.
+// The record of a rehearsal, with which a run is compared.
 #pragma once
 
 #include <optional>

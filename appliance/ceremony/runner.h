@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a ceremony, and goes on with one that stopped. The log says how far it came: a ceremony is one intent
-// that stays open, a step another, and the acts within carry an approval that names plan, step and attempt
-// and serves once: so no step can act twice, whatever happens.
+// Runs a ceremony, and goes on with one that stopped. The log says how far it came. A ceremony is an intent
+// that stays open, and so is each step. Each act carries an approval that names plan, step and attempt and
+// serves once, so no step can act twice.
 #pragma once
 
 #include <filesystem>
@@ -39,8 +39,8 @@ std::string latest_plan(const audit::State& state);
 // A plan by its digest, as run() kept it. Error{Io} where it was not kept.
 Plan kept_plan(const release::Home& home, const std::string& sha256);
 
-// A rehearsal: the same plan without signatures, in a throw-away appliance. `conditions` say what was made to
-// stand in for what the real token has. Error{Denied} in an appliance that is none to throw away.
+// A rehearsal: the same plan without signatures, in a throw-away appliance. `conditions` list the stand-ins
+// for objects of the real token. Error{Denied} in an appliance that is no demonstration.
 Finished rehearse(release::Appliance& appliance, const CeremonyInputs& inputs, Console& console,
                   const std::vector<std::string>& stand_ins);
 

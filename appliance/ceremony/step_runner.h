@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One step, from wherever an earlier run left it.
+// Runs one step, from where an earlier run left it.
 #pragma once
 
 #include <filesystem>
@@ -11,7 +11,7 @@
 
 namespace qpcseal::ceremony {
 
-// What a ceremony's entries have in common.
+// The members that all entries of a ceremony have.
 struct Frame {
   std::string ceremony, plan_sha256;  // hex
   audit::Json approvers;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the steps of a plan do, and what they leave behind.
+// The acts of a plan's steps, and their outputs.
 #pragma once
 
 #include <filesystem>
@@ -12,10 +12,10 @@
 
 namespace qpcseal::ceremony {
 
-// Does it, in the appliance; the log tells the rest.
+// Carries the step's act out in the appliance.
 void carry_out(release::Appliance& appliance, const Step& step, const std::filesystem::path& folder);
 
-// Held by the appliance before it acts: Error{Denied} unless `operation` is the step's, on the key that the
+// Called by the appliance before it acts: Error{Denied} unless `operation` is the step's, on the key that the
 // plan names, with files of the digests that it names. `parameters` come from the bytes that the act uses.
 void expect_planned(const Step& step, const std::string& operation, const audit::Json& parameters);
 

@@ -16,7 +16,8 @@ inline constexpr std::size_t kMaxRecoveryKeyFile = 4096, kMaxBackupFile = 65536;
 
 using audit::kHeirKey;
 
-// What the officers of a source attest: the public key of a recovery token, and how it opens what comes.
+// The public key of a recovery token, which the officers of a source approve, and the suites by which that
+// token opens backups.
 struct RecoveryKeyFile {
   Bytes point;                      // P-256, uncompressed
   std::vector<keys::Suite> suites;  // in order of preference
@@ -58,7 +59,7 @@ Bytes encode_header(const BackupHeader& header);
 Bytes signed_text(ByteView header, const keys::WrappedMek& wrapped);
 Bytes encode(const MekBackup& backup);
 // Error{Malformed}; Error{Denied} where the signature by the seal key that the header names does not hold.
-// Whether that key is a source to be trusted is the officers' question.
+// Officers decide whether that key is a trusted source.
 MekBackup parse_backup(ByteView bytes);
 
 }  // namespace qpcseal::release

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// All objects of a token, by one listing: its MEKs, and what a run that was cut short left half made.
+// All objects of a token, by one listing: its MEKs, and half-made objects of runs that were cut short.
 #pragma once
 
 #include <string>
@@ -11,7 +11,7 @@ namespace qpcseal::keys {
 
 inline constexpr std::string_view kProbeLabel = "qpcseal-probe";  // of every throw-away object
 
-// An object that is no use to anybody: without label and id (a data object: without label and application),
+// A half-made object: without label and id (a data object: without label and application),
 // as SoftHSM leaves one whose making was cut short, or a throw-away object of ours.
 struct Leftover {
   pkcs11::Object object;  // its name: "secret key without label and id"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Key encryption keys by ECDH inside the token (FORMAT.md section 3, suites 1 and 2): the half that wrapping
+// Key encryption keys by ECDH inside the token (FORMAT.md section 3, suites 1 and 2): the part that wrapping
 // and unwrapping share.
 #pragma once
 

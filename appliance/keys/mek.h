@@ -31,7 +31,7 @@ enum class Origin {
 std::string_view name_of(Origin origin);  // "generated", "restored", "heir", "imported"
 std::optional<Origin> origin_from(std::string_view name);
 
-// What a token may lack and a site may accept by name (the site's facts, `accept`).
+// Attributes that a token may lack where the site facts accept it (`accept`).
 inline constexpr std::string_view kDesired[] = {"not-copyable", "not-modifiable", "allowed-mechanisms",
                                                 "local", "always-sensitive"};
 bool is_desired(std::string_view name);
@@ -51,7 +51,8 @@ std::optional<std::uint64_t> parse_generation(std::string_view digits);
 Mek generate_mek(pkcs11::Session& session, pkcs11::Session& fresh, const std::string& name,
                  std::uint64_t generation, ByteView id, const std::vector<std::string>& accept);
 
-// For the other ways in: the attributes to ask for, and the check of what came of it, as above.
+// For restored and imported keys: the attributes to ask for, and the check of the key that was made, as
+// above.
 pkcs11::Template mek_template(const std::string& label, ByteView id, const std::vector<std::string>& accept,
                               Origin origin);
 Mek check_made(pkcs11::Session& session, pkcs11::Session& fresh, const pkcs11::Object& made,

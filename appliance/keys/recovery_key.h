@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A MEK on its way from one token to another, wrapped to a recovery key (FORMAT.md section 8): in no host
-// memory, ever.
+// A MEK that goes from one token to another, wrapped to a recovery key (FORMAT.md section 8). It is never in
+// host memory.
 #pragma once
 
 #include <optional>
@@ -24,16 +24,16 @@ struct RecoveryKey {
 // otherwise is destroyed again. Error{Token}, also where there is one already.
 RecoveryKey make_recovery_key(pkcs11::Session& session, pkcs11::Session& fresh);
 std::optional<RecoveryKey> find_recovery_key(pkcs11::Session& session);
-// Whether there is anything of it, even half a pair.
+// Whether the token has the pair, or half of it.
 bool has_recovery_key(pkcs11::Session& session);
-// Whatever there is of it.
+// Destroys the pair, or the half that exists.
 void destroy_recovery_key(pkcs11::Session& session);
 
 // The suites (1, 2) by which this token can open a backup, found by doing it with throw-away keys; in order
 // of preference.
 std::vector<Suite> probe_opening(pkcs11::Session& session);
 
-// To whom a backup is wrapped; `header` is the digest of what travels with it, bound into the KEK.
+// The recipient of a backup. `header` is the digest of the backup's header, which is bound into the KEK.
 Peer recovery_peer(ByteView point, ByteView header);
 
 // The MEK inside the token as an object with these attributes. Error{Denied} where the wrapped key was not
@@ -48,7 +48,7 @@ pkcs11::Template checking_template(bool extractable = false);
 // GCM of a fixed text, AAD naming the MEK, under a fresh IV: one encryption, to be counted. Whoever has the
 // key can make it again under the IV that it carries.
 Bytes make_check_value(pkcs11::Session& session, const pkcs11::Object& key, ByteView mek_id, Random& random);
-// Repeats it: the same IV with the same text gives the same bytes, and nothing new is learnt from them.
+// Repeats it: the same text under the same IV gives the same bytes, so it is no further encryption.
 [[nodiscard]] bool check_value_holds(pkcs11::Session& session, const pkcs11::Object& key, ByteView mek_id,
                                      ByteView check_value);
 

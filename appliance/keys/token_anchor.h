@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The log's anchor: size and root in a private data object of the token (CKO_DATA), so that a log and
-// checkpoint put back to an older state are noticed. On SoftHSM the token is a folder of files beside the
-// log: whoever can put back one can put back the other.
+// The log's anchor: size and root in a private data object of the token (CKO_DATA), which shows when log and
+// checkpoint were put back to an older state. On SoftHSM the token is a folder of files beside the log:
+// whoever can put back one can put back the other.
 #pragma once
 
 #include <functional>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The appliance while one command runs: lock, token, log, policy and trust, opened in that order and each
-// checked against the log. Every act on a key goes through one of these.
+// checked against the log. Every act on a key goes through an Appliance.
 #pragma once
 
 #include <functional>
@@ -57,8 +57,8 @@ class Appliance {
   [[nodiscard]] const pkcs11::TokenInfo& token() const { return token_; }
   pkcs11::Session& session() { return *session_; }
   keys::SigningKey& seal_key() { return *seal_key_; }
-  // Another key for the log, the old one signing it; the old one is destroyed. The new vkey text comes back.
-  // The officers must agree (log-key-rotate).
+  // Replaces the log key: the old key signs the new one and is destroyed. Returns the new vkey text. Officers
+  // must approve it (log-key-rotate).
   std::string rotate_log_key();
   audit::Log& log() { return *log_; }
   [[nodiscard]] const audit::Log& log() const { return *log_; }
@@ -69,32 +69,32 @@ class Appliance {
 
   // The one MEK that `reference` names, which the log must know. Error{Token}, Error{Denied}.
   keys::Mek find_mek(const std::string& reference);
-  // Keys that the log calls ok or suspended, and that the token had not at the start. By label.
+  // Keys that are ok or suspended in the log, and that were not in the token at the start. By label.
   [[nodiscard]] const std::vector<keys::Mek>& missing() const { return missing_; }
   [[nodiscard]] bool is_missing(ByteView id) const;
-  // The missing key that `reference` (name or label) means: a name, where its newest generation is missing.
+  // The missing key that `reference` names: a label, or a name whose newest generation is missing.
   [[nodiscard]] std::optional<keys::Mek> find_missing(const std::string& reference) const;
-  // Half-made objects that the start found and did not remove: nothing shows that they are this appliance's.
+  // Half-made objects that the start found and left, because nothing shows that they are this appliance's.
   [[nodiscard]] const std::vector<keys::Leftover>& leftovers() const { return leftovers_; }
-  // After another C_Login: the handles of private keys from before are void.
+  // Call it after another C_Login, which makes earlier handles of private keys invalid.
   void find_keys_again();
   // The embedded token's files are whole, on disk and copied when this returns. The log calls it before each
-  // entry "ok". Nothing for another token. Error{Token} where the token did not write what it said.
+  // entry "ok". Does nothing for another token. Error{Token} where the token did not write what it reported.
   void sync_token();
   // A key handle whose workers each open a session of their own.
   std::unique_ptr<seal::KeyHandle> open_key(const keys::Mek& mek);
-  // Whether the officers agree to this act: what goes into its intent as `approval`, null where the policy
-  // asks for none. `parameters` say what exactly is done; the officers saw the same. Error{Denied} where the
+  // Verifies the officers' approval of this act. Returns the intent's member `approval`, null where the
+  // policy asks for none. `parameters` define the act; the officers saw the same. Error{Denied} where the
   // policy does not allow the operation or has expired, Error{ApprovalsMissing} where officers must agree and
   // have not, or have rejected it (which the log then records). Request and signatures are kept in the home.
   [[nodiscard]] audit::Json approve(const std::string& operation, const audit::Json& parameters);
-  // Within a ceremony the officers agreed to a whole plan: from now on approve() gives what `authority` says
-  // of the act, and does not what it refuses.
+  // In a ceremony officers approved a whole plan: from now on approve() returns what `authority` returns for
+  // the act, and throws what it throws.
   using Authority = std::function<audit::Json(const std::string& operation, const audit::Json& parameters)>;
   void act_under(Authority authority) { authority_ = std::move(authority); }
   // Error{Denied} where the policy has expired.
   void refuse_expired_policy() const;
-  // What the workstation's clock says, without the log's floor.
+  // The workstation's clock, without the log's floor.
   [[nodiscard]] UnixTime clock_now() const { return clock_.now(); }
   // Error{Denied} for a restored MEK, whose source still counts the encryptions.
   void refuse_wrap_only(const keys::Mek& mek) const;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a token can do, found by trying, and what this appliance would use of it.
+// The abilities of a token, found by trying, and those that this appliance would use.
 #pragma once
 
 #include <optional>
@@ -27,8 +27,8 @@ struct Diagnosis {
 };
 
 // Logs in and tries; makes and destroys throw-away objects. Nothing is logged: no key of ours is touched.
-// A home without a root is none: nothing is locked. `facts`: of a token without a home; nothing: those of the
-// home's log. Error{Denied} where others could change files of the home.
+// Without a home (an empty root) nothing is locked. `facts` are for a token without a home; nothing: those of
+// the home's log. Error{Denied} where others could change files of the home.
 Diagnosis diagnose(const Environment& environment, const Site& site,
                    std::optional<audit::SiteFacts> facts = std::nullopt);
 

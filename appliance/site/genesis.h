@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The genesis in words: what every listed officer signs before the appliance makes a MEK. docs/FORMAT.md
+// The genesis as text, which every listed officer signs before the appliance makes a MEK. docs/FORMAT.md
 // section 7.3.
 #pragma once
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the appliance keeps its state, and what differs from machine to machine (site.toml).
+// The home, where the appliance keeps its state, and site.toml, which differs from machine to machine.
 #pragma once
 
 #include <cstdint>
@@ -35,26 +35,26 @@ struct Home {
 // ~/.local/share/qpcseal. Error{Usage} when none of them can be named; the path must be absolute.
 Home locate_home();
 // Whether there is a home that was made without officers (init --insecure-demo), as the first entry of its
-// log says. False where that cannot be read: whoever needs the log will say why.
+// log says. False where the log cannot be read: the command that needs the log reports why.
 [[nodiscard]] bool is_demo_home() noexcept;
 
-// Error{Denied} where anybody but root and this user could exchange what decides here: the home, site.toml,
-// policy, officers, log, trust, tokens, or a folder above them. The hint has the commands that mend it.
+// Error{Denied} where anybody but root and this user could exchange the home, site.toml, policy, officers,
+// log, trust, tokens, or a folder above them. The hint has the commands that mend it.
 void check_ownership(const Home& home);
 
 // Whether nothing can be written into the home: a read-only medium, or another user's home.
 [[nodiscard]] bool is_read_only(const Home& home);
 
-// Room in the log's folder that is held back for acts that must work on a full disk: kReserve bytes in the
+// Space in the log's folder that is reserved for acts that must work on a full disk: kReserve bytes in the
 // file `reserve`.
 inline constexpr std::uint64_t kReserve = std::uint64_t{256} << 10;  // bytes
-// Makes the reserve where there is none and the disk has plenty. Ignores errors.
+// Makes the reserve where there is none and the disk has enough space. Ignores errors.
 void keep_reserve(const Home& home) noexcept;
-// Gives the reserve up where the disk is nearly full: an act that needs little room goes on.
+// Removes the reserve where the disk is nearly full, so that an act that needs little space goes on.
 void give_up_reserve(const Home& home) noexcept;
 
-// Where this machine has module and token. What bears on trust is not here but in the log
-// (audit/site_facts.h), and what is here is held against it. Strict TOML: unknown or missing keys are
+// The place of module and token on this machine. Facts that bear on trust are in the log
+// (audit/site_facts.h), and these are checked against them. Strict TOML: unknown or missing keys are
 // Error{Malformed}.
 struct Site {
   std::string module;  // absolute path

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The home in one file, to be kept elsewhere, and back. In it is what the log vouches for (vouched.h), and
-// nothing else: not the token's keys, not PINs, not site.toml, which says what code this machine loads.
+// Backs up the home into one file, and restores it. The file has what the log proves (vouched.h) and nothing
+// else: not the token's keys, not PINs, not site.toml, which names the code that this machine loads.
 #pragma once
 
 #include <optional>
@@ -17,11 +17,11 @@ struct Backup {
   std::vector<std::string> left_out;  // files of the home's folders that nothing in the log vouches for
 };
 
-// Under the lock, without the token. Error{LogDamaged} where the log does not verify: that is worth no
-// backup; Error{Denied} where a file that the home must have is missing or is not the one in the log.
+// Under the lock, without the token. Error{LogDamaged} where the log does not verify; Error{Denied} where a
+// file that the home must have is missing or is not the one in the log.
 Backup back_up(const Environment& environment, const std::filesystem::path& output, Existing existing);
 
-// A backup whose every file is vouched for, and that lacks none.
+// A backup whose files are all proved by its log, and complete.
 struct CheckedBackup {
   HomeArchive archive;
   audit::LogCopy log;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The policy and the trust material in force: files of the home, held to the digests in the log.
+// The policy and the trust material in force: files of the home, checked against the digests in the log.
 #pragma once
 
 #include <string>

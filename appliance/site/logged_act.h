@@ -4,7 +4,7 @@
 // What the act made in the token is on disk before the result is appended. Until then an error of any type
 // undoes what was made and logs "failed". Where that fails too (a dead token, a broken log), the intent stays
 // open for the next start, and the first error is the one that is thrown. An error of the result's append
-// undoes nothing: the next start looks what is there, and logs it.
+// undoes nothing: the next start finds the outcome and logs it.
 #pragma once
 
 #include <cstdint>
@@ -19,11 +19,11 @@ namespace qpcseal::release {
 struct LoggedAct {
   std::string kind;
   audit::Json intent;
-  // Does it. What it returns is the data of the result "ok".
+  // Does the act. Returns the data of the result "ok".
   std::function<audit::Json(const audit::Txn& txn)> act;
-  // Takes back what `act` made before it threw (not once a key is wrapped: then the result is "unknown"), and
-  // throws where it cannot tell that nothing is left: only then is "failed" true. Empty: `act` leaves nothing
-  // behind when it throws.
+  // Undoes what `act` made before it threw. Throws where something may be left, so that "failed" always means
+  // that nothing is. It is not called once a key is wrapped: then the result is "unknown". Empty: `act`
+  // leaves nothing behind when it throws.
   std::function<void()> undo = {};
   // Appends the result "ok". Empty: Log::result.
   std::function<std::uint64_t(const audit::Txn& txn, audit::Json data)> conclude = {};
@@ -33,9 +33,9 @@ struct LoggedAct {
 // throws.
 std::uint64_t logged_act(audit::Log& log, const LoggedAct& wanted);
 
-// Runs `tell`, which logs a failure while another error is on its way up. An error of `tell` is dropped,
-// whatever its type: token or log broke, and the first error names the cause. The intent stays open, and the
-// next start closes it.
+// Runs `tell`, which logs a failure while another error is being thrown. An error of `tell` is dropped,
+// whatever its type: the token or the log failed, and the first error names the cause. The intent stays open,
+// and the next start closes it.
 template <typename Tell>
 void log_failure(Tell&& tell) noexcept {
   try {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The digests that a log names, by the kind of file that has each.
+// The digests that a log names, by kind of file.
 #pragma once
 
 #include <map>
@@ -11,7 +11,7 @@
 
 namespace qpcseal::release {
 
-// All as hex. What one entry names as a report counts as no policy.
+// All as hex. A digest counts only for the kind of file that the entry names.
 struct NamedDigests {
   std::set<std::string> texts;     // policies and collateral bundles
   std::set<std::string> officers;  // officers files

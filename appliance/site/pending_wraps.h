@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Wrapped MEKs on their way to cards: kept in the home from their `wrapped` entries until the log has the
-// results, so that a run which was cut short goes on with the same ones and wraps for no challenge twice. The
-// entry comes first: a copy that no entry names could be taken away uncounted. The file is not signed; who
-// goes on with a copy holds it against the entry.
+// Wrapped MEKs of open releases, kept in the home from their `wrapped` entries until the log has the results.
+// A run that was cut short goes on with the same ones and wraps for no challenge twice. The entry is written
+// first: a copy without an entry could leave uncounted. The file is not signed, so a copy is compared with
+// its entry before it is used.
 #pragma once
 
 #include <map>
@@ -19,7 +19,7 @@ namespace qpcseal::release {
 
 class PendingWraps {
  public:
-  // What runs left for releases that are open still.
+  // The copies of releases that are still open.
   PendingWraps(const Home& home, const audit::State& state);
   // Removes what a run left that was killed between its results and drop(). A file that cannot be read or
   // written stays: it is of no open release, or the release says so.
@@ -27,7 +27,7 @@ class PendingWraps {
 
   // Null: none was made for this report.
   [[nodiscard]] const keys::WrappedMek* find(const Sha256Digest& report) const;
-  // Takes the room for these in the home, and writes nothing. Error{Io}: the disk is full.
+  // Reserves the space for these in the home, and writes nothing. Error{Io}: the disk is full.
   void prepare(const std::map<Sha256Digest, keys::WrappedMek>& wraps);
   // Writes what was prepared; behind the `wrapped` entries. Where it cannot be written the release goes on: a
   // run that is cut short then cannot be taken up, and its output is lost.

@@ -30,7 +30,7 @@ Collateral parse_collateral(std::string_view text);
 // In words, for officers to read.
 std::string show_collateral(const Collateral& bundle);
 
-// What verification and policy take from a bundle.
+// The parts of a bundle that verification and policy use.
 Trust trust_of(const Collateral& bundle, const Sha256Digest& digest);
 // The bundle in force: the file's digest must be the one in the log. Error{Denied} otherwise.
 Trust read_collateral_trust(const std::filesystem::path& file, const std::string& digest);
