@@ -12,10 +12,10 @@
 
 namespace qpcseal::attest {
 
-// A path has at most this many certificates, the root counted.
+// A path has at most so many certificates, with the root.
 inline constexpr std::size_t kMaxPath = 6;
 
-// What a scheme demands of its paths.
+// The requirements of a scheme on its paths.
 struct PathProfile {
   std::string curve = SN_secp384r1;  // of the leaf's key
   int attribute = NID_serialNumber;  // of the leaf's subject, there exactly once,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Certificate revocation lists (RFC 5280 section 5): which ones are taken, and what they say. Only complete
-// lists are: a delta, a list of a part (issuingDistributionPoint) or of other issuers' certificates
-// (certificateIssuer) could hide a revocation from who reads it as the whole.
+// Certificate revocation lists (RFC 5280 section 5): which are accepted, and their content. Only complete
+// lists are accepted: a delta, a list of a part (issuingDistributionPoint) or of other issuers' certificates
+// (certificateIssuer) could hide a revocation.
 #pragma once
 
 #include <map>

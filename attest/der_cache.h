@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Certificates and CRLs that many reports share, parsed once. The key is the exact bytes, and what is kept
-// follows from them alone: what they say, and whether one key signed a list. Whether a certificate or a list
-// is in its time, revoked or trusted is never kept.
+// Certificates and CRLs that many reports share, parsed once. The cache key is the exact bytes, and the
+// cached facts depend on them alone: the parsed content, and whether one key signed a list. Validity in time,
+// revocation and trust are never cached.
 #pragma once
 
 #include <map>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which cards are meant: "2", "0-3", "0,2", or a mix of them.
+// Lists of card numbers: "2", "0-3", "0,2", or a mix of them.
 #pragma once
 
 #include <string_view>

@@ -17,7 +17,7 @@ namespace qpcseal::attest {
 
 inline constexpr std::size_t kMinUeid = 7, kMaxUeid = 33;  // bytes (RFC 9711 section 4.2.1)
 
-// A claim that a scheme's evidence has no place for is left empty; whether it may be is the policy's to say.
+// A claim that a scheme's evidence does not have is left empty; the policy decides whether it may be.
 struct Claims {
   Bytes aud;    // the appliance that asked: 16 bytes in scheme eat-card
   Bytes nonce;  // as long as the scheme allows

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Revocation on one path. Our own look into the lists comes before OpenSSL's and counts beside it: OpenSSL
-// asks one list an issuer, chooses it by date, and takes a removeFromCRL entry for none.
+// Revocation on one path. The lists are searched here first, beside OpenSSL's own check: OpenSSL uses one
+// list an issuer, chooses it by date, and ignores a removeFromCRL entry.
 #pragma once
 
 #include <vector>
@@ -20,8 +20,7 @@ struct GivenLists {
 GivenLists sort_lists(const TrustAnchors& anchors, Findings& findings);
 
 // Adds ATT-REVOKED for each certificate that any list of its issuer names; false where there is one. Compares
-// names and serial numbers alone, before a path is built: check_lists_of() holds the lists to their
-// signatures.
+// names and serial numbers alone, before a path is built: check_lists_of() verifies the lists' signatures.
 bool check_revoked(const std::vector<CertPtr>& path, const GivenLists& lists, Findings& findings);
 
 // Every list of an issuer of the path has to be signed by it. The newest must be the only one of its number,

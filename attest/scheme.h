@@ -37,7 +37,8 @@ class Scheme {
   Scheme& operator=(const Scheme&) = delete;
   virtual ~Scheme() = default;
   [[nodiscard]] virtual std::string_view id() const = 0;  // as policies name it, e.g. "eat-card"
-  // Whether the outermost bytes are this scheme's: says whose findings explain a report that nobody accepts.
+  // Whether the outermost bytes are this scheme's. It selects the scheme whose findings explain a report that
+  // none accepts.
   [[nodiscard]] virtual bool recognises(ByteView report) const = 0;
   // The findings against its outermost form, COSE_Sign1 as this scheme has it; none: it is a report, true or
   // not.
@@ -46,7 +47,7 @@ class Scheme {
   // good enough, is not decided here. Throws only Error{Internal}, and Error{Malformed} for a bad root among
   // the anchors.
   [[nodiscard]] virtual Evidence verify(ByteView report, const VerifyContext& context) const = 0;
-  // The claims as they stand, for display: NOTHING is verified.
+  // The claims for display: NOTHING is verified.
   [[nodiscard]] virtual Evidence inspect(ByteView report) const = 0;
 };
 
@@ -62,7 +63,7 @@ std::unique_ptr<Scheme> make_aws_nitro_scheme();
 // scheme's reports: such a file may be anything, and is neither kept nor named in the log.
 void require_report_form(ByteView bytes);
 // Throws Error{Malformed} with the reason when `bytes` is a key or a certificate (PEM or DER) and no report:
-// whoever has only a public key cannot know where its private half lives.
+// a bare public key does not show where its private half is.
 void refuse_bare_key(ByteView bytes);
 
 }  // namespace qpcseal::attest

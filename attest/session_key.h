@@ -31,7 +31,7 @@ SessionKey parse_session_key(const cbor::Value& cose_key);
 // The same from a SubjectPublicKeyInfo, DER, in the one form that OpenSSL writes (named curve, uncompressed
 // point).
 SessionKey parse_session_spki(ByteView der);
-// The same checks on a SessionKey's own bytes, for keys that arrive some other way.
+// The same checks on a SessionKey's own bytes, for keys from another source.
 void check_session_key(const SessionKey& key);
 
 }  // namespace qpcseal::attest

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a certificate path is checked against, and what comes of the check.
+// The inputs and the result of a check of a certificate path.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cryptoki (PKCS #11 v2.40) as this project includes it, and the one way its errors become ours.
+// Cryptoki (PKCS #11 v2.40) as this project includes it, and the one conversion of its errors.
 #pragma once
 
 #include <p11-kit/pkcs11.h>
@@ -22,7 +22,7 @@ inline void check(CK_RV result, std::string_view call, std::string_view object =
   if (result != CKR_OK) throw_result(call, object, result);
 }
 
-// Cryptoki has no const, and some tokens want a pointer even to nothing.
+// Cryptoki has no const, and some tokens need a non-null pointer for empty data.
 inline unsigned char* unconst(ByteView bytes) {
   static unsigned char nothing = 0;
   return bytes.empty() ? &nothing : const_cast<unsigned char*>(bytes.data());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether a token can do something, found by doing it.
+// Finds by trying whether a token can do something.
 #pragma once
 
 #include "base/error.h"
@@ -7,9 +7,9 @@
 
 namespace qpcseal::pkcs11 {
 
-// False where `trial` throws Error{Token} twice: what fails once and then works was a hiccup, no inability,
-// and must not decide how a key is wrapped. Error{Token} where the session itself is gone; other errors pass.
-// `trial` works on throw-away objects alone.
+// False where `trial` throws Error{Token} twice. A single failure may be a passing fault and must not decide
+// how a key is wrapped. Error{Token} where the session itself is gone; other errors pass. `trial` works on
+// throw-away objects alone.
 template <typename Trial>
 bool can_do(Session& session, Trial trial) {
   for (int attempt = 0; attempt < 2; ++attempt) {

@@ -53,7 +53,7 @@ class Session {
   // The user's PIN; one try. The session must be ReadWrite.
   void set_pin(const SecretBuffer& old_pin, const SecretBuffer& new_pin);
 
-  // Nothing where the token has no such attribute or keeps it to itself.
+  // Nothing where the token has no such attribute or does not reveal it.
   std::optional<Bytes> attribute(const Object& object, CK_ATTRIBUTE_TYPE type);
   std::optional<bool> flag(const Object& object, CK_ATTRIBUTE_TYPE type);
   std::optional<CK_ULONG> number(const Object& object, CK_ATTRIBUTE_TYPE type);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the token says of the user's PIN, and logging in anew to learn which one it has.
+// The state of the user's PIN, and another login to find which PIN the token has.
 #pragma once
 
 #include "base/secret.h"

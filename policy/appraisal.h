@@ -40,9 +40,9 @@ struct TrustVector {
 // "affirming", "warning", "contraindicated" or "none".
 std::string tier_of(int value);
 
-// What the findings, of attestation and of policy, leave of each claim. Affirming only where a card was held
-// against a class of the policy (`appraised`) and nothing that bears on the claim was found; a finding with
-// an id that is not known here takes all four away.
+// The value of each claim, given the findings of attestation and of policy. A claim affirms only where a card
+// was compared with a class of the policy (`appraised`) and no finding bears on it. A finding with an unknown
+// id leaves none of the four affirming.
 TrustVector appraise(const Findings& findings, bool appraised);
 
 }  // namespace qpcseal::policy

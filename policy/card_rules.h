@@ -12,11 +12,11 @@ namespace qpcseal::policy {
 Findings check_card(const Policy& policy, const DeviceClass& device, const Facts& facts);
 
 // The least security versions that `device` demands of the card: the policy's, or the log's where that is
-// higher. What a release commits to the log.
+// higher. A release writes them into the log as floors.
 std::vector<SvnFloor> svn_minimums(const DeviceClass& device, const Facts& facts);
 
-// What holds for every card whatever its class: the challenge is ours, unused, unexpired and for this MEK and
-// card, and no class of the policy lists the card as revoked.
+// Rules for every card, whatever its class: the challenge is this appliance's, unused, unexpired and for this
+// MEK and card, and no class of the policy lists the card as revoked.
 Findings check_challenge(const Policy& policy, const Facts& facts);
 Findings check_revocation(const Policy& policy, const CardFacts& card);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What differs between two policies, in words.
+// The differences between two policies, in words.
 #pragma once
 
 #include <optional>
@@ -10,7 +10,7 @@
 
 namespace qpcseal::policy {
 
-// One rule: what it was and what it is; nothing where the rule is not there.
+// One rule, before and after; nothing where the rule does not exist.
 struct Change {
   std::string rule;  // e.g. "class 'ai100': least dbgstat"
   std::optional<std::string> before, after;

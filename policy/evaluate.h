@@ -19,13 +19,13 @@ class Judge;  // in evaluate.cpp: the one class that can make a Decision that al
 class [[nodiscard]] Decision {
  public:
   [[nodiscard]] bool allowed() const { return allowed_; }
-  // Why not, all of it; empty where allowed.
+  // All reasons of a denial; empty where allowed.
   [[nodiscard]] const Findings& findings() const { return findings_; }
   // The device class that the card belongs to, where a release is allowed.
   [[nodiscard]] const std::string& device_class() const { return device_class_; }
   // The appraisal of the card; a release is allowed only where all of it affirms. None for a seal.
   [[nodiscard]] const TrustVector& trust() const { return trust_; }
-  // The security versions that were the least for this release, to be held as floors from now on.
+  // The least security versions of this release, to be kept as floors.
   [[nodiscard]] const std::vector<SvnFloor>& svn_minimums() const { return svn_minimums_; }
 
  private:
@@ -46,8 +46,8 @@ class [[nodiscard]] Decision {
 // where the container has them and those that the rule names, no fewer and no more.
 [[nodiscard]] Decision evaluate(const Policy& policy, const SealFacts& facts);
 
-// Which segments of a container (its non-empty ones) the rule for `label` wants sealed, in the container's
-// order. Throws Error{Denied} where no rule is for that label.
+// The segments of a container (its non-empty ones) that the rule for `label` seals, in the container's order.
+// Throws Error{Denied} where no rule is for that label.
 std::vector<std::string> segments_to_seal(const Policy& policy, std::string_view label,
                                           const std::vector<std::string>& available);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is to be judged, as plain values. The release and seal layers fill these from verified claims, the log
-// and the command; policy knows nothing of where they come from.
+// The inputs of an evaluation, as plain values. The release and seal rooms fill them from verified claims,
+// the log and the command.
 #pragma once
 
 #include <cstdint>
@@ -45,8 +45,8 @@ struct CardFacts {
   std::vector<SubmodFact> submods;
 };
 
-// The challenge of ours that the report answers, from the log. `known` is false where the log has none with
-// the nonce; the rest is then without meaning.
+// The challenge that the report answers, from the log. `known` is false where the log has none with the
+// nonce; the other members then have no meaning.
 struct ChallengeFacts {
   bool known = false;
   bool consumed = false;  // by an earlier transaction than this
@@ -64,7 +64,7 @@ struct MekFacts {
   std::uint64_t encryptions = 0;  // so far
 };
 
-// A security version that the log holds as the least: what earlier releases demanded. It only rises.
+// A floor: the least security version that earlier releases demanded, from the log. It only rises.
 struct SvnFloor {
   std::string scheme;
   Bytes hwmodel;     // empty where the scheme has none

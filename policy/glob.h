@@ -8,8 +8,8 @@ namespace qpcseal::policy {
 
 bool matches_glob(std::string_view pattern, std::string_view text);
 
-// A pattern without '#' speaks of the name part of a label `name#generation`, one with '#' of the whole
-// label.
+// A pattern without '#' is compared with the name part of a label `name#generation`, one with '#' with the
+// whole label.
 bool matches_label(std::string_view pattern, std::string_view label);
 
 }  // namespace qpcseal::policy

@@ -73,7 +73,7 @@ struct MekRule {
   Rule<std::uint64_t> max_encryptions;  // at most 2^32
 };
 
-// What `appliance` says where a policy names none.
+// The value of `appliance` in a policy that is for no particular one.
 inline constexpr std::string_view kAnyAppliance = "any";
 
 struct Policy {
@@ -111,14 +111,14 @@ std::span<const std::string_view> operations();
 // Throws Error{Malformed} "FILE:LINE: ...".
 Policy parse_policy(std::string_view toml, const std::string& file = "policy.toml");
 
-// The policy in words, for a person to agree or disagree with.
+// The policy in words, for officers to read before they sign.
 std::string show(const Policy& policy);
 
 struct Warning {
   std::string rule;  // "policy.toml:12"
   std::string text;
 };
-// What is allowed but deserves a second look.
+// Rules that are allowed but deserve a second look.
 std::vector<Warning> lint(const Policy& policy);
 
 }  // namespace qpcseal::policy

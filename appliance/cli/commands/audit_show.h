@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Entries for people: what each says in one line.
+// Entries for people, each in one line.
 #pragma once
 
 #include <map>
@@ -22,8 +22,8 @@ struct EntryFilter {
   [[nodiscard]] bool keeps(const audit::Entry& entry, const std::map<Bytes, audit::MekHistory>& meks) const;
 };
 
-// A result says what came of an act, its intent what it was about. Given all entries in order, gives each
-// back, those of an intent with the data of both.
+// A result has the outcome of an act, its intent the subject. Takes all entries in order and returns each, a
+// result with the data of its intent.
 class Joined {
  public:
   audit::Entry next(audit::Entry entry);

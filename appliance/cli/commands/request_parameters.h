@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What officers agree to, operation by operation: the table of docs/FORMAT.md section 7.1.
+// The parameters that officers approve, by operation: the table of docs/FORMAT.md section 7.1.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 namespace qpcseal::cli {
 
 // Whether these are the operation's parameters, all of them and no others; a number that was given as text
-// becomes one. An operation that is not known is left to the policy. Error{Usage}, with what it wants.
+// becomes one. An unknown operation is left to the policy. Error{Usage}, with the expected parameters.
 void check_parameters(const std::string& operation, audit::Json& parameters);
 
 }  // namespace qpcseal::cli

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Officers' signatures: what is signed is shown with its SHA-256 and its words, then asked about, then signed
-// with the officer's own token. Its process opens no other PKCS #11 module.
+// Officers' signatures: shows the text with its SHA-256 in words, asks, and signs with the officer's own
+// token. Its process opens no other PKCS #11 module.
 #pragma once
 
 #include <memory>

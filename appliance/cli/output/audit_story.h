@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the page of `audit report` tells of: numbers of entries, by what they are about.
+// The content of the page of `audit report`: numbers of entries, by subject.
 #pragma once
 
 #include <map>
@@ -35,7 +35,7 @@ struct Story {
 // One pass over the entries that the filter keeps; 8 to 32 bytes of memory for each. They are read again
 // where the page shows them. Errors as LogCopy::line().
 Story read_story(const audit::LogCopy& log, const EntryFilter& filter);
-// An entry as joined_entry() gives it, with the label of the key that it names.
+// An entry of joined_entry(), with the label of the key that it names.
 audit::Entry told(const audit::LogCopy& log, std::uint64_t seq);
 
 // The key's label, else its id, as HTML.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a report says, for people and for programs. Says nothing about whether it is true.
+// The claims of a report, for people and for programs, verified or not.
 #pragma once
 
 #include <nlohmann/json.hpp>

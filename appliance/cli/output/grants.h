@@ -10,7 +10,7 @@
 namespace qpcseal::cli {
 
 nlohmann::ordered_json json_of(const std::vector<release::Grant>& grants);
-// Says them at the end of a report, and as its member "released".
+// Adds the grants to the end of a report, and as its member "released".
 void add_grants(Report& report, const std::vector<release::Grant>& grants);
 
 }  // namespace qpcseal::cli

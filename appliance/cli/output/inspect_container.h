@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a QPC is and holds, plain or sealed, with the containers in it.
+// The content of a QPC, plain or sealed, with the containers in it.
 #pragma once
 
 #include "appliance/cli/output/report.h"
@@ -7,7 +7,7 @@
 
 namespace qpcseal::cli {
 
-// Needs neither token nor home; where there is one, its log tells which MEK an id is.
+// Needs neither token nor home; where there is a home, its log gives the label of a MEK id.
 Report inspect_container(const Fd& file);
 
 }  // namespace qpcseal::cli

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a file in JSON says: a receipt, a bundle, the config.json of wrapped MEKs.
+// The content of a JSON file: a receipt, a bundle, the config.json of wrapped MEKs.
 #pragma once
 
 #include <string_view>

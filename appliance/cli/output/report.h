@@ -14,8 +14,7 @@
 
 namespace qpcseal::cli {
 
-// `text` is for people, `json` for programs; both say the same. `exit_code` is 0 but for a verdict that says
-// no.
+// `text` is for people, `json` for programs; both say the same. `exit_code` is 0 except for a denial.
 struct Report {
   // A result that grows with the log, handed over piece by piece while it is printed: `write_text` in place
   // of `text`, `write_items` the items of json's empty list `list`. Either may throw Error.

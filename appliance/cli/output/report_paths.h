@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reports that a command line names: thousands of them do not fit into its arguments.
+// The reports that a command line names, also thousands of them by a folder or a list.
 #pragma once
 
 #include <filesystem>
