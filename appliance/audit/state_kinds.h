@@ -49,6 +49,8 @@ inline Bytes bytes_member(const Json& data, const char* key, std::size_t size) {
 MekHistory& known_mek(State& state, const Json& data, const std::string& complaint);
 // Likewise, in use and not a copy that only wraps: `act` encrypts.
 MekHistory& encrypting_mek(State& state, const Json& data, const std::string& act);
+// Adds the `encryptions` of the data.
+void count_encryptions(MekHistory& mek, const Json& data);
 // Whether the label is free: only destroyed and failed keys have it. `but` is an id that is ignored.
 bool is_free_label(const State& state, const std::string& label, const Bytes& but = {});
 

@@ -32,8 +32,11 @@ void begin_destroy(State& state, const Entry& entry) {
   mek.state = "destroying";
 }
 
+// Whoever seals on with a copy of it counts from the number in the result.
 void end_destroy(State& state, const Entry& entry, const OpenIntent& intent) {
   MekHistory& mek = known_mek(state, intent.data, "an unknown MEK");
+  require(!entry.data.contains("encryptions") || uint_member(entry.data, "encryptions") == mek.encryptions,
+          "a MEK's end with another count of encryptions than the log's");
   mek.state = entry.outcome == "ok" ? "destroyed" : entry.outcome == "failed" ? mek.before : "unknown";
   if (entry.outcome == "ok" && intent.data.contains(kHeirKey))
     mek.heir = hex_member(intent.data, kHeirKey, kDigestSize);
@@ -41,7 +44,20 @@ void end_destroy(State& state, const Entry& entry, const OpenIntent& intent) {
 
 // The check value is an encryption like any other.
 void begin_backup(State& state, const Entry& entry) {
-  encrypting_mek(state, entry.data, "a backup").encryptions += uint_member(entry.data, "encryptions");
+  count_encryptions(encrypting_mek(state, entry.data, "a backup"), entry.data);
+}
+
+void wrap_backup(State& /*state*/, const Entry& /*entry*/, const OpenIntent& /*intent*/) {}
+
+// The file that the result names is the one that was wrapped, with the count that the log has.
+void end_backup(State& state, const Entry& entry, const OpenIntent& intent) {
+  if (entry.outcome != "ok") return;
+  require(
+      hex_member(entry.data, "backup_sha256", kDigestSize) == text_member(intent.wrapped, "wrapped_sha256"),
+      "a backup of another digest than the one that was wrapped");
+  require(uint_member(entry.data, "encryptions_until") ==
+              known_mek(state, intent.data, "an unknown MEK").encryptions,
+          "a backup with another count of encryptions than the log's");
 }
 
 void unchanged(State& /*state*/, const Entry& /*entry*/, const OpenIntent& /*intent*/) {}
@@ -164,7 +180,7 @@ const MekHistory* imported_before(const State& state, const std::string& check_v
 const Kind kMekSuspend{"mek-suspend", suspend};
 const Kind kMekResume{"mek-resume", resume};
 const Kind kMekDestroy{"mek-destroy", nullptr, begin_destroy, end_destroy};
-const Kind kMekBackup{"mek-backup", nullptr, begin_backup, unchanged, unchanged};
+const Kind kMekBackup{"mek-backup", nullptr, begin_backup, end_backup, wrap_backup};
 const Kind kMekRestore{"mek-restore", nullptr, begin_restore, end_arrival};
 const Kind kMekImport{"mek-import", nullptr, begin_import, end_arrival};
 const Kind kMekDrill{"mek-drill", nullptr, nothing, end_drill};

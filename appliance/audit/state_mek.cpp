@@ -40,7 +40,7 @@ void end_generate(State& state, const Entry& entry, const OpenIntent& intent) {
 
 // Counted before they happen: what fails half way has used some of them.
 void begin_seal(State& state, const Entry& entry) {
-  encrypting_mek(state, entry.data, "a seal").encryptions += uint_member(entry.data, "encryptions");
+  count_encryptions(encrypting_mek(state, entry.data, "a seal"), entry.data);
 }
 
 void end_seal(State& state, const Entry& entry, const OpenIntent& /*intent*/) {
@@ -59,6 +59,12 @@ MekHistory& encrypting_mek(State& state, const Json& data, const std::string& ac
   require(mek.state == "ok", act + " under a MEK that is '" + mek.state + "'");
   require(mek.origin != "restored", act + " under a MEK that only wraps");
   return mek;
+}
+
+void count_encryptions(MekHistory& mek, const Json& data) {
+  const std::uint64_t more = uint_member(data, "encryptions");
+  require(mek.encryptions + more >= mek.encryptions, "an encryption count that no number holds");
+  mek.encryptions += more;
 }
 
 bool is_free_label(const State& state, const std::string& label, const Bytes& but) {

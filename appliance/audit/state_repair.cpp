@@ -7,7 +7,14 @@ namespace qpcseal::audit {
 
 namespace {
 
+// Each needs officers, where there are any, whatever the policy says.
+void require_agreed(const State& state, const Entry& entry) {
+  require(state.officers_digest.empty() || entry.data.contains("approval"),
+          "a repair that no officer agreed to");
+}
+
 void site(State& state, const Entry& entry) {
+  require_agreed(state, entry);
   const SiteFacts next = parse_site_facts(member(entry.data, "new"));
   require(parse_site_facts(member(entry.data, "old")) == state.site,
           "facts of the site that were not in force");
@@ -17,6 +24,7 @@ void site(State& state, const Entry& entry) {
 
 // The log as the token remembers it, or null, and as it was when officers accepted it.
 void anchor_accept(State& state, const Entry& entry) {
+  require_agreed(state, entry);
   const Json& log = member(entry.data, "log");
   static_cast<void>(hex_member(log, "root", kDigestSize));
   require(uint_member(log, "size") == state.size, "an anchor accepted for another length of the log");
@@ -35,6 +43,7 @@ void clock(State& state, const Entry& entry) {
 
 // Challenges of the false time are void: forget them, so that a report that answers one is denied as unknown.
 void clock_correct(State& state, const Entry& entry) {
+  require_agreed(state, entry);
   require(entry.time < state.last_time, "a clock put back that was not ahead");
   require(uint_member(entry.data, "old_floor") == static_cast<std::uint64_t>(state.last_time) &&
               uint_member(entry.data, "new_floor") == static_cast<std::uint64_t>(entry.time),

@@ -86,6 +86,40 @@ TEST_F(Contradictions, OnlyAKeyInUseIsReleasedSealsAndIsBackedUp) {
   EXPECT_ERROR(Malformed, "backup under a MEK that is 'suspended'", begin("mek-backup", act));
 }
 
+// The result names the file and the count by other members than what was wrapped before.
+TEST_F(Contradictions, ABackupIsTheFileThatWasWrappedWithTheLogsCount) {
+  const auto back_up = [&](const Json& result) {
+    Log log = host.open();
+    const Txn txn = log.intent("mek-backup", {{"mek_id", kSomeMek}, {"encryptions", 1}});
+    log.wrapped({txn}, {{{"wrapped_sha256", kSomeFile}}});
+    log.result(txn, "ok", result);
+  };
+  EXPECT_ERROR(Malformed, "another digest",
+               back_up({{"backup_sha256", kSomeReport}, {"encryptions_until", 1}}));
+  EXPECT_ERROR(Malformed, "another count", back_up({{"backup_sha256", kSomeFile}, {"encryptions_until", 1}}));
+  back_up(
+      {{"backup_sha256", kSomeFile}, {"encryptions_until", 3}});  // the two before count from their intents
+}
+
+TEST_F(Contradictions, AKeysEndHasTheLogsCount) {
+  begin("seal", {{"mek_id", kSomeMek}, {"encryptions", 5}});
+  const auto destroy = [&](std::uint64_t count) {
+    Log log = host.open();
+    const Txn txn = log.intent("mek-destroy", {{"mek_id", kSomeOther}});
+    log.result(txn, "ok", {{"encryptions", count}});
+  };
+  EXPECT_ERROR(Malformed, "another count", destroy(5));
+  Log log = host.open();
+  log.result(log.intent("mek-destroy", {{"mek_id", kSomeMek}}), "ok", {{"encryptions", 5}});
+}
+
+TEST_F(Contradictions, ACountOfEncryptionsNeverGoesDown) {
+  begin("seal", {{"mek_id", kSomeMek}, {"encryptions", 5}});
+  EXPECT_ERROR(Malformed, "no number holds",
+               begin("seal", {{"mek_id", kSomeMek}, {"encryptions", UINT64_MAX}}));
+  EXPECT_EQ(host.open().state().meks.at(from_hex(kSomeMek)).encryptions, 5U);
+}
+
 TEST_F(Contradictions, ACopyThatOnlyWrapsEncryptsNothing) {
   const std::string copy(32, '3');
   {

@@ -73,6 +73,39 @@ TEST_F(SiteLog, AChangeNamesTheFactsInForceAndOthers) {
   EXPECT_EQ(read_log(host_.folder, std::nullopt).state.site, next);
 }
 
+// Whatever the policy says: these could undo what all else protects.
+TEST_F(SiteLog, ARepairIsOneThatOfficersAgreedTo) {
+  State state;
+  Json data = genesis_data();
+  data["officers"] = std::string(64, '5');
+  data["log_key"] = host_.signer.verifier("log.test").text();
+  const auto apply = [](State& to, const std::string& kind, Json content, UnixTime time) {
+    Entry entry;
+    entry.seq = to.size;
+    entry.time = time;
+    entry.txn = std::string(32, 'a');
+    entry.kind = kind;
+    entry.phase = Phase::Event;
+    entry.data = std::move(content);
+    to.apply(entry);
+  };
+  apply(state, "genesis", data, kStart);
+  SiteFacts next = site_facts();
+  next.clock_days = 8;
+  const std::vector<std::pair<std::string, Json>> repairs = {
+      {"site", change(site_facts(), next)},
+      {"anchor-accept", {{"anchor", nullptr}, {"log", {{"size", 1}, {"root", std::string(64, '1')}}}}},
+      {"clock-correct", {{"old_floor", kFloor}, {"new_floor", kFloor - 60}}}};
+  for (const auto& [kind, content] : repairs) {
+    const UnixTime time = kind == "clock-correct" ? kStart - 60 : kStart;
+    State alone = state, agreed = state;
+    EXPECT_ERROR(Malformed, "no officer agreed", apply(alone, kind, content, time)) << kind;
+    Json with = content;
+    with["approval"] = {{"nonce", std::string(64, '6')}, {"request_sha256", std::string(64, '7')}};
+    EXPECT_NO_THROW(apply(agreed, kind, with, time)) << kind;
+  }
+}
+
 TEST_F(SiteLog, TheAnchorCountsWhateverTheFactsSay) {
   const std::string entries = read_text(host_.folder / "entries.jsonl"),
                     note = read_text(host_.folder / "checkpoint");
