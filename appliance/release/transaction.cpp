@@ -2,6 +2,7 @@
 #include "appliance/release/transaction.h"
 
 #include <algorithm>
+#include <map>
 
 #include "appliance/release/consumption.h"
 #include "appliance/site/logged_act.h"
@@ -52,6 +53,28 @@ void log_denials(Appliance& appliance, const std::vector<Candidate*>& candidates
   for (const Candidate* c : candidates)
     if (all || !c->allowed()) outcomes.push_back(denied_outcome(appliance, *c));
   if (!outcomes.empty()) appliance.log().results(std::move(outcomes));
+}
+
+// The entry first: what nobody can have read yet is counted before anybody can. Where the log has it and what
+// follows failed, the keys are kept all the same: the same command goes on with them.
+void count_wrapped(Appliance& appliance, const keys::Mek& mek, PendingWraps& pending,
+                   const std::vector<std::pair<const Candidate*, const Grant*>>& wraps) {
+  std::vector<audit::Txn> txns;
+  std::vector<Json> data;
+  std::map<Sha256Digest, keys::WrappedMek> keys;
+  for (const auto& [candidate, grant] : wraps) {
+    txns.push_back(candidate->txn);
+    data.push_back(wrapped_data(mek, *candidate, grant->wrapped));
+    keys.emplace(grant->report_digest, grant->wrapped);
+  }
+  pending.prepare(keys);
+  try {
+    appliance.log().wrapped(txns, std::move(data));
+  } catch (const audit::AppendError& error) {
+    if (error.appended() == audit::Appended::Durable) pending.keep();
+    throw;
+  }
+  pending.keep();
 }
 
 }  // namespace
@@ -117,19 +140,10 @@ const std::vector<Grant>& Transaction::wrap() {
   if (mode_ == Mode::AllOrNone)
     for (const Candidate& c : candidates_)
       if (!c.fault.empty()) throw Error(ErrorKind::Token, c.fault);
-  std::vector<audit::Txn> txns;
-  std::vector<Json> data;
-  for (std::size_t i = 0; i < allowed_.size(); ++i) {
-    if (allowed_[i]->is_wrapped()) continue;
-    txns.push_back(allowed_[i]->txn);
-    data.push_back(wrapped_data(mek_, *allowed_[i], grants_[i].wrapped));
-  }
-  if (!txns.empty()) {
-    // The entry first: what nobody can have read yet is counted before anybody can.
-    pending_.prepare(wraps_of(grants_));
-    appliance_.log().wrapped(txns, std::move(data));
-    pending_.keep();
-  }
+  std::map<std::string, std::vector<std::pair<const Candidate*, const Grant*>>> fresh;  // by transaction
+  for (std::size_t i = 0; i < allowed_.size(); ++i)
+    if (!allowed_[i]->is_wrapped()) fresh[allowed_[i]->txn.id].emplace_back(allowed_[i], &grants_[i]);
+  for (const auto& [txn, wraps] : fresh) count_wrapped(appliance_, mek_, pending_, wraps);
   // Nobody else writes to the log while we hold its lock.
   for (std::size_t i = 0; i < grants_.size(); ++i) grants_[i].entry = appliance_.log().state().size + i;
   return grants_;

@@ -2,6 +2,7 @@
 answer what was decided."""
 
 import base64
+import collections
 import hashlib
 import json
 import re
@@ -61,6 +62,44 @@ class Backups(Case):
                 self.assertEqual(self.results("mek-backup")[-1], "unknown", name)
         self.assertGreater(len(self.results("mek-backup")), 2)
         self.q("audit", "verify")
+
+
+class WrappedKeys(Case):
+    """A write that fails behind the entry `wrapped`, and is no kill, costs no challenge."""
+
+    def calls(self, report):
+        """The calls between the checkpoint that covers `wrapped` and the next change in the home."""
+        trace = self.root / "trace"
+        subprocess.run(["strace", "-f", "-qq", "-y", "-o", trace, "-e", "trace=rename,fsync,write", QPCSEAL, "wrap-mek",
+                        "--mek", "m", "--pub-keys", report, "--output-dir", self.root / "tried"], env=self.site.env,
+                       check=True, capture_output=True)
+        counts, checkpoints, calls = collections.Counter(), 0, []
+        for line in trace.read_text(errors="replace").splitlines():
+            call = line.split()[1].split("(")[0]
+            counts[call] += 1
+            checkpoints += call == "rename" and line.split('"')[3].endswith("/log/checkpoint")
+            if checkpoints == 2 and call != "rename" and ("/home/log>" in line or "/tokens/" in line):
+                calls.append((call, counts[call]))
+        return calls
+
+    def test_the_same_command_goes_on(self):
+        saved, home = self.root / "saved", self.root / "home"
+        report = self.site.attest("m")
+        shutil.copytree(home, saved, symlinks=True)
+        calls = self.calls(report)
+        self.assertGreater(len(calls), 2, calls)
+        for call, when in [*calls[:1], *calls[-3:]]:
+            with self.subTest(call=call, when=when):
+                shutil.rmtree(home)
+                shutil.copytree(saved, home, symlinks=True)
+                out = self.root / f"out-{call}{when}"
+                command = ("wrap-mek", "--mek", "m", "--pub-keys", report, "--output-dir", out)
+                done = failing(self.site.env, call, "error=ENOSPC", when, *command)
+                if done.returncode != 0:
+                    self.assertEqual(self.results("release"), [], done.stderr)
+                    self.q(*command)
+                self.assertEqual(self.results("release"), ["ok"])
+                self.assertTrue((out / "MEK.encrypt").exists())
 
 
 class Releases(Case):
