@@ -15,8 +15,8 @@ namespace qpcseal {
 
 class Ownership {
  public:
-  // `path`, where it exists, and every folder above it, with links resolved. Error{Io} where it cannot be
-  // looked at.
+  // `path`, where it exists, and every folder above it, with links resolved; each link on the way, and every
+  // folder above that. Error{Io} where it cannot be looked at.
   void check(const std::filesystem::path& path);
   // The same, and all that lies below.
   void check_tree(const std::filesystem::path& folder);
@@ -30,9 +30,12 @@ class Ownership {
  private:
   enum class Place { Item, Above };
   void look(const std::filesystem::path& path, Place place);
+  void look_above(const std::filesystem::path& real);
+  void look_at_links(const std::filesystem::path& path);
 
   std::set<std::pair<std::filesystem::path, Place>> seen_;
-  std::vector<std::string> faults_, of_others_, writable_;  // texts; then paths as a shell takes them
+  std::vector<std::string> faults_, of_others_, links_of_others_,
+      writable_;  // texts; then paths as a shell takes them
 };
 
 }  // namespace qpcseal

@@ -91,5 +91,25 @@ TEST_F(Owners, FilesOfOthersAreRefused) {
   EXPECT_EQ(owners.mending(), "chown root " + file_.string());
 }
 
+// Whoever may exchange a link on the way decides where it leads.
+TEST_F(Owners, ALinkOnTheWayIsLookedAtWhereItLies) {
+  const std::filesystem::path open = temp_.path() / "open", link = open / "link", by = temp_.path() / "by";
+  make_folder(open);
+  std::filesystem::create_directory_symlink(folder_, link);
+  std::filesystem::create_directory_symlink(link, by);
+  EXPECT_EQ(faults(link / "file"), "");
+  mode(open, 0777);
+  for (const auto& path : {link, link / "file", by / "file"})
+    EXPECT_NE(faults(path).find("open may be written by others"), std::string::npos) << path;
+  mode(open, 01777);
+  EXPECT_EQ(faults(link / "file"), "");
+  if (geteuid() != 0) GTEST_SKIP() << "only root can give files away";
+  ASSERT_EQ(lchown(link.c_str(), 65534, static_cast<gid_t>(-1)), 0);
+  Ownership owners;
+  owners.check(by / "file");
+  EXPECT_NE(owners.faults().find("link is a link of user"), std::string::npos);
+  EXPECT_TRUE(owners.mending().starts_with("chown -h ")) << owners.mending();
+}
+
 }  // namespace
 }  // namespace qpcseal
