@@ -8,6 +8,7 @@
 #include "appliance/site/home_swap.h"
 #include "appliance/site/key_census.h"
 #include "appliance/site/log_key.h"
+#include "appliance/site/logged_act.h"
 #include "appliance/site/pending_wraps.h"
 #include "appliance/site/seen_checkpoints.h"
 #include "base/error.h"
@@ -58,15 +59,23 @@ Appliance::Appliance(const Environment& environment, const Repair& repair)
   check_against_genesis();
   check_witnesses(home_, *log_);
   if (agreed) change_site(*agreed, repair.site->module);
-  retire_log_keys(*session_, log_key);
-  reconcile();
-  PendingWraps::forget_closed(home_, log_->state());
-  settle_pin(environment);
-  policy_ = read_policy(home_, log_->state());
-  trust_ = read_pinned_trust(home_, log_->state());
-  keep_in_force(home_, log_->state(), trust_);
-  judge_clock(environment.confirmed_date);
-  if (environment.status != nullptr) environment.status->acted = false;  // so far it was an earlier run's act
+  const auto go_on = [&] {
+    retire_log_keys(*session_, log_key);
+    reconcile();
+    PendingWraps::forget_closed(home_, log_->state());
+    settle_pin(environment);
+    policy_ = read_policy(home_, log_->state());
+    trust_ = read_pinned_trust(home_, log_->state());
+    keep_in_force(home_, log_->state(), trust_);
+    judge_clock(environment.confirmed_date);
+  };
+  const bool repaired = agreed || repair.accept_anchor;
+  if (repaired)
+    after_result("the repair is done", "'qpcseal site show' prints what is in force", go_on);
+  else
+    go_on();
+  // So far all else was an earlier run's act.
+  if (environment.status != nullptr) environment.status->acted = repaired;
   if (!environment.on_warning) return;
   for (const keys::Mek& mek : missing_) environment.on_warning(missing_text(mek));
 }

@@ -4,6 +4,7 @@
 
 #include "appliance/site/appliance.h"
 #include "appliance/site/log_key.h"
+#include "appliance/site/logged_act.h"
 #include "appliance/site/pin.h"
 #include "attest/certpath.h"
 #include "base/error.h"
@@ -87,7 +88,10 @@ void Appliance::log_restored() {
 void Appliance::change_site(const AgreedSite& agreed, const std::optional<std::string>& module) {
   log_->event("site", with_approval({{"old", json_of(agreed.before)}, {"new", json_of(agreed.now)}},
                                     agreed.approval));
-  if (module) write_file(home_.site(), view(site_.text(home_)), Existing::Replace, 0600);
+  if (!module) return;
+  after_result("the site's facts are changed",
+               "the same command once more puts the module's path into site.toml",
+               [&] { write_file(home_.site(), view(site_.text(home_)), Existing::Replace, 0600); });
 }
 
 void Appliance::judge_clock(const std::optional<std::string>& confirmed_date) {

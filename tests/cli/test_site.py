@@ -9,6 +9,7 @@ import subprocess
 import unittest
 
 from appliance import QPCSEAL, Appliance, GuardedAppliance, run
+from test_cut_short import failing
 from tokens import SOFTHSM
 
 
@@ -83,6 +84,26 @@ class Facts(Case):
         self.assertIn("nothing changes", self.q("site", "change", "--clock-days", 30, "--yes", expect=2).stderr)
         for bad in (("--clock-days", 0), ("--clock-days", 91), ("--accept", "anything")):
             self.q("site", "change", *bad, "--yes", expect=2)
+
+    def test_a_change_that_is_logged_is_done_whatever_fails_behind_it(self):
+        other = module_copy(self.root, b"upgraded")
+        change = ("site", "change", "--module", other, "--yes")
+        done = failing(self.appliance.env, "rename", "error=EIO", 2, *change)
+        self.assertIn("site.toml", done.stderr)
+        self.assertEqual(done.returncode, 9, done.stderr)
+        self.assertIn("done and logged", done.stderr.replace("are changed and logged", "done and logged"))
+        self.assertEqual(len(self.entries("site")), 1)
+        self.q(*change)  # the hint's way on
+        self.assertEqual(len(self.entries("site")), 1)
+        self.q("mek", "list")
+        (kept,) = (self.home / "approvals").glob("*.signed")
+        kept.unlink()
+        done = failing(self.appliance.env, "rename", "error=EIO", 2, "site", "change", "--clock-days", 9, "--yes")
+        self.assertEqual(done.returncode, 9, done.stderr)
+        with open("/dev/full", "w", encoding="ascii") as full:
+            done = subprocess.run([QPCSEAL, "site", "change", "--clock-days", "10", "--yes"], env=self.appliance.env,
+                                  stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        self.assertEqual(done.returncode, 9, done.stderr)
 
     def test_the_same_module_elsewhere_is_a_line_in_site_toml(self):
         same = module_copy(self.root)
