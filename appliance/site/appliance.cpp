@@ -162,6 +162,25 @@ std::unique_ptr<seal::KeyHandle> Appliance::open_key(const keys::Mek& mek) {
   return std::make_unique<keys::TokenKey>(*module_, token_, mek, pkcs11::probe_gcm(*session_), random_);
 }
 
+namespace {
+
+// Whether the clock is so far from the log that it says nothing of whether a request is valid.
+bool doubts(UnixTime clock, const audit::State& state, const policy::Policy& policy) {
+  constexpr UnixTime kDay = 86400;  // seconds
+  return clock < state.last_time || clock >= policy.expires.value ||
+         clock - state.last_time > static_cast<UnixTime>(state.site.clock_days) * kDay;
+}
+
+// When the request for the operation was made, but never before the log's last entry.
+UnixTime moment_of(const std::string& operation, const std::vector<std::string>& requests, UnixTime last) {
+  for (const std::string& text : requests)
+    if (const ApprovalRequest request = parse_approval_request(text); request.operation == operation)
+      return std::max(request.not_before, last);
+  return last;
+}
+
+}  // namespace
+
 Json Appliance::approve(const std::string& operation, const Json& parameters) {
   if (!log_->state().genesis_accepted && !insecure_demo())
     throw Error(ErrorKind::ApprovalsMissing, "the officers have not signed the genesis yet",
@@ -186,7 +205,9 @@ Json Appliance::approve(const std::string& operation, const Json& parameters) {
   const auto was_head = [&](std::uint64_t size, const std::string& root) {
     return size <= log_->tree().size() && to_hex(log_->tree().root(size)) == root;
   };
-  const Judgement judgement = judge_approval({log_->state(), was_head, policy_, officers, now()}, operation,
+  const bool doubted = stops_a_key && doubts(clock_.now(), log_->state(), policy_);
+  const UnixTime moment = doubted ? moment_of(operation, requests, log_->state().last_time) : now();
+  const Judgement judgement = judge_approval({log_->state(), was_head, policy_, officers, moment}, operation,
                                              parameters, requests, read_signatures(approvals_.signatures));
   archive_approval(home_, judgement.request, ".request", judgement.signatures);
   if (!judgement.rejecters.empty()) reject(operation, judgement);

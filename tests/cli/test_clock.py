@@ -143,6 +143,19 @@ class Officers(unittest.TestCase):
         self.assertEqual(len(entry["data"]["approval"]["approvers"]), 2)
         appliance.qpcseal("attest", "request", "--mek", "m", "-o", appliance.root / "true")
 
+    def test_no_clock_makes_their_agreement_to_suspend_a_key_too_old(self):
+        appliance = GuardedAppliance(guarded=("mek-suspend",), cards=1)
+        self.addCleanup(appliance.close)
+        for name, shift in (("a", 400 * DAY), ("b", -400 * DAY), ("c", 20 * DAY)):
+            appliance.qpcseal("mek", "generate", name)
+            signed = appliance.approved("mek-suspend", "--mek", name, name=f"request-{name}")
+            appliance.qpcseal("mek", "suspend", name, *signed, env=shifted(appliance.env, shift))
+        # A clock that fits the log is believed.
+        appliance.qpcseal("mek", "generate", "d")
+        late = appliance.approved("mek-suspend", "--mek", "d", "--valid", "1h", name="request-d")
+        said = appliance.qpcseal("mek", "suspend", "d", *late, env=shifted(appliance.env, DAY), expect=7).stderr
+        self.assertIn("the request expired", said)
+
 
 if __name__ == "__main__":
     unittest.main()
