@@ -48,6 +48,10 @@ Appliance::Appliance(const Environment& environment, const Repair& repair)
   environment.urgent ? give_up_reserve(home_) : keep_reserve(home_);
   remove_temporaries(home_);
   audit::Position at = audit::find_position(home_.log());
+  for (const std::string& file : put_back_lost(home_, at.state))
+    if (environment.on_warning)
+      environment.on_warning(file +
+                             " was gone; it is put back as the log names it, from the copy in approvals/");
   std::optional<AgreedSite> agreed;
   if (repair.site) agreed = agree_to_site(home_, approvals_, repair, clock_.now());
   if (repair.site && repair.site->module) site_.module = *repair.site->module;

@@ -23,6 +23,11 @@ std::filesystem::path path_of(const Home& home, const std::string& digest, const
   return home.approvals() / (digest + extension);
 }
 
+// A link that leads nowhere is there, too.
+bool is_there(const std::filesystem::path& file) {
+  return std::filesystem::symlink_status(file).type() != std::filesystem::file_type::not_found;
+}
+
 bool is_kept(const Home& home, const std::string& digest, const char* extension) {
   return std::filesystem::exists(path_of(home, digest, extension));
 }
@@ -73,6 +78,33 @@ void keep_in_force(const Home& home, const audit::State& state, const Trust& tru
   } else if (!is_kept(home, state.trust_digest, ".trust")) {
     keep_as(home, state.trust_digest, ".trust", encode_trust(trust));
   }
+}
+
+std::vector<std::string> put_back_lost(const Home& home, const audit::State& state) {
+  std::vector<std::string> out;
+  const auto put_back = [&](const std::filesystem::path& file, const std::string& digest,
+                            const char* extension) {
+    if (is_there(file) || !is_kept(home, digest, extension)) return;
+    const std::string text = kept(home, digest, extension);
+    if (sha256_hex(text) != digest) return;
+    write_file(file, view(text), Existing::Refuse, 0600);
+    out.push_back(file.string());
+  };
+  put_back(home.policy(), state.policy_digest, ".signed");
+  if (!state.officers_digest.empty()) put_back(home.officers(), state.officers_digest, ".officers");
+  if (state.collateral_serial > 0) put_back(home.collateral(), state.trust_digest, ".signed");
+  const std::string& folder = audit::text_member(state.genesis, "trust");
+  if (!is_kept(home, folder, ".trust")) return out;
+  const Trust trust = parse_trust(kept(home, folder, ".trust"));
+  if (to_hex(trust.digest) != folder) return out;
+  make_folder(home.trust());
+  for (const auto& files : {trust.roots, trust.crls})
+    for (const TrustFile& file : files) {
+      if (is_there(home.trust() / file.name)) continue;
+      write_file(home.trust() / file.name, file.der, Existing::Refuse, 0600);
+      out.push_back((home.trust() / file.name).string());
+    }
+  return out;
 }
 
 std::string kept(const Home& home, const std::string& digest, const char* extension) {

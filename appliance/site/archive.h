@@ -24,6 +24,9 @@ void archive_approval(const Home& home, const std::string& text, const char* ext
 // What is in force, and was held against the log, is kept where it is not yet.
 void keep_in_force(const Home& home, const audit::State& state, const Trust& trust);
 
+// What is in force and not in the home any more comes back from what was kept. The names of what came back.
+std::vector<std::string> put_back_lost(const Home& home, const audit::State& state);
+
 // Error{Io} where nothing with this digest was kept. Whether it has the digest, the caller checks.
 std::string kept(const Home& home, const std::string& digest, const char* extension);
 

@@ -130,6 +130,11 @@ void check_ownership(const Home& home) {
 }
 
 Site Site::read(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path) && std::filesystem::exists(Home{path.parent_path()}.log()))
+    throw Error(
+        ErrorKind::Io, path.string() + " is gone, which says where module, token and PIN are",
+        "'qpcseal home backup -o FILE', then 'qpcseal home restore FILE --force', with --module, --token "
+        "and --pin-source where they are not the embedded token's, makes it anew");
   if (!std::filesystem::exists(path))
     throw Error(ErrorKind::Io, "no appliance at " + path.parent_path().string(),
                 "run 'qpcseal init', or set QPCSEAL_HOME to the home of one");

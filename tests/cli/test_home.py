@@ -290,6 +290,36 @@ class Restore(HomeCase):
             self.assertEqual(path.stat().st_mode & 0o777, 0o600, path)
         self.q("wrap-mek", "--mek", "resnet50", "--pub-keys", report, "--output-dir", self.appliance.root / "out")
 
+    def test_a_file_in_force_that_was_lost_comes_back_at_the_next_start(self):
+        """A backup could not help: its log may be shorter than the home's."""
+        self.q("mek", "generate", "later")
+        bundle = self.appliance.root / "bundle"
+        self.q("trust", "bundle", "--serial", 1, "--trust", self.appliance.trust, "-o", bundle)
+        self.q("trust", "import", bundle)
+        self.q("mek", "list")
+        for name in ("policy.toml", "collateral.json", "trust"):
+            with self.subTest(name=name):
+                path = self.home / name
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                said = self.q("mek", "list").stderr
+                self.assertIn("was gone; it is put back as the log names it", said)
+                self.assertNotIn("was gone", self.q("mek", "list").stderr)
+        self.q("audit", "verify")
+        self.q("home", "backup", "-o", self.backup, "--force")
+        (self.home / "policy.toml").unlink()
+        (kept,) = [path for path in (self.home / "approvals").glob("*.signed") if b"qpcseal-collateral" not in
+                   path.read_bytes()]
+        kept.write_bytes(kept.read_bytes() + b"# changed\n")
+        self.assertIn("policy.toml: No such file", self.q("mek", "list", expect=3).stderr)
+
+    def test_site_toml_that_was_lost_is_made_anew(self):
+        (self.home / "site.toml").unlink()
+        said = self.q("mek", "list", expect=3).stderr
+        self.assertIn("home restore FILE --force", said)
+        self.q("home", "backup", "-o", self.backup, "--force")
+        self.q("home", "restore", self.backup, "--force")
+        self.q("mek", "list")
+
     def test_folders_are_made_at_the_next_start_too(self):
         for folder in ("reports", "approvals", "witness"):
             shutil.rmtree(self.home / folder, ignore_errors=True)
