@@ -136,7 +136,7 @@ void check_issuers(STACK_OF(X509) * built, Findings& findings) {
 void check_keys(STACK_OF(X509) * built, Findings& findings) {
   for (int i = 0; i < sk_X509_num(built); ++i) {
     EVP_PKEY* key = X509_get0_pubkey(sk_X509_value(built, i));
-    const std::string curve = curve_of(key);
+    const std::string curve = curve_name(key);
     const bool named = curve == SN_X9_62_prime256v1 || curve == SN_secp384r1 || curve == SN_secp521r1;
     const bool rsa =
         key != nullptr && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA && EVP_PKEY_get_bits(key) >= 3072;
@@ -189,7 +189,7 @@ std::string subject_text(const X509* leaf, int attribute) {
   if (at < 0 || X509_NAME_get_index_by_NID(subject, attribute, at) >= 0) return {};
   const ASN1_STRING* text = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
   const auto size = static_cast<std::size_t>(ASN1_STRING_length(text));
-  return std::string(text_of({ASN1_STRING_get0_data(text), size}));
+  return std::string(text_view({ASN1_STRING_get0_data(text), size}));
 }
 
 bool identifies(const std::string& subject, const PathProfile& profile) {
@@ -207,7 +207,7 @@ void check_leaf(X509* leaf, const PathProfile& profile, PathResult& result) {
   if ((flags & EXFLAG_KUSAGE) == 0 || (X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE) == 0) {
     add(result.findings, "ATT-LEAF-USAGE", "leaf keyUsage", "without digitalSignature", "digitalSignature");
   }
-  const std::string curve = curve_of(result.leaf_key.get());
+  const std::string curve = curve_name(result.leaf_key.get());
   if (curve != profile.curve) {
     add(result.findings, "ATT-LEAF-KEY", "leaf key", curve.empty() ? "no named curve" : curve, profile.curve);
   }
@@ -266,7 +266,7 @@ PathResult verify_path(const std::vector<ByteView>& chain, const TrustAnchors& a
   if (good) {
     STACK_OF(X509)* built = X509_STORE_CTX_get0_chain(context.get());
     check_built(built, given, anchors, result);
-    check_lists_of(built, lists, anchors, now, result);
+    check_revocation_lists(built, lists, anchors, now, result);
   }
   result.crls_current = good && !path.crl_missing && !anchors.crls.empty() && result.findings.empty();
   return result;

@@ -109,7 +109,7 @@ Bytes to_der(ByteView signature, std::size_t field) {
 }
 
 bool suits(const EVP_PKEY* key, const AlgorithmRow& row) {
-  if (!row.curve.empty()) return curve_of(key) == row.curve;
+  if (!row.curve.empty()) return curve_name(key) == row.curve;
   return key != nullptr && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA && EVP_PKEY_get_bits(key) >= kMinRsaBits;
 }
 
@@ -131,7 +131,7 @@ void set_pss(EVP_PKEY_CTX* parameters) {
 
 }  // namespace
 
-std::string_view name_of(CoseAlgorithm algorithm) { return row_of(algorithm).name; }
+std::string_view to_string(CoseAlgorithm algorithm) { return row_of(algorithm).name; }
 
 Sign1 parse_sign1(ByteView message, const CoseProfile& profile) {
   const cbor::Value whole = cbor::parse(message, profile.level, "COSE_Sign1");

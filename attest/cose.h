@@ -22,7 +22,7 @@ enum class CoseAlgorithm : std::int64_t {
   Ps384 = -38,
   Ps512 = -39
 };
-std::string_view name_of(CoseAlgorithm algorithm);
+std::string_view to_string(CoseAlgorithm algorithm);
 
 // What a scheme lets a message look like. Whatever is not named here is refused; `crit` (2) always is.
 struct CoseProfile {

@@ -138,7 +138,7 @@ std::vector<Bytes> revoked_in(X509_CRL* crl) {
   for (int i = 0; i < sk_X509_REVOKED_num(entries); ++i) {
     const X509_REVOKED* entry = sk_X509_REVOKED_value(entries, i);
     check_entry(entry);
-    out.push_back(serial_of(X509_REVOKED_get0_serialNumber(entry)));
+    out.push_back(serial_bytes(X509_REVOKED_get0_serialNumber(entry)));
   }
   std::ranges::sort(out);
   return out;
@@ -173,12 +173,12 @@ NameEntryPtr canonical_entry(const X509_NAME_ENTRY* entry) {
   const ASN1_STRING* value = X509_NAME_ENTRY_get_data(entry);
   int type = ASN1_STRING_type(value);
   std::string bytes(
-      text_of({ASN1_STRING_get0_data(value), static_cast<std::size_t>(ASN1_STRING_length(value))}));
+      text_view({ASN1_STRING_get0_data(value), static_cast<std::size_t>(ASN1_STRING_length(value))}));
   if (is_text(type)) {
     unsigned char* utf8 = nullptr;
     const int size = ASN1_STRING_to_UTF8(&utf8, value);
     if (size < 0) refuse_list("its issuer's name is no text");
-    bytes = canonical_text(text_of({utf8, static_cast<std::size_t>(size)}));
+    bytes = canonical_text(text_view({utf8, static_cast<std::size_t>(size)}));
     OPENSSL_free(utf8);
     type = V_ASN1_UTF8STRING;
   }
@@ -269,14 +269,14 @@ std::vector<CrlInfo> newest(const std::vector<Bytes>& crls) {
   return out;
 }
 
-Bytes serial_of(const ASN1_INTEGER* serial) {
+Bytes serial_bytes(const ASN1_INTEGER* serial) {
   Bytes out{static_cast<std::uint8_t>(ASN1_STRING_type(serial) == V_ASN1_NEG_INTEGER ? 1 : 0)};
   append(out, {ASN1_STRING_get0_data(serial), static_cast<std::size_t>(ASN1_STRING_length(serial))});
   return out;
 }
 
 bool revokes(const CrlInfo& crl, const X509* certificate) {
-  return std::ranges::binary_search(crl.revoked, serial_of(X509_get0_serialNumber(certificate)));
+  return std::ranges::binary_search(crl.revoked, serial_bytes(X509_get0_serialNumber(certificate)));
 }
 
 CrlInfo read_crl(ByteView der) {

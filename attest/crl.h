@@ -36,7 +36,7 @@ void check_lists(const std::vector<Bytes>& crls);
 std::vector<CrlInfo> newest(const std::vector<Bytes>& crls);
 
 // A sign (0 or 1) and the magnitude, big-endian.
-Bytes serial_of(const ASN1_INTEGER* serial);
+Bytes serial_bytes(const ASN1_INTEGER* serial);
 // Whether an entry of the list has the certificate's serial number. Does not compare issuers.
 bool revokes(const CrlInfo& crl, const X509* certificate);
 

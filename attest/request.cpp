@@ -39,7 +39,7 @@ Bytes encode_request(const Request& request) {
     writer.null();
   }
   writer.unsigned_(6).integer(request.expiry).unsigned_(7).array(request.key_types.size());
-  for (const SessionKeyType type : request.key_types) writer.text(name_of(type));
+  for (const SessionKeyType type : request.key_types) writer.text(to_string(type));
   Bytes out = writer.take();
   try {
     static_cast<void>(parse_request(out));

@@ -90,8 +90,8 @@ bool check_revoked(const std::vector<CertPtr>& path, const GivenLists& lists, Fi
   return good;
 }
 
-void check_lists_of(STACK_OF(X509) * built, const GivenLists& lists, const TrustAnchors& anchors,
-                    UnixTime now, PathResult& result) {
+void check_revocation_lists(STACK_OF(X509) * built, const GivenLists& lists, const TrustAnchors& anchors,
+                            UnixTime now, PathResult& result) {
   for (const DerCache::Crl* crl : lists.usable) {
     bool signs = false;
     if (!is_of_path(built, *crl, *anchors.parsed, signs)) continue;

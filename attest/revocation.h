@@ -25,7 +25,7 @@ bool check_revoked(const std::vector<CertPtr>& path, const GivenLists& lists, Fi
 
 // Every list of an issuer of the path has to be signed by it. The newest must be the only one of its number,
 // not older than one that was accepted before (anchors.crl_floors), and current at `now`. Raises result.crls.
-void check_lists_of(STACK_OF(X509) * built, const GivenLists& lists, const TrustAnchors& anchors,
-                    UnixTime now, PathResult& result);
+void check_revocation_lists(STACK_OF(X509) * built, const GivenLists& lists, const TrustAnchors& anchors,
+                            UnixTime now, PathResult& result);
 
 }  // namespace qpcseal::attest

@@ -42,7 +42,7 @@ std::unique_ptr<Scheme> find_scheme(std::string_view id) {
   return nullptr;
 }
 
-std::unique_ptr<Scheme> scheme_of(ByteView report) {
+std::unique_ptr<Scheme> detect_scheme(ByteView report) {
   for (std::unique_ptr<Scheme>& scheme : all_schemes()) {
     if (scheme->recognises(report)) return std::move(scheme);
   }
@@ -50,18 +50,18 @@ std::unique_ptr<Scheme> scheme_of(ByteView report) {
 }
 
 void require_report_form(ByteView bytes) {
-  Findings telling;
+  Findings best_failure;
   for (const std::unique_ptr<Scheme>& scheme : all_schemes()) {
     Findings findings = scheme->form_findings(bytes);
     if (findings.empty()) return;
-    if (telling.empty() || scheme->recognises(bytes)) telling = std::move(findings);
+    if (best_failure.empty() || scheme->recognises(bytes)) best_failure = std::move(findings);
   }
-  throw Error(ErrorKind::Malformed, "not an attestation report: " + telling.front().observed,
-              "give the report that the card made for a request of `qpcseal attest request`", telling);
+  throw Error(ErrorKind::Malformed, "not an attestation report: " + best_failure.front().observed,
+              "give the report that the card made for a request of `qpcseal attest request`", best_failure);
 }
 
 void refuse_bare_key(ByteView bytes) {
-  const std::string_view text = text_of(bytes);
+  const std::string_view text = text_view(bytes);
   if (text.find("-----BEGIN ") != std::string_view::npos) {
     if (text.find("PRIVATE KEY-----") != std::string_view::npos) refuse("a private key");
     if (text.find("PUBLIC KEY-----") != std::string_view::npos) refuse("a public key");

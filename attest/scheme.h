@@ -55,7 +55,7 @@ std::vector<std::unique_ptr<Scheme>> all_schemes();
 // Null where no scheme has that id.
 std::unique_ptr<Scheme> find_scheme(std::string_view id);
 // The one that recognises the report; null where none does.
-std::unique_ptr<Scheme> scheme_of(ByteView report);
+std::unique_ptr<Scheme> detect_scheme(ByteView report);
 std::unique_ptr<Scheme> make_eat_card_scheme();
 std::unique_ptr<Scheme> make_aws_nitro_scheme();
 

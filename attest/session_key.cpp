@@ -168,7 +168,7 @@ Bytes point_of(const EVP_PKEY* key, std::size_t size) {
 
 }  // namespace
 
-std::string_view name_of(SessionKeyType type) {
+std::string_view to_string(SessionKeyType type) {
   return std::find_if(kNames.begin(), kNames.end(), [&](const NameRow& row) { return row.type == type; })
       ->name;
 }
@@ -192,7 +192,7 @@ SessionKey parse_session_key(const cbor::Value& cose_key) {
 
 SessionKey parse_session_spki(ByteView der) {
   const KeyPtr key = decode_spki(der);
-  const std::string group = curve_of(key.get());
+  const std::string group = curve_name(key.get());
   for (const CurveRow& curve : kCurves) {
     if (group != curve.group) continue;
     SessionKey out{curve.type, point_of(key.get(), 1 + 2 * curve.field)};

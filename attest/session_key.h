@@ -14,7 +14,7 @@ namespace qpcseal::attest {
 
 enum class SessionKeyType { P256, P384, Rsa };
 // "p256", "p384", "rsa", as in requests and policies.
-std::string_view name_of(SessionKeyType type);
+std::string_view to_string(SessionKeyType type);
 std::optional<SessionKeyType> session_key_type(std::string_view name);
 
 struct SessionKey {

@@ -23,13 +23,13 @@ int parse_port(const std::string& text) {
 }
 
 // A file beside the batch, by a plain name: the batch came on a medium that others may have had.
-std::filesystem::path beside(const std::filesystem::path& folder, const std::string& name) {
+std::filesystem::path beside(const std::filesystem::path& dir, const std::string& name) {
   if (name.find('/') != std::string::npos || name.front() == '.')
     throw Error(ErrorKind::Malformed, "'" + name + "' is not the name of a file beside the batch");
-  return folder / name;
+  return dir / name;
 }
 
-Errand parse_line(const std::string& line, const std::filesystem::path& folder) {
+Errand parse_line(const std::string& line, const std::filesystem::path& dir) {
   std::istringstream words(line);
   std::string ip, port, device, request, report, more;
   words >> ip >> port >> device >> request >> report;
@@ -37,14 +37,14 @@ Errand parse_line(const std::string& line, const std::filesystem::path& folder) 
     throw Error(ErrorKind::Malformed, "not the five words IP PORT DEVICE REQUEST REPORT");
   const std::vector<unsigned> devices = attest::parse_devices(device);
   if (devices.size() != 1) throw Error(ErrorKind::Malformed, "'" + device + "' is more than one card");
-  return {{ip, parse_port(port)}, devices.front(), beside(folder, request), beside(folder, report)};
+  return {{ip, parse_port(port)}, devices.front(), beside(dir, request), beside(dir, report)};
 }
 
 }  // namespace
 
 std::vector<Errand> read_batch(const std::filesystem::path& path) {
   const Bytes bytes = read_file(path, kMaxBatch);
-  std::istringstream text{std::string(qpcseal::text_of(bytes))};
+  std::istringstream text{std::string(qpcseal::text_view(bytes))};
   std::vector<Errand> out;
   std::string line;
   for (int number = 1; std::getline(text, line); ++number) {

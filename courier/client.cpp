@@ -53,7 +53,7 @@ struct Client::State {
   unsigned timeout = 0;
 };
 
-std::string text_of(const Endpoint& endpoint) {
+std::string to_string(const Endpoint& endpoint) {
   const bool v6 = endpoint.host.find(':') != std::string::npos;
   return (v6 ? "[" + endpoint.host + "]" : endpoint.host) + ":" + std::to_string(endpoint.port);
 }
@@ -64,7 +64,7 @@ Client::Client(const Endpoint& endpoint, unsigned timeout) : state_(std::make_un
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessage);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // the host that was named, and none in between
-  state_->where = text_of(endpoint);
+  state_->where = to_string(endpoint);
   state_->timeout = timeout;
   state_->stub = session::SessionService::NewStub(
       grpc::CreateCustomChannel(state_->where, grpc::InsecureChannelCredentials(), arguments));
@@ -76,7 +76,7 @@ Client::Client(Client&&) noexcept = default;
 Bytes Client::report(unsigned device, ByteView request) {
   session::GetAttestationReportRequest question;
   question.set_device(device);
-  question.set_attestation_request(std::string(qpcseal::text_of(request)));
+  question.set_attestation_request(std::string(qpcseal::text_view(request)));
   session::GetAttestationReportResponse response;
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(state_->timeout));

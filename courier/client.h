@@ -14,7 +14,7 @@ struct Endpoint {
   int port = 62473;
 };
 // "host:62473", "[::1]:62473"
-std::string text_of(const Endpoint& endpoint);
+std::string to_string(const Endpoint& endpoint);
 
 class Client {
  public:

@@ -79,7 +79,7 @@ void run_errands(const std::vector<Errand>& errands, const Options& options) {
   std::exception_ptr first;
   for (const Prepared& job : jobs) {
     Client& client =
-        clients.try_emplace(text_of(job.errand.host), job.errand.host, options.timeout).first->second;
+        clients.try_emplace(to_string(job.errand.host), job.errand.host, options.timeout).first->second;
     try {
       reports.push_back(carry(job, client, options));
     } catch (const Error& error) {

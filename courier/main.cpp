@@ -62,12 +62,12 @@ void add_options(CLI::App& app, Arguments& to) {
   app.add_option("--timeout", to.options.timeout, "Seconds to wait for each card (default 30)")
       ->check(CLI::Range(1U, 3600U));
   app.add_flag("--force", to.options.force, "Overwrite existing reports");
-  add_manual(app, {"qpcseal-attest",
-                   "carry attestation requests to cards and their reports back",
-                   std::string(software_version()),
-                   format_time(build_time()).substr(0, 10),
-                   {},
-                   {"qpcseal(1)", "qpcseal-device(1)"}});
+  cli::add_manual(app, {"qpcseal-attest",
+                        "carry attestation requests to cards and their reports back",
+                        std::string(software_version()),
+                        format_time(build_time()).substr(0, 10),
+                        {},
+                        {"qpcseal(1)", "qpcseal-device(1)"}});
 }
 
 std::vector<Errand> errands_of(const Arguments& arguments) {
@@ -78,14 +78,14 @@ std::vector<Errand> errands_of(const Arguments& arguments) {
     const std::string report = arguments.report.empty() ? "report.dat" : arguments.report;
     return {{arguments.host, devices.front(), arguments.request, report}};
   }
-  const std::filesystem::path folder = arguments.report.empty() ? "reports" : arguments.report;
+  const std::filesystem::path dir = arguments.report.empty() ? "reports" : arguments.report;
   std::vector<Errand> out;
   for (const unsigned device : devices) {
-    const std::filesystem::path report = folder / ("report-" + std::to_string(device) + ".dat");
+    const std::filesystem::path report = dir / ("report-" + std::to_string(device) + ".dat");
     out.push_back({arguments.host, device, arguments.request, report});
   }
   static_cast<void>(read_request(arguments.request));  // before anything is made
-  make_folder(folder, 0755);
+  make_folder(dir, 0755);
   return out;
 }
 
@@ -96,7 +96,7 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return print_help(app, error);
+    if (error.get_exit_code() == 0) return cli::print_help(app, error);
     return fail(2, error.what(), "qpcseal-attest --help");
   }
   try {
@@ -104,7 +104,7 @@ int run(int argc, char** argv) {
     return 0;
   } catch (const std::exception& thrown) {
     const Error error = as_error(thrown);
-    return fail(exit_code(error.kind()), error.what(), error.hint());
+    return fail(cli::exit_code(error.kind()), error.what(), error.hint());
   }
 }
 

@@ -29,7 +29,7 @@ Json claims_json(const attest::Claims& claims) {
   if (claims.lifecycle) out["lifecycle"] = attest::lifecycle_name(*claims.lifecycle);
   if (!claims.bootseed.empty()) out["bootseed"] = to_hex(claims.bootseed);
   if (claims.session_key) {
-    out["session_key_type"] = attest::name_of(claims.session_key->type);
+    out["session_key_type"] = attest::to_string(claims.session_key->type);
     out["session_key"] = to_hex(claims.session_key->public_key);
   }
   out["measurements"] = measurements_json(claims.measurements);
@@ -47,10 +47,10 @@ Json findings_json(const Findings& findings) {
 }  // namespace
 
 Json report_json(const Errand& errand, ByteView report) {
-  Json out = {{"host", text_of(errand.host)},     {"device", errand.device},
+  Json out = {{"host", to_string(errand.host)},   {"device", errand.device},
               {"report", errand.report.string()}, {"size", report.size()},
               {"sha256", sha256_hex(report)},     {"verified", false}};
-  auto scheme = attest::scheme_of(report);
+  auto scheme = attest::detect_scheme(report);
   if (!scheme) scheme = attest::make_eat_card_scheme();  // it says what is amiss
   const attest::Evidence evidence = scheme->inspect(report);
   if (evidence.claims) {

@@ -15,7 +15,7 @@ namespace {
 constexpr unsigned kIvBits = kGcmIv * 8, kTagBits = kGcmTag * 8;
 constexpr std::array<std::uint8_t, 9> kProbeAad{'q', 'p', 'c', 's', 'e', 'a', 'l', '/', '1'};
 
-Temporary probe_key(Session& session) {
+ScopedObject probe_key(Session& session) {
   Template key;
   key.number(CKA_CLASS, CKO_SECRET_KEY)
       .number(CKA_KEY_TYPE, CKK_AES)
@@ -93,7 +93,7 @@ void encrypt_pieces(Session& session, const Object& key, ByteView aad, const Byt
 // With the zero IV.
 bool can_multipart(Session& session, const Object& key, ByteView plain, ByteView expected) {
   Bytes piece(kGcmPiece), stored(kGcmIv + kGcmPiece + kGcmTag), out(kGcmIv + expected.size());
-  const bool works = can_do(
+  const bool works = probe(
       session, [&] { encrypt_pieces(session, key, kProbeAad, memory_stream(plain, out), piece, stored); });
   return works && equal(ByteView(out).subspan(kGcmIv), expected);
 }
@@ -101,7 +101,7 @@ bool can_multipart(Session& session, const Object& key, ByteView plain, ByteView
 }  // namespace
 
 GcmAbility probe_gcm(Session& session) {
-  const Temporary key = probe_key(session);
+  const ScopedObject key = probe_key(session);
   const Bytes plain(3 * kGcmPiece + 1, 0x5a);  // a token that keeps pieces back shows it
   std::array<std::uint8_t, kGcmIv> iv{};
   Bytes out(plain.size() + kGcmTag);

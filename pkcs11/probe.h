@@ -11,7 +11,7 @@ namespace qpcseal::pkcs11 {
 // how a key is wrapped. Error{Token} where the session itself is gone; other errors pass. `trial` works on
 // throw-away objects alone.
 template <typename Trial>
-bool can_do(Session& session, Trial trial) {
+bool probe(Session& session, Trial trial) {
   for (int attempt = 0; attempt < 2; ++attempt) {
     try {
       trial();

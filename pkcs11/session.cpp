@@ -139,7 +139,7 @@ std::optional<CK_ULONG> Session::number(const Object& object, CK_ATTRIBUTE_TYPE 
   return out;
 }
 
-Temporary::~Temporary() {
+ScopedObject::~ScopedObject() {
   if (session_ == nullptr) return;
   try {
     session_->destroy(object_);

@@ -90,15 +90,15 @@ class Session {
 };
 
 // An object that is destroyed at the end of its scope.
-class Temporary {
+class ScopedObject {
  public:
-  Temporary(Session& session, Object object) : session_(&session), object_(std::move(object)) {}
-  Temporary(Temporary&& other) noexcept
+  ScopedObject(Session& session, Object object) : session_(&session), object_(std::move(object)) {}
+  ScopedObject(ScopedObject&& other) noexcept
       : session_(std::exchange(other.session_, nullptr)), object_(std::move(other.object_)) {}
-  Temporary(const Temporary&) = delete;
-  Temporary& operator=(const Temporary&) = delete;
-  Temporary& operator=(Temporary&&) = delete;
-  ~Temporary();
+  ScopedObject(const ScopedObject&) = delete;
+  ScopedObject& operator=(const ScopedObject&) = delete;
+  ScopedObject& operator=(ScopedObject&&) = delete;
+  ~ScopedObject();
   [[nodiscard]] const Object& get() const { return object_; }
 
  private:

@@ -36,7 +36,7 @@ void set_once(std::optional<T>& slot, T value, std::string_view name) {
 }
 
 void set(KeyUri& uri, std::string_view name, const Bytes& value) {
-  const std::string text(text_of(value));
+  const std::string text(text_view(value));
   if (name == "token") return set_once(uri.token, text, name);
   if (name == "serial") return set_once(uri.serial, text, name);
   if (name == "model") return set_once(uri.model, text, name);

@@ -93,7 +93,7 @@ std::vector<std::pair<std::string, int>> TrustVector::claims() const {
           {"hardware", hardware}};
 }
 
-std::string tier_of(int value) {
+std::string tier_name(int value) {
   switch (badness(value)) {
     case 0:
       return "affirming";

@@ -38,7 +38,7 @@ struct TrustVector {
 };
 
 // "affirming", "warning", "contraindicated" or "none".
-std::string tier_of(int value);
+std::string tier_name(int value);
 
 // The value of each claim, given the findings of attestation and of policy. A claim affirms only where a card
 // was compared with a class of the policy (`appraised`) and no finding bears on it. A finding with an unknown

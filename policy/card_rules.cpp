@@ -227,7 +227,7 @@ Findings check_challenge(const Policy&, const Facts& facts) {
   return out;
 }
 
-Findings check_revocation(const Policy& policy, const CardFacts& card) {
+Findings check_revoked_card(const Policy& policy, const CardFacts& card) {
   Findings out;
   for (const DeviceClass& device : policy.devices) {
     if (!contains(device.revoked_ueids.value, card.ueid)) continue;

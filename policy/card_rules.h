@@ -18,6 +18,6 @@ std::vector<SvnFloor> svn_minimums(const DeviceClass& device, const Facts& facts
 // Rules for every card, whatever its class: the challenge is this appliance's, unused, unexpired and for this
 // MEK and card, and no class of the policy lists the card as revoked.
 Findings check_challenge(const Policy& policy, const Facts& facts);
-Findings check_revocation(const Policy& policy, const CardFacts& card);
+Findings check_revoked_card(const Policy& policy, const CardFacts& card);
 
 }  // namespace qpcseal::policy

@@ -170,7 +170,7 @@ void check_segments(const Policy& policy, const MekRule& rule, const SealFacts& 
 Decision evaluate(const Policy& policy, const Facts& facts) {
   Findings findings = check_policy_time(policy, facts.now);
   append_all(findings, check_challenge(policy, facts));
-  append_all(findings, check_revocation(policy, facts.card));
+  append_all(findings, check_revoked_card(policy, facts.card));
   append_all(findings, check_collateral(policy, facts));
   const MekRule* rule = find_rule(policy, facts.mek.label, findings);
   if (rule == nullptr) return Judge::release(std::move(findings), nullptr, false, facts);

@@ -10,17 +10,17 @@
 namespace qpcseal::policy {
 namespace {
 
-using Empty = TomlReader::Empty;
+using Empty = encoding::TomlReader::Empty;
 constexpr std::int64_t kHuge = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kMaxLifetime = 365LL * 86400;
 
 template <typename T>
-Rule<T> rule(TomlReader& reader, std::string_view key, T value) {
+Rule<T> rule(encoding::TomlReader& reader, std::string_view key, T value) {
   return {std::move(value), reader.line_of_key(key)};
 }
 
 // Refuses list entries that are none of the words known for `key`.
-std::vector<std::string> words(TomlReader& reader, std::string_view key,
+std::vector<std::string> words(encoding::TomlReader& reader, std::string_view key,
                                std::initializer_list<std::string_view> known) {
   std::vector<std::string> out = reader.texts(key);
   for (const std::string& word : out) {
@@ -31,7 +31,8 @@ std::vector<std::string> words(TomlReader& reader, std::string_view key,
   return out;
 }
 
-std::string word(TomlReader& reader, std::string_view key, std::initializer_list<std::string_view> known) {
+std::string word(encoding::TomlReader& reader, std::string_view key,
+                 std::initializer_list<std::string_view> known) {
   std::string out = reader.text(key);
   if (std::find(known.begin(), known.end(), out) == known.end()) {
     reader.refuse(reader.line_of_key(key), "'" + std::string(key) + "' does not know '" + out + "'");
@@ -39,8 +40,8 @@ std::string word(TomlReader& reader, std::string_view key, std::initializer_list
   return out;
 }
 
-void check_sizes(TomlReader& reader, std::string_view key, const std::vector<Bytes>& list, std::size_t low,
-                 std::size_t high) {
+void check_sizes(encoding::TomlReader& reader, std::string_view key, const std::vector<Bytes>& list,
+                 std::size_t low, std::size_t high) {
   for (const Bytes& bytes : list) {
     if (bytes.size() < low || bytes.size() > high) {
       reader.refuse(reader.line_of_key(key), "'" + std::string(key) + "' has a value of " +
@@ -51,7 +52,7 @@ void check_sizes(TomlReader& reader, std::string_view key, const std::vector<Byt
 }
 
 // "90m", "24h", "7d" in seconds.
-std::int64_t read_lifetime(TomlReader& reader, std::string_view key) {
+std::int64_t read_lifetime(encoding::TomlReader& reader, std::string_view key) {
   const std::string text = reader.text(key);
   const char unit = text.back();
   const std::int64_t scale = unit == 'm' ? 60 : unit == 'h' ? 3600 : unit == 'd' ? 86400 : 0;
@@ -67,19 +68,19 @@ std::int64_t read_lifetime(TomlReader& reader, std::string_view key) {
 }
 
 // "none", written out instead of a value, for a claim that the scheme's evidence does not have.
-bool is_none(TomlReader& reader, std::string_view key) {
+bool is_none(encoding::TomlReader& reader, std::string_view key) {
   const toml::value<std::string>* text = reader.take(key).as_string();
   return text != nullptr && text->get() == "none";
 }
 
 template <typename T, typename Read>
-Rule<std::optional<T>> unless_none(TomlReader& reader, std::string_view key, Read&& read) {
+Rule<std::optional<T>> unless_none(encoding::TomlReader& reader, std::string_view key, Read&& read) {
   Rule<std::optional<T>> out{std::nullopt, reader.line_of_key(key)};
   if (!is_none(reader, key)) out.value = read();
   return out;
 }
 
-MeasurementRule read_measurement(TomlReader& reader) {
+MeasurementRule read_measurement(encoding::TomlReader& reader) {
   MeasurementRule out;
   out.line = reader.line();
   out.name = reader.text("name");
@@ -99,7 +100,7 @@ MeasurementRule read_measurement(TomlReader& reader) {
 }
 
 template <typename T>
-void refuse_same_names(const TomlReader& reader, const std::vector<T>& list) {
+void refuse_same_names(const encoding::TomlReader& reader, const std::vector<T>& list) {
   for (std::size_t i = 0; i < list.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j) {
       if (list[i].name == list[j].name) reader.refuse(list[i].line, "'" + list[i].name + "' stands twice");
@@ -107,16 +108,16 @@ void refuse_same_names(const TomlReader& reader, const std::vector<T>& list) {
   }
 }
 
-std::vector<MeasurementRule> read_measurements(TomlReader& reader) {
+std::vector<MeasurementRule> read_measurements(encoding::TomlReader& reader) {
   std::vector<MeasurementRule> out;
-  for (TomlReader& inner : reader.tables("measurement", "measurement"))
+  for (encoding::TomlReader& inner : reader.tables("measurement", "measurement"))
     out.push_back(read_measurement(inner));
   refuse_same_names(reader, out);
   return out;
 }
 
 // Either `submods = "none"` or [[device.submod]] tables, and never neither.
-Rule<std::vector<SubmodRule>> read_submods(TomlReader& reader) {
+Rule<std::vector<SubmodRule>> read_submods(encoding::TomlReader& reader) {
   if (reader.has("submods") || !reader.has("submod")) {
     static_cast<void>(word(reader, "submods", {"none"}));
     if (reader.has("submod"))
@@ -124,7 +125,7 @@ Rule<std::vector<SubmodRule>> read_submods(TomlReader& reader) {
     return {{}, reader.line_of_key("submods")};
   }
   Rule<std::vector<SubmodRule>> out{{}, reader.line_of_key("submod")};
-  for (TomlReader& inner : reader.tables("submod", "submod")) {
+  for (encoding::TomlReader& inner : reader.tables("submod", "submod")) {
     SubmodRule next{inner.text("name"), read_measurements(inner), inner.line()};
     inner.finish();
     out.value.push_back(std::move(next));
@@ -133,9 +134,9 @@ Rule<std::vector<SubmodRule>> read_submods(TomlReader& reader) {
   return out;
 }
 
-Rule<std::optional<std::vector<Bytes>>> read_ueids(TomlReader& reader) {
+Rule<std::optional<std::vector<Bytes>>> read_ueids(encoding::TomlReader& reader) {
   const toml::node& node = reader.take("ueids");
-  Rule<std::optional<std::vector<Bytes>>> out{std::nullopt, TomlReader::line_of(node)};
+  Rule<std::optional<std::vector<Bytes>>> out{std::nullopt, encoding::TomlReader::line_number(node)};
   if (node.is_string()) {
     static_cast<void>(word(reader, "ueids", {"any"}));
     return out;
@@ -146,7 +147,7 @@ Rule<std::optional<std::vector<Bytes>>> read_ueids(TomlReader& reader) {
 }
 
 // `oemboot` alone need not be written: that a card booted only what its maker signed is asked of every class.
-void read_hardware(TomlReader& reader, DeviceClass& out) {
+void read_hardware(encoding::TomlReader& reader, DeviceClass& out) {
   out.oemid = unless_none<std::uint64_t>(
       reader, "oemid", [&] { return static_cast<std::uint64_t>(reader.integer("oemid", 0, kHuge)); });
   out.hwmodel = unless_none<Bytes>(reader, "hwmodel", [&] { return reader.hex("hwmodel"); });
@@ -160,7 +161,7 @@ void read_hardware(TomlReader& reader, DeviceClass& out) {
     out.oemboot = rule(reader, "oemboot", word(reader, "oemboot", {"required", "none"}) == "required");
 }
 
-DeviceClass read_device(TomlReader& reader) {
+DeviceClass read_device(encoding::TomlReader& reader) {
   DeviceClass out;
   out.line = reader.line();
   out.name = reader.text("name");
@@ -183,7 +184,7 @@ DeviceClass read_device(TomlReader& reader) {
   return out;
 }
 
-void check_segments(TomlReader& reader, const std::vector<std::string>& segments) {
+void check_segments(encoding::TomlReader& reader, const std::vector<std::string>& segments) {
   for (const std::string& name : segments) {
     const bool bad = name.size() > 255 || name.find('/') != std::string::npos || name.starts_with("seal.") ||
                      name.starts_with("MEK.") || name == "network.elf" || name == "constants.bin";
@@ -191,7 +192,7 @@ void check_segments(TomlReader& reader, const std::vector<std::string>& segments
   }
 }
 
-MekRule read_mek(TomlReader& reader, const Policy& policy) {
+MekRule read_mek(encoding::TomlReader& reader, const Policy& policy) {
   MekRule out;
   out.line = reader.line();
   out.labels = rule(reader, "labels", reader.texts("labels"));
@@ -216,7 +217,7 @@ MekRule read_mek(TomlReader& reader, const Policy& policy) {
   return out;
 }
 
-void read_approvals(TomlReader& reader, Policy& policy) {
+void read_approvals(encoding::TomlReader& reader, Policy& policy) {
   for (const std::string& name : reader.keys()) {
     const auto known = operations();
     if (std::find(known.begin(), known.end(), name) == known.end())
@@ -227,7 +228,7 @@ void read_approvals(TomlReader& reader, Policy& policy) {
 }
 
 // Two rules that name the same pattern can never both be meant.
-void refuse_same_patterns(const TomlReader& reader, const std::vector<MekRule>& meks) {
+void refuse_same_patterns(const encoding::TomlReader& reader, const std::vector<MekRule>& meks) {
   std::set<std::string> seen;
   for (const MekRule& mek : meks) {
     for (const std::string& pattern : mek.labels.value) {
@@ -248,7 +249,7 @@ toml::table parse_toml(std::string_view text, const std::string& file) {
 }
 
 // As the names of logs (C2SP signed notes): printable ASCII without blanks and '+'.
-std::string read_appliance(TomlReader& reader) {
+std::string read_appliance(encoding::TomlReader& reader) {
   constexpr std::size_t kMaxName = 128;
   std::string out = reader.text("appliance");
   const bool good = out.size() <= kMaxName &&
@@ -261,7 +262,7 @@ std::string read_appliance(TomlReader& reader) {
 
 Policy parse_policy(std::string_view toml, const std::string& file) {
   const toml::table table = parse_toml(toml, file);
-  TomlReader reader(table, "policy", file);
+  encoding::TomlReader reader(table, "policy", file);
   Policy out;
   out.file = file;
   out.serial = rule(reader, "serial", static_cast<std::uint64_t>(reader.integer("serial", 1, kHuge)));
@@ -275,11 +276,12 @@ Policy parse_policy(std::string_view toml, const std::string& file) {
   }
   out.collateral_required =
       rule(reader, "collateral", word(reader, "collateral", {"required", "none"}) == "required");
-  for (TomlReader& inner : reader.tables("device", "device")) out.devices.push_back(read_device(inner));
+  for (encoding::TomlReader& inner : reader.tables("device", "device"))
+    out.devices.push_back(read_device(inner));
   refuse_same_names(reader, out.devices);
-  for (TomlReader& inner : reader.tables("mek", "mek")) out.meks.push_back(read_mek(inner, out));
+  for (encoding::TomlReader& inner : reader.tables("mek", "mek")) out.meks.push_back(read_mek(inner, out));
   refuse_same_patterns(reader, out.meks);
-  TomlReader approvals = reader.table("approvals", "approvals");
+  encoding::TomlReader approvals = reader.table("approvals", "approvals");
   read_approvals(approvals, out);
   reader.finish();
   return out;

@@ -7,11 +7,11 @@
 #include "base/digest.h"
 #include "base/error.h"
 
-namespace qpcseal::release {
+namespace qpcseal::approval {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 constexpr std::string_view kTitle = "qpcseal approval request 1\n";
 constexpr std::size_t kMaxName = 64;
@@ -28,7 +28,7 @@ bool is_name(std::string_view text) {
 // JSON with sorted keys and no spaces; whatever is not printable ASCII is escaped, so that what an officer
 // sees cannot be made to look like something else.
 std::string json_text(const Json& value) {
-  static_cast<void>(audit::canonical(value));  // refuses what the log could not hold
+  static_cast<void>(encoding::canonical(value));  // refuses what the log could not hold
   return value.dump(-1, ' ', true);
 }
 
@@ -59,14 +59,14 @@ class Lines {
 };
 
 std::string json_string(Lines& lines, std::string_view name) {
-  const Json value = audit::parse_json(lines.take(name), name);
+  const Json value = encoding::parse_json(lines.take(name), name);
   if (!value.is_string()) throw bad_request("'" + std::string(name) + "' is not a text");
   return value.get<std::string>();
 }
 
 std::string hex(Lines& lines, std::string_view name, std::size_t size) {
   std::string value = lines.take(name);
-  if (!audit::is_hex(value, size))
+  if (!encoding::is_hex(value, size))
     throw bad_request("'" + std::string(name) + "' is not " + std::to_string(size) +
                       " bytes in lower-case hex");
   return value;
@@ -85,7 +85,7 @@ Json parameters(Lines& lines) {
   Json out = Json::object();
   while (lines.next_is("parameter ")) {
     const std::string name = lines.parameter_name();
-    out[name] = audit::parse_json(lines.take("parameter " + name), name);
+    out[name] = encoding::parse_json(lines.take("parameter " + name), name);
   }
   return out;
 }
@@ -164,4 +164,4 @@ std::string rejection_text(std::string_view request) {
   return "qpcseal rejection 1\nrequest sha256: " + sha256_hex(request) + "\n";
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::approval

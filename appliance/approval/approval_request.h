@@ -9,13 +9,13 @@
 #include "encoding/json.h"
 #include "tlog/merkle.h"
 
-namespace qpcseal::release {
+namespace qpcseal::approval {
 
 inline constexpr std::size_t kMaxApprovalRequest = 65536;  // bytes
 
 struct ApprovalRequest {
   std::string operation;
-  audit::Json parameters = audit::Json::object();  // what exactly is to be done
+  encoding::Json parameters = encoding::Json::object();  // what exactly is to be done
   std::string appliance_id;
   std::string aud;  // hex, 16 bytes: the appliance, from its genesis
   std::string token_serial;
@@ -40,4 +40,4 @@ std::string_view approval_namespace(std::string_view operation);
 // What an officer signs, in the same namespace, to refuse a request: it names the request's SHA-256.
 std::string rejection_text(std::string_view request);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::approval

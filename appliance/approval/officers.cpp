@@ -7,7 +7,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 
-namespace qpcseal::policy {
+namespace qpcseal::approval {
 
 namespace {
 
@@ -140,10 +140,10 @@ Finding finding(std::string id, std::string claim, std::string observed, std::st
 }
 
 // The first reason why this officer's signature does not count, if there is one.
-std::optional<Finding> objection(const Officer& officer, std::string_view name_space, const Tally& tally,
+std::optional<Finding> objection(const Officer& officer, std::string_view sig_namespace, const Tally& tally,
                                  UnixTime now) {
-  if (!contains(officer.namespaces, name_space))
-    return finding("POL-SIGNATURE-NAMESPACE", officer.name, "may not sign here", std::string(name_space),
+  if (!contains(officer.namespaces, sig_namespace))
+    return finding("POL-SIGNATURE-NAMESPACE", officer.name, "may not sign here", std::string(sig_namespace),
                    officer.line);
   if (officer.valid_after && now < *officer.valid_after)
     return finding("POL-SIGNATURE-EARLY", officer.name, format_time(now),
@@ -157,7 +157,7 @@ std::optional<Finding> objection(const Officer& officer, std::string_view name_s
   return std::nullopt;
 }
 
-void count(Tally& tally, const Officers& officers, std::string_view name_space, ByteView message,
+void count(Tally& tally, const Officers& officers, std::string_view sig_namespace, ByteView message,
            const std::string& text, UnixTime now) {
   const SshSignature signature = parse_sshsig(text);
   const std::string fingerprint = ssh_fingerprint(signature.key.blob);
@@ -166,11 +166,11 @@ void count(Tally& tally, const Officers& officers, std::string_view name_space, 
   if (officer == officers.list.end()) {
     tally.findings.push_back(
         finding("POL-SIGNATURE-UNKNOWN", "key", fingerprint, "a key of the officers file"));
-  } else if (!verify_sshsig(signature, name_space, message)) {
-    tally.findings.push_back(finding("POL-SIGNATURE-BAD", officer->name, "namespace " + signature.name_space,
-                                     "a signature over these bytes in " + std::string(name_space),
-                                     officer->line));
-  } else if (auto reason = objection(*officer, name_space, tally, now)) {
+  } else if (!verify_sshsig(signature, sig_namespace, message)) {
+    tally.findings.push_back(
+        finding("POL-SIGNATURE-BAD", officer->name, "namespace " + signature.sig_namespace,
+                "a signature over these bytes in " + std::string(sig_namespace), officer->line));
+  } else if (auto reason = objection(*officer, sig_namespace, tally, now)) {
     tally.findings.push_back(*reason);
   } else {
     tally.approvers.push_back({officer->name, fingerprint, sha256_hex(text)});
@@ -179,10 +179,10 @@ void count(Tally& tally, const Officers& officers, std::string_view name_space, 
 
 }  // namespace
 
-std::size_t count_signers(const Officers& officers, std::string_view name_space, UnixTime now) {
+std::size_t count_signers(const Officers& officers, std::string_view sig_namespace, UnixTime now) {
   std::set<std::string> people;
   for (const Officer& officer : officers.list)
-    if (!objection(officer, name_space, {}, now)) people.insert(officer.name);
+    if (!objection(officer, sig_namespace, {}, now)) people.insert(officer.name);
   return people.size();
 }
 
@@ -207,12 +207,12 @@ Officers parse_officers(std::string_view text) {
   return out;
 }
 
-Tally tally_signatures(const Officers& officers, std::string_view name_space, ByteView message,
+Tally tally_signatures(const Officers& officers, std::string_view sig_namespace, ByteView message,
                        const std::vector<std::string>& signatures, UnixTime now) {
   Tally tally;
   for (const auto& text : signatures) {
     try {
-      count(tally, officers, name_space, message, text, now);
+      count(tally, officers, sig_namespace, message, text, now);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::Malformed) throw;
       tally.findings.push_back(
@@ -222,4 +222,4 @@ Tally tally_signatures(const Officers& officers, std::string_view name_space, By
   return tally;
 }
 
-}  // namespace qpcseal::policy
+}  // namespace qpcseal::approval

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/finding.h"
 
-namespace qpcseal::policy {
+namespace qpcseal::approval {
 
 inline constexpr std::size_t kMaxOfficersFile = 65536;  // bytes
 
@@ -49,10 +49,11 @@ struct Tally {
 };
 
 // How many people have a key whose signatures count in `name_space`, as of `now`.
-[[nodiscard]] std::size_t count_signers(const Officers& officers, std::string_view name_space, UnixTime now);
+[[nodiscard]] std::size_t count_signers(const Officers& officers, std::string_view sig_namespace,
+                                        UnixTime now);
 
 // Which officers signed `message` in `name_space`, as of `now`. Each signature is the text of a .sig file.
-Tally tally_signatures(const Officers& officers, std::string_view name_space, ByteView message,
+Tally tally_signatures(const Officers& officers, std::string_view sig_namespace, ByteView message,
                        const std::vector<std::string>& signatures, UnixTime now);
 
-}  // namespace qpcseal::policy
+}  // namespace qpcseal::approval

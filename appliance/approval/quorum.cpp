@@ -7,15 +7,15 @@
 #include "base/file.h"
 #include "base/text.h"
 
-namespace qpcseal::release {
+namespace qpcseal::approval {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 constexpr std::size_t kNonceSize = 32;  // bytes
 
-struct Candidate {
+struct ParsedRequest {
   std::string text;
   ApprovalRequest request;
 };
@@ -44,10 +44,10 @@ std::string first_difference(const Json& asked, const Json& done) {
   return "its parameters differ";
 }
 
-const Candidate& find_request(const std::vector<Candidate>& candidates, const std::string& operation,
-                              const Json& parameters, unsigned threshold) {
-  const Candidate* other = nullptr;
-  for (const Candidate& each : candidates) {
+const ParsedRequest& find_request(const std::vector<ParsedRequest>& candidates, const std::string& operation,
+                                  const Json& parameters, unsigned threshold) {
+  const ParsedRequest* other = nullptr;
+  for (const ParsedRequest& each : candidates) {
     if (each.request.operation != operation) continue;
     if (each.request.parameters == parameters) return each;
     other = &each;
@@ -65,17 +65,18 @@ void expect_same(const char* what, const std::string& asked, const std::string& 
     throw missing("the request names another " + std::string(what) + ": " + asked + ", here it is " + found);
 }
 
-void check_facts(const Situation& situation, const ApprovalRequest& request, unsigned threshold) {
+void check_facts(const ApprovalContext& situation, const ApprovalRequest& request, unsigned threshold) {
   const Json& genesis = situation.state.genesis;
-  expect_same("appliance", request.appliance_id, audit::text_member(genesis, "appliance_id"));
-  expect_same("appliance (aud)", request.aud, audit::text_member(genesis, "aud"));
-  expect_same("token", request.token_serial, audit::text_member(audit::member(genesis, "token"), "serial"));
+  expect_same("appliance", request.appliance_id, encoding::text_member(genesis, "appliance_id"));
+  expect_same("appliance (aud)", request.aud, encoding::text_member(genesis, "aud"));
+  expect_same("token", request.token_serial,
+              encoding::text_member(encoding::member(genesis, "token"), "serial"));
   expect_same("policy", request.policy_digest, situation.state.policy_digest);
   expect_same("officers file", request.officers_digest, situation.state.officers_digest);
   expect_same("threshold", std::to_string(request.threshold), std::to_string(threshold));
 }
 
-void check_log_head(const Situation& situation, const ApprovalRequest& request) {
+void check_log_head(const ApprovalContext& situation, const ApprovalRequest& request) {
   if (request.log_size == 0 || !situation.was_head(request.log_size, request.log_root))
     throw missing("the request names a log of " + std::to_string(request.log_size) +
                   " entries that this log does not begin with");
@@ -83,7 +84,7 @@ void check_log_head(const Situation& situation, const ApprovalRequest& request) 
 
 // A release that was cut short goes on under the request that it began with: its reports serve once each.
 // Another act that failed may be done again under its own.
-bool goes_on(const Situation& situation, const Candidate& candidate) {
+bool goes_on(const ApprovalContext& situation, const ParsedRequest& candidate) {
   const auto is_among = [&](const auto& requests) {
     const auto found = requests.find(candidate.request.nonce);
     return found != requests.end() && found->second == sha256_hex(candidate.text);
@@ -92,7 +93,7 @@ bool goes_on(const Situation& situation, const Candidate& candidate) {
   return is_among(situation.state.approvals_again);
 }
 
-void check_use(const Situation& situation, const Candidate& candidate) {
+void check_use(const ApprovalContext& situation, const ParsedRequest& candidate) {
   const ApprovalRequest& request = candidate.request;
   if (situation.state.approvals_used.contains(request.nonce) && !goes_on(situation, candidate))
     throw missing("the request was used before; each one serves once", "make a new one");
@@ -104,11 +105,11 @@ void check_use(const Situation& situation, const Candidate& candidate) {
                   format_time(situation.now));
 }
 
-Json record_of(const Candidate& candidate, const std::vector<policy::Approver>& approvers, UnixTime now) {
+Json record_of(const ParsedRequest& candidate, const std::vector<Approver>& approvers, UnixTime now) {
   return {{"nonce", candidate.request.nonce},
           {"request_sha256", sha256_hex(candidate.text)},
           {"time", static_cast<std::uint64_t>(now)},
-          {"approvers", json_of(approvers)}};
+          {"approvers", as_json(approvers)}};
 }
 
 }  // namespace
@@ -121,29 +122,29 @@ std::optional<int> officers_needed(const policy::Policy& policy, const std::stri
   return named;
 }
 
-Judgement judge_approval(const Situation& situation, const std::string& operation, const Json& parameters,
-                         const std::vector<std::string>& requests,
-                         const std::vector<std::string>& signatures) {
-  std::vector<Candidate> candidates;
+ApprovalResult judge_approval(const ApprovalContext& situation, const std::string& operation,
+                              const Json& parameters, const std::vector<std::string>& requests,
+                              const std::vector<std::string>& signatures) {
+  std::vector<ParsedRequest> candidates;
   for (const std::string& text : requests) candidates.push_back({text, parse_approval_request(text)});
   const unsigned threshold = threshold_of(situation.policy, operation);
-  const Candidate& candidate = find_request(candidates, operation, parameters, threshold);
+  const ParsedRequest& candidate = find_request(candidates, operation, parameters, threshold);
   check_facts(situation, candidate.request, threshold);
   check_log_head(situation, candidate.request);
   check_use(situation, candidate);
   const auto tally = [&](const std::string& text) {
-    return policy::tally_signatures(situation.officers, approval_namespace(operation), view(text), signatures,
-                                    situation.now);
+    return tally_signatures(situation.officers, approval_namespace(operation), view(text), signatures,
+                            situation.now);
   };
-  policy::Tally against = tally(rejection_text(candidate.text));
+  Tally against = tally(rejection_text(candidate.text));
   if (!against.approvers.empty())
     return {candidate.text, counted(signatures, against.approvers), record_of(candidate, {}, situation.now),
             std::move(against.approvers)};
-  const policy::Tally tallied = tally(candidate.text);
+  const Tally tallied = tally(candidate.text);
   if (tallied.approvers.size() < threshold)
     throw missing(quoted(operation) + " needs the approval of " + std::to_string(threshold) +
                       " officers; what counts is " + std::to_string(tallied.approvers.size()) + " (" +
-                      (tallied.approvers.empty() ? "nobody" : names_of(tallied.approvers)) + ")",
+                      (tallied.approvers.empty() ? "nobody" : approver_names(tallied.approvers)) + ")",
                   "", tallied.findings);
   return {candidate.text,
           counted(signatures, tallied.approvers),
@@ -163,9 +164,9 @@ ApprovalRequest make_approval_request(const audit::LogCopy& log, const policy::P
   ApprovalRequest out;
   out.operation = operation;
   out.parameters = std::move(parameters);
-  out.appliance_id = audit::text_member(state.genesis, "appliance_id");
-  out.aud = audit::text_member(state.genesis, "aud");
-  out.token_serial = audit::text_member(audit::member(state.genesis, "token"), "serial");
+  out.appliance_id = encoding::text_member(state.genesis, "appliance_id");
+  out.aud = encoding::text_member(state.genesis, "aud");
+  out.token_serial = encoding::text_member(encoding::member(state.genesis, "token"), "serial");
   out.policy_digest = state.policy_digest;
   out.officers_digest = state.officers_digest;
   out.log_size = log.checkpoint.size;
@@ -177,12 +178,12 @@ ApprovalRequest make_approval_request(const audit::LogCopy& log, const policy::P
   return out;
 }
 
-policy::Officers read_officers(const std::filesystem::path& file, const audit::State& state) {
+Officers read_officers(const std::filesystem::path& file, const audit::State& state) {
   if (state.officers_digest.empty())
     throw missing("this appliance has no officers, so nobody can approve",
                   "a demonstration may run without; its policy then wants 0 approvals");
-  const std::string text = read_text_file(file, policy::kMaxOfficersFile);
-  policy::Officers officers = policy::parse_officers(text);
+  const std::string text = read_text_file(file, kMaxOfficersFile);
+  Officers officers = parse_officers(text);
   if (to_hex(officers.digest) != state.officers_digest)
     throw Error(ErrorKind::Denied, file.string() + " is not the officers file in the log: found " +
                                        to_hex(officers.digest) + ", logged " + state.officers_digest);
@@ -191,14 +192,14 @@ policy::Officers read_officers(const std::filesystem::path& file, const audit::S
 
 std::vector<std::string> read_signatures(const std::vector<std::filesystem::path>& paths) {
   std::vector<std::string> out;
-  for (const auto& path : paths) out.push_back(read_text_file(path, policy::kMaxSshsig));
+  for (const auto& path : paths) out.push_back(read_text_file(path, kMaxSshsig));
   return out;
 }
 
 std::vector<std::string> counted(const std::vector<std::string>& signatures,
-                                 const std::vector<policy::Approver>& approvers) {
+                                 const std::vector<Approver>& approvers) {
   std::vector<std::string> out;
-  for (const policy::Approver& approver : approvers) {
+  for (const Approver& approver : approvers) {
     const auto signature = std::ranges::find_if(
         signatures, [&](const std::string& text) { return sha256_hex(text) == approver.signature_sha256; });
     if (signature != signatures.end()) out.push_back(*signature);
@@ -206,7 +207,7 @@ std::vector<std::string> counted(const std::vector<std::string>& signatures,
   return out;
 }
 
-Json json_of(const std::vector<policy::Approver>& approvers) {
+Json as_json(const std::vector<Approver>& approvers) {
   Json out = Json::array();
   for (const auto& approver : approvers)
     out.push_back({{"name", approver.name},
@@ -215,18 +216,18 @@ Json json_of(const std::vector<policy::Approver>& approvers) {
   return out;
 }
 
-std::string names_of(const std::vector<policy::Approver>& approvers) {
+std::string approver_names(const std::vector<Approver>& approvers) {
   std::vector<std::string> names;
   for (const auto& approver : approvers) names.push_back(approver.name);
   return join(names);
 }
 
 Json rejection_data(const std::string& operation, const std::string& nonce, const std::string& request_sha256,
-                    const std::vector<policy::Approver>& rejecters) {
+                    const std::vector<Approver>& rejecters) {
   return {{"operation", operation},
           {"nonce", nonce},
           {"request_sha256", request_sha256},
-          {"rejecters", json_of(rejecters)}};
+          {"rejecters", as_json(rejecters)}};
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::approval

@@ -14,7 +14,7 @@
 #include "base/random.h"
 #include "policy/policy.h"
 
-namespace qpcseal::release {
+namespace qpcseal::approval {
 
 // The files that a command was given, in any order. A signature counts for the request that it fits.
 struct ApprovalFiles {
@@ -22,20 +22,20 @@ struct ApprovalFiles {
 };
 
 // The facts with which requests are compared.
-struct Situation {
+struct ApprovalContext {
   const audit::State& state;
   // Whether the log begins with so many entries, of this root (hex); the number is above 0.
   std::function<bool(std::uint64_t size, const std::string& root)> was_head;
   const policy::Policy& policy;
-  const policy::Officers& officers;  // the file in force
+  const Officers& officers;  // the file in force
   UnixTime now = 0;
 };
 
-struct Judgement {
-  std::string request;                      // its text
-  std::vector<std::string> signatures;      // that count, for it or against it
-  audit::Json record;                       // {"nonce", "request_sha256", "time", "approvers"}
-  std::vector<policy::Approver> rejecters;  // officers who signed its rejection: then the act is refused
+struct ApprovalResult {
+  std::string request;                  // its text
+  std::vector<std::string> signatures;  // that count, for it or against it
+  encoding::Json record;                // {"nonce", "request_sha256", "time", "approvers"}
+  std::vector<Approver> rejecters;      // officers who signed its rejection: then the act is refused
 };
 
 // How many officers must approve the operation. Nothing: the policy does not allow it. Repairs always have a
@@ -46,30 +46,30 @@ std::optional<int> officers_needed(const policy::Policy& policy, const std::stri
 // The request for this act with enough signatures. Error{ApprovalsMissing} with the reason: no request for
 // it, other parameters or facts, expired, used before, too few officers (findings say which signatures do not
 // count); Error{Malformed} for a file that is no request.
-Judgement judge_approval(const Situation& situation, const std::string& operation,
-                         const audit::Json& parameters, const std::vector<std::string>& requests,
-                         const std::vector<std::string>& signatures);
+ApprovalResult judge_approval(const ApprovalContext& situation, const std::string& operation,
+                              const encoding::Json& parameters, const std::vector<std::string>& requests,
+                              const std::vector<std::string>& signatures);
 
 // A request for approval as of the log's present end. Error{Denied} where the policy does not allow the
 // operation; Error{Usage} where no officer needs to agree.
 ApprovalRequest make_approval_request(const audit::LogCopy& log, const policy::Policy& policy,
-                                      const std::string& operation, audit::Json parameters, UnixTime now,
+                                      const std::string& operation, encoding::Json parameters, UnixTime now,
                                       std::int64_t lifetime, Random& random);
 
 // The officers in force: the file's digest must be the one in the log. Error{Denied} otherwise;
 // Error{ApprovalsMissing} for an appliance without officers.
-policy::Officers read_officers(const std::filesystem::path& file, const audit::State& state);
+Officers read_officers(const std::filesystem::path& file, const audit::State& state);
 
 std::vector<std::string> read_signatures(const std::vector<std::filesystem::path>& paths);
 // Those of `signatures` by which these people signed. Others are ignored: they may be any file.
 std::vector<std::string> counted(const std::vector<std::string>& signatures,
-                                 const std::vector<policy::Approver>& approvers);
+                                 const std::vector<Approver>& approvers);
 // [{"name", "fingerprint", "signature_sha256"}...]
-audit::Json json_of(const std::vector<policy::Approver>& approvers);
+encoding::Json as_json(const std::vector<Approver>& approvers);
 // "anna, bela"; empty for nobody.
-std::string names_of(const std::vector<policy::Approver>& approvers);
+std::string approver_names(const std::vector<Approver>& approvers);
 // The log's entry of a rejection (kind rejection).
-audit::Json rejection_data(const std::string& operation, const std::string& nonce,
-                           const std::string& request_sha256, const std::vector<policy::Approver>& rejecters);
+encoding::Json rejection_data(const std::string& operation, const std::string& nonce,
+                              const std::string& request_sha256, const std::vector<Approver>& rejecters);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::approval

@@ -8,7 +8,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 
-namespace qpcseal::policy {
+namespace qpcseal::approval {
 
 namespace {
 
@@ -87,4 +87,4 @@ std::string ssh_fingerprint(ByteView blob) {
   return "SHA256:" + text;
 }
 
-}  // namespace qpcseal::policy
+}  // namespace qpcseal::approval

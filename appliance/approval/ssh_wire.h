@@ -9,7 +9,7 @@
 
 #include "base/bytes.h"
 
-namespace qpcseal::policy {
+namespace qpcseal::approval {
 
 struct EvpKeyFree {
   void operator()(EVP_PKEY* key) const noexcept { EVP_PKEY_free(key); }
@@ -21,7 +21,7 @@ class SshReader {
  public:
   SshReader(ByteView bytes, std::string_view name) : reader_(bytes, name) {}
   ByteView string() { return reader_.take(static_cast<std::size_t>(reader_.be(4))); }
-  std::string text() { return std::string(text_of(string())); }
+  std::string text() { return std::string(text_view(string())); }
   std::uint8_t byte() { return reader_.take(1)[0]; }
   std::uint32_t u32() { return static_cast<std::uint32_t>(reader_.be(4)); }
   ByteView take(std::size_t size) { return reader_.take(size); }
@@ -48,4 +48,4 @@ SshPublicKey parse_ssh_key(ByteView blob);
 // "SHA256:<base64 without padding>", as ssh-keygen -l prints it.
 std::string ssh_fingerprint(ByteView blob);
 
-}  // namespace qpcseal::policy
+}  // namespace qpcseal::approval

@@ -7,7 +7,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 
-namespace qpcseal::policy {
+namespace qpcseal::approval {
 
 namespace {
 
@@ -90,10 +90,10 @@ Bytes security_key_message(const SshPublicKey& key, std::uint8_t flags, std::uin
 
 }  // namespace
 
-Bytes sshsig_signed_data(std::string_view name_space, ByteView message) {
+Bytes sshsig_signed_data(std::string_view sig_namespace, ByteView message) {
   Bytes out;
   append(out, kMagic);
-  append_ssh_string(out, view(name_space));
+  append_ssh_string(out, view(sig_namespace));
   append_ssh_string(out, {});
   append_ssh_string(out, view(kHash));
   append_ssh_string(out, sha512(message));
@@ -103,11 +103,11 @@ Bytes sshsig_signed_data(std::string_view name_space, ByteView message) {
 SshSignature parse_sshsig(std::string_view armoured) {
   const Bytes blob = unarmour(armoured);
   SshReader reader(blob, "SSH signature");
-  if (text_of(reader.take(kMagic.size())) != kMagic) throw bad("not one");
+  if (text_view(reader.take(kMagic.size())) != kMagic) throw bad("not one");
   if (reader.u32() != kVersion) throw bad("only version 1 is known");
   SshSignature out;
   out.key = parse_ssh_key(reader.string());
-  out.name_space = reader.text();
+  out.sig_namespace = reader.text();
   if (!reader.string().empty()) throw bad("the reserved field is not empty");
   if (reader.text() != kHash) throw bad("the hash is not sha512");
   out.signature = copy(reader.string());
@@ -115,12 +115,12 @@ SshSignature parse_sshsig(std::string_view armoured) {
   return out;
 }
 
-bool verify_sshsig(const SshSignature& signature, std::string_view name_space, ByteView message) {
-  if (signature.name_space != name_space || name_space.empty()) return false;
+bool verify_sshsig(const SshSignature& signature, std::string_view sig_namespace, ByteView message) {
+  if (signature.sig_namespace != sig_namespace || sig_namespace.empty()) return false;
   SshReader reader(signature.signature, "SSH signature");
   if (reader.text() != signature.key.type) return false;
   const ByteView blob = reader.string();
-  Bytes data = sshsig_signed_data(name_space, message);
+  Bytes data = sshsig_signed_data(sig_namespace, message);
   if (signature.key.is_security_key()) {
     const std::uint8_t flags = reader.byte();
     const std::uint32_t counter = reader.u32();
@@ -131,12 +131,12 @@ bool verify_sshsig(const SshSignature& signature, std::string_view name_space, B
   return verify_with(signature.key, blob, data);
 }
 
-std::string armour_sshsig(ByteView key_blob, std::string_view name_space, ByteView wire_signature) {
+std::string armour_sshsig(ByteView key_blob, std::string_view sig_namespace, ByteView wire_signature) {
   Bytes blob;
   append(blob, kMagic);
   append_be(blob, kVersion, 4);
   append_ssh_string(blob, key_blob);
-  append_ssh_string(blob, view(name_space));
+  append_ssh_string(blob, view(sig_namespace));
   append_ssh_string(blob, {});
   append_ssh_string(blob, view(kHash));
   append_ssh_string(blob, wire_signature);
@@ -146,4 +146,4 @@ std::string armour_sshsig(ByteView key_blob, std::string_view name_space, ByteVi
   return out + std::string(kEnd);
 }
 
-}  // namespace qpcseal::policy
+}  // namespace qpcseal::approval

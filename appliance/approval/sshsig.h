@@ -9,13 +9,13 @@
 #include "appliance/approval/ssh_wire.h"
 #include "base/bytes.h"
 
-namespace qpcseal::policy {
+namespace qpcseal::approval {
 
 inline constexpr std::size_t kMaxSshsig = 16384;  // bytes, with armour
 
 struct SshSignature {
   SshPublicKey key;
-  std::string name_space;
+  std::string sig_namespace;
   Bytes signature;  // wire form: type, blob, and for sk- keys flags and counter
 };
 
@@ -25,12 +25,12 @@ SshSignature parse_sshsig(std::string_view armoured);
 
 // Whether `signature` is one of `name_space` over `message`, made with the key inside it. A security key must
 // have seen its owner (user presence). The caller checks who owns the key.
-[[nodiscard]] bool verify_sshsig(const SshSignature& signature, std::string_view name_space,
+[[nodiscard]] bool verify_sshsig(const SshSignature& signature, std::string_view sig_namespace,
                                  ByteView message);
 
 // What is signed: "SSHSIG" || string namespace || string "" || string "sha512" || string SHA-512(message).
-Bytes sshsig_signed_data(std::string_view name_space, ByteView message);
+Bytes sshsig_signed_data(std::string_view sig_namespace, ByteView message);
 // The armoured file for a signature made elsewhere over sshsig_signed_data().
-std::string armour_sshsig(ByteView key_blob, std::string_view name_space, ByteView wire_signature);
+std::string armour_sshsig(ByteView key_blob, std::string_view sig_namespace, ByteView wire_signature);
 
-}  // namespace qpcseal::policy
+}  // namespace qpcseal::approval

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 
-namespace qpcseal::policy {
+namespace qpcseal::approval {
 
 namespace {
 
@@ -105,10 +105,10 @@ Bytes ssh_key_blob(EVP_PKEY* key) {
   return out;
 }
 
-std::string sign_sshsig(EVP_PKEY* key, std::string_view name_space, ByteView message) {
+std::string sign_sshsig(EVP_PKEY* key, std::string_view sig_namespace, ByteView message) {
   const Bytes blob = ssh_key_blob(key);
   const std::string type = parse_ssh_key(blob).type;
-  const Bytes data = sshsig_signed_data(name_space, message);
+  const Bytes data = sshsig_signed_data(sig_namespace, message);
   Bytes wire;
   append_ssh_string(wire, view(type));
   if (type == "ssh-ed25519") {
@@ -117,10 +117,10 @@ std::string sign_sshsig(EVP_PKEY* key, std::string_view name_space, ByteView mes
     const EVP_MD* digest = type.ends_with("384") ? EVP_sha384() : EVP_sha256();
     append_ssh_string(wire, ecdsa_blob(sign_raw(key, digest, data)));
   }
-  std::string out = armour_sshsig(blob, name_space, wire);
-  if (!verify_sshsig(parse_sshsig(out), name_space, message))
+  std::string out = armour_sshsig(blob, sig_namespace, wire);
+  if (!verify_sshsig(parse_sshsig(out), sig_namespace, message))
     throw Error(ErrorKind::Token, "the key signed, but its signature does not verify");
   return out;
 }
 
-}  // namespace qpcseal::policy
+}  // namespace qpcseal::approval

@@ -12,11 +12,11 @@ namespace qpcseal::audit {
 
 struct AnchorState {
   std::uint64_t size = 0;
-  Hash root{};
+  tlog::Hash root{};
   bool operator==(const AnchorState&) const = default;
 };
 // "12 <root in hex>", or "none".
-inline std::string name_of(const std::optional<AnchorState>& anchor) {
+inline std::string to_string(const std::optional<AnchorState>& anchor) {
   return anchor ? std::to_string(anchor->size) + " " + to_hex(anchor->root) : "none";
 }
 

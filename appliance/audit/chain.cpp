@@ -22,16 +22,16 @@ std::optional<Entry> readable(std::string_view line) {
 
 // Entry i does not name the hash that entry i - 1 has now. The changed one is i itself where its successor
 // does not know it either; for the last entry, the signed root decides.
-std::uint64_t changed_of_pair(const Lines& lines, std::uint64_t i, const Hash& named,
-                              const Checkpoint& signed_) {
+std::uint64_t changed_of_pair(const Lines& lines, std::uint64_t i, const tlog::Hash& named,
+                              const tlog::Checkpoint& signed_) {
   if (i == 0) return 0;
   if (i + 1 < signed_.size) {
     const auto next = i + 1 < lines.size() ? readable(lines[i + 1]) : std::nullopt;
-    return next && next->prev == leaf_hash(view(lines[i])) ? i - 1 : i;
+    return next && next->prev == tlog::leaf_hash(view(lines[i])) ? i - 1 : i;
   }
-  Tree tree;
+  tlog::Tree tree;
   for (std::uint64_t k = 0; k < signed_.size; ++k)
-    tree.append(k == i - 1 ? named : leaf_hash(view(lines[k])));
+    tree.append(k == i - 1 ? named : tlog::leaf_hash(view(lines[k])));
   return tree.root() == signed_.root ? i - 1 : i;
 }
 
@@ -39,8 +39,8 @@ std::uint64_t changed_of_pair(const Lines& lines, std::uint64_t i, const Hash& n
 // entry i; else, and where nothing follows, entry i is the one too many.
 std::string one_too_many(const Lines& lines, std::uint64_t i) {
   const auto next = i + 1 < lines.size() ? readable(lines[i + 1]) : std::nullopt;
-  const bool inserted =
-      next && next->prev == leaf_hash(view(lines[i])) && next->prev != leaf_hash(view(lines[i - 1]));
+  const bool inserted = next && next->prev == tlog::leaf_hash(view(lines[i])) &&
+                        next->prev != tlog::leaf_hash(view(lines[i - 1]));
   if (inserted) return entry_name(i - 1) + " was inserted: another of that number follows it";
   return entry_name(i) + " is missing: entry " + std::to_string(i - 1) + " stands in its place";
 }
@@ -49,8 +49,8 @@ std::string one_too_many(const Lines& lines, std::uint64_t i) {
 
 std::string entry_name(std::uint64_t seq) { return "entry " + std::to_string(seq); }
 
-std::string first_bad(const Lines& lines, const Checkpoint& checkpoint) {
-  Hash prev{};
+std::string first_bad(const Lines& lines, const tlog::Checkpoint& checkpoint) {
+  tlog::Hash prev{};
   for (std::uint64_t i = 0; i < std::min<std::uint64_t>(lines.size(), checkpoint.size); ++i) {
     Entry entry;
     try {
@@ -62,7 +62,7 @@ std::string first_bad(const Lines& lines, const Checkpoint& checkpoint) {
     if (entry.seq != i)
       return entry_name(i) + " is missing: entry " + std::to_string(entry.seq) + " stands in its place";
     if (entry.prev != prev) return entry_name(changed_of_pair(lines, i, entry.prev, checkpoint)) + kChanged;
-    prev = leaf_hash(view(lines[i]));
+    prev = tlog::leaf_hash(view(lines[i]));
   }
   if (lines.size() < checkpoint.size)
     return entry_name(lines.size()) + " is missing: the checkpoint covers " +
@@ -72,7 +72,7 @@ std::string first_bad(const Lines& lines, const Checkpoint& checkpoint) {
          "log's";
 }
 
-void check_follows(const EntryView& entry, std::uint64_t seq, const Hash& before, UnixTime since) {
+void check_follows(const EntryView& entry, std::uint64_t seq, const tlog::Hash& before, UnixTime since) {
   if (entry.seq != seq) throw Error(ErrorKind::Malformed, "its number is " + std::to_string(entry.seq));
   if (entry.prev != before) throw Error(ErrorKind::Malformed, "it does not follow the entry before");
   if (entry.time < since && !sets_clock_back(entry.kind, entry.phase))

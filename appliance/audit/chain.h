@@ -18,11 +18,11 @@ using Lines = std::vector<std::string_view>;
 // For lines of which the first do not give the checkpoint's root (or are too few): a sentence naming the
 // first bad entry. Each entry names the hash of the one before, so that a change shows at its successor;
 // where all of them were written anew, only the end is known to be wrong.
-std::string first_bad(const Lines& lines, const Checkpoint& checkpoint);
+std::string first_bad(const Lines& lines, const tlog::Checkpoint& checkpoint);
 
 // Whether an entry is number `seq`, names the hash of the one before (zeros for the first), and is not of a
 // time before `since`, unless it sets the clock back. Error{Malformed}.
-void check_follows(const EntryView& entry, std::uint64_t seq, const Hash& before, UnixTime since);
+void check_follows(const EntryView& entry, std::uint64_t seq, const tlog::Hash& before, UnixTime since);
 
 // One append writes the entries of one transaction and one phase. The last of `lines` may be cut short.
 [[nodiscard]] bool is_one_append(std::span<const std::string_view> lines);

@@ -15,7 +15,7 @@ constexpr std::string_view kOutcomes[] = {"ok", "denied", "failed", "unknown"};
 
 Phase phase_of(std::string_view name) {
   for (const Phase phase : {Phase::Intent, Phase::Wrapped, Phase::Result, Phase::Event})
-    if (name == name_of(phase)) return phase;
+    if (name == to_string(phase)) return phase;
   throw Error(ErrorKind::Malformed, "unknown phase '" + std::string(name) + "'");
 }
 
@@ -31,11 +31,11 @@ bool belongs(std::string_view name, std::size_t extra) {
 
 // All members of an entry, and no other; those that an entry of its phase does not have stay empty.
 struct Members {
-  std::array<RawMember, kMembers.size()> of;
+  std::array<encoding::RawMember, kMembers.size()> of;
 
   explicit Members(std::string_view line) {
-    std::array<RawMember, kMembers.size()> found;
-    const std::size_t count = scan_object(line, found);
+    std::array<encoding::RawMember, kMembers.size()> found;
+    const std::size_t count = encoding::scan_object(line, found);
     constexpr std::size_t kAlways = kMembers.size() - 2;
     const std::size_t extra = count > kAlways ? count - kAlways : 0;
     std::size_t at = 0;
@@ -48,20 +48,20 @@ struct Members {
     if (at != count) throw Error(ErrorKind::Malformed, "entry: unknown member");
   }
   [[nodiscard]] bool has(std::string_view name) const {
-    return std::ranges::find(of, name, &RawMember::key) != of.end();
+    return std::ranges::find(of, name, &encoding::RawMember::key) != of.end();
   }
-  [[nodiscard]] const RawMember& get(std::string_view name) const {
-    return *std::ranges::find(of, name, &RawMember::key);
+  [[nodiscard]] const encoding::RawMember& get(std::string_view name) const {
+    return *std::ranges::find(of, name, &encoding::RawMember::key);
   }
   [[nodiscard]] std::string_view text(std::string_view name) const {
-    return plain_text(get(name).value, name);
+    return encoding::plain_text(get(name).value, name);
   }
   [[nodiscard]] std::uint64_t number(std::string_view name) const {
-    return plain_uint(get(name).value, name);
+    return encoding::plain_uint(get(name).value, name);
   }
   [[nodiscard]] std::string_view hex(std::string_view name, std::size_t size) const {
     const std::string_view digits = text(name);
-    if (!is_hex(digits, size))
+    if (!encoding::is_hex(digits, size))
       throw Error(ErrorKind::Malformed,
                   "'" + std::string(name) + "' is not " + std::to_string(size) + " bytes in lower-case hex");
     return digits;
@@ -80,9 +80,9 @@ void read_intent_and_outcome(const Members& members, EntryView& entry) {
     throw Error(ErrorKind::Malformed, "unknown outcome '" + std::string(entry.outcome) + "'");
 }
 
-Hash hash_of(std::string_view hex) {
+tlog::Hash hash_of(std::string_view hex) {
   const auto digit = [](char c) { return static_cast<unsigned>(c <= '9' ? c - '0' : c - 'a' + 10); };
-  Hash out{};
+  tlog::Hash out{};
   for (std::size_t i = 0; i < out.size(); ++i)
     out[i] = static_cast<std::uint8_t>(digit(hex[2 * i]) << 4U | digit(hex[(2 * i) + 1]));
   return out;
@@ -90,7 +90,7 @@ Hash hash_of(std::string_view hex) {
 
 }  // namespace
 
-std::string_view name_of(Phase phase) {
+std::string_view to_string(Phase phase) {
   switch (phase) {
     case Phase::Intent:
       return "intent";
@@ -105,18 +105,18 @@ std::string_view name_of(Phase phase) {
 }
 
 std::string encode_entry(const Entry& entry) {
-  Json json{{"v", 1U},
-            {"seq", entry.seq},
-            {"time", static_cast<std::uint64_t>(entry.time)},
-            {"kind", entry.kind},
-            {"phase", name_of(entry.phase)},
-            {"txn", entry.txn},
-            {"software", entry.software},
-            {"prev", to_hex(entry.prev)},
-            {"data", entry.data}};
+  encoding::Json json{{"v", 1U},
+                      {"seq", entry.seq},
+                      {"time", static_cast<std::uint64_t>(entry.time)},
+                      {"kind", entry.kind},
+                      {"phase", to_string(entry.phase)},
+                      {"txn", entry.txn},
+                      {"software", entry.software},
+                      {"prev", to_hex(entry.prev)},
+                      {"data", entry.data}};
   if (entry.phase == Phase::Result || entry.phase == Phase::Wrapped) json["intent"] = entry.intent.value();
   if (entry.phase == Phase::Result) json["outcome"] = entry.outcome;
-  std::string line = canonical(json);
+  std::string line = encoding::canonical(json);
   if (line.size() > kMaxEntrySize)
     throw Error(ErrorKind::Malformed, "an entry of more than " + std::to_string(kMaxEntrySize) + " bytes");
   return line;
@@ -154,7 +154,7 @@ Entry parse_entry(std::string_view line) {
   entry.prev = seen.prev;
   entry.intent = seen.intent;
   entry.outcome = seen.outcome;
-  entry.data = parse_json(seen.data, "entry");
+  entry.data = encoding::parse_json(seen.data, "entry");
   return entry;
 }
 
@@ -162,7 +162,7 @@ bool sets_clock_back(std::string_view kind, Phase phase) {
   return kind == "clock-correct" && phase == Phase::Event;
 }
 
-Bytes rotation_message(const VerifierKey& next) {
+Bytes rotation_message(const tlog::VerifierKey& next) {
   constexpr std::string_view kContext = "qpcseal/rotate-key/1";
   Bytes out;
   append(out, view(kContext));
@@ -175,10 +175,10 @@ bool is_rotation(const Entry& entry) {
   return entry.kind == "rotate-key" && entry.phase == Phase::Result && entry.outcome == "ok";
 }
 
-VerifierKey rotated_key(const Entry& entry, const VerifierKey& current) {
-  VerifierKey next = VerifierKey::parse(text_member(entry.data, "log_key"));
-  const Bytes signature = from_base64(text_member(entry.data, "signature"));
-  if (next.name() != current.name() || text_member(entry.data, "previous") != current.text() ||
+tlog::VerifierKey rotated_key(const Entry& entry, const tlog::VerifierKey& current) {
+  tlog::VerifierKey next = tlog::VerifierKey::parse(encoding::text_member(entry.data, "log_key"));
+  const Bytes signature = from_base64(encoding::text_member(entry.data, "signature"));
+  if (next.name() != current.name() || encoding::text_member(entry.data, "previous") != current.text() ||
       !current.verify(rotation_message(next), signature))
     throw Error(ErrorKind::LogDamaged, "the log's key did not sign the key that follows it");
   return next;

@@ -36,10 +36,10 @@ struct Entry {
   Phase phase = Phase::Event;
   std::string txn;  // hex
   std::string software;
-  Hash prev{};
+  tlog::Hash prev{};
   std::optional<std::uint64_t> intent;  // results and wrapped entries
   std::string outcome;                  // results only
-  Json data = Json::object();
+  encoding::Json data = encoding::Json::object();
 };
 
 // The same, as views into the line: what can be checked of an entry without building its data.
@@ -48,11 +48,11 @@ struct EntryView {
   UnixTime time = 0;
   std::string_view kind, txn, software, outcome, data;  // data: canonical JSON, an object
   Phase phase = Phase::Event;
-  Hash prev{};
+  tlog::Hash prev{};
   std::optional<std::uint64_t> intent;
 };
 
-std::string_view name_of(Phase phase);
+std::string_view to_string(Phase phase);
 // Without the line feed. Error{Malformed} above kMaxEntrySize.
 std::string encode_entry(const Entry& entry);
 // Error{Malformed} for what encode_entry would not write.
@@ -66,10 +66,10 @@ EntryView scan_entry(Temporary&& line) = delete;
 [[nodiscard]] bool sets_clock_back(std::string_view kind, Phase phase);
 
 // What the log's key signs to hand over to `next`: "qpcseal/rotate-key/1" 00 || vkey text.
-Bytes rotation_message(const VerifierKey& next);
+Bytes rotation_message(const tlog::VerifierKey& next);
 [[nodiscard]] bool is_rotation(const Entry& entry);  // a result of rotate-key that says ok
 // The key that a rotation brings in: data "log_key" (vkey) and "signature" (base64, by `current`, which is
 // its "previous"). The name stays. Error{LogDamaged}.
-VerifierKey rotated_key(const Entry& entry, const VerifierKey& current);
+tlog::VerifierKey rotated_key(const Entry& entry, const tlog::VerifierKey& current);
 
 }  // namespace qpcseal::audit

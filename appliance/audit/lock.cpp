@@ -62,8 +62,8 @@ bool try_lock(const Fd& fd, const std::filesystem::path& file) {
 
 // Nothing for a folder that others may open, and so lock.
 Fd open_folder(const std::filesystem::path& file) {
-  const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : ".";
-  Fd fd(retry_interrupted([&] { return open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  const std::filesystem::path dir = file.has_parent_path() ? file.parent_path() : ".";
+  Fd fd(retry_interrupted([&] { return open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   struct stat status{};
   if (!fd || fstat(fd.get(), &status) != 0 || status.st_uid != geteuid() || (status.st_mode & 077U) != 0)
     return {};
@@ -71,8 +71,8 @@ Fd open_folder(const std::filesystem::path& file) {
 }
 
 // Some network file systems lock no folders: there the file's lock must do.
-bool try_folder(const Fd& folder) {
-  return !folder || retry_interrupted([&] { return flock(folder.get(), LOCK_EX | LOCK_NB); }) == 0 ||
+bool try_folder(const Fd& dir) {
+  return !dir || retry_interrupted([&] { return flock(dir.get(), LOCK_EX | LOCK_NB); }) == 0 ||
          errno != EWOULDBLOCK;
 }
 
@@ -117,8 +117,8 @@ Lock::Lock(const std::filesystem::path& file, unsigned timeout_seconds,
 
 std::optional<Lock> lock_to_read(const std::filesystem::path& file, unsigned timeout_seconds,
                                  const std::function<void(const std::string&)>& on_wait) {
-  const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : ".";
-  if (access(folder.c_str(), W_OK) != 0 && (errno == EROFS || errno == EACCES)) return std::nullopt;
+  const std::filesystem::path dir = file.has_parent_path() ? file.parent_path() : ".";
+  if (access(dir.c_str(), W_OK) != 0 && (errno == EROFS || errno == EACCES)) return std::nullopt;
   return std::optional<Lock>(std::in_place, file, timeout_seconds, on_wait);
 }
 

@@ -13,7 +13,7 @@ namespace qpcseal::audit {
 namespace {
 
 // Lines that no checkpoint covers, before anything is written over them.
-void put_aside(Store& store, Position& at) {
+void put_aside(Store& store, LogCursor& at) {
   const std::string tail = std::exchange(at.tail, {});
   if (!tail.empty()) store.quarantine(at.end, tail);
 }
@@ -31,7 +31,7 @@ std::vector<std::vector<Entry>> by_txn(std::vector<Entry> entries) {
 // Before anything of an append is done: once a part of it is in the state there is no way back.
 void check_size(const Entry& entry) {
   constexpr std::size_t kOther = 512;  // bytes; all members but the data
-  if (canonical(entry.data).size() > kMaxEntrySize - kOther)
+  if (encoding::canonical(entry.data).size() > kMaxEntrySize - kOther)
     throw Error(ErrorKind::Malformed,
                 "the audit log takes no '" + entry.kind + "' of more than " + std::to_string(kMaxEntrySize) +
                     " bytes",
@@ -40,28 +40,29 @@ void check_size(const Entry& entry) {
 
 }  // namespace
 
-Log Log::create(const LogSettings& settings, Signer& signer, const std::string& origin, Json genesis) {
-  VerifierKey key(origin, signer.type(), signer.public_key());
+Log Log::create(const LogSettings& settings, tlog::Signer& signer, const std::string& origin,
+                encoding::Json genesis) {
+  tlog::VerifierKey key(origin, signer.type(), signer.public_key());
   genesis["log_key"] = key.text();
-  Store store = Store::create(settings.folder);
-  Log log(settings, signer, std::move(store), Position(std::move(key)));
+  Store store = Store::create(settings.dir);
+  Log log(settings, signer, std::move(store), LogCursor(std::move(key)));
   log.event("genesis", std::move(genesis));
   return log;
 }
 
-Log Log::open(const LogSettings& settings, Signer& signer) {
-  return open(settings, signer, find_position(settings.folder));
+Log Log::open(const LogSettings& settings, tlog::Signer& signer) {
+  return open(settings, signer, find_position(settings.dir));
 }
 
-Log Log::open(const LogSettings& settings, Signer& signer, Position at, OldAnchor old) {
+Log Log::open(const LogSettings& settings, tlog::Signer& signer, LogCursor at, OldAnchor old) {
   if (at.key.type() != signer.type() || at.key.key() != signer.public_key())
     throw Error(ErrorKind::LogDamaged,
                 "the audit log was signed with another key than the one in this token");
   std::optional<AnchorState> anchor;
   if (settings.anchor != nullptr) anchor = settings.anchor->read();
   // What the anchor knows must be replayed from there on, to see that it is no more than one append behind.
-  if (anchor && at.in_snapshot > anchor->size) at = find_position(settings.folder, anchor->size);
-  Log log(settings, signer, Store::open(settings.folder), std::move(at));
+  if (anchor && at.in_snapshot > anchor->size) at = find_position(settings.dir, anchor->size);
+  Log log(settings, signer, Store::open(settings.dir), std::move(at));
   log.anchor_ = anchor;
   log.check_anchor(old);
   if (log.old_anchor_) return log;
@@ -70,12 +71,12 @@ Log Log::open(const LogSettings& settings, Signer& signer, Position at, OldAncho
   return log;
 }
 
-const Tree& Log::tree() const {
+const tlog::Tree& Log::tree() const {
   if (at_.tree.is_whole()) return at_.tree;
   if (whole_ && whole_->size() == at_.tree.size()) return *whole_;
-  Tree tree;
+  tlog::Tree tree;
   store_.each_line([&](std::string_view line) {
-    tree.append(leaf_hash(view(line)));
+    tree.append(tlog::leaf_hash(view(line)));
     return tree.size() < at_.tree.size();
   });
   if (tree.root() != at_.tree.root())
@@ -109,7 +110,7 @@ void Log::check_anchor(OldAnchor old) {
   const std::string why = old_anchor();
   old_anchor_ = !why.empty();
   if (old_anchor_ && old == OldAnchor::Refuse)
-    throw Error(ErrorKind::LogDamaged, why + " (anchor " + name_of(anchor_) + ")",
+    throw Error(ErrorKind::LogDamaged, why + " (anchor " + to_string(anchor_) + ")",
                 "the token may have been put back to an older state; officers may accept the log as it is: "
                 "'qpcseal audit anchor-accept'");
   const AnchorState now{at_.checkpoint.size, at_.checkpoint.root};
@@ -117,12 +118,12 @@ void Log::check_anchor(OldAnchor old) {
   if (!old_anchor_) anchor_ = now;
 }
 
-void Log::accept_anchor(const Json& approval) {
+void Log::accept_anchor(const encoding::Json& approval) {
   if (!old_anchor_)
     throw Error(ErrorKind::Usage, "the token's anchor fits the log: there is nothing to accept");
   const HeldClock held(*this);
-  Json data{{"anchor", nullptr},
-            {"log", {{"size", at_.checkpoint.size}, {"root", to_hex(at_.checkpoint.root)}}}};
+  encoding::Json data{{"anchor", nullptr},
+                      {"log", {{"size", at_.checkpoint.size}, {"root", to_hex(at_.checkpoint.root)}}}};
   if (anchor_) data["anchor"] = {{"size", anchor_->size}, {"root", to_hex(anchor_->root)}};
   if (!approval.is_null()) data["approval"] = approval;
   put_aside(store_, at_);
@@ -151,7 +152,7 @@ void Log::save_snapshot() {
   if (at_.state.size - at_.in_snapshot < settings_.snapshot_every) return;
   try {
     store_.write_snapshot(
-        sign_snapshot({at_.state, at_.tree, at_.end, at_.written.so_far()}, at_.key, *signer_));
+        sign_snapshot({at_.state, at_.tree, at_.end, at_.written.peek()}, at_.key, *signer_));
     at_.in_snapshot = at_.state.size;
   } catch (const std::exception&) {
     return;
@@ -160,7 +161,7 @@ void Log::save_snapshot() {
 
 std::string Log::new_txn() { return to_hex(settings_.random.bytes(kTxnSize)); }
 
-Entry Log::make(const std::string& kind, Phase phase, const std::string& txn, Json data) const {
+Entry Log::make(const std::string& kind, Phase phase, const std::string& txn, encoding::Json data) const {
   Entry entry;
   entry.time = entry_time();
   entry.kind = kind;
@@ -172,20 +173,22 @@ Entry Log::make(const std::string& kind, Phase phase, const std::string& txn, Js
   return entry;
 }
 
-Txn Log::intent(const std::string& kind, Json data) { return intents(kind, {std::move(data)}).front(); }
+Txn Log::intent(const std::string& kind, encoding::Json data) {
+  return intents(kind, {std::move(data)}).front();
+}
 
-std::vector<Txn> Log::intents(const std::string& kind, std::vector<Json> data) {
+std::vector<Txn> Log::intents(const std::string& kind, std::vector<encoding::Json> data) {
   check_clock();
   const std::string txn = new_txn();
   std::vector<Entry> entries;
   std::vector<Txn> out;
-  for (Json& one : data) entries.push_back(make(kind, Phase::Intent, txn, std::move(one)));
+  for (encoding::Json& one : data) entries.push_back(make(kind, Phase::Intent, txn, std::move(one)));
   const std::uint64_t first = append(std::move(entries));
   for (std::size_t i = 0; i < data.size(); ++i) out.push_back({first + i, txn, kind});
   return out;
 }
 
-std::uint64_t Log::result(const Txn& txn, const std::string& outcome, Json data) {
+std::uint64_t Log::result(const Txn& txn, const std::string& outcome, encoding::Json data) {
   return results({{txn, outcome, std::move(data)}}).front();
 }
 
@@ -203,7 +206,7 @@ std::vector<std::uint64_t> Log::results(std::vector<Outcome> outcomes) {
   return out;
 }
 
-void Log::wrapped(const std::vector<Txn>& txns, std::vector<Json> data) {
+void Log::wrapped(const std::vector<Txn>& txns, std::vector<encoding::Json> data) {
   std::vector<Entry> entries;
   for (std::size_t i = 0; i < txns.size(); ++i) {
     entries.push_back(make(txns[i].kind, Phase::Wrapped, txns[i].id, std::move(data.at(i))));
@@ -212,23 +215,23 @@ void Log::wrapped(const std::vector<Txn>& txns, std::vector<Json> data) {
   for (auto& part : by_txn(std::move(entries))) append(std::move(part));
 }
 
-std::uint64_t Log::event(const std::string& kind, Json data) {
+std::uint64_t Log::event(const std::string& kind, encoding::Json data) {
   return events(kind, {std::move(data)}).front();
 }
 
-std::vector<std::uint64_t> Log::events(const std::string& kind, std::vector<Json> data) {
+std::vector<std::uint64_t> Log::events(const std::string& kind, std::vector<encoding::Json> data) {
   check_clock();
   const std::string txn = new_txn();
   std::vector<Entry> entries;
   std::vector<std::uint64_t> out;
-  for (Json& one : data) entries.push_back(make(kind, Phase::Event, txn, std::move(one)));
+  for (encoding::Json& one : data) entries.push_back(make(kind, Phase::Event, txn, std::move(one)));
   const std::uint64_t first = conclude(std::move(entries));
   for (std::size_t i = 0; i < data.size(); ++i) out.push_back(first + i);
   return out;
 }
 
-std::uint64_t Log::rotate(const Txn& txn, Signer& next) {
-  const VerifierKey key(at_.key.name(), next.type(), next.public_key());
+std::uint64_t Log::rotate(const Txn& txn, tlog::Signer& next) {
+  const tlog::VerifierKey key(at_.key.name(), next.type(), next.public_key());
   Entry entry = make(txn.kind, Phase::Result, txn.id,
                      {{"log_key", key.text()},
                       {"signature", to_base64(signer_->sign(rotation_message(key)))},
@@ -246,7 +249,7 @@ std::string Log::add(std::vector<Entry>& entries) {
     if (entry.seq > 0) entry.prev = at_.tree.leaf(entry.seq - 1);
     const std::string line = encode_entry(entry);
     at_.state.apply(entry);
-    at_.tree.append(leaf_hash(view(line)));
+    at_.tree.append(tlog::leaf_hash(view(line)));
     lines += line + "\n";
   }
   return lines;
@@ -274,7 +277,7 @@ void Log::renew_anchor() {
     const bool ours = !found || (anchor_ && (found->size < anchor_->size || *found == *anchor_));
     if (!ours)
       throw Error(ErrorKind::LogDamaged,
-                  "the token remembers another log (anchor " + name_of(found) +
+                  "the token remembers another log (anchor " + to_string(found) +
                       "): a copy of this home is in use too",
                   "stop all copies but the one whose log the token remembers ('qpcseal mek list')");
     anchor_ = {at_.checkpoint.size,
@@ -288,20 +291,20 @@ void Log::prepare(bool done) {
   if (settings_.before_append) settings_.before_append(done);
 }
 
-void Log::write(const std::string& lines, Signer* next) {
+void Log::write(const std::string& lines, tlog::Signer* next) {
   store_.append(at_.end, lines);
   at_.end += lines.size();
   at_.written.update(view(lines));
   if (next != nullptr) {
     signer_ = next;
-    at_.key = VerifierKey(at_.key.name(), next->type(), next->public_key());
+    at_.key = tlog::VerifierKey(at_.key.name(), next->type(), next->public_key());
   }
   at_.checkpoint = {at_.tree.size(), at_.tree.root()};
-  at_.note = sign_checkpoint(at_.checkpoint, at_.key, *signer_);
+  at_.note = tlog::sign_checkpoint(at_.checkpoint, at_.key, *signer_);
   store_.publish(at_.note);
 }
 
-std::uint64_t Log::append(std::vector<Entry> entries, Signer* next) {
+std::uint64_t Log::append(std::vector<Entry> entries, tlog::Signer* next) {
   if (broken_)
     throw AppendError(Appended::Nothing,
                       {ErrorKind::Io, "the audit log could not be written; nothing more is done"});
@@ -336,7 +339,7 @@ std::uint64_t Log::append(std::vector<Entry> entries, Signer* next) {
 }
 
 // What is in the log is done: a failure behind it is noted, and does not make the act fail.
-std::uint64_t Log::conclude(std::vector<Entry> entries, Signer* next) {
+std::uint64_t Log::conclude(std::vector<Entry> entries, tlog::Signer* next) {
   const std::uint64_t first = at_.state.size;
   try {
     append(std::move(entries), next);

@@ -42,7 +42,7 @@ struct AppendStatus {
 inline constexpr std::uint64_t kSnapshotEvery = 1024;  // entries
 
 struct LogSettings {
-  std::filesystem::path folder;
+  std::filesystem::path dir;
   const Clock& clock;
   Random& random;
   std::string software;      // e.g. "qpcseal 0.2.0"
@@ -65,7 +65,7 @@ struct Txn {
 struct Outcome {
   Txn txn;
   std::string outcome;  // "ok", "denied", "failed", "unknown"
-  Json data = Json::object();
+  encoding::Json data = encoding::Json::object();
 };
 
 // What Log::open() does about an anchor that is gone, or older than one append: OldAnchor::Accept leaves the
@@ -76,26 +76,27 @@ class Log {
  public:
   // A new log with its genesis entry, whose data gets "log_key" from `signer` and `origin`. Error{Io} where
   // one exists.
-  static Log create(const LogSettings& settings, Signer& signer, const std::string& origin, Json genesis);
+  static Log create(const LogSettings& settings, tlog::Signer& signer, const std::string& origin,
+                    encoding::Json genesis);
   // Verifies the whole (a snapshot spares the replay, not the digest of what it covers), holds it against the
   // anchor, moves lines that no checkpoint covers to quarantine and records that. The clock matters only when
   // something is appended. Error{LogDamaged}.
-  static Log open(const LogSettings& settings, Signer& signer);
+  static Log open(const LogSettings& settings, tlog::Signer& signer);
   // The same from `at`, which find_position() gave for this folder under the lock that is still held.
-  static Log open(const LogSettings& settings, Signer& signer, Position at,
+  static Log open(const LogSettings& settings, tlog::Signer& signer, LogCursor at,
                   OldAnchor old = OldAnchor::Refuse);
 
   [[nodiscard]] const State& state() const { return at_.state; }
   // Whole, for proofs and earlier roots; where a snapshot spared the replay this reads the entries anew.
-  [[nodiscard]] const Tree& tree() const;
+  [[nodiscard]] const tlog::Tree& tree() const;
   [[nodiscard]] const std::string& checkpoint() const { return at_.note; }
-  [[nodiscard]] const VerifierKey& key() const { return at_.key; }
+  [[nodiscard]] const tlog::VerifierKey& key() const { return at_.key; }
 
   // Whether open() found an anchor that officers have to accept; what it is, if it is there.
   [[nodiscard]] bool has_old_anchor() const { return old_anchor_; }
   [[nodiscard]] const std::optional<AnchorState>& anchor() const { return anchor_; }
   // The event anchor-accept, after which the log is as after any open(). `approval` may be null.
-  void accept_anchor(const Json& approval);
+  void accept_anchor(const encoding::Json& approval);
 
   // Beside the site's days: from `limit` on the clock must be confirmed. `what` ends there, for the error.
   void limit_clock(UnixTime limit, const std::string& what);
@@ -107,21 +108,21 @@ class Log {
   void confirm_clock();
   // The event clock-correct: time goes on from the clock, which must lie before the last entry. Error{Usage}
   // where it does not. `approval` may be null.
-  void correct_clock(const Json& approval);
+  void correct_clock(const encoding::Json& approval);
 
   // All of one call share a transaction and a checkpoint, but for results and wrapped entries of intents of
   // several transactions: those are one append each, in their order. The numbers of the entries come back.
   // AppendError: the entries are not in the log, or it is not known (Appended), and no further append is
   // possible. An intent or a wrapped entry throws it for Durable too: its act does not go on. After a failure
   // of the anchor alone the log goes on: the next append renews the anchor first.
-  Txn intent(const std::string& kind, Json data);
-  std::vector<Txn> intents(const std::string& kind, std::vector<Json> data);
-  std::uint64_t result(const Txn& txn, const std::string& outcome, Json data);
+  Txn intent(const std::string& kind, encoding::Json data);
+  std::vector<Txn> intents(const std::string& kind, std::vector<encoding::Json> data);
+  std::uint64_t result(const Txn& txn, const std::string& outcome, encoding::Json data);
   std::vector<std::uint64_t> results(std::vector<Outcome> outcomes);
   // A key is wrapped for each of these intents (`data`, in their order): the last entry before it leaves.
-  void wrapped(const std::vector<Txn>& txns, std::vector<Json> data);
-  std::uint64_t event(const std::string& kind, Json data);
-  std::vector<std::uint64_t> events(const std::string& kind, std::vector<Json> data);
+  void wrapped(const std::vector<Txn>& txns, std::vector<encoding::Json> data);
+  std::uint64_t event(const std::string& kind, encoding::Json data);
+  std::vector<std::uint64_t> events(const std::string& kind, std::vector<encoding::Json> data);
 
   // Brings to the disk what an entry "ok" is about to say (LogSettings::before_append), while the act can
   // still be undone. Each append does it too.
@@ -129,19 +130,19 @@ class Log {
 
   // The result of the intent `txn` of kind rotate-key: the log's key signs `next`, whose signer must outlive
   // the log; the checkpoint that covers the entry is signed by it already.
-  std::uint64_t rotate(const Txn& txn, Signer& next);
+  std::uint64_t rotate(const Txn& txn, tlog::Signer& next);
 
  private:
-  Log(const LogSettings& settings, Signer& signer, Store store, Position at)
+  Log(const LogSettings& settings, tlog::Signer& signer, Store store, LogCursor at)
       : settings_(settings), signer_(&signer), store_(std::move(store)), at_(std::move(at)) {}
-  std::uint64_t append(std::vector<Entry> entries, Signer* next = nullptr);
-  std::uint64_t conclude(std::vector<Entry> entries, Signer* next = nullptr);
-  void write(const std::string& lines, Signer* next);
+  std::uint64_t append(std::vector<Entry> entries, tlog::Signer* next = nullptr);
+  std::uint64_t conclude(std::vector<Entry> entries, tlog::Signer* next = nullptr);
+  void write(const std::string& lines, tlog::Signer* next);
   [[nodiscard]] Appended look(const std::string& before) const noexcept;
   void renew_anchor();
   void prepare(bool done);
   std::string add(std::vector<Entry>& entries);
-  Entry make(const std::string& kind, Phase phase, const std::string& txn, Json data) const;
+  Entry make(const std::string& kind, Phase phase, const std::string& txn, encoding::Json data) const;
   std::string new_txn();
   [[nodiscard]] std::string old_anchor() const;
   void check_anchor(OldAnchor old);
@@ -152,9 +153,9 @@ class Log {
   void save_snapshot();
 
   LogSettings settings_;
-  Signer* signer_;
+  tlog::Signer* signer_;
   Store store_;
-  Position at_;
+  LogCursor at_;
   std::optional<AnchorState> anchor_;  // as found, then as written
   bool anchored_ = false;              // the token has one
   bool old_anchor_ = false;
@@ -162,9 +163,9 @@ class Log {
   std::string clock_limit_of_;
   unsigned held_ = 0;  // HeldClock objects
   friend class HeldClock;
-  mutable std::optional<Tree> whole_;  // where at_.tree is not, once it was asked for
-  bool broken_ = false;                // an append failed half way: nothing more may be written
-  bool anchor_due_ = false;            // the anchor is one append behind
+  mutable std::optional<tlog::Tree> whole_;  // where at_.tree is not, once it was asked for
+  bool broken_ = false;                      // an append failed half way: nothing more may be written
+  bool anchor_due_ = false;                  // the anchor is one append behind
 };
 
 // While one lives, entries are written whatever the clock says: what recovers an interrupted run, and what

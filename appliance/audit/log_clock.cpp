@@ -75,7 +75,7 @@ void Log::confirm_clock() {
   append({std::move(entry)});
 }
 
-void Log::correct_clock(const Json& approval) {
+void Log::correct_clock(const encoding::Json& approval) {
   const UnixTime now = settings_.clock.now(), last = at_.state.last_time;
   if (now >= last)
     throw Error(ErrorKind::Usage, "the clock says " + format_time(now) +
@@ -86,7 +86,8 @@ void Log::correct_clock(const Json& approval) {
                 "the clock says " + format_time(now) + ", before this program was built (" +
                     format_time(build_time()) + ")",
                 "set the workstation's clock");
-  Json data{{"old_floor", static_cast<std::uint64_t>(last)}, {"new_floor", static_cast<std::uint64_t>(now)}};
+  encoding::Json data{{"old_floor", static_cast<std::uint64_t>(last)},
+                      {"new_floor", static_cast<std::uint64_t>(now)}};
   if (!approval.is_null()) data["approval"] = approval;
   Entry entry = make("clock-correct", Phase::Event, new_txn(), std::move(data));
   entry.time = now;

@@ -93,11 +93,11 @@ class PackedMap {
   [[nodiscard]] const_iterator begin() const { return {this, packed_.begin(), recent_.begin()}; }
   [[nodiscard]] const_iterator end() const { return {this, packed_.end(), recent_.end()}; }
   [[nodiscard]] bool contains(const K& key) const {
-    return recent_.contains(key) || is_packed(packed_.lower_bound(view_of(key)), key);
+    return recent_.contains(key) || is_packed(packed_.lower_bound(key_view(key)), key);
   }
   [[nodiscard]] std::size_t count(const K& key) const { return contains(key) ? 1 : 0; }
   [[nodiscard]] const_iterator find(const K& key) const {
-    const PackedPages::Position packed = packed_.lower_bound(view_of(key));
+    const PackedPages::Position packed = packed_.lower_bound(key_view(key));
     const auto recent = recent_.lower_bound(key);
     const bool found = is_packed(packed, key) || (recent != recent_.end() && recent->first == key);
     return found ? const_iterator{this, packed, recent} : end();
@@ -110,7 +110,7 @@ class PackedMap {
   }
 
   std::pair<const_iterator, bool> emplace(const K& key, V value) {
-    const PackedPages::Position packed = packed_.lower_bound(view_of(key));
+    const PackedPages::Position packed = packed_.lower_bound(key_view(key));
     if (is_packed(packed, key)) return {const_iterator{this, packed, recent_.lower_bound(key)}, false};
     const auto [place, fresh] = recent_.emplace(key, std::move(value));
     return {const_iterator{this, packed, place}, fresh};
@@ -118,7 +118,7 @@ class PackedMap {
   // The value, to be changed; null: there is none.
   V* change(const K& key) {
     if (const auto found = recent_.find(key); found != recent_.end()) return &found->second;
-    if (!is_packed(packed_.lower_bound(view_of(key)), key)) return nullptr;
+    if (!is_packed(packed_.lower_bound(key_view(key)), key)) return nullptr;
     V value = at(key);
     ++hidden_;
     return &recent_.emplace(key, std::move(value)).first->second;
@@ -136,7 +136,7 @@ class PackedMap {
       if (is_out(item)) continue;
       value.clear();
       pack_value(value, item.second);
-      kept.add(view_of(item.first), value);
+      kept.add(key_view(item.first), value);
     }
     clear();
     packed_ = kept.finish();
@@ -177,7 +177,7 @@ class PackedMap {
   }
 
  private:
-  static ByteView view_of(const K& key) {
+  static ByteView key_view(const K& key) {
     return {reinterpret_cast<const std::uint8_t*>(key.data()), key.size()};
   }
   static void append_item(Bytes& out, ByteView key, ByteView value) {
@@ -188,20 +188,21 @@ class PackedMap {
   }
   // `at`: the key's lower bound.
   [[nodiscard]] bool is_packed(PackedPages::Position at, const K& key) const {
-    return at != packed_.end() && std::ranges::equal(packed_.at(at).key, view_of(key));
+    return at != packed_.end() && std::ranges::equal(packed_.at(at).key, key_view(key));
   }
 
   // Of the two next items, which one comes first; a new one hides the packed one of its key.
   enum class First { Packed, Recent, Both };
-  [[nodiscard]] First first_of(PackedPages::Position packed, typename Recent::const_iterator recent) const {
+  [[nodiscard]] First first_entry(PackedPages::Position packed,
+                                  typename Recent::const_iterator recent) const {
     if (recent == recent_.end()) return First::Packed;
     if (packed == packed_.end()) return First::Recent;
     const ByteView key = packed_.at(packed).key;
-    if (is_less(key, view_of(recent->first))) return First::Packed;
-    return is_less(view_of(recent->first), key) ? First::Recent : First::Both;
+    if (is_less(key, key_view(recent->first))) return First::Packed;
+    return is_less(key_view(recent->first), key) ? First::Recent : First::Both;
   }
   [[nodiscard]] value_type item(PackedPages::Position packed, typename Recent::const_iterator recent) const {
-    if (first_of(packed, recent) != First::Packed) return {recent->first, recent->second};
+    if (first_entry(packed, recent) != First::Packed) return {recent->first, recent->second};
     const PackedPages::Item item = packed_.at(packed);
     value_type out{K(item.key.begin(), item.key.end()), V{}};
     unpack_value(item.value, out.second);
@@ -209,7 +210,7 @@ class PackedMap {
     return out;
   }
   void step(PackedPages::Position& packed, typename Recent::const_iterator& recent) const {
-    const First first = first_of(packed, recent);
+    const First first = first_entry(packed, recent);
     if (first != First::Packed) ++recent;
     if (first != First::Recent) packed = packed_.next(packed);
   }
@@ -219,13 +220,13 @@ class PackedMap {
     auto packed = packed_.begin();
     auto recent = recent_.begin();
     while (packed != packed_.end() || recent != recent_.end()) {
-      if (first_of(packed, recent) == First::Packed) {
+      if (first_entry(packed, recent) == First::Packed) {
         const PackedPages::Item item = packed_.at(packed);
         take(item.key, item.value);
       } else {
         value.clear();
         pack_value(value, recent->second);
-        take(view_of(recent->first), value);
+        take(key_view(recent->first), value);
       }
       step(packed, recent);
       passed(packed.page);

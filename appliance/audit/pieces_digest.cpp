@@ -40,10 +40,10 @@ void PiecesDigest::update(ByteView bytes) {
   }
 }
 
-Sha256Digest PiecesDigest::so_far() const {
+Sha256Digest PiecesDigest::peek() const {
   Sha256 all;
   for (const Sha256Digest& piece : pieces_) all.update(piece);
-  if (in_open_ > 0) all.update(open_.so_far());
+  if (in_open_ > 0) all.update(open_.peek());
   return all.finish();
 }
 

@@ -14,7 +14,7 @@ namespace qpcseal::audit {
 class PiecesDigest {
  public:
   void update(ByteView bytes);
-  [[nodiscard]] Sha256Digest so_far() const;  // of what came until now; more may follow
+  [[nodiscard]] Sha256Digest peek() const;  // of what came until now; more may follow
   // Of the first `bytes` bytes of the file, on all cores. Error{Io} where there are fewer.
   static PiecesDigest of_file(const Fd& file, std::uint64_t bytes);
 

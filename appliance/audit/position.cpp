@@ -13,14 +13,14 @@ Error does_not_fit() { return {ErrorKind::LogDamaged, "the snapshot is not of th
 
 // The log from its snapshot on. Whatever does not hold is an Error; the whole is then replayed, and says what
 // is wrong with the log, if anything is.
-Position resume(const Store& store, OpenedSnapshot opened) {
-  Position at(std::move(opened.key));
+LogCursor resume(const Store& store, OpenedSnapshot opened) {
+  LogCursor at(std::move(opened.key));
   Snapshot& snapshot = opened.snapshot;
   at.note = store.read_checkpoint();
-  at.checkpoint = open_checkpoint(at.note, at.key);
+  at.checkpoint = tlog::open_checkpoint(at.note, at.key);
   if (at.checkpoint.size < snapshot.state.size) throw does_not_fit();
   at.written = store.digest_entries(snapshot.bytes);
-  if (at.written.so_far() != snapshot.digest) throw does_not_fit();
+  if (at.written.peek() != snapshot.digest) throw does_not_fit();
   const std::string recent = store.read_entries(snapshot.bytes);
   Lines lines = split_lines(recent);
   const std::uint64_t fresh = at.checkpoint.size - snapshot.state.size;
@@ -34,7 +34,8 @@ Position resume(const Store& store, OpenedSnapshot opened) {
   at.state = std::move(snapshot.state);
   at.tree = std::move(snapshot.tree);
   replay(lines, at.tree, at.state);
-  if (at.tree.root() != at.checkpoint.root || VerifierKey::parse(at.state.log_keys.back().vkey) != at.key)
+  if (at.tree.root() != at.checkpoint.root ||
+      tlog::VerifierKey::parse(at.state.log_keys.back().vkey) != at.key)
     throw does_not_fit();
   LastAppend last;
   for (const std::string_view line : lines) last.take(scan_entry(line));
@@ -44,7 +45,7 @@ Position resume(const Store& store, OpenedSnapshot opened) {
   return at;
 }
 
-std::optional<Position> try_snapshot(const Store& store, std::uint64_t newest) {
+std::optional<LogCursor> try_snapshot(const Store& store, std::uint64_t newest) {
   try {
     auto bytes = store.read_snapshot();
     if (!bytes) return std::nullopt;
@@ -59,11 +60,11 @@ std::optional<Position> try_snapshot(const Store& store, std::uint64_t newest) {
 
 }  // namespace
 
-Position find_position(const std::filesystem::path& folder, std::uint64_t newest) {
-  const Store store = Store::open_to_read(folder);
+LogCursor find_position(const std::filesystem::path& dir, std::uint64_t newest) {
+  const Store store = Store::open_to_read(dir);
   if (auto found = try_snapshot(store, newest)) return std::move(*found);
-  LogCopy copy = read_log(folder, std::nullopt);
-  Position at(std::move(copy.key));
+  LogCopy copy = read_log(dir, std::nullopt);
+  LogCursor at(std::move(copy.key));
   at.state = std::move(copy.state);
   at.checkpoint = copy.checkpoint;
   at.note = std::move(copy.note);

@@ -6,14 +6,14 @@
 
 namespace qpcseal::audit {
 
-struct Position {
-  explicit Position(VerifierKey signing) : key(std::move(signing)) {}
+struct LogCursor {
+  explicit LogCursor(tlog::VerifierKey signing) : key(std::move(signing)) {}
 
   State state;
-  Tree tree;
-  Checkpoint checkpoint;
+  tlog::Tree tree;
+  tlog::Checkpoint checkpoint;
   std::string note;               // the signed checkpoint
-  VerifierKey key;                // that signed it
+  tlog::VerifierKey key;          // that signed it
   std::uint64_t end = 0;          // bytes of entries.jsonl that it covers
   PiecesDigest written;           // over these
   std::uint64_t in_snapshot = 0;  // entries that the snapshot on disk has
@@ -24,6 +24,6 @@ struct Position {
 // From the snapshot where it fits the log and has at most `newest` entries, else from a replay of the whole;
 // either way what comes back is verified, by the log's own keys, and the same. Needs no token: whether the
 // key is the token's, Log::open checks. Error{LogDamaged} as read_log.
-Position find_position(const std::filesystem::path& folder, std::uint64_t newest = UINT64_MAX);
+LogCursor find_position(const std::filesystem::path& dir, std::uint64_t newest = UINT64_MAX);
 
 }  // namespace qpcseal::audit

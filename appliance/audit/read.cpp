@@ -24,15 +24,16 @@ decltype(auto) or_damaged(const std::string& where, Act act) {
   }
 }
 
-void apply_line(std::string_view line, const Hash& prev, State& state) {
+void apply_line(std::string_view line, const tlog::Hash& prev, State& state) {
   const Entry entry = parse_entry(line);
   if (entry.prev != prev) throw Error(ErrorKind::Malformed, "it does not follow the entry before");
   state.apply(entry);
 }
 
-VerifierKey genesis_key(std::string_view first_line) {
-  return or_damaged(entry_name(0),
-                    [&] { return VerifierKey::parse(text_member(parse_entry(first_line).data, "log_key")); });
+tlog::VerifierKey genesis_key(std::string_view first_line) {
+  return or_damaged(entry_name(0), [&] {
+    return tlog::VerifierKey::parse(encoding::text_member(parse_entry(first_line).data, "log_key"));
+  });
 }
 
 // One pass over the lines that a checkpoint of `size` entries covers.
@@ -51,14 +52,14 @@ class LogWalk {
         if (is_rotation(entry)) rotate(keys, entry);
       });
     if (!error_) follow(where, line);
-    before_ = leaf_hash(view(line));
+    before_ = tlog::leaf_hash(view(line));
     tree.append(before_);
     lines.add(line.size());
   }
   [[nodiscard]] const std::optional<Error>& error() const { return error_; }
 
   CoveredLines lines;
-  Tree tree;
+  tlog::Tree tree;
   State state;
   LastAppend last;
   std::vector<LogKey> keys;  // that signed the log so far: the genesis entry's, and those of rotations
@@ -81,14 +82,14 @@ class LogWalk {
   }
 
   Check check_;
-  Hash before_{};
+  tlog::Hash before_{};
   std::optional<Error> error_;
 };
 
 constexpr const char* kChangedUnderUs = " changed while the log was read";
 
 void check_unchanged(const LogCopy& copy, std::uint64_t seq, std::string_view line) {
-  if (leaf_hash(view(line)) != copy.tree.leaf(seq)) damaged(entry_name(seq) + kChangedUnderUs);
+  if (tlog::leaf_hash(view(line)) != copy.tree.leaf(seq)) damaged(entry_name(seq) + kChangedUnderUs);
 }
 
 // What witnesses saw must be this log.
@@ -100,15 +101,15 @@ void check_witnessed(const LogCopy& copy) {
 
 // Takes the lines before byte `end` that `note` covers, as far as they are there. Returns the entries that it
 // claims.
-std::uint64_t walk_covered(std::uint64_t end, const std::string& note, const std::optional<VerifierKey>& key,
-                           LogWalk& walk) {
+std::uint64_t walk_covered(std::uint64_t end, const std::string& note,
+                           const std::optional<tlog::VerifierKey>& key, LogWalk& walk) {
   std::optional<std::uint64_t> size;
   try {
     each_line(walk.lines.file(), walk.lines.end(), end, [&](std::string_view line) {
       if (!size) {
-        const VerifierKey first = genesis_key(line);
+        const tlog::VerifierKey first = genesis_key(line);
         if (key && !(*key == first)) damaged("it was signed for another key: " + first.text());
-        size = or_damaged("checkpoint", [&] { return claimed_size(note); });
+        size = or_damaged("checkpoint", [&] { return tlog::claimed_size(note); });
       }
       if (walk.tree.size() < *size || *size == 0) walk.take(line);
       return walk.tree.size() < *size;
@@ -127,11 +128,12 @@ std::string read_text(const Fd& file, std::uint64_t from, std::uint64_t end) {
 }
 
 LogCopy read_once(Fd file, std::uint64_t from, std::uint64_t end, std::string note,
-                  const std::optional<VerifierKey>& key, Check check) {
+                  const std::optional<tlog::VerifierKey>& key, Check check) {
   LogWalk walk(std::move(file), from, check);
   const std::uint64_t size = walk_covered(end, note, key, walk);
-  const VerifierKey now = VerifierKey::parse(walk.keys.back().vkey);
-  const Checkpoint checkpoint = or_damaged("checkpoint", [&] { return open_checkpoint(note, now); });
+  const tlog::VerifierKey now = tlog::VerifierKey::parse(walk.keys.back().vkey);
+  const tlog::Checkpoint checkpoint =
+      or_damaged("checkpoint", [&] { return tlog::open_checkpoint(note, now); });
   if (checkpoint.size == 0) damaged("the checkpoint covers nothing");
   if (walk.tree.size() < size || walk.tree.root() != checkpoint.root)
     damaged(first_bad(split_lines(read_text(walk.lines.file(), from, end)), checkpoint));
@@ -151,14 +153,14 @@ class StreamWalk {
   void take(std::string_view line) {
     const EntryView entry = scan_entry(line);
     check_follows(entry, tree.size(), last_, time);
-    if (entry.seq == 0) keys.push_back({0, text_member(parse_entry(line).data, "log_key")});
+    if (entry.seq == 0) keys.push_back({0, encoding::text_member(parse_entry(line).data, "log_key")});
     if (entry.kind == "rotate-key") follow(parse_entry(line));
     time = entry.time;
-    last_ = leaf_hash(view(line));
+    last_ = tlog::leaf_hash(view(line));
     tree.append(last_);
   }
 
-  Tree tree;
+  tlog::Tree tree;
   UnixTime time = 0;
   std::vector<LogKey> keys;
 
@@ -167,12 +169,12 @@ class StreamWalk {
     if (is_rotation(entry)) rotate(keys, entry);
   }
 
-  Hash last_{};
+  tlog::Hash last_{};
 };
 
 std::optional<LogCopy> walk(const Store& store, const std::string& note,
-                            const std::optional<VerifierKey>& key) {
-  const std::uint64_t size = claimed_size(note);
+                            const std::optional<tlog::VerifierKey>& key) {
+  const std::uint64_t size = tlog::claimed_size(note);
   if (size == 0) return std::nullopt;
   StreamWalk walk;
   const std::uint64_t end = store.each_line([&](std::string_view line) {
@@ -181,9 +183,9 @@ std::optional<LogCopy> walk(const Store& store, const std::string& note,
   });
   if (walk.tree.size() != size) return std::nullopt;
   if (key && key->text() != walk.keys.front().vkey) return std::nullopt;
-  VerifierKey now = VerifierKey::parse(walk.keys.back().vkey);
+  tlog::VerifierKey now = tlog::VerifierKey::parse(walk.keys.back().vkey);
   LogCopy copy{{}, {}, note, std::move(walk.tree), std::move(now), {}, store.read_entries(end), 0};
-  copy.checkpoint = open_checkpoint(note, copy.key);
+  copy.checkpoint = tlog::open_checkpoint(note, copy.key);
   if (copy.checkpoint.size != size || copy.checkpoint.root != copy.tree.root()) return std::nullopt;
   if (!is_one_append(split_lines(copy.tail))) return std::nullopt;
   copy.state.size = size;
@@ -221,21 +223,22 @@ void LogCopy::each(const std::function<void(std::uint64_t, std::string_view)>& t
   });
 }
 
-void replay(const Lines& lines, Tree& tree, State& state) {
+void replay(const Lines& lines, tlog::Tree& tree, State& state) {
   for (const std::string_view line : lines) {
-    or_damaged(entry_name(tree.size()),
-               [&] { apply_line(line, tree.size() == 0 ? Hash{} : tree.leaf(tree.size() - 1), state); });
-    tree.append(leaf_hash(view(line)));
+    or_damaged(entry_name(tree.size()), [&] {
+      apply_line(line, tree.size() == 0 ? tlog::Hash{} : tree.leaf(tree.size() - 1), state);
+    });
+    tree.append(tlog::leaf_hash(view(line)));
   }
 }
 
 LogCopy read_log(Fd file, std::uint64_t from, std::uint64_t size, std::string checkpoint,
-                 const std::optional<VerifierKey>& key) {
+                 const std::optional<tlog::VerifierKey>& key) {
   return read_once(std::move(file), from, from + size, std::move(checkpoint), key, Check::Everything);
 }
 
-LogCopy read_log(const std::filesystem::path& folder, const std::optional<VerifierKey>& key, Check check) {
-  const Store store = Store::open_to_read(folder);
+LogCopy read_log(const std::filesystem::path& dir, const std::optional<tlog::VerifierKey>& key, Check check) {
+  const Store store = Store::open_to_read(dir);
   std::string note = store.read_checkpoint();
   if (check == Check::Proofs)
     if (auto copy = stream_log(store, note, key)) return std::move(*copy);
@@ -254,7 +257,7 @@ LogCopy read_log(const std::filesystem::path& folder, const std::optional<Verifi
 }
 
 std::optional<LogCopy> stream_log(const Store& store, const std::string& note,
-                                  const std::optional<VerifierKey>& key) {
+                                  const std::optional<tlog::VerifierKey>& key) {
   try {
     return walk(store, note, key);
   } catch (const Error& error) {

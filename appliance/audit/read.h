@@ -38,10 +38,10 @@ class CoveredLines {
 // held against its leaf in the tree, so that it is the line that was verified.
 struct LogCopy {
   State state;
-  Checkpoint checkpoint;
+  tlog::Checkpoint checkpoint;
   std::string note;  // the signed checkpoint
-  Tree tree;
-  VerifierKey key;                // that signed it
+  tlog::Tree tree;
+  tlog::VerifierKey key;          // that signed it
   CoveredLines lines;             // none after Check::Proofs
   std::string tail;               // what lies behind them: an append that is under way or was cut short
   std::uint64_t last_append = 0;  // number of the first entry of the last append that is covered
@@ -62,20 +62,20 @@ enum class Check { Everything, Proofs };
 // `key`: who signed the log from its first entry on; nothing: the key that the genesis entry names, which
 // proves no more than that the log agrees with itself. Error{LogDamaged} naming the first bad entry;
 // Error{Io}.
-LogCopy read_log(const std::filesystem::path& folder, const std::optional<VerifierKey>& key,
+LogCopy read_log(const std::filesystem::path& dir, const std::optional<tlog::VerifierKey>& key,
                  Check check = Check::Everything);
 // What read_log() gives for Check::Proofs, in one pass over the file and in the memory of the tree. Nothing
 // where anything at all does not hold, or a writer is at work: read_log() then looks at the whole, and says
 // what is wrong.
 std::optional<LogCopy> stream_log(const Store& store, const std::string& note,
-                                  const std::optional<VerifierKey>& key);
+                                  const std::optional<tlog::VerifierKey>& key);
 // As read_log(), of entries that are `size` bytes of a file from byte `from` on, as a backup has them, and of
 // the checkpoint's text; what lies behind the checkpoint is in `tail`.
 LogCopy read_log(Fd file, std::uint64_t from, std::uint64_t size, std::string checkpoint,
-                 const std::optional<VerifierKey>& key);
+                 const std::optional<tlog::VerifierKey>& key);
 
 // Whether the entries `lines` follow on those that `tree` and `state` hold, and end at the checkpoint: both
 // are brought up to it. Error{Malformed} or Error{LogDamaged} naming the entry.
-void replay(const std::vector<std::string_view>& lines, Tree& tree, State& state);
+void replay(const std::vector<std::string_view>& lines, tlog::Tree& tree, State& state);
 
 }  // namespace qpcseal::audit

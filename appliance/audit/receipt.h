@@ -24,21 +24,21 @@ inline constexpr std::size_t kMaxReceiptSize = std::size_t{1} << 20;  // bytes
 std::string make_receipt(const LogCopy& log, std::uint64_t seq);
 
 // An entry with the proof that it is in the log: a part of receipts and of bundles.
-Json proven(const LogCopy& log, std::uint64_t seq);
-Entry check_proven(const Json& proven, const Checkpoint& checkpoint);
+encoding::Json proven(const LogCopy& log, std::uint64_t seq);
+Entry check_proven(const encoding::Json& proven, const tlog::Checkpoint& checkpoint);
 // ["<base64>",...]; back, Error{Malformed}.
-Json json_of(const Proof& proof);
-Proof proof_of(const Json& list);
+encoding::Json as_json(const tlog::Proof& proof);
+tlog::Proof parse_proof(const encoding::Json& list);
 
 // The content of a receipt, unverified. Error{Malformed}.
 Entry entry_of_receipt(std::string_view text);
 
 struct Receipt {
   Entry entry;
-  Checkpoint checkpoint;
+  tlog::Checkpoint checkpoint;
 };
 // `key`: the one that signed the checkpoint, or one before it. Error{Malformed} for another shape,
 // Error{LogDamaged} where signature or proof do not hold.
-Receipt check_receipt(std::string_view text, const VerifierKey& key);
+Receipt check_receipt(std::string_view text, const tlog::VerifierKey& key);
 
 }  // namespace qpcseal::audit

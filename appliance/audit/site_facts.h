@@ -25,11 +25,11 @@ struct SiteFacts {
   bool operator==(const SiteFacts&) const = default;
 };
 
-Json json_of(const SiteFacts& facts);
+encoding::Json as_json(const SiteFacts& facts);
 // Error{Malformed} for what json_of() would not write.
-SiteFacts parse_site_facts(const Json& json);
+SiteFacts parse_site_facts(const encoding::Json& json);
 // In the member `site` of a genesis entry's data. Error{Malformed} where there is none: versions before 0.2.0
 // made the log.
-SiteFacts genesis_facts(const Json& genesis);
+SiteFacts genesis_facts(const encoding::Json& genesis);
 
 }  // namespace qpcseal::audit

@@ -18,36 +18,36 @@ Bytes message_of(ByteView body) {
   return out;
 }
 
-Hash take_hash(ByteReader& reader) {
-  Hash out{};
+tlog::Hash take_hash(ByteReader& reader) {
+  tlog::Hash out{};
   const ByteView bytes = reader.take(out.size());
   std::copy(bytes.begin(), bytes.end(), out.begin());
   return out;
 }
 
-void append_body(Bytes& body, const Snapshot& snapshot, const VerifierKey& key) {
+void append_body(Bytes& body, const Snapshot& snapshot, const tlog::VerifierKey& key) {
   append_lp16(body, view(key.text()));
   append_be(body, snapshot.tree.size(), 8);
   append(body, snapshot.tree.root());
   append_be(body, snapshot.bytes, 8);
   append(body, snapshot.digest);
-  const std::vector<Hash> edge = snapshot.tree.edge();
+  const std::vector<tlog::Hash> edge = snapshot.tree.edge();
   append_be(body, edge.size(), 1);
-  for (const Hash& hash : edge) append(body, hash);
+  for (const tlog::Hash& hash : edge) append(body, hash);
   encode_state(body, snapshot.state);
 }
 
-OpenedSnapshot parse_body(ByteView body, VerifierKey key, const std::shared_ptr<const Bytes>& owner) {
+OpenedSnapshot parse_body(ByteView body, tlog::VerifierKey key, const std::shared_ptr<const Bytes>& owner) {
   ByteReader reader(body, "snapshot");
   reader.lp16();
   OpenedSnapshot out{{}, std::move(key)};
   const std::uint64_t size = reader.be(8);
-  const Hash root = take_hash(reader);
+  const tlog::Hash root = take_hash(reader);
   out.snapshot.bytes = reader.be(8);
   out.snapshot.digest = take_hash(reader);
-  std::vector<Hash> edge(reader.be(1));
-  for (Hash& hash : edge) hash = take_hash(reader);
-  out.snapshot.tree = Tree::from_edge(size, edge);
+  std::vector<tlog::Hash> edge(reader.be(1));
+  for (tlog::Hash& hash : edge) hash = take_hash(reader);
+  out.snapshot.tree = tlog::Tree::from_edge(size, edge);
   out.snapshot.state = decode_state(reader, owner);
   reader.expect_end();
   if (out.snapshot.tree.root() != root || out.snapshot.state.size != size)
@@ -57,10 +57,10 @@ OpenedSnapshot parse_body(ByteView body, VerifierKey key, const std::shared_ptr<
 
 OpenedSnapshot parse(const std::shared_ptr<const Bytes>& bytes) {
   ByteReader reader(*bytes, "snapshot");
-  if (text_of(reader.take(kMagic.size())) != kMagic) throw Error(ErrorKind::Malformed, "not a snapshot");
+  if (text_view(reader.take(kMagic.size())) != kMagic) throw Error(ErrorKind::Malformed, "not a snapshot");
   const ByteView body = reader.take(reader.be(4)), signature = reader.lp16();
   reader.expect_end();
-  VerifierKey key = VerifierKey::parse(text_of(ByteReader(body, "snapshot").lp16()));
+  tlog::VerifierKey key = tlog::VerifierKey::parse(text_view(ByteReader(body, "snapshot").lp16()));
   if (!key.verify(message_of(body), signature))
     throw Error(ErrorKind::Malformed, "snapshot: not signed by the key that it names");
   return parse_body(body, std::move(key), bytes);
@@ -69,7 +69,7 @@ OpenedSnapshot parse(const std::shared_ptr<const Bytes>& bytes) {
 }  // namespace
 
 // In one buffer: the state may have many megabytes.
-Bytes sign_snapshot(const Snapshot& snapshot, const VerifierKey& key, Signer& signer) {
+Bytes sign_snapshot(const Snapshot& snapshot, const tlog::VerifierKey& key, tlog::Signer& signer) {
   constexpr std::size_t kSize = 4, kRest = std::size_t{1} << 18;  // bytes; kRest: what is not in packed maps
   Bytes out;
   out.reserve(snapshot.state.challenges.packed_size() + snapshot.state.releases.packed_size() +
@@ -97,7 +97,7 @@ std::optional<OpenedSnapshot> open_snapshot(const std::shared_ptr<const Bytes>& 
   }
 }
 
-std::optional<OpenedSnapshot> open_snapshot(const std::shared_ptr<const Bytes>& bytes, KeyType type,
+std::optional<OpenedSnapshot> open_snapshot(const std::shared_ptr<const Bytes>& bytes, tlog::KeyType type,
                                             const Bytes& public_key) {
   auto out = open_snapshot(bytes);
   if (out && (out->key.type() != type || out->key.key() != public_key)) return std::nullopt;

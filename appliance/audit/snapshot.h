@@ -18,24 +18,24 @@ namespace qpcseal::audit {
 
 struct Snapshot {
   State state;
-  Tree tree;
+  tlog::Tree tree;
   std::uint64_t bytes = 0;  // of entries.jsonl
-  Hash digest{};            // of these bytes, in pieces
+  tlog::Hash digest{};      // of these bytes, in pieces
 };
 
 // Error{Token} where the signer's signature does not verify.
-Bytes sign_snapshot(const Snapshot& snapshot, const VerifierKey& key, Signer& signer);
+Bytes sign_snapshot(const Snapshot& snapshot, const tlog::VerifierKey& key, tlog::Signer& signer);
 
 struct OpenedSnapshot {
   Snapshot snapshot;
-  VerifierKey key;
+  tlog::VerifierKey key;
 };
 // Nothing where it is not well formed, not signed by the key that it names, or contradicts itself. Whether
 // that is the log's key, the log's checkpoint decides. The state holds on to `bytes`, and does not copy its
 // packed maps.
 std::optional<OpenedSnapshot> open_snapshot(const std::shared_ptr<const Bytes>& bytes);
 // Nothing, too, where the key is not `type` and `public_key`.
-std::optional<OpenedSnapshot> open_snapshot(const std::shared_ptr<const Bytes>& bytes, KeyType type,
+std::optional<OpenedSnapshot> open_snapshot(const std::shared_ptr<const Bytes>& bytes, tlog::KeyType type,
                                             const Bytes& public_key);
 
 }  // namespace qpcseal::audit

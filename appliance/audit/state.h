@@ -41,10 +41,10 @@ struct MekHistory {
   std::uint64_t releases = 0;  // begun, less those that ended before anything was wrapped
   // "pending", "ok", "failed", "unknown", "suspended", "destroying", "destroyed"
   std::string state;
-  std::string origin = "generated";  // else "restored" (may wrap, not encrypt), "heir", "imported"
+  std::string origin = "generated";  // else "restored" (may wrap, not encrypt), "transferee", "imported"
   std::string before;                // the state before "destroying"
   bool suspended = false;            // until it is resumed, whatever becomes of the key in between
-  std::string heir;         // who its destruction here named: SHA-256 of the recovery key's file, hex
+  std::string transferee;   // who its destruction here named: SHA-256 of the recovery key's file, hex
   std::string check_value;  // of an imported one: by it the same key is known again, hex
   bool returned = false;    // the token lost it, and has it again from this appliance's own backup
 
@@ -63,8 +63,8 @@ struct ReleaseRecord {
 struct OpenIntent {
   std::uint64_t seq = 0;
   std::string kind, txn;
-  Json data;
-  Json wrapped;  // data of its wrapped entry; null: nothing was wrapped yet
+  encoding::Json data;
+  encoding::Json wrapped;  // data of its wrapped entry; null: nothing was wrapped yet
 
   [[nodiscard]] bool is_wrapped() const { return !wrapped.is_null(); }
   bool operator==(const OpenIntent&) const = default;
@@ -97,8 +97,8 @@ struct SvnSubject {
   auto operator<=>(const SvnSubject&) const = default;
 };
 
-// Member of `mek-destroy`: SHA-256 of the recovery key's file whose token may have the heir.
-inline constexpr const char* kHeirKey = "heir_recovery_key_sha256";
+// Member of `mek-destroy`: SHA-256 of the recovery key's file whose token may have the transferee.
+inline constexpr const char* kTransfereeKey = "transferee_recovery_key_sha256";
 
 // Of an imported key's check value: "qpcseal/check/1" and a tag.
 inline constexpr std::size_t kImportCheckSize = 32;  // bytes
@@ -112,7 +112,7 @@ struct Ceremony {
 };
 
 struct State {
-  Json genesis;
+  encoding::Json genesis;
   SiteFacts site;          // in force
   std::uint64_t size = 0;  // entries
   UnixTime last_time = 0;

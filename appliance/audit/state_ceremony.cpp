@@ -10,30 +10,30 @@ namespace {
 
 constexpr std::size_t kCeremonyIdSize = 16;  // bytes
 
-Ceremony& ceremony_of(State& state, const Json& data) {
-  const auto found = state.ceremonies.find(hex_member(data, "plan_sha256", kDigestSize));
+Ceremony& ceremony_of(State& state, const encoding::Json& data) {
+  const auto found = state.ceremonies.find(encoding::hex_member(data, "plan_sha256", kDigestSize));
   require(found != state.ceremonies.end() &&
-              found->second.id == hex_member(data, "ceremony", kCeremonyIdSize) &&
+              found->second.id == encoding::hex_member(data, "ceremony", kCeremonyIdSize) &&
               found->second.outcome.empty(),
           "a step of a ceremony that does not go on");
   return found->second;
 }
 
-bool has_open_step(const State& state, const Json& ceremony) {
+bool has_open_step(const State& state, const encoding::Json& ceremony) {
   return std::ranges::any_of(state.open, [&](const auto& item) {
     return item.second.kind == kCeremonyStep.name &&
-           member(item.second.data, "ceremony") == member(ceremony, "ceremony");
+           encoding::member(item.second.data, "ceremony") == encoding::member(ceremony, "ceremony");
   });
 }
 
 // A plan serves once, not at all where officers rejected it, and one ceremony goes on at a time.
 void begin(State& state, const Entry& entry) {
-  require(!state.approvals_used.contains(hex_member(entry.data, "plan_sha256", kDigestSize)),
+  require(!state.approvals_used.contains(encoding::hex_member(entry.data, "plan_sha256", kDigestSize)),
           "a plan that was rejected");
   for (const auto& [plan, ceremony] : state.ceremonies)
     require(!ceremony.outcome.empty(), "a ceremony begins while another goes on");
-  const Ceremony next{hex_member(entry.data, "ceremony", kCeremonyIdSize), entry.seq, ""};
-  require(state.ceremonies.emplace(hex_member(entry.data, "plan_sha256", kDigestSize), next).second,
+  const Ceremony next{encoding::hex_member(entry.data, "ceremony", kCeremonyIdSize), entry.seq, ""};
+  require(state.ceremonies.emplace(encoding::hex_member(entry.data, "plan_sha256", kDigestSize), next).second,
           "a plan that was used before");
 }
 
@@ -45,8 +45,8 @@ void end(State& state, const Entry& entry, const OpenIntent& intent) {
 void begin_step(State& state, const Entry& entry) {
   static_cast<void>(ceremony_of(state, entry.data));
   require(!has_open_step(state, entry.data), "a step begins while another goes on");
-  static_cast<void>(text_member(entry.data, "step"));
-  static_cast<void>(uint_member(entry.data, "attempt"));
+  static_cast<void>(encoding::text_member(entry.data, "step"));
+  static_cast<void>(encoding::uint_member(entry.data, "attempt"));
 }
 
 void end_step(State& /*state*/, const Entry& /*entry*/, const OpenIntent& /*intent*/) {}

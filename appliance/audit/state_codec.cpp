@@ -47,10 +47,10 @@ auto members(Either<Challenge> auto& challenge) {
   return std::tie(mek_id, ueid, host, device, made, expires, consumed, consumed_by, intent, released_by);
 }
 auto members(Either<MekHistory> auto& mek) {
-  auto& [id, label, generation, created, encryptions, releases, state, origin, before, suspended, heir,
+  auto& [id, label, generation, created, encryptions, releases, state, origin, before, suspended, transferee,
          check_value, returned] = mek;
   return std::tie(id, label, generation, created, encryptions, releases, state, origin, before, suspended,
-                  heir, check_value, returned);
+                  transferee, check_value, returned);
 }
 auto members(Either<OpenIntent> auto& intent) {
   auto& [seq, kind, txn, data, wrapped] = intent;
@@ -83,12 +83,12 @@ class Encoder {
   void put(std::int64_t value) { put(static_cast<std::uint64_t>(value)); }
   void put(const std::string& value) {
     if constexpr (!kPacked) return sized(view(value));
-    const bool hex = !value.empty() && is_hex(value, value.size() / 2);
+    const bool hex = !value.empty() && encoding::is_hex(value, value.size() / 2);
     number(hex ? value.size() + 1 : 2 * value.size(), 4);
     append(out_, hex ? ByteView(from_hex(value)) : view(value));
   }
   void put(const Bytes& value) { sized(value); }
-  void put(const Json& value) { put(canonical(value)); }
+  void put(const encoding::Json& value) { put(encoding::canonical(value)); }
   template <typename T>
   void put(const std::optional<T>& value) {
     put(value.has_value());
@@ -151,17 +151,17 @@ class Decoder {
   void get(std::string& value) {
     const std::uint64_t size = number(4);
     if constexpr (!kPacked) {
-      value = text_of(reader_.take(size));
+      value = text_view(reader_.take(size));
     } else {
       const ByteView bytes = reader_.take(size / 2);
-      value = size % 2 == 0 ? std::string(text_of(bytes)) : to_hex(bytes);
+      value = size % 2 == 0 ? std::string(text_view(bytes)) : to_hex(bytes);
     }
   }
   void get(Bytes& value) { value = copy(reader_.take(number(4))); }
-  void get(Json& value) {
+  void get(encoding::Json& value) {
     std::string text;
     get(text);
-    value = parse_canonical(text, "state");
+    value = encoding::parse_canonical(text, "state");
   }
   template <typename T>
   void get(std::optional<T>& value) {

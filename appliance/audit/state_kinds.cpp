@@ -22,8 +22,9 @@ const Kind& kind_of(const std::string& name) {
 }
 
 // The SHA-256 of the request; empty in a ceremony, whose officers signed a plan.
-std::string request_of(const Json& approval) {
-  return approval.contains("request_sha256") ? hex_member(approval, "request_sha256", kDigestSize) : "";
+std::string request_of(const encoding::Json& approval) {
+  return approval.contains("request_sha256") ? encoding::hex_member(approval, "request_sha256", kDigestSize)
+                                             : "";
 }
 
 // An act that officers agreed to names their request; each request serves once, for releases until all of its
@@ -31,7 +32,7 @@ std::string request_of(const Json& approval) {
 void use_approval(State& state, const Entry& entry) {
   const auto approval = entry.data.find("approval");
   if (approval == entry.data.end()) return;
-  const std::string& nonce = hex_member(*approval, "nonce", kNonceSize);
+  const std::string& nonce = encoding::hex_member(*approval, "nonce", kNonceSize);
   const std::string request = request_of(*approval);
   const auto again = state.approvals_again.find(nonce);
   if (again != state.approvals_again.end() && again->second == request) {
@@ -51,7 +52,8 @@ void give_back_approval(State& state, const Entry& entry, const OpenIntent& inte
   const bool undone =
       entry.outcome == "failed" || (entry.outcome == "unknown" && entry.kind == kMekBackup.name);
   const std::string request = request_of(*approval);
-  if (undone && !request.empty()) state.approvals_again[hex_member(*approval, "nonce", kNonceSize)] = request;
+  if (undone && !request.empty())
+    state.approvals_again[encoding::hex_member(*approval, "nonce", kNonceSize)] = request;
 }
 
 void apply_event(State& state, const Kind& kind, const Entry& entry) {
@@ -69,7 +71,7 @@ void apply_intent(State& state, const Kind& kind, const Entry& entry) {
 
 // What an entry says again of what came before must be the same: a result is of the key, card and report that
 // its intent named.
-void require_same(const Json& before, const Json& entry, const char* what) {
+void require_same(const encoding::Json& before, const encoding::Json& entry, const char* what) {
   if (before.is_null()) return;
   for (const auto& [name, value] : entry.items()) {
     const auto said = before.find(name);
@@ -90,7 +92,7 @@ void apply_wrapped(State& state, const Kind& kind, const Entry& entry) {
   require(kind.wrapped != nullptr, "a '" + entry.kind + "' wraps nothing");
   OpenIntent& intent = intent_of(state, entry, "a wrapped key");
   require(!intent.is_wrapped(), "a key that is wrapped twice for one intent");
-  hex_member(entry.data, "wrapped_sha256", kDigestSize);
+  encoding::hex_member(entry.data, "wrapped_sha256", kDigestSize);
   kind.wrapped(state, entry, intent);
   intent.wrapped = entry.data;
 }
@@ -109,7 +111,7 @@ void apply_result(State& state, const Kind& kind, const Entry& entry) {
 
 }  // namespace
 
-MekHistory& known_mek(State& state, const Json& data, const std::string& complaint) {
+MekHistory& known_mek(State& state, const encoding::Json& data, const std::string& complaint) {
   const auto found = state.meks.find(bytes_member(data, "mek_id", kMekIdSize));
   require(found != state.meks.end(), complaint);
   return found->second;

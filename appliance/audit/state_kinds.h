@@ -42,21 +42,21 @@ inline constexpr std::size_t kNonceSize = 32, kMekIdSize = 16, kDigestSize = 32;
 inline void require(bool good, const std::string& complaint) {
   if (!good) throw Error(ErrorKind::Malformed, complaint);
 }
-inline Bytes bytes_member(const Json& data, const char* key, std::size_t size) {
-  return from_hex(hex_member(data, key, size));
+inline Bytes bytes_member(const encoding::Json& data, const char* key, std::size_t size) {
+  return from_hex(encoding::hex_member(data, key, size));
 }
 // The MEK that data's `mek_id` names. Error{Malformed} `complaint` where the log knows none.
-MekHistory& known_mek(State& state, const Json& data, const std::string& complaint);
+MekHistory& known_mek(State& state, const encoding::Json& data, const std::string& complaint);
 // Likewise, in use and not a copy that only wraps: `act` encrypts.
-MekHistory& encrypting_mek(State& state, const Json& data, const std::string& act);
+MekHistory& encrypting_mek(State& state, const encoding::Json& data, const std::string& act);
 // Adds the `encryptions` of the data.
-void count_encryptions(MekHistory& mek, const Json& data);
+void count_encryptions(MekHistory& mek, const encoding::Json& data);
 // Whether the label is free: only destroyed and failed keys have it. `but` is an id that is ignored.
 bool is_free_label(const State& state, const std::string& label, const Bytes& but = {});
 
 // crlNumbers that were seen, by issuer: a list of {issuer, number}. One below the highest so far is refused,
 // unless `older_too`.
-void raise_crls(State& state, const Json& crls, bool older_too);
+void raise_crls(State& state, const encoding::Json& crls, bool older_too);
 
 // Whether the entry's time can follow the state's. Error{Malformed}. In state_repair.cpp.
 void check_time(const State& state, const Entry& entry);

@@ -35,11 +35,12 @@ void begin_destroy(State& state, const Entry& entry) {
 // Whoever seals on with a copy of it counts from the number in the result.
 void end_destroy(State& state, const Entry& entry, const OpenIntent& intent) {
   MekHistory& mek = known_mek(state, intent.data, "an unknown MEK");
-  require(!entry.data.contains("encryptions") || uint_member(entry.data, "encryptions") == mek.encryptions,
+  require(!entry.data.contains("encryptions") ||
+              encoding::uint_member(entry.data, "encryptions") == mek.encryptions,
           "a MEK's end with another count of encryptions than the log's");
   mek.state = entry.outcome == "ok" ? "destroyed" : entry.outcome == "failed" ? mek.before : "unknown";
-  if (entry.outcome == "ok" && intent.data.contains(kHeirKey))
-    mek.heir = hex_member(intent.data, kHeirKey, kDigestSize);
+  if (entry.outcome == "ok" && intent.data.contains(kTransfereeKey))
+    mek.transferee = encoding::hex_member(intent.data, kTransfereeKey, kDigestSize);
 }
 
 // The check value is an encryption like any other.
@@ -52,22 +53,22 @@ void wrap_backup(State& /*state*/, const Entry& /*entry*/, const OpenIntent& /*i
 // The file that the result names is the one that was wrapped, with the count that the log has.
 void end_backup(State& state, const Entry& entry, const OpenIntent& intent) {
   if (entry.outcome != "ok") return;
-  require(
-      hex_member(entry.data, "backup_sha256", kDigestSize) == text_member(intent.wrapped, "wrapped_sha256"),
-      "a backup of another digest than the one that was wrapped");
-  require(uint_member(entry.data, "encryptions_until") ==
+  require(encoding::hex_member(entry.data, "backup_sha256", kDigestSize) ==
+              encoding::text_member(intent.wrapped, "wrapped_sha256"),
+          "a backup of another digest than the one that was wrapped");
+  require(encoding::uint_member(entry.data, "encryptions_until") ==
               known_mek(state, intent.data, "an unknown MEK").encryptions,
           "a backup with another count of encryptions than the log's");
 }
 
 void unchanged(State& /*state*/, const Entry& /*entry*/, const OpenIntent& /*intent*/) {}
 
-MekHistory arrival_of(const Entry& entry, const std::string& origin) {
+MekHistory new_history(const Entry& entry, const std::string& origin) {
   MekHistory mek;
   mek.id = bytes_member(entry.data, "mek_id", kMekIdSize);
-  mek.label = text_member(entry.data, "label");
-  mek.generation = uint_member(entry.data, "generation");
-  mek.encryptions = uint_member(entry.data, "encryptions");
+  mek.label = encoding::text_member(entry.data, "label");
+  mek.generation = encoding::uint_member(entry.data, "generation");
+  mek.encryptions = encoding::uint_member(entry.data, "encryptions");
   mek.created = entry.time;
   mek.state = "pending";
   mek.origin = origin;
@@ -75,9 +76,9 @@ MekHistory arrival_of(const Entry& entry, const std::string& origin) {
 }
 
 // The token lost the key, and has it again: `lost` names its origin so far.
-void follow_any_lost(MekHistory& mek, const MekHistory& known, const Json& data) {
+void follow_any_lost(MekHistory& mek, const MekHistory& known, const encoding::Json& data) {
   require(known.state == "ok" || known.state == "suspended", "a lost MEK that is '" + known.state + "'");
-  require(mek.label == known.label && text_member(data, "lost") == known.origin,
+  require(mek.label == known.label && encoding::text_member(data, "lost") == known.origin,
           "another MEK than the lost one");
   mek.before = known.state;
   mek.created = known.created;
@@ -87,14 +88,14 @@ void follow_any_lost(MekHistory& mek, const MekHistory& known, const Json& data)
 void follow_use(MekHistory& mek, const MekHistory& known) {
   mek.releases = known.releases;
   mek.suspended = known.suspended;
-  mek.heir = known.heir;
+  mek.transferee = known.transferee;
   mek.check_value = known.check_value;
   require(mek.encryptions >= known.encryptions, "an encryption count that goes down");
 }
 
 // By a backup a key of this appliance goes on as before (origin "returned"); a copy stays what it was, unless
-// its source's end makes it an heir.
-void follow_lost(MekHistory& mek, const MekHistory& known, const Json& data) {
+// its source's end makes it a transferee.
+void follow_lost(MekHistory& mek, const MekHistory& known, const encoding::Json& data) {
   follow_any_lost(mek, known, data);
   const bool own = known.origin == "generated" || known.origin == "imported";
   require(own == (mek.origin == "returned"), "a lost MEK of another origin");
@@ -104,11 +105,11 @@ void follow_lost(MekHistory& mek, const MekHistory& known, const Json& data) {
 
 // The same key may come back where it failed to, was destroyed, or was lost. What is known of it stays.
 void begin_restore(State& state, const Entry& entry) {
-  const std::string& origin = text_member(entry.data, "origin");
+  const std::string& origin = encoding::text_member(entry.data, "origin");
   const bool lost = entry.data.contains("lost");
-  require(origin == "restored" || origin == "heir" || (origin == "returned" && lost),
+  require(origin == "restored" || origin == "transferee" || (origin == "returned" && lost),
           "a restored MEK of origin '" + origin + "'");
-  MekHistory mek = arrival_of(entry, origin);
+  MekHistory mek = new_history(entry, origin);
   const auto known = state.meks.find(mek.id);
   require(known != state.meks.end() || !lost, "a lost MEK that was never here");
   if (known != state.meks.end()) {
@@ -124,7 +125,7 @@ void begin_restore(State& state, const Entry& entry) {
 }
 
 // The token lost an imported key, and its file brings it back: the same one, by its check value.
-void import_lost(State& state, MekHistory mek, const Json& data) {
+void import_lost(State& state, MekHistory mek, const encoding::Json& data) {
   const auto known = state.meks.find(mek.id);
   require(known != state.meks.end(), "a lost MEK that was never here");
   require(known->second.origin == "imported", "a lost MEK that was not imported");
@@ -135,10 +136,10 @@ void import_lost(State& state, MekHistory mek, const Json& data) {
 }
 
 void begin_import(State& state, const Entry& entry) {
-  MekHistory mek = arrival_of(entry, "imported");
+  MekHistory mek = new_history(entry, "imported");
   const bool lost = entry.data.contains("lost");
   require(lost || !state.meks.contains(mek.id), "a MEK id that was used before");
-  mek.check_value = hex_member(entry.data, "check_value", kImportCheckSize);
+  mek.check_value = encoding::hex_member(entry.data, "check_value", kImportCheckSize);
   if (lost) return import_lost(state, std::move(mek), entry.data);
   require(imported_before(state, mek.check_value) == nullptr, "a key that was imported before");
   require(is_free_label(state, mek.label), "a second MEK of one label");
@@ -151,13 +152,13 @@ void end_arrival(State& state, const Entry& entry, const OpenIntent& intent) {
   mek.state = entry.outcome == "ok" && mek.suspended ? "suspended" : entry.outcome;
   if (entry.outcome != "failed" || !intent.data.contains("lost")) return;
   mek.state = mek.before;  // and lost as before
-  mek.origin = text_member(intent.data, "lost");
+  mek.origin = encoding::text_member(intent.data, "lost");
 }
 
 void end_recovery_key(State& state, const Entry& entry, const OpenIntent& /*intent*/) {
   if (entry.outcome != "ok") return;
-  const std::string& file = text_member(entry.data, "file");
-  const std::string& digest = hex_member(entry.data, "recovery_key_sha256", kDigestSize);
+  const std::string& file = encoding::text_member(entry.data, "file");
+  const std::string& digest = encoding::hex_member(entry.data, "recovery_key_sha256", kDigestSize);
   require(digest == sha256_hex(from_base64(file)), "a recovery key's file of another digest");
   state.recovery_keys[digest] = file;
 }
@@ -165,15 +166,17 @@ void end_recovery_key(State& state, const Entry& entry, const OpenIntent& /*inte
 void end_drill(State& state, const Entry& entry, const OpenIntent& intent) {
   if (entry.outcome != "ok") return;
   state.drills[bytes_member(intent.data, "mek_id", kMekIdSize)] =
-      static_cast<UnixTime>(uint_member(entry.data, "expires"));
+      static_cast<UnixTime>(encoding::uint_member(entry.data, "expires"));
 }
 
 }  // namespace
 
 const MekHistory* imported_before(const State& state, const std::string& check_value) {
-  const auto came_in = [](const MekHistory& mek) { return mek.state != "failed" && mek.before != "failed"; };
+  const auto was_imported = [](const MekHistory& mek) {
+    return mek.state != "failed" && mek.before != "failed";
+  };
   for (const auto& [id, mek] : state.meks)
-    if (mek.check_value == check_value && came_in(mek)) return &mek;
+    if (mek.check_value == check_value && was_imported(mek)) return &mek;
   return nullptr;
 }
 

@@ -11,8 +11,8 @@ namespace {
 void begin_generate(State& state, const Entry& entry) {
   MekHistory mek;
   mek.id = bytes_member(entry.data, "mek_id", kMekIdSize);
-  mek.label = text_member(entry.data, "label");
-  mek.generation = uint_member(entry.data, "generation");
+  mek.label = encoding::text_member(entry.data, "label");
+  mek.generation = encoding::uint_member(entry.data, "generation");
   mek.created = entry.time;
   mek.state = "pending";
   const Bytes id = mek.id;
@@ -25,9 +25,9 @@ void begin_generate(State& state, const Entry& entry) {
 void begin_rotate(State& state, const Entry& entry) {
   const auto replaced = state.meks.find(bytes_member(entry.data, "replaces", kMekIdSize));
   require(replaced != state.meks.end(), "a rotation of an unknown MEK");
-  const std::string label = text_member(entry.data, "label");
+  const std::string label = encoding::text_member(entry.data, "label");
   const std::string name = label.substr(0, label.rfind('#') + 1);
-  const std::uint64_t generation = uint_member(entry.data, "generation");
+  const std::uint64_t generation = encoding::uint_member(entry.data, "generation");
   require(replaced->second.label.starts_with(name), "a rotation to another name");
   for (const auto& [id, mek] : state.meks)
     require(!mek.label.starts_with(name) || mek.generation < generation, "a generation that does not rise");
@@ -45,24 +45,24 @@ void begin_seal(State& state, const Entry& entry) {
 
 void end_seal(State& state, const Entry& entry, const OpenIntent& /*intent*/) {
   if (entry.outcome != "ok") return;
-  state.sealed.insert(hex_member(entry.data, "manifest_sha256", kDigestSize));
-  const Json& partitions = member(entry.data, "partitions");
+  state.sealed.insert(encoding::hex_member(entry.data, "manifest_sha256", kDigestSize));
+  const encoding::Json& partitions = encoding::member(entry.data, "partitions");
   require(partitions.is_array(), "partitions are no list");
-  for (const Json& partition : partitions)
-    state.sealed.insert(hex_member(partition, "manifest_sha256", kDigestSize));
+  for (const encoding::Json& partition : partitions)
+    state.sealed.insert(encoding::hex_member(partition, "manifest_sha256", kDigestSize));
 }
 
 }  // namespace
 
-MekHistory& encrypting_mek(State& state, const Json& data, const std::string& act) {
+MekHistory& encrypting_mek(State& state, const encoding::Json& data, const std::string& act) {
   MekHistory& mek = known_mek(state, data, act + " under an unknown MEK");
   require(mek.state == "ok", act + " under a MEK that is '" + mek.state + "'");
   require(mek.origin != "restored", act + " under a MEK that only wraps");
   return mek;
 }
 
-void count_encryptions(MekHistory& mek, const Json& data) {
-  const std::uint64_t more = uint_member(data, "encryptions");
+void count_encryptions(MekHistory& mek, const encoding::Json& data) {
+  const std::uint64_t more = encoding::uint_member(data, "encryptions");
   require(mek.encryptions + more >= mek.encryptions, "an encryption count that no number holds");
   mek.encryptions += more;
 }

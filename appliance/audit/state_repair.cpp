@@ -15,8 +15,8 @@ void require_agreed(const State& state, const Entry& entry) {
 
 void site(State& state, const Entry& entry) {
   require_agreed(state, entry);
-  const SiteFacts next = parse_site_facts(member(entry.data, "new"));
-  require(parse_site_facts(member(entry.data, "old")) == state.site,
+  const SiteFacts next = parse_site_facts(encoding::member(entry.data, "new"));
+  require(parse_site_facts(encoding::member(entry.data, "old")) == state.site,
           "facts of the site that were not in force");
   require(next != state.site, "a change of the site that changes nothing");
   state.site = next;
@@ -25,19 +25,21 @@ void site(State& state, const Entry& entry) {
 // The log as the token remembers it, or null, and as it was when officers accepted it.
 void anchor_accept(State& state, const Entry& entry) {
   require_agreed(state, entry);
-  const Json& log = member(entry.data, "log");
-  static_cast<void>(hex_member(log, "root", kDigestSize));
-  require(uint_member(log, "size") == state.size, "an anchor accepted for another length of the log");
-  const Json& anchor = member(entry.data, "anchor");
+  const encoding::Json& log = encoding::member(entry.data, "log");
+  static_cast<void>(encoding::hex_member(log, "root", kDigestSize));
+  require(encoding::uint_member(log, "size") == state.size,
+          "an anchor accepted for another length of the log");
+  const encoding::Json& anchor = encoding::member(entry.data, "anchor");
   if (anchor.is_null()) return;
-  static_cast<void>(hex_member(anchor, "root", kDigestSize));
-  require(uint_member(anchor, "size") < state.size, "an anchor accepted that is not behind the log");
+  static_cast<void>(encoding::hex_member(anchor, "root", kDigestSize));
+  require(encoding::uint_member(anchor, "size") < state.size,
+          "an anchor accepted that is not behind the log");
 }
 
 void clock(State& state, const Entry& entry) {
-  require(text_member(entry.data, "confirmed") == format_time(entry.time).substr(0, kDateSize),
+  require(encoding::text_member(entry.data, "confirmed") == format_time(entry.time).substr(0, kDateSize),
           "a clock confirmed for another day");
-  require(uint_member(entry.data, "before") == static_cast<std::uint64_t>(state.last_time),
+  require(encoding::uint_member(entry.data, "before") == static_cast<std::uint64_t>(state.last_time),
           "a clock confirmed after another entry");
 }
 
@@ -45,8 +47,8 @@ void clock(State& state, const Entry& entry) {
 void clock_correct(State& state, const Entry& entry) {
   require_agreed(state, entry);
   require(entry.time < state.last_time, "a clock put back that was not ahead");
-  require(uint_member(entry.data, "old_floor") == static_cast<std::uint64_t>(state.last_time) &&
-              uint_member(entry.data, "new_floor") == static_cast<std::uint64_t>(entry.time),
+  require(encoding::uint_member(entry.data, "old_floor") == static_cast<std::uint64_t>(state.last_time) &&
+              encoding::uint_member(entry.data, "new_floor") == static_cast<std::uint64_t>(entry.time),
           "a clock put back from another time, or to another");
   state.challenges.erase_if(
       [&](const auto& item) { return item.second.made > entry.time && !item.second.consumed; });
@@ -54,11 +56,11 @@ void clock_correct(State& state, const Entry& entry) {
 
 // Files of the embedded token that the guard put back.
 void token_restored(State& /*state*/, const Entry& entry) {
-  require(uint_member(entry.data, "count") > 0, "files put back, and none");
-  for (const Json& file : member(entry.data, "files")) {
-    static_cast<void>(text_member(file, "name"));
-    static_cast<void>(text_member(file, "was"));
-    static_cast<void>(hex_member(file, "sha256", kDigestSize));
+  require(encoding::uint_member(entry.data, "count") > 0, "files put back, and none");
+  for (const encoding::Json& file : encoding::member(entry.data, "files")) {
+    static_cast<void>(encoding::text_member(file, "name"));
+    static_cast<void>(encoding::text_member(file, "was"));
+    static_cast<void>(encoding::hex_member(file, "sha256", kDigestSize));
   }
 }
 

@@ -8,8 +8,8 @@ namespace qpcseal::audit {
 namespace {
 
 void witness_key(State& state, const Entry& entry) {
-  const std::string vkey = WitnessKey::parse(text_member(entry.data, "vkey")).text();
-  if (bool_member(entry.data, "trusted")) {
+  const std::string vkey = tlog::WitnessKey::parse(encoding::text_member(entry.data, "vkey")).text();
+  if (encoding::bool_member(entry.data, "trusted")) {
     require(state.witness_keys.insert(vkey).second, "a witness that is trusted already");
   } else {
     require(state.witness_keys.erase(vkey) == 1, "a witness that is not trusted");
@@ -20,10 +20,11 @@ void witness_key(State& state, const Entry& entry) {
 // Whether its root is this log's, who has the tree decides (read.cpp); here, whether a witness that is
 // trusted said it of this log, of entries that are there.
 void witness(State& state, const Entry& entry) {
-  const std::string& vkey = text_member(entry.data, "vkey");
+  const std::string& vkey = encoding::text_member(entry.data, "vkey");
   require(state.witness_keys.contains(vkey), "a checkpoint of a witness that is not trusted");
-  const Cosigned seen = open_cosigned(text_member(entry.data, "note"), WitnessKey::parse(vkey));
-  const std::string origin = VerifierKey::parse(state.log_keys.back().vkey).name();
+  const tlog::Cosigned seen =
+      tlog::open_cosigned(encoding::text_member(entry.data, "note"), tlog::WitnessKey::parse(vkey));
+  const std::string origin = tlog::VerifierKey::parse(state.log_keys.back().vkey).name();
   require(seen.origin == origin, "a witness's checkpoint of another log");
   require(seen.checkpoint.size > 0 && seen.checkpoint.size <= state.size,
           "a witness's checkpoint of entries that are not there");

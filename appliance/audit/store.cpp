@@ -29,18 +29,18 @@ Fd open_to_append(const std::filesystem::path& path, int flags) {
 
 }  // namespace
 
-Store Store::create(const std::filesystem::path& folder) {
-  make_folder(folder);
-  Store store(folder);
+Store Store::create(const std::filesystem::path& dir) {
+  make_folder(dir);
+  Store store(dir);
   store.entries_ = open_to_append(store.entries_path(), O_CREAT | O_EXCL);
-  sync_folder(folder);
+  sync_folder(dir);
   return store;
 }
 
-Store Store::open(const std::filesystem::path& folder) {
-  Store store(folder);
+Store Store::open(const std::filesystem::path& dir) {
+  Store store(dir);
   store.entries_ = open_to_append(store.entries_path(), 0);
-  remove_leftovers(folder);
+  remove_leftovers(dir);
   return store;
 }
 
@@ -51,7 +51,7 @@ std::string Store::read_checkpoint() const {
   if (!std::filesystem::exists(checkpoint_path()))
     throw Error(ErrorKind::LogDamaged,
                 checkpoint_path().string() + " is missing: the log has no signed checkpoint");
-  return read_text_file(checkpoint_path(), kMaxCheckpointSize);
+  return read_text_file(checkpoint_path(), tlog::kMaxCheckpointSize);
 }
 
 Fd Store::open_entries() const {

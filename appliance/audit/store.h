@@ -17,9 +17,9 @@ namespace qpcseal::audit {
 
 class Store {
  public:
-  static Store create(const std::filesystem::path& folder);  // Error{Io} where one exists
-  static Store open(const std::filesystem::path& folder);    // to append
-  static Store open_to_read(const std::filesystem::path& folder) { return Store(folder); }
+  static Store create(const std::filesystem::path& dir);  // Error{Io} where one exists
+  static Store open(const std::filesystem::path& dir);    // to append
+  static Store open_to_read(const std::filesystem::path& dir) { return Store(dir); }
 
   [[nodiscard]] std::filesystem::path entries_path() const { return folder_ / "entries.jsonl"; }
   [[nodiscard]] std::filesystem::path checkpoint_path() const { return folder_ / "checkpoint"; }
@@ -47,7 +47,7 @@ class Store {
   [[nodiscard]] std::string read_quarantine(const std::string& name) const;
 
  private:
-  explicit Store(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  explicit Store(std::filesystem::path dir) : folder_(std::move(dir)) {}
   std::filesystem::path folder_;
   Fd entries_;
 };

@@ -24,17 +24,17 @@ void write_tile(const std::filesystem::path& base, std::uint64_t number, std::ui
   write_file(path, bytes, Existing::Refuse);
 }
 
-void export_level(const LogCopy& log, const std::filesystem::path& folder, unsigned level) {
+void export_level(const LogCopy& log, const std::filesystem::path& dir, unsigned level) {
   const std::uint64_t count = log.checkpoint.size >> (kHeight * level);
   for (std::uint64_t first = 0; first < count; first += kWidth) {
     const std::uint64_t width = std::min(kWidth, count - first);
     Bytes tile;
     for (std::uint64_t i = first; i < first + width; ++i) append(tile, log.tree.node(kHeight * level, i));
-    write_tile(folder / std::to_string(level), first / kWidth, width, tile);
+    write_tile(dir / std::to_string(level), first / kWidth, width, tile);
   }
 }
 
-void export_entries(const LogCopy& log, const std::filesystem::path& folder) {
+void export_entries(const LogCopy& log, const std::filesystem::path& dir) {
   for (std::uint64_t first = 0; first < log.checkpoint.size; first += kWidth) {
     const std::uint64_t width = std::min(kWidth, log.checkpoint.size - first);
     Bytes bundle;
@@ -42,7 +42,7 @@ void export_entries(const LogCopy& log, const std::filesystem::path& folder) {
       append_lp16(bundle, view(line));
       return true;
     });
-    write_tile(folder, first / kWidth, width, bundle);
+    write_tile(dir, first / kWidth, width, bundle);
   }
 }
 
@@ -60,13 +60,13 @@ std::string tile_number(std::uint64_t number) {
   return out;
 }
 
-void export_tiles(const LogCopy& log, const std::filesystem::path& folder) {
-  make_folder(folder, 0755);
-  if (!std::filesystem::is_empty(folder)) throw Error(ErrorKind::Io, folder.string() + " is not empty");
+void export_tiles(const LogCopy& log, const std::filesystem::path& dir) {
+  make_folder(dir, 0755);
+  if (!std::filesystem::is_empty(dir)) throw Error(ErrorKind::Io, dir.string() + " is not empty");
   for (unsigned level = 0; (log.checkpoint.size >> (kHeight * level)) > 0; ++level)
-    export_level(log, folder / "tile", level);
-  export_entries(log, folder / "tile" / "entries");
-  write_file(folder / "checkpoint", view(log.note), Existing::Refuse);  // last: the rest is there before it
+    export_level(log, dir / "tile", level);
+  export_entries(log, dir / "tile" / "entries");
+  write_file(dir / "checkpoint", view(log.note), Existing::Refuse);  // last: the rest is there before it
 }
 
 }  // namespace qpcseal::audit

@@ -10,7 +10,7 @@
 namespace qpcseal::audit {
 
 // Into a folder that does not exist yet, or is empty. Error{Io}.
-void export_tiles(const LogCopy& log, const std::filesystem::path& folder);
+void export_tiles(const LogCopy& log, const std::filesystem::path& dir);
 // "x001/x234/067" for 1234067
 std::string tile_number(std::uint64_t number);
 

@@ -12,7 +12,7 @@ namespace qpcseal::ceremony {
 
 struct CeremonyInputs {
   Plan plan;
-  std::filesystem::path folder;                    // of inputs and outputs
+  std::filesystem::path dir;                       // of inputs and outputs
   std::vector<std::filesystem::path> signatures;   // of officers, over the plan
   std::optional<std::filesystem::path> rehearsal;  // its record
 };

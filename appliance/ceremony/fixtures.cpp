@@ -21,7 +21,7 @@ namespace {
 bool opens_backup(const Step& step) { return step.act == "mek-restore" || step.act == "mek-drill"; }
 
 // What a plan expects of the MEKs of one name.
-struct Cast {
+struct KeyNeeds {
   std::uint64_t highest = 0;             // generations that must be there, or be backed up
   bool is_made = false;                  // by the plan itself
   bool stays = false;                    // some are there when the plan begins
@@ -32,11 +32,11 @@ struct Cast {
   std::map<std::uint64_t, std::string> ends;     // file of the receipt of its end, by generation
 };
 
-class Stage {
+class RehearsalFixtures {
  public:
-  Stage(release::Appliance& appliance, Plan& plan, const std::filesystem::path& folder,
-        const std::filesystem::path& stage_folder)
-      : appliance_(appliance), plan_(plan), folder_(folder), stage_(stage_folder) {}
+  RehearsalFixtures(site::Appliance& appliance, Plan& plan, const std::filesystem::path& dir,
+                    const std::filesystem::path& stage_folder)
+      : appliance_(appliance), plan_(plan), folder_(dir), stage_(stage_folder) {}
 
   void set() {
     for (const Step& step : plan_.steps) read(step);
@@ -51,7 +51,7 @@ class Stage {
     const auto argument = step.arguments.find("mek");
     if (argument == step.arguments.end()) return;
     const MekReference mek = parse_reference(argument->second);
-    Cast& cast = casts_[mek.name];
+    KeyNeeds& cast = casts_[mek.name];
     if (opens_backup(step)) {
       read_backup(step, mek, cast);
     } else if (step.act == "mek-generate") {
@@ -63,12 +63,12 @@ class Stage {
     }
   }
 
-  static void need(Cast& cast, std::uint64_t generation) {
+  static void need(KeyNeeds& cast, std::uint64_t generation) {
     cast.stays = true;
     cast.highest = std::max(cast.highest, generation);
   }
 
-  static void read_use(const Step& step, const MekReference& mek, Cast& cast) {
+  static void read_use(const Step& step, const MekReference& mek, KeyNeeds& cast) {
     const bool came = cast.comes.contains(mek.generation) || (mek.generation == 0 && !cast.comes.empty());
     if (cast.is_made || came) return;
     if (mek.generation == 0) {
@@ -85,12 +85,11 @@ class Stage {
   }
 
   // The real one says which generation a bare name is; it need not be there for a rehearsal.
-  void read_backup(const Step& step, const MekReference& mek, Cast& cast) {
+  void read_backup(const Step& step, const MekReference& mek, KeyNeeds& cast) {
     std::uint64_t generation = std::max<std::uint64_t>(mek.generation, 1);
     const std::string& file = step.arguments.at("backup");
     if (mek.generation == 0 && std::filesystem::exists(folder_ / file))
-      generation =
-          release::parse_backup(read_file(folder_ / file, release::kMaxBackupFile)).header.generation;
+      generation = keys::parse_backup(read_file(folder_ / file, keys::kMaxBackupFile)).header.generation;
     cast.highest = std::max(cast.highest, generation);
     cast.backups.emplace(file, generation);
     if (step.act == "mek-restore") cast.comes.insert(generation);
@@ -98,35 +97,35 @@ class Stage {
       cast.ends.emplace(generation, end->second);
   }
 
-  void make(const std::string& name, const Cast& cast) {
+  void make(const std::string& name, const KeyNeeds& cast) {
     if (cast.highest == 0) return;
-    static_cast<void>(release::generate(appliance_, name));
-    for (std::uint64_t i = 1; i < cast.highest; ++i) static_cast<void>(release::rotate(appliance_, name));
-    for (const auto& [file, generation] : cast.backups) make_backup(file, keys::label_of(name, generation));
+    static_cast<void>(mek::generate(appliance_, name));
+    for (std::uint64_t i = 1; i < cast.highest; ++i) static_cast<void>(mek::rotate(appliance_, name));
+    for (const auto& [file, generation] : cast.backups) make_backup(file, keys::make_label(name, generation));
     std::string labels;
     for (std::uint64_t i = 1; i <= cast.highest; ++i) {
-      const std::string label = keys::label_of(name, i);
+      const std::string label = keys::make_label(name, i);
       const bool goes = !cast.stays || cast.comes.contains(i) ||
                         (cast.bare && i != cast.highest && !cast.named.contains(i));
       const auto end = cast.ends.find(i);
       if (goes && end != cast.ends.end()) {
         make_end(end->second, label);
       } else if (goes) {
-        static_cast<void>(release::destroy(appliance_, label));
+        static_cast<void>(mek::destroy(appliance_, label));
       } else {
         labels += (labels.empty() ? "" : ", ") + label;
       }
     }
     for (const std::uint64_t i : cast.suspended)
-      static_cast<void>(release::suspend(appliance_, keys::label_of(name, i == 0 ? cast.highest : i)));
+      static_cast<void>(mek::suspend(appliance_, keys::make_label(name, i == 0 ? cast.highest : i)));
     if (!labels.empty()) made_.push_back("MEK '" + labels + "'");
   }
 
   [[nodiscard]] std::filesystem::path recovery_key() const { return stage_ / "stand-in-recovery-key"; }
 
-  // The key ends here, and this token's recovery key may have the heir.
+  // The key ends here, and this token's recovery key may have the transferee.
   void make_end(const std::string& file, const std::string& label) {
-    const std::uint64_t entry = release::destroy(appliance_, label, recovery_key()).entry;
+    const std::uint64_t entry = mek::destroy(appliance_, label, recovery_key()).entry;
     const std::string text =
         audit::make_receipt(audit::read_log(appliance_.home().log(), std::nullopt), entry);
     write_file(stage_ / file, view(text), Existing::Refuse);
@@ -138,17 +137,16 @@ class Stage {
   void make_backup(const std::string& file, const std::string& label) {
     const auto key = recovery_key();
     if (!std::filesystem::exists(key)) {
-      static_cast<void>(release::make_recovery_key(appliance_, key, Existing::Refuse));
+      static_cast<void>(mek::make_recovery_key(appliance_, key, Existing::Refuse));
       made_.emplace_back("a recovery key");
     }
-    const release::BackupMade made =
-        release::backup(appliance_, {label, key, stage_ / file, Existing::Refuse});
+    const mek::BackupMade made = mek::backup(appliance_, {label, key, stage_ / file, Existing::Refuse});
     stand_ins_.emplace(file, made.sha256);
     made_.push_back("backup '" + file + "' of a MEK '" + label + "'");
   }
 
   void give_inputs(Step& step) {
-    for (const Input& input : inputs_of(step)) {
+    for (const Input& input : step_inputs(step)) {
       const auto stand_in = stand_ins_.find(input.file);
       if (stand_in != stand_ins_.end()) {
         step.arguments[input.digest_name] = stand_in->second;
@@ -158,10 +156,10 @@ class Stage {
     }
   }
 
-  release::Appliance& appliance_;
+  site::Appliance& appliance_;
   Plan& plan_;
   std::filesystem::path folder_, stage_;
-  std::map<std::string, Cast> casts_;
+  std::map<std::string, KeyNeeds> casts_;
   std::map<std::string, std::string> stand_ins_;  // digests, by file
   std::vector<std::string> made_;
 };
@@ -178,36 +176,35 @@ Scratch::~Scratch() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-release::Home make_stage(const release::Environment& environment, const Plan& plan, const release::Home& home,
-                         const std::filesystem::path& root) {
-  release::Environment stage = environment;
+site::Home make_stage(const site::Environment& environment, const Plan& plan, const site::Home& home,
+                      const std::filesystem::path& root) {
+  site::Environment stage = environment;
   stage.home.root = root / "home";
   stage.pin_fd.reset();
-  release::InitOptions options;
+  site::InitOptions options;
   options.embedded = options.insecure_demo = true;
   options.appliance_id = plan.appliance;
   options.policy = home.policy();
   options.trust = home.trust();
-  static_cast<void>(release::init(stage, options));
+  static_cast<void>(site::init(stage, options));
   return stage.home;
 }
 
-void expect_throw_away(const audit::State& state) {
-  if (audit::bool_member(state.genesis, "insecure_demo") && !state.genesis_accepted) return;
+void require_demo_appliance(const audit::State& state) {
+  if (encoding::bool_member(state.genesis, "insecure_demo") && !state.genesis_accepted) return;
   throw Error(ErrorKind::Denied,
               "a rehearsal makes and destroys keys without asking anybody, and this appliance is none to "
               "throw away",
               "'qpcseal init --insecure-demo' makes one");
 }
 
-std::vector<std::string> set_stage(release::Appliance& appliance, Plan& plan,
-                                   const std::filesystem::path& folder,
+std::vector<std::string> set_stage(site::Appliance& appliance, Plan& plan, const std::filesystem::path& dir,
                                    const std::filesystem::path& stage_folder) {
-  expect_throw_away(appliance.log().state());
-  appliance.act_under([](const std::string&, const audit::Json&) { return audit::Json(nullptr); });
-  Stage stage(appliance, plan, folder, stage_folder);
+  require_demo_appliance(appliance.log().state());
+  appliance.set_authority([](const std::string&, const encoding::Json&) { return encoding::Json(nullptr); });
+  RehearsalFixtures stage(appliance, plan, dir, stage_folder);
   stage.set();
-  appliance.act_under(nullptr);
+  appliance.set_authority(nullptr);
   return stage.made();
 }
 

@@ -27,18 +27,17 @@ class Scratch {
 
 // An appliance in `root`, with the policy and the trust folder of `home`, named as the plan's. Before any
 // module is loaded.
-release::Home make_stage(const release::Environment& environment, const Plan& plan, const release::Home& home,
-                         const std::filesystem::path& root);
+site::Home make_stage(const site::Environment& environment, const Plan& plan, const site::Home& home,
+                      const std::filesystem::path& root);
 
 // Error{Denied} unless this is a demonstration (init --insecure-demo) whose genesis no officer accepted: a
 // rehearsal makes and destroys keys without asking anybody.
-void expect_throw_away(const audit::State& state);
+void require_demo_appliance(const audit::State& state);
 
 // Makes MEKs for steps that expect one, all generations up to the one that is named, and backups for those
 // that open one; copies the other inputs from `folder` into `stage_folder`. Says what it made. In `plan` the
 // digests of what stands in become its own.
-std::vector<std::string> set_stage(release::Appliance& appliance, Plan& plan,
-                                   const std::filesystem::path& folder,
+std::vector<std::string> set_stage(site::Appliance& appliance, Plan& plan, const std::filesystem::path& dir,
                                    const std::filesystem::path& stage_folder);
 
 }  // namespace qpcseal::ceremony

@@ -8,13 +8,13 @@ namespace qpcseal::ceremony {
 namespace {
 
 using audit::Entry;
-using audit::Json;
 using audit::Phase;
+using encoding::Json;
 
 class Reader {
  public:
   Reader(const Json& begin, History& history)
-      : id_(audit::text_member(begin, "ceremony")), history_(history) {}
+      : id_(encoding::text_member(begin, "ceremony")), history_(history) {}
 
   void take(const Entry& entry) {
     if (entry.kind == "ceremony-step") {
@@ -32,11 +32,11 @@ class Reader {
   void take_step(const Entry& entry) {
     if (entry.phase == Phase::Intent) {
       Attempt next;
-      next.number = audit::uint_member(entry.data, "attempt");
+      next.number = encoding::uint_member(entry.data, "attempt");
       next.seq = entry.seq;
       next.txn = entry.txn;
       next.began = entry.time;
-      history_.steps[audit::text_member(entry.data, "step")].push_back(std::move(next));
+      history_.steps[encoding::text_member(entry.data, "step")].push_back(std::move(next));
       return;
     }
     for (auto& [step, attempts] : history_.steps) {
@@ -67,10 +67,10 @@ class Reader {
     }
   }
 
-  void add(const Entry& asked, ActSeen act) {
+  void add(const Entry& asked, LoggedAct act) {
     const Json& approval = asked.data.at("approval");
-    auto& attempts = history_.steps[audit::text_member(approval, "step")];
-    const std::uint64_t number = audit::uint_member(approval, "attempt");
+    auto& attempts = history_.steps[encoding::text_member(approval, "step")];
+    const std::uint64_t number = encoding::uint_member(approval, "attempt");
     const auto found = std::ranges::find(attempts, number, &Attempt::number);
     if (found != attempts.end()) found->acts.push_back(std::move(act));
   }
@@ -92,7 +92,7 @@ bool History::done(const std::string& step) const {
   return last != nullptr && last->outcome == "ok";
 }
 
-std::optional<History> history_of(const audit::LogCopy& log, const std::string& plan_sha256) {
+std::optional<History> find_history(const audit::LogCopy& log, const std::string& plan_sha256) {
   const auto known = log.state.ceremonies.find(plan_sha256);
   if (known == log.state.ceremonies.end()) return std::nullopt;
   History out;

@@ -12,29 +12,29 @@
 namespace qpcseal::ceremony {
 
 // An act on a key under one attempt of a step.
-struct ActSeen {
+struct LoggedAct {
   std::uint64_t seq = 0;  // of the result, or of the event
   std::string kind, outcome;
-  audit::Json intent, data;  // what the two entries say; for an event the same
+  encoding::Json intent, data;  // what the two entries say; for an event the same
 };
 
 struct Attempt {
   std::uint64_t number = 0, seq = 0;  // from 1; of its intent
   std::string txn, outcome;           // outcome: empty while it is open
   UnixTime began = 0, ended = 0;
-  audit::Json data = audit::Json::object();  // the result's
-  std::vector<ActSeen> acts;
+  encoding::Json data = encoding::Json::object();  // the result's
+  std::vector<LoggedAct> acts;
 };
 
 struct History {
   std::uint64_t seq = 0;  // of the entry that began it
   std::string txn;
   UnixTime began = 0, ended = 0;  // ended: the last step's end
-  audit::Json begin;
+  encoding::Json begin;
   std::map<std::string, std::vector<Attempt>> steps;  // by id
   std::optional<std::uint64_t> end;                   // the number of the entry that ended it
   std::string outcome;
-  audit::Json result = audit::Json::object();
+  encoding::Json result = encoding::Json::object();
 
   // Null where the step was not begun.
   [[nodiscard]] const Attempt* last_attempt(const std::string& step) const;
@@ -42,6 +42,6 @@ struct History {
 };
 
 // Nothing where the log knows no ceremony of this plan.
-std::optional<History> history_of(const audit::LogCopy& log, const std::string& plan_sha256);
+std::optional<History> find_history(const audit::LogCopy& log, const std::string& plan_sha256);
 
 }  // namespace qpcseal::ceremony

@@ -8,7 +8,7 @@ namespace qpcseal::ceremony {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 constexpr std::string_view kStyle = R"(
 @page { size: A4; margin: 18mm 16mm; }
@@ -59,7 +59,7 @@ std::string log_row(const std::string& name, const Json& point) {
 
 // A digest in words; the last line has no end.
 std::string in_words(const std::string& sha256) {
-  std::string out = audit::word_lines(from_hex(sha256), "");
+  std::string out = encoding::word_lines(from_hex(sha256), "");
   out.pop_back();
   return out;
 }
@@ -167,7 +167,7 @@ std::string summary(const Json& record) {
 
 }  // namespace
 
-std::string page_of(const Json& record) {
+std::string make_page(const Json& record) {
   std::string out = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>" +
                     html_text(text_of_value(record.at("plan").at("title"))) + "</title><style>" +
                     std::string(kStyle) + "</style></head><body>\n";

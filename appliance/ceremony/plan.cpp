@@ -17,7 +17,7 @@ namespace qpcseal::ceremony {
 
 namespace {
 
-using policy::TomlReader;
+using encoding::TomlReader;
 
 constexpr std::size_t kMaxName = 64;  // bytes
 constexpr std::size_t kMaxSteps = 64;
@@ -112,7 +112,7 @@ Step read_step(TomlReader& reader, const Plan& plan) {
   if (reader.has("say")) out.say = reader.text("say");
   for (const ArgumentRule& argument : rule->arguments)
     if (!argument.optional || reader.has(argument.name)) read_argument(reader, argument, out);
-  for (const std::string name : {"heir", "retirement"})
+  for (const std::string name : {"transferee", "retirement"})
     if (out.arguments.contains(name) != out.arguments.contains(name + "_sha256"))
       reader.refuse(out.line, "'" + name + "' and '" + name + "_sha256' stand together");
   reader.finish();
@@ -198,7 +198,7 @@ Plan parse_plan(std::string_view text, const std::string& file) {
 std::string show(const Plan& plan) {
   std::string out = "Ceremony '" + plan.id + "': " + plan.title + "\nappliance " + plan.appliance + " (" +
                     plan.aud + ")\nSHA-256   " + plan.sha256 + "\nin words:\n" +
-                    audit::word_lines(from_hex(plan.sha256), "          ") + "until     " +
+                    encoding::word_lines(from_hex(plan.sha256), "          ") + "until     " +
                     format_time(plan.valid_until) + "; " + std::to_string(plan.threshold) +
                     " officers sign it; " +
                     (plan.rehearsed ? "it is rehearsed first" : "it runs without a rehearsal") +
@@ -213,9 +213,9 @@ std::string show(const Plan& plan) {
   return out;
 }
 
-std::vector<Input> inputs_of(const Step& step) {
+std::vector<Input> step_inputs(const Step& step) {
   std::vector<Input> out;
-  for (const char* name : {"recovery_key", "backup", "heir", "retirement"}) {
+  for (const char* name : {"recovery_key", "backup", "transferee", "retirement"}) {
     const auto found = step.arguments.find(name);
     if (found == step.arguments.end()) continue;
     const std::string digest = std::string(name) + "_sha256";
@@ -224,7 +224,7 @@ std::vector<Input> inputs_of(const Step& step) {
   return out;
 }
 
-std::optional<std::string> output_of(const Step& step) {
+std::optional<std::string> step_output(const Step& step) {
   const auto found = step.arguments.find("output");
   if (found == step.arguments.end()) return std::nullopt;
   return found->second;

@@ -42,9 +42,9 @@ struct Input {
   std::string file, sha256;
   std::string digest_name;  // the argument that has it
 };
-std::vector<Input> inputs_of(const Step& step);
+std::vector<Input> step_inputs(const Step& step);
 // The one file that it writes, or nothing.
-std::optional<std::string> output_of(const Step& step);
+std::optional<std::string> step_output(const Step& step);
 
 struct Plan {
   std::string file, id, title, appliance, aud, sha256;  // aud: hex; sha256 of the bytes, hex

@@ -18,7 +18,7 @@ namespace qpcseal::ceremony {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 constexpr std::size_t kMaxReleaseFile = 65536;  // bytes
 
@@ -30,9 +30,9 @@ std::string os_name() {
   if (!std::filesystem::exists("/usr/lib/os-release", ignored)) return name;
   const Bytes text = read_file("/usr/lib/os-release", kMaxReleaseFile);
   constexpr std::string_view kKey = "PRETTY_NAME=\"";
-  const std::size_t at = text_of(text).find(kKey);
+  const std::size_t at = text_view(text).find(kKey);
   if (at == std::string_view::npos) return name;
-  const std::string_view rest = text_of(text).substr(at + kKey.size());
+  const std::string_view rest = text_view(text).substr(at + kKey.size());
   return std::string(rest.substr(0, rest.find('"'))) + ", " + name;
 }
 
@@ -42,7 +42,7 @@ std::string binary_digest() {
   return failed ? "unknown" : to_hex(pkcs11::Module::digest_of(path));
 }
 
-Json suites_of(release::Appliance& appliance) {
+Json suites_of(site::Appliance& appliance) {
   std::vector<unsigned> numbers;
   for (const keys::SuiteAbility& ability : keys::probe_suites(appliance.session()))
     if (const auto number = static_cast<unsigned>(ability.suite);
@@ -98,10 +98,10 @@ class Generations {
   static std::string use(const Step& step, const MekReference& mek, Known& name) {
     if (mek.generation == 0 && name.there.size() > 1)
       return "'" + mek.name + "' has several generations: name one, such as " +
-             keys::label_of(mek.name, *name.there.rbegin());
+             keys::make_label(mek.name, *name.there.rbegin());
     std::uint64_t which = mek.generation == 0 ? *name.there.begin() : mek.generation;
     if (!name.there.contains(which) && name.there.contains(0)) which = 0;
-    if (!name.there.contains(which)) return "there is no MEK '" + keys::label_of(mek.name, which) + "'";
+    if (!name.there.contains(which)) return "there is no MEK '" + keys::make_label(mek.name, which) + "'";
     if (step.act == "mek-destroy") name.there.erase(which);
     return "";
   }
@@ -134,13 +134,13 @@ Complaints check_policy(const Plan& plan, const policy::Policy& policy, UnixTime
   return out;
 }
 
-Complaints check_inputs(const Plan& plan, const std::filesystem::path& folder, const History* history) {
+Complaints check_inputs(const Plan& plan, const std::filesystem::path& dir, const History* history) {
   Complaints out;
   for (const Step& step : plan.steps) {
     if (history != nullptr && history->done(step.id)) continue;
-    for (const Input& input : inputs_of(step)) {
+    for (const Input& input : step_inputs(step)) {
       try {
-        const std::string found = sha256_hex(read_file(folder / input.file, kMaxInput));
+        const std::string found = sha256_hex(read_file(dir / input.file, kMaxInput));
         if (found != input.sha256)
           out.push_back("step '" + step.id + "': " + input.file + " has SHA-256 " + found +
                         ", the plan says " + input.sha256);
@@ -152,12 +152,12 @@ Complaints check_inputs(const Plan& plan, const std::filesystem::path& folder, c
   return out;
 }
 
-Complaints check_outputs(const Plan& plan, const std::filesystem::path& folder) {
+Complaints check_outputs(const Plan& plan, const std::filesystem::path& dir) {
   Complaints out;
   for (const Step& step : plan.steps) {
-    const auto output = output_of(step);
+    const auto output = step_output(step);
     std::error_code ignored;
-    if (output && std::filesystem::symlink_status(folder / *output, ignored).type() !=
+    if (output && std::filesystem::symlink_status(dir / *output, ignored).type() !=
                       std::filesystem::file_type::not_found)
       out.push_back("step '" + step.id + "': output " + *output + " exists already");
   }
@@ -175,14 +175,14 @@ Complaints check_meks(const Plan& plan, const audit::State& state) {
 }
 
 std::string other_appliance(const Plan& plan, const audit::State& state) {
-  const std::string &id = audit::text_member(state.genesis, "appliance_id"),
-                    &aud = audit::text_member(state.genesis, "aud");
+  const std::string &id = encoding::text_member(state.genesis, "appliance_id"),
+                    &aud = encoding::text_member(state.genesis, "aud");
   if (id == plan.appliance && aud == plan.aud) return "";
   return "the plan is for appliance " + plan.appliance + " (" + plan.aud + "), this is " + id + " (" + aud +
          ")";
 }
 
-Complaints check_place(const Plan& plan, const release::Home& home, const audit::State& state, UnixTime now) {
+Complaints check_place(const Plan& plan, const site::Home& home, const audit::State& state, UnixTime now) {
   Complaints out;
   if (const std::string other = other_appliance(plan, state); !other.empty()) out.push_back(other);
   if (now >= plan.valid_until) out.push_back("the plan was valid until " + format_time(plan.valid_until));
@@ -190,7 +190,7 @@ Complaints check_place(const Plan& plan, const release::Home& home, const audit:
   if (state.approvals_used.contains(plan.sha256)) out.emplace_back("the plan was rejected");
   std::size_t officers = 0;
   if (!state.officers_digest.empty())
-    officers = policy::count_signers(release::read_officers(home.officers(), state), kPlanNamespace, now);
+    officers = approval::count_signers(approval::read_officers(home.officers(), state), kPlanNamespace, now);
   if (officers < plan.threshold)
     out.push_back("the plan wants " + std::to_string(plan.threshold) + " officers, this appliance has " +
                   std::to_string(officers) + " who may sign plans now");
@@ -203,7 +203,7 @@ Complaints check_people(const Plan& plan) {
           std::to_string(plan.people.size()) + " people"};
 }
 
-Json environment_of(release::Appliance& appliance) {
+Json describe_environment(site::Appliance& appliance) {
   const pkcs11::TokenInfo& token = appliance.token();
   const auto signing = keys::probe_signing(appliance.session());
   return {{"os", os_name()},

@@ -20,10 +20,9 @@ using Complaints = std::vector<std::string>;
 // the plan.
 Complaints check_policy(const Plan& plan, const policy::Policy& policy, UnixTime now);
 // Inputs that are missing or others; those of steps that `history` has as done are not looked at.
-Complaints check_inputs(const Plan& plan, const std::filesystem::path& folder,
-                        const History* history = nullptr);
+Complaints check_inputs(const Plan& plan, const std::filesystem::path& dir, const History* history = nullptr);
 // Outputs that exist before the ceremony.
-Complaints check_outputs(const Plan& plan, const std::filesystem::path& folder);
+Complaints check_outputs(const Plan& plan, const std::filesystem::path& dir);
 // MEKs that are not there, or are there already, as the plan's steps go by, by what the log knows; names that
 // stand for several generations.
 Complaints check_meks(const Plan& plan, const audit::State& state);
@@ -31,13 +30,13 @@ Complaints check_meks(const Plan& plan, const audit::State& state);
 std::string other_appliance(const Plan& plan, const audit::State& state);
 // Where and when: another appliance, a plan that expired, was used or rejected, or that more officers must
 // sign than may.
-Complaints check_place(const Plan& plan, const release::Home& home, const audit::State& state, UnixTime now);
+Complaints check_place(const Plan& plan, const site::Home& home, const audit::State& state, UnixTime now);
 // More officers who must sign than people in the plan.
 Complaints check_people(const Plan& plan);
 
 // The facts about machine and token for the log and the record.
-audit::Json environment_of(release::Appliance& appliance);
-Complaints check_token(const Plan& plan, const audit::Json& environment);
+encoding::Json describe_environment(site::Appliance& appliance);
+Complaints check_token(const Plan& plan, const encoding::Json& environment);
 
 // Error{Denied} with all of them in one message, where there are any.
 void refuse(const std::string& what, const Complaints& complaints);

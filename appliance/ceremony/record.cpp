@@ -10,11 +10,11 @@ namespace qpcseal::ceremony {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 Json acts_of(const Attempt& attempt) {
   Json out = Json::array();
-  for (const ActSeen& act : attempt.acts) {
+  for (const LoggedAct& act : attempt.acts) {
     Json intent = act.intent;
     intent.erase("approval");  // the plan's, named once
     Json data = act.data;
@@ -87,21 +87,22 @@ void compare(std::vector<std::string>& out, const std::string& what, const Json&
 
 }  // namespace
 
-Json record_of(const audit::LogCopy& log, const Plan& plan, const History& history, const Json& comparison) {
+Json make_record(const audit::LogCopy& log, const Plan& plan, const History& history,
+                 const Json& comparison) {
   const std::uint64_t end = history.end.value_or(log.state.size);
   Json out{{"format", "qpcseal/ceremony-record/1"},
-           {"ceremony", audit::text_member(history.begin, "ceremony")},
+           {"ceremony", encoding::text_member(history.begin, "ceremony")},
            {"plan",
             {{"id", plan.id},
              {"title", plan.title},
              {"sha256", plan.sha256},
-             {"words", audit::words_of(from_hex(plan.sha256))},
+             {"words", encoding::to_words(from_hex(plan.sha256))},
              {"threshold", plan.threshold},
              {"text", plan.text}}},
            {"appliance",
-            {{"id", audit::text_member(log.state.genesis, "appliance_id")},
-             {"aud", audit::text_member(log.state.genesis, "aud")},
-             {"log_key", audit::text_member(log.state.genesis, "log_key")}}},
+            {{"id", encoding::text_member(log.state.genesis, "appliance_id")},
+             {"aud", encoding::text_member(log.state.genesis, "aud")},
+             {"log_key", encoding::text_member(log.state.genesis, "log_key")}}},
            {"people", people_of(plan)},
            {"checkpoints", {{"before", checkpoint_of(log, history.seq)}, {"after", checkpoint_of(log, end)}}},
            {"began", format_time(history.began)},
@@ -110,7 +111,7 @@ Json record_of(const audit::LogCopy& log, const Plan& plan, const History& histo
            {"steps", Json::array()}};
   for (const char* key :
        {"approvers", "signatures", "rejections", "environment", "policy", "rehearsal_sha256", "stand_ins"})
-    out[key] = audit::member(history.begin, key);
+    out[key] = encoding::member(history.begin, key);
   for (const Step& step : plan.steps) out["steps"].push_back(step_of(step, history));
   return out;
 }

@@ -12,14 +12,14 @@ namespace qpcseal::ceremony {
 
 // `comparison` lists the differences from the rehearsal (null: there was none). Up to the entry that ends the
 // ceremony.
-audit::Json record_of(const audit::LogCopy& log, const Plan& plan, const History& history,
-                      const audit::Json& comparison);
+encoding::Json make_record(const audit::LogCopy& log, const Plan& plan, const History& history,
+                           const encoding::Json& comparison);
 
 // The same as a page that prints: no script, nothing from elsewhere.
-std::string page_of(const audit::Json& record);
+std::string make_page(const encoding::Json& record);
 
 // The differences of a run from its rehearsal: token, software, steps, acts and resulting attributes.
 // Times, ids, serial numbers and digests of outputs are left out: they must differ.
-std::vector<std::string> differences(const audit::Json& rehearsal, const audit::Json& record);
+std::vector<std::string> differences(const encoding::Json& rehearsal, const encoding::Json& record);
 
 }  // namespace qpcseal::ceremony

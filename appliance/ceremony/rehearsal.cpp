@@ -12,7 +12,7 @@ namespace qpcseal::ceremony {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 constexpr std::size_t kMaxRecord = std::size_t{8} << 20;  // bytes
 
@@ -42,7 +42,7 @@ void check_rehearsal(const Json& record, const std::string& from, const Plan& pl
 }
 
 Rehearsal parse_rehearsal(const std::string& text, const std::string& from, const Plan& plan) {
-  Rehearsal out{audit::parse_json(text, from), text, sha256_hex(text)};
+  Rehearsal out{encoding::parse_json(text, from), text, sha256_hex(text)};
   check_rehearsal(out.record, from, plan);
   return out;
 }
@@ -55,9 +55,8 @@ std::optional<Rehearsal> read_rehearsal(const CeremonyInputs& inputs) {
 
 }  // namespace
 
-std::optional<Rehearsal> begun_with(const release::Home& home, const CeremonyInputs& inputs,
-                                    const Json& begin) {
-  const Json& digest = audit::member(begin, "rehearsal_sha256");
+std::optional<Rehearsal> begun_with(const site::Home& home, const CeremonyInputs& inputs, const Json& begin) {
+  const Json& digest = encoding::member(begin, "rehearsal_sha256");
   if (auto given = read_rehearsal(inputs)) {
     if (digest != given->sha256)
       throw Error(ErrorKind::Denied,
@@ -66,7 +65,7 @@ std::optional<Rehearsal> begun_with(const release::Home& home, const CeremonyInp
   }
   if (digest.is_null()) return std::nullopt;
   try {
-    const std::string text = release::kept(home, digest.get<std::string>(), kRehearsalExtension);
+    const std::string text = site::archive_get(home, digest.get<std::string>(), kRehearsalExtension);
     Rehearsal out = parse_rehearsal(text, "the rehearsal's record that was kept", inputs.plan);
     if (digest == out.sha256) return out;
   } catch (const Error&) {

@@ -14,16 +14,16 @@ namespace qpcseal::ceremony {
 inline constexpr const char* kRehearsalExtension = ".rehearsal";  // as the home keeps it
 
 struct Rehearsal {
-  audit::Json record;
+  encoding::Json record;
   std::string text, sha256;
 };
 
 // The one that the inputs name. Error{Denied} where the plan wants one and there is none, or the token of
 // then was of another kind; Error{Malformed} for what is no whole record.
-std::optional<Rehearsal> expect_rehearsal(const CeremonyInputs& inputs, const audit::Json& environment);
+std::optional<Rehearsal> expect_rehearsal(const CeremonyInputs& inputs, const encoding::Json& environment);
 // The one that the ceremony began with: given again, or as it was kept. Nothing where it began without, or it
 // was not kept. Error{Denied} for another one.
-std::optional<Rehearsal> begun_with(const release::Home& home, const CeremonyInputs& inputs,
-                                    const audit::Json& begin);
+std::optional<Rehearsal> begun_with(const site::Home& home, const CeremonyInputs& inputs,
+                                    const encoding::Json& begin);
 
 }  // namespace qpcseal::ceremony

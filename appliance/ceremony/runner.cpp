@@ -17,7 +17,7 @@ namespace qpcseal::ceremony {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 constexpr std::size_t kIdSize = 16;  // bytes
 constexpr const char* kPlanExtension = ".plan";
@@ -27,7 +27,7 @@ void expect_appliance(const Plan& plan, const audit::State& state) {
     throw Error(ErrorKind::Denied, other);
 }
 
-Json rejections_of(const policy::Tally& tally) {
+Json rejections_of(const approval::Tally& tally) {
   Json out = Json::array();
   for (const Finding& each : tally.findings)
     out.push_back({each.id, each.claim, each.observed, each.expected});
@@ -35,9 +35,9 @@ Json rejections_of(const policy::Tally& tally) {
 }
 
 // Last checks, with people watching, before the log says that it begins.
-void agree(const Plan& plan, const policy::Tally& tally, Console& console) {
+void confirm(const Plan& plan, const approval::Tally& tally, Console& console) {
   console.say(show(plan));
-  for (const policy::Approver& each : tally.approvers)
+  for (const approval::Approver& each : tally.approvers)
     console.say("signed by " + each.name + ", " + each.fingerprint + "\n");
   console.say(
       "Compare the SHA-256 or its words with what was reviewed. At every prompt, 'stop' stops safely.\n");
@@ -46,26 +46,26 @@ void agree(const Plan& plan, const policy::Tally& tally, Console& console) {
 }
 
 // A rejection is recorded, and then the plan is one that nobody can run.
-void heed_rejection(release::Appliance& appliance, const Plan& plan,
-                    const std::vector<std::string>& signatures) {
+void record_rejection(site::Appliance& appliance, const Plan& plan,
+                      const std::vector<std::string>& signatures) {
   const auto rejecters =
-      rejecters_of(plan, appliance.home(), appliance.log().state(), signatures, appliance.now());
+      find_rejecters(plan, appliance.home(), appliance.log().state(), signatures, appliance.now());
   if (rejecters.empty()) return;
-  release::archive_approval(appliance.home(), plan.text, kPlanExtension,
-                            release::counted(signatures, rejecters));
+  site::archive_approval(appliance.home(), plan.text, kPlanExtension,
+                         approval::counted(signatures, rejecters));
   appliance.log().event("rejection",
-                        release::rejection_data("ceremony", plan.sha256, plan.sha256, rejecters));
-  throw Error(ErrorKind::ApprovalsMissing, "the plan was rejected by " + release::names_of(rejecters),
+                        approval::rejection_data("ceremony", plan.sha256, plan.sha256, rejecters));
+  throw Error(ErrorKind::ApprovalsMissing, "the plan was rejected by " + approval::approver_names(rejecters),
               "the log records it; that plan can no longer be run");
 }
 
-Json begin_data(release::Appliance& appliance, const Plan& plan, const Signed& by, const Json& environment,
+Json begin_data(site::Appliance& appliance, const Plan& plan, const Signed& by, const Json& environment,
                 const std::optional<Rehearsal>& rehearsal, const std::vector<std::string>& stand_ins) {
   Json out{{"ceremony", to_hex(appliance.random().bytes(kIdSize))},
            {"plan_sha256", plan.sha256},
            {"plan_id", plan.id},
            {"threshold", plan.threshold},
-           {"approvers", release::json_of(by.tally.approvers)},
+           {"approvers", approval::as_json(by.tally.approvers)},
            {"signatures", by.signatures},
            {"rejections", rejections_of(by.tally)},
            {"environment", environment},
@@ -76,33 +76,34 @@ Json begin_data(release::Appliance& appliance, const Plan& plan, const Signed& b
   return out;
 }
 
-History current(const release::Appliance& appliance, const Plan& plan) {
-  auto out = history_of(audit::read_log(appliance.home().log(), std::nullopt), plan.sha256);
+History current(const site::Appliance& appliance, const Plan& plan) {
+  auto out = find_history(audit::read_log(appliance.home().log(), std::nullopt), plan.sha256);
   if (!out)
     throw Error(ErrorKind::Usage, "no ceremony of this plan was begun", "'qpcseal ceremony run' begins one");
   return std::move(*out);
 }
 
-Finished render(const audit::LogCopy& log, const Plan& plan, const History& history, const Json& comparison) {
-  const Json record = record_of(log, plan, history, comparison);
-  Finished out;
-  out.ceremony = audit::text_member(history.begin, "ceremony");
-  out.record = audit::canonical(record) + "\n";
-  out.page = page_of(record);
+CeremonyResult render(const audit::LogCopy& log, const Plan& plan, const History& history,
+                      const Json& comparison) {
+  const Json record = make_record(log, plan, history, comparison);
+  CeremonyResult out;
+  out.ceremony = encoding::text_member(history.begin, "ceremony");
+  out.record = encoding::canonical(record) + "\n";
+  out.page = make_page(record);
   if (comparison.is_array())
     for (const Json& line : comparison) out.differences.push_back(line.get<std::string>());
   return out;
 }
 
 // The record first, its digests into the log with the end.
-Finished conclude(release::Appliance& appliance, const CeremonyInputs& inputs, const std::string& outcome,
-                  Json data) {
+CeremonyResult conclude(site::Appliance& appliance, const CeremonyInputs& inputs, const std::string& outcome,
+                        Json data) {
   const audit::LogCopy log = audit::read_log(appliance.home().log(), std::nullopt);
   const History history = current(appliance, inputs.plan);
   const auto rehearsal = begun_with(appliance.home(), inputs, history.begin);
   Json comparison = nullptr;
-  if (rehearsal) comparison = differences(rehearsal->record, record_of(log, inputs.plan, history, nullptr));
-  Finished out = render(log, inputs.plan, history, comparison);
+  if (rehearsal) comparison = differences(rehearsal->record, make_record(log, inputs.plan, history, nullptr));
+  CeremonyResult out = render(log, inputs.plan, history, comparison);
   data["comparison"] = comparison;
   data["record_sha256"] = sha256_hex(out.record);
   data["page_sha256"] = sha256_hex(out.page);
@@ -110,11 +111,11 @@ Finished conclude(release::Appliance& appliance, const CeremonyInputs& inputs, c
   return out;
 }
 
-Finished go_on(release::Appliance& appliance, const CeremonyInputs& inputs, Console& console) {
+CeremonyResult go_on(site::Appliance& appliance, const CeremonyInputs& inputs, Console& console) {
   const History begun = current(appliance, inputs.plan);
-  const Frame frame{audit::text_member(begun.begin, "ceremony"), inputs.plan.sha256,
-                    audit::member(begun.begin, "approvers")};
-  StepRunner runner(appliance, inputs.plan, frame, inputs.folder, console);
+  const CeremonyIds frame{encoding::text_member(begun.begin, "ceremony"), inputs.plan.sha256,
+                          encoding::member(begun.begin, "approvers")};
+  StepRunner runner(appliance, inputs.plan, frame, inputs.dir, console);
   std::size_t number = 0;
   for (const Step& step : inputs.plan.steps) {
     ++number;
@@ -123,7 +124,7 @@ Finished go_on(release::Appliance& appliance, const CeremonyInputs& inputs, Cons
   return conclude(appliance, inputs, "ok", Json::object());
 }
 
-History expect_open(const release::Appliance& appliance, const Plan& plan) {
+History expect_open(const site::Appliance& appliance, const Plan& plan) {
   History out = current(appliance, plan);
   if (out.end)
     throw Error(ErrorKind::Usage, "the ceremony has ended: " + out.outcome,
@@ -146,51 +147,51 @@ void refuse_used(const Plan& plan, const audit::State& state) {
 
 }  // namespace
 
-Finished run(release::Appliance& appliance, const CeremonyInputs& inputs, Console& console) {
+CeremonyResult run(site::Appliance& appliance, const CeremonyInputs& inputs, Console& console) {
   const Plan& plan = inputs.plan;
   refuse_used(plan, appliance.log().state());
   expect_appliance(plan, appliance.log().state());
   if (appliance.now() >= plan.valid_until)
     throw Error(ErrorKind::ApprovalsMissing, "the plan was valid until " + format_time(plan.valid_until));
-  const std::vector<std::string> signatures = release::read_signatures(inputs.signatures);
-  heed_rejection(appliance, plan, signatures);
+  const std::vector<std::string> signatures = approval::read_signatures(inputs.signatures);
+  record_rejection(appliance, plan, signatures);
   const Signed by =
       check_signatures(plan, appliance.home(), appliance.log().state(), signatures, appliance.now());
   refuse("the policy does not fit the plan", check_policy(plan, appliance.policy(), appliance.now()));
   refuse("the keys do not fit the plan", check_meks(plan, appliance.log().state()));
-  refuse("the files do not fit the plan", check_inputs(plan, inputs.folder));
-  refuse("the files do not fit the plan", check_outputs(plan, inputs.folder));
-  const Json environment = environment_of(appliance);
+  refuse("the files do not fit the plan", check_inputs(plan, inputs.dir));
+  refuse("the files do not fit the plan", check_outputs(plan, inputs.dir));
+  const Json environment = describe_environment(appliance);
   refuse("the token does not fit the plan", check_token(plan, environment));
   const auto rehearsal = expect_rehearsal(inputs, environment);
-  agree(plan, by.tally, console);
-  release::archive_approval(appliance.home(), plan.text, kPlanExtension, by.signatures);
-  if (rehearsal) release::keep(appliance.home(), rehearsal->text, kRehearsalExtension);
+  confirm(plan, by.tally, console);
+  site::archive_approval(appliance.home(), plan.text, kPlanExtension, by.signatures);
+  if (rehearsal) site::archive_put(appliance.home(), rehearsal->text, kRehearsalExtension);
   appliance.log().intent("ceremony", begin_data(appliance, plan, by, environment, rehearsal, {}));
   return go_on(appliance, inputs, console);
 }
 
-Finished resume(release::Appliance& appliance, const CeremonyInputs& inputs, Console& console) {
+CeremonyResult resume(site::Appliance& appliance, const CeremonyInputs& inputs, Console& console) {
   const History begun = expect_open(appliance, inputs.plan);
   check_signers(inputs.plan, appliance.home(), appliance.log().state(), begun.begin, appliance.now());
   refuse("the policy no longer fits the plan",
          check_policy(inputs.plan, appliance.policy(), appliance.now()));
-  refuse("the files do not fit the plan", check_inputs(inputs.plan, inputs.folder, &begun));
+  refuse("the files do not fit the plan", check_inputs(inputs.plan, inputs.dir, &begun));
   const auto rehearsal = begun_with(appliance.home(), inputs, begun.begin);
-  if (!rehearsal && audit::member(begun.begin, "rehearsal_sha256").is_string())
+  if (!rehearsal && encoding::member(begun.begin, "rehearsal_sha256").is_string())
     throw Error(ErrorKind::Denied, "the ceremony was begun with a rehearsal's record, which was not kept",
                 "give it: --rehearsal RECORD");
   return go_on(appliance, inputs, console);
 }
 
-Finished abandon(release::Appliance& appliance, const CeremonyInputs& inputs, const std::string& why) {
+CeremonyResult abandon(site::Appliance& appliance, const CeremonyInputs& inputs, const std::string& why) {
   const History begun = expect_open(appliance, inputs.plan);
   static_cast<void>(begun_with(appliance.home(), inputs, begun.begin));  // another one is refused
   for (const auto& [step, attempts] : begun.steps)
     for (const Attempt& attempt : attempts)
       if (attempt.outcome.empty())
         appliance.log().result({attempt.seq, attempt.txn, "ceremony-step"}, "failed",
-                               {{"ceremony", audit::text_member(begun.begin, "ceremony")},
+                               {{"ceremony", encoding::text_member(begun.begin, "ceremony")},
                                 {"plan_sha256", inputs.plan.sha256},
                                 {"step", step},
                                 {"attempt", attempt.number},
@@ -198,11 +199,11 @@ Finished abandon(release::Appliance& appliance, const CeremonyInputs& inputs, co
   return conclude(appliance, inputs, "failed", {{"why", why}});
 }
 
-Finished report(const audit::LogCopy& log, const Plan& plan) {
-  const auto history = history_of(log, plan.sha256);
+CeremonyResult report(const audit::LogCopy& log, const Plan& plan) {
+  const auto history = find_history(log, plan.sha256);
   if (!history || !history->end) throw Error(ErrorKind::Usage, "no ceremony of this plan has ended");
-  Finished out = render(log, plan, *history, audit::member(history->result, "comparison"));
-  if (sha256_hex(out.record) != audit::text_member(history->result, "record_sha256"))
+  CeremonyResult out = render(log, plan, *history, encoding::member(history->result, "comparison"));
+  if (sha256_hex(out.record) != encoding::text_member(history->result, "record_sha256"))
     throw Error(ErrorKind::Internal, "the record made again is not the one that the log names");
   return out;
 }
@@ -220,16 +221,16 @@ std::string latest_plan(const audit::State& state) {
   return *out;
 }
 
-Plan kept_plan(const release::Home& home, const std::string& sha256) {
-  Plan out = parse_plan(release::kept(home, sha256, kPlanExtension), "plan " + sha256);
+Plan kept_plan(const site::Home& home, const std::string& sha256) {
+  Plan out = parse_plan(site::archive_get(home, sha256, kPlanExtension), "plan " + sha256);
   if (out.sha256 != sha256) throw Error(ErrorKind::Denied, "the plan that was kept is not " + sha256);
   return out;
 }
 
-Finished rehearse(release::Appliance& appliance, const CeremonyInputs& inputs, Console& console,
-                  const std::vector<std::string>& stand_ins) {
-  expect_throw_away(appliance.log().state());
-  const Json environment = environment_of(appliance);
+CeremonyResult rehearse(site::Appliance& appliance, const CeremonyInputs& inputs, Console& console,
+                        const std::vector<std::string>& stand_ins) {
+  require_demo_appliance(appliance.log().state());
+  const Json environment = describe_environment(appliance);
   refuse("the token does not fit the plan", check_token(inputs.plan, environment));
   appliance.log().intent("ceremony",
                          begin_data(appliance, inputs.plan, {}, environment, std::nullopt, stand_ins));

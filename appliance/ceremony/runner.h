@@ -16,7 +16,7 @@
 
 namespace qpcseal::ceremony {
 
-struct Finished {
+struct CeremonyResult {
   std::string ceremony, record, page;    // id; the record as canonical JSON, and as HTML
   std::vector<std::string> differences;  // from the rehearsal
 };
@@ -24,24 +24,24 @@ struct Finished {
 // From the beginning. Error{ApprovalsMissing}, Error{Denied}: nothing was begun; a rejection of the plan
 // among the signatures is in the log then, and the plan serves no more. Error{Usage} where people stop: it
 // can go on. Plan, signatures and the rehearsal's record are kept in the home.
-Finished run(release::Appliance& appliance, const CeremonyInputs& inputs, Console& console);
+CeremonyResult run(site::Appliance& appliance, const CeremonyInputs& inputs, Console& console);
 // Goes on with a ceremony of this plan, as long as its signatures count, policy and inputs fit. The
 // rehearsal's record may be left out of the inputs. Error{Usage} where there is none, or it has ended.
-Finished resume(release::Appliance& appliance, const CeremonyInputs& inputs, Console& console);
+CeremonyResult resume(site::Appliance& appliance, const CeremonyInputs& inputs, Console& console);
 // Ends it where it stands, as failed. What its steps did stays done and is in the record.
-Finished abandon(release::Appliance& appliance, const CeremonyInputs& inputs, const std::string& why);
+CeremonyResult abandon(site::Appliance& appliance, const CeremonyInputs& inputs, const std::string& why);
 // The record of one that has ended, made again from the log: the same bytes.
-Finished report(const audit::LogCopy& log, const Plan& plan);
+CeremonyResult report(const audit::LogCopy& log, const Plan& plan);
 
 // The digest of the plan whose ceremony goes on or, where none does, of the one that began last.
 // Error{Usage} where there was none.
 std::string latest_plan(const audit::State& state);
 // A plan by its digest, as run() kept it. Error{Io} where it was not kept.
-Plan kept_plan(const release::Home& home, const std::string& sha256);
+Plan kept_plan(const site::Home& home, const std::string& sha256);
 
 // A rehearsal: the same plan without signatures, in a throw-away appliance. `conditions` list the stand-ins
 // for objects of the real token. Error{Denied} in an appliance that is no demonstration.
-Finished rehearse(release::Appliance& appliance, const CeremonyInputs& inputs, Console& console,
-                  const std::vector<std::string>& stand_ins);
+CeremonyResult rehearse(site::Appliance& appliance, const CeremonyInputs& inputs, Console& console,
+                        const std::vector<std::string>& stand_ins);
 
 }  // namespace qpcseal::ceremony

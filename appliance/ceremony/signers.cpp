@@ -6,11 +6,11 @@
 
 namespace qpcseal::ceremony {
 
-using audit::Json;
+using encoding::Json;
 
-Signed check_signatures(const Plan& plan, const release::Home& home, const audit::State& state,
+Signed check_signatures(const Plan& plan, const site::Home& home, const audit::State& state,
                         const std::vector<std::string>& signatures, UnixTime now) {
-  if (!state.genesis_accepted && !audit::bool_member(state.genesis, "insecure_demo"))
+  if (!state.genesis_accepted && !encoding::bool_member(state.genesis, "insecure_demo"))
     throw Error(ErrorKind::ApprovalsMissing, "the officers have not signed the genesis yet");
   if (state.officers_digest.empty()) {
     if (plan.threshold > 0)
@@ -18,9 +18,9 @@ Signed check_signatures(const Plan& plan, const release::Home& home, const audit
                   "the plan wants " + std::to_string(plan.threshold) + " officers, this appliance has none");
     return {};
   }
-  const policy::Officers officers = release::read_officers(home.officers(), state);
+  const approval::Officers officers = approval::read_officers(home.officers(), state);
   const auto tally = [&](const std::vector<std::string>& texts) {
-    return policy::tally_signatures(officers, kPlanNamespace, view(plan.text), texts, now);
+    return approval::tally_signatures(officers, kPlanNamespace, view(plan.text), texts, now);
   };
   Signed out{tally(signatures), {}};
   const auto& approvers = out.tally.approvers;
@@ -39,27 +39,28 @@ Signed check_signatures(const Plan& plan, const release::Home& home, const audit
   return out;
 }
 
-std::vector<policy::Approver> rejecters_of(const Plan& plan, const release::Home& home,
-                                           const audit::State& state,
-                                           const std::vector<std::string>& signatures, UnixTime now) {
+std::vector<approval::Approver> find_rejecters(const Plan& plan, const site::Home& home,
+                                               const audit::State& state,
+                                               const std::vector<std::string>& signatures, UnixTime now) {
   if (state.officers_digest.empty()) return {};
-  const std::string text = release::rejection_text(plan.text);
-  return policy::tally_signatures(release::read_officers(home.officers(), state), kPlanNamespace, view(text),
-                                  signatures, now)
+  const std::string text = approval::rejection_text(plan.text);
+  return approval::tally_signatures(approval::read_officers(home.officers(), state), kPlanNamespace,
+                                    view(text), signatures, now)
       .approvers;
 }
 
-void check_signers(const Plan& plan, const release::Home& home, const audit::State& state, const Json& begin,
+void check_signers(const Plan& plan, const site::Home& home, const audit::State& state, const Json& begin,
                    UnixTime now) {
   if (state.officers_digest.empty()) return;
-  const policy::Officers officers = release::read_officers(home.officers(), state);
-  const Json &signers = audit::member(begin, "approvers"), &signatures = audit::member(begin, "signatures");
+  const approval::Officers officers = approval::read_officers(home.officers(), state);
+  const Json &signers = encoding::member(begin, "approvers"),
+             &signatures = encoding::member(begin, "signatures");
   std::string gone;
   std::size_t left = 0;
   for (std::size_t i = 0; i < signers.size(); ++i) {
-    const std::string& name = audit::text_member(signers.at(i), "name");
-    const policy::Tally one = policy::tally_signatures(officers, kPlanNamespace, view(plan.text),
-                                                       {signatures.at(i).get<std::string>()}, now);
+    const std::string& name = encoding::text_member(signers.at(i), "name");
+    const approval::Tally one = approval::tally_signatures(officers, kPlanNamespace, view(plan.text),
+                                                           {signatures.at(i).get<std::string>()}, now);
     if (!one.approvers.empty() && one.approvers.front().name == name) {
       ++left;
     } else {

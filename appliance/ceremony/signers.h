@@ -12,21 +12,21 @@
 namespace qpcseal::ceremony {
 
 struct Signed {
-  policy::Tally tally;
+  approval::Tally tally;
   std::vector<std::string> signatures;  // those that count, as tally.approvers
 };
 // Who signed the plan's bytes. Error{ApprovalsMissing} below the threshold, with a finding for each signature
 // that does not count; Error{Denied} for officers that are not the log's.
-Signed check_signatures(const Plan& plan, const release::Home& home, const audit::State& state,
+Signed check_signatures(const Plan& plan, const site::Home& home, const audit::State& state,
                         const std::vector<std::string>& signatures, UnixTime now);
 // Who signed that they reject it.
-std::vector<policy::Approver> rejecters_of(const Plan& plan, const release::Home& home,
-                                           const audit::State& state,
-                                           const std::vector<std::string>& signatures, UnixTime now);
+std::vector<approval::Approver> find_rejecters(const Plan& plan, const site::Home& home,
+                                               const audit::State& state,
+                                               const std::vector<std::string>& signatures, UnixTime now);
 
 // Before a ceremony goes on: whether enough of the signatures that it began with, `begin`'s, would count
 // today. Error{ApprovalsMissing}.
-void check_signers(const Plan& plan, const release::Home& home, const audit::State& state,
-                   const audit::Json& begin, UnixTime now);
+void check_signers(const Plan& plan, const site::Home& home, const audit::State& state,
+                   const encoding::Json& begin, UnixTime now);
 
 }  // namespace qpcseal::ceremony

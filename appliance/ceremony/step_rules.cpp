@@ -21,7 +21,7 @@ const std::array<ActRule, 11>& rules() {
       {"mek-resume", true, {kMek}},
       {"mek-destroy",
        true,
-       {kMek, {"heir", ArgumentKind::File, true}, {"heir_sha256", ArgumentKind::Digest, true}}},
+       {kMek, {"transferee", ArgumentKind::File, true}, {"transferee_sha256", ArgumentKind::Digest, true}}},
       {"mek-backup",
        true,
        {kMek, {"recovery_key", ArgumentKind::File}, {"recovery_key_sha256", ArgumentKind::Digest}, kOutput}},

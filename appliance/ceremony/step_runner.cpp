@@ -15,7 +15,7 @@ namespace qpcseal::ceremony {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 constexpr std::string_view kApprovalDomain = "qpcseal/ceremony-step/1";
 
@@ -25,7 +25,7 @@ bool is_there(const std::filesystem::path& path) {
 }
 
 // What people check against the screen and write down.
-std::string seen(const ActSeen& act) {
+std::string seen(const LoggedAct& act) {
   std::string out = "  log entry " + std::to_string(act.seq) + ": " + act.kind + " " + act.outcome + "\n";
   for (const char* key : {"mek", "label", "mek_id", "recovery_key_sha256", "backup_sha256", "check_value"}) {
     for (const Json* source : {&act.data, &act.intent}) {
@@ -40,22 +40,22 @@ std::string seen(const ActSeen& act) {
 
 }  // namespace
 
-Json step_data(const Frame& frame, const std::string& step, std::uint64_t attempt) {
+Json step_data(const CeremonyIds& frame, const std::string& step, std::uint64_t attempt) {
   return {
       {"ceremony", frame.ceremony}, {"plan_sha256", frame.plan_sha256}, {"step", step}, {"attempt", attempt}};
 }
 
 History StepRunner::history() const {
-  auto found = history_of(audit::read_log(appliance_.home().log(), std::nullopt), frame_.plan_sha256);
+  auto found = find_history(audit::read_log(appliance_.home().log(), std::nullopt), frame_.plan_sha256);
   if (!found) throw Error(ErrorKind::Internal, "a ceremony that is not in the log");
   return std::move(*found);
 }
 
 std::filesystem::path StepRunner::output_path(const Step& step) const {
-  return folder_ / output_of(step).value_or("");
+  return folder_ / step_output(step).value_or("");
 }
 
-Json StepRunner::approval_of(const Step& step, const Attempt& attempt) const {
+Json StepRunner::find_approval(const Step& step, const Attempt& attempt) const {
   Bytes text = copy(view(kApprovalDomain));
   text.push_back(0);
   append(text, from_hex(frame_.plan_sha256));
@@ -90,9 +90,9 @@ bool StepRunner::settle(const Step& step, Attempt& attempt) {
   if (step.act == "checkpoint")
     return digest_of_output(appliance_, step, attempt, output_path(step)).has_value();
   if (attempt.acts.empty()) return false;
-  const ActSeen& act = attempt.acts.back();
+  const LoggedAct& act = attempt.acts.back();
   if (act.outcome == "ok" ||
-      (output_of(step) && digest_of_output(appliance_, step, attempt, output_path(step))))
+      (step_output(step) && digest_of_output(appliance_, step, attempt, output_path(step))))
     return true;
   Json data = step_data(frame_, step.id, attempt.number);
   data["act_result"] = {{"entry", act.seq}, {"outcome", act.outcome}};
@@ -110,22 +110,22 @@ void StepRunner::act(const Step& step, const Attempt& attempt) {
     return;
   }
   while (console_.ask("  type 'go' to do it: ") != "go") continue;
-  appliance_.act_under([&](const std::string& operation, const Json& parameters) {
+  appliance_.set_authority([&](const std::string& operation, const Json& parameters) {
     expect_planned(step, operation, parameters);
     if (appliance_.now() >= plan_.valid_until)
       throw Error(ErrorKind::ApprovalsMissing, "the plan was valid until " + format_time(plan_.valid_until));
-    return approval_of(step, attempt);
+    return find_approval(step, attempt);
   });
   try {
     carry_out(appliance_, step, folder_);
   } catch (...) {
-    appliance_.act_under(nullptr);
+    appliance_.set_authority(nullptr);
     const Error error = current_error();
     if (error.kind() == ErrorKind::DoneWithFault) {  // its output is completed by finish()
       console_.say("  warning:    " + std::string(error.what()) + "\n");
       return;
     }
-    release::log_failure([&] {
+    site::log_failure([&] {
       Json data = step_data(frame_, step.id, attempt.number);
       data["error"] = error.what();
       close(attempt, "failed", std::move(data));
@@ -133,15 +133,15 @@ void StepRunner::act(const Step& step, const Attempt& attempt) {
     throw Error(error.kind(), "step '" + step.id + "': " + error.what(),
                 "'qpcseal ceremony resume' tries it again; with --abandon it ends the ceremony");
   }
-  appliance_.act_under(nullptr);
+  appliance_.set_authority(nullptr);
 }
 
 // A drill's certificate is the receipt of its entry, and the log has a recovery key's file: both can be
 // written at any time.
 void StepRunner::complete_output(const Step& step, const Attempt& attempt) const {
-  if (!output_of(step) || is_there(output_path(step))) return;
+  if (!step_output(step) || is_there(output_path(step))) return;
   if (step.act == "recovery-key")
-    write_file(output_path(step), release::encode(release::recovery_key_in_force(appliance_).file),
+    write_file(output_path(step), keys::encode(mek::recovery_key_in_force(appliance_).file),
                Existing::Refuse);
   if (step.act != "mek-drill") return;
   const std::string text =
@@ -153,11 +153,11 @@ void StepRunner::finish(const Step& step, const Attempt& attempt) {
   const History now = history();
   const Attempt* last = now.last_attempt(step.id);
   if (last == nullptr || last->seq != attempt.seq) throw Error(ErrorKind::Internal, "a step that is lost");
-  for (const ActSeen& act : last->acts) console_.say(seen(act));
+  for (const LoggedAct& act : last->acts) console_.say(seen(act));
   complete_output(step, *last);
   Json data = step_data(frame_, step.id, attempt.number);
   data["outputs"] = Json::array();
-  if (const auto output = output_of(step)) {
+  if (const auto output = step_output(step)) {
     const auto digest = digest_of_output(appliance_, step, *last, folder_ / *output);
     if (!digest)
       throw Error(ErrorKind::Denied,
@@ -165,7 +165,7 @@ void StepRunner::finish(const Step& step, const Attempt& attempt) {
                       " is not there, or not what the step wrote",
                   "put the step's own file back and 'qpcseal ceremony resume'; or end it with --abandon");
     console_.say("  " + *output + ": SHA-256 " + *digest + "\n" +
-                 audit::word_lines(from_hex(*digest), "    "));
+                 encoding::word_lines(from_hex(*digest), "    "));
     data["outputs"].push_back({{"file", *output}, {"sha256", *digest}});
   }
   std::string initials;

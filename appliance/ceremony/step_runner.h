@@ -12,19 +12,19 @@
 namespace qpcseal::ceremony {
 
 // The members that all entries of a ceremony have.
-struct Frame {
+struct CeremonyIds {
   std::string ceremony, plan_sha256;  // hex
-  audit::Json approvers;
+  encoding::Json approvers;
 };
 
 class StepRunner {
  public:
-  StepRunner(release::Appliance& appliance, const Plan& plan, Frame frame, std::filesystem::path folder,
+  StepRunner(site::Appliance& appliance, const Plan& plan, CeremonyIds frame, std::filesystem::path dir,
              Console& console)
       : appliance_(appliance),
         plan_(plan),
         frame_(std::move(frame)),
-        folder_(std::move(folder)),
+        folder_(std::move(dir)),
         console_(console) {}
 
   // Does what is left of the step. Error{Usage} where people stop.
@@ -40,19 +40,19 @@ class StepRunner {
   void act(const Step& step, const Attempt& attempt);
   void complete_output(const Step& step, const Attempt& attempt) const;
   void finish(const Step& step, const Attempt& attempt);
-  void close(const Attempt& attempt, const std::string& outcome, audit::Json data);
+  void close(const Attempt& attempt, const std::string& outcome, encoding::Json data);
   void announce(const Step& step, std::size_t number);
-  [[nodiscard]] audit::Json approval_of(const Step& step, const Attempt& attempt) const;
+  [[nodiscard]] encoding::Json find_approval(const Step& step, const Attempt& attempt) const;
   [[nodiscard]] std::filesystem::path output_path(const Step& step) const;
 
-  release::Appliance& appliance_;
+  site::Appliance& appliance_;
   const Plan& plan_;
-  Frame frame_;
+  CeremonyIds frame_;
   std::filesystem::path folder_;
   Console& console_;
 };
 
 // The members that every entry of a step has.
-audit::Json step_data(const Frame& frame, const std::string& step, std::uint64_t attempt);
+encoding::Json step_data(const CeremonyIds& frame, const std::string& step, std::uint64_t attempt);
 
 }  // namespace qpcseal::ceremony

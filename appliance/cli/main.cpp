@@ -24,7 +24,7 @@ int fail(const Error& error, bool json) {
   if (json) {
     nlohmann::ordered_json out = {{"error", {{"exit_code", code}, {"message", error.what()}}}};
     if (!error.hint().empty()) out["error"]["hint"] = error.hint();
-    if (!error.findings().empty()) out["error"]["findings"] = json_of(error.findings());
+    if (!error.findings().empty()) out["error"]["findings"] = as_json(error.findings());
     try {
       print(json_text(out));
     } catch (const Error&) {
@@ -32,7 +32,7 @@ int fail(const Error& error, bool json) {
     }
   }
   print_failure("qpcseal", error.what());
-  for (const std::string& line : lines_of(error.findings())) print_error("  " + line + "\n");
+  for (const std::string& line : finding_lines(error.findings())) print_error("  " + line + "\n");
   if (!error.hint().empty()) print_error("hint: " + printable(error.hint()) + "\n");
   return code;
 }
@@ -68,7 +68,7 @@ void add_commands(CLI::App& app, Context& context) {
 
 // What is done without officers says so, each time.
 void mark_demo(Report& report) {
-  if (!release::is_demo_home()) return;
+  if (!site::is_demo_home()) return;
   print_error("qpcseal: this is a demonstration appliance (--insecure-demo): nobody signed its policy\n");
   if (report.json.is_object()) report.json["insecure_demo"] = true;
 }
@@ -134,8 +134,8 @@ int run(int argc, char** argv) {
 
 }  // namespace
 
-release::Environment Context::environment() {
-  return {release::locate_home(),
+site::Environment Context::environment() {
+  return {site::locate_home(),
           clock,
           random,
           pin_fd,

@@ -6,7 +6,7 @@
 #include "encoding/cbor.h"
 #include "tlog/note.h"
 
-namespace qpcseal::release {
+namespace qpcseal::keys {
 
 namespace {
 
@@ -84,7 +84,7 @@ BackupHeader parse_header(ByteView bytes) {
   out.recovery_key = fields.bytes(15, kDigest);
   out.suite = suite_of(fields.number(16), kHeaderType);
   out.nonce = fields.bytes(17, kNonce);
-  static_cast<void>(audit::VerifierKey::parse(out.log_key));
+  static_cast<void>(tlog::VerifierKey::parse(out.log_key));
   if (out.generation == 0 || out.generation > 999999999) fields.refuse(7);
   return out;
 }
@@ -175,4 +175,4 @@ const std::pair<const std::string, std::string>* known_recovery_key(const audit:
   return nullptr;
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::keys

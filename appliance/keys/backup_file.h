@@ -10,11 +10,11 @@
 #include "base/clock.h"
 #include "base/digest.h"
 
-namespace qpcseal::release {
+namespace qpcseal::keys {
 
 inline constexpr std::size_t kMaxRecoveryKeyFile = 4096, kMaxBackupFile = 65536;  // bytes
 
-using audit::kHeirKey;
+using audit::kTransfereeKey;
 
 // The public key of a recovery token, which the officers of a source approve, and the suites by which that
 // token opens backups.
@@ -62,4 +62,4 @@ Bytes encode(const MekBackup& backup);
 // Officers decide whether that key is a trusted source.
 MekBackup parse_backup(ByteView bytes);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::keys

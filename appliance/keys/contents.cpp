@@ -31,7 +31,7 @@ std::optional<Leftover> leftover_from(pkcs11::Session& session, const pkcs11::Ob
   const char* name = class_name(type);
   if (name == nullptr) return std::nullopt;
   const auto label = session.attribute(object, CKA_LABEL);
-  if (label && text_of(*label) == kProbeLabel && type != CKO_DATA)
+  if (label && text_view(*label) == kProbeLabel && type != CKO_DATA)
     return Leftover{{object.handle, std::string(name) + " '" + std::string(kProbeLabel) + "'"}, true};
   const CK_ATTRIBUTE_TYPE second = type == CKO_DATA ? CKA_APPLICATION : CKA_ID;
   if (!is_empty(label) || !is_empty(session.attribute(object, second))) return std::nullopt;

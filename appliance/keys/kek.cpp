@@ -12,9 +12,9 @@ namespace qpcseal::keys {
 namespace {
 
 using pkcs11::Object;
+using pkcs11::ScopedObject;
 using pkcs11::Session;
 using pkcs11::Template;
-using pkcs11::Temporary;
 using pkcs11::unconst;
 
 constexpr std::size_t kKek = 32;  // bytes
@@ -45,18 +45,18 @@ CK_ECDH1_DERIVE_PARAMS ecdh(CK_ULONG kdf, ByteView shared, ByteView peer) {
   return out;
 }
 
-Temporary derive_x963(Session& session, const Object& key, ByteView peer, ByteView context,
-                      CK_ATTRIBUTE_TYPE use) {
+ScopedObject derive_x963(Session& session, const Object& key, ByteView peer, ByteView context,
+                         CK_ATTRIBUTE_TYPE use) {
   auto params =
       ecdh(peer.size() == point_size(PeerType::P256) ? CKD_SHA256_KDF : CKD_SHA384_KDF, context, peer);
   return {session, session.derive({CKM_ECDH1_DERIVE, &params, sizeof(params)}, key, session_key(use), "KEK")};
 }
 
-Temporary derive_ecb(Session& session, const Object& key, ByteView peer, ByteView context,
-                     CK_ATTRIBUTE_TYPE use) {
+ScopedObject derive_ecb(Session& session, const Object& key, ByteView peer, ByteView context,
+                        CK_ATTRIBUTE_TYPE use) {
   auto params = ecdh(CKD_NULL, {}, peer);
-  const Temporary z(session, session.derive({CKM_ECDH1_DERIVE, &params, sizeof(params)}, key,
-                                            session_key(CKA_DERIVE), "shared secret"));
+  const ScopedObject z(session, session.derive({CKM_ECDH1_DERIVE, &params, sizeof(params)}, key,
+                                               session_key(CKA_DERIVE), "shared secret"));
   Sha256Digest hash = sha256(context);
   CK_KEY_DERIVATION_STRING_DATA data{};
   data.pData = hash.data();
@@ -104,8 +104,8 @@ EcPair make_ec_pair(Session& session, PeerType type, const std::optional<std::st
   return {std::move(pair.private_key), std::move(pair.public_key), std::move(point)};
 }
 
-Temporary derive_kek(Session& session, Suite suite, const Object& private_key, ByteView peer,
-                     ByteView context, CK_ATTRIBUTE_TYPE use) {
+ScopedObject derive_kek(Session& session, Suite suite, const Object& private_key, ByteView peer,
+                        ByteView context, CK_ATTRIBUTE_TYPE use) {
   return suite == Suite::EcdhX963 ? derive_x963(session, private_key, peer, context, use)
                                   : derive_ecb(session, private_key, peer, context, use);
 }

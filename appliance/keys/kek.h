@@ -24,7 +24,7 @@ EcPair make_ec_pair(pkcs11::Session& session, PeerType type, const std::optional
 
 // An AES-256 session key that can do `use` (CKA_WRAP or CKA_UNWRAP) and nothing else. `peer` is the other
 // side's point, on its curve.
-pkcs11::Temporary derive_kek(pkcs11::Session& session, Suite suite, const pkcs11::Object& private_key,
-                             ByteView peer, ByteView context, CK_ATTRIBUTE_TYPE use);
+pkcs11::ScopedObject derive_kek(pkcs11::Session& session, Suite suite, const pkcs11::Object& private_key,
+                                ByteView peer, ByteView context, CK_ATTRIBUTE_TYPE use);
 
 }  // namespace qpcseal::keys

@@ -96,7 +96,7 @@ std::vector<AttributeReport> inspect_mek(Session& session, const Object& mek,
   std::vector<AttributeReport> out;
   const auto length = session.number(mek, CKA_VALUE_LEN);
   // SoftHSM 2.6.1 says 0 of an unwrapped key; what unwraps from 24 bytes has 16 (RFC 3394).
-  const bool unwrapped = origin == Origin::Restored || origin == Origin::Heir;
+  const bool unwrapped = origin == Origin::Restored || origin == Origin::Transferee;
   out.push_back({"CKA_VALUE_LEN", length ? std::to_string(*length) : "absent", "16", true,
                  length == 16UL || (unwrapped && length == 0UL), false});
   for (const FlagRule& rule : kFlags) {
@@ -111,14 +111,14 @@ std::vector<AttributeReport> inspect_mek(Session& session, const Object& mek,
   return out;
 }
 
-std::string_view name_of(Origin origin) {
+std::string_view to_string(Origin origin) {
   switch (origin) {
     case Origin::Generated:
       return "generated";
     case Origin::Restored:
       return "restored";
-    case Origin::Heir:
-      return "heir";
+    case Origin::Transferee:
+      return "transferee";
     case Origin::Imported:
       return "imported";
   }
@@ -126,8 +126,8 @@ std::string_view name_of(Origin origin) {
 }
 
 std::optional<Origin> origin_from(std::string_view name) {
-  for (const Origin origin : {Origin::Generated, Origin::Restored, Origin::Heir, Origin::Imported})
-    if (name == name_of(origin)) return origin;
+  for (const Origin origin : {Origin::Generated, Origin::Restored, Origin::Transferee, Origin::Imported})
+    if (name == to_string(origin)) return origin;
   return std::nullopt;
 }
 
@@ -162,7 +162,7 @@ Mek check_made(Session& session, Session& fresh, const Object& made, const std::
 Mek generate_mek(Session& session, Session& fresh, const std::string& name, std::uint64_t generation,
                  ByteView id, const std::vector<std::string>& accept) {
   check_name(name);
-  const std::string label = label_of(name, generation);
+  const std::string label = make_label(name, generation);
   const Object made =
       session.generate({CKM_AES_KEY_GEN, nullptr, 0}, mek_template(label, id, accept, Origin::Generated),
                        "key '" + label + "'");
@@ -172,7 +172,7 @@ Mek generate_mek(Session& session, Session& fresh, const std::string& name, std:
 Mek import_mek(Session& session, Session& fresh, const std::string& name, std::uint64_t generation,
                ByteView id, const SecretBuffer& value, const std::vector<std::string>& accept) {
   check_name(name);
-  const std::string label = label_of(name, generation);
+  const std::string label = make_label(name, generation);
   const Object made =
       session.create_secret(mek_template(label, id, accept, Origin::Imported), value, "key '" + label + "'");
   return check_made(session, fresh, made, label, id, accept, Origin::Imported);
@@ -186,8 +186,8 @@ std::vector<std::string> probe_desired(Session& session) {
     std::vector<std::string> others = all;
     std::erase(others, one);
     bool honoured = true;
-    const bool made = pkcs11::can_do(session, [&] {
-      const pkcs11::Temporary key(
+    const bool made = pkcs11::probe(session, [&] {
+      const pkcs11::ScopedObject key(
           session,
           session.generate({CKM_AES_KEY_GEN, nullptr, 0},
                            mek_template("qpcseal-probe", view("qpcseal-probe-00"), others, Origin::Generated),

@@ -23,12 +23,12 @@ struct Mek {
 
 // How a key came into the token. What its attributes must be depends on it.
 enum class Origin {
-  Generated,  // made in the token
-  Restored,   // unwrapped from a backup, to wrap only: its source still counts encryptions
-  Heir,       // unwrapped from a backup whose source key is destroyed: it goes on in its place
-  Imported,   // from a file
+  Generated,   // made in the token
+  Restored,    // unwrapped from a backup, to wrap only: its source still counts encryptions
+  Transferee,  // unwrapped from a backup whose source key is destroyed: it goes on in its place
+  Imported,    // from a file
 };
-std::string_view name_of(Origin origin);  // "generated", "restored", "heir", "imported"
+std::string_view to_string(Origin origin);  // "generated", "restored", "transferee", "imported"
 std::optional<Origin> origin_from(std::string_view name);
 
 // Attributes that a token may lack where the site facts accept it (`accept`).
@@ -40,7 +40,7 @@ bool is_desired(std::string_view name);
 [[nodiscard]] bool is_name(std::string_view name);
 // Error{Usage} for what is none.
 void check_name(std::string_view name);
-std::string label_of(std::string_view name, std::uint64_t generation);
+std::string make_label(std::string_view name, std::uint64_t generation);
 // The name in a label; a name alone is its own.
 std::string_view name_in(std::string_view label);
 // A label's generation: digits without leading zeros, at most nine. Nothing: it is none.

@@ -18,7 +18,7 @@ std::optional<Mek> mek_of(pkcs11::Session& session, CK_OBJECT_HANDLE handle, std
   const pkcs11::Object object{handle, "key"};
   const auto label = session.attribute(object, CKA_LABEL);
   if (!label) return std::nullopt;
-  const std::string_view text = text_of(*label);
+  const std::string_view text = text_view(*label);
   const std::size_t hash = text.rfind('#');
   if (hash == std::string_view::npos || !is_name(text.substr(0, hash))) return std::nullopt;
   if (!name.empty() && text.substr(0, hash) != name) return std::nullopt;

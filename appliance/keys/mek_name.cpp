@@ -29,7 +29,7 @@ void check_name(std::string_view name) {
         "'" + std::string(name) + "' is no name for a MEK: letters, digits, '.', '_' and '-', at most 64");
 }
 
-std::string label_of(std::string_view name, std::uint64_t generation) {
+std::string make_label(std::string_view name, std::uint64_t generation) {
   return std::string(name) + "#" + std::to_string(generation);
 }
 

@@ -51,7 +51,7 @@ Mek throw_away_key(pkcs11::Session& session) {
 }
 
 bool works(pkcs11::Session& session, const Mek& key, const SuiteAbility& ability) {
-  return pkcs11::can_do(session, [&] {
+  return pkcs11::probe(session, [&] {
     static_cast<void>(wrap_mek(session, key, ability.suite, trial_peer(ability.type), Bytes(32, 0)));
   });
 }
@@ -60,7 +60,7 @@ bool works(pkcs11::Session& session, const Mek& key, const SuiteAbility& ability
 
 std::vector<SuiteAbility> probe_suites(pkcs11::Session& session) {
   const Mek key = throw_away_key(session);
-  const pkcs11::Temporary cleanup(session, key.object);
+  const pkcs11::ScopedObject cleanup(session, key.object);
   std::vector<SuiteAbility> out;
   for (const SuiteAbility ability :
        {SuiteAbility{Suite::EcdhX963, PeerType::P256}, SuiteAbility{Suite::EcdhX963, PeerType::P384},

@@ -11,9 +11,9 @@ namespace qpcseal::keys {
 namespace {
 
 using pkcs11::Object;
+using pkcs11::ScopedObject;
 using pkcs11::Session;
 using pkcs11::Template;
-using pkcs11::Temporary;
 
 constexpr std::string_view kCheckText = "qpcseal/check/1";
 constexpr std::size_t kBlobHead = 4 + 1 + 1 + kMekIdSize;  // "QMEK" | 1 | suite | MEK id
@@ -69,11 +69,11 @@ Bytes encrypt_check(Session& session, const Object& key, ByteView mek_id, ByteVi
 bool opens(Session& session, const Mek& mek, Suite suite) {
   try {
     const EcPair pair = make_ec_pair(session, PeerType::P256, std::nullopt);
-    const Temporary private_key(session, pair.private_key), public_key(session, pair.public_key);
+    const ScopedObject private_key(session, pair.private_key), public_key(session, pair.public_key);
     const Peer peer = recovery_peer(pair.point, Bytes(32, 0));
     const WrappedMek wrapped = wrap_mek(session, mek, suite, peer, Bytes(32, 0));
-    const Temporary back(session, unwrap_mek(session, {pair.private_key, pair.point}, wrapped, peer, mek.id,
-                                             checking_template(), "probe key"));
+    const ScopedObject back(session, unwrap_mek(session, {pair.private_key, pair.point}, wrapped, peer,
+                                                mek.id, checking_template(), "probe key"));
     return true;
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::Token || error.kind() == ErrorKind::Denied) return false;
@@ -123,7 +123,7 @@ std::vector<Suite> probe_opening(Session& session) {
   mek.id = Bytes(kMekIdSize, 0);
   Template attributes = checking_template(true);
   attributes.number(CKA_VALUE_LEN, 16);
-  const Temporary key(session, session.generate({CKM_AES_KEY_GEN, nullptr, 0}, attributes, "probe key"));
+  const ScopedObject key(session, session.generate({CKM_AES_KEY_GEN, nullptr, 0}, attributes, "probe key"));
   mek.object = key.get();
   std::vector<Suite> out;
   for (const Suite suite : {Suite::EcdhX963, Suite::EcdhEcbKdf})
@@ -147,7 +147,8 @@ Object unwrap_mek(Session& session, const RecoveryKey& key, const WrappedMek& wr
       wrapped.pub.size() != point_size(PeerType::P256))
     throw Error(ErrorKind::Malformed, "not a MEK wrapped to a recovery key");
   const Bytes context = wrap_context(wrapped.suite, mek_id, wrapped.nonce, wrapped.pub, peer);
-  const Temporary kek = derive_kek(session, wrapped.suite, key.private_key, wrapped.pub, context, CKA_UNWRAP);
+  const ScopedObject kek =
+      derive_kek(session, wrapped.suite, key.private_key, wrapped.pub, context, CKA_UNWRAP);
   try {
     return session.unwrap({CKM_AES_KEY_WRAP, nullptr, 0}, kek.get(), blob.subspan(kBlobHead),
                           std::move(attributes), name);

@@ -80,9 +80,9 @@ Bytes sign_with(Session& session, const Object& key, SigningType type, ByteView 
 }
 
 bool can_sign(Session& session, SigningType type) {
-  return pkcs11::can_do(session, [&] {
+  return pkcs11::probe(session, [&] {
     auto pair = generate_of_type(session, "qpcseal-probe", false, type);
-    const pkcs11::Temporary private_key(session, std::move(pair.private_key)),
+    const pkcs11::ScopedObject private_key(session, std::move(pair.private_key)),
         public_key(session, std::move(pair.public_key));
     sign_with(session, private_key.get(), type, spki_of(session, public_key.get(), type), view("probe"));
   });
@@ -123,7 +123,7 @@ std::vector<std::string> log_key_labels(Session& session) {
   for (const CK_OBJECT_HANDLE handle : session.find(wanted)) {
     const auto label = session.attribute({handle, "private key"}, CKA_LABEL);
     if (!label) continue;
-    std::string text(text_of(*label));
+    std::string text(text_view(*label));
     if (text == kLogKeyLabel || text.starts_with(kLogKeyLabel + std::string("#")))
       out.push_back(std::move(text));
   }

@@ -14,7 +14,7 @@ namespace qpcseal::keys {
 inline constexpr const char* kSealKeyLabel = "qpcseal-seal";
 inline constexpr const char* kLogKeyLabel = "qpcseal-log";
 
-using SigningType = audit::KeyType;
+using SigningType = tlog::KeyType;
 
 // Ed25519 where the token has EdDSA, else ECDSA P-256; found by making a session key, signing and verifying.
 // Nothing where it can do neither.
@@ -50,11 +50,11 @@ class SigningKey {
 };
 
 // For the log: ECDSA signatures as DER.
-class LogSigner final : public audit::Signer {
+class LogSigner final : public tlog::Signer {
  public:
   explicit LogSigner(SigningKey& key) : key_(key) {}
   Bytes sign(ByteView message) override;
-  [[nodiscard]] audit::KeyType type() const override { return key_.type(); }
+  [[nodiscard]] tlog::KeyType type() const override { return key_.type(); }
   [[nodiscard]] Bytes public_key() const override;
 
  private:

@@ -18,10 +18,6 @@ namespace qpcseal::keys {
 
 namespace {
 
-using attest::KeyPtr;
-using attest::NumberPtr;
-using attest::Owned;
-
 constexpr std::size_t kHalf = 32;  // bytes of r and of s
 constexpr std::array<std::uint8_t, 12> kEd25519Prefix{0x30, 0x2a, 0x30, 0x05, 0x06, 0x03,
                                                       0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
@@ -71,7 +67,7 @@ Bytes p256_spki(ByteView point) { return prefixed(kP256Prefix, point); }
 
 Bytes ecdsa_to_der(ByteView raw) {
   if (raw.size() != 2 * kHalf) throw Error(ErrorKind::Token, "an ECDSA P-256 signature has 64 bytes");
-  const attest::EcdsaSignaturePtr signature(ECDSA_SIG_new());
+  const EcdsaSignaturePtr signature(ECDSA_SIG_new());
   BIGNUM* r = BN_bin2bn(raw.data(), kHalf, nullptr);
   BIGNUM* s = BN_bin2bn(raw.data() + kHalf, kHalf, nullptr);
   if (!signature || ECDSA_SIG_set0(signature.get(), r, s) != 1)
@@ -86,7 +82,7 @@ bool verify_with_spki(ByteView spki, ByteView message, ByteView signature) {
   const KeyPtr key = parse_spki(spki);
   const bool ecdsa = EVP_PKEY_is_a(key.get(), "EC") == 1;
   const Bytes encoded = ecdsa ? ecdsa_to_der(signature) : copy(signature);
-  const attest::DigestContextPtr context(EVP_MD_CTX_new());
+  const DigestContextPtr context(EVP_MD_CTX_new());
   return context &&
          EVP_DigestVerifyInit(context.get(), nullptr, ecdsa ? EVP_sha256() : nullptr, nullptr, key.get()) ==
              1 &&

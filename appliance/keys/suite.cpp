@@ -5,7 +5,7 @@
 
 namespace qpcseal::keys {
 
-std::string_view name_of(Suite suite) {
+std::string_view to_string(Suite suite) {
   switch (suite) {
     case Suite::EcdhX963:
       return "ecdh-x963-aeskw";

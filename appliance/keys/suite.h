@@ -10,7 +10,7 @@ namespace qpcseal::keys {
 
 enum class Suite : std::uint8_t { EcdhX963 = 1, EcdhEcbKdf = 2, OaepSha256 = 3, OaepSha1 = 4 };
 
-std::string_view name_of(Suite suite);  // "ecdh-x963-aeskw", ...
+std::string_view to_string(Suite suite);  // "ecdh-x963-aeskw", ...
 std::optional<Suite> suite_from(unsigned number);
 
 enum class PeerType { P256, P384, Rsa };

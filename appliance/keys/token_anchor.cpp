@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "pkcs11/probe.h"
 
-namespace qpcseal::release {
+namespace qpcseal::keys {
 
 namespace {
 
@@ -88,7 +88,7 @@ void TokenAnchor::write(const audit::AnchorState& state) {
 }
 
 bool can_anchor(pkcs11::Session& session) {
-  return pkcs11::can_do(session, [&] { session.destroy(make(session, true, {})); });
+  return pkcs11::probe(session, [&] { session.destroy(make(session, true, {})); });
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::keys

@@ -10,7 +10,7 @@
 #include "appliance/audit/anchor.h"
 #include "pkcs11/session.h"
 
-namespace qpcseal::release {
+namespace qpcseal::keys {
 
 class TokenAnchor final : public audit::Anchor {
  public:
@@ -30,4 +30,4 @@ class TokenAnchor final : public audit::Anchor {
 // Whether the token keeps data objects at all, found by making one.
 bool can_anchor(pkcs11::Session& session);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::keys

@@ -10,9 +10,9 @@ namespace qpcseal::keys {
 
 namespace {
 
+using pkcs11::ScopedObject;
 using pkcs11::Session;
 using pkcs11::Template;
-using pkcs11::Temporary;
 
 constexpr std::size_t kMaxNonce = 64;
 
@@ -20,10 +20,10 @@ Bytes wrap_ecdh(Session& session, const Mek& mek, Suite suite, const Peer& peer,
   if (peer.public_key.size() != point_size(peer.type) || !on_curve(peer.public_key))
     throw Error(ErrorKind::Malformed, "the session key's point is not on its curve");
   const EcPair ephemeral = make_ec_pair(session, peer.type, std::nullopt);
-  const Temporary private_key(session, ephemeral.private_key), public_key(session, ephemeral.public_key);
+  const ScopedObject private_key(session, ephemeral.private_key), public_key(session, ephemeral.public_key);
   pub = ephemeral.point;
   const Bytes context = wrap_context(suite, mek.id, nonce, ephemeral.point, peer);
-  const Temporary kek = derive_kek(session, suite, private_key.get(), peer.public_key, context, CKA_WRAP);
+  const ScopedObject kek = derive_kek(session, suite, private_key.get(), peer.public_key, context, CKA_WRAP);
   Bytes wrapped = session.wrap({CKM_AES_KEY_WRAP, nullptr, 0}, kek.get(), mek.object);
   if (wrapped.size() != kWrappedSize)
     throw Error(ErrorKind::Token,
@@ -31,7 +31,7 @@ Bytes wrap_ecdh(Session& session, const Mek& mek, Suite suite, const Peer& peer,
   return wrapped;
 }
 
-Temporary import_rsa(Session& session, const RsaPublic& rsa) {
+ScopedObject import_rsa(Session& session, const RsaPublic& rsa) {
   Template key;
   key.number(CKA_CLASS, CKO_PUBLIC_KEY)
       .number(CKA_KEY_TYPE, CKK_RSA)
@@ -45,7 +45,7 @@ Temporary import_rsa(Session& session, const RsaPublic& rsa) {
 
 Bytes wrap_oaep(Session& session, const Mek& mek, Suite suite, const Peer& peer, ByteView nonce) {
   const RsaPublic rsa = rsa_from_spki(peer.public_key);
-  const Temporary key = import_rsa(session, rsa);
+  const ScopedObject key = import_rsa(session, rsa);
   Sha256Digest label = sha256(wrap_context(suite, mek.id, nonce, {}, peer));
   CK_RSA_PKCS_OAEP_PARAMS params{};
   params.hashAlg = suite == Suite::OaepSha256 ? CKM_SHA256 : CKM_SHA_1;

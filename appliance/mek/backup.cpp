@@ -7,22 +7,22 @@
 #include "appliance/site/logged_act.h"
 #include "base/error.h"
 
-namespace qpcseal::release {
+namespace qpcseal::mek {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 constexpr std::size_t kNonce = 32;  // bytes
 
-Bytes aud_of(const Appliance& appliance) {
-  return from_hex(audit::text_member(appliance.log().state().genesis, "aud"));
+Bytes aud_of(const site::Appliance& appliance) {
+  return from_hex(encoding::text_member(appliance.log().state().genesis, "aud"));
 }
-std::string id_of(const Appliance& appliance) {
-  return audit::text_member(appliance.log().state().genesis, "appliance_id");
+std::string id_of(const site::Appliance& appliance) {
+  return encoding::text_member(appliance.log().state().genesis, "appliance_id");
 }
 
-keys::Suite common_suite(Appliance& appliance, const RecoveryKeyFile& key) {
+keys::Suite common_suite(site::Appliance& appliance, const keys::RecoveryKeyFile& key) {
   const auto able = keys::probe_suites(appliance.session());
   for (const keys::Suite suite : key.suites)
     if (std::any_of(able.begin(), able.end(), [&](const keys::SuiteAbility& each) {
@@ -34,7 +34,7 @@ keys::Suite common_suite(Appliance& appliance, const RecoveryKeyFile& key) {
 }
 
 // The policy's limit counts the check value too; a restored MEK has none to give.
-void check_may_encrypt(const Appliance& appliance, const keys::Mek& mek) {
+void check_may_encrypt(const site::Appliance& appliance, const keys::Mek& mek) {
   appliance.refuse_wrap_only(mek);
   const policy::MekRule* rule = appliance.policy().mek(mek.label);
   if (rule == nullptr) throw Error(ErrorKind::Denied, "the policy has no one rule for " + mek.label);
@@ -42,8 +42,9 @@ void check_may_encrypt(const Appliance& appliance, const keys::Mek& mek) {
     throw Error(ErrorKind::Denied, mek.label + " has done all the encryptions that the policy allows");
 }
 
-BackupHeader header_of(Appliance& appliance, const keys::Mek& mek, const RecoveryKeyFile& key) {
-  BackupHeader out;
+keys::BackupHeader header_of(site::Appliance& appliance, const keys::Mek& mek,
+                             const keys::RecoveryKeyFile& key) {
+  keys::BackupHeader out;
   out.aud = aud_of(appliance);
   out.appliance_id = id_of(appliance);
   out.token_serial = appliance.token().serial;
@@ -52,7 +53,7 @@ BackupHeader header_of(Appliance& appliance, const keys::Mek& mek, const Recover
   out.generation = mek.generation;
   out.created = appliance.now();
   out.seal_key = appliance.seal_key().spki();
-  out.log_key = audit::text_member(appliance.log().state().genesis, "log_key");
+  out.log_key = encoding::text_member(appliance.log().state().genesis, "log_key");
   out.checkpoint = appliance.log().checkpoint();
   out.recovery_point = key.point;
   out.nonce = appliance.random().bytes(kNonce);
@@ -60,24 +61,24 @@ BackupHeader header_of(Appliance& appliance, const keys::Mek& mek, const Recover
 }
 
 // After the intent: the count in the header has the check value in it.
-Bytes wrap_backup(Appliance& appliance, const keys::Mek& mek, BackupHeader header) {
+Bytes wrap_backup(site::Appliance& appliance, const keys::Mek& mek, keys::BackupHeader header) {
   header.encryptions = appliance.log().state().meks.at(mek.id).encryptions;
   header.checkpoint = appliance.log().checkpoint();
   header.check_value = keys::make_check_value(appliance.session(), mek.object, mek.id, appliance.random());
-  MekBackup out;
-  out.header_bytes = encode_header(header);
+  keys::MekBackup out;
+  out.header_bytes = keys::encode_header(header);
   out.wrapped =
       keys::wrap_mek(appliance.session(), mek, header.suite,
                      keys::recovery_peer(header.recovery_point, sha256(out.header_bytes)), header.nonce);
-  out.signature = appliance.seal_key().sign(signed_text(out.header_bytes, out.wrapped));
-  return encode(out);
+  out.signature = appliance.seal_key().sign(keys::signed_text(out.header_bytes, out.wrapped));
+  return keys::encode(out);
 }
 
 }  // namespace
 
 // Nothing of the file is written before the log has it: who finds one knows that its pair was kept. What the
 // log has can be written again.
-RecoveryKeyMade make_recovery_key(Appliance& appliance, const std::filesystem::path& output,
+RecoveryKeyMade make_recovery_key(site::Appliance& appliance, const std::filesystem::path& output,
                                   Existing existing) {
   if (keys::has_recovery_key(appliance.session()))
     throw Error(ErrorKind::Token, "the token holds a recovery key already",
@@ -97,46 +98,48 @@ RecoveryKeyMade make_recovery_key(Appliance& appliance, const std::filesystem::p
     out.file.aud = aud_of(appliance);
     out.file.appliance_id = id_of(appliance);
     out.file.created = appliance.now();
-    bytes = encode(out.file);
+    bytes = keys::encode(out.file);
     out.sha256 = sha256_hex(bytes);
     return {{"recovery_key_sha256", out.sha256},
             {"file", to_base64(bytes)},
             {"token_serial", appliance.token().serial}};
   };
   // No pair was there before (has_recovery_key), so that what is there now is this act's.
-  out.entry = logged_act(appliance.log(), {"recovery-key", with_approval(Json::object(), approval), make,
-                                           [&] { keys::destroy_recovery_key(appliance.session()); }});
-  after_result("the recovery key is made", "'qpcseal recovery-key show -o FILE' writes its public file", [&] {
-    write_exact(file.fd(), bytes, 0);
-    file.commit();
-  });
+  out.entry =
+      site::logged_act(appliance.log(), {"recovery-key", site::with_approval(Json::object(), approval), make,
+                                         [&] { keys::destroy_recovery_key(appliance.session()); }});
+  site::after_result("the recovery key is made", "'qpcseal recovery-key show -o FILE' writes its public file",
+                     [&] {
+                       write_exact(file.fd(), bytes, 0);
+                       file.commit();
+                     });
   return out;
 }
 
-RecoveryKeyMade recovery_key_in_force(Appliance& appliance) {
+RecoveryKeyMade recovery_key_in_force(site::Appliance& appliance) {
   const auto there = keys::find_recovery_key(appliance.session());
   if (!there) throw Error(ErrorKind::Token, "the token holds no recovery key");
-  const auto* known = known_recovery_key(appliance.log().state(), there->point);
+  const auto* known = keys::known_recovery_key(appliance.log().state(), there->point);
   if (known == nullptr) throw Error(ErrorKind::Denied, "the recovery key in the token is not in the log");
-  return {parse_recovery_key(from_base64(known->second)), known->first, 0};
+  return {keys::parse_recovery_key(from_base64(known->second)), known->first, 0};
 }
 
-BackupMade backup(Appliance& appliance, const BackupWish& wish) {
+BackupMade backup(site::Appliance& appliance, const BackupOptions& options) {
   BackupMade out;
-  out.mek = appliance.find_mek(wish.mek);
+  out.mek = appliance.find_mek(options.mek);
   check_may_encrypt(appliance, out.mek);
-  const Bytes key_file = read_file(wish.recovery_key, kMaxRecoveryKeyFile);
-  const RecoveryKeyFile key =
-      with_context(wish.recovery_key.string(), [&] { return parse_recovery_key(key_file); });
+  const Bytes key_file = read_file(options.recovery_key, keys::kMaxRecoveryKeyFile);
+  const keys::RecoveryKeyFile key =
+      with_context(options.recovery_key.string(), [&] { return keys::parse_recovery_key(key_file); });
   out.recovery_key_sha256 = sha256_hex(key_file);
-  AtomicFile file(wish.output, wish.existing, 0600);
-  BackupHeader header = header_of(appliance, out.mek, key);
+  AtomicFile file(options.output, options.existing, 0600);
+  keys::BackupHeader header = header_of(appliance, out.mek, key);
   header.recovery_key = from_hex(out.recovery_key_sha256);
   header.suite = out.suite = common_suite(appliance, key);
-  Json intent = parameters_of(out.mek);
+  Json intent = request_parameters(out.mek);
   intent["recovery_key_sha256"] = out.recovery_key_sha256;
   const Json approval = appliance.approve("mek-backup", intent);
-  intent["suite"] = keys::name_of(out.suite);
+  intent["suite"] = keys::to_string(out.suite);
   intent["nonce"] = to_hex(header.nonce);  // tells the file that is this act's
   intent["encryptions"] = 1U;
   // Nothing of it is on the medium before the log has its digest: a medium may keep what it says it lost.
@@ -149,8 +152,8 @@ BackupMade backup(Appliance& appliance, const BackupWish& wish) {
     out.encryptions = appliance.log().state().meks.at(out.mek.id).encryptions;
     return {{"backup_sha256", out.sha256}, {"encryptions_until", out.encryptions}};
   };
-  logged_act(appliance.log(), {"mek-backup", with_approval(std::move(intent), approval), make});
+  site::logged_act(appliance.log(), {"mek-backup", site::with_approval(std::move(intent), approval), make});
   return out;
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::mek

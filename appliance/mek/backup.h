@@ -9,22 +9,22 @@
 #include "appliance/site/appliance.h"
 #include "base/file.h"
 
-namespace qpcseal::release {
+namespace qpcseal::mek {
 
 struct RecoveryKeyMade {
-  RecoveryKeyFile file;
+  keys::RecoveryKeyFile file;
   std::string sha256;       // of the file: what the source's officers attest
   std::uint64_t entry = 0;  // the log's result that has it
 };
 // Makes the pair in this token and writes its public file, once the log has it. Error{Token} where the token
 // has a pair already; then nothing is logged.
-RecoveryKeyMade make_recovery_key(Appliance& appliance, const std::filesystem::path& output,
+RecoveryKeyMade make_recovery_key(site::Appliance& appliance, const std::filesystem::path& output,
                                   Existing existing);
 
 // The pair that the token has, as the log knows it; `entry` is left out. Error{Token} none, Error{Denied}.
-RecoveryKeyMade recovery_key_in_force(Appliance& appliance);
+RecoveryKeyMade recovery_key_in_force(site::Appliance& appliance);
 
-struct BackupWish {
+struct BackupOptions {
   std::string mek;
   std::filesystem::path recovery_key, output;
   Existing existing = Existing::Refuse;
@@ -37,9 +37,9 @@ struct BackupMade {
 };
 // Error{ApprovalsMissing} where the officers did not approve this MEK to this recovery key; Error{Denied} for
 // a restored MEK; Error{Token} where source and recovery token have no suite in common.
-BackupMade backup(Appliance& appliance, const BackupWish& wish);
+BackupMade backup(site::Appliance& appliance, const BackupOptions& options);
 
-struct MekRestoreWish {
+struct MekRestoreOptions {
   std::filesystem::path backup;
   // The receipt of the source's mek-destroy: the key then also seals here, and its encryptions are counted
   // on.
@@ -48,7 +48,7 @@ struct MekRestoreWish {
 struct RestoredMek {
   keys::Mek mek;
   keys::Origin origin = keys::Origin::Restored;
-  BackupHeader header;              // with the encryptions that are known here
+  keys::BackupHeader header;        // with the encryptions that are known here
   std::optional<std::string> lost;  // the token lost the key: its origin so far
   bool returned = false;            // lost, and this appliance's own: it goes on as before
   bool suspended = false;
@@ -59,24 +59,25 @@ struct RestoredMek {
 // back with its history, from a backup of the same source. This appliance's own key seals on (`returned`):
 // only its destruction, which the log would have, lets another appliance encrypt under it. A copy stays a
 // copy.
-RestoredMek restore(Appliance& appliance, const MekRestoreWish& wish);
+RestoredMek restore(site::Appliance& appliance, const MekRestoreOptions& options);
 
 inline constexpr unsigned kDrillDays = 180;  // where nobody says otherwise
 
 struct Drilled {
-  BackupHeader header;
+  keys::BackupHeader header;
   UnixTime expires = 0;
 };
 // Opens the backup in this token, compares the check value, and destroys the key. The certificate is the
 // receipt of the log entry. It holds for so many days, which officers approve.
-Drilled drill(Appliance& appliance, const std::filesystem::path& backup, std::uint64_t days,
+Drilled drill(site::Appliance& appliance, const std::filesystem::path& backup, std::uint64_t days,
               const std::filesystem::path& certificate, Existing existing);
 
 // The receipt of a key's destruction at its source, whose log has this key (vkey). Error{Denied}, and as
 // check_receipt().
-audit::Entry check_end(const std::filesystem::path& receipt, const std::string& log_key, ByteView mek_id);
+audit::Entry verify_destruction_receipt(const std::filesystem::path& receipt, const std::string& log_key,
+                                        ByteView mek_id);
 
 // For backup and restore: the parameters that officers see.
-audit::Json parameters_of(const BackupHeader& header, const std::string& sha256);
+encoding::Json request_parameters(const keys::BackupHeader& header, const std::string& sha256);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::mek

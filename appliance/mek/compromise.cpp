@@ -10,13 +10,13 @@
 #include "base/error.h"
 #include "base/text.h"
 
-namespace qpcseal::release {
+namespace qpcseal::mek {
 
 namespace {
 
 using audit::Entry;
-using audit::Json;
-using audit::text_member;
+using encoding::Json;
+using encoding::text_member;
 
 const audit::MekHistory& find(const audit::State& state, const std::string& reference) {
   std::vector<const audit::MekHistory*> found;
@@ -81,7 +81,7 @@ class Reader {
     if (is_ours(intent))
       containers_.push_back({text_member(entry.data, "seal_id"),
                              model,
-                             audit::uint_member(intent, "model_version"),
+                             encoding::uint_member(intent, "model_version"),
                              entry.time,
                              entry.seq,
                              {}});
@@ -92,7 +92,7 @@ class Reader {
 
   void take_release(const Entry& entry) {
     const std::string& ueid = text_member(entry.data, "ueid");
-    const std::string& key = text_member(audit::member(entry.data, "session_key"), "sha256");
+    const std::string& key = text_member(encoding::member(entry.data, "session_key"), "sha256");
     if (const auto card = cards_.find(ueid); card != cards_.end()) {
       if (is_newer(entry.data)) card->second.again = true;
       if (key != keys_.at(ueid) && was_asked_since(card->second, entry)) card->second.reset = true;
@@ -104,7 +104,7 @@ class Reader {
     card.entry = entry.seq;
     ++card.releases;
     keys_[ueid] = key;
-    add_containers(card, audit::member(entry.data, "act"));
+    add_containers(card, encoding::member(entry.data, "act"));
   }
 
   // A session key is made at boot: another one in answer to a later challenge is of a later boot. An answer
@@ -286,4 +286,4 @@ CompromisePlan plan_compromise(const audit::LogCopy& log, const std::string& ref
   return plan;
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::mek

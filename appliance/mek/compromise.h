@@ -9,7 +9,7 @@
 
 #include "appliance/audit/read.h"
 
-namespace qpcseal::release {
+namespace qpcseal::mek {
 
 // A container that was sealed under the MEK.
 struct HeldContainer {
@@ -54,4 +54,4 @@ struct CompromisePlan {
 // it names none or several.
 CompromisePlan plan_compromise(const audit::LogCopy& log, const std::string& reference);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::mek

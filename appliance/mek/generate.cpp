@@ -9,26 +9,26 @@
 #include "appliance/site/logged_act.h"
 #include "base/error.h"
 
-namespace qpcseal::release {
+namespace qpcseal::mek {
 
-using audit::Json;
+using encoding::Json;
 
-keys::Mek make_logged(Appliance& appliance, const std::string& kind, const std::string& name,
+keys::Mek make_logged(site::Appliance& appliance, const std::string& kind, const std::string& name,
                       std::uint64_t generation, Json intent) {
   const Bytes id = appliance.random().bytes(keys::kMekIdSize);
   intent["mek_id"] = to_hex(id);
-  intent["label"] = keys::label_of(name, generation);
+  intent["label"] = keys::make_label(name, generation);
   intent["generation"] = generation;
   keys::Mek mek;
   const auto make = [&](const audit::Txn&) -> Json {
     pkcs11::Session fresh(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
     mek = keys::generate_mek(appliance.session(), fresh, name, generation, id, appliance.facts().accept);
     return {{"mek_id", to_hex(id)},
-            {"attributes", attributes_of(keys::inspect_mek(fresh, mek.object, appliance.facts().accept))},
+            {"attributes", attribute_list(keys::inspect_mek(fresh, mek.object, appliance.facts().accept))},
             {"token_serial", appliance.token().serial}};
   };
-  logged_act(appliance.log(),
-             {kind, std::move(intent), make, [&] { destroy_with_id(appliance.session(), id); }});
+  site::logged_act(appliance.log(),
+                   {kind, std::move(intent), make, [&] { destroy_with_id(appliance.session(), id); }});
   return mek;
 }
 
@@ -39,7 +39,7 @@ void destroy_with_id(pkcs11::Session& session, ByteView id) {
     if (equal(mek.id, id)) session.destroy(mek.object);
 }
 
-void refuse_known_name(Appliance& appliance, const std::string& name) {
+void refuse_known_name(site::Appliance& appliance, const std::string& name) {
   const auto meks = keys::list_meks(appliance.session());
   const auto& logged = appliance.log().state().meks;
   const auto has_name = [&](const std::string& label) { return label.starts_with(name + "#"); };
@@ -53,20 +53,21 @@ void refuse_known_name(Appliance& appliance, const std::string& name) {
                 "'qpcseal mek list' shows it; another name for another model");
 }
 
-Json attributes_of(const std::vector<keys::AttributeReport>& reports) {
+Json attribute_list(const std::vector<keys::AttributeReport>& reports) {
   Json out = Json::object();
   for (const auto& report : reports) out[report.name] = report.observed;
   return out;
 }
 
-keys::Mek generate(Appliance& appliance, const std::string& name) {
+keys::Mek generate(site::Appliance& appliance, const std::string& name) {
   keys::check_name(name);
   refuse_known_name(appliance, name);
-  return make_logged(appliance, "mek-generate", name, 1,
-                     with_approval(Json::object(), appliance.approve("mek-generate", {{"name", name}})));
+  return make_logged(
+      appliance, "mek-generate", name, 1,
+      site::with_approval(Json::object(), appliance.approve("mek-generate", {{"name", name}})));
 }
 
-std::vector<MekView> list(Appliance& appliance) {
+std::vector<MekView> list(site::Appliance& appliance) {
   std::vector<MekView> out;
   const auto& logged = appliance.log().state().meks;
   for (keys::Mek& mek : keys::list_meks(appliance.session())) {
@@ -79,17 +80,17 @@ std::vector<MekView> list(Appliance& appliance) {
   return out;
 }
 
-std::vector<MekView> list_logged(const Home& home) {
+std::vector<MekView> list_logged(const site::Home& home) {
   std::vector<MekView> out;
   const audit::State state = audit::read_log(home.log(), std::nullopt).state;
-  for (keys::Mek& mek : missing_keys({}, state)) {
+  for (keys::Mek& mek : site::missing_keys({}, state)) {
     const audit::MekHistory& history = state.meks.at(mek.id);
     out.push_back({std::move(mek), history});
   }
   return out;
 }
 
-std::size_t destroy_leftovers(Appliance& appliance) {
+std::size_t destroy_leftovers(site::Appliance& appliance) {
   if (appliance.leftovers().empty()) return 0;
   Json objects = Json::array();
   for (const keys::Leftover& left : appliance.leftovers()) objects.push_back(left.object.name);
@@ -98,4 +99,4 @@ std::size_t destroy_leftovers(Appliance& appliance) {
   return appliance.leftovers().size();
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::mek

@@ -16,11 +16,11 @@
 #include "base/error.h"
 #include "base/file.h"
 
-namespace qpcseal::release {
+namespace qpcseal::mek {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 constexpr std::size_t kValue = 16;  // bytes of a MEK file
 
@@ -66,12 +66,12 @@ void overwrite_and_remove(const std::filesystem::path& path, ByteView filler) {
 }
 
 // `lost` is the key's history, where the token lost it.
-keys::Mek import_logged(Appliance& appliance, const std::string& name, const SecretBuffer& value,
+keys::Mek import_logged(site::Appliance& appliance, const std::string& name, const SecretBuffer& value,
                         const std::string& check_value, const std::optional<audit::MekHistory>& lost) {
   const Json approval = appliance.approve("mek-import", {{"name", name}, {"check_value", check_value}});
   const Bytes id = lost ? lost->id : appliance.random().bytes(keys::kMekIdSize);
-  Json intent{{"mek_id", to_hex(id)}, {"label", keys::label_of(name, 1)}, {"generation", 1U},
-              {"encryptions", 0U},    {"check_value", check_value},       {"history", "unknown"}};
+  Json intent{{"mek_id", to_hex(id)}, {"label", keys::make_label(name, 1)}, {"generation", 1U},
+              {"encryptions", 0U},    {"check_value", check_value},         {"history", "unknown"}};
   if (lost) {
     intent["encryptions"] = lost->encryptions;
     intent["lost"] = lost->origin;
@@ -83,11 +83,11 @@ keys::Mek import_logged(Appliance& appliance, const std::string& name, const Sec
     mek = keys::import_mek(appliance.session(), fresh, name, 1, id, value, accept);
     return {
         {"mek_id", to_hex(id)},
-        {"attributes", attributes_of(keys::inspect_mek(fresh, mek.object, accept, keys::Origin::Imported))},
+        {"attributes", attribute_list(keys::inspect_mek(fresh, mek.object, accept, keys::Origin::Imported))},
         {"token_serial", appliance.token().serial}};
   };
-  logged_act(appliance.log(), {"mek-import", with_approval(intent, approval), make,
-                               [&] { destroy_with_id(appliance.session(), id); }});
+  site::logged_act(appliance.log(), {"mek-import", site::with_approval(intent, approval), make,
+                                     [&] { destroy_with_id(appliance.session(), id); }});
   return mek;
 }
 
@@ -102,10 +102,10 @@ bool is_there(const std::filesystem::path& file) {
 
 // The intent says with what the file is overwritten, so that a run that was cut short in between knows it
 // again.
-void shred_logged(Appliance& appliance, const std::filesystem::path& file, const std::string& check_value,
-                  Imported& out) {
+void shred_logged(site::Appliance& appliance, const std::filesystem::path& file,
+                  const std::string& check_value, Imported& out) {
   const Bytes filler = appliance.random().bytes(kValue);
-  Json intent = parameters_of(out.mek);
+  Json intent = request_parameters(out.mek);
   intent["place_sha256"] = digest_of_place(file);
   intent["filler_sha256"] = sha256_hex(filler);
   const auto shred = [&](const audit::Txn&) {
@@ -117,7 +117,7 @@ void shred_logged(Appliance& appliance, const std::filesystem::path& file, const
       throw Error(ErrorKind::Io, file.string() + " changed");
   };
   try {
-    logged_act(appliance.log(), {"shred", std::move(intent), shred, must_be_whole});
+    site::logged_act(appliance.log(), {"shred", std::move(intent), shred, must_be_whole});
     out.shredded = true;
   } catch (const Error& error) {
     out.shred_error = error.what();
@@ -128,8 +128,8 @@ void shred_logged(Appliance& appliance, const std::filesystem::path& file, const
 const audit::OpenIntent* unfinished_shred(const audit::State& state, const std::string& name,
                                           const std::filesystem::path& file) {
   for (const auto& [seq, intent] : state.open)
-    if (intent.kind == "shred" && keys::name_in(audit::text_member(intent.data, "mek")) == name &&
-        audit::text_member(intent.data, "place_sha256") == digest_of_place(file))
+    if (intent.kind == "shred" && keys::name_in(encoding::text_member(intent.data, "mek")) == name &&
+        encoding::text_member(intent.data, "place_sha256") == digest_of_place(file))
       return &intent;
   return nullptr;
 }
@@ -137,10 +137,10 @@ const audit::OpenIntent* unfinished_shred(const audit::State& state, const std::
 // What is at its place is shredded only where it is the file that was overwritten: another key may lie there
 // now.
 bool is_rest_of(const audit::OpenIntent& intent, const std::filesystem::path& file) {
-  return sha256_hex(read_value(file).bytes()) == audit::text_member(intent.data, "filler_sha256");
+  return sha256_hex(read_value(file).bytes()) == encoding::text_member(intent.data, "filler_sha256");
 }
 
-std::optional<Imported> finish_shred(Appliance& appliance, const std::string& name,
+std::optional<Imported> finish_shred(site::Appliance& appliance, const std::string& name,
                                      const std::filesystem::path& file) {
   const audit::OpenIntent* found = unfinished_shred(appliance.log().state(), name, file);
   if (found == nullptr) return std::nullopt;
@@ -152,15 +152,15 @@ std::optional<Imported> finish_shred(Appliance& appliance, const std::string& na
     sync_folder(folder_of(file));
   }
   appliance.log().result({intent.seq, intent.txn, intent.kind}, "ok", Json::object());
-  const Bytes id = from_hex(audit::text_member(intent.data, "mek_id"));
-  return Imported{mek_of(appliance.log().state().meks.at(id)), true, "", true};
+  const Bytes id = from_hex(encoding::text_member(intent.data, "mek_id"));
+  return Imported{site::recorded_mek(appliance.log().state().meks.at(id)), true, "", true};
 }
 
 // The run before was cut short between the key and its file, or the file came to light again.
-Imported known_again(Appliance& appliance, const audit::MekHistory& before, const std::string& name,
-                     bool shred) {
+Imported already_imported(site::Appliance& appliance, const audit::MekHistory& before,
+                          const std::string& name, bool shred) {
   const bool there = before.state == "ok" || before.state == "suspended";
-  if (!shred || !there || before.label != keys::label_of(name, before.generation))
+  if (!shred || !there || before.label != keys::make_label(name, before.generation))
     throw Error(ErrorKind::Usage,
                 "this key was imported before, as " + before.label + ", which is '" + before.state + "'",
                 there ? "'mek import FILE --name " + std::string(keys::name_in(before.label)) +
@@ -171,8 +171,8 @@ Imported known_again(Appliance& appliance, const audit::MekHistory& before, cons
 }
 
 // The token lost the key: it comes back as it was, by its id and with its history. One that came back from a
-// backup of an heir's is no longer known by its file.
-Imported bring_back(Appliance& appliance, const audit::MekHistory& before, const std::string& name,
+// backup of a transferee's is no longer known by its file.
+Imported bring_back(site::Appliance& appliance, const audit::MekHistory& before, const std::string& name,
                     const SecretBuffer& value, const std::string& check_value) {
   const std::string was(keys::name_in(before.label));
   if (was != name)
@@ -189,7 +189,7 @@ Imported bring_back(Appliance& appliance, const audit::MekHistory& before, const
 
 std::string import_check_value(const std::filesystem::path& file) { return check_value_of(read_value(file)); }
 
-Imported import_file(Appliance& appliance, const std::string& name, const std::filesystem::path& file,
+Imported import_file(site::Appliance& appliance, const std::string& name, const std::filesystem::path& file,
                      bool shred) {
   keys::check_name(name);
   if (shred)
@@ -201,7 +201,7 @@ Imported import_file(Appliance& appliance, const std::string& name, const std::f
     if (appliance.is_missing(before->id))
       out = bring_back(appliance, *before, name, value, check_value);
     else
-      out = known_again(appliance, *before, name, shred);
+      out = already_imported(appliance, *before, name, shred);
   } else {
     refuse_known_name(appliance, name);
     out.mek = import_logged(appliance, name, value, check_value, std::nullopt);
@@ -210,4 +210,4 @@ Imported import_file(Appliance& appliance, const std::string& name, const std::f
   return out;
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::mek

@@ -8,14 +8,14 @@
 #include "base/error.h"
 #include "base/file.h"
 
-namespace qpcseal::release {
+namespace qpcseal::mek {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 // A key in any state, as long as the log knows it.
-keys::Mek known_mek(Appliance& appliance, const std::string& reference) {
+keys::Mek known_mek(site::Appliance& appliance, const std::string& reference) {
   if (auto lost = appliance.find_missing(reference)) return std::move(*lost);
   keys::Mek mek = keys::find_mek(appliance.session(), reference);
   const auto known = appliance.log().state().meks.find(mek.id);
@@ -25,7 +25,7 @@ keys::Mek known_mek(Appliance& appliance, const std::string& reference) {
 }
 
 // A bare name means the newest generation. What cannot be undone wants to be told which one.
-void require_label(Appliance& appliance, const keys::Mek& mek, const std::string& reference) {
+void require_label(site::Appliance& appliance, const keys::Mek& mek, const std::string& reference) {
   auto meks = keys::list_meks(appliance.session());
   meks.insert(meks.end(), appliance.missing().begin(), appliance.missing().end());
   const auto same =
@@ -35,26 +35,26 @@ void require_label(Appliance& appliance, const keys::Mek& mek, const std::string
                 "name the one to destroy, such as " + mek.label);
 }
 
-keys::Mek change_state(Appliance& appliance, const std::string& reference, const std::string& operation,
+keys::Mek change_state(site::Appliance& appliance, const std::string& reference, const std::string& operation,
                        const std::string& from) {
   keys::Mek mek = known_mek(appliance, reference);
   const std::string& state = appliance.log().state().meks.at(mek.id).state;
   if (state != from)
     throw Error(ErrorKind::Denied, mek.object.name + " is '" + state + "', not '" + from + "'");
-  const Json approval = appliance.approve(operation, parameters_of(mek));
-  appliance.log().event(operation, with_approval(parameters_of(mek), approval));
+  const Json approval = appliance.approve(operation, request_parameters(mek));
+  appliance.log().event(operation, site::with_approval(request_parameters(mek), approval));
   return mek;
 }
 
-// A copy that only wraps has no heir: its source decides.
-Json end_of(const Appliance& appliance, const keys::Mek& mek,
-            const std::optional<std::filesystem::path>& heir) {
-  Json out = parameters_of(mek);
-  if (!heir) return out;
+// A copy that only wraps has no transferee: its source decides.
+Json end_of(const site::Appliance& appliance, const keys::Mek& mek,
+            const std::optional<std::filesystem::path>& transferee) {
+  Json out = request_parameters(mek);
+  if (!transferee) return out;
   appliance.refuse_wrap_only(mek);
-  const Bytes file = read_file(*heir, kMaxRecoveryKeyFile);
-  static_cast<void>(with_context(heir->string(), [&] { return parse_recovery_key(file); }));
-  out[kHeirKey] = sha256_hex(file);
+  const Bytes file = read_file(*transferee, keys::kMaxRecoveryKeyFile);
+  static_cast<void>(with_context(transferee->string(), [&] { return keys::parse_recovery_key(file); }));
+  out[audit::kTransfereeKey] = sha256_hex(file);
   return out;
 }
 
@@ -65,7 +65,7 @@ bool is_there(pkcs11::Session& session, ByteView id) {
 
 // And searches for it in a session of its own: a token may say that it failed and have done it, or the
 // reverse.
-void destroy_key(Appliance& appliance, const keys::Mek& mek) {
+void destroy_key(site::Appliance& appliance, const keys::Mek& mek) {
   std::string error = "the token still finds it";
   try {
     if (!appliance.is_missing(mek.id)) appliance.session().destroy(mek.object);
@@ -78,23 +78,23 @@ void destroy_key(Appliance& appliance, const keys::Mek& mek) {
 
 }  // namespace
 
-Json parameters_of(const keys::Mek& mek) { return {{"mek", mek.label}, {"mek_id", to_hex(mek.id)}}; }
+Json request_parameters(const keys::Mek& mek) { return {{"mek", mek.label}, {"mek_id", to_hex(mek.id)}}; }
 
-keys::Mek suspend(Appliance& appliance, const std::string& reference) {
+keys::Mek suspend(site::Appliance& appliance, const std::string& reference) {
   const audit::HeldClock held(appliance.log());  // a wrong clock is no reason to let a key be used
   return change_state(appliance, reference, "mek-suspend", "ok");
 }
 
-keys::Mek resume(Appliance& appliance, const std::string& reference) {
+keys::Mek resume(site::Appliance& appliance, const std::string& reference) {
   return change_state(appliance, reference, "mek-resume", "suspended");
 }
 
-Destroyed destroy(Appliance& appliance, const std::string& reference,
-                  const std::optional<std::filesystem::path>& heir) {
+Destroyed destroy(site::Appliance& appliance, const std::string& reference,
+                  const std::optional<std::filesystem::path>& transferee) {
   Destroyed out{known_mek(appliance, reference), 0, 0};
   const keys::Mek& mek = out.mek;
   require_label(appliance, mek, reference);
-  const Json wanted = end_of(appliance, mek, heir);
+  const Json wanted = end_of(appliance, mek, transferee);
   const Json approval = appliance.approve("mek-destroy", wanted);
   const auto destroy_and_search = [&](const audit::Txn&) -> Json {
     destroy_key(appliance, mek);
@@ -110,11 +110,11 @@ Destroyed destroy(Appliance& appliance, const std::string& reference,
     pkcs11::Session fresh(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
     if (!is_there(fresh, mek.id)) throw Error(ErrorKind::Token, mek.object.name + " is gone");
   };
-  Json intent = with_approval(wanted, approval);
+  Json intent = site::with_approval(wanted, approval);
   if (appliance.is_missing(mek.id)) intent["lost"] = true;
-  out.entry =
-      logged_act(appliance.log(), {"mek-destroy", std::move(intent), destroy_and_search, must_be_there});
+  out.entry = site::logged_act(appliance.log(),
+                               {"mek-destroy", std::move(intent), destroy_and_search, must_be_there});
   return out;
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::mek

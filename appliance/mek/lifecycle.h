@@ -8,14 +8,14 @@
 
 #include "appliance/site/appliance.h"
 
-namespace qpcseal::release {
+namespace qpcseal::mek {
 
 // The parameters that officers approve: {"mek": label, "mek_id": hex}.
-audit::Json parameters_of(const keys::Mek& mek);
+encoding::Json request_parameters(const keys::Mek& mek);
 
 // Nothing uses the key until it is resumed. Error{Denied} for one that is not in use.
-keys::Mek suspend(Appliance& appliance, const std::string& reference);
-keys::Mek resume(Appliance& appliance, const std::string& reference);
+keys::Mek suspend(site::Appliance& appliance, const std::string& reference);
+keys::Mek resume(site::Appliance& appliance, const std::string& reference);
 
 struct Destroyed {
   keys::Mek mek;
@@ -23,10 +23,10 @@ struct Destroyed {
   std::uint64_t entry = 0;        // the result's: its receipt proves the end
 };
 // Any key that the log knows, whatever its state. Afterwards the token is searched, in another session.
-// `heir` is the file of a recovery key: only in its token does the receipt of this act make a restored key an
-// heir. Officers approve its SHA-256 too, as `heir_recovery_key_sha256`.
-Destroyed destroy(Appliance& appliance, const std::string& reference,
-                  const std::optional<std::filesystem::path>& heir = std::nullopt);
+// `transferee` is the file of a recovery key: only in its token does the receipt of this act make a restored
+// key an transferee. Officers approve its SHA-256 too, as `transferee_recovery_key_sha256`.
+Destroyed destroy(site::Appliance& appliance, const std::string& reference,
+                  const std::optional<std::filesystem::path>& transferee = std::nullopt);
 
 // A key from the vendor's tool: 16 raw bytes. Nobody knows who has a copy, or how often it was used.
 struct Imported {
@@ -40,7 +40,7 @@ struct Imported {
 // no copies, snapshots, journals, or what a flash drive keeps. Error{Usage} for a key that was imported
 // before; with its name and `shred`, its file is shredded. One that the token lost comes back. A shredding
 // that was cut short is finished by the same call, also where the file is overwritten already, or gone.
-Imported import_file(Appliance& appliance, const std::string& name, const std::filesystem::path& file,
+Imported import_file(site::Appliance& appliance, const std::string& name, const std::filesystem::path& file,
                      bool shred);
 
 // The check value, hex (FORMAT.md section 8): officers approve it beside the name, and the log recognises the
@@ -48,7 +48,7 @@ Imported import_file(Appliance& appliance, const std::string& name, const std::f
 std::string import_check_value(const std::filesystem::path& file);
 
 // Error{Usage} where log or token know a key of this name.
-void refuse_known_name(Appliance& appliance, const std::string& name);
-audit::Json attributes_of(const std::vector<keys::AttributeReport>& reports);
+void refuse_known_name(site::Appliance& appliance, const std::string& name);
+encoding::Json attribute_list(const std::vector<keys::AttributeReport>& reports);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::mek

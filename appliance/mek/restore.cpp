@@ -9,24 +9,24 @@
 #include "appliance/site/logged_act.h"
 #include "base/error.h"
 
-namespace qpcseal::release {
+namespace qpcseal::mek {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 constexpr std::int64_t kDay = 86400;  // seconds
 
-struct Given {
-  MekBackup backup;
+struct OpenedBackup {
+  keys::MekBackup backup;
   std::string sha256;
   keys::RecoveryKey key;
 };
 
-Given open_backup(Appliance& appliance, const std::filesystem::path& path) {
-  const Bytes bytes = read_file(path, kMaxBackupFile);
-  Given out;
-  out.backup = with_context(path.string(), [&] { return parse_backup(bytes); });
+OpenedBackup open_backup(site::Appliance& appliance, const std::filesystem::path& path) {
+  const Bytes bytes = read_file(path, keys::kMaxBackupFile);
+  OpenedBackup out;
+  out.backup = with_context(path.string(), [&] { return keys::parse_backup(bytes); });
   out.sha256 = sha256_hex(bytes);
   const auto key = keys::find_recovery_key(appliance.session());
   if (!key || key->point != out.backup.header.recovery_point)
@@ -36,25 +36,25 @@ Given open_backup(Appliance& appliance, const std::filesystem::path& path) {
   return out;
 }
 
-pkcs11::Object unwrap(Appliance& appliance, const Given& given, pkcs11::Template attributes) {
-  const BackupHeader& header = given.backup.header;
+pkcs11::Object unwrap(site::Appliance& appliance, const OpenedBackup& given, pkcs11::Template attributes) {
+  const keys::BackupHeader& header = given.backup.header;
   return keys::unwrap_mek(appliance.session(), given.key, given.backup.wrapped,
                           keys::recovery_peer(given.key.point, sha256(given.backup.header_bytes)),
                           header.mek_id, std::move(attributes),
-                          "key '" + keys::label_of(header.name, header.generation) + "'");
+                          "key '" + keys::make_label(header.name, header.generation) + "'");
 }
 
 // As a session object that may encrypt, and is gone again at the end.
-void check_value(Appliance& appliance, const Given& given) {
-  const pkcs11::Temporary key(appliance.session(), unwrap(appliance, given, keys::checking_template()));
-  const BackupHeader& header = given.backup.header;
+void check_value(site::Appliance& appliance, const OpenedBackup& given) {
+  const pkcs11::ScopedObject key(appliance.session(), unwrap(appliance, given, keys::checking_template()));
+  const keys::BackupHeader& header = given.backup.header;
   if (!keys::check_value_holds(appliance.session(), key.get(), header.mek_id, header.check_value))
     throw Error(ErrorKind::Denied, "the key in the backup does not give the backup's check value");
 }
 
 // Error{Usage} but for a key that was never here, is over, or was lost by the token.
-void refuse_present(Appliance& appliance, const BackupHeader& header) {
-  const std::string label = keys::label_of(header.name, header.generation);
+void refuse_present(site::Appliance& appliance, const keys::BackupHeader& header) {
+  const std::string label = keys::make_label(header.name, header.generation);
   const auto meks = keys::list_meks(appliance.session());
   const auto& logged = appliance.log().state().meks;
   const auto known = logged.find(header.mek_id);
@@ -74,21 +74,21 @@ void refuse_present(Appliance& appliance, const BackupHeader& header) {
 }
 
 // The seal keys (SHA-256, hex) of the appliances whose backups brought the key in here.
-std::set<std::string> sources_of(const Appliance& appliance, const std::string& mek_id) {
+std::set<std::string> sources_of(const site::Appliance& appliance, const std::string& mek_id) {
   std::set<std::string> out;
   const audit::LogCopy log = audit::read_log(appliance.home().log(), std::nullopt);
   for (std::uint64_t seq = 0; seq < log.state.size; ++seq) {
     const audit::Entry entry = audit::parse_entry(log.line(seq));
     if (entry.kind == "mek-restore" && entry.phase == audit::Phase::Intent &&
-        audit::text_member(entry.data, "mek_id") == mek_id)
-      out.insert(audit::text_member(entry.data, "source_seal_key_sha256"));
+        encoding::text_member(entry.data, "mek_id") == mek_id)
+      out.insert(encoding::text_member(entry.data, "source_seal_key_sha256"));
   }
   return out;
 }
 
 // What a key that the token lost comes back as. Its backup must be of the source that the log has for it: an
 // id is no proof that another one's backup holds the same key.
-void follow_loss(Appliance& appliance, RestoredMek& out) {
+void follow_loss(site::Appliance& appliance, RestoredMek& out) {
   if (!appliance.is_missing(out.header.mek_id)) return;
   const audit::MekHistory& history = appliance.log().state().meks.at(out.header.mek_id);
   const bool made_here = history.origin == "generated" || history.origin == "imported";
@@ -100,79 +100,82 @@ void follow_loss(Appliance& appliance, RestoredMek& out) {
                 made_here ? "a backup that this appliance made of it brings it back" : "");
   out.lost = history.origin;
   out.returned = made_here;
-  if (made_here || history.origin == "heir") out.origin = keys::Origin::Heir;  // it may encrypt
+  if (made_here || history.origin == "transferee") out.origin = keys::Origin::Transferee;  // it may encrypt
 }
 
 // The count at the source's end, from the receipt of it.
-std::uint64_t final_count(const std::filesystem::path& path, const BackupHeader& header) {
-  const audit::Entry entry = check_end(path, header.log_key, header.mek_id);
-  if (!entry.data.contains(kHeirKey))
-    throw Error(ErrorKind::Denied, path.string() + ": the source's officers named no heir",
-                "'qpcseal mek destroy --heir RECOVERY_KEY' names one; without, the restored key only wraps");
-  if (audit::text_member(entry.data, kHeirKey) != to_hex(header.recovery_key))
-    throw Error(ErrorKind::Denied, path.string() + " names another recovery key's token as the heir's");
-  return std::max(audit::uint_member(entry.data, "encryptions"), header.encryptions);
+std::uint64_t final_count(const std::filesystem::path& path, const keys::BackupHeader& header) {
+  const audit::Entry entry = verify_destruction_receipt(path, header.log_key, header.mek_id);
+  if (!entry.data.contains(audit::kTransfereeKey))
+    throw Error(
+        ErrorKind::Denied, path.string() + ": the source's officers named no transferee",
+        "'qpcseal mek destroy --transfer-to RECOVERY_KEY' names one; without, the restored key only wraps");
+  if (encoding::text_member(entry.data, audit::kTransfereeKey) != to_hex(header.recovery_key))
+    throw Error(ErrorKind::Denied, path.string() + " names another recovery key's token as the transferee's");
+  return std::max(encoding::uint_member(entry.data, "encryptions"), header.encryptions);
 }
 
 // What is known here of a key that was here before: its use goes on being counted, and whoever handed it on
-// is not its heir again.
-void follow_history(const Appliance& appliance, RestoredMek& out) {
+// is not its transferee again.
+void merge_previous_history(const site::Appliance& appliance, RestoredMek& out) {
   const auto& meks = appliance.log().state().meks;
   const auto before = meks.find(out.header.mek_id);
   if (before == meks.end()) return;
   out.header.encryptions = std::max(out.header.encryptions, before->second.encryptions);
   out.suspended = before->second.suspended;
-  const std::string& heir = before->second.heir;
-  if (out.origin == keys::Origin::Heir && !heir.empty() && heir != to_hex(out.header.recovery_key))
+  const std::string& transferee = before->second.transferee;
+  if (out.origin == keys::Origin::Transferee && !transferee.empty() &&
+      transferee != to_hex(out.header.recovery_key))
     throw Error(ErrorKind::Denied,
-                "this appliance destroyed the key and named the token of recovery key " + heir +
-                    " as its heir: that one may seal now",
+                "this appliance destroyed the key and named the token of recovery key " + transferee +
+                    " as its transferee: that one may seal now",
                 "without --retirement the key comes back to wrap only");
 }
 
-Json restore_intent(const Given& given, const RestoredMek& wanted) {
-  Json out = parameters_of(given.backup.header, given.sha256);
-  out["origin"] = wanted.returned ? "returned" : keys::name_of(wanted.origin);
+Json restore_intent(const OpenedBackup& given, const RestoredMek& wanted) {
+  Json out = request_parameters(given.backup.header, given.sha256);
+  out["origin"] = wanted.returned ? "returned" : keys::to_string(wanted.origin);
   return out;
 }
 
-void restore_logged(Appliance& appliance, const Given& given, const Json& approval, Json intent,
+void restore_logged(site::Appliance& appliance, const OpenedBackup& given, const Json& approval, Json intent,
                     RestoredMek& out) {
   const auto& accept = appliance.facts().accept;
-  intent["label"] = keys::label_of(out.header.name, out.header.generation);
+  intent["label"] = keys::make_label(out.header.name, out.header.generation);
   intent["generation"] = out.header.generation;
   intent["encryptions"] = out.header.encryptions;
   if (out.lost) intent["lost"] = *out.lost;
   const auto make = [&](const audit::Txn&) -> Json {
     check_value(appliance, given);
-    const std::string label = keys::label_of(out.header.name, out.header.generation);
+    const std::string label = keys::make_label(out.header.name, out.header.generation);
     const pkcs11::Object made =
         unwrap(appliance, given, keys::mek_template(label, out.header.mek_id, accept, out.origin));
     pkcs11::Session fresh(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
     out.mek =
         keys::check_made(appliance.session(), fresh, made, label, out.header.mek_id, accept, out.origin);
     return {{"mek_id", to_hex(out.mek.id)},
-            {"attributes", attributes_of(keys::inspect_mek(fresh, out.mek.object, accept, out.origin))},
+            {"attributes", attribute_list(keys::inspect_mek(fresh, out.mek.object, accept, out.origin))},
             {"check_value", to_hex(out.header.check_value)},
             {"token_serial", appliance.token().serial}};
   };
-  logged_act(appliance.log(), {"mek-restore", with_approval(std::move(intent), approval), make,
-                               [&] { destroy_with_id(appliance.session(), out.header.mek_id); }});
+  site::logged_act(appliance.log(), {"mek-restore", site::with_approval(std::move(intent), approval), make,
+                                     [&] { destroy_with_id(appliance.session(), out.header.mek_id); }});
 }
 
 }  // namespace
 
-audit::Entry check_end(const std::filesystem::path& receipt, const std::string& log_key, ByteView mek_id) {
+audit::Entry verify_destruction_receipt(const std::filesystem::path& receipt, const std::string& log_key,
+                                        ByteView mek_id) {
   const Bytes text = read_file(receipt, audit::kMaxReceiptSize);
-  audit::Entry entry = audit::check_receipt(text_of(text), audit::VerifierKey::parse(log_key)).entry;
+  audit::Entry entry = audit::check_receipt(text_view(text), tlog::VerifierKey::parse(log_key)).entry;
   if (entry.kind != "mek-destroy" || entry.phase != audit::Phase::Result || entry.outcome != "ok" ||
-      audit::hex_member(entry.data, "mek_id", keys::kMekIdSize) != to_hex(mek_id))
+      encoding::hex_member(entry.data, "mek_id", keys::kMekIdSize) != to_hex(mek_id))
     throw Error(ErrorKind::Denied, receipt.string() + " is not the receipt of this key's end at its source");
   return entry;
 }
 
-Json parameters_of(const BackupHeader& header, const std::string& digest) {
-  return {{"mek", keys::label_of(header.name, header.generation)},
+Json request_parameters(const keys::BackupHeader& header, const std::string& digest) {
+  return {{"mek", keys::make_label(header.name, header.generation)},
           {"mek_id", to_hex(header.mek_id)},
           {"backup_sha256", digest},
           {"source_appliance", header.appliance_id},
@@ -180,31 +183,31 @@ Json parameters_of(const BackupHeader& header, const std::string& digest) {
           {"source_seal_key_sha256", sha256_hex(header.seal_key)}};
 }
 
-RestoredMek restore(Appliance& appliance, const MekRestoreWish& wish) {
-  const Given given = open_backup(appliance, wish.backup);
+RestoredMek restore(site::Appliance& appliance, const MekRestoreOptions& options) {
+  const OpenedBackup given = open_backup(appliance, options.backup);
   RestoredMek out;
   out.header = given.backup.header;
   keys::check_name(out.header.name);
   refuse_present(appliance, out.header);
   follow_loss(appliance, out);
-  if (wish.retirement) {
+  if (options.retirement) {
     if (out.returned)
       throw Error(ErrorKind::Usage, "the key is this appliance's own: it comes back without --retirement");
-    out.origin = keys::Origin::Heir;
-    out.header.encryptions = final_count(*wish.retirement, out.header);
+    out.origin = keys::Origin::Transferee;
+    out.header.encryptions = final_count(*options.retirement, out.header);
   }
-  follow_history(appliance, out);
+  merge_previous_history(appliance, out);
   const Json intent = restore_intent(given, out);
   restore_logged(appliance, given, appliance.approve("mek-restore", intent), intent, out);
   return out;
 }
 
-Drilled drill(Appliance& appliance, const std::filesystem::path& backup, std::uint64_t days,
+Drilled drill(site::Appliance& appliance, const std::filesystem::path& backup, std::uint64_t days,
               const std::filesystem::path& certificate, Existing existing) {
-  const Given given = open_backup(appliance, backup);
+  const OpenedBackup given = open_backup(appliance, backup);
   AtomicFile file(certificate, existing);
-  const BackupHeader& header = given.backup.header;
-  Json intent = parameters_of(header, given.sha256);
+  const keys::BackupHeader& header = given.backup.header;
+  Json intent = request_parameters(header, given.sha256);
   intent["days"] = days;
   UnixTime expires = 0;
   const auto open_and_compare = [&](const audit::Txn&) {
@@ -218,16 +221,17 @@ Drilled drill(Appliance& appliance, const std::filesystem::path& backup, std::ui
     return data;
   };
   const Json approval = appliance.approve("mek-drill", intent);
-  const std::uint64_t entry =
-      logged_act(appliance.log(), {"mek-drill", with_approval(intent, approval), open_and_compare});
-  after_result("the drill is done",
-               "'qpcseal audit receipt " + std::to_string(entry) + " -o FILE' writes its certificate", [&] {
-                 const std::string text =
-                     audit::make_receipt(audit::read_log(appliance.home().log(), std::nullopt), entry);
-                 write_exact(file.fd(), view(text), 0);
-                 file.commit();
-               });
+  const std::uint64_t entry = site::logged_act(
+      appliance.log(), {"mek-drill", site::with_approval(intent, approval), open_and_compare});
+  site::after_result("the drill is done",
+                     "'qpcseal audit receipt " + std::to_string(entry) + " -o FILE' writes its certificate",
+                     [&] {
+                       const std::string text =
+                           audit::make_receipt(audit::read_log(appliance.home().log(), std::nullopt), entry);
+                       write_exact(file.fd(), view(text), 0);
+                       file.commit();
+                     });
   return {header, expires};
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::mek

@@ -6,14 +6,14 @@
 #include "appliance/mek/generate.h"
 #include "base/error.h"
 
-namespace qpcseal::release {
+namespace qpcseal::mek {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 // Also of keys that were cut short, destroyed or are not ours: a generation is never used twice.
-std::uint64_t highest_generation(Appliance& appliance, const std::string& name) {
+std::uint64_t highest_generation(site::Appliance& appliance, const std::string& name) {
   std::uint64_t highest = 0;
   for (const auto& [id, mek] : appliance.log().state().meks)
     if (keys::name_in(mek.label) == name) highest = std::max(highest, mek.generation);
@@ -24,7 +24,7 @@ std::uint64_t highest_generation(Appliance& appliance, const std::string& name) 
 
 // The newest one that the log knows and that is in the token, or missing there. It need not be usable: a key
 // that may not be used any more is one to replace.
-keys::Mek newest_known(Appliance& appliance, const std::string& name) {
+keys::Mek newest_known(site::Appliance& appliance, const std::string& name) {
   const auto& known = appliance.log().state().meks;
   std::optional<keys::Mek> newest;
   auto meks = keys::list_meks(appliance.session());
@@ -40,14 +40,14 @@ keys::Mek newest_known(Appliance& appliance, const std::string& name) {
 
 }  // namespace
 
-Rotated rotate(Appliance& appliance, const std::string& name) {
+Rotated rotate(site::Appliance& appliance, const std::string& name) {
   keys::check_name(name);
   keys::Mek replaced = newest_known(appliance, name);
   const std::uint64_t generation = highest_generation(appliance, name) + 1;
   const Json approval =
       appliance.approve("mek-rotate", {{"mek", replaced.label}, {"mek_id", to_hex(replaced.id)}});
   keys::Mek next = make_logged(appliance, "mek-rotate", name, generation,
-                               with_approval({{"replaces", to_hex(replaced.id)}}, approval));
+                               site::with_approval({{"replaces", to_hex(replaced.id)}}, approval));
   return {std::move(next), std::move(replaced)};
 }
 
@@ -71,4 +71,4 @@ void refuse_replaced(const audit::State& state, const keys::Mek& mek) {
   }
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::mek

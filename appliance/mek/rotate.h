@@ -4,7 +4,7 @@
 
 #include "appliance/site/appliance.h"
 
-namespace qpcseal::release {
+namespace qpcseal::mek {
 
 struct Rotated {
   keys::Mek next, replaced;
@@ -13,7 +13,7 @@ struct Rotated {
 // A new key `name#N+1`, where N is the highest generation that the log or the token knows. From then on the
 // bare name means it; older ones are named as label#generation, and are released to cards where the policy
 // allows it, but seal nothing more. Error{Usage} for a name without a key.
-Rotated rotate(Appliance& appliance, const std::string& name);
+Rotated rotate(site::Appliance& appliance, const std::string& name);
 
 // The newest usable generation of the same name, where it is newer than `mek`.
 std::optional<audit::MekHistory> successor(const audit::State& state, const audit::MekHistory& mek);
@@ -21,4 +21,4 @@ std::optional<audit::MekHistory> successor(const audit::State& state, const audi
 // Error{Denied} for a key that has a next generation: it seals nothing more.
 void refuse_replaced(const audit::State& state, const keys::Mek& mek);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::mek

@@ -5,17 +5,18 @@
 #include "appliance/models/sealed_files.h"
 #include "base/error.h"
 
-namespace qpcseal::release {
+namespace qpcseal::models {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 constexpr std::size_t kMaxContainers = 256;  // one log entry names all of them
 
 // Whether a run that was cut short bound `file` with the very keys that it wrapped for these reports: the
 // same command goes on with it.
-bool is_bound_by(const SealedFile& file, const std::vector<Report>& reports, const PendingWraps& pending) {
+bool is_bound_by(const SealedFile& file, const std::vector<release::Report>& reports,
+                 const site::PendingWraps& pending) {
   const auto loads = file.tree.loads();
   for (std::size_t i = 0; i < loads.size(); ++i) {
     const auto slots = loads[i]->slots();
@@ -27,24 +28,25 @@ bool is_bound_by(const SealedFile& file, const std::vector<Report>& reports, con
   return true;
 }
 
-std::vector<SealedFile> open_all(const Appliance& appliance, const keys::Mek& mek, const BindWish& wish) {
-  std::vector<SealedFile> files = open_sealed(wish.input_folder, wish.output_folder.empty());
+std::vector<SealedFile> open_all(const site::Appliance& appliance, const keys::Mek& mek,
+                                 const BindModelOptions& options) {
+  std::vector<SealedFile> files = open_sealed(options.input_folder, options.output_folder.empty());
   if (files.size() > kMaxContainers)
     throw Error(ErrorKind::Usage,
-                wish.input_folder.string() + " holds " + std::to_string(files.size()) +
+                options.input_folder.string() + " holds " + std::to_string(files.size()) +
                     " containers; one release binds at most " + std::to_string(kMaxContainers),
                 "release the key by 'wrap-mek', and bind any number by 'replace-mek'");
   require_mek(files, mek.id, mek.label);
   require_sealed_here(files, appliance.log().state());
-  const PendingWraps pending(appliance.home(), appliance.log().state());
+  const site::PendingWraps pending(appliance.home(), appliance.log().state());
   for (const SealedFile& file : files) {
-    if (file.parts() != wish.reports.size())
+    if (file.parts() != options.reports.size())
       throw Error(ErrorKind::Usage,
                   file.path.string() + " has " + std::to_string(file.parts()) +
                       (file.parts() == 1 ? " part" : " partitions") + ", and there are " +
-                      std::to_string(wish.reports.size()) + " reports",
+                      std::to_string(options.reports.size()) + " reports",
                   "give one report for each, in the order of the partitions");
-    if (!wish.rebind && !is_bound_by(file, wish.reports, pending))
+    if (!options.rebind && !is_bound_by(file, options.reports, pending))
       throw Error(ErrorKind::Usage, file.path.string() + " is bound to a card already",
                   "--force binds it anew; the old binding is then gone");
   }
@@ -65,34 +67,35 @@ std::vector<Json> acts_of(std::span<const SealedFile> files, std::size_t cards) 
   return out;
 }
 
-std::vector<seal::Slots> slots_of(const std::vector<Grant>& grants) {
+std::vector<seal::Slots> slots_of(const std::vector<release::Grant>& grants) {
   std::vector<seal::Slots> out;
-  for (const Grant& grant : grants) out.push_back(grant.slots());
+  for (const release::Grant& grant : grants) out.push_back(grant.slots());
   return out;
 }
 
 }  // namespace
 
-BoundModel bind_model(Appliance& appliance, const keys::Mek& mek, const BindWish& wish) {
-  return with_context("binding '" + wish.input_folder.string() + "'", [&] {
-    const std::vector<SealedFile> files = open_all(appliance, mek, wish);
-    const bool in_place = wish.output_folder.empty();
-    OutputSet outputs(wish.existing);
+BoundModel bind_model(site::Appliance& appliance, const keys::Mek& mek, const BindModelOptions& options) {
+  return with_context("binding '" + options.input_folder.string() + "'", [&] {
+    const std::vector<SealedFile> files = open_all(appliance, mek, options);
+    const bool in_place = options.output_folder.empty();
+    OutputSet outputs(options.existing);
     if (in_place) {
       require_writable(files);
     } else {
-      outputs.folder(wish.output_folder);
+      outputs.dir(options.output_folder);
     }
     BoundModel model;
     std::vector<const Fd*> targets;
     for (const SealedFile& file : files) {
-      model.outputs.push_back(in_place ? file.path : wish.output_folder / file.path.filename());
+      model.outputs.push_back(in_place ? file.path : options.output_folder / file.path.filename());
       if (in_place) continue;
       targets.push_back(&outputs.file(model.outputs.back()));
       with_context(model.outputs.back().string(), [&] { make_room(file, *targets.back()); });
     }
-    const ReleaseApproval approval(appliance, mek, digests_of(wish.reports));
-    Transaction release(appliance, mek, wish.reports, approval, Transaction::Mode::AllOrNone);
+    const release::ReleaseApproval approval(appliance, mek, release::digests_of(options.reports));
+    release::Transaction release(appliance, mek, options.reports, approval,
+                                 release::Transaction::Mode::AllOrNone);
     const std::vector<seal::Slots> slots = slots_of(release.wrap());
     if (in_place) {
       // The key has left: a binding that stops half-way leaves the intent open, and the same command goes on.
@@ -102,10 +105,10 @@ BoundModel bind_model(Appliance& appliance, const keys::Mek& mek, const BindWish
       outputs.sync();
     }
     release.commit(acts_of(files, slots.size()));
-    publish(outputs);
+    release::publish(outputs);
     model.grants = release.grants();
     return model;
   });
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::models

@@ -8,14 +8,14 @@
 #include "appliance/site/appliance.h"
 #include "base/error.h"
 
-namespace qpcseal::release {
+namespace qpcseal::models {
 
 namespace {
 
 // Nothing: the user has no place where a home could be.
-std::optional<Home> try_home() {
+std::optional<site::Home> try_home() {
   try {
-    return locate_home();
+    return site::locate_home();
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::Usage) return std::nullopt;
     throw;
@@ -41,16 +41,16 @@ std::optional<KnownReleases> KnownReleases::find() {
     if (named) throw Error(ErrorKind::Io, "QPCSEAL_HOME names no home: it has no log");
     return std::nullopt;
   }
-  check_ownership(*home);
+  site::check_ownership(*home);
   audit::State state = audit::read_log(home->log(), std::nullopt).state;
-  policy::Policy policy = read_policy(*home, state);
-  Trust trust = read_pinned_trust(*home, state);
+  policy::Policy policy = site::read_policy(*home, state);
+  trust::Trust trust = site::read_pinned_trust(*home, state);
   return KnownReleases(std::move(state), std::move(policy), std::move(trust.collateral));
 }
 
 void KnownReleases::require(const WrappedSet& wrapped) const {
   const auto refuse = [](const WrappedFor& card, const std::string& why) {
-    throw Error(ErrorKind::Denied, card.folder + ": " + why,
+    throw Error(ErrorKind::Denied, card.dir + ": " + why,
                 "release it anew: 'qpcseal attest request', then 'wrap-mek'");
   };
   for (const WrappedFor& card : wrapped.cards) {
@@ -69,4 +69,4 @@ void KnownReleases::require(const WrappedSet& wrapped) const {
   }
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::models

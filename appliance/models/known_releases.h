@@ -9,7 +9,7 @@
 #include "policy/facts.h"
 #include "policy/policy.h"
 
-namespace qpcseal::release {
+namespace qpcseal::models {
 
 class KnownReleases {
  public:
@@ -30,4 +30,4 @@ class KnownReleases {
   policy::CollateralFacts collateral_;
 };
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::models

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 
-namespace qpcseal::release {
+namespace qpcseal::models {
 
 namespace {
 
@@ -65,7 +65,7 @@ Names order_by_metadata(const Fd& input, const qpc::Container& container, const 
   if (info->size > kMaxInfo) refuse("is larger than 1 MiB");
   Bytes bytes(info->size);
   read_exact(input, bytes, info->data_position);
-  Names order = order_in_json(text_of(bytes), names);
+  Names order = order_in_json(text_view(bytes), names);
   if (order.empty()) refuse("is not JSON with one array that lists the partitions");
   return order;
 }
@@ -91,4 +91,4 @@ std::vector<seal::Partition> read_partitions(const Fd& input, const qpc::Contain
   return out;
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::models

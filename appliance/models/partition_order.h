@@ -7,7 +7,7 @@
 
 #include "appliance/seal/partitions.h"
 
-namespace qpcseal::release {
+namespace qpcseal::models {
 
 inline constexpr const char* kPartitionInfo = "mdp_meta_info";
 
@@ -25,4 +25,4 @@ std::vector<seal::Partition> read_partitions(const Fd& input, const qpc::Contain
 // the layout of mdp_meta_info, so anything else gives nothing.
 std::vector<std::string> order_in_json(std::string_view text, const std::vector<std::string>& names);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::models

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 
-namespace qpcseal::release {
+namespace qpcseal::models {
 
 namespace {
 
@@ -33,25 +33,25 @@ void bind_for_each(const SealedFile& file, const WrappedSet& wrapped, const std:
                    OutputSet& outputs, ReplaceResult& result) {
   std::set<std::string> folders;
   for (const WrappedFor& card : wrapped.cards) {
-    if (!folders.insert(card.folder).second)
-      throw Error(ErrorKind::Usage, "two folders of wrapped MEKs are named '" + card.folder + "'");
-    const std::filesystem::path folder = output / card.folder;
-    outputs.folder(folder);
-    bind_to(file, {card.slots}, outputs.file(folder / file.path.filename()));
-    result.outputs.push_back({folder / file.path.filename(), {to_hex(card.ueid)}});
+    if (!folders.insert(card.dir).second)
+      throw Error(ErrorKind::Usage, "two folders of wrapped MEKs are named '" + card.dir + "'");
+    const std::filesystem::path dir = output / card.dir;
+    outputs.dir(dir);
+    bind_to(file, {card.slots}, outputs.file(dir / file.path.filename()));
+    result.outputs.push_back({dir / file.path.filename(), {to_hex(card.ueid)}});
   }
 }
 
-void bind_all(const std::vector<SealedFile>& files, const WrappedSet& wrapped, const ReplaceWish& wish,
-              ReplaceResult& result) {
-  OutputSet outputs(wish.existing);
-  outputs.folder(wish.output_folder);
+void bind_all(const std::vector<SealedFile>& files, const WrappedSet& wrapped,
+              const ReplaceMekOptions& options, ReplaceResult& result) {
+  OutputSet outputs(options.existing);
+  outputs.dir(options.output_folder);
   for (const SealedFile& file : files) {
     if (file.parts() == 1 && wrapped.cards.size() > 1) {
-      bind_for_each(file, wrapped, wish.output_folder, outputs, result);
+      bind_for_each(file, wrapped, options.output_folder, outputs, result);
       continue;
     }
-    const std::filesystem::path output = wish.output_folder / file.path.filename();
+    const std::filesystem::path output = options.output_folder / file.path.filename();
     bind_to(file, slots_of(wrapped), outputs.file(output));
     result.outputs.push_back({output, ueids_of(wrapped)});
   }
@@ -66,12 +66,12 @@ void replace_in_place(const std::vector<SealedFile>& files, const WrappedSet& wr
 
 }  // namespace
 
-ReplaceResult replace_meks(const ReplaceWish& wish, const std::optional<KnownReleases>& known) {
-  const WrappedSet wrapped = read_wrapped(wish.wrapped);
+ReplaceResult replace_meks(const ReplaceMekOptions& options, const std::optional<KnownReleases>& known) {
+  const WrappedSet wrapped = read_wrapped(options.wrapped);
   refuse_repeated(wrapped);
   if (known) known->require(wrapped);
-  const bool in_place = wish.output_folder.empty();
-  const std::vector<SealedFile> files = open_sealed(wish.sealed, in_place);
+  const bool in_place = options.output_folder.empty();
+  const std::vector<SealedFile> files = open_sealed(options.sealed, in_place);
   require_mek(files, wrapped.mek_id, wrapped.mek);
   if (known) require_sealed_here(files, known->state());
   ReplaceResult result;
@@ -79,9 +79,9 @@ ReplaceResult replace_meks(const ReplaceWish& wish, const std::optional<KnownRel
   if (in_place) {
     replace_in_place(files, wrapped, result);
   } else {
-    bind_all(files, wrapped, wish, result);
+    bind_all(files, wrapped, options, result);
   }
   return result;
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::models

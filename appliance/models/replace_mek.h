@@ -10,9 +10,9 @@
 #include "appliance/models/known_releases.h"
 #include "appliance/models/sealed_files.h"
 
-namespace qpcseal::release {
+namespace qpcseal::models {
 
-struct ReplaceWish {
+struct ReplaceMekOptions {
   std::filesystem::path sealed;                // a container, or a folder of containers
   std::vector<std::filesystem::path> wrapped;  // see read_wrapped
   std::filesystem::path output_folder;         // empty: in place
@@ -32,6 +32,6 @@ struct ReplaceResult {
 // A container with as many partitions as there are wrapped MEKs is written into the output folder. For a
 // container without partitions and several wrapped MEKs, each card gets a folder with its own container. All
 // outputs appear together; in place, each container is changed for itself.
-ReplaceResult replace_meks(const ReplaceWish& wish, const std::optional<KnownReleases>& known);
+ReplaceResult replace_meks(const ReplaceMekOptions& options, const std::optional<KnownReleases>& known);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::models

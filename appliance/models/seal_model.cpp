@@ -9,14 +9,14 @@
 #include "base/error.h"
 #include "base/file_set.h"
 
-namespace qpcseal::release {
+namespace qpcseal::models {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 [[noreturn]] void deny(const std::string& what, const Findings& findings) {
-  throw Error(ErrorKind::Denied, what + " is denied: " + ids_of(findings), "", findings);
+  throw Error(ErrorKind::Denied, what + " is denied: " + finding_ids(findings), "", findings);
 }
 
 // What is to be sealed, and how.
@@ -46,13 +46,13 @@ std::vector<std::string> names_of(const qpc::Container& container,
 }
 
 // The policy on one container, with what sealing all of the model needs.
-Findings findings_on(const Appliance& appliance, const keys::Mek& mek, const Plan& plan,
+Findings findings_on(const site::Appliance& appliance, const keys::Mek& mek, const Plan& plan,
                      const std::vector<std::string>& segments, const std::vector<std::string>& available) {
   const audit::MekHistory& history = appliance.log().state().meks.at(mek.id);
   policy::SealFacts facts;
   facts.now = appliance.now();
   facts.mek = {mek.label, mek.id, history.releases, history.encryptions};
-  facts.mode = seal::name_of(plan.options.mode);
+  facts.mode = seal::to_string(plan.options.mode);
   facts.segments = segments;
   facts.available = available;
   facts.encryptions_wanted = plan.encryptions();
@@ -60,7 +60,7 @@ Findings findings_on(const Appliance& appliance, const keys::Mek& mek, const Pla
 }
 
 // Each container that has segments to seal is judged for itself; one that only holds partitions has none.
-void require_allowed(const Appliance& appliance, const keys::Mek& mek, const Plan& plan) {
+void require_allowed(const site::Appliance& appliance, const keys::Mek& mek, const Plan& plan) {
   if (plan.partitions.empty() || !plan.options.segments.empty()) {
     const auto findings =
         findings_on(appliance, mek, plan, plan.options.segments, names_of(plan.container, plan.partitions));
@@ -73,25 +73,25 @@ void require_allowed(const Appliance& appliance, const keys::Mek& mek, const Pla
   }
 }
 
-std::string model_name(const SealWish& wish) {
-  return wish.model_name.empty() ? wish.qpc.stem().string() : wish.model_name;
+std::string model_name(const SealModelOptions& request) {
+  return request.model_name.empty() ? request.qpc.stem().string() : request.model_name;
 }
 
-Plan plan_for(const Appliance& appliance, const keys::Mek& mek, const SealWish& wish, const Fd& input,
-              const qpc::Container& container) {
-  Plan plan{input, container, read_partitions(input, container, wish.order), {}};
+Plan plan_for(const site::Appliance& appliance, const keys::Mek& mek, const SealModelOptions& request,
+              const Fd& input, const qpc::Container& container) {
+  Plan plan{input, container, read_partitions(input, container, request.order), {}};
   const auto wanted = [&](const std::vector<std::string>& names) {
     return policy::segments_to_seal(appliance.policy(), mek.label, names);
   };
   for (seal::Partition& partition : plan.partitions)
     partition.segments = wanted(names_of(partition.container, {}));
   seal::SealOptions& options = plan.options;
-  options.mode = wish.mode;
+  options.mode = request.mode;
   options.segments = wanted(names_of(container, plan.partitions));
   options.created = appliance.now();
-  options.model_name = model_name(wish);
-  options.model_version = wish.model_version;
-  options.threads = wish.threads;
+  options.model_name = model_name(request);
+  options.model_version = request.model_version;
+  options.threads = request.threads;
   if (options.model_name.empty() || options.model_name.size() > seal::kMaxModelName)
     throw Error(ErrorKind::Usage, "the model's name has 1 to 128 bytes");
   return plan;
@@ -121,10 +121,10 @@ Json named_segments(const Plan& plan) {
   return out;
 }
 
-Json intent_of(const Appliance& appliance, const keys::Mek& mek, const Plan& plan) {
+Json intent_of(const site::Appliance& appliance, const keys::Mek& mek, const Plan& plan) {
   Json out{{"mek_id", to_hex(mek.id)},
            {"mek", mek.label},
-           {"mode", seal::name_of(plan.options.mode)},
+           {"mode", seal::to_string(plan.options.mode)},
            {"partition_count", plan.partitions.size()},
            {"encryptions", plan.encryptions()},
            {"model", plan.options.model_name},
@@ -139,7 +139,7 @@ Json container_of(const seal::SealResult& sealed) {
 }
 
 // Logged before and after; the output is complete but has no name yet.
-seal::NestedResult seal_logged(Appliance& appliance, const keys::Mek& mek, const Plan& plan,
+seal::NestedResult seal_logged(site::Appliance& appliance, const keys::Mek& mek, const Plan& plan,
                                const Json& approval, const Fd& output, const seal::Progress& progress) {
   seal::NestedResult sealed;
   const auto seal_it = [&](const audit::Txn&) {
@@ -154,11 +154,12 @@ seal::NestedResult seal_logged(Appliance& appliance, const keys::Mek& mek, const
       data["partitions"].push_back(container_of(partition));
     return data;
   };
-  logged_act(appliance.log(), {"seal", with_approval(intent_of(appliance, mek, plan), approval), seal_it});
+  site::logged_act(appliance.log(),
+                   {"seal", site::with_approval(intent_of(appliance, mek, plan), approval), seal_it});
   return sealed;
 }
 
-void require_one_a_part(const Plan& plan, const std::vector<Report>& reports) {
+void require_one_a_part(const Plan& plan, const std::vector<release::Report>& reports) {
   if (reports.size() == plan.parts()) return;
   throw Error(ErrorKind::Usage,
               std::to_string(reports.size()) + (reports.size() == 1 ? " report" : " reports") +
@@ -173,7 +174,7 @@ std::vector<seal::SealResult> loads_of(const seal::NestedResult& sealed) {
   return sealed.partitions;
 }
 
-std::vector<Json> bind_new(const seal::NestedResult& sealed, const std::vector<Grant>& grants,
+std::vector<Json> bind_new(const seal::NestedResult& sealed, const std::vector<release::Grant>& grants,
                            const Fd& output) {
   const std::vector<seal::SealResult> loads = loads_of(sealed);
   std::vector<Json> acts;
@@ -206,10 +207,11 @@ Error keep_unbound(const Error& error, const seal::NestedResult& sealed, AtomicF
 }
 
 // By the same steps as any sealed model.
-std::vector<Grant> bind_sealed(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
-                               const ReleaseApproval& approval, const seal::NestedResult& sealed,
-                               AtomicFile& output) {
-  Transaction release(appliance, mek, reports, approval, Transaction::Mode::AllOrNone);
+std::vector<release::Grant> bind_sealed(site::Appliance& appliance, const keys::Mek& mek,
+                                        const std::vector<release::Report>& reports,
+                                        const release::ReleaseApproval& approval,
+                                        const seal::NestedResult& sealed, AtomicFile& output) {
+  release::Transaction release(appliance, mek, reports, approval, release::Transaction::Mode::AllOrNone);
   std::vector<Json> acts = bind_new(sealed, release.wrap(), output.fd());
   output.sync();
   release.commit(std::move(acts));
@@ -217,53 +219,53 @@ std::vector<Grant> bind_sealed(Appliance& appliance, const keys::Mek& mek, const
 }
 
 // One that would be denied now is denied now, by the log too, and not after hours of sealing.
-void require_passing(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
-                     const ReleaseApproval& approval) {
-  if (Transaction::would_pass(appliance, mek, reports)) return;
-  const Transaction denied(appliance, mek, reports, approval, Transaction::Mode::AllOrNone);
+void require_passing(site::Appliance& appliance, const keys::Mek& mek,
+                     const std::vector<release::Report>& reports, const release::ReleaseApproval& approval) {
+  if (release::Transaction::would_pass(appliance, mek, reports)) return;
+  const release::Transaction denied(appliance, mek, reports, approval, release::Transaction::Mode::AllOrNone);
   throw Error(ErrorKind::Internal, "a release that did not pass a moment ago passes now");
 }
 
 }  // namespace
 
-SealedModel seal_model(Appliance& appliance, const keys::Mek& mek, const SealWish& wish,
+SealedModel seal_model(site::Appliance& appliance, const keys::Mek& mek, const SealModelOptions& request,
                        const seal::Progress& progress) {
-  refuse_replaced(appliance.log().state(), mek);
+  mek::refuse_replaced(appliance.log().state(), mek);
   appliance.refuse_wrap_only(mek);
   const Json approval = appliance.approve(
-      "seal", {{"mek", mek.label}, {"mek_id", to_hex(mek.id)}, {"model", model_name(wish)}});
-  return with_context("sealing '" + wish.qpc.string() + "'", [&] {
-    const Fd input = open_to_read(wish.qpc);
+      "seal", {{"mek", mek.label}, {"mek_id", to_hex(mek.id)}, {"model", model_name(request)}});
+  return with_context("sealing '" + request.qpc.string() + "'", [&] {
+    const Fd input = open_to_read(request.qpc);
     const qpc::Container container = qpc::Container::read(input);
     seal::check_plain(container);
-    const Plan plan = plan_for(appliance, mek, wish, input, container);
-    if (!wish.reports.empty()) require_one_a_part(plan, wish.reports);
+    const Plan plan = plan_for(appliance, mek, request, input, container);
+    if (!request.reports.empty()) require_one_a_part(plan, request.reports);
     require_allowed(appliance, mek, plan);
-    std::optional<ReleaseApproval> release;
-    if (!wish.reports.empty()) {
-      release.emplace(appliance, mek, digests_of(wish.reports));
-      require_passing(appliance, mek, wish.reports, *release);
+    std::optional<release::ReleaseApproval> release;
+    if (!request.reports.empty()) {
+      release.emplace(appliance, mek, release::digests_of(request.reports));
+      require_passing(appliance, mek, request.reports, *release);
     }
-    make_folder(wish.output_folder, 0755);
-    SealedModel model{wish.output_folder / kOutputName, {}, sealed_segments(plan), {}, {}};
+    make_folder(request.output_folder, 0755);
+    SealedModel model{request.output_folder / kOutputName, {}, sealed_segments(plan), {}, {}};
     for (const seal::Partition& partition : plan.partitions) model.partitions.push_back(partition.name);
-    AtomicFile output(model.output, wish.existing);
+    AtomicFile output(model.output, request.existing);
     with_context(model.output.string(),
                  [&] { reserve(output.fd(), seal::sealed_size(container, plan.partitions, plan.options)); });
     const seal::NestedResult sealed = seal_logged(appliance, mek, plan, approval, output.fd(), progress);
     model.sealed = sealed.root;
     if (release) {
       try {
-        model.grants = bind_sealed(appliance, mek, wish.reports, *release, sealed, output);
+        model.grants = bind_sealed(appliance, mek, request.reports, *release, sealed, output);
       } catch (const Error& error) {
         throw keep_unbound(error, sealed, output, model.output);
       }
     }
-    after_result("the model is sealed",
-                 "seal it again; the log keeps this one as a container that nobody has",
-                 [&] { output.commit(); });
+    site::after_result("the model is sealed",
+                       "seal it again; the log keeps this one as a container that nobody has",
+                       [&] { output.commit(); });
     return model;
   });
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::models

@@ -10,25 +10,25 @@
 #include "base/error.h"
 #include "base/temporary.h"
 
-namespace qpcseal::release {
+namespace qpcseal::models {
 
 namespace {
 
 constexpr std::size_t kMaxFiles = 10000;
 
-std::vector<std::filesystem::path> containers_in(const std::filesystem::path& folder) {
+std::vector<std::filesystem::path> containers_in(const std::filesystem::path& dir) {
   std::vector<std::filesystem::path> out;
   std::error_code failed;
-  for (const auto& item : std::filesystem::directory_iterator(folder, failed)) {
+  for (const auto& item : std::filesystem::directory_iterator(dir, failed)) {
     if (item.path().filename().string().starts_with(".") || !item.is_regular_file() || item.is_symlink())
       continue;
     const Fd fd = open_to_read(item.path());
     if (qpc::is_qpc(fd, 0, file_size(fd))) out.push_back(item.path());
     if (out.size() > kMaxFiles)
-      throw Error(ErrorKind::Io, folder.string() + " holds more than 10000 containers");
+      throw Error(ErrorKind::Io, dir.string() + " holds more than 10000 containers");
   }
-  if (failed) throw Error(ErrorKind::Io, folder.string() + ": " + failed.message());
-  if (out.empty()) throw Error(ErrorKind::Io, folder.string() + " holds no QPC file");
+  if (failed) throw Error(ErrorKind::Io, dir.string() + ": " + failed.message());
+  if (out.empty()) throw Error(ErrorKind::Io, dir.string() + " holds no QPC file");
   std::sort(out.begin(), out.end());
   return out;
 }
@@ -99,7 +99,7 @@ void require_mek(const std::vector<SealedFile>& files, const Bytes& mek_id, cons
 }
 
 void require_sealed_here(const std::vector<SealedFile>& files, const audit::State& state) {
-  const Bytes seal_key = from_base64(audit::text_member(state.genesis, "seal_key"));
+  const Bytes seal_key = from_base64(encoding::text_member(state.genesis, "seal_key"));
   for (const SealedFile& file : files) {
     require_ours(file, file.tree.root(), state, seal_key);
     for (const seal::SealedNode& partition : file.tree.partitions())
@@ -142,4 +142,4 @@ void require_writable(const std::vector<SealedFile>& files) {
       if (access(path.c_str(), W_OK) != 0) throw_errno(path.string());
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::models

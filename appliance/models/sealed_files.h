@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "base/file_set.h"
 
-namespace qpcseal::release {
+namespace qpcseal::models {
 
 struct SealedFile {
   std::filesystem::path path;
@@ -46,4 +46,4 @@ void bind_all_in_place(const std::vector<SealedFile>& files, const std::vector<s
 // Error{Io} where they cannot be bound in place. Call it before a challenge is used up.
 void require_writable(const std::vector<SealedFile>& files);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::models

@@ -12,11 +12,11 @@
 #include "base/file_batch.h"
 #include "base/temporary.h"
 
-namespace qpcseal::release {
+namespace qpcseal::models {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 // A report before its turn: what it says, unverified, and what the log says of it.
 struct QueuedReport {
@@ -25,16 +25,16 @@ struct QueuedReport {
   Sha256Digest digest{};
   std::optional<CardName> card;  // nothing: it cannot be read
   Bytes nonce;
-  std::string folder;
+  std::string dir;
   std::optional<std::uint64_t> result;  // an earlier run finished it
 };
 
 QueuedReport preview(const audit::State& state, const std::filesystem::path& path) {
   QueuedReport out;
   out.path = path;
-  Report report;
+  release::Report report;
   try {
-    report = read_report(path);
+    report = release::read_report(path);
   } catch (const Error& error) {
     out.fault = error.what();
     return out;
@@ -64,7 +64,7 @@ void name_folders(std::vector<QueuedReport>& all) {
     if (!one.card) continue;
     const std::size_t at = by_nonce.at(one.nonce);
     const bool placed = names[at] != folder_names({{{}, {}, cards[at].ueid}}).front();
-    one.folder = placed ? names[at] : folder_names({{{}, {}, one.card->ueid}}).front();
+    one.dir = placed ? names[at] : folder_names({{{}, {}, one.card->ueid}}).front();
   }
 }
 
@@ -72,14 +72,14 @@ constexpr const char* kGoOn = "the same command gives the files that wait their 
 
 class Fleet {
  public:
-  Fleet(Appliance& appliance, const keys::Mek& mek, const FleetWish& wish)
-      : appliance_(appliance), mek_(mek), wish_(wish) {
-    for (const auto& path : wish.reports) all_.push_back(preview(appliance.log().state(), path));
+  Fleet(site::Appliance& appliance, const keys::Mek& mek, const FleetOptions& options)
+      : appliance_(appliance), mek_(mek), options_(options) {
+    for (const auto& path : options.reports) all_.push_back(preview(appliance.log().state(), path));
     name_folders(all_);
-    for (const QueuedReport& one : all_) remove_leftovers_once(wish.output_folder / one.folder);
-    if (wish.existing == Existing::Refuse) refuse_other_output();
+    for (const QueuedReport& one : all_) remove_leftovers_once(options.output_folder / one.dir);
+    if (options.existing == Existing::Refuse) refuse_other_output();
     cards_.resize(all_.size());
-    for (std::size_t i = 0; i < all_.size(); ++i) sort_in(i);
+    for (std::size_t i = 0; i < all_.size(); ++i) classify(i);
     if (!taken_.empty() && todo_.empty() && index_.empty())
       throw Error(ErrorKind::Io, taken_, "name another output, or replace it with --force");
     for (const std::size_t i : todo_) static_cast<void>(first_of_card(i));
@@ -87,10 +87,10 @@ class Fleet {
   }
 
   std::vector<FleetCard> run(const FleetProgress& progress) {
-    std::optional<ReleaseApproval> approval;
+    std::optional<release::ReleaseApproval> approval;
     if (!todo_.empty()) approval = approve();
-    make_folder(wish_.output_folder, 0755);
-    require_writable_folder(wish_.output_folder);
+    make_folder(options_.output_folder, 0755);
+    require_writable_folder(options_.output_folder);
     std::size_t at = 0;
     while (at < todo_.size()) {
       const std::size_t end = end_of_batch(at);
@@ -100,18 +100,18 @@ class Fleet {
       at = end;
       if (progress) progress(all_.size() - todo_.size() + at, all_.size());
     }
-    after_result("the releases are done", kGoOn, [&] { write_index(); });
+    site::after_result("the releases are done", kGoOn, [&] { write_index(); });
     return std::move(cards_);
   }
 
  private:
   [[nodiscard]] std::filesystem::path final_dir(const QueuedReport& one) const {
-    return wish_.output_folder / one.folder;
+    return options_.output_folder / one.dir;
   }
 
   // Where a card's files wait, complete and on disk, until the log has their release's result.
   [[nodiscard]] std::filesystem::path staging_dir(const QueuedReport& one) const {
-    return wish_.output_folder / ("." + one.folder + ".new");
+    return options_.output_folder / ("." + one.dir + ".new");
   }
 
   // What the log says of the wrapped key in these files; what else stands on the medium counts for nothing.
@@ -129,7 +129,7 @@ class Fleet {
                    challenge.host,
                    challenge.device,
                    release->second.ueid,
-                   std::string(keys::name_of(*suite)),
+                   std::string(keys::to_string(*suite)),
                    {},
                    release->second.seq,
                    std::move(card.slots)};
@@ -138,11 +138,10 @@ class Fleet {
   }
 
   // The files of the release that served this report, if they are all in `folder`; under `name` from here on.
-  [[nodiscard]] std::optional<WrappedFor> files_of(const QueuedReport& one,
-                                                   const std::filesystem::path& folder,
+  [[nodiscard]] std::optional<WrappedFor> files_of(const QueuedReport& one, const std::filesystem::path& dir,
                                                    const std::string& name) const {
     try {
-      WrappedSet set = read_wrapped({folder});
+      WrappedSet set = read_wrapped({dir});
       if (set.cards.size() != 1) return std::nullopt;
       auto card = recorded(std::move(set.cards.front()), name);
       return card && card->entry == *one.result ? std::move(card) : std::nullopt;
@@ -157,16 +156,16 @@ class Fleet {
   [[nodiscard]] std::optional<WrappedFor> finish(const QueuedReport& one) const {
     if (!one.result) return std::nullopt;
     for (const std::string& name :
-         {one.folder, folder_names({*one.card}).front(), folder_names({{{}, {}, one.card->ueid}}).front()})
-      if (auto there = files_of(one, wish_.output_folder / name, name)) return there;
-    auto waiting = files_of(one, staging_dir(one), one.folder);
-    if (waiting) publish_folder(staging_dir(one), final_dir(one), wish_.existing);
+         {one.dir, folder_names({*one.card}).front(), folder_names({{{}, {}, one.card->ueid}}).front()})
+      if (auto there = files_of(one, options_.output_folder / name, name)) return there;
+    auto waiting = files_of(one, staging_dir(one), one.dir);
+    if (waiting) publish_folder(staging_dir(one), final_dir(one), options_.existing);
     return waiting;
   }
 
   // One card's files straight in the output folder, or another key's.
   void refuse_other_output() const {
-    const auto& output = wish_.output_folder;
+    const auto& output = options_.output_folder;
     if (std::filesystem::exists(output / "MEK.encrypt"))
       throw Error(ErrorKind::Io, output.string() + " holds one card's wrapped MEK", "name another output");
     if (std::filesystem::exists(output / kConfigName) && read_wrapped({output}).mek_id != mek_.id)
@@ -174,7 +173,7 @@ class Fleet {
                   "name another output");
   }
 
-  void sort_in(std::size_t i) {
+  void classify(std::size_t i) {
     const QueuedReport& one = all_[i];
     FleetCard& card = cards_[i];
     card.report = one.path.string();
@@ -182,7 +181,7 @@ class Fleet {
     if (!one.fault.empty()) return;
     if (one.card) card.ueid = one.card->ueid;
     if (auto there = finish(one)) {
-      card.folder = all_[i].folder = there->folder;
+      card.dir = all_[i].dir = there->dir;
       card.suite = there->suite;
       card.entry = there->entry;
       card.earlier = true;
@@ -196,7 +195,7 @@ class Fleet {
   // An output that is there and not ours is that card's fault alone: a report may claim any card.
   bool is_taken(std::size_t i) {
     try {
-      refuse_taken_folder(final_dir(all_[i]), wish_.existing);
+      refuse_taken_folder(final_dir(all_[i]), options_.existing);
       return false;
     } catch (const Error& error) {
       cards_[i].fault = taken_ = error.what();
@@ -216,7 +215,7 @@ class Fleet {
   }
 
   // For all reports of the command, those that an earlier run served too: what officers saw and signed.
-  [[nodiscard]] ReleaseApproval approve() const {
+  [[nodiscard]] release::ReleaseApproval approve() const {
     std::vector<Sha256Digest> digests;
     for (const QueuedReport& one : all_)
       if (one.fault.empty()) digests.push_back(one.digest);
@@ -224,9 +223,9 @@ class Fleet {
   }
 
   // Nothing, and a fault of that card, where the file is another one by now.
-  std::optional<Report> read_again(std::size_t i) {
+  std::optional<release::Report> read_again(std::size_t i) {
     try {
-      Report report = read_report(all_[i].path);
+      release::Report report = release::read_report(all_[i].path);
       if (report.digest == all_[i].digest) return report;
       cards_[i].fault = all_[i].path.string() + " changed while this run was at work";
     } catch (const Error& error) {
@@ -235,8 +234,8 @@ class Fleet {
     return std::nullopt;
   }
 
-  void batch(const std::vector<std::size_t>& places, const ReleaseApproval& approval) {
-    std::vector<Report> reports;
+  void batch(const std::vector<std::size_t>& places, const release::ReleaseApproval& approval) {
+    std::vector<release::Report> reports;
     std::vector<std::size_t> index;  // of each report in all_
     for (const std::size_t i : places) {
       auto report = read_again(i);
@@ -244,42 +243,42 @@ class Fleet {
       reports.push_back(std::move(*report));
       index.push_back(i);
     }
-    Transaction release(appliance_, mek_, reports, approval, Transaction::Mode::Each);
+    release::Transaction release(appliance_, mek_, reports, approval, release::Transaction::Mode::Each);
     std::map<Sha256Digest, std::size_t> by_digest;
     for (std::size_t k = 0; k < index.size(); ++k) {
       by_digest[reports[k].digest] = index[k];
       cards_[index[k]].findings = release.candidates()[k].findings();
     }
-    const std::vector<Grant>& grants = release.wrap();
+    const std::vector<release::Grant>& grants = release.wrap();
     for (std::size_t k = 0; k < index.size(); ++k) cards_[index[k]].fault = release.candidates()[k].fault;
     release.commit(write_cards(grants, by_digest));
-    after_result("the releases are done", kGoOn, [&] { publish(grants, by_digest); });
+    site::after_result("the releases are done", kGoOn, [&] { publish(grants, by_digest); });
   }
 
-  void publish(const std::vector<Grant>& grants, const std::map<Sha256Digest, std::size_t>& by_digest) {
-    for (const Grant& grant : grants) {
+  void publish(const std::vector<release::Grant>& grants,
+               const std::map<Sha256Digest, std::size_t>& by_digest) {
+    for (const release::Grant& grant : grants) {
       const std::size_t i = by_digest.at(grant.report_digest);
-      cards_[i].folder = all_[i].folder;
-      publish_folder(staging_dir(all_[i]), final_dir(all_[i]), wish_.existing);
+      cards_[i].dir = all_[i].dir;
+      publish_folder(staging_dir(all_[i]), final_dir(all_[i]), options_.existing);
     }
-    sync_folder(wish_.output_folder);
+    sync_folder(options_.output_folder);
   }
 
-  std::vector<Json> write_cards(const std::vector<Grant>& grants,
+  std::vector<Json> write_cards(const std::vector<release::Grant>& grants,
                                 const std::map<Sha256Digest, std::size_t>& by_digest) {
     FileBatch files;
     std::vector<Json> acts;
-    for (const Grant& grant : grants) {
+    for (const release::Grant& grant : grants) {
       const std::size_t i = by_digest.at(grant.report_digest);
-      WrappedFor card = wrapped_for(grant, all_[i].folder);
-      const std::filesystem::path folder = staging_dir(all_[i]);
-      std::filesystem::remove_all(folder);  // what a run that was cut short left
-      files.folder(folder);
-      for (const auto& [name, bytes] : card_files(mek_, card))
-        files.add(folder / name, bytes, Existing::Refuse);
+      WrappedFor card = wrapped_for(grant, all_[i].dir);
+      const std::filesystem::path dir = staging_dir(all_[i]);
+      std::filesystem::remove_all(dir);  // what a run that was cut short left
+      files.dir(dir);
+      for (const auto& [name, bytes] : card_files(mek_, card)) files.add(dir / name, bytes, Existing::Refuse);
       cards_[i].suite = card.suite;
       cards_[i].entry = card.entry;
-      acts.push_back({{"wrapped_to", card.folder}});
+      acts.push_back({{"wrapped_to", card.dir}});
       index_.push_back(std::move(card));
     }
     files.commit();
@@ -289,11 +288,11 @@ class Fleet {
   // Those cards of the output's config.json whose releases the log tells of.
   [[nodiscard]] std::vector<WrappedFor> earlier_cards() const {
     std::vector<WrappedFor> out;
-    if (!std::filesystem::exists(wish_.output_folder / kConfigName)) return out;
+    if (!std::filesystem::exists(options_.output_folder / kConfigName)) return out;
     try {
-      WrappedSet set = read_wrapped({wish_.output_folder});
+      WrappedSet set = read_wrapped({options_.output_folder});
       for (WrappedFor& card : set.cards) {
-        const std::string name = card.folder;
+        const std::string name = card.dir;
         if (auto known = recorded(std::move(card), name)) out.push_back(std::move(*known));
       }
     } catch (const Error&) {  // NOLINT(bugprone-empty-catch): --force replaces what cannot be read
@@ -305,19 +304,19 @@ class Fleet {
   void write_index() {
     if (index_.empty()) return;
     std::map<std::string, WrappedFor> ours;
-    for (WrappedFor& card : index_) ours.emplace(card.folder, std::move(card));
+    for (WrappedFor& card : index_) ours.emplace(card.dir, std::move(card));
     std::vector<WrappedFor> cards;
     for (WrappedFor& card : earlier_cards())
-      if (!ours.contains(card.folder)) cards.push_back(std::move(card));
+      if (!ours.contains(card.dir)) cards.push_back(std::move(card));
     for (const FleetCard& served : cards_)
-      if (const auto card = ours.find(served.folder); card != ours.end())
+      if (const auto card = ours.find(served.dir); card != ours.end())
         cards.push_back(std::move(card->second));
-    write_file(wish_.output_folder / kConfigName, view(index_text(mek_, cards)), Existing::Replace);
+    write_file(options_.output_folder / kConfigName, view(index_text(mek_, cards)), Existing::Replace);
   }
 
-  Appliance& appliance_;
+  site::Appliance& appliance_;
   const keys::Mek& mek_;
-  const FleetWish& wish_;
+  const FleetOptions& options_;
   std::vector<QueuedReport> all_;
   std::vector<FleetCard> cards_;           // as all_
   std::vector<std::size_t> todo_;          // places in all_
@@ -328,9 +327,9 @@ class Fleet {
 
 }  // namespace
 
-std::vector<FleetCard> wrap_fleet(Appliance& appliance, const keys::Mek& mek, const FleetWish& wish,
-                                  const FleetProgress& progress) {
-  return Fleet(appliance, mek, wish).run(progress);
+std::vector<FleetCard> wrap_fleet(site::Appliance& appliance, const keys::Mek& mek,
+                                  const FleetOptions& options, const FleetProgress& progress) {
+  return Fleet(appliance, mek, options).run(progress);
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::models

@@ -11,9 +11,9 @@
 #include "appliance/site/appliance.h"
 #include "base/file.h"
 
-namespace qpcseal::release {
+namespace qpcseal::models {
 
-struct FleetWish {
+struct FleetOptions {
   std::vector<std::filesystem::path> reports;
   std::filesystem::path output_folder;  // made when it does not exist
   Existing existing = Existing::Refuse;
@@ -22,14 +22,14 @@ struct FleetWish {
 // The outcome for one report.
 struct FleetCard {
   std::string report;  // its file
-  std::string folder;  // below the output folder; empty where it was denied
+  std::string dir;     // below the output folder; empty where it was denied
   Bytes ueid;          // empty where nothing could be read
   std::string suite;
   std::uint64_t entry = 0;  // of the release's result in the log
   bool earlier = false;     // an earlier run did it
   std::string fault;        // why it is no report that could be judged
   Findings findings;        // why it was denied
-  [[nodiscard]] bool denied() const { return folder.empty(); }
+  [[nodiscard]] bool denied() const { return dir.empty(); }
 };
 
 inline constexpr std::size_t kFleetBatch = 512;  // reports under one checkpoint
@@ -41,7 +41,7 @@ using FleetProgress = std::function<void(std::uint64_t done, std::uint64_t total
 // is finished. Two verified reports of one card or challenge are both denied. A fault of one report or of its
 // output concerns that card alone; Error{Io} where the output folder cannot serve any card, or is another
 // MEK's. The log, by the digests of the wrapped MEKs, says what an earlier run did.
-std::vector<FleetCard> wrap_fleet(Appliance& appliance, const keys::Mek& mek, const FleetWish& wish,
-                                  const FleetProgress& progress);
+std::vector<FleetCard> wrap_fleet(site::Appliance& appliance, const keys::Mek& mek,
+                                  const FleetOptions& options, const FleetProgress& progress);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::models

@@ -10,25 +10,25 @@
 #include "appliance/models/wrapped_meks.h"
 #include "appliance/release/transaction.h"
 
-namespace qpcseal::release {
+namespace qpcseal::models {
 
-struct RewrapWish {
-  std::vector<Report> reports;          // one or more
-  std::filesystem::path output_folder;  // made when it does not exist
+struct WrapMekOptions {
+  std::vector<release::Report> reports;  // one or more
+  std::filesystem::path output_folder;   // made when it does not exist
   Existing existing = Existing::Refuse;
 };
 
-struct Rewrapped {
+struct WrapResult {
   std::vector<std::string> folders;  // below the output folder, as the reports; kHere for one report
-  std::vector<Grant> grants;
+  std::vector<release::Grant> grants;
 };
 
 // The unverified claims of a report; nothing where they cannot be read.
-std::optional<attest::Claims> unverified_claims(const Report& report);
+std::optional<attest::Claims> unverified_claims(const release::Report& report);
 // As config.json has it.
-WrappedFor wrapped_for(const Grant& grant, const std::string& folder);
+WrappedFor wrapped_for(const release::Grant& grant, const std::string& dir);
 
 // All or nothing. Existing outputs are found before a challenge is used up.
-Rewrapped wrap_to_files(Appliance& appliance, const keys::Mek& mek, const RewrapWish& wish);
+WrapResult wrap_to_files(site::Appliance& appliance, const keys::Mek& mek, const WrapMekOptions& options);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::models

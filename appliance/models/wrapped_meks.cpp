@@ -8,12 +8,12 @@
 #include "base/error.h"
 #include "encoding/json.h"
 
-namespace qpcseal::release {
+namespace qpcseal::models {
 
 namespace {
 
 using Ordered = nlohmann::ordered_json;
-using audit::Json;
+using encoding::Json;
 
 constexpr const char* kFormat = "qpcseal/wrapped-meks/1";
 constexpr std::size_t kMaxConfig = std::size_t{16} << 20, kMaxCards = 20000, kNonce = 32, kId = 16;
@@ -33,8 +33,8 @@ std::string plain(std::string_view text) {
 
 bool is_plain(const std::string& name) { return !name.empty() && name.size() <= 255 && plain(name) == name; }
 
-Ordered json_of(const WrappedFor& card, const std::string& folder) {
-  return {{"folder", folder},
+Ordered as_json(const WrappedFor& card, const std::string& dir) {
+  return {{"folder", dir},
           {"host", card.host.empty() ? Ordered(nullptr) : Ordered(card.host)},
           {"device", card.device ? Ordered(*card.device) : Ordered(nullptr)},
           {"ueid", to_hex(card.ueid)},
@@ -61,19 +61,19 @@ void refuse_file(const std::filesystem::path& path) {
     throw Error(ErrorKind::Io, path.string() + " exists", "name another output, or replace it with --force");
 }
 
-seal::Slots read_slots(const std::filesystem::path& folder) {
-  const auto read = [&](const char* name) { return read_file(folder / name, seal::kMaxSlotContent); };
+seal::Slots read_slots(const std::filesystem::path& dir) {
+  const auto read = [&](const char* name) { return read_file(dir / name, seal::kMaxSlotContent); };
   return {read(kNames[0]), read(kNames[1]), read(kNames[2])};
 }
 
 Json parse_config(const std::filesystem::path& path) {
   const Bytes bytes = read_file(path, kMaxConfig);
-  Json config = audit::parse_json(text_of(bytes), path.string());
+  Json config = encoding::parse_json(text_view(bytes), path.string());
   return with_context(path.string(), [&] {
-    audit::expect_keys(config, {"format", "mek_id", "mek", "wrapped"}, "config");
-    if (audit::text_member(config, "format") != kFormat)
+    encoding::expect_keys(config, {"format", "mek_id", "mek", "wrapped"}, "config");
+    if (encoding::text_member(config, "format") != kFormat)
       throw Error(ErrorKind::Malformed, "not of format " + std::string(kFormat));
-    const Json& wrapped = audit::member(config, "wrapped");
+    const Json& wrapped = encoding::member(config, "wrapped");
     if (!wrapped.is_array() || wrapped.empty() || wrapped.size() > kMaxCards)
       throw Error(ErrorKind::Malformed, "it names no wrapped MEK, or too many");
     return std::move(config);
@@ -82,26 +82,26 @@ Json parse_config(const std::filesystem::path& path) {
 
 Sha256Digest digest_member(const Json& object, const char* key) {
   Sha256Digest out{};
-  const Bytes bytes = from_hex(audit::hex_member(object, key, out.size()));
+  const Bytes bytes = from_hex(encoding::hex_member(object, key, out.size()));
   std::copy(bytes.begin(), bytes.end(), out.begin());
   return out;
 }
 
 WrappedFor card_of(const Json& item) {
-  audit::expect_keys(item,
-                     {"folder", "host", "device", "ueid", "suite", "report_sha256", "nonce", "wrapped_sha256",
-                      "pub_sha256", "receipt"},
-                     "wrapped");
+  encoding::expect_keys(item,
+                        {"folder", "host", "device", "ueid", "suite", "report_sha256", "nonce",
+                         "wrapped_sha256", "pub_sha256", "receipt"},
+                        "wrapped");
   WrappedFor card;
-  card.folder = audit::text_member(item, "folder");
-  if (card.folder != kHere && !is_plain(card.folder))
+  card.dir = encoding::text_member(item, "folder");
+  if (card.dir != kHere && !is_plain(card.dir))
     throw Error(ErrorKind::Malformed, "a folder with a name that no card's has");
-  if (!audit::member(item, "host").is_null()) card.host = audit::text_member(item, "host");
-  if (!audit::member(item, "device").is_null()) card.device = audit::uint_member(item, "device");
-  card.ueid = from_hex(audit::text_member(item, "ueid"));
-  card.suite = audit::text_member(item, "suite");
+  if (!encoding::member(item, "host").is_null()) card.host = encoding::text_member(item, "host");
+  if (!encoding::member(item, "device").is_null()) card.device = encoding::uint_member(item, "device");
+  card.ueid = from_hex(encoding::text_member(item, "ueid"));
+  card.suite = encoding::text_member(item, "suite");
   card.report_digest = digest_member(item, "report_sha256");
-  card.entry = audit::uint_member(audit::member(item, "receipt"), "entry");
+  card.entry = encoding::uint_member(encoding::member(item, "receipt"), "entry");
   return card;
 }
 
@@ -111,7 +111,7 @@ void check_files(const WrappedFor& card, const Json& item, const Bytes& mek_id) 
   if (!head) throw Error(ErrorKind::Malformed, "MEK.encrypt is no wrapped MEK");
   const bool same = sha256(card.slots.encrypt) == digest_member(item, "wrapped_sha256") &&
                     sha256(card.slots.pub) == digest_member(item, "pub_sha256") &&
-                    to_hex(card.slots.nonce) == audit::hex_member(item, "nonce", kNonce);
+                    to_hex(card.slots.nonce) == encoding::hex_member(item, "nonce", kNonce);
   if (!same)
     throw Error(ErrorKind::Malformed, "its files are not those that config.json names",
                 "it was cut short or mixed with another; run 'qpcseal wrap-mek' again");
@@ -119,23 +119,23 @@ void check_files(const WrappedFor& card, const Json& item, const Bytes& mek_id) 
     throw Error(ErrorKind::Malformed, "MEK.encrypt holds another MEK than config.json says");
 }
 
-void add_folder(WrappedSet& set, const std::filesystem::path& folder) {
-  const Json config = parse_config(folder / kConfigName);
-  const Bytes mek_id = from_hex(audit::hex_member(config, "mek_id", kId));
+void add_folder(WrappedSet& set, const std::filesystem::path& dir) {
+  const Json config = parse_config(dir / kConfigName);
+  const Bytes mek_id = from_hex(encoding::hex_member(config, "mek_id", kId));
   if (!set.cards.empty() && mek_id != set.mek_id)
     throw Error(ErrorKind::Denied,
-                folder.string() + " holds a wrapped MEK of another id than the folder before it");
+                dir.string() + " holds a wrapped MEK of another id than the folder before it");
   set.mek_id = mek_id;
-  set.mek = audit::text_member(config, "mek");
-  for (const Json& item : audit::member(config, "wrapped")) {
-    WrappedFor card = with_context((folder / kConfigName).string(), [&] { return card_of(item); });
-    const std::filesystem::path place = card.folder == kHere ? folder : folder / card.folder;
+  set.mek = encoding::text_member(config, "mek");
+  for (const Json& item : encoding::member(config, "wrapped")) {
+    WrappedFor card = with_context((dir / kConfigName).string(), [&] { return card_of(item); });
+    const std::filesystem::path place = card.dir == kHere ? dir : dir / card.dir;
     with_context(place.string(), [&] {
       card.slots = read_slots(place);
       check_files(card, item, mek_id);
     });
-    if (card.folder == kHere) card.folder = std::filesystem::absolute(folder).lexically_normal().filename();
-    if (card.folder.empty()) card.folder = "card-" + to_hex(card.ueid);
+    if (card.dir == kHere) card.dir = std::filesystem::absolute(dir).lexically_normal().filename();
+    if (card.dir.empty()) card.dir = "card-" + to_hex(card.ueid);
     set.cards.push_back(std::move(card));
   }
 }
@@ -157,7 +157,7 @@ std::vector<std::string> folder_names(const std::vector<CardName>& cards) {
 }
 
 std::vector<std::pair<std::string, Bytes>> card_files(const keys::Mek& mek, const WrappedFor& card) {
-  const std::string config = config_text(mek, Ordered::array({json_of(card, kHere)}));
+  const std::string config = config_text(mek, Ordered::array({as_json(card, kHere)}));
   return {{kNames[0], card.slots.encrypt},
           {kNames[1], card.slots.nonce},
           {kNames[2], card.slots.pub},
@@ -166,14 +166,14 @@ std::vector<std::pair<std::string, Bytes>> card_files(const keys::Mek& mek, cons
 
 std::string index_text(const keys::Mek& mek, const std::vector<WrappedFor>& cards) {
   Ordered all = Ordered::array();
-  for (const WrappedFor& card : cards) all.push_back(json_of(card, card.folder));
+  for (const WrappedFor& card : cards) all.push_back(as_json(card, card.dir));
   return config_text(mek, std::move(all));
 }
 
-void refuse_taken_folder(const std::filesystem::path& folder, Existing existing) {
-  if (existing == Existing::Refuse) refuse_file(folder);
-  if (!is_there(folder)) return;
-  for (const auto& item : std::filesystem::directory_iterator(folder)) {
+void refuse_taken_folder(const std::filesystem::path& dir, Existing existing) {
+  if (existing == Existing::Refuse) refuse_file(dir);
+  if (!is_there(dir)) return;
+  for (const auto& item : std::filesystem::directory_iterator(dir)) {
     const std::string name = item.path().filename();
     if (name != kConfigName && std::ranges::find(kNames, name) == std::end(kNames))
       throw Error(ErrorKind::Io, item.path().string() + " is in the way: the folder is to be replaced",
@@ -183,35 +183,35 @@ void refuse_taken_folder(const std::filesystem::path& folder, Existing existing)
 
 void refuse_existing(const std::filesystem::path& output, const std::vector<std::string>& folders) {
   refuse_file(output / kConfigName);
-  for (const std::string& folder : folders) {
-    refuse_file(output / folder / kConfigName);
-    for (const char* name : kNames) refuse_file(output / folder / name);
+  for (const std::string& dir : folders) {
+    refuse_file(output / dir / kConfigName);
+    for (const char* name : kNames) refuse_file(output / dir / name);
   }
 }
 
 void write_wrapped(OutputSet& out, const std::filesystem::path& output, const keys::Mek& mek,
                    const std::vector<WrappedFor>& cards) {
-  out.folder(output);
+  out.dir(output);
   for (const WrappedFor& card : cards) {
-    const bool here = card.folder == kHere;
-    const std::filesystem::path folder = here ? output : output / card.folder;
-    if (!here) out.folder(folder);
+    const bool here = card.dir == kHere;
+    const std::filesystem::path dir = here ? output : output / card.dir;
+    if (!here) out.dir(dir);
     for (const auto& [name, bytes] : card_files(mek, card))
-      if (!here || name != kConfigName) out.write(folder / name, bytes);
+      if (!here || name != kConfigName) out.write(dir / name, bytes);
   }
   out.write(output / kConfigName, index_text(mek, cards));
 }
 
 WrappedSet read_wrapped(const std::vector<std::filesystem::path>& folders) {
   WrappedSet set;
-  for (const std::filesystem::path& folder : folders) {
-    if (!is_there(folder / kConfigName))
-      throw Error(ErrorKind::Io, folder.string() + " has no config.json, so it is no folder of wrapped MEKs",
+  for (const std::filesystem::path& dir : folders) {
+    if (!is_there(dir / kConfigName))
+      throw Error(ErrorKind::Io, dir.string() + " has no config.json, so it is no folder of wrapped MEKs",
                   "'qpcseal wrap-mek' makes one; config.json appears last, when all of it is complete");
-    add_folder(set, folder);
+    add_folder(set, dir);
   }
   if (set.cards.empty()) throw Error(ErrorKind::Usage, "no folder of wrapped MEKs was given");
   return set;
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::models

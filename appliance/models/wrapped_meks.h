@@ -14,14 +14,14 @@
 #include "base/digest.h"
 #include "base/file_set.h"
 
-namespace qpcseal::release {
+namespace qpcseal::models {
 
 inline constexpr const char* kConfigName = "config.json";
 inline constexpr const char* kHere = ".";  // the folder that config.json is in
 
 // One card's wrapped MEK, with its entry in config.json.
 struct WrappedFor {
-  std::string folder;                   // kHere, or a plain name
+  std::string dir;                      // kHere, or a plain name
   std::string host;                     // may be empty
   std::optional<std::uint64_t> device;  // number on that host
   Bytes ueid;
@@ -52,7 +52,7 @@ void write_wrapped(OutputSet& out, const std::filesystem::path& output, const ke
 // there and must not be replaced, or holds what such a folder does not.
 std::vector<std::pair<std::string, Bytes>> card_files(const keys::Mek& mek, const WrappedFor& card);
 std::string index_text(const keys::Mek& mek, const std::vector<WrappedFor>& cards);
-void refuse_taken_folder(const std::filesystem::path& folder, Existing existing);
+void refuse_taken_folder(const std::filesystem::path& dir, Existing existing);
 
 // The wrapped MEKs of `folders`, in their order. Each is a card's own folder or one with several of these,
 // whose config.json gives the order. Error{Malformed} where config.json is missing or says otherwise than the
@@ -64,4 +64,4 @@ struct WrappedSet {
 };
 WrappedSet read_wrapped(const std::vector<std::filesystem::path>& folders);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::models

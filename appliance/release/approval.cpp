@@ -9,16 +9,16 @@ namespace qpcseal::release {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 constexpr std::size_t kHexDigest = 2 * sizeof(Sha256Digest), kLine = kHexDigest + 1;
 
-const std::string& nonce_of(const Json& record) { return audit::text_member(record, "nonce"); }
+const std::string& nonce_of(const Json& record) { return encoding::text_member(record, "nonce"); }
 
 // Of the approval that an intent carries or names; empty: of none.
 std::string nonce_for(const Json& intent) {
   if (intent.contains("approval")) return nonce_of(intent.at("approval"));
-  return intent.contains("approved_by") ? audit::text_member(intent, "approved_by") : "";
+  return intent.contains("approved_by") ? encoding::text_member(intent, "approved_by") : "";
 }
 
 }  // namespace
@@ -33,7 +33,7 @@ std::string report_list(const std::vector<Sha256Digest>& reports) {
 bool is_report_list(std::string_view text) {
   if (text.empty() || text.size() % kLine != 0) return false;
   for (; !text.empty(); text.remove_prefix(kLine))
-    if (!audit::is_hex(text.substr(0, kHexDigest), sizeof(Sha256Digest)) || text[kHexDigest] != '\n')
+    if (!encoding::is_hex(text.substr(0, kHexDigest), sizeof(Sha256Digest)) || text[kHexDigest] != '\n')
       return false;
   return true;
 }
@@ -53,25 +53,25 @@ Json release_parameters(const std::string& mek_label, const Bytes& mek_id,
 
 std::string list_digest(const Json& parameters) {
   if (parameters.contains("reports")) return "";
-  return audit::hex_member(parameters, "reports_sha256", sizeof(Sha256Digest));
+  return encoding::hex_member(parameters, "reports_sha256", sizeof(Sha256Digest));
 }
 
 bool covers_report(const Json& parameters, const std::string& list, const std::string& report) {
   const std::string digest = list_digest(parameters);
   if (digest.empty()) {
-    const Json& names = audit::member(parameters, "reports");
+    const Json& names = encoding::member(parameters, "reports");
     return std::ranges::find(names, Json(report)) != names.end();
   }
   return digest == sha256_hex(list) && is_report_list(list) &&
-         list.size() / kLine == audit::uint_member(parameters, "report_count") &&
+         list.size() / kLine == encoding::uint_member(parameters, "report_count") &&
          list.find(report + "\n") % kLine == 0;
 }
 
-ReleaseApproval::ReleaseApproval(Appliance& appliance, const keys::Mek& mek,
+ReleaseApproval::ReleaseApproval(site::Appliance& appliance, const keys::Mek& mek,
                                  const std::vector<Sha256Digest>& reports)
     : record_(appliance.approve("release", release_parameters(mek.label, mek.id, reports))) {
   if (!record_.is_null() && reports.size() > kMaxNamedReports)
-    keep(appliance.home(), report_list(reports), ".reports");
+    site::archive_put(appliance.home(), report_list(reports), ".reports");
 }
 
 void ReleaseApproval::mark(audit::Log& log, const std::vector<std::uint64_t>& taken_up,
@@ -95,7 +95,7 @@ void ReleaseApproval::mark(audit::Log& log, const std::vector<std::uint64_t>& ta
 bool carries_approval(const audit::Entry& entry, const audit::Entry& intent) {
   if (entry.kind != "release") return false;
   if (entry.phase == audit::Phase::Event) {
-    const Json& covered = audit::member(entry.data, "intents");
+    const Json& covered = encoding::member(entry.data, "intents");
     return std::ranges::find(covered, Json(intent.seq)) != covered.end();
   }
   if (entry.phase != audit::Phase::Intent || !entry.data.contains("approval")) return false;
@@ -103,7 +103,7 @@ bool carries_approval(const audit::Entry& entry, const audit::Entry& intent) {
 }
 
 const Json& approval_in(const audit::Entry& entry) {
-  return audit::member(entry.data, entry.phase == audit::Phase::Event ? "agreed" : "approval");
+  return encoding::member(entry.data, entry.phase == audit::Phase::Event ? "agreed" : "approval");
 }
 
 }  // namespace qpcseal::release

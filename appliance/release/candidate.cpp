@@ -9,52 +9,53 @@ namespace qpcseal::release {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 // What was wrapped before is what goes on: under the same suite, or not at all.
-void hold_to_wrapped(Candidate& c) {
+void hold_to_wrapped(ReleaseItem& c) {
   if (!c.is_wrapped() || !c.verdict->suite) return;
-  const std::string& wrapped = audit::text_member(c.wrapped_before, "suite");
-  if (keys::name_of(*c.verdict->suite) != wrapped)
-    c.obstacle.push_back({"POL-CHALLENGE-USED", "wrap suite", std::string(keys::name_of(*c.verdict->suite)),
+  const std::string& wrapped = encoding::text_member(c.wrapped_before, "suite");
+  if (keys::to_string(*c.verdict->suite) != wrapped)
+    c.obstacle.push_back({"POL-CHALLENGE-USED", "wrap suite", std::string(keys::to_string(*c.verdict->suite)),
                           wrapped, "no challenge gets a second wrap"});
 }
 
 }  // namespace
 
-Json policy_facts(const Appliance& appliance) {
+Json policy_facts(const site::Appliance& appliance) {
   return {{"digest", appliance.policy_digest()}, {"serial", appliance.policy().serial.value}};
 }
 
-void keep_reports(const Home& home, const std::vector<const Candidate*>& candidates) {
+void keep_reports(const site::Home& home, const std::vector<const ReleaseItem*>& candidates) {
   FileBatch files(0600);
-  for (const Candidate* c : candidates)
+  for (const ReleaseItem* c : candidates)
     files.add(home.reports() / (to_hex(c->report->digest) + ".report"), c->report->bytes, Existing::Replace);
   files.commit();
 }
 
-std::vector<Candidate> verify_all(const Appliance& appliance, const std::vector<Report>& reports) {
-  std::vector<Candidate> out(reports.size());
+std::vector<ReleaseItem> verify_all(const site::Appliance& appliance, const std::vector<Report>& reports) {
+  std::vector<ReleaseItem> out(reports.size());
   const UnixTime now = appliance.now();
   const Verifier verifier(appliance.policy(), appliance.trust(), now);
-  const Json judged = circumstances_of(now, appliance.trust());
+  const Json judged = make_verdict_record(now, appliance.trust());
   const auto verify = [&](std::uint64_t i) {
     out[i].report = &reports[i];
     out[i].verified = verifier.verify(reports[i]);
     out[i].judged = judged;
   };
-  seal::run_parallel(seal::default_threads(), reports.size(), [&]() -> seal::Work { return verify; }, {});
+  run_parallel(default_threads(), reports.size(), [&]() -> Work { return verify; }, {});
   return out;
 }
 
-void record_unverified(Appliance& appliance, const keys::Mek& mek, const std::vector<Candidate>& candidates) {
-  std::vector<const Candidate*> denied;
-  for (const Candidate& c : candidates)
+void record_unverified(site::Appliance& appliance, const keys::Mek& mek,
+                       const std::vector<ReleaseItem>& candidates) {
+  std::vector<const ReleaseItem*> denied;
+  for (const ReleaseItem& c : candidates)
     if (!c.verifies()) denied.push_back(&c);
   if (denied.empty()) return;
   keep_reports(appliance.home(), denied);
   std::vector<Json> events;
-  for (const Candidate* c : denied) {
+  for (const ReleaseItem* c : denied) {
     events.push_back(unverified_facts(c->verified));
     events.back().update({{"report_sha256", to_hex(c->report->digest)},
                           {"mek_id", to_hex(mek.id)},
@@ -64,8 +65,8 @@ void record_unverified(Appliance& appliance, const keys::Mek& mek, const std::ve
   appliance.log().events("denied", std::move(events));
 }
 
-void find_other_keys(const audit::State& state, const keys::Mek& mek, std::vector<Candidate>& candidates) {
-  for (Candidate& c : candidates) {
+void find_other_keys(const audit::State& state, const keys::Mek& mek, std::vector<ReleaseItem>& candidates) {
+  for (ReleaseItem& c : candidates) {
     if (!c.verifies()) continue;
     const auto challenge = state.challenges.find(c.claims().nonce);
     if (challenge == state.challenges.end() || challenge->second.mek_id == mek.id) continue;
@@ -76,16 +77,16 @@ void find_other_keys(const audit::State& state, const keys::Mek& mek, std::vecto
   }
 }
 
-void find_duplicates(std::vector<Candidate>& candidates) {
-  std::map<Bytes, std::vector<Candidate*>> cards, nonces;
-  for (Candidate& c : candidates) {
+void find_duplicates(std::vector<ReleaseItem>& candidates) {
+  std::map<Bytes, std::vector<ReleaseItem*>> cards, nonces;
+  for (ReleaseItem& c : candidates) {
     if (!c.may_consume()) continue;
     cards[c.claims().ueid].push_back(&c);
     nonces[c.claims().nonce].push_back(&c);
   }
   const auto mark = [](const auto& groups, const char* id, const char* claim) {
     for (const auto& [value, group] : groups)
-      for (Candidate* c : group)
+      for (ReleaseItem* c : group)
         if (group.size() > 1)
           c->obstacle.push_back({id, claim,
                                  to_hex(value) + " in " + std::to_string(group.size()) + " reports",
@@ -95,20 +96,20 @@ void find_duplicates(std::vector<Candidate>& candidates) {
   mark(nonces, "POL-CHALLENGE-TWICE", "nonce");
 }
 
-void decide(Appliance& appliance, const keys::Mek& mek, Count count,
-            const std::vector<Candidate*>& candidates) {
-  Question question{appliance.policy(),
-                    appliance.log().state(),
-                    appliance.now(),
-                    keys::probe_suites(appliance.session()),
-                    mek.id,
-                    candidates.size()};
+void decide(site::Appliance& appliance, const keys::Mek& mek, Count count,
+            const std::vector<ReleaseItem*>& candidates) {
+  VerdictInputs question{appliance.policy(),
+                         appliance.log().state(),
+                         appliance.now(),
+                         keys::probe_suites(appliance.session()),
+                         mek.id,
+                         candidates.size()};
   if (count == Count::Each) question.releases_wanted = 1;
   // The intents of these very releases count already.
-  for (const Candidate* c : candidates) question.own_releases += c->txn.kind.empty() ? 0 : 1;
-  for (Candidate* c : candidates) {
+  for (const ReleaseItem* c : candidates) question.own_releases += c->txn.kind.empty() ? 0 : 1;
+  for (ReleaseItem* c : candidates) {
     question.own_card_releases = c->txn.kind.empty() ? 0 : 1;
-    c->judged = circumstances_of(question, c->challenge, c->claims(), std::move(c->judged));
+    c->judged = make_verdict_record(question, c->challenge, c->claims(), std::move(c->judged));
     c->verdict = judge(question, c->challenge, c->verified);
     hold_to_wrapped(*c);
     if (count == Count::Each && c->allowed()) ++question.releases_wanted;

@@ -15,14 +15,14 @@
 namespace qpcseal::release {
 
 // A report in a release. Members of steps that are not reached yet are empty.
-struct Candidate {
+struct ReleaseItem {
   const Report* report = nullptr;
   Verified verified;                 // claims only where signature, path and structure hold
-  audit::Json judged;                // what the verdict rested on beside them (verdict_record.h)
+  encoding::Json judged;             // what the verdict rested on beside them (verdict_record.h)
   policy::ChallengeFacts challenge;  // as the log had it before this release used it up
   audit::Txn txn;
-  audit::Json wrapped_before;  // of a release that was cut short behind its wrap; else null
-  Findings obstacle;           // why it cannot be released that is no matter of the policy
+  encoding::Json wrapped_before;  // of a release that was cut short behind its wrap; else null
+  Findings obstacle;              // why it cannot be released that is no matter of the policy
   std::optional<Verdict> verdict;
   std::string fault;  // why the token did not wrap; the release stays open
 
@@ -37,26 +37,27 @@ struct Candidate {
   }
 };
 
-std::vector<Candidate> verify_all(const Appliance& appliance, const std::vector<Report>& reports);
+std::vector<ReleaseItem> verify_all(const site::Appliance& appliance, const std::vector<Report>& reports);
 
 // Logs the reports that do not verify. They use no challenge up: anybody can make such a report.
-void record_unverified(Appliance& appliance, const keys::Mek& mek, const std::vector<Candidate>& candidates);
+void record_unverified(site::Appliance& appliance, const keys::Mek& mek,
+                       const std::vector<ReleaseItem>& candidates);
 
 // Sets an obstacle for each report that answers another MEK's challenge. That challenge is not used up.
-void find_other_keys(const audit::State& state, const keys::Mek& mek, std::vector<Candidate>& candidates);
+void find_other_keys(const audit::State& state, const keys::Mek& mek, std::vector<ReleaseItem>& candidates);
 // Sets an obstacle for all verified reports that come from one card, or answer one challenge.
-void find_duplicates(std::vector<Candidate>& candidates);
+void find_duplicates(std::vector<ReleaseItem>& candidates);
 
 enum class Count {
   Together,  // all of them want a release: one too many denies all
   Each,      // those that are allowed count, one after the other
 };
-void decide(Appliance& appliance, const keys::Mek& mek, Count count,
-            const std::vector<Candidate*>& candidates);
+void decide(site::Appliance& appliance, const keys::Mek& mek, Count count,
+            const std::vector<ReleaseItem*>& candidates);
 
 // Digest and serial of the policy in force, for the log.
-audit::Json policy_facts(const Appliance& appliance);
+encoding::Json policy_facts(const site::Appliance& appliance);
 // Keeps the reports that the log names in the home.
-void keep_reports(const Home& home, const std::vector<const Candidate*>& candidates);
+void keep_reports(const site::Home& home, const std::vector<const ReleaseItem*>& candidates);
 
 }  // namespace qpcseal::release

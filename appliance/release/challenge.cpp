@@ -12,12 +12,12 @@ namespace qpcseal::release {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 constexpr std::size_t kNonce = 32;  // bytes
 
 // What policy and token can serve, in the policy's order.
-std::vector<attest::SessionKeyType> key_types(Appliance& appliance, const keys::Mek& mek) {
+std::vector<attest::SessionKeyType> key_types(site::Appliance& appliance, const keys::Mek& mek) {
   const auto abilities = keys::probe_suites(appliance.session());
   const policy::MekRule* rule = appliance.policy().mek(mek.label);
   std::vector<attest::SessionKeyType> out;
@@ -37,7 +37,7 @@ std::vector<attest::SessionKeyType> key_types(Appliance& appliance, const keys::
   return out;
 }
 
-Json entry_of(const attest::Request& request, const ChallengeWish& wish, const std::string& label) {
+Json entry_of(const attest::Request& request, const ChallengeOptions& options, const std::string& label) {
   Json data{{"nonce", to_hex(request.nonce)},
             {"mek_id", to_hex(request.mek_id)},
             {"mek", label},
@@ -45,25 +45,25 @@ Json entry_of(const attest::Request& request, const ChallengeWish& wish, const s
             {"ueid", nullptr},
             {"host", nullptr},
             {"device", nullptr}};
-  if (wish.ueid) data["ueid"] = to_hex(*wish.ueid);
-  if (!wish.host.empty()) data["host"] = wish.host;
-  if (wish.device) data["device"] = *wish.device;
+  if (options.ueid) data["ueid"] = to_hex(*options.ueid);
+  if (!options.host.empty()) data["host"] = options.host;
+  if (options.device) data["device"] = *options.device;
   return data;
 }
 
 }  // namespace
 
-std::vector<attest::Request> make_requests(Appliance& appliance, const keys::Mek& mek,
-                                           const std::vector<ChallengeWish>& wishes) {
+std::vector<attest::Request> make_requests(site::Appliance& appliance, const keys::Mek& mek,
+                                           const std::vector<ChallengeOptions>& wishes) {
   appliance.refuse_expired_policy();
   const auto types = key_types(appliance, mek);
   const UnixTime expiry = appliance.now() + policy::challenge_lifetime(appliance.policy(), mek.label);
-  const Bytes aud = from_hex(audit::text_member(appliance.log().state().genesis, "aud"));
+  const Bytes aud = from_hex(encoding::text_member(appliance.log().state().genesis, "aud"));
   std::vector<attest::Request> out;
   std::vector<Json> entries;
-  for (const ChallengeWish& wish : wishes) {
-    out.push_back({aud, appliance.random().bytes(kNonce), mek.id, wish.ueid, expiry, types});
-    entries.push_back(entry_of(out.back(), wish, mek.label));
+  for (const ChallengeOptions& options : wishes) {
+    out.push_back({aud, appliance.random().bytes(kNonce), mek.id, options.ueid, expiry, types});
+    entries.push_back(entry_of(out.back(), options, mek.label));
   }
   appliance.log().events("challenge", std::move(entries));
   return out;

@@ -7,7 +7,7 @@
 
 namespace qpcseal::release {
 
-struct ChallengeWish {
+struct ChallengeOptions {
   std::optional<Bytes> ueid;            // one card by identity
   std::string host;                     // travels beside the request, for the courier
   std::optional<std::uint64_t> device;  // number on that host
@@ -15,7 +15,7 @@ struct ChallengeWish {
 
 // Makes one request for each, all logged with one checkpoint. Error{Denied} where the policy has expired or
 // has no rule for the MEK, or token and policy have no session key type in common.
-std::vector<attest::Request> make_requests(Appliance& appliance, const keys::Mek& mek,
-                                           const std::vector<ChallengeWish>& wishes);
+std::vector<attest::Request> make_requests(site::Appliance& appliance, const keys::Mek& mek,
+                                           const std::vector<ChallengeOptions>& wishes);
 
 }  // namespace qpcseal::release

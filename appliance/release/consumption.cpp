@@ -7,9 +7,9 @@ namespace qpcseal::release {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
-Json intent_of(const Candidate& c, const keys::Mek& mek, const Json& policy) {
+Json intent_of(const ReleaseItem& c, const keys::Mek& mek, const Json& policy) {
   return {{"nonce", to_hex(c.claims().nonce)},         {"mek_id", to_hex(mek.id)},        {"mek", mek.label},
           {"report_sha256", to_hex(c.report->digest)}, {"ueid", to_hex(c.claims().ueid)}, {"policy", policy}};
 }
@@ -21,25 +21,26 @@ audit::Outcome closed(const audit::OpenIntent& open, const std::string& why) {
 // Nothing was wrapped for it, and nothing can be any more.
 bool is_over(const audit::State& state, const audit::OpenIntent& open, UnixTime now) {
   if (open.is_wrapped()) return false;
-  const auto challenge = state.challenges.find(from_hex(audit::text_member(open.data, "nonce")));
+  const auto challenge = state.challenges.find(from_hex(encoding::text_member(open.data, "nonce")));
   return challenge == state.challenges.end() || challenge->second.intent != open.seq ||
          challenge->second.expires <= now;
 }
 
 // The copy in the home is not signed: the log says which one it is.
-bool is_what_the_log_says(const keys::WrappedMek& kept, const Candidate& c) {
-  const auto said = [&](const char* name) { return audit::text_member(c.wrapped_before, name); };
+bool is_what_the_log_says(const keys::WrappedMek& kept, const ReleaseItem& c) {
+  const auto said = [&](const char* name) { return encoding::text_member(c.wrapped_before, name); };
   return sha256_hex(kept.encrypt) == said("wrapped_sha256") && sha256_hex(kept.pub) == said("pub_sha256") &&
-         keys::name_of(kept.suite) == said("suite") && kept.nonce == c.claims().nonce;
+         keys::to_string(kept.suite) == said("suite") && kept.nonce == c.claims().nonce;
 }
 
 }  // namespace
 
-void close_stale(Appliance& appliance, const keys::Mek& mek, const std::vector<Candidate*>& candidates) {
+void close_stale(site::Appliance& appliance, const keys::Mek& mek,
+                 const std::vector<ReleaseItem*>& candidates) {
   const audit::State& state = appliance.log().state();
   std::vector<audit::Outcome> outcomes;
   std::set<std::uint64_t> ours;
-  for (const Candidate* c : candidates) {
+  for (const ReleaseItem* c : candidates) {
     const auto challenge = state.challenges.find(c->claims().nonce);
     if (challenge == state.challenges.end() || challenge->second.consumed_by != to_hex(c->report->digest))
       continue;
@@ -51,13 +52,13 @@ void close_stale(Appliance& appliance, const keys::Mek& mek, const std::vector<C
   }
   for (const auto& [seq, open] : state.open)
     if (open.kind == "release" && !ours.contains(seq) &&
-        audit::text_member(open.data, "mek_id") == to_hex(mek.id) && is_over(state, open, appliance.now()))
+        encoding::text_member(open.data, "mek_id") == to_hex(mek.id) && is_over(state, open, appliance.now()))
       outcomes.push_back(closed(open, "cut short before anything left"));
   if (!outcomes.empty()) appliance.log().results(std::move(outcomes));
 }
 
-void look_up_challenges(const audit::State& state, const std::vector<Candidate*>& candidates) {
-  for (Candidate* c : candidates) {
+void look_up_challenges(const audit::State& state, const std::vector<ReleaseItem*>& candidates) {
+  for (ReleaseItem* c : candidates) {
     const Bytes& nonce = c->claims().nonce;
     c->challenge = challenge_facts(state, nonce, *c->report);
     const auto challenge = state.challenges.find(nonce);
@@ -69,14 +70,14 @@ void look_up_challenges(const audit::State& state, const std::vector<Candidate*>
   }
 }
 
-void consume(Appliance& appliance, const keys::Mek& mek, const ReleaseApproval& approval,
-             const std::vector<Candidate*>& candidates) {
+void consume(site::Appliance& appliance, const keys::Mek& mek, const ReleaseApproval& approval,
+             const std::vector<ReleaseItem*>& candidates) {
   std::vector<Json> data;
-  std::vector<Candidate*> fresh;
+  std::vector<ReleaseItem*> fresh;
   std::vector<std::uint64_t> taken_up;
   keep_reports(appliance.home(), {candidates.begin(), candidates.end()});
   look_up_challenges(appliance.log().state(), candidates);
-  for (Candidate* c : candidates) {
+  for (ReleaseItem* c : candidates) {
     if (!c->txn.kind.empty()) {
       taken_up.push_back(c->txn.seq);
       continue;
@@ -90,8 +91,8 @@ void consume(Appliance& appliance, const keys::Mek& mek, const ReleaseApproval& 
   for (std::size_t i = 0; i < fresh.size(); ++i) fresh[i]->txn = txns[i];
 }
 
-void find_lost_wraps(const PendingWraps& pending, const std::vector<Candidate*>& candidates) {
-  for (Candidate* c : candidates) {
+void find_lost_wraps(const site::PendingWraps& pending, const std::vector<ReleaseItem*>& candidates) {
+  for (ReleaseItem* c : candidates) {
     if (!c->is_wrapped()) continue;
     const auto* kept = pending.find(c->report->digest);
     if (kept != nullptr && is_what_the_log_says(*kept, *c)) continue;

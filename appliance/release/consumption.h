@@ -13,15 +13,16 @@ namespace qpcseal::release {
 // Ends open releases that cannot go on: releases of these reports under another policy, and releases of this
 // MEK with nothing wrapped whose challenge has expired or is another release's. The outcome is "failed"
 // before the wrap, "unknown" after it.
-void close_stale(Appliance& appliance, const keys::Mek& mek, const std::vector<Candidate*>& candidates);
+void close_stale(site::Appliance& appliance, const keys::Mek& mek,
+                 const std::vector<ReleaseItem*>& candidates);
 
-void look_up_challenges(const audit::State& state, const std::vector<Candidate*>& candidates);
+void look_up_challenges(const audit::State& state, const std::vector<ReleaseItem*>& candidates);
 // Writes the intents, which use the challenges up whatever the policy decides. An intent that an earlier run
 // left open is taken up by the same report, for the same MEK, under the same policy.
-void consume(Appliance& appliance, const keys::Mek& mek, const ReleaseApproval& approval,
-             const std::vector<Candidate*>& candidates);
+void consume(site::Appliance& appliance, const keys::Mek& mek, const ReleaseApproval& approval,
+             const std::vector<ReleaseItem*>& candidates);
 // Sets an obstacle for each whose MEK was wrapped before and whose wrapped MEK the home does not have any
 // more: no challenge gets a second wrap.
-void find_lost_wraps(const PendingWraps& pending, const std::vector<Candidate*>& candidates);
+void find_lost_wraps(const site::PendingWraps& pending, const std::vector<ReleaseItem*>& candidates);
 
 }  // namespace qpcseal::release

@@ -23,13 +23,13 @@ bool is_host(std::string_view text) {
 }
 
 // ':' of an IPv6 address does not fit every file system that a courier may carry.
-std::string name_of(const Stop& stop) {
+std::string name_of(const CardAddress& stop) {
   std::string out = stop.host;
   std::replace(out.begin(), out.end(), ':', '_');
   return out + "-" + std::to_string(stop.device);
 }
 
-std::string line_of(const Stop& stop, int port) {
+std::string line_of(const CardAddress& stop, int port) {
   const std::string name = name_of(stop);
   return stop.host + " " + std::to_string(port) + " " + std::to_string(stop.device) + " " + name +
          ".request " + name + ".report\n";
@@ -40,17 +40,18 @@ void refuse_taken(const std::filesystem::path& path) {
     throw Error(ErrorKind::Io, path.string() + " exists", "name another folder, or replace it with --force");
 }
 
-std::vector<ChallengeWish> wishes_of(const std::vector<Stop>& stops) {
-  std::vector<ChallengeWish> out;
+std::vector<ChallengeOptions> wishes_of(const std::vector<CardAddress>& stops) {
+  std::vector<ChallengeOptions> out;
   out.reserve(stops.size());
-  for (const Stop& stop : stops) out.push_back({std::nullopt, stop.host, stop.device});
+  for (const CardAddress& stop : stops) out.push_back({std::nullopt, stop.host, stop.device});
   return out;
 }
 
 }  // namespace
 
-std::vector<Stop> stops_of(const std::vector<std::string>& hosts, const std::vector<unsigned>& devices) {
-  std::vector<Stop> out;
+std::vector<CardAddress> card_addresses(const std::vector<std::string>& hosts,
+                                        const std::vector<unsigned>& devices) {
+  std::vector<CardAddress> out;
   std::set<std::string> seen;
   for (const std::string& host : hosts) {
     if (!is_host(host))
@@ -65,23 +66,24 @@ std::vector<Stop> stops_of(const std::vector<std::string>& hosts, const std::vec
   return out;
 }
 
-Trip prepare_trip(Appliance& appliance, const keys::Mek& mek, const std::vector<Stop>& stops, int port,
-                  const std::filesystem::path& folder, Existing existing) {
-  make_folder(folder, 0755);
-  Trip trip{folder, {}, 0};
-  std::string errands;
-  for (const Stop& stop : stops) {
+CourierBatch prepare_trip(site::Appliance& appliance, const keys::Mek& mek,
+                          const std::vector<CardAddress>& stops, int port, const std::filesystem::path& dir,
+                          Existing existing) {
+  make_folder(dir, 0755);
+  CourierBatch trip{dir, {}, 0};
+  std::string batch_text;
+  for (const CardAddress& stop : stops) {
     trip.requests.push_back(name_of(stop) + ".request");
-    errands += line_of(stop, port);
-    if (existing == Existing::Refuse) refuse_taken(folder / trip.requests.back());
+    batch_text += line_of(stop, port);
+    if (existing == Existing::Refuse) refuse_taken(dir / trip.requests.back());
   }
-  if (existing == Existing::Refuse) refuse_taken(folder / kBatchName);
+  if (existing == Existing::Refuse) refuse_taken(dir / kBatchName);
   const auto requests = make_requests(appliance, mek, wishes_of(stops));
-  after_result("the challenges are made", kNewRequest, [&] {
+  site::after_result("the challenges are made", kNewRequest, [&] {
     FileBatch files;
     for (std::size_t i = 0; i < requests.size(); ++i)
-      files.add(folder / trip.requests[i], attest::encode_request(requests[i]), existing);
-    files.add(folder / kBatchName, view(errands), existing);
+      files.add(dir / trip.requests[i], attest::encode_request(requests[i]), existing);
+    files.add(dir / kBatchName, view(batch_text), existing);
     files.commit();
   });
   trip.expiry = requests.front().expiry;

@@ -20,17 +20,18 @@ inline constexpr std::size_t kMaxTrip = 20000;  // cards
 inline constexpr const char* kNewRequest =
     "a challenge that nobody got expires by itself: 'qpcseal attest request' makes another";
 
-struct Stop {
+struct CardAddress {
   std::string host;  // a name or an address
   unsigned device = 0;
 };
 
 // Each device on each host, hosts first. Error{Usage} for a host that is no name or address, one that comes
 // twice, or more than kMaxTrip cards.
-std::vector<Stop> stops_of(const std::vector<std::string>& hosts, const std::vector<unsigned>& devices);
+std::vector<CardAddress> card_addresses(const std::vector<std::string>& hosts,
+                                        const std::vector<unsigned>& devices);
 
-struct Trip {
-  std::filesystem::path folder;
+struct CourierBatch {
+  std::filesystem::path dir;
   std::vector<std::string> requests;  // file names in `folder`
   UnixTime expiry = 0;
 };
@@ -38,7 +39,8 @@ struct Trip {
 // Challenges for all stops, logged under one checkpoint, then HOST-DEVICE.request for each and, last,
 // `batch`, which names HOST-DEVICE.report as what is to come back. Existing files are found before anything
 // is logged.
-Trip prepare_trip(Appliance& appliance, const keys::Mek& mek, const std::vector<Stop>& stops, int port,
-                  const std::filesystem::path& folder, Existing existing);
+CourierBatch prepare_trip(site::Appliance& appliance, const keys::Mek& mek,
+                          const std::vector<CardAddress>& stops, int port, const std::filesystem::path& dir,
+                          Existing existing);
 
 }  // namespace qpcseal::release

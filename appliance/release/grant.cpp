@@ -9,9 +9,9 @@ namespace qpcseal::release {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
-Grant grant_of(const audit::State& state, const Candidate& c) {
+Grant grant_of(const audit::State& state, const ReleaseItem& c) {
   Grant grant;
   grant.report = c.report->name;
   grant.report_digest = c.report->digest;
@@ -28,15 +28,15 @@ Grant grant_of(const audit::State& state, const Candidate& c) {
 
 // The only caller of keys::wrap_mek for a card. A Decision that allows can come from the policy's evaluation
 // alone.
-keys::WrappedMek wrap_for(pkcs11::Session& session, const keys::Mek& mek, const Candidate& c) {
+keys::WrappedMek wrap_for(pkcs11::Session& session, const keys::Mek& mek, const ReleaseItem& c) {
   if (!c.allowed()) throw Error(ErrorKind::Internal, "a release without a decision that allows it");
   return with_context("releasing " + mek.label + " to card " + to_hex(c.claims().ueid), [&] {
-    return keys::wrap_mek(session, mek, c.verdict->suite.value(), peer_of(c.claims()), c.claims().nonce);
+    return keys::wrap_mek(session, mek, c.verdict->suite.value(), session_peer(c.claims()), c.claims().nonce);
   });
 }
 
 // find_lost_wraps() has held it to the log.
-const keys::WrappedMek& kept_wrap(const PendingWraps& pending, const Candidate& c) {
+const keys::WrappedMek& kept_wrap(const site::PendingWraps& pending, const ReleaseItem& c) {
   const auto* kept = pending.find(c.report->digest);
   if (!c.allowed() || kept == nullptr)
     throw Error(ErrorKind::Internal, "a release that goes on without its wrapped key");
@@ -44,9 +44,9 @@ const keys::WrappedMek& kept_wrap(const PendingWraps& pending, const Candidate& 
 }
 
 // Those whose wrap failed drop out of both.
-std::vector<Grant> without_faults(std::vector<Grant> grants, std::vector<Candidate*>& candidates) {
+std::vector<Grant> without_faults(std::vector<Grant> grants, std::vector<ReleaseItem*>& candidates) {
   std::vector<Grant> out;
-  std::vector<Candidate*> whole;
+  std::vector<ReleaseItem*> whole;
   for (std::size_t i = 0; i < grants.size(); ++i) {
     if (!candidates[i]->fault.empty()) continue;
     out.push_back(std::move(grants[i]));
@@ -59,16 +59,16 @@ std::vector<Grant> without_faults(std::vector<Grant> grants, std::vector<Candida
 
 }  // namespace
 
-std::vector<Grant> wrap_all(Appliance& appliance, const keys::Mek& mek, std::vector<Candidate*>& candidates,
-                            const PendingWraps& pending) {
+std::vector<Grant> wrap_all(site::Appliance& appliance, const keys::Mek& mek,
+                            std::vector<ReleaseItem*>& candidates, const site::PendingWraps& pending) {
   std::vector<Grant> grants;
   grants.reserve(candidates.size());
-  for (const Candidate* c : candidates) grants.push_back(grant_of(appliance.log().state(), *c));
-  const auto worker = [&]() -> seal::Work {
+  for (const ReleaseItem* c : candidates) grants.push_back(grant_of(appliance.log().state(), *c));
+  const auto worker = [&]() -> Work {
     const auto session =
         std::make_shared<pkcs11::Session>(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
     return [&, session](std::uint64_t i) {
-      Candidate& c = *candidates[i];
+      ReleaseItem& c = *candidates[i];
       try {
         grants[i].wrapped = c.is_wrapped() ? kept_wrap(pending, c) : wrap_for(*session, mek, c);
       } catch (const Error& error) {
@@ -77,7 +77,7 @@ std::vector<Grant> wrap_all(Appliance& appliance, const keys::Mek& mek, std::vec
       }
     };
   };
-  seal::run_parallel(seal::default_threads(), grants.size(), worker, {});
+  run_parallel(default_threads(), grants.size(), worker, {});
   return without_faults(std::move(grants), candidates);
 }
 
@@ -87,7 +87,7 @@ std::map<Sha256Digest, keys::WrappedMek> wraps_of(const std::vector<Grant>& gran
   return out;
 }
 
-Json wrapped_data(const keys::Mek& mek, const Candidate& c, const keys::WrappedMek& wrapped) {
+Json wrapped_data(const keys::Mek& mek, const ReleaseItem& c, const keys::WrappedMek& wrapped) {
   const Json facts = granted_facts(c.verified, *c.verdict);
   return {{"mek_id", to_hex(mek.id)},
           {"mek", mek.label},
@@ -99,10 +99,10 @@ Json wrapped_data(const keys::Mek& mek, const Candidate& c, const keys::WrappedM
           {"raised", {{"svn_floors", facts.at("svn_floors")}, {"crls", facts.at("crls")}}}};
 }
 
-audit::Outcome denied_outcome(const Appliance& appliance, const Candidate& c) {
+audit::Outcome denied_outcome(const site::Appliance& appliance, const ReleaseItem& c) {
   if (c.is_wrapped()) {
     const std::string why =
-        c.findings().empty() ? "another report of the run is denied" : ids_of(c.findings());
+        c.findings().empty() ? "another report of the run is denied" : finding_ids(c.findings());
     return {c.txn, "unknown", {{"error", "the key was wrapped by a run that was cut short; now: " + why}}};
   }
   Json data = denied_facts(c.verified, *c.verdict);
@@ -110,7 +110,7 @@ audit::Outcome denied_outcome(const Appliance& appliance, const Candidate& c) {
   return {c.txn, "denied", std::move(data)};
 }
 
-audit::Outcome granted_outcome(const Appliance& appliance, const keys::Mek& mek, const Candidate& c,
+audit::Outcome granted_outcome(const site::Appliance& appliance, const keys::Mek& mek, const ReleaseItem& c,
                                const Grant& grant, Json act) {
   Json data = granted_facts(c.verified, *c.verdict);
   data.update({{"mek_id", to_hex(mek.id)},

@@ -33,15 +33,16 @@ struct Grant {
 // Wraps the MEK for each candidate, on all cores, with one session a core. Where the MEK was wrapped before,
 // takes the home's copy. All candidates must be allowed. A candidate whose wrap fails gets a fault and is
 // removed from `candidates`; Error{Token} where all fail.
-std::vector<Grant> wrap_all(Appliance& appliance, const keys::Mek& mek, std::vector<Candidate*>& candidates,
-                            const PendingWraps& pending);
+std::vector<Grant> wrap_all(site::Appliance& appliance, const keys::Mek& mek,
+                            std::vector<ReleaseItem*>& candidates, const site::PendingWraps& pending);
 std::map<Sha256Digest, keys::WrappedMek> wraps_of(const std::vector<Grant>& grants);
 
 // Of the entry between wrap and delivery.
-audit::Json wrapped_data(const keys::Mek& mek, const Candidate& candidate, const keys::WrappedMek& wrapped);
+encoding::Json wrapped_data(const keys::Mek& mek, const ReleaseItem& candidate,
+                            const keys::WrappedMek& wrapped);
 // "denied", or "unknown" where a key was wrapped before.
-audit::Outcome denied_outcome(const Appliance& appliance, const Candidate& candidate);
-audit::Outcome granted_outcome(const Appliance& appliance, const keys::Mek& mek, const Candidate& candidate,
-                               const Grant& grant, audit::Json act);
+audit::Outcome denied_outcome(const site::Appliance& appliance, const ReleaseItem& candidate);
+audit::Outcome granted_outcome(const site::Appliance& appliance, const keys::Mek& mek,
+                               const ReleaseItem& candidate, const Grant& grant, encoding::Json act);
 
 }  // namespace qpcseal::release

@@ -12,18 +12,20 @@ namespace qpcseal::release {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
-std::string words_of(const Candidate& c) { return c.report->name + " is denied: " + ids_of(c.findings()); }
+std::string words_of(const ReleaseItem& c) {
+  return c.report->name + " is denied: " + finding_ids(c.findings());
+}
 
 // All denied reports at once; their findings name the report where there is more than one.
-[[noreturn]] void deny(const std::vector<const Candidate*>& denied) {
+[[noreturn]] void deny(const std::vector<const ReleaseItem*>& denied) {
   if (denied.size() == 1)
     throw Error(ErrorKind::Denied, words_of(*denied[0]), "'qpcseal attest verify' shows what the card says",
                 denied[0]->findings());
   std::string words;
   Findings all;
-  for (const Candidate* c : denied) {
+  for (const ReleaseItem* c : denied) {
     words += (words.empty() ? "" : "; ") + words_of(*c);
     for (Finding finding : c->findings()) {
       finding.claim.insert(0, c->report->name + ": ");
@@ -33,32 +35,32 @@ std::string words_of(const Candidate& c) { return c.report->name + " is denied: 
   throw Error(ErrorKind::Denied, words, "'qpcseal attest verify' shows what each card says", all);
 }
 
-void deny_any(const std::vector<Candidate>& candidates, bool (*passes)(const Candidate&)) {
-  std::vector<const Candidate*> denied;
-  for (const Candidate& c : candidates)
+void deny_any(const std::vector<ReleaseItem>& candidates, bool (*passes)(const ReleaseItem&)) {
+  std::vector<const ReleaseItem*> denied;
+  for (const ReleaseItem& c : candidates)
     if (!passes(c)) denied.push_back(&c);
   if (!denied.empty()) deny(denied);
 }
 
-std::vector<Candidate*> select(std::vector<Candidate>& candidates, bool (Candidate::*quality)() const) {
-  std::vector<Candidate*> out;
-  for (Candidate& c : candidates)
+std::vector<ReleaseItem*> select(std::vector<ReleaseItem>& candidates, bool (ReleaseItem::*quality)() const) {
+  std::vector<ReleaseItem*> out;
+  for (ReleaseItem& c : candidates)
     if ((c.*quality)()) out.push_back(&c);
   return out;
 }
 
 // Results for all of `candidates` that may not pass; where `all`, for the others too.
-void log_denials(Appliance& appliance, const std::vector<Candidate*>& candidates, bool all) {
+void log_denials(site::Appliance& appliance, const std::vector<ReleaseItem*>& candidates, bool all) {
   std::vector<audit::Outcome> outcomes;
-  for (const Candidate* c : candidates)
+  for (const ReleaseItem* c : candidates)
     if (all || !c->allowed()) outcomes.push_back(denied_outcome(appliance, *c));
   if (!outcomes.empty()) appliance.log().results(std::move(outcomes));
 }
 
 // The entry first: what nobody can have read yet is counted before anybody can. Where the log has it and what
 // follows failed, the keys are kept all the same: the same command goes on with them.
-void count_wrapped(Appliance& appliance, const keys::Mek& mek, PendingWraps& pending,
-                   const std::vector<std::pair<const Candidate*, const Grant*>>& wraps) {
+void count_wrapped(site::Appliance& appliance, const keys::Mek& mek, site::PendingWraps& pending,
+                   const std::vector<std::pair<const ReleaseItem*, const Grant*>>& wraps) {
   std::vector<audit::Txn> txns;
   std::vector<Json> data;
   std::map<Sha256Digest, keys::WrappedMek> keys;
@@ -87,12 +89,12 @@ std::vector<Sha256Digest> digests_of(const std::vector<Report>& reports) {
 }
 
 void publish(OutputSet& outputs) {
-  after_result("the release is done",
-               "the release counts and its challenge is used up: ask the card for a new report",
-               [&] { outputs.commit(); });
+  site::after_result("the release is done",
+                     "the release counts and its challenge is used up: ask the card for a new report",
+                     [&] { outputs.commit(); });
 }
 
-Transaction::Transaction(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
+Transaction::Transaction(site::Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
                          const ReleaseApproval& approval, Mode mode)
     : appliance_(appliance),
       mek_(mek),
@@ -105,42 +107,43 @@ Transaction::Transaction(Appliance& appliance, const keys::Mek& mek, const std::
 void Transaction::begin(const ReleaseApproval& approval) {
   const bool all = mode_ == Mode::AllOrNone;
   record_unverified(appliance_, mek_, candidates_);
-  if (all) deny_any(candidates_, [](const Candidate& c) { return c.verifies(); });
+  if (all) deny_any(candidates_, [](const ReleaseItem& c) { return c.verifies(); });
   find_other_keys(appliance_.log().state(), mek_, candidates_);
   find_duplicates(candidates_);
-  if (all) deny_any(candidates_, [](const Candidate& c) { return c.obstacle.empty(); });
-  const std::vector<Candidate*> verified = select(candidates_, &Candidate::may_consume);
+  if (all) deny_any(candidates_, [](const ReleaseItem& c) { return c.obstacle.empty(); });
+  const std::vector<ReleaseItem*> verified = select(candidates_, &ReleaseItem::may_consume);
   if (verified.empty()) return;
   close_stale(appliance_, mek_, verified);
   consume(appliance_, mek_, approval, verified);
   find_lost_wraps(pending_, verified);
   decide(appliance_, mek_, all ? Count::Together : Count::Each, verified);
-  allowed_ = select(candidates_, &Candidate::allowed);
+  allowed_ = select(candidates_, &ReleaseItem::allowed);
   const bool denied = allowed_.size() < verified.size();
   if (denied) log_denials(appliance_, verified, all);
-  if (denied && all) deny_any(candidates_, [](const Candidate& c) { return c.allowed(); });
+  if (denied && all) deny_any(candidates_, [](const ReleaseItem& c) { return c.allowed(); });
 }
 
-bool Transaction::would_pass(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports) {
-  std::vector<Candidate> candidates = verify_all(appliance, reports);
-  const auto verifies = [](const Candidate& c) { return c.verifies(); };
+bool Transaction::would_pass(site::Appliance& appliance, const keys::Mek& mek,
+                             const std::vector<Report>& reports) {
+  std::vector<ReleaseItem> candidates = verify_all(appliance, reports);
+  const auto verifies = [](const ReleaseItem& c) { return c.verifies(); };
   if (!std::ranges::all_of(candidates, verifies)) return false;
   find_other_keys(appliance.log().state(), mek, candidates);
   find_duplicates(candidates);
-  std::vector<Candidate*> all;
-  for (Candidate& c : candidates) all.push_back(&c);
+  std::vector<ReleaseItem*> all;
+  for (ReleaseItem& c : candidates) all.push_back(&c);
   look_up_challenges(appliance.log().state(), all);
   decide(appliance, mek, Count::Together, all);
-  return std::ranges::all_of(candidates, [](const Candidate& c) { return c.allowed(); });
+  return std::ranges::all_of(candidates, [](const ReleaseItem& c) { return c.allowed(); });
 }
 
 const std::vector<Grant>& Transaction::wrap() {
   if (allowed_.empty()) return grants_;
   grants_ = wrap_all(appliance_, mek_, allowed_, pending_);
   if (mode_ == Mode::AllOrNone)
-    for (const Candidate& c : candidates_)
+    for (const ReleaseItem& c : candidates_)
       if (!c.fault.empty()) throw Error(ErrorKind::Token, c.fault);
-  std::map<std::string, std::vector<std::pair<const Candidate*, const Grant*>>> fresh;  // by transaction
+  std::map<std::string, std::vector<std::pair<const ReleaseItem*, const Grant*>>> fresh;  // by transaction
   for (std::size_t i = 0; i < allowed_.size(); ++i)
     if (!allowed_[i]->is_wrapped()) fresh[allowed_[i]->txn.id].emplace_back(allowed_[i], &grants_[i]);
   for (const auto& [txn, wraps] : fresh) count_wrapped(appliance_, mek_, pending_, wraps);

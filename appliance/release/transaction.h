@@ -35,13 +35,13 @@ class Transaction {
   // transaction. Reports that use no challenge up: one that does not verify (logged as "denied"), one that
   // answers another MEK's challenge, two of one card or challenge. AllOrNone: Error{Denied} with all
   // findings, Error{Usage} for two reports of one card or challenge.
-  Transaction(Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
+  Transaction(site::Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
               const ReleaseApproval& approval, Mode mode);
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
 
   // Whether all reports would pass now; uses nothing up and logs nothing.
-  [[nodiscard]] static bool would_pass(Appliance& appliance, const keys::Mek& mek,
+  [[nodiscard]] static bool would_pass(site::Appliance& appliance, const keys::Mek& mek,
                                        const std::vector<Report>& reports);
 
   // Wraps the MEK for every report that passed, or takes what a run that was cut short had wrapped. When it
@@ -50,21 +50,21 @@ class Transaction {
   const std::vector<Grant>& wrap();
 
   // Appends the results. `acts` says what was done with each grant, one object a grant.
-  void commit(std::vector<audit::Json> acts);
+  void commit(std::vector<encoding::Json> acts);
 
   [[nodiscard]] const std::vector<Grant>& grants() const { return grants_; }
   // In the reports' order: findings() and fault say why one has no grant.
-  [[nodiscard]] const std::vector<Candidate>& candidates() const { return candidates_; }
+  [[nodiscard]] const std::vector<ReleaseItem>& candidates() const { return candidates_; }
 
  private:
   void begin(const ReleaseApproval& approval);
 
-  Appliance& appliance_;
+  site::Appliance& appliance_;
   const keys::Mek& mek_;
   Mode mode_;
-  std::vector<Candidate> candidates_;
-  std::vector<Candidate*> allowed_;  // once wrapped: those that have a grant
-  PendingWraps pending_;
+  std::vector<ReleaseItem> candidates_;
+  std::vector<ReleaseItem*> allowed_;  // once wrapped: those that have a grant
+  site::PendingWraps pending_;
   std::vector<Grant> grants_;  // as allowed_
 };
 

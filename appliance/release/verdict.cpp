@@ -30,7 +30,7 @@ policy::CardFacts card_facts(const Verified& verified) {
   card.oemboot = claims.oemboot;
   card.dbgstat = claims.dbgstat;
   if (claims.lifecycle) card.lifecycle = attest::lifecycle_name(*claims.lifecycle);
-  if (claims.session_key) card.session_key = attest::name_of(claims.session_key->type);
+  if (claims.session_key) card.session_key = attest::to_string(claims.session_key->type);
   card.session_key_fault = claims.session_key_fault;
   card.aud = claims.aud;
   card.nonce = claims.nonce;
@@ -40,10 +40,10 @@ policy::CardFacts card_facts(const Verified& verified) {
   return card;
 }
 
-policy::MekFacts mek_facts(const Question& question, const Bytes& id) {
-  const auto found = question.state.meks.find(id);
-  if (found == question.state.meks.end()) return {"", id, 0, 0};
-  return {found->second.label, id, question.releases(id), found->second.encryptions};
+policy::MekFacts mek_facts(const VerdictInputs& inputs, const Bytes& id) {
+  const auto found = inputs.state.meks.find(id);
+  if (found == inputs.state.meks.end()) return {"", id, 0, 0};
+  return {found->second.label, id, inputs.releases(id), found->second.encryptions};
 }
 
 bool token_serves(const std::vector<keys::SuiteAbility>& abilities, keys::Suite suite, keys::PeerType type) {
@@ -52,23 +52,23 @@ bool token_serves(const std::vector<keys::SuiteAbility>& abilities, keys::Suite 
 }
 
 // The first suite of the MEK's rule, in the policy's order, that both key and token can do.
-std::optional<keys::Suite> choose_suite(const Question& question, const std::string& label,
+std::optional<keys::Suite> choose_suite(const VerdictInputs& inputs, const std::string& label,
                                         keys::PeerType type) {
-  const policy::MekRule* rule = question.policy.mek(label);
+  const policy::MekRule* rule = inputs.policy.mek(label);
   if (rule == nullptr) return std::nullopt;
   for (const unsigned number : rule->suites.value) {
     const auto suite = keys::suite_from(number);
-    if (suite && keys::serves(*suite, type) && token_serves(question.suites, *suite, type)) return suite;
+    if (suite && keys::serves(*suite, type) && token_serves(inputs.suites, *suite, type)) return suite;
   }
   return std::nullopt;
 }
 
-attest::VerifyContext context_of(const policy::Policy& policy, const std::string& scheme, const Trust& trust,
-                                 UnixTime now) {
+attest::VerifyContext context_of(const policy::Policy& policy, const std::string& scheme,
+                                 const trust::Trust& trust, UnixTime now) {
   attest::VerifyContext context;
   context.now = now;
-  for (const TrustFile& root : trust.roots) context.anchors.roots.push_back(root.der);
-  for (const TrustFile& crl : trust.crls) context.anchors.crls.push_back(crl.der);
+  for (const trust::TrustFile& root : trust.roots) context.anchors.roots.push_back(root.der);
+  for (const trust::TrustFile& crl : trust.crls) context.anchors.crls.push_back(crl.der);
   context.anchors.crl_floors = trust.crl_floors;
   for (const policy::DeviceClass& device : policy.devices) {
     if (device.scheme.value != scheme) continue;
@@ -107,7 +107,7 @@ Report read_unchecked_report(const std::filesystem::path& path) {
   return report;
 }
 
-Verifier::Verifier(const policy::Policy& policy, const Trust& trust, UnixTime now)
+Verifier::Verifier(const policy::Policy& policy, const trust::Trust& trust, UnixTime now)
     : collateral_(trust.collateral) {
   for (const std::string& id : schemes_of(policy)) {
     auto scheme = attest::find_scheme(id);
@@ -119,16 +119,16 @@ Verifier::Verifier(const policy::Policy& policy, const Trust& trust, UnixTime no
 }
 
 Verified Verifier::verify(const Report& report) const {
-  std::optional<Verified> telling;
+  std::optional<Verified> best_failure;
   for (const auto& [scheme, context] : ways_) {
     Verified verified{std::string(scheme->id()), scheme->verify(report.bytes, context), collateral_};
     if (verified.evidence.claims) return verified;
-    if (!telling || scheme->recognises(report.bytes)) telling = std::move(verified);
+    if (!best_failure || scheme->recognises(report.bytes)) best_failure = std::move(verified);
   }
-  return std::move(telling.value());
+  return std::move(best_failure.value());
 }
 
-Verified verify_attestation(const Report& report, const policy::Policy& policy, const Trust& trust,
+Verified verify_attestation(const Report& report, const policy::Policy& policy, const trust::Trust& trust,
                             UnixTime now) {
   return Verifier(policy, trust, now).verify(report);
 }
@@ -144,13 +144,13 @@ bool verify_alike(const policy::Policy& a, const policy::Policy& b) {
          });
 }
 
-std::uint64_t Question::releases(const Bytes& mek) const {
+std::uint64_t VerdictInputs::releases(const Bytes& mek) const {
   const auto found = state.meks.find(mek);
   return found == state.meks.end() ? 0
                                    : found->second.releases - std::min(own_releases, found->second.releases);
 }
 
-std::uint64_t Question::card_releases(const Bytes& ueid) const {
+std::uint64_t VerdictInputs::card_releases(const Bytes& ueid) const {
   const auto found = state.card_releases.find(ueid);
   return found == state.card_releases.end() ? 0 : found->second - std::min(own_card_releases, found->second);
 }
@@ -160,10 +160,11 @@ const audit::OpenIntent* unfinished_release(const audit::State& state, const aud
   if (challenge.consumed_by != to_hex(report)) return nullptr;
   const auto open = state.open.find(challenge.intent);
   if (open == state.open.end() || open->second.kind != "release") return nullptr;
-  const audit::Json& intent = open->second.data;
-  const bool same = audit::text_member(intent, "report_sha256") == challenge.consumed_by &&
-                    audit::text_member(intent, "mek_id") == to_hex(challenge.mek_id) &&
-                    audit::text_member(audit::member(intent, "policy"), "digest") == state.policy_digest;
+  const encoding::Json& intent = open->second.data;
+  const bool same =
+      encoding::text_member(intent, "report_sha256") == challenge.consumed_by &&
+      encoding::text_member(intent, "mek_id") == to_hex(challenge.mek_id) &&
+      encoding::text_member(encoding::member(intent, "policy"), "digest") == state.policy_digest;
   return same ? &open->second : nullptr;
 }
 
@@ -174,7 +175,7 @@ policy::ChallengeFacts challenge_facts(const audit::State& state, const Bytes& n
   const audit::Challenge& challenge = found->second;
   out.known = true;
   out.consumed = challenge.consumed && unfinished_release(state, challenge, report.digest) == nullptr;
-  out.aud = from_hex(audit::text_member(state.genesis, "aud"));
+  out.aud = from_hex(encoding::text_member(state.genesis, "aud"));
   out.nonce = challenge.nonce;
   out.mek_id = challenge.mek_id;
   out.ueid = challenge.ueid;
@@ -195,28 +196,28 @@ keys::PeerType peer_type(attest::SessionKeyType type) {
   return keys::PeerType::Rsa;
 }
 
-keys::Peer peer_of(const attest::Claims& claims) {
+keys::Peer session_peer(const attest::Claims& claims) {
   const attest::SessionKey& key = claims.session_key.value();
   return {peer_type(key.type), key.public_key, claims.ueid};
 }
 
-Verdict judge(const Question& question, const policy::ChallengeFacts& challenge, const Verified& verified) {
+Verdict judge(const VerdictInputs& inputs, const policy::ChallengeFacts& challenge,
+              const Verified& verified) {
   const attest::Claims& claims = *verified.evidence.claims;
   policy::Facts facts;
-  facts.now = question.now;
+  facts.now = inputs.now;
   facts.challenge = challenge;
-  facts.mek = mek_facts(question, question.mek_id.value_or(facts.challenge.mek_id));
+  facts.mek = mek_facts(inputs, inputs.mek_id.value_or(facts.challenge.mek_id));
   facts.card = card_facts(verified);
   facts.collateral = verified.collateral;
-  facts.releases_wanted = question.releases_wanted;
-  facts.card_releases = question.card_releases(claims.ueid);
-  for (const auto& [subject, svn] : question.state.svn_floors)
+  facts.releases_wanted = inputs.releases_wanted;
+  facts.card_releases = inputs.card_releases(claims.ueid);
+  for (const auto& [subject, svn] : inputs.state.svn_floors)
     facts.svn_floors.push_back({subject.scheme, subject.hwmodel, subject.name, svn});
   std::optional<keys::Suite> suite;
-  if (claims.session_key)
-    suite = choose_suite(question, facts.mek.label, peer_type(claims.session_key->type));
+  if (claims.session_key) suite = choose_suite(inputs, facts.mek.label, peer_type(claims.session_key->type));
   facts.suite = suite ? static_cast<unsigned>(*suite) : 0;
-  return {policy::evaluate(question.policy, facts), suite, facts.mek.id, facts.mek.label};
+  return {policy::evaluate(inputs.policy, facts), suite, facts.mek.id, facts.mek.label};
 }
 
 }  // namespace qpcseal::release

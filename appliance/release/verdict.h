@@ -40,24 +40,24 @@ struct Verified {
 class Verifier {
  public:
   // Error{Denied} where the policy names a scheme that is not known.
-  Verifier(const policy::Policy& policy, const Trust& trust, UnixTime now);
+  Verifier(const policy::Policy& policy, const trust::Trust& trust, UnixTime now);
   [[nodiscard]] Verified verify(const Report& report) const;
 
  private:
-  struct Way {
+  struct SchemeContext {
     std::unique_ptr<attest::Scheme> scheme;
     attest::VerifyContext context;
   };
-  std::vector<Way> ways_;
+  std::vector<SchemeContext> ways_;
   policy::CollateralFacts collateral_;
 };
-Verified verify_attestation(const Report& report, const policy::Policy& policy, const Trust& trust,
+Verified verify_attestation(const Report& report, const policy::Policy& policy, const trust::Trust& trust,
                             UnixTime now);
 // Whether both policies verify every report alike: the same schemes in the same order, each with the same
 // roots.
 [[nodiscard]] bool verify_alike(const policy::Policy& a, const policy::Policy& b);
 
-struct Question {
+struct VerdictInputs {
   const policy::Policy& policy;
   const audit::State& state;
   UnixTime now = 0;
@@ -89,11 +89,11 @@ const audit::OpenIntent* unfinished_release(const audit::State& state, const aud
 policy::ChallengeFacts challenge_facts(const audit::State& state, const Bytes& nonce, const Report& report);
 
 // `verified` must have claims.
-Verdict judge(const Question& question, const policy::ChallengeFacts& challenge, const Verified& verified);
+Verdict judge(const VerdictInputs& inputs, const policy::ChallengeFacts& challenge, const Verified& verified);
 
 // The type of a session key, as wrap suites name it.
 keys::PeerType peer_type(attest::SessionKeyType type);
 // The card's key and identity, from verified claims that have a session key.
-keys::Peer peer_of(const attest::Claims& claims);
+keys::Peer session_peer(const attest::Claims& claims);
 
 }  // namespace qpcseal::release

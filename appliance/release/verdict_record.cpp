@@ -11,7 +11,7 @@ namespace qpcseal::release {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 constexpr std::array<std::pair<keys::PeerType, const char*>, 3> kPeers = {
     {{keys::PeerType::P256, "p256"}, {keys::PeerType::P384, "p384"}, {keys::PeerType::Rsa, "rsa"}}};
@@ -28,8 +28,8 @@ Json suites_json(const std::vector<keys::SuiteAbility>& suites) {
 std::vector<keys::SuiteAbility> suites_of(const Json& list) {
   std::vector<keys::SuiteAbility> out;
   for (const Json& one : list) {
-    const auto suite = keys::suite_from(static_cast<unsigned>(audit::uint_member(one, "suite")));
-    const std::string& name = audit::text_member(one, "peer");
+    const auto suite = keys::suite_from(static_cast<unsigned>(encoding::uint_member(one, "suite")));
+    const std::string& name = encoding::text_member(one, "peer");
     const auto peer = std::ranges::find_if(kPeers, [&](const auto& known) { return name == known.second; });
     if (!suite || peer == kPeers.end()) throw Error(ErrorKind::Malformed, "judged: an unknown suite");
     out.push_back({*suite, peer->first});
@@ -79,20 +79,20 @@ Json with_findings(Json out, Findings findings) {
   for (Finding& finding : findings) {
     finding = {finding.id, cut(finding.claim), cut(finding.observed), cut(finding.expected),
                cut(finding.rule)};
-    size += audit::canonical(audit::findings_as<Json>({finding})).size();
+    size += encoding::canonical(encoding::findings_as<Json>({finding})).size();
     if (size > kMaxFindings) break;
     ++kept;
   }
   if (kept < findings.size()) out["findings_left_out"] = findings.size() - kept;
   findings.resize(kept);
-  out["findings"] = audit::findings_as<Json>(findings);
+  out["findings"] = encoding::findings_as<Json>(findings);
   return out;
 }
 
 void put_floors(audit::State& state, const Json& list) {
   for (const Json& one : list)
-    state.svn_floors[{audit::text_member(one, "scheme"), from_hex(audit::text_member(one, "hwmodel")),
-                      audit::text_member(one, "name")}] = audit::uint_member(one, "svn");
+    state.svn_floors[{encoding::text_member(one, "scheme"), from_hex(encoding::text_member(one, "hwmodel")),
+                      encoding::text_member(one, "name")}] = encoding::uint_member(one, "svn");
 }
 
 Json crls_json(const attest::CrlNumbers& numbers) {
@@ -106,11 +106,11 @@ Json crls_json(const attest::CrlNumbers& numbers) {
 void put_challenge(audit::State& state, const audit::Entry& challenge, bool consumed) {
   const Json& data = challenge.data;
   audit::Challenge out;
-  out.nonce = from_hex(audit::text_member(data, "nonce"));
-  out.mek_id = from_hex(audit::text_member(data, "mek_id"));
-  if (!audit::member(data, "ueid").is_null()) out.ueid = from_hex(audit::text_member(data, "ueid"));
+  out.nonce = from_hex(encoding::text_member(data, "nonce"));
+  out.mek_id = from_hex(encoding::text_member(data, "mek_id"));
+  if (!encoding::member(data, "ueid").is_null()) out.ueid = from_hex(encoding::text_member(data, "ueid"));
   out.made = challenge.time;
-  out.expires = static_cast<UnixTime>(audit::uint_member(data, "expires"));
+  out.expires = static_cast<UnixTime>(encoding::uint_member(data, "expires"));
   out.consumed = consumed;
   const Bytes nonce = out.nonce;
   state.challenges.emplace(nonce, std::move(out));
@@ -137,8 +137,8 @@ Json granted_facts(const Verified& verified, const Verdict& verdict) {
           {"trust_vector", trust_json(verdict.decision.trust())},
           {"svn_floors", floors_json(verdict.decision.svn_minimums())},
           {"crls", crls_json(verified.evidence.crls)},
-          {"session_key", {{"type", attest::name_of(key.type)}, {"sha256", sha256_hex(key.public_key)}}},
-          {"suite", keys::name_of(verdict.suite.value())}};
+          {"session_key", {{"type", attest::to_string(key.type)}, {"sha256", sha256_hex(key.public_key)}}},
+          {"suite", keys::to_string(verdict.suite.value())}};
 }
 
 Json denied_facts(const Verified& verified, const Verdict& verdict) {
@@ -152,56 +152,56 @@ Json unverified_facts(const Verified& verified) {
                        verified.evidence.findings);
 }
 
-Json circumstances_of(UnixTime verified_at, const Trust& trust) {
+Json make_verdict_record(UnixTime verified_at, const trust::Trust& trust) {
   return {{"verified_at", static_cast<std::uint64_t>(verified_at)},
           {"trust", to_hex(trust.digest)},
           {"crl_floors", crls_json(trust.crl_floors)}};
 }
 
-Json circumstances_of(const Question& question, const policy::ChallengeFacts& challenge,
-                      const attest::Claims& claims, Json verified) {
-  const audit::State& state = question.state;
-  const auto mek = state.meks.find(question.mek_id.value_or(challenge.mek_id));
+Json make_verdict_record(const VerdictInputs& inputs, const policy::ChallengeFacts& challenge,
+                         const attest::Claims& claims, Json verified) {
+  const audit::State& state = inputs.state;
+  const auto mek = state.meks.find(inputs.mek_id.value_or(challenge.mek_id));
   Json out = std::move(verified);
-  out["time"] = static_cast<std::uint64_t>(question.now);
+  out["time"] = static_cast<std::uint64_t>(inputs.now);
   out["known"] = challenge.known;
   out["consumed"] = challenge.consumed;
-  out["wanted"] = question.releases_wanted;
-  out["releases"] = mek == state.meks.end() ? 0 : question.releases(mek->first);
+  out["wanted"] = inputs.releases_wanted;
+  out["releases"] = mek == state.meks.end() ? 0 : inputs.releases(mek->first);
   out["encryptions"] = mek == state.meks.end() ? 0 : mek->second.encryptions;
-  out["card_releases"] = question.card_releases(claims.ueid);
-  out["suites"] = suites_json(question.suites);
+  out["card_releases"] = inputs.card_releases(claims.ueid);
+  out["suites"] = suites_json(inputs.suites);
   out["svn_floors"] = floors_json(state, claims);
   return out;
 }
 
-UnixTime time_of(const Json& judged) {
-  return static_cast<UnixTime>(audit::uint_member(judged, "verified_at"));
+UnixTime recorded_time(const Json& judged) {
+  return static_cast<UnixTime>(encoding::uint_member(judged, "verified_at"));
 }
 
-attest::CrlNumbers crl_floors_of(const Json& judged) {
+attest::CrlNumbers recorded_crl_floors(const Json& judged) {
   attest::CrlNumbers out;
-  for (const Json& one : audit::member(judged, "crl_floors"))
-    out[from_hex(audit::text_member(one, "issuer"))] = from_hex(audit::text_member(one, "number"));
+  for (const Json& one : encoding::member(judged, "crl_floors"))
+    out[from_hex(encoding::text_member(one, "issuer"))] = from_hex(encoding::text_member(one, "number"));
   return out;
 }
 
-Recalled recall(const Json& judged, const audit::Entry& genesis, const audit::Entry* challenge,
-                const Json& intent) {
-  Recalled out;
-  out.now = static_cast<UnixTime>(audit::uint_member(judged, "time"));
-  out.suites = suites_of(audit::member(judged, "suites"));
-  out.wanted = audit::uint_member(judged, "wanted");
+RecordedInputs parse_recorded_inputs(const Json& judged, const audit::Entry& genesis,
+                                     const audit::Entry* challenge, const Json& intent) {
+  RecordedInputs out;
+  out.now = static_cast<UnixTime>(encoding::uint_member(judged, "time"));
+  out.suites = suites_of(encoding::member(judged, "suites"));
+  out.wanted = encoding::uint_member(judged, "wanted");
   out.state.genesis = genesis.data;
-  if (challenge != nullptr) put_challenge(out.state, *challenge, audit::bool_member(judged, "consumed"));
+  if (challenge != nullptr) put_challenge(out.state, *challenge, encoding::bool_member(judged, "consumed"));
   audit::MekHistory mek;
-  mek.id = from_hex(audit::text_member(intent, "mek_id"));
-  mek.label = audit::text_member(intent, "mek");
-  mek.releases = audit::uint_member(judged, "releases");
-  mek.encryptions = audit::uint_member(judged, "encryptions");
-  out.state.card_releases[from_hex(audit::text_member(intent, "ueid"))] =
-      audit::uint_member(judged, "card_releases");
-  put_floors(out.state, audit::member(judged, "svn_floors"));
+  mek.id = from_hex(encoding::text_member(intent, "mek_id"));
+  mek.label = encoding::text_member(intent, "mek");
+  mek.releases = encoding::uint_member(judged, "releases");
+  mek.encryptions = encoding::uint_member(judged, "encryptions");
+  out.state.card_releases[from_hex(encoding::text_member(intent, "ueid"))] =
+      encoding::uint_member(judged, "card_releases");
+  put_floors(out.state, encoding::member(judged, "svn_floors"));
   const Bytes id = mek.id;
   out.state.meks.emplace(id, std::move(mek));
   return out;

@@ -14,23 +14,23 @@ namespace qpcseal::release {
 [[nodiscard]] bool is_unverified(const audit::Entry& entry);
 
 // The members about card and verdict in the result of a release, "ok" and "denied".
-audit::Json granted_facts(const Verified& verified, const Verdict& verdict);
-audit::Json denied_facts(const Verified& verified, const Verdict& verdict);
+encoding::Json granted_facts(const Verified& verified, const Verdict& verdict);
+encoding::Json denied_facts(const Verified& verified, const Verdict& verdict);
 // The data of the event for a report that does not verify.
-audit::Json unverified_facts(const Verified& verified);
+encoding::Json unverified_facts(const Verified& verified);
 
 // `judged` of a report that did not verify: the time, and the trust material.
-audit::Json circumstances_of(UnixTime verified_at, const Trust& trust);
+encoding::Json make_verdict_record(UnixTime verified_at, const trust::Trust& trust);
 // `judged` of a report that verified.
-audit::Json circumstances_of(const Question& question, const policy::ChallengeFacts& challenge,
-                             const attest::Claims& claims, audit::Json verified);
+encoding::Json make_verdict_record(const VerdictInputs& inputs, const policy::ChallengeFacts& challenge,
+                                   const attest::Claims& claims, encoding::Json verified);
 
 // When the report was verified, and which CRL numbers had been seen until then. Error{Malformed}.
-UnixTime time_of(const audit::Json& judged);
-attest::CrlNumbers crl_floors_of(const audit::Json& judged);
+UnixTime recorded_time(const encoding::Json& judged);
+attest::CrlNumbers recorded_crl_floors(const encoding::Json& judged);
 
 // The inputs of judge().
-struct Recalled {
+struct RecordedInputs {
   UnixTime now = 0;
   std::vector<keys::SuiteAbility> suites;
   std::uint64_t wanted = 0;
@@ -38,7 +38,7 @@ struct Recalled {
 };
 // `genesis`, `challenge`: these entries; the latter null where the log knew no such challenge.
 // Error{Malformed}.
-Recalled recall(const audit::Json& judged, const audit::Entry& genesis, const audit::Entry* challenge,
-                const audit::Json& intent);
+RecordedInputs parse_recorded_inputs(const encoding::Json& judged, const audit::Entry& genesis,
+                                     const audit::Entry* challenge, const encoding::Json& intent);
 
 }  // namespace qpcseal::release

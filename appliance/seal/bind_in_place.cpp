@@ -88,7 +88,7 @@ std::vector<Binding> parse_journal(ByteView bytes, const SealedTree& tree) {
   if (bytes.size() < kDigest || !equal(sha256(bytes.first(bytes.size() - kDigest)), bytes.last(kDigest)))
     throw Error(ErrorKind::Malformed, "not a journal of a binding");
   ByteReader reader(bytes.first(bytes.size() - kDigest), "journal");
-  if (text_of(reader.take(kJournalMagic.size())) != kJournalMagic)
+  if (text_view(reader.take(kJournalMagic.size())) != kJournalMagic)
     throw Error(ErrorKind::Malformed, "not a journal");
   const Bytes seal_id = copy(reader.take(kJournalId)), manifest = copy(reader.take(kDigest));
   std::vector<Binding> out = read_bindings(reader);
@@ -119,8 +119,8 @@ void remove_journal(const std::filesystem::path& path) {
 }  // namespace
 
 std::filesystem::path journal_path(const std::filesystem::path& path) {
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  return folder / ("." + path.filename().string() + ".rebind");
+  const std::filesystem::path dir = path.has_parent_path() ? path.parent_path() : ".";
+  return dir / ("." + path.filename().string() + ".rebind");
 }
 
 bool finish_binding(const std::filesystem::path& path) {

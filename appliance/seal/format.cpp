@@ -14,7 +14,7 @@ constexpr std::uint8_t kVersion = 1;
 constexpr std::uint64_t kMaxPlain = std::uint64_t{1} << 48;
 }  // namespace
 
-std::string_view name_of(Mode mode) { return mode == Mode::Token ? "token" : "envelope"; }
+std::string_view to_string(Mode mode) { return mode == Mode::Token ? "token" : "envelope"; }
 
 std::uint64_t SegmentHeader::chunk_plain_size(std::uint64_t index) const {
   return std::min(chunk_size(), plain_size - index * chunk_size());
@@ -50,7 +50,7 @@ SegmentHeader parse_header(ByteView bytes) {
   reader.expect_end();
   header.mode = static_cast<Mode>(mode);
   header.chunk_log2 = static_cast<unsigned>(log2);
-  const bool good = text_of(magic) == kMagic && version == kVersion && (mode == 1 || mode == 2) &&
+  const bool good = text_view(magic) == kMagic && version == kVersion && (mode == 1 || mode == 2) &&
                     log2 >= kMinChunkLog2 && log2 <= kMaxChunkLog2 && header.plain_size > 0 &&
                     header.plain_size <= kMaxPlain && equal(encode_header(header), bytes);
   if (!good) throw Error(ErrorKind::Malformed, "sealed segment header: not of version 1 of the format");

@@ -18,7 +18,7 @@
 namespace qpcseal::seal {
 
 enum class Mode : std::uint8_t { Token = 1, Envelope = 2 };
-std::string_view name_of(Mode mode);  // "token", "envelope"
+std::string_view to_string(Mode mode);  // "token", "envelope"
 
 // All in bytes.
 inline constexpr std::size_t kHeaderSize = 64, kWrappedDataKeySize = 44, kIvSize = 12, kTagSize = 16;

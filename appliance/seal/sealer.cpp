@@ -154,8 +154,8 @@ class Sealing {
   }
 
   [[nodiscard]] Manifest manifest() const {
-    Manifest out = manifest_of(options_, seal_id_, key_.id());
-    for (const Part& part : parts_) out.segments.push_back(row_of(part, digest_of(part)));
+    Manifest out = make_manifest(options_, seal_id_, key_.id());
+    for (const Part& part : parts_) out.segments.push_back(make_row(part, digest_of(part)));
     return out;
   }
 

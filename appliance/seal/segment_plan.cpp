@@ -33,7 +33,7 @@ Part part_for(const qpc::Segment& segment, const SealOptions& options) {
   return part;
 }
 
-Manifest manifest_of(const SealOptions& options, const Bytes& seal_id, ByteView mek_id) {
+Manifest make_manifest(const SealOptions& options, const Bytes& seal_id, ByteView mek_id) {
   return {seal_id,
           copy(mek_id),
           options.created,
@@ -45,7 +45,7 @@ Manifest manifest_of(const SealOptions& options, const Bytes& seal_id, ByteView 
           {}};
 }
 
-ManifestSegment row_of(const Part& part, const Sha256Digest& digest) {
+ManifestSegment make_row(const Part& part, const Sha256Digest& digest) {
   return {part.source->name, part.stored_size(), part.source->offset, part.kind(), digest};
 }
 
@@ -88,12 +88,12 @@ std::uint64_t encryptions_needed(const qpc::Container& container, const SealOpti
 }
 
 Layout planned_layout(const qpc::Container& container, const SealOptions& options) {
-  Manifest manifest = manifest_of(options, Bytes(kIdSize), Bytes(kIdSize));
+  Manifest manifest = make_manifest(options, Bytes(kIdSize), Bytes(kIdSize));
   std::vector<qpc::Segment> rows;
   for (const qpc::Segment& segment : container.segments()) {
     const Part part = part_for(segment, options);
     rows.push_back({segment.name, part.stored_size(), segment.offset, 0});
-    manifest.segments.push_back(row_of(part, {}));
+    manifest.segments.push_back(make_row(part, {}));
   }
   return plan_layout(std::move(rows), encode_manifest(manifest).size());
 }

@@ -41,8 +41,8 @@ struct Part {
 // All that a layout and a manifest need of a part, but for its digest.
 Part part_for(const qpc::Segment& segment, const SealOptions& options);
 // Without its segments.
-Manifest manifest_of(const SealOptions& options, const Bytes& seal_id, ByteView mek_id);
-ManifestSegment row_of(const Part& part, const Sha256Digest& digest);
+Manifest make_manifest(const SealOptions& options, const Bytes& seal_id, ByteView mek_id);
+ManifestSegment make_row(const Part& part, const Sha256Digest& digest);
 // Error{Malformed} for a segment to be sealed that is not there or empty, or where there is nothing to seal.
 void check_wanted(const qpc::Container& container, const SealOptions& options);
 

@@ -47,7 +47,7 @@ std::optional<Slots> parse_slots(ByteView page) {
 std::optional<WrapHead> parse_wrap_head(ByteView encrypt) {
   constexpr std::string_view kMagic = "QMEK\1";
   constexpr std::size_t kId = 16, kHead = kMagic.size() + 1 + kId;
-  if (encrypt.size() <= kHead || text_of(encrypt.first(kMagic.size())) != kMagic) return std::nullopt;
+  if (encrypt.size() <= kHead || text_view(encrypt.first(kMagic.size())) != kMagic) return std::nullopt;
   return WrapHead{encrypt[kMagic.size()], copy(encrypt.subspan(kMagic.size() + 1, kId))};
 }
 

@@ -15,17 +15,17 @@
 #include "base/file.h"
 #include "base/temporary.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 // What a killed run left under temporary names. The lock is ours, so that no other run writes here.
 void remove_temporaries(const Home& home) {
-  for (const auto& folder : {home.root, home.log(), home.reports(), home.approvals(), home.trust(),
-                             home.witness(), home.token_copies()})
-    qpcseal::remove_leftovers(folder);
+  for (const auto& dir : {home.root, home.log(), home.reports(), home.approvals(), home.trust(),
+                          home.witness(), home.token_copies()})
+    qpcseal::remove_leftovers(dir);
 }
 
 }  // namespace
@@ -47,7 +47,7 @@ Appliance::Appliance(const Environment& environment, const Repair& repair)
   make_home_folders(home_.root);
   environment.urgent ? give_up_reserve(home_) : keep_reserve(home_);
   remove_temporaries(home_);
-  audit::Position at = audit::find_position(home_.log());
+  audit::LogCursor at = audit::find_position(home_.log());
   for (const std::string& file : put_back_lost(home_, at.state))
     if (environment.on_warning)
       environment.on_warning(file +
@@ -94,7 +94,7 @@ void Appliance::find_keys_again() {
 // After the log has what became of the change. The next start tries again what fails here.
 void Appliance::settle_pin(const Environment& environment) {
   try {
-    if (pin_taken_ != PinTaken::Given) settle_pin_file(*pin_file_of(site_.pin_source), pin_taken_);
+    if (pin_taken_ != PinTaken::Given) settle_pin_file(*pin_file_path(site_.pin_source), pin_taken_);
   } catch (const Error& error) {
     if (environment.on_warning)
       environment.on_warning(std::string("a change of the PIN is not settled: ") + error.what());
@@ -103,11 +103,13 @@ void Appliance::settle_pin(const Environment& environment) {
 
 UnixTime Appliance::now() const { return std::max({clock_.now(), log_->state().last_time, build_time()}); }
 
-bool Appliance::insecure_demo() const { return audit::bool_member(log_->state().genesis, "insecure_demo"); }
+bool Appliance::insecure_demo() const {
+  return encoding::bool_member(log_->state().genesis, "insecure_demo");
+}
 
 void Appliance::check_against_genesis() {
   expect_same("the seal key", to_base64(seal_key_->spki()),
-              audit::text_member(log_->state().genesis, "seal_key"));
+              encoding::text_member(log_->state().genesis, "seal_key"));
 }
 
 namespace {
@@ -178,7 +180,8 @@ bool doubts(UnixTime clock, const audit::State& state, const policy::Policy& pol
 // When the request for the operation was made, but never before the log's last entry.
 UnixTime moment_of(const std::string& operation, const std::vector<std::string>& requests, UnixTime last) {
   for (const std::string& text : requests)
-    if (const ApprovalRequest request = parse_approval_request(text); request.operation == operation)
+    if (const approval::ApprovalRequest request = approval::parse_approval_request(text);
+        request.operation == operation)
       return std::max(request.not_before, last);
   return last;
 }
@@ -204,15 +207,17 @@ Json Appliance::approve(const std::string& operation, const Json& parameters) {
   }
   if (*needed == 0) return nullptr;
   std::vector<std::string> requests;
-  for (const auto& path : approvals_.requests) requests.push_back(read_text_file(path, kMaxApprovalRequest));
-  const policy::Officers officers = read_officers(home_.officers(), log_->state());
+  for (const auto& path : approvals_.requests)
+    requests.push_back(read_text_file(path, approval::kMaxApprovalRequest));
+  const approval::Officers officers = approval::read_officers(home_.officers(), log_->state());
   const auto was_head = [&](std::uint64_t size, const std::string& root) {
     return size <= log_->tree().size() && to_hex(log_->tree().root(size)) == root;
   };
   const bool doubted = stops_a_key && doubts(clock_.now(), log_->state(), policy_);
   const UnixTime moment = doubted ? moment_of(operation, requests, log_->state().last_time) : now();
-  const Judgement judgement = judge_approval({log_->state(), was_head, policy_, officers, moment}, operation,
-                                             parameters, requests, read_signatures(approvals_.signatures));
+  const approval::ApprovalResult judgement =
+      approval::judge_approval({log_->state(), was_head, policy_, officers, moment}, operation, parameters,
+                               requests, approval::read_signatures(approvals_.signatures));
   archive_approval(home_, judgement.request, ".request", judgement.signatures);
   if (!judgement.rejecters.empty()) reject(operation, judgement);
   return judgement.record;
@@ -226,13 +231,14 @@ void Appliance::refuse_expired_policy() const {
       "'qpcseal policy install' brings in the next one; where the clock is wrong, set it");
 }
 
-void Appliance::reject(const std::string& operation, const Judgement& judgement) {
+void Appliance::reject(const std::string& operation, const approval::ApprovalResult& judgement) {
   log_->event("rejection",
-              rejection_data(operation, audit::text_member(judgement.record, "nonce"),
-                             audit::text_member(judgement.record, "request_sha256"), judgement.rejecters));
+              approval::rejection_data(operation, encoding::text_member(judgement.record, "nonce"),
+                                       encoding::text_member(judgement.record, "request_sha256"),
+                                       judgement.rejecters));
   throw Error(ErrorKind::ApprovalsMissing,
-              "'" + operation + "' was rejected by " + names_of(judgement.rejecters),
+              "'" + operation + "' was rejected by " + approval::approver_names(judgement.rejecters),
               "the log records it; that request can no longer be used");
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

@@ -23,7 +23,7 @@
 #include "base/random.h"
 #include "policy/policy.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 struct Environment {
   Home home;
@@ -32,7 +32,7 @@ struct Environment {
   std::optional<int> pin_fd;
   unsigned lock_timeout = 60;                                   // seconds
   std::function<void(const std::string& holder)> on_wait = {};  // told once when the lock is taken
-  ApprovalFiles approvals = {};                                 // what officers signed for this command
+  approval::ApprovalFiles approvals = {};                       // what officers signed for this command
   std::optional<std::string> confirmed_date = {};  // "2026-11-28": somebody says that it is today
   audit::AppendStatus* status = nullptr;           // what the command logged, and what failed behind it
   std::function<void(const std::string& warning)> on_warning = {};  // what the start found wrong, and goes on
@@ -52,7 +52,7 @@ class Appliance {
   [[nodiscard]] const audit::SiteFacts& facts() const { return log().state().site; }
   [[nodiscard]] const policy::Policy& policy() const { return policy_; }
   [[nodiscard]] const std::string& policy_digest() const { return log().state().policy_digest; }
-  [[nodiscard]] const Trust& trust() const { return trust_; }
+  [[nodiscard]] const trust::Trust& trust() const { return trust_; }
   [[nodiscard]] const pkcs11::Module& module() const { return *module_; }
   [[nodiscard]] const pkcs11::TokenInfo& token() const { return token_; }
   pkcs11::Session& session() { return *session_; }
@@ -87,11 +87,12 @@ class Appliance {
   // policy asks for none. `parameters` define the act; the officers saw the same. Error{Denied} where the
   // policy does not allow the operation or has expired, Error{ApprovalsMissing} where officers must agree and
   // have not, or have rejected it (which the log then records). Request and signatures are kept in the home.
-  [[nodiscard]] audit::Json approve(const std::string& operation, const audit::Json& parameters);
+  [[nodiscard]] encoding::Json approve(const std::string& operation, const encoding::Json& parameters);
   // In a ceremony officers approved a whole plan: from now on approve() returns what `authority` returns for
   // the act, and throws what it throws.
-  using Authority = std::function<audit::Json(const std::string& operation, const audit::Json& parameters)>;
-  void act_under(Authority authority) { authority_ = std::move(authority); }
+  using Authority =
+      std::function<encoding::Json(const std::string& operation, const encoding::Json& parameters)>;
+  void set_authority(Authority authority) { authority_ = std::move(authority); }
   // Error{Denied} where the policy has expired.
   void refuse_expired_policy() const;
   // The workstation's clock, without the log's floor.
@@ -101,7 +102,7 @@ class Appliance {
 
  private:
   void open_token(const Environment& environment, const audit::SiteFacts& facts);
-  void open_log(const Environment& environment, audit::Position at, const Repair& repair,
+  void open_log(const Environment& environment, audit::LogCursor at, const Repair& repair,
                 const std::string& log_key);
   void accept_anchor(const Repair& repair);
   void log_restored();
@@ -111,10 +112,10 @@ class Appliance {
   void reconcile();
   void remove_leftovers(std::vector<keys::Leftover> found);
   void settle_pin(const Environment& environment);
-  [[noreturn]] void reject(const std::string& operation, const Judgement& judgement);
+  [[noreturn]] void reject(const std::string& operation, const approval::ApprovalResult& judgement);
 
   Home home_;
-  ApprovalFiles approvals_;
+  approval::ApprovalFiles approvals_;
   const Clock& clock_;
   Random& random_;
   std::optional<audit::Lock> lock_;
@@ -125,10 +126,10 @@ class Appliance {
   std::optional<pkcs11::Session> session_;
   std::optional<keys::SigningKey> log_key_, seal_key_, next_log_key_;
   std::optional<keys::LogSigner> signer_, next_signer_;
-  std::optional<TokenAnchor> anchor_;
+  std::optional<keys::TokenAnchor> anchor_;
   std::optional<audit::Log> log_;
   policy::Policy policy_;
-  Trust trust_;
+  trust::Trust trust_;
   Authority authority_;
   PinTaken pin_taken_ = PinTaken::Given;
   std::vector<keys::Mek> missing_;
@@ -136,6 +137,6 @@ class Appliance {
 };
 
 // `intent` with the approval that approve() gave, where there is one.
-audit::Json with_approval(audit::Json intent, const audit::Json& approval);
+encoding::Json with_approval(encoding::Json intent, const encoding::Json& approval);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

@@ -9,17 +9,18 @@
 #include "base/error.h"
 #include "base/file.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 constexpr std::size_t kMaxKept = std::size_t{8} << 20;  // bytes
 constexpr const char* kFolder = "qpcseal-trust";
 
 std::filesystem::path path_of(const Home& home, const std::string& digest, const char* extension) {
-  if (!audit::is_hex(digest, sizeof(Sha256Digest))) throw Error(ErrorKind::Internal, "no digest: " + digest);
+  if (!encoding::is_hex(digest, sizeof(Sha256Digest)))
+    throw Error(ErrorKind::Internal, "no digest: " + digest);
   return home.approvals() / (digest + extension);
 }
 
@@ -42,18 +43,19 @@ void keep_file(const Home& home, const std::string& digest, const char* extensio
   if (!is_kept(home, digest, extension)) keep_as(home, digest, extension, read_text_file(file, kMaxKept));
 }
 
-Json encode(const std::vector<TrustFile>& files) {
+Json encode(const std::vector<trust::TrustFile>& files) {
   Json out = Json::array();
-  for (const TrustFile& file : files) out.push_back({{"name", file.name}, {"der", to_base64(file.der)}});
+  for (const trust::TrustFile& file : files)
+    out.push_back({{"name", file.name}, {"der", to_base64(file.der)}});
   return out;
 }
 
-std::vector<TrustFile> decode(const Json& list) {
+std::vector<trust::TrustFile> decode(const Json& list) {
   if (!list.is_array()) throw Error(ErrorKind::Malformed, "trust material is not a list");
-  std::vector<TrustFile> out;
+  std::vector<trust::TrustFile> out;
   for (const Json& file : list) {
-    audit::expect_keys(file, {"name", "der"}, "trust material");
-    out.push_back({audit::text_member(file, "name"), from_base64(audit::text_member(file, "der"))});
+    encoding::expect_keys(file, {"name", "der"}, "trust material");
+    out.push_back({encoding::text_member(file, "name"), from_base64(encoding::text_member(file, "der"))});
   }
   return out;
 }
@@ -62,15 +64,15 @@ std::vector<TrustFile> decode(const Json& list) {
 
 void archive_approval(const Home& home, const std::string& text, const char* extension,
                       const std::vector<std::string>& signatures) {
-  keep(home, text, extension);
-  for (const std::string& signature : signatures) keep(home, signature, ".sig");
+  archive_put(home, text, extension);
+  for (const std::string& signature : signatures) archive_put(home, signature, ".sig");
 }
 
-void keep(const Home& home, const std::string& text, const char* extension) {
+void archive_put(const Home& home, const std::string& text, const char* extension) {
   keep_as(home, sha256_hex(text), extension, text);
 }
 
-void keep_in_force(const Home& home, const audit::State& state, const Trust& trust) {
+void keep_in_force(const Home& home, const audit::State& state, const trust::Trust& trust) {
   keep_file(home, state.policy_digest, ".signed", home.policy());
   if (!state.officers_digest.empty()) keep_file(home, state.officers_digest, ".officers", home.officers());
   if (state.collateral_serial > 0) {
@@ -85,7 +87,7 @@ std::vector<std::string> put_back_lost(const Home& home, const audit::State& sta
   const auto put_back = [&](const std::filesystem::path& file, const std::string& digest,
                             const char* extension) {
     if (is_there(file) || !is_kept(home, digest, extension)) return;
-    const std::string text = kept(home, digest, extension);
+    const std::string text = archive_get(home, digest, extension);
     if (sha256_hex(text) != digest) return;
     write_file(file, view(text), Existing::Refuse, 0600);
     out.push_back(file.string());
@@ -93,13 +95,13 @@ std::vector<std::string> put_back_lost(const Home& home, const audit::State& sta
   put_back(home.policy(), state.policy_digest, ".signed");
   if (!state.officers_digest.empty()) put_back(home.officers(), state.officers_digest, ".officers");
   if (state.collateral_serial > 0) put_back(home.collateral(), state.trust_digest, ".signed");
-  const std::string& folder = audit::text_member(state.genesis, "trust");
-  if (!is_kept(home, folder, ".trust")) return out;
-  const Trust trust = parse_trust(kept(home, folder, ".trust"));
-  if (to_hex(trust.digest) != folder) return out;
+  const std::string& digest = encoding::text_member(state.genesis, "trust");
+  if (!is_kept(home, digest, ".trust")) return out;
+  const trust::Trust trust = parse_trust(archive_get(home, digest, ".trust"));
+  if (to_hex(trust.digest) != digest) return out;
   make_folder(home.trust());
   for (const auto& files : {trust.roots, trust.crls})
-    for (const TrustFile& file : files) {
+    for (const trust::TrustFile& file : files) {
       if (is_there(home.trust() / file.name)) continue;
       write_file(home.trust() / file.name, file.der, Existing::Refuse, 0600);
       out.push_back((home.trust() / file.name).string());
@@ -107,28 +109,28 @@ std::vector<std::string> put_back_lost(const Home& home, const audit::State& sta
   return out;
 }
 
-std::string kept(const Home& home, const std::string& digest, const char* extension) {
+std::string archive_get(const Home& home, const std::string& digest, const char* extension) {
   if (!is_kept(home, digest, extension))
     throw Error(ErrorKind::Io, path_of(home, digest, extension).string() + " was not kept");
   return read_text_file(path_of(home, digest, extension), kMaxKept);
 }
 
 std::string kept_trust(const Home& home, const std::string& digest) {
-  return kept(home, digest, is_kept(home, digest, ".trust") ? ".trust" : ".signed");
+  return archive_get(home, digest, is_kept(home, digest, ".trust") ? ".trust" : ".signed");
 }
 
 std::vector<std::string> kept_signatures(const Home& home, const Json& approvers) {
   std::vector<std::string> out;
   for (const Json& who : approvers) {
-    const std::string& digest = audit::hex_member(who, "signature_sha256", sizeof(Sha256Digest));
+    const std::string& digest = encoding::hex_member(who, "signature_sha256", sizeof(Sha256Digest));
     if (!is_kept(home, digest, ".sig"))
-      throw Error(ErrorKind::Io, "the signature of " + audit::text_member(who, "name") + " was not kept");
-    out.push_back(kept(home, digest, ".sig"));
+      throw Error(ErrorKind::Io, "the signature of " + encoding::text_member(who, "name") + " was not kept");
+    out.push_back(archive_get(home, digest, ".sig"));
   }
   return out;
 }
 
-std::vector<std::string> found_signatures(const Home& home, const policy::Officers& officers,
+std::vector<std::string> found_signatures(const Home& home, const approval::Officers& officers,
                                           std::string_view name_space, const std::string& text,
                                           UnixTime now) {
   std::vector<std::filesystem::path> paths;
@@ -137,8 +139,8 @@ std::vector<std::string> found_signatures(const Home& home, const policy::Office
   std::ranges::sort(paths);
   std::map<std::string, std::string> found;  // by the officer's name, one each
   for (const auto& path : paths) {
-    const std::string signature = read_text_file(path, policy::kMaxSshsig);
-    const auto tally = policy::tally_signatures(officers, name_space, view(text), {signature}, now);
+    const std::string signature = read_text_file(path, approval::kMaxSshsig);
+    const auto tally = approval::tally_signatures(officers, name_space, view(text), {signature}, now);
     if (!tally.approvers.empty()) found.emplace(tally.approvers.front().name, signature);
   }
   std::vector<std::string> out;
@@ -146,25 +148,25 @@ std::vector<std::string> found_signatures(const Home& home, const policy::Office
   return out;
 }
 
-std::string encode_trust(const Trust& trust) {
-  return audit::canonical(
+std::string encode_trust(const trust::Trust& trust) {
+  return encoding::canonical(
              {{"type", kFolder}, {"v", 1U}, {"roots", encode(trust.roots)}, {"crls", encode(trust.crls)}}) +
          "\n";
 }
 
-Trust parse_trust(const std::string& text) {
-  const Json json = audit::parse_canonical(
+trust::Trust parse_trust(const std::string& text) {
+  const Json json = encoding::parse_canonical(
       std::string_view(text).substr(0, text.size() - (text.ends_with('\n') ? 1 : 0)), "trust material");
-  if (audit::text_member(json, "type") != kFolder)
-    return trust_of(parse_collateral(text), sha256(view(text)));
-  audit::expect_keys(json, {"type", "v", "roots", "crls"}, "trust material");
-  Trust trust;
-  trust.roots = decode(audit::member(json, "roots"));
-  trust.crls = decode(audit::member(json, "crls"));
-  trust.digest = digest_of(trust);
+  if (encoding::text_member(json, "type") != kFolder)
+    return trust::make_trust(trust::parse_collateral(text), sha256(view(text)));
+  encoding::expect_keys(json, {"type", "v", "roots", "crls"}, "trust material");
+  trust::Trust trust;
+  trust.roots = decode(encoding::member(json, "roots"));
+  trust.crls = decode(encoding::member(json, "crls"));
+  trust.digest = trust::digest_of(trust);
   if (encode_trust(trust) != text)
     throw Error(ErrorKind::Malformed, "trust material that is not in its one written form");
   return trust;
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

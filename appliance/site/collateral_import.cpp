@@ -9,19 +9,19 @@
 #include "base/file.h"
 #include "encoding/json_findings.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
-void check_serial(const Collateral& bundle, const audit::State& state) {
+void check_serial(const trust::Collateral& bundle, const audit::State& state) {
   if (bundle.serial <= state.collateral_serial)
     throw Error(ErrorKind::Denied, "the bundle's serial is " + std::to_string(bundle.serial) +
                                        ", and must be above " + std::to_string(state.collateral_serial));
 }
 
-void check_fresh(const Collateral& bundle, UnixTime now) {
+void check_fresh(const trust::Collateral& bundle, UnixTime now) {
   if (now < bundle.not_before || now >= bundle.not_after)
     throw Error(ErrorKind::Denied, "the bundle is fresh from " + format_time(bundle.not_before) + " to " +
                                        format_time(bundle.not_after) + ", now it is " + format_time(now));
@@ -37,7 +37,7 @@ Json numbers_of(const std::vector<Bytes>& crls) {
 
 // Nothing for a list in the folder that cannot be used: it never counted, and must not keep out the bundle
 // that takes the folder's place.
-std::optional<attest::CrlInfo> usable(const TrustFile& crl) {
+std::optional<attest::CrlInfo> usable(const trust::TrustFile& crl) {
   try {
     return attest::read_crl(crl.der);
   } catch (const Error& error) {
@@ -49,29 +49,29 @@ std::optional<attest::CrlInfo> usable(const TrustFile& crl) {
 // Than what the log has seen, and than what is in force, whether a release has seen it or not.
 attest::CrlNumbers least_numbers(const Appliance& appliance) {
   attest::CrlNumbers out = appliance.log().state().crl_numbers;
-  for (const TrustFile& crl : appliance.trust().crls)
+  for (const trust::TrustFile& crl : appliance.trust().crls)
     if (const auto info = usable(crl)) attest::raise(out, *info);
   return out;
 }
 
 // An older list would bring revoked certificates back. That officers signed such a bundle is worth an entry.
-void refuse_older_lists(Appliance& appliance, const Collateral& bundle, const Json& intent) {
+void refuse_older_lists(Appliance& appliance, const trust::Collateral& bundle, const Json& intent) {
   const Findings old = attest::check_crl_floors(bundle.crls, least_numbers(appliance));
   if (old.empty()) return;
   const audit::Txn txn = appliance.log().intent("trust", intent);
-  appliance.log().result(txn, "denied", {{"findings", audit::findings_as<Json>(old)}});
+  appliance.log().result(txn, "denied", {{"findings", encoding::findings_as<Json>(old)}});
   throw Error(ErrorKind::Denied, "the bundle holds a revocation list that is older than one seen before", "",
               old);
 }
 
 // Whether a card, or an issuer's list, that counts as revoked now would not any more.
-bool takes_back_revocations(const Trust& now, const Collateral& next) {
+bool takes_back_revocations(const trust::Trust& now, const trust::Collateral& next) {
   const auto& revoked = next.revoked_ueids;
   const bool card = std::ranges::any_of(now.collateral.revoked_ueids, [&](const Bytes& ueid) {
     return std::ranges::find(revoked, ueid) == revoked.end();
   });
   const std::vector<attest::CrlInfo> lists = attest::newest(next.crls);
-  const auto is_left_out = [&](const TrustFile& crl) {
+  const auto is_left_out = [&](const trust::TrustFile& crl) {
     const auto info = usable(crl);
     return info && std::ranges::none_of(lists, [&](const auto& list) { return list.issuer == info->issuer; });
   };
@@ -79,7 +79,7 @@ bool takes_back_revocations(const Trust& now, const Collateral& next) {
 }
 
 // Taking a revocation back lets a key go where it could not go before: that takes as many as any act.
-int officers_for(const Appliance& appliance, const Collateral& bundle) {
+int officers_for(const Appliance& appliance, const trust::Collateral& bundle) {
   return takes_back_revocations(appliance.trust(), bundle) ? appliance.policy().greatest_threshold() : 1;
 }
 
@@ -87,8 +87,8 @@ int officers_for(const Appliance& appliance, const Collateral& bundle) {
 
 Installed import_collateral(Appliance& appliance, const std::filesystem::path& file,
                             const std::vector<std::filesystem::path>& paths) {
-  const std::string text = read_text_file(file, kMaxCollateral);
-  const Collateral bundle = parse_collateral(text);
+  const std::string text = read_text_file(file, trust::kMaxCollateral);
+  const trust::Collateral bundle = trust::parse_collateral(text);
   const audit::State& state = appliance.log().state();
   check_serial(bundle, state);
   check_fresh(bundle, appliance.now());
@@ -100,10 +100,10 @@ Installed import_collateral(Appliance& appliance, const std::filesystem::path& f
               {"not_before", static_cast<std::uint64_t>(bundle.not_before)},
               {"not_after", static_cast<std::uint64_t>(bundle.not_after)},
               {"crls", numbers_of(bundle.crls)},
-              {"approvers", json_of(approvers)}};
+              {"approvers", approval::as_json(approvers)}};
   refuse_older_lists(appliance, bundle, intent);
   replace_pinned(appliance, "trust", std::move(intent), text);
   return {digest, bundle.serial, approvers};
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

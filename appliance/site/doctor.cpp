@@ -8,7 +8,7 @@
 #include "appliance/site/pin.h"
 #include "base/error.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 namespace {
 
@@ -68,16 +68,16 @@ Diagnosis diagnose(const Environment& environment, const Site& site, std::option
   out.token = module.token(site.token_label, site.token_serial);
   pkcs11::Session session(module, out.token, pkcs11::Access::ReadWrite);
   static_cast<void>(
-      login_user(module, session, pin, environment.pin_fd ? std::nullopt : pin_file_of(site.pin_source)));
+      login_user(module, session, pin, environment.pin_fd ? std::nullopt : pin_file_path(site.pin_source)));
   if (guard) guard->check_login();
   compare_with_log(environment.home, session, out);
   try_gcm(session, out);
   out.signing = keys::probe_signing(session);
   out.suites = keys::probe_suites(session);
   out.lacking = keys::probe_desired(session);
-  out.anchor = can_anchor(session);
+  out.anchor = keys::can_anchor(session);
   judge(out);
   return out;
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

@@ -11,7 +11,7 @@
 #include "appliance/site/appliance.h"
 #include "pkcs11/gcm.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 struct Diagnosis {
   std::string module, module_sha256;
@@ -32,4 +32,4 @@ struct Diagnosis {
 Diagnosis diagnose(const Environment& environment, const Site& site,
                    std::optional<audit::SiteFacts> facts = std::nullopt);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

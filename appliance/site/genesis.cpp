@@ -9,11 +9,11 @@
 #include "base/digest.h"
 #include "base/error.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 constexpr std::string_view kTitle = "qpcseal genesis 2\n";
 constexpr std::array<std::string_view, 15> kGenesisLines = {
@@ -31,25 +31,25 @@ std::string names_of(const std::set<std::string>& names) {
 
 }  // namespace
 
-std::string genesis_text(const audit::State& state, const audit::Hash& leaf) {
+std::string genesis_text(const audit::State& state, const tlog::Hash& leaf) {
   const Json& genesis = state.genesis;
-  const Json& policy = audit::member(genesis, "policy");
+  const Json& policy = encoding::member(genesis, "policy");
   const audit::SiteFacts site = audit::genesis_facts(genesis);
   const std::array<std::string, kGenesisLines.size()> values = {
-      json_text(audit::text_member(genesis, "appliance_id")),
-      audit::text_member(genesis, "aud"),
-      json_text(audit::text_member(audit::member(genesis, "token"), "serial")),
-      json_text(audit::text_member(genesis, "log_key")),
-      sha256_hex(from_base64(audit::text_member(genesis, "seal_key"))),
+      json_text(encoding::text_member(genesis, "appliance_id")),
+      encoding::text_member(genesis, "aud"),
+      json_text(encoding::text_member(encoding::member(genesis, "token"), "serial")),
+      json_text(encoding::text_member(genesis, "log_key")),
+      sha256_hex(from_base64(encoding::text_member(genesis, "seal_key"))),
       site.module_sha256,
       json_text(site.module_arguments),
       Json(site.accept).dump(),
       site.anchor ? "true" : "false",
       std::to_string(site.clock_days),
-      std::to_string(audit::uint_member(policy, "serial")),
-      audit::text_member(policy, "digest"),
-      audit::text_member(genesis, "officers"),
-      audit::text_member(genesis, "trust"),
+      std::to_string(encoding::uint_member(policy, "serial")),
+      encoding::text_member(policy, "digest"),
+      encoding::text_member(genesis, "officers"),
+      encoding::text_member(genesis, "trust"),
       to_hex(leaf)};
   std::string out(kTitle);
   for (std::size_t i = 0; i < kGenesisLines.size(); ++i)
@@ -75,26 +75,26 @@ void check_genesis_text(std::string_view text) {
   require(text.empty());
 }
 
-std::vector<policy::Approver> accept_genesis(Appliance& appliance,
-                                             const std::vector<std::filesystem::path>& paths) {
+std::vector<approval::Approver> accept_genesis(Appliance& appliance,
+                                               const std::vector<std::filesystem::path>& paths) {
   const audit::State& state = appliance.log().state();
   if (state.genesis_accepted) throw Error(ErrorKind::Usage, "the genesis was accepted before");
-  const policy::Officers officers = read_officers(appliance.home().officers(), state);
+  const approval::Officers officers = approval::read_officers(appliance.home().officers(), state);
   const std::string text = genesis_text(state, appliance.log().tree().leaf(0));
-  const std::vector<std::string> signatures = read_signatures(paths);
-  const policy::Tally tally =
-      policy::tally_signatures(officers, "approval@qpcseal", view(text), signatures, appliance.now());
+  const std::vector<std::string> signatures = approval::read_signatures(paths);
+  const approval::Tally tally =
+      approval::tally_signatures(officers, "approval@qpcseal", view(text), signatures, appliance.now());
   std::set<std::string> lacking;
-  for (const policy::Officer& officer : officers.list) lacking.insert(officer.name);
-  for (const policy::Approver& approver : tally.approvers) lacking.erase(approver.name);
+  for (const approval::Officer& officer : officers.list) lacking.insert(officer.name);
+  for (const approval::Approver& approver : tally.approvers) lacking.erase(approver.name);
   if (!lacking.empty())
     throw Error(ErrorKind::ApprovalsMissing,
                 "every listed officer signs the genesis; not signed by " + names_of(lacking),
                 "'qpcseal genesis show -o FILE' writes what they sign", tally.findings);
-  archive_approval(appliance.home(), text, ".genesis", counted(signatures, tally.approvers));
-  appliance.log().event("genesis-accepted",
-                        {{"text_sha256", sha256_hex(text)}, {"approvers", json_of(tally.approvers)}});
+  archive_approval(appliance.home(), text, ".genesis", approval::counted(signatures, tally.approvers));
+  appliance.log().event("genesis-accepted", {{"text_sha256", sha256_hex(text)},
+                                             {"approvers", approval::as_json(tally.approvers)}});
   return tally.approvers;
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

@@ -10,17 +10,17 @@
 #include "appliance/audit/state.h"
 #include "appliance/site/appliance.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 // From the log's first entry, whose hash in the tree it names. Printable ASCII and line feeds.
-std::string genesis_text(const audit::State& state, const audit::Hash& leaf);
+std::string genesis_text(const audit::State& state, const tlog::Hash& leaf);
 [[nodiscard]] bool is_genesis_text(std::string_view text);
 // Whether the text has the genesis' lines and nothing else. Error{Malformed}.
 void check_genesis_text(std::string_view text);
 
 // Records that all listed officers signed. Error{ApprovalsMissing} naming those who did not;
 // Error{Usage} where there are no officers or it is done already.
-std::vector<policy::Approver> accept_genesis(Appliance& appliance,
-                                             const std::vector<std::filesystem::path>& signatures);
+std::vector<approval::Approver> accept_genesis(Appliance& appliance,
+                                               const std::vector<std::filesystem::path>& signatures);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

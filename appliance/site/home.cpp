@@ -16,7 +16,7 @@
 #include "base/file.h"
 #include "base/ownership.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 namespace {
 
@@ -110,7 +110,7 @@ bool is_demo_home() noexcept {
       first = line;
       return false;
     });
-    return audit::bool_member(audit::parse_entry(first).data, "insecure_demo");
+    return encoding::bool_member(audit::parse_entry(first).data, "insecure_demo");
   } catch (const std::exception&) {
     return false;
   }
@@ -122,8 +122,8 @@ void check_ownership(const Home& home) {
   for (const auto& path : {home.site(), home.policy(), home.officers(), home.collateral(), home.approvals(),
                            home.reports(), home.witness(), home.pending()})
     owners.check(path);
-  for (const auto& folder : {home.log(), home.trust(), home.tokens(), home.token_copies()})
-    owners.check_tree(folder);
+  for (const auto& dir : {home.log(), home.trust(), home.tokens(), home.token_copies()})
+    owners.check_tree(dir);
   if (!owners.good())
     throw Error(ErrorKind::Denied, "others could change what decides here: " + owners.faults(),
                 owners.mending());
@@ -141,7 +141,7 @@ Site Site::read(const std::filesystem::path& path) {
   const Bytes bytes = read_file(path, kMaxSiteSize);
   return with_context(path.string(), [&] {
     try {
-      Site site = site_from(toml::parse(text_of(bytes)));
+      Site site = site_from(toml::parse(text_view(bytes)));
       if (site.pin_source.starts_with(kFilePrefix))
         site.pin_source = std::string(kFilePrefix) +
                           (path.parent_path() / site.pin_source.substr(kFilePrefix.size())).string();
@@ -196,4 +196,4 @@ std::string without_home(const std::string& arguments, const Home& home) {
   return replaced(arguments, home.root.string() + "/", std::string(kHomeWord) + "/");
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

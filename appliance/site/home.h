@@ -11,7 +11,7 @@
 #include "base/bytes.h"
 #include "base/digest.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 struct Home {
   std::filesystem::path root;
@@ -82,4 +82,4 @@ void check_facts(const audit::SiteFacts& facts);
 // loaded. Error{Token} where the home has no folder for tokens.
 void prepare_module(const Home& home, const Site& site);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

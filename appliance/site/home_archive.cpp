@@ -10,11 +10,11 @@
 #include "encoding/json.h"
 #include "encoding/tar.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 constexpr const char *kManifest = "manifest.json", *kType = "qpcseal-home";
 constexpr std::uint64_t kVersion = 2;
@@ -27,28 +27,28 @@ std::string not_as_listed(const std::string& name) {
 }
 
 HomeManifest parse_manifest(const Bytes& bytes) {
-  const Json json = audit::parse_canonical(text_of(bytes), kManifest);
-  audit::expect_keys(json, {"type", "v", "software", "time", "log", "files"}, kManifest);
-  if (audit::text_member(json, "type") != kType) throw malformed("not a backup of a home");
-  if (audit::uint_member(json, "v") != kVersion)
+  const Json json = encoding::parse_canonical(text_view(bytes), kManifest);
+  encoding::expect_keys(json, {"type", "v", "software", "time", "log", "files"}, kManifest);
+  if (encoding::text_member(json, "type") != kType) throw malformed("not a backup of a home");
+  if (encoding::uint_member(json, "v") != kVersion)
     throw Error(ErrorKind::Malformed,
-                "a backup of a home in format " + std::to_string(audit::uint_member(json, "v")) +
+                "a backup of a home in format " + std::to_string(encoding::uint_member(json, "v")) +
                     "; this version reads format " + std::to_string(kVersion),
                 "versions before 0.2.0 wrote format 1, in which nothing vouches for the files");
-  const Json& log = audit::member(json, "log");
-  audit::expect_keys(log, {"size", "root"}, kManifest);
-  HomeManifest out{audit::text_member(json, "software"),
-                   static_cast<UnixTime>(audit::uint_member(json, "time")),
-                   audit::uint_member(log, "size"),
-                   audit::text_member(log, "root"),
+  const Json& log = encoding::member(json, "log");
+  encoding::expect_keys(log, {"size", "root"}, kManifest);
+  HomeManifest out{encoding::text_member(json, "software"),
+                   static_cast<UnixTime>(encoding::uint_member(json, "time")),
+                   encoding::uint_member(log, "size"),
+                   encoding::text_member(log, "root"),
                    {}};
   std::set<std::string> names;
-  for (const Json& file : audit::member(json, "files")) {
-    audit::expect_keys(file, {"name", "size", "sha256"}, kManifest);
-    out.files.push_back({audit::text_member(file, "name"), audit::uint_member(file, "size"),
-                         audit::hex_member(file, "sha256", sizeof(Sha256Digest))});
+  for (const Json& file : encoding::member(json, "files")) {
+    encoding::expect_keys(file, {"name", "size", "sha256"}, kManifest);
+    out.files.push_back({encoding::text_member(file, "name"), encoding::uint_member(file, "size"),
+                         encoding::hex_member(file, "sha256", sizeof(Sha256Digest))});
     const std::string& name = out.files.back().name;
-    if (!kind_of(name)) throw malformed("a file that no backup has: " + name);
+    if (!file_kind(name)) throw malformed("a file that no backup has: " + name);
     if (!names.insert(name).second) throw malformed("'" + name + "' stands twice");
   }
   return out;
@@ -60,16 +60,16 @@ std::string encode_manifest(const HomeManifest& manifest) {
   Json list = Json::array();
   for (const HomeFile& file : manifest.files)
     list.push_back({{"name", file.name}, {"size", file.size}, {"sha256", file.sha256}});
-  return audit::canonical({{"type", kType},
-                           {"v", kVersion},
-                           {"software", manifest.software},
-                           {"time", static_cast<std::uint64_t>(manifest.time)},
-                           {"log", {{"size", manifest.log_size}, {"root", manifest.log_root}}},
-                           {"files", std::move(list)}});
+  return encoding::canonical({{"type", kType},
+                              {"v", kVersion},
+                              {"software", manifest.software},
+                              {"time", static_cast<std::uint64_t>(manifest.time)},
+                              {"log", {{"size", manifest.log_size}, {"root", manifest.log_root}}},
+                              {"files", std::move(list)}});
 }
 
 HomeArchive::HomeArchive(const std::filesystem::path& path) : in_(open_to_read(path)) {
-  TarReader reader(in_);
+  encoding::TarReader reader(in_);
   const auto first = reader.next();
   if (!first || first->name != kManifest || first->size > kMaxManifest)
     throw malformed("not a backup of a home");
@@ -81,7 +81,7 @@ HomeArchive::HomeArchive(const std::filesystem::path& path) : in_(open_to_read(p
     if (!item || item->name != file.name || item->size != file.size)
       throw malformed("'" + file.name + "' is not where the manifest says");
     Sha256 digest;
-    read_pieces(in_, item->offset, item->size, [&](ByteView piece) { digest.update(piece); });
+    encoding::read_pieces(in_, item->offset, item->size, [&](ByteView piece) { digest.update(piece); });
     if (to_hex(digest.finish()) != file.sha256) throw malformed(not_as_listed(file.name));
     offsets_.emplace(file.name, item->offset);
   }
@@ -109,7 +109,7 @@ Fd HomeArchive::reopen() const {
 
 std::string HomeArchive::text(const std::string& name) const {
   for (const HomeFile& file : manifest_.files)
-    if (file.name == name) return std::string(text_of(read(file)));
+    if (file.name == name) return std::string(text_view(read(file)));
   throw malformed("it lacks " + name);
 }
 
@@ -120,7 +120,7 @@ void HomeArchive::unpack(const std::filesystem::path& dir) const {
     AtomicFile out(target, Existing::Refuse, 0600);
     Sha256 digest;
     std::uint64_t at = 0;
-    read_pieces(in_, offset_of(file), file.size, [&](ByteView piece) {
+    encoding::read_pieces(in_, offset_of(file), file.size, [&](ByteView piece) {
       digest.update(piece);
       write_exact(out.fd(), piece, at);
       at += piece.size();
@@ -130,4 +130,4 @@ void HomeArchive::unpack(const std::filesystem::path& dir) const {
   }
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

@@ -17,7 +17,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 struct HomeManifest {
   std::string software;
@@ -55,4 +55,4 @@ class HomeArchive {
   std::map<std::string, std::uint64_t> offsets_;  // bytes
 };
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "encoding/tar.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 namespace {
 
@@ -20,7 +20,7 @@ constexpr const char *kEntriesName = "log/entries.jsonl", *kCheckpointName = "lo
 
 std::string digest_of(const Fd& file) {
   Sha256 digest;
-  read_pieces(file, 0, file_size(file), [&](ByteView piece) { digest.update(piece); });
+  encoding::read_pieces(file, 0, file_size(file), [&](ByteView piece) { digest.update(piece); });
   return to_hex(digest.finish());
 }
 
@@ -43,7 +43,7 @@ std::vector<HomeFile> files_of(const Home& home, const audit::LogCopy& log) {
   std::vector<HomeFile> out{described_entries(log), described(kCheckpointName, log.note)};
   for (const auto& item : std::filesystem::recursive_directory_iterator(home.root)) {
     const std::string name = item.path().lexically_relative(home.root);
-    if (!kind_of(name) || name == kEntriesName || name == kCheckpointName) continue;
+    if (!file_kind(name) || name == kEntriesName || name == kCheckpointName) continue;
     const Fd file = open_to_read(item.path());
     out.push_back({name, file_size(file), digest_of(file)});
   }
@@ -58,7 +58,7 @@ void require_whole(const Vouching& judged, ErrorKind kind, const std::string& hi
 }
 
 void write_archive(const Home& home, const audit::LogCopy& log, const HomeManifest& manifest, const Fd& out) {
-  TarWriter archive(out);
+  encoding::TarWriter archive(out);
   archive.add("manifest.json", view(encode_manifest(manifest)));
   for (const HomeFile& file : manifest.files) {
     if (file.name == kCheckpointName) {
@@ -89,7 +89,7 @@ bool begins_with(const Fd& lines, const audit::LogCopy& log) {
     Bytes here(line.size() + 1);
     read_exact(lines, here, at);
     at += here.size();
-    same = text_of(here).substr(0, line.size()) == line && here.back() == '\n';
+    same = text_view(here).substr(0, line.size()) == line && here.back() == '\n';
     return same;
   });
   return same;
@@ -100,7 +100,7 @@ bool begins_with(const Fd& lines, const audit::LogCopy& log) {
 void refuse_loss_of_damaged(const Home& home, const audit::LogCopy& log, const std::string& file) {
   const path checkpoint = home.log() / "checkpoint", entries = home.log() / "entries.jsonl";
   if (std::filesystem::is_regular_file(checkpoint)) {
-    const std::string note = read_text_file(checkpoint, audit::kMaxCheckpointSize);
+    const std::string note = read_text_file(checkpoint, tlog::kMaxCheckpointSize);
     if (const auto size = size_signed_by(log.state, note); size && *size > log.checkpoint.size)
       throw refuse_loss("the home's checkpoint has " + std::to_string(*size) + " entries, the backup " +
                             std::to_string(log.checkpoint.size),
@@ -175,7 +175,7 @@ Backup back_up(const Environment& environment, const path& output, Existing exis
   return out;
 }
 
-CheckedBackup check_backup(const path& file, const std::optional<audit::VerifierKey>& key) {
+CheckedBackup check_backup(const path& file, const std::optional<tlog::VerifierKey>& key) {
   return with_context(file.string(), [&] {
     HomeArchive archive(file);
     const HomeArchive::Place entries = archive.place(kEntriesName);
@@ -220,4 +220,4 @@ Restored restore(const Environment& environment, const RestoreOptions& options) 
   return out;
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

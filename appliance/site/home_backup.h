@@ -10,7 +10,7 @@
 #include "appliance/site/restored_site.h"
 #include "tlog/note.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 struct Backup {
   HomeManifest manifest;
@@ -29,11 +29,11 @@ struct CheckedBackup {
 // `key`: of the log; nothing: as the log names it. Writes nothing. Error{Malformed}: damage, a file that no
 // backup has, one that nothing vouches for, or one that is missing; Error{LogDamaged}: the log does not
 // verify.
-CheckedBackup check_backup(const std::filesystem::path& file, const std::optional<audit::VerifierKey>& key);
+CheckedBackup check_backup(const std::filesystem::path& file, const std::optional<tlog::VerifierKey>& key);
 
 struct RestoreOptions {
   std::filesystem::path file;
-  std::optional<audit::VerifierKey> key;
+  std::optional<tlog::VerifierKey> key;
   bool replace = false;  // a home that has state already: it is set aside
   MachineOptions machine;
 };
@@ -52,4 +52,4 @@ struct Restored {
 // options that do not fit.
 Restored restore(const Environment& environment, const RestoreOptions& options);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

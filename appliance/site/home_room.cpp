@@ -10,16 +10,16 @@
 #include "base/file.h"
 #include "base/retry.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 namespace {
 
 // The disk counts as nearly full below so many reserves: logging in, an append and its checkpoint take less.
 constexpr std::uint64_t kPlenty = 4;
 
-std::uint64_t room_in(const std::filesystem::path& folder) {
+std::uint64_t room_in(const std::filesystem::path& dir) {
   struct statvfs status{};
-  if (statvfs(folder.c_str(), &status) != 0) return 0;
+  if (statvfs(dir.c_str(), &status) != 0) return 0;
   return static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
 }
 
@@ -50,4 +50,4 @@ void give_up_reserve(const Home& home) noexcept {
   }
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

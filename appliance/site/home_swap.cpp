@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "base/file.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 namespace {
 
@@ -228,4 +228,4 @@ bool swap_state(const Home& home, const std::string& aside, const Fill& fill, Sw
   return is_there(home.root / aside);
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

@@ -17,7 +17,7 @@
 
 #include "appliance/site/home.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 enum class SwapWay { Exchange, InPlace };
 
@@ -37,4 +37,4 @@ bool swap_state(const Home& home, const std::string& aside,
                 const std::function<void(const std::filesystem::path& dir)>& fill,
                 SwapWay way = SwapWay::Exchange);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 void expect_same(const std::string& what, const std::string& found, const std::string& logged) {
   if (found != logged)
@@ -23,21 +23,21 @@ policy::Policy read_policy(const Home& home, const audit::State& state) {
                 home.policy().string() + " is not the policy in the log: found " + digest + ", logged " +
                     state.policy_digest,
                 "a new policy comes in by 'qpcseal policy install'");
-  return policy::parse_policy(text_of(bytes));
+  return policy::parse_policy(text_view(bytes));
 }
 
 // What the log does not name counts for nothing, and is refused lest somebody think that it counts.
-Trust read_pinned_trust(const Home& home, const audit::State& state) {
+trust::Trust read_pinned_trust(const Home& home, const audit::State& state) {
   const bool bundled = state.collateral_serial > 0;
-  Trust trust = read_trust(home.trust());
-  expect_same("the trust folder", to_hex(trust.digest), audit::text_member(state.genesis, "trust"));
+  trust::Trust trust = trust::read_trust(home.trust());
+  expect_same("the trust folder", to_hex(trust.digest), encoding::text_member(state.genesis, "trust"));
   if (!bundled && std::filesystem::exists(home.collateral()))
     throw Error(ErrorKind::Denied,
                 home.collateral().string() + " is there, and the log has no collateral bundle",
                 "a bundle comes in by 'qpcseal trust import'");
-  if (bundled) trust = read_collateral_trust(home.collateral(), state.trust_digest);
+  if (bundled) trust = trust::read_collateral_trust(home.collateral(), state.trust_digest);
   trust.crl_floors = state.crl_numbers;
   return trust;
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

@@ -9,14 +9,14 @@
 #include "appliance/trust/trust_folder.h"
 #include "policy/policy.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 // The policy in force: the file's digest must be the one in the log. Error{Denied} otherwise.
 policy::Policy read_policy(const Home& home, const audit::State& state);
 // The trust folder, likewise.
-Trust read_pinned_trust(const Home& home, const audit::State& state);
+trust::Trust read_pinned_trust(const Home& home, const audit::State& state);
 
 // Error{Denied} where they differ: "WHAT is not the one in the log".
 void expect_same(const std::string& what, const std::string& found, const std::string& logged);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

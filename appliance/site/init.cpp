@@ -11,11 +11,11 @@
 #include "base/error.h"
 #include "base/file.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 constexpr const char* kSoftHsmPaths[] = {"/usr/lib/softhsm/libsofthsm2.so",
                                          "/usr/lib64/softhsm/libsofthsm2.so",
@@ -29,7 +29,7 @@ void check_options(const InitOptions& options, const Home& home) {
   if (!options.insecure_demo && options.officers.empty()) refuse("--officers is missing: who may approve?");
   if (!options.embedded && options.module.empty()) refuse("--module is missing (or --embedded)");
   if (!options.embedded && options.token_label.empty()) refuse("--token is missing");
-  if (!audit::is_key_name(options.appliance_id))
+  if (!tlog::is_key_name(options.appliance_id))
     refuse("--appliance-id: letters, digits and punctuation but '+', 1 to 128");
   if (options.appliance_id == policy::kAnyAppliance)
     refuse("--appliance-id: 'any' is what a policy says that names no appliance");
@@ -52,10 +52,10 @@ void write_text(const std::filesystem::path& path, std::string_view text) {
 }
 
 void copy_trust(const std::filesystem::path& from, const Home& home) {
-  check_crls(read_trust(from));  // only what can be used comes in
+  trust::check_crls(trust::read_trust(from));  // only what can be used comes in
   for (const auto& item : std::filesystem::directory_iterator(from)) {
     const std::string name = item.path().filename();
-    if (name.size() > kMaxTrustName || kind_of("trust/" + name) != FileKind::Trust)
+    if (name.size() > kMaxTrustName || file_kind("trust/" + name) != FileKind::Trust)
       throw Error(ErrorKind::Usage,
                   item.path().string() + ": a backup of the home could not hold a file of this name",
                   "name it in printable ASCII, at most 100 bytes, and not with a dot first");
@@ -110,19 +110,19 @@ Json genesis_of(const Environment& environment, const InitOptions& options, cons
                 const audit::SiteFacts& facts) {
   const Home& home = environment.home;
   const Bytes policy = read_file(home.policy(), policy::kMaxPolicySize);
-  const policy::Policy parsed = policy::parse_policy(text_of(policy));
+  const policy::Policy parsed = policy::parse_policy(text_view(policy));
   Json out;
   out["aud"] = to_hex(environment.random.bytes(kAudSize));
   out["appliance_id"] = options.appliance_id;
   out["log_key"] = made.log_key;
   out["seal_key"] = to_base64(made.seal_key);
   out["policy"] = {{"digest", sha256_hex(policy)}, {"serial", parsed.serial.value}};
-  out["trust"] = to_hex(read_trust(home.trust()).digest);
+  out["trust"] = to_hex(trust::read_trust(home.trust()).digest);
   out["officers"] = nullptr;
   if (!options.officers.empty())
-    out["officers"] = sha256_hex(read_file(home.officers(), policy::kMaxOfficersFile));
+    out["officers"] = sha256_hex(read_file(home.officers(), approval::kMaxOfficersFile));
   out["insecure_demo"] = options.insecure_demo;
-  out["site"] = json_of(facts);
+  out["site"] = as_json(facts);
   out["token"] = {{"label", made.token.label},
                   {"serial", made.token.serial},
                   {"model", made.token.model},
@@ -137,10 +137,10 @@ void copy_inputs(const Environment& environment, const InitOptions& options) {
   const UnixTime now = std::max(environment.clock.now(), build_time());
   const std::string text = read_text_file(options.policy, policy::kMaxPolicySize);
   const policy::Policy policy = policy::parse_policy(text, options.policy.string());
-  std::optional<policy::Officers> officers;
+  std::optional<approval::Officers> officers;
   if (!options.officers.empty()) {
-    const std::string listed = read_text_file(options.officers, policy::kMaxOfficersFile);
-    officers = policy::parse_officers(listed);
+    const std::string listed = read_text_file(options.officers, approval::kMaxOfficersFile);
+    officers = approval::parse_officers(listed);
     write_text(home.officers(), listed);
   }
   check_policy(policy, {options.appliance_id, officers ? &*officers : nullptr, options.insecure_demo, true},
@@ -148,9 +148,9 @@ void copy_inputs(const Environment& environment, const InitOptions& options) {
   write_text(home.policy(), text);
   copy_trust(options.trust, home);
   if (options.insecure_demo) return;
-  const std::vector<std::string> signatures = read_signatures(options.policy_signatures);
+  const std::vector<std::string> signatures = approval::read_signatures(options.policy_signatures);
   const auto approvers = check_first_signatures(policy, text, officers.value(), signatures, now);
-  archive_approval(home, text, ".signed", counted(signatures, approvers));
+  archive_approval(home, text, ".signed", approval::counted(signatures, approvers));
 }
 
 InitResult build(const Environment& environment, const InitOptions& options) {
@@ -168,12 +168,12 @@ InitResult build(const Environment& environment, const InitOptions& options) {
   session.login(pin);
   make_keys(session);
   result.lacking = keys::probe_desired(session);
-  result.anchor = facts.anchor = can_anchor(session);
+  result.anchor = facts.anchor = keys::can_anchor(session);
   keys::SigningKey log_key(session, keys::kLogKeyLabel), seal_key(session, keys::kSealKeyLabel);
   keys::LogSigner signer(log_key);
-  result.log_key = audit::VerifierKey(options.appliance_id, signer.type(), signer.public_key()).text();
+  result.log_key = tlog::VerifierKey(options.appliance_id, signer.type(), signer.public_key()).text();
   result.seal_key = seal_key.spki();
-  TokenAnchor anchor(session);
+  keys::TokenAnchor anchor(session);
   const audit::Log log =
       audit::Log::create({home.log(), environment.clock, environment.random,
                           "qpcseal " + std::string(software_version()), result.anchor ? &anchor : nullptr},
@@ -216,4 +216,4 @@ InitResult init(const Environment& environment, const InitOptions& options) {
   }
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

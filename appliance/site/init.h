@@ -9,7 +9,7 @@
 
 #include "appliance/site/appliance.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 struct InitOptions {
   std::string module;            // absolute path; empty with `embedded`: SoftHSM2 where Debian puts it
@@ -41,4 +41,4 @@ InitResult init(const Environment& environment, const InitOptions& options);
 // Where SoftHSM2 is on this machine; Error{Token} when it is not.
 std::string find_softhsm();
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

@@ -6,9 +6,9 @@
 #include "appliance/keys/mek_list.h"
 #include "base/error.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
-keys::Mek mek_of(const audit::MekHistory& history) {
+keys::Mek recorded_mek(const audit::MekHistory& history) {
   return {{CK_INVALID_HANDLE, "key '" + history.label + "'"},
           history.label,
           std::string(keys::name_in(history.label)),
@@ -21,7 +21,7 @@ std::vector<keys::Mek> missing_keys(const std::vector<keys::Mek>& there, const a
   for (const auto& [id, history] : state.meks) {
     const bool wanted = history.state == "ok" || history.state == "suspended";
     const auto same = [&](const keys::Mek& mek) { return mek.id == history.id; };
-    if (wanted && std::ranges::none_of(there, same)) out.push_back(mek_of(history));
+    if (wanted && std::ranges::none_of(there, same)) out.push_back(recorded_mek(history));
   }
   keys::sort_meks(out);
   return out;
@@ -38,4 +38,4 @@ std::string missing_hint(const keys::Mek& mek) {
          "' makes its next generation; 'qpcseal mek destroy " + mek.label + "' gives it up";
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

@@ -8,7 +8,7 @@
 #include "appliance/audit/state.h"
 #include "appliance/keys/contents.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 // Keys that are ok or suspended in the log and not in `there`: the token lost them. Their objects have
 // no handle. By name, generation, id.
@@ -20,6 +20,6 @@ std::string missing_text(const keys::Mek& mek);
 std::string missing_hint(const keys::Mek& mek);
 
 // The log's key as one of the token's, without a handle.
-keys::Mek mek_of(const audit::MekHistory& history);
+keys::Mek recorded_mek(const audit::MekHistory& history);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

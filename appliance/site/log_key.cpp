@@ -5,7 +5,7 @@
 #include "appliance/keys/signing.h"
 #include "base/error.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 namespace {
 
@@ -14,7 +14,7 @@ bool signed_checkpoint(pkcs11::Session& session, const std::string& label, const
   try {
     keys::SigningKey key(session, label);
     const keys::LogSigner signer(key);
-    audit::open_checkpoint(note, {audit::claimed_origin(note), signer.type(), signer.public_key()});
+    tlog::open_checkpoint(note, {tlog::claimed_origin(note), signer.type(), signer.public_key()});
     return true;
   } catch (const Error&) {
     return false;
@@ -38,4 +38,4 @@ void retire_log_keys(pkcs11::Session& session, const std::string& label) {
     if (other != label) keys::destroy_signing_key(session, other);
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

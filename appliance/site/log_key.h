@@ -11,7 +11,7 @@
 
 #include "pkcs11/session.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 // The label of the key that signed the log's checkpoint. Where the token has one log key, that one:
 // Log::open() checks it.
@@ -19,4 +19,4 @@ std::string find_log_key(pkcs11::Session& session, const std::filesystem::path& 
 // Destroys all log keys but `label`. For a log that was opened with it, and so verified.
 void retire_log_keys(pkcs11::Session& session, const std::string& label);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

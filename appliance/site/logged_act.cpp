@@ -3,9 +3,9 @@
 
 #include "base/current_error.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
-using audit::Json;
+using encoding::Json;
 
 namespace {
 
@@ -57,4 +57,4 @@ void after_result(const std::string& done, const std::string& hint, const std::f
   }
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

@@ -14,19 +14,19 @@
 
 #include "appliance/audit/log.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 struct LoggedAct {
   std::string kind;
-  audit::Json intent;
+  encoding::Json intent;
   // Does the act. Returns the data of the result "ok".
-  std::function<audit::Json(const audit::Txn& txn)> act;
+  std::function<encoding::Json(const audit::Txn& txn)> act;
   // Undoes what `act` made before it threw. Throws where something may be left, so that "failed" always means
   // that nothing is. It is not called once a key is wrapped: then the result is "unknown". Empty: `act`
   // leaves nothing behind when it throws.
   std::function<void()> undo = {};
   // Appends the result "ok". Empty: Log::result.
-  std::function<std::uint64_t(const audit::Txn& txn, audit::Json data)> conclude = {};
+  std::function<std::uint64_t(const audit::Txn& txn, encoding::Json data)> conclude = {};
 };
 
 // The number of the result. AppendError where the intent or the result could not be appended; else what `act`
@@ -48,4 +48,4 @@ void log_failure(Tell&& tell) noexcept {
 // logged; <cause>", with `hint` for a way on.
 void after_result(const std::string& done, const std::string& hint, const std::function<void()>& step);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

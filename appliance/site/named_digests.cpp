@@ -7,17 +7,17 @@
 #include "appliance/audit/entry.h"
 #include "base/digest.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 namespace {
 
 using audit::Entry;
-using audit::Json;
 using audit::Phase;
+using encoding::Json;
 
 void add(std::set<std::string>& to, const Json& data, const char* member) {
   if (const auto found = data.find(member); found != data.end() && found->is_string())
-    to.insert(audit::hex_member(data, member, sizeof(Sha256Digest)));
+    to.insert(encoding::hex_member(data, member, sizeof(Sha256Digest)));
 }
 
 // Whoever signed, for or against.
@@ -36,7 +36,7 @@ void add_approval(NamedDigests& out, const Json& data, const char* member) {
 
 void add_pinned(NamedDigests& out, const Entry& entry) {
   if (entry.kind == "genesis") {
-    add(out.texts, audit::member(entry.data, "policy"), "digest");
+    add(out.texts, encoding::member(entry.data, "policy"), "digest");
     add(out.officers, entry.data, "officers");
     add(out.trust, entry.data, "trust");
   }
@@ -55,11 +55,11 @@ void add_entry(NamedDigests& out, const Entry& entry) {
   if (entry.kind == "ceremony") add(out.plans, entry.data, "plan_sha256");
   if (entry.kind == "ceremony") add(out.rehearsals, entry.data, "rehearsal_sha256");
   if (entry.kind == "rejection")
-    add(audit::text_member(entry.data, "operation") == "ceremony" ? out.plans : out.requests, entry.data,
+    add(encoding::text_member(entry.data, "operation") == "ceremony" ? out.plans : out.requests, entry.data,
         "request_sha256");
   if (entry.kind == "recovery")
-    out.quarantined[audit::text_member(entry.data, "quarantine")] =
-        audit::hex_member(entry.data, "sha256", sizeof(Sha256Digest));
+    out.quarantined[encoding::text_member(entry.data, "quarantine")] =
+        encoding::hex_member(entry.data, "sha256", sizeof(Sha256Digest));
 }
 
 // Before it is parsed: most entries are challenges and results, which name no file.
@@ -86,7 +86,7 @@ const std::set<std::string>& NamedDigests::kept_as(std::string_view extension) c
   return kNone;
 }
 
-NamedDigests digests_of(const audit::LogCopy& log) {
+NamedDigests collect_named_digests(const audit::LogCopy& log) {
   NamedDigests out;
   log.each([&](std::uint64_t, std::string_view line) {
     if (may_name(line)) add_entry(out, audit::parse_entry(line));
@@ -94,4 +94,4 @@ NamedDigests digests_of(const audit::LogCopy& log) {
   return out;
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

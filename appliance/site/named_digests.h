@@ -9,7 +9,7 @@
 
 #include "appliance/audit/read.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 // All as hex. A digest counts only for the kind of file that the entry names.
 struct NamedDigests {
@@ -25,6 +25,6 @@ struct NamedDigests {
   [[nodiscard]] const std::set<std::string>& kept_as(std::string_view extension) const;
 };
 
-NamedDigests digests_of(const audit::LogCopy& log);
+NamedDigests collect_named_digests(const audit::LogCopy& log);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

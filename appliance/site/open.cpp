@@ -10,19 +10,19 @@
 #include "base/error.h"
 #include "base/file.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 // The end of the newest CRL, where a class of cards wants them. One that cannot be read ends nothing here: no
 // report passes with it.
-std::optional<UnixTime> end_of_crls(const policy::Policy& policy, const Trust& trust) {
+std::optional<UnixTime> end_of_crls(const policy::Policy& policy, const trust::Trust& trust) {
   const auto wants = [](const policy::DeviceClass& device) { return device.crl_required.value; };
   if (std::ranges::none_of(policy.devices, wants)) return std::nullopt;
   std::optional<UnixTime> newest;
-  for (const TrustFile& crl : trust.crls) {
+  for (const trust::TrustFile& crl : trust.crls) {
     try {
       newest = std::max(newest.value_or(0), attest::read_crl(crl.der).next_update);
     } catch (const Error&) {
@@ -41,8 +41,8 @@ void Appliance::open_token(const Environment& environment, const audit::SiteFact
   module_.emplace(site_.module, module_digest(facts), with_home(facts.module_arguments, home_));
   token_ = module_->token(site_.token_label, site_.token_serial);
   session_.emplace(*module_, token_, pkcs11::Access::ReadWrite);
-  pin_taken_ =
-      login_user(*module_, *session_, pin, environment.pin_fd ? std::nullopt : pin_file_of(site_.pin_source));
+  pin_taken_ = login_user(*module_, *session_, pin,
+                          environment.pin_fd ? std::nullopt : pin_file_path(site_.pin_source));
   if (!guard_) return;
   guard_->check_login();
   session_->on_destroy([this] { guard_->before_destroy(); });
@@ -52,7 +52,7 @@ void Appliance::sync_token() {
   if (guard_) guard_->keep();
 }
 
-void Appliance::open_log(const Environment& environment, audit::Position at, const Repair& repair,
+void Appliance::open_log(const Environment& environment, audit::LogCursor at, const Repair& repair,
                          const std::string& log_key) {
   log_key_.emplace(*session_, log_key);
   seal_key_.emplace(*session_, keys::kSealKeyLabel);
@@ -73,7 +73,7 @@ void Appliance::accept_anchor(const Repair& repair) {
   Json approval;
   if (log_->has_old_anchor())
     approval = approve_repair(home_, copy, approvals_, repair.yes, now(), "anchor-accept",
-                              anchor_parameters(name_of(log_->anchor()), copy.checkpoint));
+                              anchor_parameters(to_string(log_->anchor()), copy.checkpoint));
   log_->accept_anchor(approval);
 }
 
@@ -86,7 +86,7 @@ void Appliance::log_restored() {
 }
 
 void Appliance::change_site(const AgreedSite& agreed, const std::optional<std::string>& module) {
-  log_->event("site", with_approval({{"old", json_of(agreed.before)}, {"new", json_of(agreed.now)}},
+  log_->event("site", with_approval({{"old", as_json(agreed.before)}, {"new", as_json(agreed.now)}},
                                     agreed.approval));
   if (!module) return;
   after_result("the site's facts are changed",
@@ -105,4 +105,4 @@ void Appliance::judge_clock(const std::optional<std::string>& confirmed_date) {
   log_->confirm_clock();
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

@@ -7,15 +7,15 @@
 #include "base/file_set.h"
 #include "encoding/json.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 constexpr std::size_t kMaxFile = std::size_t{64} << 20;  // bytes
 
-Json json_of(const keys::WrappedMek& wrap) {
+Json as_json(const keys::WrappedMek& wrap) {
   return {{"suite", static_cast<unsigned>(wrap.suite)},
           {"encrypt", to_base64(wrap.encrypt)},
           {"nonce", to_base64(wrap.nonce)},
@@ -23,16 +23,16 @@ Json json_of(const keys::WrappedMek& wrap) {
 }
 
 keys::WrappedMek wrap_of(const Json& json) {
-  const auto suite = keys::suite_from(static_cast<unsigned>(audit::uint_member(json, "suite")));
+  const auto suite = keys::suite_from(static_cast<unsigned>(encoding::uint_member(json, "suite")));
   if (!suite) throw Error(ErrorKind::Malformed, "an unknown suite");
-  return {*suite, from_base64(audit::text_member(json, "encrypt")),
-          from_base64(audit::text_member(json, "nonce")), from_base64(audit::text_member(json, "pub"))};
+  return {*suite, from_base64(encoding::text_member(json, "encrypt")),
+          from_base64(encoding::text_member(json, "nonce")), from_base64(encoding::text_member(json, "pub"))};
 }
 
 std::set<std::string> open_reports(const audit::State& state) {
   std::set<std::string> out;
   for (const auto& [seq, intent] : state.open)
-    if (intent.kind == "release") out.insert(audit::text_member(intent.data, "report_sha256"));
+    if (intent.kind == "release") out.insert(encoding::text_member(intent.data, "report_sha256"));
   return out;
 }
 
@@ -43,7 +43,7 @@ PendingWraps::PendingWraps(const Home& home, const audit::State& state) : path_(
   const std::set<std::string> open = open_reports(state);
   with_context(path_.string(), [&] {
     const Bytes bytes = read_file(path_, kMaxFile);
-    const Json json = audit::parse_json(text_of(bytes), "wrapped MEKs");
+    const Json json = encoding::parse_json(text_view(bytes), "wrapped MEKs");
     for (const auto& [report, wrap] : json.items()) {
       if (open.contains(report))
         wraps_.emplace(report, wrap_of(wrap));
@@ -68,8 +68,8 @@ const keys::WrappedMek* PendingWraps::find(const Sha256Digest& report) const {
 
 std::string PendingWraps::text() const {
   Json json = Json::object();
-  for (const auto& [report, wrap] : wraps_) json[report] = json_of(wrap);
-  return audit::canonical(json);
+  for (const auto& [report, wrap] : wraps_) json[report] = as_json(wrap);
+  return encoding::canonical(json);
 }
 
 void PendingWraps::write() const {
@@ -103,4 +103,4 @@ void PendingWraps::drop(const std::map<Sha256Digest, keys::WrappedMek>& wraps) n
   }
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

@@ -15,7 +15,7 @@
 #include "base/digest.h"
 #include "base/file.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 class PendingWraps {
  public:
@@ -44,4 +44,4 @@ class PendingWraps {
   std::map<std::string, keys::WrappedMek> wraps_;  // by the report's SHA-256, hex
 };
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

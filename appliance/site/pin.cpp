@@ -16,7 +16,7 @@
 #include "base/print.h"
 #include "base/signals.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 namespace {
 
@@ -108,4 +108,4 @@ SecretBuffer read_new_pin(std::optional<int> fd, const std::string& token_label)
   return first;
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

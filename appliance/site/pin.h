@@ -8,7 +8,7 @@
 
 #include "base/secret.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 inline constexpr std::string_view kFilePrefix = "file:";  // of a source that is a file
 
@@ -18,4 +18,4 @@ SecretBuffer read_pin(const std::string& source, std::optional<int> fd, const st
 // Asks twice on /dev/tty. Error{Usage} when the two differ.
 SecretBuffer read_new_pin(std::optional<int> fd, const std::string& token_label);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

@@ -7,11 +7,11 @@
 #include "base/file.h"
 #include "pkcs11/user_pin.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 constexpr std::size_t kLeast = 4;  // characters; tokens have limits of their own
 
@@ -31,7 +31,7 @@ std::optional<bool> has_old_pin(Appliance& appliance, const SecretBuffer& old_pi
 void change_pin(Appliance& appliance, const SecretBuffer& old_pin, const SecretBuffer& new_pin) {
   if (new_pin.size() < kLeast) throw Error(ErrorKind::Usage, "a PIN has at least 4 characters");
   if (equal(old_pin.bytes(), new_pin.bytes())) throw Error(ErrorKind::Usage, "the new PIN is the old one");
-  const auto file = pin_file_of(appliance.site().pin_source);
+  const auto file = pin_file_path(appliance.site().pin_source);
   const std::filesystem::path next = file ? next_pin_file(*file) : std::filesystem::path();
   if (file) write_file(next, new_pin.bytes(), Existing::Refuse, 0600);
   const std::string where = file ? "; the new PIN is in " + next.string() : "";
@@ -63,4 +63,4 @@ void change_pin(Appliance& appliance, const SecretBuffer& old_pin, const SecretB
                  [&] { settle_pin_file(*file, PinTaken::Next); });
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

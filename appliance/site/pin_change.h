@@ -5,10 +5,10 @@
 #include "appliance/site/appliance.h"
 #include "base/secret.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 // One try. Where site.toml names a file it gets the new PIN. Error{Token} for a token that refuses it; the
 // message names the file that has the new PIN where the token may have it.
 void change_pin(Appliance& appliance, const SecretBuffer& old_pin, const SecretBuffer& new_pin);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

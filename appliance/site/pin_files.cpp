@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "pkcs11/user_pin.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 namespace {
 
@@ -27,7 +27,7 @@ std::filesystem::path folder_of(const std::filesystem::path& file) {
 
 }  // namespace
 
-std::optional<std::filesystem::path> pin_file_of(const std::string& pin_source) {
+std::optional<std::filesystem::path> pin_file_path(const std::string& pin_source) {
   if (!pin_source.starts_with(kPrefix)) return std::nullopt;
   return std::filesystem::path(pin_source.substr(kPrefix.size()));
 }
@@ -68,4 +68,4 @@ void settle_pin_file(const std::filesystem::path& pin_file, PinTaken taken) {
   sync_folder(folder_of(pin_file));
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

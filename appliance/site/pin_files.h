@@ -14,10 +14,10 @@
 #include "base/secret.h"
 #include "pkcs11/session.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 // The PIN file that a pin_source names; nothing for "tty".
-std::optional<std::filesystem::path> pin_file_of(const std::string& pin_source);
+std::optional<std::filesystem::path> pin_file_path(const std::string& pin_source);
 // Where the new PIN lies meanwhile: FILE.qpcseal-next.
 std::filesystem::path next_pin_file(const std::filesystem::path& pin_file);
 
@@ -37,4 +37,4 @@ void remove_next_pin_file(const std::filesystem::path& next);
 // Gives the PIN file the token's PIN, or removes the one that the token has not. Error{Io}.
 void settle_pin_file(const std::filesystem::path& pin_file, PinTaken taken);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

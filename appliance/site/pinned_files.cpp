@@ -9,11 +9,11 @@
 #include "base/digest.h"
 #include "base/file.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 constexpr std::size_t kMaxPinnedFile = std::size_t{4} << 20;  // bytes
 
@@ -36,9 +36,10 @@ bool surely_holds(const std::filesystem::path& file, const std::string& digest) 
   }
 }
 
-policy::Tally count(const policy::Officers& officers, const SignedFile& file,
-                    const std::vector<std::string>& signatures, int needed, UnixTime now) {
-  policy::Tally tally = policy::tally_signatures(officers, file.name_space, view(file.text), signatures, now);
+approval::Tally count(const approval::Officers& officers, const SignedFile& file,
+                      const std::vector<std::string>& signatures, int needed, UnixTime now) {
+  approval::Tally tally =
+      approval::tally_signatures(officers, file.name_space, view(file.text), signatures, now);
   if (tally.approvers.size() < static_cast<std::size_t>(needed))
     throw Error(
         ErrorKind::ApprovalsMissing,
@@ -72,18 +73,18 @@ void refuse_other_appliance(const policy::Policy& policy, const PolicyPlace& pla
 std::string_view namespace_of(const std::string& operation) {
   if (operation == "policy-change") return kPolicyNamespace;
   if (operation == "trust-import") return kTrustNamespace;
-  return approval_namespace(operation);
+  return approval::approval_namespace(operation);
 }
 
 // A file that leaves too few people for what the policy asks would lock everybody out: the next officers file
 // and the next policy need their signatures too.
-void refuse_too_few(const policy::Policy& policy, const policy::Officers& officers, UnixTime now) {
+void refuse_too_few(const policy::Policy& policy, const approval::Officers& officers, UnixTime now) {
   for (const auto& [operation, count] : policy.approvals) {
     const bool changes =
         operation == "policy-change" || operation == "officers-change" || operation == "trust-import";
     const int needed = std::max(count.value, changes ? 1 : 0);
     const std::string_view name_space = namespace_of(operation);
-    if (const std::size_t people = policy::count_signers(officers, name_space, now);
+    if (const std::size_t people = approval::count_signers(officers, name_space, now);
         people < static_cast<std::size_t>(needed))
       throw Error(ErrorKind::Usage, "'" + operation + "' needs " + std::to_string(needed) + " officers (" +
                                         policy.at(count.line) + "), the officers file lists " +
@@ -106,19 +107,19 @@ void refuse_weak_change(const policy::Policy& policy) {
 
 }  // namespace
 
-std::vector<policy::Approver> check_signed_file(Appliance& appliance, const SignedFile& file,
-                                                const std::vector<std::filesystem::path>& paths) {
+std::vector<approval::Approver> check_signed_file(Appliance& appliance, const SignedFile& file,
+                                                  const std::vector<std::filesystem::path>& paths) {
   const auto named = appliance.policy().approvals_for(file.operation);
   if (!named)
     throw Error(ErrorKind::Denied,
                 "the policy in force does not allow '" + file.operation + "': [approvals] does not name it");
   const int needed = appliance.insecure_demo() ? *named : std::max(file.least, *named);
-  const std::vector<std::string> signatures = read_signatures(paths);
-  policy::Tally tally;
+  const std::vector<std::string> signatures = approval::read_signatures(paths);
+  approval::Tally tally;
   if (needed > 0)
-    tally = count(read_officers(appliance.home().officers(), appliance.log().state()), file, signatures,
-                  needed, appliance.now());
-  archive_approval(appliance.home(), file.text, ".signed", counted(signatures, tally.approvers));
+    tally = count(approval::read_officers(appliance.home().officers(), appliance.log().state()), file,
+                  signatures, needed, appliance.now());
+  archive_approval(appliance.home(), file.text, ".signed", approval::counted(signatures, tally.approvers));
   return std::move(tally.approvers);
 }
 
@@ -152,25 +153,25 @@ Installed install_policy(Appliance& appliance, const std::filesystem::path& file
   if (next.serial.value <= state.policy_serial)
     throw Error(ErrorKind::Denied, "its serial is " + std::to_string(next.serial.value) +
                                        ", and must be above " + std::to_string(state.policy_serial));
-  std::optional<policy::Officers> officers;
-  if (!state.officers_digest.empty()) officers = read_officers(appliance.home().officers(), state);
+  std::optional<approval::Officers> officers;
+  if (!state.officers_digest.empty()) officers = approval::read_officers(appliance.home().officers(), state);
   check_policy(next,
-               {audit::text_member(state.genesis, "appliance_id"), officers ? &*officers : nullptr,
+               {encoding::text_member(state.genesis, "appliance_id"), officers ? &*officers : nullptr,
                 appliance.insecure_demo(), false},
                appliance.now());
   const int least = std::max(appliance.policy().greatest_threshold(), next.greatest_threshold());
   const auto approvers =
       check_signed_file(appliance, {"policy-change", kPolicyNamespace, text, least}, paths);
   const std::string digest = sha256_hex(text);
-  replace_pinned(appliance, "policy",
-                 {{"digest", digest}, {"serial", next.serial.value}, {"approvers", json_of(approvers)}},
-                 text);
+  replace_pinned(
+      appliance, "policy",
+      {{"digest", digest}, {"serial", next.serial.value}, {"approvers", approval::as_json(approvers)}}, text);
   return {digest, next.serial.value, approvers};
 }
 
 Installed install_officers(Appliance& appliance, const std::filesystem::path& file) {
-  const std::string text = read_text_file(file, policy::kMaxOfficersFile);
-  const policy::Officers next = policy::parse_officers(text);
+  const std::string text = read_text_file(file, approval::kMaxOfficersFile);
+  const approval::Officers next = approval::parse_officers(text);
   refuse_too_few(appliance.policy(), next, appliance.now());
   if (!appliance.insecure_demo()) refuse_weak_change(appliance.policy());
   const std::string digest = sha256_hex(text);
@@ -187,10 +188,10 @@ void check_policy(const policy::Policy& policy, const PolicyPlace& place, UnixTi
   if (!place.insecure_demo) refuse_weak_change(policy);
 }
 
-std::vector<policy::Approver> check_first_signatures(const policy::Policy& policy, const std::string& text,
-                                                     const policy::Officers& officers,
-                                                     const std::vector<std::string>& signatures,
-                                                     UnixTime now) {
+std::vector<approval::Approver> check_first_signatures(const policy::Policy& policy, const std::string& text,
+                                                       const approval::Officers& officers,
+                                                       const std::vector<std::string>& signatures,
+                                                       UnixTime now) {
   return count(officers, {"policy-change", kPolicyNamespace, text}, signatures, policy.greatest_threshold(),
                now)
       .approvers;
@@ -199,7 +200,7 @@ std::vector<policy::Approver> check_first_signatures(const policy::Policy& polic
 bool is_pinned(const std::string& kind) { return kind == "policy" || kind == "officers" || kind == "trust"; }
 
 bool was_installed(const Home& home, const audit::OpenIntent& intent) {
-  return holds(file_of(home, intent.kind), audit::text_member(intent.data, "digest"));
+  return holds(file_of(home, intent.kind), encoding::text_member(intent.data, "digest"));
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

@@ -10,7 +10,7 @@
 
 #include "appliance/site/appliance.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 // What officers sign policies and collateral bundles in.
 inline constexpr std::string_view kPolicyNamespace = "policy@qpcseal", kTrustNamespace = "collateral@qpcseal";
@@ -18,7 +18,7 @@ inline constexpr std::string_view kPolicyNamespace = "policy@qpcseal", kTrustNam
 struct Installed {
   std::string digest;        // hex
   std::uint64_t serial = 0;  // policies and bundles
-  std::vector<policy::Approver> approvers;
+  std::vector<approval::Approver> approvers;
 };
 
 // A policy that officers signed (namespace policy@qpcseal, over its bytes): as many as the policy in force
@@ -42,16 +42,16 @@ struct SignedFile {
 // As many officers in force as the policy in force wants for the operation (outside a demonstration at least
 // `least`) signed the file; it and the signatures are kept. Error{ApprovalsMissing}; Error{Denied} where the
 // policy does not name the operation.
-std::vector<policy::Approver> check_signed_file(Appliance& appliance, const SignedFile& file,
-                                                const std::vector<std::filesystem::path>& signatures);
+std::vector<approval::Approver> check_signed_file(Appliance& appliance, const SignedFile& file,
+                                                  const std::vector<std::filesystem::path>& signatures);
 // Intent, file, result. A crash between them is settled at the next start by was_installed().
-void replace_pinned(Appliance& appliance, const std::string& kind, audit::Json intent,
+void replace_pinned(Appliance& appliance, const std::string& kind, encoding::Json intent,
                     const std::string& text);
 
 // Where a policy is to come into force.
 struct PolicyPlace {
-  std::string appliance;                       // its name, as the genesis has it
-  const policy::Officers* officers = nullptr;  // null: a demonstration without
+  std::string appliance;                         // its name, as the genesis has it
+  const approval::Officers* officers = nullptr;  // null: a demonstration without
   bool insecure_demo = false;
   bool is_first = false;  // brought in by the genesis, in which every officer signs appliance and policy
 };
@@ -62,10 +62,10 @@ struct PolicyPlace {
 void check_policy(const policy::Policy& policy, const PolicyPlace& place, UnixTime now);
 // The first policy is signed by as many officers as any of its operations needs: by whom.
 // Error{ApprovalsMissing}.
-std::vector<policy::Approver> check_first_signatures(const policy::Policy& policy, const std::string& text,
-                                                     const policy::Officers& officers,
-                                                     const std::vector<std::string>& signatures,
-                                                     UnixTime now);
+std::vector<approval::Approver> check_first_signatures(const policy::Policy& policy, const std::string& text,
+                                                       const approval::Officers& officers,
+                                                       const std::vector<std::string>& signatures,
+                                                       UnixTime now);
 
 // Brings a bundle into force that as many officers signed (namespace collateral@qpcseal, over its bytes) as
 // the policy wants for trust-import. Error{Denied}: its serial or a crlNumber does not rise, or it is not
@@ -78,4 +78,4 @@ Installed import_collateral(Appliance& appliance, const std::filesystem::path& f
 // Whether an open intent of kind policy, officers or trust came to replace its file: the log's result.
 bool was_installed(const Home& home, const audit::OpenIntent& intent);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

@@ -10,13 +10,13 @@
 #include "appliance/site/pinned_files.h"
 #include "base/error.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
-struct Found {
+struct Reconciliation {
   std::string outcome, what;
 };
 
@@ -27,21 +27,21 @@ bool stays_open(const std::string& kind) {
   return std::ranges::find(kKinds, kind) != kKinds.end();
 }
 
-bool brings_a_key(const std::string& kind) {
+bool creates_key(const std::string& kind) {
   static constexpr std::array<std::string_view, 4> kKinds = {"mek-generate", "mek-rotate", "mek-restore",
                                                              "mek-import"};
   return std::ranges::find(kKinds, kind) != kKinds.end();
 }
 
 std::vector<keys::Mek> with_id(const std::vector<keys::Mek>& there, const Json& data) {
-  const Bytes id = from_hex(audit::text_member(data, "mek_id"));
+  const Bytes id = from_hex(encoding::text_member(data, "mek_id"));
   auto meks = there;
   std::erase_if(meks, [&](const keys::Mek& mek) { return mek.id != id; });
   return meks;
 }
 
 // Nobody was told of the key and nothing was done with it: it goes again, and the act has failed whole.
-Found roll_back(pkcs11::Session& session, std::vector<keys::Mek>& there, const Json& data) {
+Reconciliation roll_back(pkcs11::Session& session, std::vector<keys::Mek>& there, const Json& data) {
   const auto meks = with_id(there, data);
   if (meks.empty()) return {"failed", "the key is not in the token"};
   try {
@@ -54,7 +54,7 @@ Found roll_back(pkcs11::Session& session, std::vector<keys::Mek>& there, const J
 }
 
 // A pair that the log has from before is another act's, and people's backups are wrapped to it.
-Found roll_back_recovery_key(pkcs11::Session& session, const audit::State& state) {
+Reconciliation roll_back_recovery_key(pkcs11::Session& session, const audit::State& state) {
   if (!state.recovery_keys.empty()) {
     std::optional<keys::RecoveryKey> there;
     try {
@@ -62,7 +62,7 @@ Found roll_back_recovery_key(pkcs11::Session& session, const audit::State& state
     } catch (const Error& error) {
       return {"unknown", std::string("nothing is destroyed: ") + error.what()};
     }
-    if (there && known_recovery_key(state, there->point) != nullptr)
+    if (there && keys::known_recovery_key(state, there->point) != nullptr)
       return {"failed", "the recovery key in the token is an earlier entry's, and stays"};
   }
   keys::destroy_recovery_key(session);
@@ -70,14 +70,14 @@ Found roll_back_recovery_key(pkcs11::Session& session, const audit::State& state
 }
 
 // `there` is what the token holds, and follows what is destroyed here.
-Found look_up(pkcs11::Session& session, std::vector<keys::Mek>& there, const Home& home,
-              const audit::State& state, PinTaken pin, const audit::OpenIntent& intent) {
+Reconciliation look_up(pkcs11::Session& session, std::vector<keys::Mek>& there, const Home& home,
+                       const audit::State& state, PinTaken pin, const audit::OpenIntent& intent) {
   if (is_pinned(intent.kind))
     return {was_installed(home, intent) ? "ok" : "failed", "by the file that is there"};
-  if (brings_a_key(intent.kind)) return roll_back(session, there, intent.data);
+  if (creates_key(intent.kind)) return roll_back(session, there, intent.data);
   if (intent.kind == "mek-destroy")
-    return with_id(there, intent.data).empty() ? Found{"ok", "no key with this id in the token"}
-                                               : Found{"failed", "the key is in the token"};
+    return with_id(there, intent.data).empty() ? Reconciliation{"ok", "no key with this id in the token"}
+                                               : Reconciliation{"failed", "the key is in the token"};
   if (intent.kind == "recovery-key") return roll_back_recovery_key(session, state);
   if (intent.kind == "pin-change" && pin == PinTaken::Next) return {"ok", "the token has the new PIN"};
   if (intent.kind == "pin-change" && pin == PinTaken::GivenNotNext)
@@ -90,7 +90,8 @@ bool is_over(const audit::MekHistory& mek) { return mek.state == "destroyed" || 
 
 // A token may say that a key is gone, and have it again at the next C_Initialize: SoftHSM does where it could
 // not remove the key's file. Such a key is of no use here, but it is there.
-void destroy_what_came_back(audit::Log& log, pkcs11::Session& session, const std::vector<keys::Mek>& there) {
+void destroy_resurrected_keys(audit::Log& log, pkcs11::Session& session,
+                              const std::vector<keys::Mek>& there) {
   if (std::ranges::none_of(log.state().meks, [](const auto& item) { return is_over(item.second); })) return;
   const auto known = log.state().meks;  // as it is before the entries to come
   for (const keys::Mek& mek : there) {
@@ -121,21 +122,22 @@ void Appliance::reconcile() {
   const auto open = log_->state().open;
   for (const auto& [seq, intent] : open) {
     if (stays_open(intent.kind)) continue;
-    const Found found = look_up(*session_, there, home_, log_->state(), pin_taken_, intent);
+    const Reconciliation found = look_up(*session_, there, home_, log_->state(), pin_taken_, intent);
     Json data = Json::object();
     if (!found.what.empty()) data["reconciled"] = found.what;
     if (intent.kind == "pin-change" && found.outcome == "ok") data["token_serial"] = token_.serial;
     if (intent.kind == "mek-destroy" && found.outcome == "ok") {
       // A receipt of this entry says the same as one of an undisturbed run.
-      data["mek"] = audit::text_member(intent.data, "mek");
-      data["mek_id"] = audit::text_member(intent.data, "mek_id");
-      if (intent.data.contains(kHeirKey)) data[kHeirKey] = audit::text_member(intent.data, kHeirKey);
+      data["mek"] = encoding::text_member(intent.data, "mek");
+      data["mek_id"] = encoding::text_member(intent.data, "mek_id");
+      if (intent.data.contains(audit::kTransfereeKey))
+        data[audit::kTransfereeKey] = encoding::text_member(intent.data, audit::kTransfereeKey);
       data["encryptions"] =
-          log_->state().meks.at(from_hex(audit::text_member(intent.data, "mek_id"))).encryptions;
+          log_->state().meks.at(from_hex(encoding::text_member(intent.data, "mek_id"))).encryptions;
     }
     log_->result({intent.seq, intent.txn, intent.kind}, found.outcome, std::move(data));
   }
-  destroy_what_came_back(*log_, *session_, there);
+  destroy_resurrected_keys(*log_, *session_, there);
   remove_leftovers(std::move(found_there.leftovers));
   missing_ = missing_keys(there, log_->state());
 }
@@ -156,4 +158,4 @@ void Appliance::remove_leftovers(std::vector<keys::Leftover> found) {
   }
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

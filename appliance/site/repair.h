@@ -14,7 +14,7 @@
 #include "appliance/audit/read.h"
 #include "appliance/site/home.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 // What is not named stays as it is.
 struct SiteChange {
@@ -33,21 +33,23 @@ struct Repair {
 
 struct AgreedSite {
   audit::SiteFacts before, now;
-  audit::Json approval;  // null in a demonstration without officers
+  encoding::Json approval;  // null in a demonstration without officers
 };
 
 // The facts after the change. Error{Usage} for an unknown attribute or a number of days out of range.
 audit::SiteFacts changed(audit::SiteFacts facts, const SiteChange& change, const Home& home);
 // What officers agree to (site-change): the members that differ, lists as words with commas between.
-audit::Json parameters_of(const audit::SiteFacts& before, const audit::SiteFacts& now);
+encoding::Json request_parameters(const audit::SiteFacts& before, const audit::SiteFacts& now);
 // What officers agree to (anchor-accept): `anchor` as the error named it, `log_size`, `log_root`.
-audit::Json anchor_parameters(const std::string& anchor, const audit::Checkpoint& log);
+encoding::Json anchor_parameters(const std::string& anchor, const tlog::Checkpoint& log);
 
 // The approval for the log's entry, or null in a demonstration. Error{ApprovalsMissing} where officers have
 // not agreed or have rejected it; Error{Usage} where `yes` is missing.
-audit::Json approve_repair(const Home& home, const audit::LogCopy& log, const ApprovalFiles& files, bool yes,
-                           UnixTime now, const std::string& operation, const audit::Json& parameters);
+encoding::Json approve_repair(const Home& home, const audit::LogCopy& log,
+                              const approval::ApprovalFiles& files, bool yes, UnixTime now,
+                              const std::string& operation, const encoding::Json& parameters);
 // approve_repair() for a change of the site. Error{Usage} where nothing changes.
-AgreedSite agree_to_site(const Home& home, const ApprovalFiles& files, const Repair& repair, UnixTime now);
+AgreedSite agree_to_site(const Home& home, const approval::ApprovalFiles& files, const Repair& repair,
+                         UnixTime now);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

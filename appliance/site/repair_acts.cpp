@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "base/file.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 bool moves_module_only(const Environment& environment, const SiteChange& change) {
   if (!change.module) return false;
@@ -19,13 +19,13 @@ bool moves_module_only(const Environment& environment, const SiteChange& change)
   return true;
 }
 
-void correct_clock(Appliance& appliance, const ApprovalFiles& files, bool yes) {
+void correct_clock(Appliance& appliance, const approval::ApprovalFiles& files, bool yes) {
   const UnixTime floor = appliance.log().state().last_time, now = appliance.clock_now();
-  audit::Json approval;
+  encoding::Json approval;
   if (now < floor)
     approval = approve_repair(appliance.home(), audit::read_log(appliance.home().log(), std::nullopt), files,
                               yes, now, "clock-correct", {{"old_floor", format_time(floor)}});
   appliance.log().correct_clock(approval);
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

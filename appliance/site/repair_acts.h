@@ -5,13 +5,13 @@
 #include "appliance/site/appliance.h"
 #include "appliance/site/repair.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 // Whether the change is but another path of the very module that the log names: then site.toml has it now,
 // and there is nothing to agree to.
 bool moves_module_only(const Environment& environment, const SiteChange& change);
 
 // The event clock-correct, as officers agreed. Error{Usage} where the clock is not behind the log.
-void correct_clock(Appliance& appliance, const ApprovalFiles& files, bool yes);
+void correct_clock(Appliance& appliance, const approval::ApprovalFiles& files, bool yes);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

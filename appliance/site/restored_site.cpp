@@ -5,11 +5,11 @@
 #include "base/error.h"
 #include "pkcs11/module.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 constexpr const char* kSoftHsmModel = "SoftHSM v2";
 
@@ -20,7 +20,8 @@ void refuse_options(const MachineOptions& options) {
 }
 
 bool may_be_embedded(const Home& home, const Json& token) {
-  return std::filesystem::is_directory(home.tokens()) || audit::text_member(token, "model") == kSoftHsmModel;
+  return std::filesystem::is_directory(home.tokens()) ||
+         encoding::text_member(token, "model") == kSoftHsmModel;
 }
 
 std::string default_pin_source(const Home& home) {
@@ -35,19 +36,20 @@ Site site_for(const Home& home, const audit::State& state, const MachineOptions&
     refuse_options(options);
     return Site::read(home.site());
   }
-  const Json& token = audit::member(state.genesis, "token");
+  const Json& token = encoding::member(state.genesis, "token");
   Site site;
   site.embedded = options.module.empty() && may_be_embedded(home, token);
   if (options.module.empty() && !site.embedded)
     throw Error(ErrorKind::Usage, "this machine has no site.toml: --module is missing",
-                "name the PKCS #11 module of token '" + audit::text_member(token, "label") + "' (" +
-                    audit::text_member(token, "manufacturer") + ", " + audit::text_member(token, "model") +
-                    ")");
+                "name the PKCS #11 module of token '" + encoding::text_member(token, "label") + "' (" +
+                    encoding::text_member(token, "manufacturer") + ", " +
+                    encoding::text_member(token, "model") + ")");
   site.module = site.embedded ? find_softhsm() : options.module;
   if (!std::filesystem::path(site.module).is_absolute())
     throw Error(ErrorKind::Usage, "--module must be an absolute path, not '" + site.module + "'");
-  site.token_label = options.token_label.empty() ? audit::text_member(token, "label") : options.token_label;
-  site.token_serial = audit::text_member(token, "serial");
+  site.token_label =
+      options.token_label.empty() ? encoding::text_member(token, "label") : options.token_label;
+  site.token_serial = encoding::text_member(token, "serial");
   site.pin_source = options.pin_source.empty() ? default_pin_source(home) : options.pin_source;
   return site;
 }
@@ -63,4 +65,4 @@ std::string module_sha256(const Site& site) {
   }
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

@@ -7,7 +7,7 @@
 #include "appliance/audit/state.h"
 #include "appliance/site/home.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 // What site.toml says of a machine that has none; empty: the default.
 struct MachineOptions {
@@ -25,4 +25,4 @@ std::string pinned_sha256(const audit::State& state);
 // Of the file that the site names as its module, hex; empty where it cannot be read.
 std::string module_sha256(const Site& site);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

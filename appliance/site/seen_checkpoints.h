@@ -9,7 +9,7 @@
 #include "appliance/audit/read.h"
 #include "appliance/site/home.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 // The log must be the one of every checkpoint in home/witness. Error{LogDamaged}.
 void check_witnesses(const Home& home, const audit::Log& log);
@@ -20,10 +20,10 @@ std::optional<std::uint64_t> size_signed_by(const audit::State& state, const std
 
 // Whether a log goes on from a checkpoint that a key of its own signed, whoever kept it since. `tree` is
 // whole. Error{LogDamaged} naming it as `what`.
-void require_continues(const audit::State& state, const audit::Tree& tree, const std::string& note,
+void require_continues(const audit::State& state, const tlog::Tree& tree, const std::string& note,
                        const std::string& what);
 
 // Error{LogDamaged} where the log has fewer entries than the checkpoint.
-void require_as_long(const audit::State& state, const audit::Checkpoint& seen, const std::string& what);
+void require_as_long(const audit::State& state, const tlog::Checkpoint& seen, const std::string& what);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 namespace {
 
@@ -61,4 +61,4 @@ bool same_attributes(ByteView a, ByteView b) {
          equal(a.subspan(kGenerationSize), b.subspan(kGenerationSize));
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

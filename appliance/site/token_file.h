@@ -12,7 +12,7 @@
 
 #include "base/bytes.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 inline constexpr std::size_t kGenerationSize = 8;  // bytes
 
@@ -27,4 +27,4 @@ std::optional<TokenFile> parse_token_file(ByteView bytes);
 // Whether two files have the same attributes: the generation alone may differ.
 [[nodiscard]] bool same_attributes(ByteView a, ByteView b);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

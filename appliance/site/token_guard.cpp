@@ -15,11 +15,11 @@
 #include "base/file_batch.h"
 #include "base/retry.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 using std::filesystem::path;
 
 constexpr std::string_view kObject = ".object", kLock = ".lock";
@@ -32,10 +32,10 @@ bool is_file(const path& file) {
   return std::filesystem::is_regular_file(std::filesystem::symlink_status(file));
 }
 
-std::vector<path> folders_in(const path& folder) {
+std::vector<path> folders_in(const path& dir) {
   std::vector<path> out;
-  if (!std::filesystem::is_directory(folder)) return out;
-  for (const auto& item : std::filesystem::directory_iterator(folder))
+  if (!std::filesystem::is_directory(dir)) return out;
+  for (const auto& item : std::filesystem::directory_iterator(dir))
     if (item.is_directory() && !item.is_symlink()) out.push_back(item.path().filename());
   std::ranges::sort(out);
   return out;
@@ -65,10 +65,10 @@ void remove_if_there(const path& file) {
 TokenGuard::TokenGuard(const Home& home) : tokens_(home.tokens()), copies_(home.token_copies()) {}
 
 // Of the tokens below `folder`, sorted.
-std::vector<TokenGuard::Name> TokenGuard::objects_in(const path& folder) const {
+std::vector<TokenGuard::Name> TokenGuard::objects_in(const path& dir) const {
   std::vector<Name> out;
-  for (const path& token : folders_in(folder))
-    for (const auto& item : std::filesystem::directory_iterator(folder / token))
+  for (const path& token : folders_in(dir))
+    for (const auto& item : std::filesystem::directory_iterator(dir / token))
       if (item.path().filename().string().ends_with(kObject) && is_file(item.path()))
         out.push_back(token / item.path().filename());
   std::ranges::sort(out);
@@ -77,7 +77,7 @@ std::vector<TokenGuard::Name> TokenGuard::objects_in(const path& folder) const {
 
 // "" for a whole file; else what is wrong with it. One with fewer attributes than its copy was cut between
 // two of them; a key without its value is half made.
-std::string TokenGuard::fault_of(const Name& name) const {
+std::string TokenGuard::find_fault(const Name& name) const {
   if (!is_file(tokens_ / name)) return "missing";
   const auto now = parse_token_file(read_object(tokens_ / name));
   if (std::filesystem::file_size(tokens_ / name) == 0 || (now && now->types.empty())) return "empty";
@@ -96,11 +96,11 @@ void TokenGuard::put_back(const std::vector<Name>& names) {
     record["count"] = record["count"].get<std::uint64_t>() + 1;
     if (record["files"].size() < kMaxListed)
       record["files"].push_back({{"name", name.string()},
-                                 {"was", fault_of(name)},
+                                 {"was", find_fault(name)},
                                  {"bytes", copy.size()},
                                  {"sha256", sha256_hex(copy)}});
   }
-  write_file(copies_ / kRestored, view(audit::canonical(record)), Existing::Replace, 0600);
+  write_file(copies_ / kRestored, view(encoding::canonical(record)), Existing::Replace, 0600);
   for (const Name& name : names) {
     make_folder((tokens_ / name).parent_path());
     write_file(tokens_ / name, read_copy(copies_ / name).value(), Existing::Replace, 0600);
@@ -118,7 +118,7 @@ void TokenGuard::drop_copies() {
     remove_if_there(copies_ / name);
     folders.insert((copies_ / name).parent_path());
   }
-  for (const path& folder : folders) sync_folder(folder);
+  for (const path& dir : folders) sync_folder(dir);
   remove_if_there(copies_ / kMark);
   sync_folder(copies_);
 }
@@ -148,12 +148,12 @@ void TokenGuard::mend_rest() {
 // attributes into such an object when it is listed.
 void TokenGuard::prepare() {
   make_folder(copies_);
-  for (const path& folder : {tokens_, copies_})
-    for (const path& token : folders_in(folder)) remove_leftovers(folder / token);
+  for (const path& dir : {tokens_, copies_})
+    for (const path& token : folders_in(dir)) remove_leftovers(dir / token);
   std::vector<Name> bad;
   const bool destroying = is_file(copies_ / kMark);
   for (const Name& name : objects_in(copies_)) {
-    const std::string fault = fault_of(name);
+    const std::string fault = find_fault(name);
     const bool destroyed = fault == "missing" && destroying && name.filename() != kTokenObject;
     if (!fault.empty() && !destroyed && read_copy(copies_ / name)) bad.push_back(name);
   }
@@ -163,7 +163,7 @@ void TokenGuard::prepare() {
   const std::vector<Name> there = objects_in(tokens_);
   copy_new(there);
   for (const Name& name : there)
-    if (!fault_of(name).empty()) seen_[name] = Stamp{};
+    if (!find_fault(name).empty()) seen_[name] = Stamp{};
 }
 
 // Copies what has no copy, or another one, when it is on disk itself.
@@ -181,17 +181,17 @@ void TokenGuard::copy_new(const std::vector<Name>& names) {
     make_folder((copies_ / name).parent_path());
     batch.add(copies_ / name, bytes, Existing::Replace);
   }
-  for (const path& folder : folders) sync_folder(folder);
+  for (const path& dir : folders) sync_folder(dir);
   batch.commit();
 }
 
 void TokenGuard::check_login() {
   std::vector<Name> bad;
   for (const Name& name : objects_in(tokens_)) {
-    if (name.filename() != kTokenObject || fault_of(name).empty()) continue;
+    if (name.filename() != kTokenObject || find_fault(name).empty()) continue;
     if (!read_copy(copies_ / name))
       throw Error(ErrorKind::Token,
-                  (tokens_ / name).string() + " is " + fault_of(name) + ", and has no copy");
+                  (tokens_ / name).string() + " is " + find_fault(name) + ", and has no copy");
     bad.push_back(name);
   }
   put_back(bad);
@@ -221,7 +221,7 @@ TokenGuard::Changed TokenGuard::sync_changed() {
     seen_[name] = now;
     out.names.push_back(name);
     folders.insert((tokens_ / name).parent_path());
-    if (const std::string fault = fault_of(name); !fault.empty()) {
+    if (const std::string fault = find_fault(name); !fault.empty()) {
       out.torn =
           (tokens_ / name).string() + " is " + fault + ": the token did not write it (is the disk full?)";
       if (read_copy(copies_ / name)) bad.push_back(name);
@@ -229,7 +229,7 @@ TokenGuard::Changed TokenGuard::sync_changed() {
     }
     sync_file(file, tokens_ / name);
   }
-  for (const path& folder : folders) sync_folder(folder);
+  for (const path& dir : folders) sync_folder(dir);
   put_back(bad);
   return out;
 }
@@ -252,7 +252,7 @@ void TokenGuard::look_after() noexcept {
 Json TokenGuard::restored() const {
   if (!is_file(copies_ / kRestored)) return nullptr;
   try {
-    return audit::parse_canonical(read_text_file(copies_ / kRestored, kMaxRestored), kRestored);
+    return encoding::parse_canonical(read_text_file(copies_ / kRestored, kMaxRestored), kRestored);
   } catch (const Error&) {  // a note that cannot be read is no reason to refuse what it is about
     return nullptr;
   }
@@ -263,4 +263,4 @@ void TokenGuard::forget_restored() {
   sync_folder(copies_);
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

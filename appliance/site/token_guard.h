@@ -33,7 +33,7 @@
 #include "base/bytes.h"
 #include "encoding/json.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 class TokenGuard {
  public:
@@ -49,7 +49,7 @@ class TokenGuard {
   // What was put back since the log was last told, as the data of its event `token-restored`: {"count",
   // "files": [{"name", "was", "bytes", "sha256"}, ...]}, at most 64 of them. Null for nothing. It is on disk
   // before a file is put back, so that a kill does not lose it.
-  [[nodiscard]] audit::Json restored() const;
+  [[nodiscard]] encoding::Json restored() const;
   void forget_restored();  // the log has it
 
  private:
@@ -64,8 +64,8 @@ class TokenGuard {
     std::string torn;  // a message; empty for none
   };
 
-  [[nodiscard]] std::vector<Name> objects_in(const std::filesystem::path& folder) const;
-  [[nodiscard]] std::string fault_of(const Name& name) const;
+  [[nodiscard]] std::vector<Name> objects_in(const std::filesystem::path& dir) const;
+  [[nodiscard]] std::string find_fault(const Name& name) const;
   void put_back(const std::vector<Name>& names);
   void drop_copies();
   void mend_rest();
@@ -76,4 +76,4 @@ class TokenGuard {
   std::map<Name, Stamp> seen_;  // files that this process synced, or found torn
 };
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

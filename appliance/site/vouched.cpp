@@ -15,11 +15,11 @@
 #include "encoding/tar.h"
 #include "tlog/cosignature.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 constexpr std::string_view kEntries = "log/entries.jsonl", kCheckpoint = "log/checkpoint",
                            kQuarantine = "log/quarantine-", kLines = ".jsonl";
@@ -51,7 +51,7 @@ class Judge {
  public:
   Judge(const audit::LogCopy& log, const std::vector<HomeFile>& files,
         const std::function<Bytes(const HomeFile&)>& read)
-      : log_(log), named_(digests_of(log)), read_(read) {
+      : log_(log), named_(collect_named_digests(log)), read_(read) {
     for (const HomeFile& file : files) files_.emplace(file.name, &file);
     for (const HomeFile& file : files)
       if (is_request(file)) add_list(file);
@@ -59,7 +59,7 @@ class Judge {
   }
 
   [[nodiscard]] bool vouches(const HomeFile& file) const {
-    const auto kind = kind_of(file.name);
+    const auto kind = file_kind(file.name);
     if (!kind) return false;
     switch (*kind) {
       case FileKind::Log:
@@ -99,7 +99,7 @@ class Judge {
   }
 
  private:
-  [[nodiscard]] std::string text(const HomeFile& file) const { return std::string(text_of(read_(file))); }
+  [[nodiscard]] std::string text(const HomeFile& file) const { return std::string(text_view(read_(file))); }
 
   [[nodiscard]] bool log_file(const HomeFile& file) const {
     if (file.name == kEntries || file.name == kCheckpoint) return true;  // read_log() has verified them
@@ -111,16 +111,17 @@ class Judge {
   [[nodiscard]] bool in_force(const HomeFile& file, const std::string& digest, std::string_view kind) const {
     if (!digest.empty() && file.sha256 == digest) return true;
     return std::ranges::any_of(log_.state.open, [&](const auto& open) {
-      return open.second.kind == kind && audit::text_member(open.second.data, "digest") == file.sha256;
+      return open.second.kind == kind && encoding::text_member(open.second.data, "digest") == file.sha256;
     });
   }
 
   [[nodiscard]] bool is_trust_whole() const {
     std::map<std::string, Bytes> files;
     for (const auto& [name, file] : files_)
-      if (kind_of(name) == FileKind::Trust) files[name.substr(name.find('/') + 1)] = read_(*file);
+      if (file_kind(name) == FileKind::Trust) files[name.substr(name.find('/') + 1)] = read_(*file);
     try {
-      return to_hex(trust_of_files(files).digest) == audit::text_member(log_.state.genesis, "trust");
+      return to_hex(trust::trust_of_files(files).digest) ==
+             encoding::text_member(log_.state.genesis, "trust");
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::Malformed) throw;
       return false;
@@ -131,23 +132,23 @@ class Judge {
   [[nodiscard]] bool witness(const HomeFile& file) const {
     const std::string note = text(file);
     for (const std::string& vkey : log_.state.witness_keys) {
-      const auto key = audit::WitnessKey::parse(vkey);
+      const auto key = tlog::WitnessKey::parse(vkey);
       if (file.name != "witness/" + to_hex(key.id()) + ".note") continue;
       require_continues(log_.state, log_.tree, note, file.name);
-      static_cast<void>(audit::open_cosigned(note, key));
+      static_cast<void>(tlog::open_cosigned(note, key));
       return true;
     }
     return false;
   }
 
   [[nodiscard]] bool is_request(const HomeFile& file) const {
-    return kind_of(file.name) == FileKind::Approval && extension_of(file.name) == ".request" &&
+    return file_kind(file.name) == FileKind::Approval && extension_of(file.name) == ".request" &&
            file.sha256 == digest_in(file.name) && named_.requests.contains(file.sha256);
   }
 
   // A request that the log names names the list of many reports that it stands for.
   void add_list(const HomeFile& file) {
-    const ApprovalRequest request = parse_approval_request(text(file));
+    const approval::ApprovalRequest request = approval::parse_approval_request(text(file));
     const auto list = request.parameters.find("reports_sha256");
     if (list != request.parameters.end() && list->is_string()) lists_.insert(list->get<std::string>());
   }
@@ -174,14 +175,15 @@ class Judge {
   // The log does not name the signatures under its first policy: its officers' keys decide.
   [[nodiscard]] bool signs_first_policy(const std::string& signature) const {
     const Json& genesis = log_.state.genesis;
-    if (audit::member(genesis, "officers").is_null()) return false;
-    const auto policy = kept_text(audit::text_member(audit::member(genesis, "policy"), "digest"), ".signed");
-    const auto officers = kept_text(audit::text_member(genesis, "officers"), ".officers");
+    if (encoding::member(genesis, "officers").is_null()) return false;
+    const auto policy =
+        kept_text(encoding::text_member(encoding::member(genesis, "policy"), "digest"), ".signed");
+    const auto officers = kept_text(encoding::text_member(genesis, "officers"), ".officers");
     if (!policy || !officers) return false;
     const auto first = log_.line(0);
     const UnixTime began = audit::scan_entry(first).time;
-    return !policy::tally_signatures(policy::parse_officers(*officers), kPolicyNamespace, view(*policy),
-                                     {signature}, began)
+    return !approval::tally_signatures(approval::parse_officers(*officers), kPolicyNamespace, view(*policy),
+                                       {signature}, began)
                 .approvers.empty();
   }
 
@@ -195,13 +197,13 @@ class Judge {
 
 }  // namespace
 
-std::string_view name_of(FileKind kind) {
+std::string_view to_string(FileKind kind) {
   static constexpr std::array<std::string_view, 8> kNames = {
       "log", "policy", "officers", "trust", "collateral", "witness", "reports", "approvals"};
   return kNames.at(static_cast<std::size_t>(kind));
 }
 
-std::string_view voucher_of(FileKind kind) {
+std::string_view voucher_name(FileKind kind) {
   static constexpr std::array<std::string_view, 8> kWords = {
       "the checkpoint, signed by the log's key; quarantined lines: their entry",
       "the entry of the policy in force",
@@ -214,8 +216,8 @@ std::string_view voucher_of(FileKind kind) {
   return kWords.at(static_cast<std::size_t>(kind));
 }
 
-std::optional<FileKind> kind_of(const std::string& name) {
-  if (!is_inner_name(name)) return std::nullopt;
+std::optional<FileKind> file_kind(const std::string& name) {
+  if (!encoding::is_inner_name(name)) return std::nullopt;
   const std::string_view quarantined = part_between(name, kQuarantine, kLines);
   if (name == kEntries || name == kCheckpoint || is_hex_digits(quarantined, kQuarantineDigits))
     return FileKind::Log;
@@ -247,4 +249,4 @@ Vouching vouch(const audit::LogCopy& log, const std::vector<HomeFile>& files,
   return out;
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

@@ -13,7 +13,7 @@
 #include "appliance/audit/read.h"
 #include "base/bytes.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 struct HomeFile {
   std::string name;        // relative to the home, e.g. "reports/<64 hex digits>.report"
@@ -23,12 +23,12 @@ struct HomeFile {
 
 // The kinds of files that a home consists of, apart from what belongs to the machine.
 enum class FileKind { Log, Policy, Officers, Trust, Collateral, Witness, Report, Approval };
-std::string_view name_of(FileKind kind);
+std::string_view to_string(FileKind kind);
 // What vouches for files of this kind, in words.
-std::string_view voucher_of(FileKind kind);
+std::string_view voucher_name(FileKind kind);
 
 // The kind of a file of this name; nothing where no backup has such a file.
-std::optional<FileKind> kind_of(const std::string& name);
+std::optional<FileKind> file_kind(const std::string& name);
 
 struct Vouching {
   std::vector<HomeFile> vouched;       // in order of names
@@ -42,4 +42,4 @@ struct Vouching {
 Vouching vouch(const audit::LogCopy& log, const std::vector<HomeFile>& files,
                const std::function<Bytes(const HomeFile&)>& read);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

@@ -9,30 +9,30 @@
 #include "base/file.h"
 #include "tlog/cosignature.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 // The trusted witness that signed the note, or nothing.
-std::optional<audit::WitnessKey> witness_of(const audit::State& state, const audit::Note& note) {
+std::optional<tlog::WitnessKey> witness_of(const audit::State& state, const tlog::Note& note) {
   for (const std::string& vkey : state.witness_keys) {
-    audit::WitnessKey key = audit::WitnessKey::parse(vkey);
+    tlog::WitnessKey key = tlog::WitnessKey::parse(vkey);
     const auto is_its = [&](const auto& one) { return one.name == key.name() && one.id == key.id(); };
     if (std::ranges::any_of(note.signatures, is_its)) return key;
   }
   return std::nullopt;
 }
 
-std::filesystem::path file_of(const Home& home, const audit::WitnessKey& key) {
+std::filesystem::path file_of(const Home& home, const tlog::WitnessKey& key) {
   return home.witness() / (to_hex(key.id()) + ".note");
 }
 
 }  // namespace
 
 void trust_witness(Appliance& appliance, const std::string& vkey, bool trusted) {
-  const std::string text = audit::WitnessKey::parse(vkey).text();
+  const std::string text = tlog::WitnessKey::parse(vkey).text();
   if (appliance.log().state().witness_keys.contains(text) == trusted)
     throw Error(ErrorKind::Usage,
                 trusted ? "this witness is trusted already" : "this witness is not trusted");
@@ -40,17 +40,17 @@ void trust_witness(Appliance& appliance, const std::string& vkey, bool trusted) 
       appliance.approve("witness-change", {{"vkey", text}, {"change", trusted ? "trust" : "distrust"}});
   appliance.log().event("witness-key", with_approval({{"vkey", text}, {"trusted", trusted}}, approval));
   if (trusted) return;
-  const std::filesystem::path note = file_of(appliance.home(), audit::WitnessKey::parse(text));
+  const std::filesystem::path note = file_of(appliance.home(), tlog::WitnessKey::parse(text));
   after_result("the witness is trusted no more", "remove " + note.string(),
                [&] { std::filesystem::remove(note); });
 }
 
 Witnessing import_witness(Appliance& appliance, const std::string& note) {
-  const auto key = witness_of(appliance.log().state(), audit::parse_note(note));
+  const auto key = witness_of(appliance.log().state(), tlog::parse_note(note));
   if (!key)
     throw Error(ErrorKind::Denied, "no witness that this site trusts has signed it",
                 "'qpcseal audit witness trust VKEY' names one");
-  const audit::Cosigned seen = audit::open_cosigned(note, *key);
+  const tlog::Cosigned seen = tlog::open_cosigned(note, *key);
   require_as_long(appliance.log().state(), seen.checkpoint, "what " + key->name() + " saw");
   const audit::State& state = appliance.log().state();
   require_continues(state, appliance.log().tree(), note, "the checkpoint that " + key->name() + " signed");
@@ -71,4 +71,4 @@ Witnessing import_witness(Appliance& appliance, const std::string& note) {
   return {key->text(), seen.checkpoint.size, seen.time, entry};
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

@@ -5,7 +5,7 @@
 
 #include "appliance/site/appliance.h"
 
-namespace qpcseal::release {
+namespace qpcseal::site {
 
 // Whether this witness's cosignatures count from now on. The officers must agree (witness-change).
 // Error{Usage} where that is so already.
@@ -21,4 +21,4 @@ struct Witnessing {
 // Error{LogDamaged} where the log is not the one that the witness saw.
 Witnessing import_witness(Appliance& appliance, const std::string& note);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::site

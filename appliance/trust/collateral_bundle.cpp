@@ -10,11 +10,11 @@
 #include "base/file.h"
 #include "encoding/json.h"
 
-namespace qpcseal::release {
+namespace qpcseal::trust {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 constexpr std::string_view kType = "qpcseal-collateral";
 constexpr std::size_t kMaxItems = 64, kMaxRevoked = 100000, kMaxName = 128;
@@ -96,23 +96,23 @@ std::string encode_collateral(const Collateral& bundle) {
       {"crls", list_of(bundle.crls, [](const Bytes& der) { return to_base64(der); })},
       {"references", std::move(references)},
       {"revoked_ueids", list_of(bundle.revoked_ueids, [](const Bytes& ueid) { return to_hex(ueid); })}};
-  return audit::canonical(out) + "\n";
+  return encoding::canonical(out) + "\n";
 }
 
 Collateral parse_collateral(std::string_view text) {
   if (text.size() > kMaxCollateral) throw bad("more than 4 MiB");
   if (!text.ends_with('\n')) throw bad("it does not end with a line feed");
-  const Json json = audit::parse_canonical(text.substr(0, text.size() - 1), "collateral bundle");
-  audit::expect_keys(
+  const Json json = encoding::parse_canonical(text.substr(0, text.size() - 1), "collateral bundle");
+  encoding::expect_keys(
       json,
       {"type", "v", "serial", "not_before", "not_after", "roots", "crls", "references", "revoked_ueids"},
       "collateral bundle");
-  if (audit::text_member(json, "type") != kType || audit::uint_member(json, "v") != 1)
+  if (encoding::text_member(json, "type") != kType || encoding::uint_member(json, "v") != 1)
     throw bad("not one, or of a version that is not known");
   Collateral out;
-  out.serial = audit::uint_member(json, "serial");
-  out.not_before = parse_time(audit::text_member(json, "not_before"));
-  out.not_after = parse_time(audit::text_member(json, "not_after"));
+  out.serial = encoding::uint_member(json, "serial");
+  out.not_before = parse_time(encoding::text_member(json, "not_before"));
+  out.not_after = parse_time(encoding::text_member(json, "not_after"));
   const auto base64 = [](const std::string& item) { return from_base64(item); };
   out.roots = read_list(json.at("roots"), "roots", kMaxItems, base64);
   out.crls = read_list(json.at("crls"), "crls", kMaxItems, base64);
@@ -139,7 +139,7 @@ std::string show_collateral(const Collateral& bundle) {
   return out.str();
 }
 
-Trust trust_of(const Collateral& bundle, const Sha256Digest& digest) {
+Trust make_trust(const Collateral& bundle, const Sha256Digest& digest) {
   Trust trust;
   trust.roots = named(bundle.roots, "root");
   trust.crls = named(bundle.crls, "CRL");
@@ -155,7 +155,7 @@ Trust read_collateral_trust(const std::filesystem::path& file, const std::string
   if (to_hex(found) != digest)
     throw Error(ErrorKind::Denied, file.string() + " is not the collateral bundle in the log: found " +
                                        to_hex(found) + ", logged " + digest);
-  return trust_of(parse_collateral(text), found);
+  return make_trust(parse_collateral(text), found);
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::trust

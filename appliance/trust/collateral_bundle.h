@@ -12,7 +12,7 @@
 #include "appliance/trust/trust_folder.h"
 #include "base/clock.h"
 
-namespace qpcseal::release {
+namespace qpcseal::trust {
 
 inline constexpr std::size_t kMaxCollateral = std::size_t{4} << 20;  // bytes
 
@@ -31,8 +31,8 @@ Collateral parse_collateral(std::string_view text);
 std::string show_collateral(const Collateral& bundle);
 
 // The parts of a bundle that verification and policy use.
-Trust trust_of(const Collateral& bundle, const Sha256Digest& digest);
+Trust make_trust(const Collateral& bundle, const Sha256Digest& digest);
 // The bundle in force: the file's digest must be the one in the log. Error{Denied} otherwise.
 Trust read_collateral_trust(const std::filesystem::path& file, const std::string& digest);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::trust

@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/file.h"
 
-namespace qpcseal::release {
+namespace qpcseal::trust {
 
 namespace {
 
@@ -20,7 +20,7 @@ constexpr std::size_t kMaxFile = 65536, kMaxFiles = 64;
 
 // The one PEM block of type `type`, decoded; or the bytes themselves where there is no PEM armour.
 Bytes unarmour(const Bytes& bytes, std::string_view type) {
-  if (!text_of(bytes).starts_with("-----BEGIN")) return bytes;
+  if (!text_view(bytes).starts_with("-----BEGIN")) return bytes;
   const std::unique_ptr<BIO, decltype(&BIO_free)> bio(
       BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())), BIO_free);
   char *name = nullptr, *header = nullptr;
@@ -83,15 +83,15 @@ Sha256Digest digest_of(const Trust& trust) {
   return sha256(text);
 }
 
-Trust read_trust(const std::filesystem::path& folder) {
+Trust read_trust(const std::filesystem::path& dir) {
   std::error_code failed;
   std::vector<std::filesystem::path> paths;
-  for (const auto& item : std::filesystem::directory_iterator(folder, failed)) paths.push_back(item.path());
-  if (failed) throw Error(ErrorKind::Io, folder.string() + ": " + failed.message());
-  if (paths.size() > kMaxFiles) throw Error(ErrorKind::Malformed, folder.string() + ": more than 64 files");
+  for (const auto& item : std::filesystem::directory_iterator(dir, failed)) paths.push_back(item.path());
+  if (failed) throw Error(ErrorKind::Io, dir.string() + ": " + failed.message());
+  if (paths.size() > kMaxFiles) throw Error(ErrorKind::Malformed, dir.string() + ": more than 64 files");
   std::map<std::string, Bytes> files;
   for (const auto& path : paths) files[path.filename()] = read_file(path, kMaxFile);
-  return with_context(folder.string(), [&] { return trust_of_files(files); });
+  return with_context(dir.string(), [&] { return trust_of_files(files); });
 }
 
 Trust trust_of_files(const std::map<std::string, Bytes>& files) {
@@ -117,7 +117,7 @@ void check_crls(const Trust& trust) {
 }
 
 std::string describe_root(const Bytes& der) {
-  const attest::CertPtr root = attest::parse_certificate(der);
+  const CertPtr root = attest::parse_certificate(der);
   char text[256];
   X509_NAME_oneline(X509_get_subject_name(root.get()), text, sizeof text);
   return text;
@@ -129,4 +129,4 @@ std::string describe_crl(const Bytes& der) {
          format_time(crl.this_update) + ", next by " + format_time(crl.next_update);
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::trust

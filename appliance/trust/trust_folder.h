@@ -13,7 +13,7 @@
 #include "base/digest.h"
 #include "policy/facts.h"
 
-namespace qpcseal::release {
+namespace qpcseal::trust {
 
 struct TrustFile {
   std::string name;  // file name in the folder
@@ -31,7 +31,7 @@ struct Trust {
 
 // Reads a folder of *.pem, *.crt, *.cer, *.der (certificates) and *.crl (PEM or DER; one item a file). Any
 // other file is Error{Malformed}, and so is a folder without a certificate. At most 64 files of 64 KiB each.
-Trust read_trust(const std::filesystem::path& folder);
+Trust read_trust(const std::filesystem::path& dir);
 // The same of a folder's files, by name.
 Trust trust_of_files(const std::map<std::string, Bytes>& files);
 // What `digest` must be.
@@ -47,4 +47,4 @@ void check_crls(const Trust& trust);
 std::string describe_root(const Bytes& der);
 std::string describe_crl(const Bytes& der);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::trust

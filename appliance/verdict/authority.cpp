@@ -7,46 +7,46 @@
 #include "appliance/release/approval.h"
 #include "appliance/site/pinned_files.h"
 
-namespace qpcseal::release {
+namespace qpcseal::verdict {
 
 namespace {
 
 using audit::Entry;
-using audit::Json;
 using audit::Phase;
+using encoding::Json;
 
 constexpr std::size_t kMaxFiles = 1024;
 
-audit::Hash hash_of(const std::string& hex) {
+tlog::Hash hash_of(const std::string& hex) {
   const Bytes bytes = from_hex(hex);
-  audit::Hash out{};
+  tlog::Hash out{};
   if (bytes.size() != out.size()) throw Error(ErrorKind::Malformed, "bundle: a root of another size");
   std::ranges::copy(bytes, out.begin());
   return out;
 }
 
 const Json& list_in(const Json& json, const char* name) {
-  const Json& list = audit::member(json, name);
+  const Json& list = encoding::member(json, name);
   if (!list.is_array() || list.size() > kMaxFiles)
     throw Error(ErrorKind::Malformed, std::string("bundle: '") + name + "' is not a list");
   return list;
 }
 
 std::string text_in(const Json& item) {
-  return std::string(text_of(from_base64(audit::text_member(item, "text"))));
+  return std::string(text_view(from_base64(encoding::text_member(item, "text"))));
 }
 
-bool is_of_genesis(const Json& item) { return audit::member(item, "entry").is_null(); }
+bool is_of_genesis(const Json& item) { return encoding::member(item, "entry").is_null(); }
 
 }  // namespace
 
 // In the log's order: each change is judged by what was in force before it.
-Authority::Authority(const Json& json, const ConsentSubject& subject) : subject_(subject) {
+Authority::Authority(const Json& json, const SignatureSubject& subject) : subject_(subject) {
   const Json &policies = list_in(json, "policies"), &officers = list_in(json, "officers");
   for (const Json& item : policies)
-    audit::expect_keys(item, {"entry", "text", "signatures"}, "bundle: policies");
+    encoding::expect_keys(item, {"entry", "text", "signatures"}, "bundle: policies");
   for (const Json& item : officers)
-    audit::expect_keys(item, {"entry", "text", "approval"}, "bundle: officers");
+    encoding::expect_keys(item, {"entry", "text", "approval"}, "bundle: officers");
   if (policies.empty()) throw damaged("who signed the policy is not there");
   if (officers.empty() == has_officers(subject.genesis)) throw damaged("its officers file is not there");
   if (!officers.empty()) add_first_officers(officers.front());
@@ -65,8 +65,8 @@ Authority::Authority(const Json& json, const ConsentSubject& subject) : subject_
   if (policies_.back().text != subject.policy_text) throw damaged("who signed the policy is not there");
 }
 
-const policy::Officers& Authority::officers_at(std::uint64_t seq) const {
-  return qpcseal::release::officers_at(officers_, seq);
+const approval::Officers& Authority::officers_at(std::uint64_t seq) const {
+  return verdict::officers_at(officers_, seq);
 }
 
 const Authority::PolicySince& Authority::file_at(std::uint64_t seq) const {
@@ -74,11 +74,13 @@ const Authority::PolicySince& Authority::file_at(std::uint64_t seq) const {
                                [&](const PolicySince& one) { return one.since < seq || one.since == 0; });
 }
 
-std::string Authority::appliance() const { return audit::text_member(subject_.genesis.data, "appliance_id"); }
+std::string Authority::appliance() const {
+  return encoding::text_member(subject_.genesis.data, "appliance_id");
+}
 
 Entry Authority::proven_entry(const Json& item) const {
   if (is_of_genesis(item)) throw damaged("a second file of the genesis");
-  Entry entry = audit::check_proven(audit::member(item, "entry"), subject_.checkpoint);
+  Entry entry = audit::check_proven(encoding::member(item, "entry"), subject_.checkpoint);
   if (entry.seq >= subject_.verdict.seq) throw damaged("a file that came in behind the verdict");
   return entry;
 }
@@ -86,18 +88,19 @@ Entry Authority::proven_entry(const Json& item) const {
 void Authority::add_first_policy(const Json& item) {
   if (!is_of_genesis(item)) throw damaged("the first policy is not there");
   PolicySince first{0, text_in(item), {}, {}};
-  if (sha256_hex(first.text) != audit::text_member(audit::member(subject_.genesis.data, "policy"), "digest"))
+  if (sha256_hex(first.text) !=
+      encoding::text_member(encoding::member(subject_.genesis.data, "policy"), "digest"))
     throw damaged("the first policy is not the one that the log names");
   first.policy = policy::parse_policy(first.text);
   const std::vector<std::string> signatures = signatures_in(item);
   if (is_demo(subject_.genesis)) {
     first.signers = nobody(signatures, "the policy");
   } else {
-    const policy::Officers& officers = officers_at(0);
+    const approval::Officers& officers = officers_at(0);
     const UnixTime then = subject_.genesis.time;
-    first.signers = signer_names(tally_all(officers, kPolicyNamespace, first.text, signatures, then));
-    check_policy(first.policy, {appliance(), &officers, false, true}, then);
-    static_cast<void>(check_first_signatures(first.policy, first.text, officers, signatures, then));
+    first.signers = signer_names(tally_all(officers, site::kPolicyNamespace, first.text, signatures, then));
+    site::check_policy(first.policy, {appliance(), &officers, false, true}, then);
+    static_cast<void>(site::check_first_signatures(first.policy, first.text, officers, signatures, then));
   }
   policies_.push_back(std::move(first));
 }
@@ -118,85 +121,88 @@ void Authority::add_policy(const Json& item, const Entry& entry) {
   PolicySince next{entry.seq, text_in(item), {}, {}};
   const bool fits = entry.kind == "policy" && entry.phase == Phase::Intent &&
                     entry.seq > policies_.back().since &&
-                    audit::text_member(entry.data, "digest") == sha256_hex(next.text);
+                    encoding::text_member(entry.data, "digest") == sha256_hex(next.text);
   if (!fits) throw damaged("the entry is not of this policy");
   next.policy = policy::parse_policy(next.text);
   if (next.policy.serial.value <= policies_.back().policy.serial.value)
     throw damaged("a policy whose serial does not rise");
   const std::vector<std::string> signatures = signatures_in(item);
-  const Json& named = audit::member(entry.data, "approvers");
+  const Json& named = encoding::member(entry.data, "approvers");
   if (named.empty()) {
     next.signers = nobody(signatures, "a policy");
   } else {
     const auto approvers =
-        tally_all(officers_at(entry.seq), kPolicyNamespace, next.text, signatures, entry.time);
-    if (json_of(approvers) != named) throw damaged("others signed than the log says");
+        tally_all(officers_at(entry.seq), site::kPolicyNamespace, next.text, signatures, entry.time);
+    if (approval::as_json(approvers) != named) throw damaged("others signed than the log says");
     next.signers = signer_names(approvers);
   }
   check_number(next.policy, next.signers.size());
-  const policy::Officers* officers = officers_.empty() ? nullptr : &officers_at(entry.seq);
-  check_policy(next.policy, {appliance(), officers, is_demo(subject_.genesis), false}, entry.time);
+  const approval::Officers* officers = officers_.empty() ? nullptr : &officers_at(entry.seq);
+  site::check_policy(next.policy, {appliance(), officers, is_demo(subject_.genesis), false}, entry.time);
   policies_.push_back(std::move(next));
 }
 
 void Authority::add_first_officers(const Json& item) {
-  if (!is_of_genesis(item) || !audit::member(item, "approval").is_null())
+  if (!is_of_genesis(item) || !encoding::member(item, "approval").is_null())
     throw damaged("an officers file out of place");
   const std::string text = text_in(item);
-  if (sha256_hex(text) != audit::text_member(subject_.genesis.data, "officers"))
+  if (sha256_hex(text) != encoding::text_member(subject_.genesis.data, "officers"))
     throw damaged("an officers file is not the one that the log names");
-  officers_.push_back({0, text, policy::parse_officers(text)});
+  officers_.push_back({0, text, approval::parse_officers(text)});
 }
 
 void Authority::add_officers(const Json& item, const Entry& entry) {
   const std::string text = text_in(item);
   const bool fits = entry.kind == "officers" && entry.outcome == "ok" && entry.seq > officers_.back().since;
   if (!fits) throw damaged("an officers file out of place");
-  if (sha256_hex(text) != audit::text_member(entry.data, "digest"))
+  if (sha256_hex(text) != encoding::text_member(entry.data, "digest"))
     throw damaged("an officers file is not the one that the log names");
   check_change(item, entry);
-  officers_.push_back({entry.seq, text, policy::parse_officers(text)});
+  officers_.push_back({entry.seq, text, approval::parse_officers(text)});
 }
 
 // The officers before agreed to this file.
 void Authority::check_change(const Json& item, const Entry& result) const {
-  const Json& part = audit::member(item, "approval");
-  audit::expect_keys(part, {"entry", "signatures", "request", "reports", "head"}, "bundle: officers");
-  const Entry intent = audit::check_proven(audit::member(part, "entry"), subject_.checkpoint);
+  const Json& part = encoding::member(item, "approval");
+  encoding::expect_keys(part, {"entry", "signatures", "request", "reports", "head"}, "bundle: officers");
+  const Entry intent = audit::check_proven(encoding::member(part, "entry"), subject_.checkpoint);
   if (intent.kind != "officers" || intent.phase != Phase::Intent || result.intent != intent.seq ||
       result.txn != intent.txn)
     throw damaged("the approval of an officers file is another's");
-  const ApprovalRequest request = parse_approval_request(audit::text_member(part, "request"));
+  const approval::ApprovalRequest request =
+      approval::parse_approval_request(encoding::text_member(part, "request"));
   const bool fits =
-      request.operation == "officers-change" && audit::text_member(part, "reports").empty() &&
-      request.parameters == Json{{"officers_sha256", audit::text_member(result.data, "digest")}};
+      request.operation == "officers-change" && encoding::text_member(part, "reports").empty() &&
+      request.parameters == Json{{"officers_sha256", encoding::text_member(result.data, "digest")}};
   if (!fits) throw damaged("what the officers agreed to is another officers file");
   static_cast<void>(judge_again(part, intent, request));
 }
 
 std::vector<std::string> Authority::judge_again(const Json& part, const Entry& entry,
-                                                const ApprovalRequest& request) const {
-  const Json& record = approval_in(entry);
-  const std::string& text = audit::text_member(part, "request");
-  const policy::Officers& officers = officers_at(entry.seq);
+                                                const approval::ApprovalRequest& request) const {
+  const Json& record = release::approval_in(entry);
+  const std::string& text = encoding::text_member(part, "request");
+  const approval::Officers& officers = officers_at(entry.seq);
   const PolicySince& policy = file_at(entry.seq);
   audit::State state;
   state.genesis = subject_.genesis.data;
   state.policy_digest = sha256_hex(policy.text);
   state.officers_digest = to_hex(officers.digest);
-  const audit::Proof head = audit::proof_of(audit::member(part, "head"));
+  const tlog::Proof head = audit::parse_proof(encoding::member(part, "head"));
   const auto was_head = [&](std::uint64_t size, const std::string& root) {
-    return size <= entry.seq && audit::verify_consistency(size, subject_.checkpoint.size, head, hash_of(root),
-                                                          subject_.checkpoint.root);
+    return size <= entry.seq && tlog::verify_consistency(size, subject_.checkpoint.size, head, hash_of(root),
+                                                         subject_.checkpoint.root);
   };
-  const auto now = static_cast<UnixTime>(audit::uint_member(record, "time"));
+  const auto now = static_cast<UnixTime>(encoding::uint_member(record, "time"));
   const auto signatures = signatures_in(part);
-  const auto approvers = tally_all(officers, approval_namespace(request.operation), text, signatures, now);
-  const Judgement again = judge_approval({state, was_head, policy.policy, officers, now}, request.operation,
-                                         request.parameters, {text}, signatures);
+  const auto approvers =
+      tally_all(officers, approval::approval_namespace(request.operation), text, signatures, now);
+  const approval::ApprovalResult again =
+      approval::judge_approval({state, was_head, policy.policy, officers, now}, request.operation,
+                               request.parameters, {text}, signatures);
   if (again.record != record)
     throw damaged("the approval of '" + request.operation + "' comes out otherwise than the log says");
   return signer_names(approvers);
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::verdict

@@ -10,24 +10,24 @@
 #include "appliance/verdict/signature_parts.h"
 #include "appliance/verdict/signatures.h"
 
-namespace qpcseal::release {
+namespace qpcseal::verdict {
 
 class Authority {
  public:
   // `json` has the members "policies" and "officers". Error{Malformed}; Error{LogDamaged} where a file is not
   // the one that its entry names, or was signed by others or by fewer than it took; Error{ApprovalsMissing}.
-  Authority(const audit::Json& json, const ConsentSubject& subject);
+  Authority(const encoding::Json& json, const SignatureSubject& subject);
 
   // Those in force when entry `seq` was written. Error{LogDamaged} where there are none.
-  [[nodiscard]] const policy::Officers& officers_at(std::uint64_t seq) const;
+  [[nodiscard]] const approval::Officers& officers_at(std::uint64_t seq) const;
   [[nodiscard]] const policy::Policy& policy_at(std::uint64_t seq) const { return file_at(seq).policy; }
   // Who signed the policy of the verdict: names.
   [[nodiscard]] const std::vector<std::string>& policy_signers() const { return policies_.back().signers; }
 
   // Verifies the approval that `entry` carries again, by the facts of that time. Returns the approvers'
   // names. Error{LogDamaged}.
-  [[nodiscard]] std::vector<std::string> judge_again(const audit::Json& part, const audit::Entry& entry,
-                                                     const ApprovalRequest& request) const;
+  [[nodiscard]] std::vector<std::string> judge_again(const encoding::Json& part, const audit::Entry& entry,
+                                                     const approval::ApprovalRequest& request) const;
 
  private:
   struct PolicySince {
@@ -37,19 +37,19 @@ class Authority {
     std::vector<std::string> signers;
   };
 
-  void add_first_policy(const audit::Json& item);
-  void add_policy(const audit::Json& item, const audit::Entry& entry);
-  void add_first_officers(const audit::Json& item);
-  void add_officers(const audit::Json& item, const audit::Entry& entry);
-  void check_change(const audit::Json& item, const audit::Entry& result) const;
+  void add_first_policy(const encoding::Json& item);
+  void add_policy(const encoding::Json& item, const audit::Entry& entry);
+  void add_first_officers(const encoding::Json& item);
+  void add_officers(const encoding::Json& item, const audit::Entry& entry);
+  void check_change(const encoding::Json& item, const audit::Entry& result) const;
   void check_number(const policy::Policy& next, std::size_t signers) const;
   [[nodiscard]] const PolicySince& file_at(std::uint64_t seq) const;
-  [[nodiscard]] audit::Entry proven_entry(const audit::Json& item) const;
+  [[nodiscard]] audit::Entry proven_entry(const encoding::Json& item) const;
   [[nodiscard]] std::string appliance() const;
 
-  const ConsentSubject& subject_;
+  const SignatureSubject& subject_;
   std::vector<PolicySince> policies_;
   std::vector<OfficersSince> officers_;
 };
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::verdict

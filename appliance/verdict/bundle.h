@@ -8,13 +8,13 @@
 #include "appliance/verdict/signatures.h"
 #include "base/finding.h"
 
-namespace qpcseal::release {
+namespace qpcseal::verdict {
 
 inline constexpr std::size_t kMaxBundle = std::size_t{32} << 20;  // bytes
 
 // For a result of a release, "ok" or "denied", and for a denial of a report that did not verify; it was
 // checked. Error{Usage} for another entry; Error{Io} where a part was not kept.
-std::string make_bundle(const Home& home, const audit::LogCopy& log, std::uint64_t seq);
+std::string make_bundle(const site::Home& home, const audit::LogCopy& log, std::uint64_t seq);
 
 [[nodiscard]] bool is_bundle(std::string_view text);
 
@@ -26,10 +26,10 @@ struct Recomputed {
   Findings findings;         // where not
   std::uint64_t policy_serial = 0;
   UnixTime time = 0;  // as of which it was judged
-  Consent consent;
+  Signatures signatures;
 };
 // Error{Malformed}; Error{LogDamaged} where receipt or proofs do not hold, a part is not the one that the log
 // names, officers' signatures do not verify, or the verdict is another one.
-Recomputed check_bundle(std::string_view text, const audit::VerifierKey& key);
+Recomputed check_bundle(std::string_view text, const tlog::VerifierKey& key);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::verdict

@@ -10,7 +10,7 @@
 #include "base/finding.h"
 #include "policy/policy.h"
 
-namespace qpcseal::release {
+namespace qpcseal::verdict {
 
 struct Replayed {
   std::string report;                  // SHA-256, hex
@@ -24,7 +24,7 @@ struct Replayed {
 // then. A report that did not verify then is evaluated with today's counts and an unused challenge. In order
 // of digest. Error{Malformed} for a file there that is no report; Error{Io} where trust material was not
 // kept.
-std::vector<Replayed> replay(const Home& home, const audit::LogCopy& log, const policy::Policy& before,
+std::vector<Replayed> replay(const site::Home& home, const audit::LogCopy& log, const policy::Policy& before,
                              const policy::Policy& after);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::verdict

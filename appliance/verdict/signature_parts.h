@@ -6,7 +6,7 @@
 #include "appliance/audit/receipt.h"
 #include "base/error.h"
 
-namespace qpcseal::release {
+namespace qpcseal::verdict {
 
 // Error{LogDamaged}: a part of a bundle contradicts the log.
 Error damaged(const std::string& what);
@@ -15,23 +15,23 @@ Error damaged(const std::string& what);
 struct OfficersSince {
   std::uint64_t since = 0;
   std::string text;
-  policy::Officers officers;
+  approval::Officers officers;
 };
 
 // Those in force when entry `seq` was written. Error{LogDamaged} where there are none.
-const policy::Officers& officers_at(const std::vector<OfficersSince>& files, std::uint64_t seq);
+const approval::Officers& officers_at(const std::vector<OfficersSince>& files, std::uint64_t seq);
 
 // The texts of a part's member "signatures". Error{Malformed}.
-std::vector<std::string> signatures_in(const audit::Json& part);
+std::vector<std::string> signatures_in(const encoding::Json& part);
 // Each signature counts, of these officers. Error{LogDamaged} with findings.
-std::vector<policy::Approver> tally_all(const policy::Officers& officers, std::string_view name_space,
-                                        const std::string& text, const std::vector<std::string>& signatures,
-                                        UnixTime now);
-std::vector<std::string> signer_names(const std::vector<policy::Approver>& approvers);
+std::vector<approval::Approver> tally_all(const approval::Officers& officers, std::string_view name_space,
+                                          const std::string& text, const std::vector<std::string>& signatures,
+                                          UnixTime now);
+std::vector<std::string> signer_names(const std::vector<approval::Approver>& approvers);
 // No names, for a file that nobody signed. Error{LogDamaged} where there are signatures of it.
 std::vector<std::string> nobody(const std::vector<std::string>& signatures, const char* what);
 
 [[nodiscard]] bool is_demo(const audit::Entry& genesis);
 [[nodiscard]] bool has_officers(const audit::Entry& genesis);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::verdict

@@ -9,16 +9,16 @@
 #include "appliance/site/pinned_files.h"
 #include "appliance/verdict/signature_parts.h"
 
-namespace qpcseal::release {
+namespace qpcseal::verdict {
 
 namespace {
 
 using audit::Entry;
-using audit::Json;
 using audit::Phase;
+using encoding::Json;
 
 // What the log says before the verdict.
-struct Told {
+struct RelevantEntries {
   std::optional<Entry> trust, release;  // the intent that brought it in; the entry of the approval
   std::vector<Entry> policies;          // intents of those that came into force, up to the verdict's
   std::vector<Entry> officers;          // results
@@ -30,8 +30,8 @@ bool may_carry(std::string_view line) {
          line.find("\"agreed\"") != std::string_view::npos;
 }
 
-Told look(const audit::LogCopy& log, const Entry& verdict, const std::string& trust) {
-  Told out;
+RelevantEntries find_relevant(const audit::LogCopy& log, const Entry& verdict, const std::string& trust) {
+  RelevantEntries out;
   std::optional<Entry> intent;
   if (verdict.intent) intent = audit::parse_entry(log.line(*verdict.intent));
   log.each(0, verdict.seq, [&](std::uint64_t, std::string_view line) {
@@ -41,24 +41,25 @@ Told look(const audit::LogCopy& log, const Entry& verdict, const std::string& tr
     if (kind == "release" && !may_carry(line)) return true;
     const Entry entry = audit::parse_entry(line);
     if (kind == "officers" && entry.outcome == "ok") out.officers.push_back(entry);
-    if (kind == "release" && carries_approval(entry, *intent)) out.release = entry;
+    if (kind == "release" && release::carries_approval(entry, *intent)) out.release = entry;
     if (kind == "policy" && entry.outcome == "ok")
       out.policies.push_back(audit::parse_entry(log.line(*entry.intent)));
     if (entry.phase != Phase::Intent) return true;
-    if (kind == "trust" && audit::text_member(entry.data, "digest") == trust) out.trust = entry;
+    if (kind == "trust" && encoding::text_member(entry.data, "digest") == trust) out.trust = entry;
     return true;
   });
   return out;
 }
 
-std::vector<OfficersSince> files_of(const Home& home, const Entry& genesis, const Told& told) {
+std::vector<OfficersSince> files_of(const site::Home& home, const Entry& genesis,
+                                    const RelevantEntries& relevant) {
   std::vector<OfficersSince> out;
   const auto add = [&](std::uint64_t since, const std::string& digest) {
-    const std::string text = kept(home, digest, ".officers");
-    out.push_back({since, text, policy::parse_officers(text)});
+    const std::string text = site::archive_get(home, digest, ".officers");
+    out.push_back({since, text, approval::parse_officers(text)});
   };
-  if (has_officers(genesis)) add(0, audit::text_member(genesis.data, "officers"));
-  for (const Entry& entry : told.officers) add(entry.seq, audit::text_member(entry.data, "digest"));
+  if (has_officers(genesis)) add(0, encoding::text_member(genesis.data, "officers"));
+  for (const Entry& entry : relevant.officers) add(entry.seq, encoding::text_member(entry.data, "digest"));
   return out;
 }
 
@@ -67,48 +68,49 @@ Json signed_part(const audit::LogCopy& log, const std::optional<Entry>& entry,
   return {{"entry", entry ? audit::proven(log, entry->seq) : Json(nullptr)}, {"signatures", signatures}};
 }
 
-Json approval_part(const Home& home, const audit::LogCopy& log, const Entry& entry) {
-  const Json& record = approval_in(entry);
-  const std::string text = kept(home, audit::text_member(record, "request_sha256"), ".request");
-  const ApprovalRequest request = parse_approval_request(text);
-  Json out = signed_part(log, entry, kept_signatures(home, audit::member(record, "approvers")));
+Json approval_part(const site::Home& home, const audit::LogCopy& log, const Entry& entry) {
+  const Json& record = release::approval_in(entry);
+  const std::string text =
+      site::archive_get(home, encoding::text_member(record, "request_sha256"), ".request");
+  const approval::ApprovalRequest request = approval::parse_approval_request(text);
+  Json out = signed_part(log, entry, site::kept_signatures(home, encoding::member(record, "approvers")));
   const bool of_reports = request.operation == "release";
-  const std::string list = of_reports ? list_digest(request.parameters) : "";
+  const std::string list = of_reports ? release::list_digest(request.parameters) : "";
   out["request"] = text;
-  out["reports"] = list.empty() ? "" : kept(home, list, ".reports");
-  out["head"] = audit::json_of(log.tree.consistency(request.log_size, log.checkpoint.size));
+  out["reports"] = list.empty() ? "" : site::archive_get(home, list, ".reports");
+  out["head"] = audit::as_json(log.tree.consistency(request.log_size, log.checkpoint.size));
   return out;
 }
 
 // Who signed the policies, the first of which the genesis brought in.
-Json policies_part(const Home& home, const audit::LogCopy& log, const Entry& genesis,
-                   const std::vector<OfficersSince>& files, const Told& told) {
+Json policies_part(const site::Home& home, const audit::LogCopy& log, const Entry& genesis,
+                   const std::vector<OfficersSince>& files, const RelevantEntries& relevant) {
   Json out = Json::array();
   const auto add = [&](const std::optional<Entry>& entry, const std::string& digest,
                        const std::vector<std::string>& signatures) {
     Json item = signed_part(log, entry, signatures);
-    item["text"] = to_base64(view(kept(home, digest, ".signed")));
+    item["text"] = to_base64(view(site::archive_get(home, digest, ".signed")));
     out.push_back(std::move(item));
   };
-  const std::string& first = audit::text_member(audit::member(genesis.data, "policy"), "digest");
+  const std::string& first = encoding::text_member(encoding::member(genesis.data, "policy"), "digest");
   std::vector<std::string> signatures;
   if (!is_demo(genesis))
-    signatures = found_signatures(home, officers_at(files, 0), kPolicyNamespace, kept(home, first, ".signed"),
-                                  genesis.time);
+    signatures = site::found_signatures(home, officers_at(files, 0), site::kPolicyNamespace,
+                                        site::archive_get(home, first, ".signed"), genesis.time);
   add(std::nullopt, first, signatures);
-  for (const Entry& entry : told.policies)
-    add(entry, audit::text_member(entry.data, "digest"),
-        kept_signatures(home, audit::member(entry.data, "approvers")));
+  for (const Entry& entry : relevant.policies)
+    add(entry, encoding::text_member(entry.data, "digest"),
+        site::kept_signatures(home, encoding::member(entry.data, "approvers")));
   return out;
 }
 
-Json officers_part(const Home& home, const audit::LogCopy& log, const std::vector<OfficersSince>& files,
-                   const Told& told) {
+Json officers_part(const site::Home& home, const audit::LogCopy& log, const std::vector<OfficersSince>& files,
+                   const RelevantEntries& relevant) {
   Json out = Json::array();
   for (const OfficersSince& file : files) {
     Json item{{"entry", nullptr}, {"text", to_base64(view(file.text))}, {"approval", nullptr}};
-    const auto result = std::ranges::find(told.officers, file.since, &Entry::seq);
-    if (result != told.officers.end()) {
+    const auto result = std::ranges::find(relevant.officers, file.since, &Entry::seq);
+    if (result != relevant.officers.end()) {
       item["entry"] = audit::proven(log, result->seq);
       item["approval"] = approval_part(home, log, audit::parse_entry(log.line(result->intent.value())));
     }
@@ -119,21 +121,23 @@ Json officers_part(const Home& home, const audit::LogCopy& log, const std::vecto
 
 }  // namespace
 
-Json gather_consent(const Home& home, const audit::LogCopy& log, const Entry& verdict) {
-  const std::string policy = audit::text_member(audit::member(verdict.data, "policy"), "digest");
-  const std::string trust = audit::text_member(audit::member(verdict.data, "judged"), "trust");
+Json gather_signatures(const site::Home& home, const audit::LogCopy& log, const Entry& verdict) {
+  const std::string policy = encoding::text_member(encoding::member(verdict.data, "policy"), "digest");
+  const std::string trust = encoding::text_member(encoding::member(verdict.data, "judged"), "trust");
   const Entry genesis = audit::parse_entry(log.line(0));
-  Told told = look(log, verdict, trust);
+  RelevantEntries relevant = find_relevant(log, verdict, trust);
   const bool asked =
-      policy::parse_policy(kept(home, policy, ".signed")).approvals_for("release").value_or(0) > 0;
-  if (!asked) told.release.reset();
-  const std::vector<OfficersSince> files = files_of(home, genesis, told);
+      policy::parse_policy(site::archive_get(home, policy, ".signed")).approvals_for("release").value_or(0) >
+      0;
+  if (!asked) relevant.release.reset();
+  const std::vector<OfficersSince> files = files_of(home, genesis, relevant);
   std::vector<std::string> of_trust;
-  if (told.trust) of_trust = kept_signatures(home, audit::member(told.trust->data, "approvers"));
-  return {{"policies", policies_part(home, log, genesis, files, told)},
-          {"trust", signed_part(log, told.trust, of_trust)},
-          {"release", told.release ? approval_part(home, log, *told.release) : Json(nullptr)},
-          {"officers", officers_part(home, log, files, told)}};
+  if (relevant.trust)
+    of_trust = site::kept_signatures(home, encoding::member(relevant.trust->data, "approvers"));
+  return {{"policies", policies_part(home, log, genesis, files, relevant)},
+          {"trust", signed_part(log, relevant.trust, of_trust)},
+          {"release", relevant.release ? approval_part(home, log, *relevant.release) : Json(nullptr)},
+          {"officers", officers_part(home, log, files, relevant)}};
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::verdict

@@ -8,15 +8,16 @@
 #include "appliance/site/home.h"
 #include "policy/policy.h"
 
-namespace qpcseal::release {
+namespace qpcseal::verdict {
 
 // `intent`: the verdict's; its number is the verdict's own where it has none.
 // Error{Io} where something was not kept.
-audit::Json gather_consent(const Home& home, const audit::LogCopy& log, const audit::Entry& verdict);
+encoding::Json gather_signatures(const site::Home& home, const audit::LogCopy& log,
+                                 const audit::Entry& verdict);
 
 // The parts of a bundle against which signatures are verified; each is verified already.
-struct ConsentSubject {
-  const audit::Checkpoint& checkpoint;
+struct SignatureSubject {
+  const tlog::Checkpoint& checkpoint;
   const audit::Entry &genesis, &verdict;
   const audit::Entry* intent;  // null: a report that did not verify, for which nobody was asked
   const policy::Policy& policy;
@@ -24,9 +25,9 @@ struct ConsentSubject {
 };
 // Who signed, for people: "policy signed by anna, bela". Error{Malformed}; Error{LogDamaged} where the
 // signatures do not give what the log says.
-struct Consent {
+struct Signatures {
   std::vector<std::string> policy, trust, release;  // names
 };
-Consent check_consent(const audit::Json& json, const ConsentSubject& subject);
+Signatures check_signatures(const encoding::Json& json, const SignatureSubject& subject);
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::verdict

@@ -9,32 +9,33 @@
 #include "appliance/verdict/signature_parts.h"
 #include "appliance/verdict/signatures.h"
 
-namespace qpcseal::release {
+namespace qpcseal::verdict {
 
 namespace {
 
 using audit::Entry;
-using audit::Json;
 using audit::Phase;
+using encoding::Json;
 
 constexpr std::size_t kMaxSignatures = 256;
 
-std::vector<std::string> check_trust(const Json& part, const ConsentSubject& subject,
+std::vector<std::string> check_trust(const Json& part, const SignatureSubject& subject,
                                      const Authority& authority) {
-  audit::expect_keys(part, {"entry", "signatures"}, "bundle: signed");
+  encoding::expect_keys(part, {"entry", "signatures"}, "bundle: signed");
   const std::vector<std::string> signatures = signatures_in(part);
   // A folder's digest is not that of its text: what the verdict names is what parse_trust() computed.
-  const std::string& digest = audit::text_member(audit::member(subject.verdict.data, "judged"), "trust");
-  const Json& proven = audit::member(part, "entry");
-  if (proven.is_null() && digest == audit::text_member(subject.genesis.data, "trust"))
+  const std::string& digest =
+      encoding::text_member(encoding::member(subject.verdict.data, "judged"), "trust");
+  const Json& proven = encoding::member(part, "entry");
+  if (proven.is_null() && digest == encoding::text_member(subject.genesis.data, "trust"))
     return nobody(signatures, "the trust material");
   if (proven.is_null()) throw damaged("who signed the trust is not there");
   const Entry entry = audit::check_proven(proven, subject.checkpoint);
   const bool fits = entry.kind == "trust" && entry.phase == Phase::Intent &&
                     entry.seq < subject.verdict.seq &&
-                    audit::text_member(entry.data, "digest") == sha256_hex(subject.trust_text);
+                    encoding::text_member(entry.data, "digest") == sha256_hex(subject.trust_text);
   if (!fits) throw damaged("the entry is not of this trust");
-  const Json& named = audit::member(entry.data, "approvers");
+  const Json& named = encoding::member(entry.data, "approvers");
   const int least = is_demo(subject.genesis) ? 0 : 1;  // somebody signs a file
   const int needed =
       std::max(least, authority.policy_at(entry.seq).approvals_for("trust-import").value_or(0));
@@ -42,33 +43,34 @@ std::vector<std::string> check_trust(const Json& part, const ConsentSubject& sub
     throw damaged("the trust material is signed by " + std::to_string(named.size()) +
                   " officers, and needs " + std::to_string(needed));
   if (named.empty()) return nobody(signatures, "a file");
-  const auto approvers = tally_all(authority.officers_at(entry.seq), kTrustNamespace, subject.trust_text,
-                                   signatures, entry.time);
-  if (json_of(approvers) != named) throw damaged("others signed than the log says");
+  const auto approvers = tally_all(authority.officers_at(entry.seq), site::kTrustNamespace,
+                                   subject.trust_text, signatures, entry.time);
+  if (approval::as_json(approvers) != named) throw damaged("others signed than the log says");
   return signer_names(approvers);
 }
 
-void check_subject(const ApprovalRequest& request, const std::string& list, const Json& done) {
+void check_subject(const approval::ApprovalRequest& request, const std::string& list, const Json& done) {
   const Json& asked = request.parameters;
-  const bool fits = request.operation == "release" && audit::member(asked, "mek") == done.at("mek") &&
-                    audit::member(asked, "mek_id") == done.at("mek_id") &&
-                    list.empty() == list_digest(asked).empty() &&
-                    covers_report(asked, list, audit::text_member(done, "report_sha256"));
+  const bool fits = request.operation == "release" && encoding::member(asked, "mek") == done.at("mek") &&
+                    encoding::member(asked, "mek_id") == done.at("mek_id") &&
+                    list.empty() == release::list_digest(asked).empty() &&
+                    release::covers_report(asked, list, encoding::text_member(done, "report_sha256"));
   if (!fits) throw damaged("what the officers agreed to is another release");
 }
 
-std::vector<std::string> check_release(const Json& part, const ConsentSubject& subject,
+std::vector<std::string> check_release(const Json& part, const SignatureSubject& subject,
                                        const Authority& authority) {
   const int needed = subject.policy.approvals_for("release").value_or(0);
   const bool asked = subject.intent != nullptr && needed > 0;
   if (asked == part.is_null()) throw damaged("whether officers agreed is not as the policy asks");
   if (!asked) return {};
-  audit::expect_keys(part, {"entry", "signatures", "request", "reports", "head"}, "bundle: signed");
-  const Entry entry = audit::check_proven(audit::member(part, "entry"), subject.checkpoint);
-  if (!carries_approval(entry, *subject.intent) || entry.seq >= subject.verdict.seq)
+  encoding::expect_keys(part, {"entry", "signatures", "request", "reports", "head"}, "bundle: signed");
+  const Entry entry = audit::check_proven(encoding::member(part, "entry"), subject.checkpoint);
+  if (!release::carries_approval(entry, *subject.intent) || entry.seq >= subject.verdict.seq)
     throw damaged("its approval is another release's");
-  const ApprovalRequest request = parse_approval_request(audit::text_member(part, "request"));
-  check_subject(request, audit::text_member(part, "reports"), subject.intent->data);
+  const approval::ApprovalRequest request =
+      approval::parse_approval_request(encoding::text_member(part, "request"));
+  check_subject(request, encoding::text_member(part, "reports"), subject.intent->data);
   return authority.judge_again(part, entry, request);
 }
 
@@ -76,10 +78,10 @@ std::vector<std::string> check_release(const Json& part, const ConsentSubject& s
 
 Error damaged(const std::string& what) { return {ErrorKind::LogDamaged, "bundle: " + what}; }
 
-bool is_demo(const Entry& genesis) { return audit::bool_member(genesis.data, "insecure_demo"); }
-bool has_officers(const Entry& genesis) { return !audit::member(genesis.data, "officers").is_null(); }
+bool is_demo(const Entry& genesis) { return encoding::bool_member(genesis.data, "insecure_demo"); }
+bool has_officers(const Entry& genesis) { return !encoding::member(genesis.data, "officers").is_null(); }
 
-const policy::Officers& officers_at(const std::vector<OfficersSince>& files, std::uint64_t seq) {
+const approval::Officers& officers_at(const std::vector<OfficersSince>& files, std::uint64_t seq) {
   const OfficersSince* out = nullptr;
   for (const OfficersSince& file : files)
     if (file.since < seq || file.since == 0) out = &file;
@@ -88,7 +90,7 @@ const policy::Officers& officers_at(const std::vector<OfficersSince>& files, std
 }
 
 std::vector<std::string> signatures_in(const Json& part) {
-  const Json& list = audit::member(part, "signatures");
+  const Json& list = encoding::member(part, "signatures");
   if (!list.is_array() || list.size() > kMaxSignatures)
     throw Error(ErrorKind::Malformed, "bundle: 'signatures' is not a list");
   std::vector<std::string> out;
@@ -99,16 +101,16 @@ std::vector<std::string> signatures_in(const Json& part) {
   return out;
 }
 
-std::vector<policy::Approver> tally_all(const policy::Officers& officers, std::string_view name_space,
-                                        const std::string& text, const std::vector<std::string>& signatures,
-                                        UnixTime now) {
-  policy::Tally out = policy::tally_signatures(officers, name_space, view(text), signatures, now);
+std::vector<approval::Approver> tally_all(const approval::Officers& officers, std::string_view name_space,
+                                          const std::string& text, const std::vector<std::string>& signatures,
+                                          UnixTime now) {
+  approval::Tally out = approval::tally_signatures(officers, name_space, view(text), signatures, now);
   if (!out.findings.empty())
     throw Error(ErrorKind::LogDamaged, "bundle: an officer's signature does not hold", "", out.findings);
   return std::move(out.approvers);
 }
 
-std::vector<std::string> signer_names(const std::vector<policy::Approver>& approvers) {
+std::vector<std::string> signer_names(const std::vector<approval::Approver>& approvers) {
   std::vector<std::string> out;
   for (const auto& approver : approvers) out.push_back(approver.name);
   return out;
@@ -119,14 +121,14 @@ std::vector<std::string> nobody(const std::vector<std::string>& signatures, cons
   return {};
 }
 
-Consent check_consent(const Json& json, const ConsentSubject& subject) {
+Signatures check_signatures(const Json& json, const SignatureSubject& subject) {
   try {
-    audit::expect_keys(json, {"policies", "trust", "release", "officers"}, "bundle: signed");
+    encoding::expect_keys(json, {"policies", "trust", "release", "officers"}, "bundle: signed");
     const Authority authority(json, subject);
-    Consent out;
+    Signatures out;
     out.policy = authority.policy_signers();
-    out.trust = check_trust(audit::member(json, "trust"), subject, authority);
-    out.release = check_release(audit::member(json, "release"), subject, authority);
+    out.trust = check_trust(encoding::member(json, "trust"), subject, authority);
+    out.release = check_release(encoding::member(json, "release"), subject, authority);
     return out;
   } catch (const Error& error) {
     const bool is_verdict = error.kind() == ErrorKind::ApprovalsMissing ||
@@ -136,4 +138,4 @@ Consent check_consent(const Json& json, const ConsentSubject& subject) {
   }
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal::verdict

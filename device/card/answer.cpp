@@ -18,7 +18,7 @@ void check(const attest::Request& request, const CardConfig& config, UnixTime no
   const auto& types = request.key_types;
   if (std::find(types.begin(), types.end(), config.session_key) == types.end()) {
     throw Error(ErrorKind::Denied, "the card has a session key of type " +
-                                       std::string(attest::name_of(config.session_key)) +
+                                       std::string(attest::to_string(config.session_key)) +
                                        ", which the request does not accept");
   }
 }
@@ -36,7 +36,7 @@ Bytes answer(const std::filesystem::path& dir, unsigned number, const attest::Re
   const CardConfig config = read_config(dir, number);
   check(request, config, clock.now());
   Statement statement = make_statement(config, read_boot(dir, number), read_identity(dir, number), request);
-  if (fault) spoil(statement, *fault, clock.now());
+  if (fault) inject_fault(statement, *fault, clock.now());
   Bytes evidence = encode_evidence(statement);
   remember_nonce(dir, number, request.nonce);
   return evidence;

@@ -16,10 +16,10 @@ namespace qpcseal::device {
 struct Card {
   unsigned number = 0;
   Bytes ueid;                          // 7 to 33 bytes
-  attest::KeyPtr session_key;          // private; made at boot, gone at reset
+  KeyPtr session_key;                  // private; made at boot, gone at reset
   attest::SessionKey session_public;   // its public half, as evidence carries it
   std::vector<Bytes> answered_nonces;  // 32 bytes each: the requests answered since boot
-  attest::KeyPtr seal_key;  // the appliance's seal verification key; null where none was provisioned
+  KeyPtr seal_key;  // the appliance's seal verification key; null where none was provisioned
   std::uint64_t minimum_model_version = 0;  // older models are refused
 };
 

@@ -36,7 +36,7 @@ std::vector<Bytes> read_nonces(const fs::path& path) {
   while (reader.remaining() > 0) {
     const ByteView line = reader.take(kNonceLine);
     if (line.back() != '\n') throw Error(ErrorKind::Malformed, path.string() + ": damaged");
-    out.push_back(from_hex(text_of(line.first(2 * kNonceSize))));
+    out.push_back(from_hex(text_view(line.first(2 * kNonceSize))));
   }
   return out;
 }
@@ -153,7 +153,7 @@ void write_seal_key(const fs::path& dir, unsigned number, ByteView pem) {
   write_file(card_folder(dir, number) / "seal-key.pem", pem, Existing::Replace, 0600);
 }
 
-attest::KeyPtr read_seal_key(const fs::path& dir, unsigned number) {
+KeyPtr read_seal_key(const fs::path& dir, unsigned number) {
   const fs::path path = card_folder(dir, number) / "seal-key.pem";
   if (!fs::exists(path)) return nullptr;
   return with_context(path.string(), [&] { return parse_seal_key(read_file(path, kMaxState)); });
@@ -166,7 +166,7 @@ Card open_card(const fs::path& dir, unsigned number) {
   Card card;
   card.number = number;
   card.ueid = config.ueid;
-  card.session_public = session_public_of(boot.session_key.get());
+  card.session_public = session_public_key(boot.session_key.get());
   card.session_key = std::move(boot.session_key);
   card.answered_nonces = std::move(boot.answered_nonces);
   card.seal_key = read_seal_key(dir, number);

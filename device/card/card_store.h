@@ -38,7 +38,7 @@ struct CardConfig {
 
 struct BootState {
   Bytes bootseed;
-  attest::KeyPtr session_key;
+  KeyPtr session_key;
   std::vector<Bytes> answered_nonces;  // oldest first
 };
 
@@ -71,7 +71,7 @@ BootState read_boot(const std::filesystem::path& dir, unsigned number);
 void remember_nonce(const std::filesystem::path& dir, unsigned number, ByteView nonce);
 
 void write_seal_key(const std::filesystem::path& dir, unsigned number, ByteView pem);
-attest::KeyPtr read_seal_key(const std::filesystem::path& dir,
-                             unsigned number);  // null where none was provisioned
+KeyPtr read_seal_key(const std::filesystem::path& dir,
+                     unsigned number);  // null where none was provisioned
 
 }  // namespace qpcseal::device

@@ -7,10 +7,8 @@
 namespace qpcseal::device {
 namespace {
 
-using attest::CertPtr;
-using attest::made;
-using BioPtr = attest::Owned<BIO, BIO_free_all>;
-using ExtensionPtr = attest::Owned<X509_EXTENSION, X509_EXTENSION_free>;
+using BioPtr = Owned<BIO, BIO_free_all>;
+using ExtensionPtr = Owned<X509_EXTENSION, X509_EXTENSION_free>;
 
 constexpr UnixTime kDay = 86400;
 constexpr std::size_t kSerialSize = 16;
@@ -44,9 +42,8 @@ void add_extension(X509* certificate, X509* issuer, int nid, const char* text) {
 void set_serial(X509* certificate) {
   Bytes bytes = SystemRandom().bytes(kSerialSize);
   bytes[0] = static_cast<std::uint8_t>((bytes[0] & 0x3fU) | 0x40U);  // positive, and always of full size
-  const attest::NumberPtr number(
-      made(BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr), "BN_bin2bn"));
-  const attest::AsnNumberPtr serial(made(BN_to_ASN1_INTEGER(number.get(), nullptr), "BN_to_ASN1_INTEGER"));
+  const NumberPtr number(made(BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr), "BN_bin2bn"));
+  const AsnNumberPtr serial(made(BN_to_ASN1_INTEGER(number.get(), nullptr), "BN_to_ASN1_INTEGER"));
   check(X509_set_serialNumber(certificate, serial.get()), "X509_set_serialNumber");
 }
 

@@ -13,8 +13,8 @@
 namespace qpcseal::device {
 
 struct Identity {
-  attest::KeyPtr key;  // P-384
-  attest::CertPtr certificate;
+  KeyPtr key;  // P-384
+  CertPtr certificate;
 };
 
 // Lives only while cards are provisioned: its private keys are never written anywhere.
@@ -26,7 +26,7 @@ Vendor make_vendor(UnixTime now);
 
 // A card's own key with its certificates, leaf first, the root last; DER.
 struct CardIdentity {
-  attest::KeyPtr key;
+  KeyPtr key;
   std::vector<Bytes> chain;
 };
 CardIdentity make_card_identity(const Vendor& vendor, ByteView ueid, UnixTime now);

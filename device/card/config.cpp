@@ -68,7 +68,7 @@ Json config_json(const CardConfig& config) {
               {"hwversion", config.hwversion},
               {"dbgstat", config.dbgstat},
               {"lifecycle", attest::lifecycle_name(config.lifecycle)},
-              {"session_key", attest::name_of(config.session_key)},
+              {"session_key", attest::to_string(config.session_key)},
               {"minimum_model_version", config.minimum_model_version},
               {"measurements", Json::array()}};
   for (const attest::Measurement& each : config.measurements) out["measurements"].push_back(to_json(each));

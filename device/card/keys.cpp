@@ -6,9 +6,7 @@
 namespace qpcseal::device {
 namespace {
 
-using attest::KeyPtr;
-using attest::made;
-using BioPtr = attest::Owned<BIO, BIO_free_all>;
+using BioPtr = Owned<BIO, BIO_free_all>;
 
 constexpr std::size_t kMaxPem = 16384;
 constexpr std::size_t kP384Field = 48;
@@ -31,7 +29,7 @@ Bytes modulus_of(EVP_PKEY* key) {
   BIGNUM* raw = nullptr;
   if (EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_N, &raw) != 1)
     throw Error(ErrorKind::Internal, "reading an RSA modulus failed");
-  const attest::NumberPtr n(raw);
+  const NumberPtr n(raw);
   Bytes modulus(static_cast<std::size_t>(BN_num_bytes(n.get())));
   BN_bn2bin(n.get(), modulus.data());
   return modulus;
@@ -50,7 +48,7 @@ bool is_rsa(const EVP_PKEY* key) { return EVP_PKEY_get_base_id(key) == EVP_PKEY_
 
 Bytes fixed_width(const Bytes& der_signature) {
   const unsigned char* at = der_signature.data();
-  const attest::EcdsaSignaturePtr pair(
+  const EcdsaSignaturePtr pair(
       made(d2i_ECDSA_SIG(nullptr, &at, static_cast<long>(der_signature.size())), "d2i_ECDSA_SIG"));
   Bytes out(2 * kP384Field);
   BN_bn2binpad(ECDSA_SIG_get0_r(pair.get()), out.data(), static_cast<int>(kP384Field));
@@ -80,9 +78,9 @@ KeyPtr make_session_key(attest::SessionKeyType type) {
   throw Error(ErrorKind::Internal, "unknown session key type");
 }
 
-attest::SessionKey session_public_of(EVP_PKEY* key) {
+attest::SessionKey session_public_key(EVP_PKEY* key) {
   if (is_rsa(key)) return {attest::SessionKeyType::Rsa, spki_of(key)};
-  const std::string curve = attest::curve_of(key);
+  const std::string curve = curve_name(key);
   if (curve == SN_X9_62_prime256v1) return {attest::SessionKeyType::P256, point_of(key)};
   if (curve == SN_secp384r1) return {attest::SessionKeyType::P384, point_of(key)};
   throw Error(ErrorKind::Malformed, "the card's session key is of no known type");
@@ -103,7 +101,7 @@ Bytes encode_cose_key(EVP_PKEY* key) {
 }
 
 Bytes sign_es384(EVP_PKEY* key, ByteView message) {
-  const attest::DigestContextPtr context(made(EVP_MD_CTX_new(), "EVP_MD_CTX_new"));
+  const DigestContextPtr context(made(EVP_MD_CTX_new(), "EVP_MD_CTX_new"));
   std::size_t size = 0;
   if (EVP_DigestSignInit_ex(context.get(), nullptr, "SHA384", nullptr, nullptr, key, nullptr) != 1 ||
       EVP_DigestSign(context.get(), nullptr, &size, message.data(), message.size()) != 1)
@@ -137,8 +135,8 @@ KeyPtr parse_seal_key(ByteView pem) {
   KeyPtr key(PEM_read_bio_PUBKEY(reader(pem).get(), nullptr, nullptr, nullptr));
   ERR_clear_error();
   if (!key) throw Error(ErrorKind::Malformed, "not a public key in PEM");
-  const bool good = EVP_PKEY_get_base_id(key.get()) == EVP_PKEY_ED25519 ||
-                    attest::curve_of(key.get()) == SN_X9_62_prime256v1;
+  const bool good =
+      EVP_PKEY_get_base_id(key.get()) == EVP_PKEY_ED25519 || curve_name(key.get()) == SN_X9_62_prime256v1;
   if (!good) throw Error(ErrorKind::Malformed, "a seal key is Ed25519 or P-256; this key is neither");
   return key;
 }

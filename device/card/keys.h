@@ -15,12 +15,12 @@ namespace qpcseal::device {
 // RSA keys made here have this many bits.
 inline constexpr unsigned kRsaBits = 3072;
 
-attest::KeyPtr make_ec_key(const char* curve);  // "P-256", "P-384"
-attest::KeyPtr make_rsa_key(unsigned bits);
-attest::KeyPtr make_session_key(attest::SessionKeyType type);
+KeyPtr make_ec_key(const char* curve);  // "P-256", "P-384"
+KeyPtr make_rsa_key(unsigned bits);
+KeyPtr make_session_key(attest::SessionKeyType type);
 
 // The public half as evidence carries it. Throws Error{Malformed} for a key that is none of the three types.
-attest::SessionKey session_public_of(EVP_PKEY* key);
+attest::SessionKey session_public_key(EVP_PKEY* key);
 // The public half as a COSE_Key (RFC 9052 section 7), encoded. Checks nothing: faulty evidence needs bad
 // keys.
 Bytes encode_cose_key(EVP_PKEY* key);
@@ -30,8 +30,8 @@ Bytes sign_es384(EVP_PKEY* key, ByteView message);
 
 // PKCS #8 PEM, mode 0600; never over an existing file.
 void write_private_key(const std::filesystem::path& path, EVP_PKEY* key);
-attest::KeyPtr read_private_key(const std::filesystem::path& path);
+KeyPtr read_private_key(const std::filesystem::path& path);
 // A seal verification key, SubjectPublicKeyInfo in PEM: Ed25519 or P-256. Throws Error{Malformed} for others.
-attest::KeyPtr parse_seal_key(ByteView pem);
+KeyPtr parse_seal_key(ByteView pem);
 
 }  // namespace qpcseal::device

@@ -117,7 +117,7 @@ std::string hardware_rules(const CardConfig& card) {
   out += "# Stages of life that are accepted: test, development, secured, rma.\n";
   out += "lifecycle = [" + quoted(attest::lifecycle_name(card.lifecycle)) + "]\n";
   out += "# Types of session keys to ask for, the preferred first: p256, p384, rsa.\n";
-  out += "session_keys = [" + quoted(std::string(attest::name_of(card.session_key))) + "]\n";
+  out += "session_keys = [" + quoted(std::string(attest::to_string(card.session_key))) + "]\n";
   return out;
 }
 

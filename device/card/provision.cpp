@@ -39,9 +39,9 @@ CardConfig make_config(const ProvisionOptions& options) {
 
 void refuse_existing(const ProvisionOptions& options) {
   for (unsigned number = 0; number < options.cards; ++number) {
-    const std::filesystem::path folder = card_folder(options.dir, number);
-    if (!std::filesystem::exists(folder)) continue;
-    throw Error(ErrorKind::Io, folder.string() + ": there is a card already",
+    const std::filesystem::path dir = card_folder(options.dir, number);
+    if (!std::filesystem::exists(dir)) continue;
+    throw Error(ErrorKind::Io, dir.string() + ": there is a card already",
                 "give another --dir, or remove that folder if its cards are no longer wanted");
   }
 }

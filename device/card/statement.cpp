@@ -93,7 +93,7 @@ void move_off_curve(Statement& statement) {
 
 std::span<const std::string_view> fault_names() { return kFaults; }
 
-std::optional<Fault> fault_of(std::string_view name) {
+std::optional<Fault> parse_fault(std::string_view name) {
   for (std::size_t i = 0; i < kFaults.size(); ++i) {
     if (kFaults[i] == name) return static_cast<Fault>(i);
   }
@@ -110,7 +110,7 @@ Statement make_statement(const CardConfig& config, const BootState& boot, CardId
           std::move(identity)};
 }
 
-void spoil(Statement& statement, Fault fault, UnixTime now) {
+void inject_fault(Statement& statement, Fault fault, UnixTime now) {
   switch (fault) {
     case Fault::BadNonce:
       statement.nonce = SystemRandom().bytes(kNonceSize);

@@ -24,7 +24,7 @@ enum class Fault {
 };
 // "bad-nonce", "missing-measurement", ...
 std::span<const std::string_view> fault_names();
-std::optional<Fault> fault_of(std::string_view name);
+std::optional<Fault> parse_fault(std::string_view name);
 
 struct Statement {
   CardConfig config;
@@ -35,7 +35,7 @@ struct Statement {
 
 Statement make_statement(const CardConfig& config, const BootState& boot, CardIdentity identity,
                          const attest::Request& request);
-void spoil(Statement& statement, Fault fault, UnixTime now);
+void inject_fault(Statement& statement, Fault fault, UnixTime now);
 // COSE_Sign1 by the device key.
 Bytes encode_evidence(const Statement& statement);
 

@@ -18,7 +18,7 @@ struct AttestOptions {
 int run_attest(const AttestOptions& options) {
   const Bytes bytes = read_file(options.request, kMaxRequest);
   const attest::Request request = with_context(options.request, [&] { return parse_question(bytes); });
-  const std::optional<Fault> fault = fault_of(options.fault);
+  const std::optional<Fault> fault = parse_fault(options.fault);
   const Existing existing = options.force ? Existing::Replace : Existing::Refuse;
   AtomicFile out(options.report, existing);  // before the card answers: an answer that is lost helps nobody
   const Bytes report = answer(options.dir, options.number, request, SystemClock(), fault);

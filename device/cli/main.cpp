@@ -33,12 +33,12 @@ void add_commands(CLI::App& app, Context& context) {
   add_load(app, context);
   add_compare(app, context);
   add_sample(app, context);
-  add_manual(app, {"qpcseal-device",
-                   "simulated cards, their session service and a reference loader",
-                   std::string(software_version()),
-                   format_time(build_time()).substr(0, 10),
-                   {},
-                   {"qpcseal(1)", "qpcseal-attest(1)"}});
+  cli::add_manual(app, {"qpcseal-device",
+                        "simulated cards, their session service and a reference loader",
+                        std::string(software_version()),
+                        format_time(build_time()).substr(0, 10),
+                        {},
+                        {"qpcseal(1)", "qpcseal-attest(1)"}});
 }
 
 int run(int argc, char** argv) {
@@ -48,13 +48,13 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return print_help(app, error);
+    if (error.get_exit_code() == 0) return cli::print_help(app, error);
     return fail(2, error.what(), "qpcseal-device --help, or qpcseal-device COMMAND --help");
   }
   try {
     return context.command();
   } catch (const Error& error) {
-    return fail(exit_code(error.kind()), error.what(), error.hint());
+    return fail(cli::exit_code(error.kind()), error.what(), error.hint());
   } catch (const std::exception& error) {
     return fail(1, std::string("internal: ") + error.what(), "");
   }

@@ -40,7 +40,7 @@ class Service final : public session::SessionService::Service {
     }
     return guarded([&] {
       const Bytes report = answer(dir_, request->device(), question, SystemClock());
-      response->set_attestation_report(std::string(text_of(report)));
+      response->set_attestation_report(std::string(text_view(report)));
     });
   }
 
@@ -52,7 +52,7 @@ class Service final : public session::SessionService::Service {
         session::Device* device = response->add_devices();
         device->set_number(number);
         device->set_ueid(to_hex(config.ueid));
-        device->set_session_key(std::string(attest::name_of(config.session_key)));
+        device->set_session_key(std::string(attest::to_string(config.session_key)));
       }
     });
   }

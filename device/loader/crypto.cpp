@@ -19,10 +19,6 @@ namespace qpcseal::device {
 
 namespace {
 
-using attest::DigestContextPtr;
-using attest::KeyContextPtr;
-using attest::KeyPtr;
-using attest::Owned;
 using CipherPtr = Owned<EVP_CIPHER_CTX, EVP_CIPHER_CTX_free>;
 using CipherMethodPtr = Owned<EVP_CIPHER, EVP_CIPHER_free>;
 using KdfPtr = Owned<EVP_KDF, EVP_KDF_free>;
@@ -162,7 +158,7 @@ bool verify_seal(EVP_PKEY* key, ByteView message, ByteView signature) {
   Bytes encoded = copy(signature);
   const bool ecdsa = EVP_PKEY_is_a(key, "EC") == 1;
   if (ecdsa) {
-    const attest::EcdsaSignaturePtr parts(ECDSA_SIG_new());
+    const EcdsaSignaturePtr parts(ECDSA_SIG_new());
     const std::size_t half = signature.size() / 2;
     if (!parts || ECDSA_SIG_set0(parts.get(), BN_bin2bn(signature.data(), static_cast<int>(half), nullptr),
                                  BN_bin2bn(signature.data() + half, static_cast<int>(half), nullptr)) != 1) {
@@ -182,7 +178,7 @@ bool verify_seal(EVP_PKEY* key, ByteView message, ByteView signature) {
 
 SecretBuffer unwrap_mek(const Card& card, const Wrapped& wrapped, ByteView mek_id) {
   const ByteView bytes = wrapped.encrypt;
-  if (bytes.size() <= kHead || text_of(bytes.first(4)) != "QMEK" || bytes[4] != 1)
+  if (bytes.size() <= kHead || text_view(bytes.first(4)) != "QMEK" || bytes[4] != 1)
     refuse_key("MEK.encrypt is of no known form");
   if (!equal(bytes.subspan(6, 16), mek_id)) refuse_key("the wrapped MEK is another one than the container's");
   const bool answered = std::any_of(card.answered_nonces.begin(), card.answered_nonces.end(),

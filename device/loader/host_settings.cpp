@@ -17,14 +17,14 @@ HostSettings settings_for(std::uint64_t sealed_bytes) {
 
 std::string settings_text(const HostSettings& settings) {
   if (!settings.large) return {};
-  const std::string folder = "/sys/module/qaic/parameters/";
+  const std::string dir = "/sys/module/qaic/parameters/";
   return "note: a large model: reckon with " + std::to_string(settings.seconds) +
          " s to load it (10 MiB/s; a real card may differ). On its host, as root, before the driver finds "
          "the "
          "card:\n  echo " +
-         std::to_string(settings.mhi_timeout_ms) + " > " + folder +
+         std::to_string(settings.mhi_timeout_ms) + " > " + dir +
          "mhi_timeout_ms\nand before the load:\n  echo " + std::to_string(settings.control_resp_timeout_s) +
-         " > " + folder + "control_resp_timeout_s\n";
+         " > " + dir + "control_resp_timeout_s\n";
 }
 
 }  // namespace qpcseal::device

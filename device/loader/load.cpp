@@ -44,7 +44,7 @@ class Loading {
  public:
   Loading(const Fd& file, const SealedModel& model, std::span<const Card> cards)
       : model_(model), cards_(cards), root_(file, model.root) {
-    for (const Sealed& partition : model.partitions) parts_.emplace_back(file, partition);
+    for (const SealedContainer& partition : model.partitions) parts_.emplace_back(file, partition);
   }
 
   // What each card does before it decrypts anything. The MEK comes out of the slots of its partition, and
@@ -89,7 +89,7 @@ class Loading {
   }
 
  private:
-  static void write(const Part& part, const std::vector<qpc::Segment>& rows, const Fd* out,
+  static void write(const PartitionLoader& part, const std::vector<qpc::Segment>& rows, const Fd* out,
                     std::uint64_t begin) {
     if (out != nullptr) write_exact(*out, qpc::encode_front(rows, size_of(rows)), begin);
     part.run(out, begin, rows);
@@ -97,8 +97,8 @@ class Loading {
 
   const SealedModel& model_;
   std::span<const Card> cards_;
-  Part root_;
-  std::deque<Part> parts_;
+  PartitionLoader root_;
+  std::deque<PartitionLoader> parts_;
   std::vector<std::vector<qpc::Segment>> rows_;
   std::vector<qpc::Segment> root_rows_;
 };

@@ -21,7 +21,7 @@ constexpr int kDifferent = 5;
 constexpr std::size_t kComparePiece = std::size_t{1} << 20;  // bytes
 
 struct LoadOptions {
-  std::string folder, file, out, devices;
+  std::string dir, file, out, devices;
   bool force = false, json = false;
 };
 
@@ -53,7 +53,7 @@ std::uint64_t largest_part(const std::filesystem::path& path) {
 int run_load(const LoadOptions& options) {
   std::vector<Card> cards;
   for (const unsigned number : attest::parse_devices(options.devices))
-    cards.push_back(open_card(options.folder, number));
+    cards.push_back(open_card(options.dir, number));
   std::optional<std::filesystem::path> out;
   if (!options.out.empty()) out = options.out;
   const HostSettings host = settings_for(largest_part(options.file));
@@ -117,7 +117,7 @@ int run_compare(const std::string& first, const std::string& second) {
 void add_load(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("load", "Load a sealed model as the cards would");
   auto options = std::make_shared<LoadOptions>();
-  command->add_option("--dir", options->folder, "The cards' folder")->required();
+  command->add_option("--dir", options->dir, "The cards' folder")->required();
   command
       ->add_option("--device,-d", options->devices,
                    "Which card; for a model in partitions one for each, in their order: 0,1,2,3 or 0-3")

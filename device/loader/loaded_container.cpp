@@ -88,15 +88,15 @@ const cbor::Value& member(const cbor::Value& map, std::int64_t key) {
   return *value;
 }
 
-Listed listed_of(const cbor::Value& value, const qpc::Segment& row) {
+ManifestEntry listed_of(const cbor::Value& value, const qpc::Segment& row) {
   const auto& parts = value.as_array("segment");
   require(parts.size() == 5, "the manifest lists a segment in another form");
-  Listed out{std::string(parts[0].as_text("name")),
-             parts[1].as_unsigned("size"),
-             parts[2].as_unsigned("offset"),
-             row.data_position,
-             Kind::Clear,
-             {}};
+  ManifestEntry out{std::string(parts[0].as_text("name")),
+                    parts[1].as_unsigned("size"),
+                    parts[2].as_unsigned("offset"),
+                    row.data_position,
+                    Kind::Clear,
+                    {}};
   const std::uint64_t kind = parts[3].as_unsigned("kind");
   const ByteView digest = parts[4].as_bytes("digest");
   require(kind <= 2 && digest.size() == out.digest.size(), "the manifest lists a segment in another form");
@@ -107,7 +107,7 @@ Listed listed_of(const cbor::Value& value, const qpc::Segment& row) {
   return out;
 }
 
-void read_manifest(Sealed& out, const std::vector<qpc::Segment>& rows) {
+void read_manifest(SealedContainer& out, const std::vector<qpc::Segment>& rows) {
   const cbor::Value map =
       cbor::parse_large(out.manifest, cbor::Level::Deterministic, "manifest", kMaxManifest);
   require(map.as_map("manifest").size() == 10 && member(map, 1).as_text("type") == "qpcseal/manifest/1",
@@ -126,17 +126,18 @@ void read_manifest(Sealed& out, const std::vector<qpc::Segment>& rows) {
 }
 
 // Which partition of how many this is, and of which model: as its manifest says and as it must be.
-void check_inner(const Sealed& inner, const Listed& listed, const Sealed& root, std::uint64_t count) {
+void check_inner(const SealedContainer& inner, const ManifestEntry& listed, const SealedContainer& root,
+                 std::uint64_t count) {
   require(sha256(inner.manifest) == listed.digest, "it is not the partition that was sealed");
   require(inner.root_seal_id == root.seal_id && inner.mek_id == root.mek_id, "it is a part of another model");
   require(inner.partition_count == count, "the model has another number of partitions");
-  for (const Listed& segment : inner.segments)
+  for (const ManifestEntry& segment : inner.segments)
     require(segment.kind != Kind::Inner, "a partition that holds containers itself");
 }
 
 }  // namespace
 
-Sealed read_sealed(const Fd& file, std::uint64_t begin, std::uint64_t size) {
+SealedContainer read_sealed(const Fd& file, std::uint64_t begin, std::uint64_t size) {
   const qpc::Container container = qpc::Container::read(file, begin, size);
   const auto& rows = container.segments();
   if (!container.is_sealed()) throw Error(ErrorKind::Malformed, "this QPC is not sealed");
@@ -152,7 +153,7 @@ Sealed read_sealed(const Fd& file, std::uint64_t begin, std::uint64_t size) {
     require(rows[own + 3 + i].size == kSlot && rows[own + 3 + i].data_position == slots_at + i * kSlot,
             "the MEK slots are not in one page");
   check_layout(file, container, slots_at);
-  Sealed out;
+  SealedContainer out;
   out.begin = begin;
   out.wrapped = read_slots(read_at(file, slots_at, kPage));
   out.manifest = read_at(file, rows[own].data_position, rows[own].size);
@@ -169,16 +170,16 @@ Sealed read_sealed(const Fd& file, std::uint64_t begin, std::uint64_t size) {
 
 SealedModel read_model(const Fd& file) {
   SealedModel model{read_sealed(file, 0, file_size(file)), {}};
-  const Sealed& root = model.root;
+  const SealedContainer& root = model.root;
   require(root.root_seal_id == root.seal_id && root.partition_index == 0 && root.partition_count == 1,
           "it is one partition of a model, taken out of it");
   const auto count =
-      static_cast<std::uint64_t>(std::ranges::count(root.segments, Kind::Inner, &Listed::kind));
-  std::vector<std::optional<Sealed>> found(count);
-  for (const Listed& segment : root.segments) {
+      static_cast<std::uint64_t>(std::ranges::count(root.segments, Kind::Inner, &ManifestEntry::kind));
+  std::vector<std::optional<SealedContainer>> found(count);
+  for (const ManifestEntry& segment : root.segments) {
     if (segment.kind != Kind::Inner) continue;
     with_context("partition '" + segment.name + "'", [&] {
-      Sealed inner = read_sealed(file, segment.position, segment.size);
+      SealedContainer inner = read_sealed(file, segment.position, segment.size);
       check_inner(inner, segment, root, count);
       require(inner.partition_index < count && !found[inner.partition_index], "its number is another's");
       inner.segment = segment.name;

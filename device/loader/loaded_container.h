@@ -13,19 +13,19 @@
 
 namespace qpcseal::device {
 
-enum class Kind : unsigned { Clear = 0, Sealed = 1, Inner = 2 };
+enum class Kind : unsigned { Clear = 0, SealedContainer = 1, Inner = 2 };
 
-struct Listed {
+struct ManifestEntry {
   std::string name;
   std::uint64_t size = 0, offset = 0, position = 0;
   Kind kind = Kind::Clear;
   Sha256Digest digest{};
 };
 
-struct Sealed {
-  std::string segment;           // its name in the root, where it is a partition
-  std::uint64_t begin = 0;       // of the container in the file
-  std::vector<Listed> segments;  // the input's, in order; their positions are the file's
+struct SealedContainer {
+  std::string segment;                  // its name in the root, where it is a partition
+  std::uint64_t begin = 0;              // of the container in the file
+  std::vector<ManifestEntry> segments;  // the input's, in order; their positions are the file's
   Bytes mek_id, seal_id, root_seal_id;
   std::uint64_t partition_index = 0, partition_count = 1;
   std::string model_name;
@@ -36,12 +36,12 @@ struct Sealed {
 
 // Error{Malformed} for what is no sealed QPC; Error{Denied} for one whose layout, slots or manifest are not
 // as they must be.
-Sealed read_sealed(const Fd& file, std::uint64_t begin, std::uint64_t size);
+SealedContainer read_sealed(const Fd& file, std::uint64_t begin, std::uint64_t size);
 
 // A model: a container, and the containers in it, one for each card, by their index.
 struct SealedModel {
-  Sealed root;
-  std::vector<Sealed> partitions;  // none: it stands alone
+  SealedContainer root;
+  std::vector<SealedContainer> partitions;  // none: it stands alone
 };
 // As above, and the partitions are those of the root's manifest, all of them, and of no other model.
 SealedModel read_model(const Fd& file);

@@ -46,7 +46,7 @@ void on_all_cores(std::uint64_t count, const std::function<void(std::uint64_t)>&
 
 }  // namespace
 
-Part::Header Part::read_header(const Listed& segment) const {
+PartitionLoader::Header PartitionLoader::read_header(const ManifestEntry& segment) const {
   if (segment.size <= kSealHead) refuse_part("segment '" + segment.name + "' is too short to be sealed");
   Header h;
   h.block.resize(kSealHead);
@@ -56,9 +56,10 @@ Part::Header Part::read_header(const Listed& segment) const {
   h.mode = b[9];
   h.plain = load_le(b.subspan(16, 8));
   const bool zeros = load_le(b.subspan(56, 8)) == 0 && load_be(b.subspan(11, 5)) == 0;
-  if (text_of(b.first(8)) != std::string_view("QPCSEAL\0", 8) || b[8] != 1 || (h.mode != 1 && h.mode != 2) ||
-      log2 < 16 || log2 > 24 || !zeros || h.plain == 0 || h.plain > segment.size ||
-      !equal(b.subspan(24, 16), sealed_.mek_id) || !equal(b.subspan(40, 16), sealed_.seal_id)) {
+  if (text_view(b.first(8)) != std::string_view("QPCSEAL\0", 8) || b[8] != 1 ||
+      (h.mode != 1 && h.mode != 2) || log2 < 16 || log2 > 24 || !zeros || h.plain == 0 ||
+      h.plain > segment.size || !equal(b.subspan(24, 16), sealed_.mek_id) ||
+      !equal(b.subspan(40, 16), sealed_.seal_id)) {
     refuse_part("segment '" + segment.name + "' has a header that is not its own");
   }
   h.chunk = std::uint64_t{1} << log2;
@@ -69,7 +70,7 @@ Part::Header Part::read_header(const Listed& segment) const {
   return h;
 }
 
-SecretBuffer Part::key_for(const Listed& segment, const Header& header) const {
+SecretBuffer PartitionLoader::key_for(const ManifestEntry& segment, const Header& header) const {
   SecretBuffer key(16);
   if (header.mode == 1) {
     std::copy(mek_.bytes().begin(), mek_.bytes().end(), key.bytes().begin());
@@ -83,7 +84,7 @@ SecretBuffer Part::key_for(const Listed& segment, const Header& header) const {
   return key;
 }
 
-void Part::check_origin(const Card& card) const {
+void PartitionLoader::check_origin(const Card& card) const {
   if (card.seal_key) {
     Bytes message = copy(view("qpcseal/seal/1"));
     message.push_back(0);
@@ -95,12 +96,12 @@ void Part::check_origin(const Card& card) const {
     refuse_part("the model is older than this card accepts");
 }
 
-SecretBuffer Part::unwrap(const Card& card) const {
+SecretBuffer PartitionLoader::unwrap(const Card& card) const {
   if (!sealed_.wrapped) refuse_part("it is not bound to a card");
   return unwrap_mek(card, *sealed_.wrapped, sealed_.mek_id);
 }
 
-void Part::open(ByteView mek) {
+void PartitionLoader::open(ByteView mek) {
   mek_ = SecretBuffer(mek.size());
   std::copy(mek.begin(), mek.end(), mek_.bytes().begin());
   const Sha256Digest digest = sha256(sealed_.manifest);
@@ -108,15 +109,16 @@ void Part::open(ByteView mek) {
   if (!open_gcm(mek, view("qpcseal/manifest/1"), sealed_.tag, tagged) || !equal(tagged, digest))
     refuse_part("seal.tag does not fit the manifest");
   headers_.clear();
-  for (const Listed& segment : sealed_.segments)
-    headers_.push_back(segment.kind == Kind::Sealed ? read_header(segment) : Header{});
+  for (const ManifestEntry& segment : sealed_.segments)
+    headers_.push_back(segment.kind == Kind::SealedContainer ? read_header(segment) : Header{});
 }
 
-std::vector<qpc::Segment> Part::plain_rows(const std::map<std::string, std::uint64_t>& partitions) const {
+std::vector<qpc::Segment> PartitionLoader::plain_rows(
+    const std::map<std::string, std::uint64_t>& partitions) const {
   std::vector<qpc::Segment> rows;
   for (std::size_t i = 0; i < sealed_.segments.size(); ++i) {
-    const Listed& s = sealed_.segments[i];
-    std::uint64_t size = s.kind == Kind::Sealed ? headers_[i].plain : s.size;
+    const ManifestEntry& s = sealed_.segments[i];
+    std::uint64_t size = s.kind == Kind::SealedContainer ? headers_[i].plain : s.size;
     if (s.kind == Kind::Inner) size = partitions.at(s.name);
     rows.push_back({s.name, size, s.offset, 0});
   }
@@ -124,16 +126,16 @@ std::vector<qpc::Segment> Part::plain_rows(const std::map<std::string, std::uint
   return rows;
 }
 
-void Part::run(const Fd* out, std::uint64_t begin, const std::vector<qpc::Segment>& rows) const {
+void PartitionLoader::run(const Fd* out, std::uint64_t begin, const std::vector<qpc::Segment>& rows) const {
   for (std::size_t i = 0; i < sealed_.segments.size(); ++i) {
-    const Listed& segment = sealed_.segments[i];
-    if (segment.kind == Kind::Sealed) open_sealed(i, out, begin + rows[i].data_position);
+    const ManifestEntry& segment = sealed_.segments[i];
+    if (segment.kind == Kind::SealedContainer) open_sealed(i, out, begin + rows[i].data_position);
     if (segment.kind == Kind::Clear) copy_clear(segment, out, begin + rows[i].data_position);
   }
 }
 
-void Part::open_sealed(std::size_t index, const Fd* out, std::uint64_t place) const {
-  const Listed& segment = sealed_.segments[index];
+void PartitionLoader::open_sealed(std::size_t index, const Fd* out, std::uint64_t place) const {
+  const ManifestEntry& segment = sealed_.segments[index];
   const Header& header = headers_[index];
   const SecretBuffer key = key_for(segment, header);
   std::vector<Sha256Digest> digests(header.count);
@@ -159,7 +161,7 @@ void Part::open_sealed(std::size_t index, const Fd* out, std::uint64_t place) co
     refuse_part("segment '" + segment.name + "' is not the one that was sealed");
 }
 
-void Part::copy_clear(const Listed& segment, const Fd* out, std::uint64_t place) const {
+void PartitionLoader::copy_clear(const ManifestEntry& segment, const Fd* out, std::uint64_t place) const {
   Sha256 hash;
   Bytes buffer(kReadPiece);
   for (std::uint64_t at = 0; at < segment.size; at += buffer.size()) {

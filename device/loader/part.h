@@ -12,10 +12,10 @@
 
 namespace qpcseal::device {
 
-class Part {
+class PartitionLoader {
  public:
   // What it refers to must outlive it.
-  Part(const Fd& file, const Sealed& sealed) : file_(file), sealed_(sealed) {}
+  PartitionLoader(const Fd& file, const SealedContainer& sealed) : file_(file), sealed_(sealed) {}
 
   // Signature (where the card has the seal key) and version. Error{Denied}, as everything here.
   void check_origin(const Card& card) const;
@@ -38,13 +38,13 @@ class Part {
     unsigned mode = 0;
     std::uint64_t chunk = 0, plain = 0, count = 0, begin = 0;
   };
-  [[nodiscard]] Header read_header(const Listed& segment) const;
-  [[nodiscard]] SecretBuffer key_for(const Listed& segment, const Header& header) const;
+  [[nodiscard]] Header read_header(const ManifestEntry& segment) const;
+  [[nodiscard]] SecretBuffer key_for(const ManifestEntry& segment, const Header& header) const;
   void open_sealed(std::size_t index, const Fd* out, std::uint64_t place) const;
-  void copy_clear(const Listed& segment, const Fd* out, std::uint64_t place) const;
+  void copy_clear(const ManifestEntry& segment, const Fd* out, std::uint64_t place) const;
 
   const Fd& file_;
-  const Sealed& sealed_;
+  const SealedContainer& sealed_;
   SecretBuffer mek_;
   std::vector<Header> headers_;
 };

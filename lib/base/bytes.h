@@ -15,7 +15,7 @@ using ByteView = std::span<const std::uint8_t>;
 using MutableBytes = std::span<std::uint8_t>;
 
 ByteView view(std::string_view text);
-std::string_view text_of(ByteView bytes);
+std::string_view text_view(ByteView bytes);
 Bytes copy(ByteView bytes);
 void append(Bytes& out, ByteView more);
 void append(Bytes& out, std::string_view more);

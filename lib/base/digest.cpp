@@ -39,7 +39,7 @@ Sha256Digest Sha256::finish() {
   return out;
 }
 
-Sha256Digest Sha256::so_far() const {
+Sha256Digest Sha256::peek() const {
   Sha256 branch;
   require(EVP_MD_CTX_copy_ex(branch.state_->context, state_->context), "EVP_MD_CTX_copy_ex");
   return branch.finish();

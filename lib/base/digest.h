@@ -30,7 +30,7 @@ class Sha256 {
   Sha256& operator=(const Sha256&) = delete;
   void update(ByteView bytes);
   Sha256Digest finish();
-  [[nodiscard]] Sha256Digest so_far() const;  // of what came until now; more may follow
+  [[nodiscard]] Sha256Digest peek() const;  // of what came until now; more may follow
 
  private:
   struct State;

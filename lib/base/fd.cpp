@@ -67,7 +67,7 @@ Bytes read_file(const std::filesystem::path& path, std::size_t limit) {
 }
 
 std::string read_text_file(const std::filesystem::path& path, std::size_t limit) {
-  return std::string(text_of(read_file(path, limit)));
+  return std::string(text_view(read_file(path, limit)));
 }
 
 void read_exact(const Fd& fd, MutableBytes out, std::uint64_t offset) {

@@ -23,8 +23,8 @@ constexpr std::size_t kPiece = std::size_t{1} << 20;  // bytes copied at once
 std::string name_in_proc(const Fd& fd) { return "/proc/self/fd/" + std::to_string(fd.get()); }
 
 // A file without a name, or nothing where there can be none that gets one later.
-Fd open_unnamed(const std::filesystem::path& folder) {
-  Fd fd(retry_interrupted([&] { return open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600); }));
+Fd open_unnamed(const std::filesystem::path& dir) {
+  Fd fd(retry_interrupted([&] { return open(dir.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600); }));
   if (fd && access(name_in_proc(fd).c_str(), F_OK) != 0) return {};
   return fd;
 }
@@ -66,8 +66,8 @@ TemporaryFile named_copy(const Fd& from, const std::filesystem::path& name) {
 AtomicFile::AtomicFile(std::filesystem::path final_name, Existing existing, unsigned mode)
     : final_(std::move(final_name)), existing_(existing) {
   check_name(final_, existing_);
-  remove_leftovers_once(parent_of(final_));
-  if (existing_ == Existing::Refuse) fd_ = open_unnamed(parent_of(final_));
+  remove_leftovers_once(parent_dir(final_));
+  if (existing_ == Existing::Refuse) fd_ = open_unnamed(parent_dir(final_));
   if (fd_) {
     set_mode(fd_, mode, final_);
   } else {
@@ -113,7 +113,7 @@ void AtomicFile::commit() {
   if (!temporary_.empty()) publish(temporary_, final_, existing_);
   temporary_.clear();
   try {
-    sync_folder(parent_of(final_));
+    sync_folder(parent_dir(final_));
   } catch (const Error&) {
     if (existing_ == Existing::Refuse) unlink(final_.c_str());  // else the same command would find it there
     throw;
@@ -126,32 +126,32 @@ void write_file(const std::filesystem::path& path, ByteView bytes, Existing exis
   file.commit();
 }
 
-void sync_folder(const std::filesystem::path& folder) {
-  const Fd fd(retry_interrupted([&] { return open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
-  if (!fd) throw_errno(folder.string());
+void sync_folder(const std::filesystem::path& dir) {
+  const Fd fd(retry_interrupted([&] { return open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  if (!fd) throw_errno(dir.string());
   if (retry_interrupted([&] { return fsync(fd.get()); }) != 0 && !medium_cannot(errno))
-    throw_errno(folder.string());
+    throw_errno(dir.string());
 }
 
-bool make_unsynced_folder(const std::filesystem::path& folder, unsigned mode) {
-  if (mkdir(folder.c_str(), mode) == 0) {
-    if (chmod(folder.c_str(), mode) != 0 && !medium_cannot(errno)) throw_errno(folder.string());
+bool make_unsynced_folder(const std::filesystem::path& dir, unsigned mode) {
+  if (mkdir(dir.c_str(), mode) == 0) {
+    if (chmod(dir.c_str(), mode) != 0 && !medium_cannot(errno)) throw_errno(dir.string());
     return true;
   }
-  if (errno != EEXIST) throw_errno(folder.string());
+  if (errno != EEXIST) throw_errno(dir.string());
   struct stat status{};
-  if (lstat(folder.c_str(), &status) != 0) throw_errno(folder.string());
-  if (!S_ISDIR(status.st_mode)) throw Error(ErrorKind::Io, folder.string() + " exists and is not a folder");
+  if (lstat(dir.c_str(), &status) != 0) throw_errno(dir.string());
+  if (!S_ISDIR(status.st_mode)) throw Error(ErrorKind::Io, dir.string() + " exists and is not a folder");
   return false;
 }
 
 // What is put into the folder is synced with it, and lost with its name.
-void make_folder(const std::filesystem::path& folder, unsigned mode) {
-  if (make_unsynced_folder(folder, mode)) sync_folder(parent_of(folder));
+void make_folder(const std::filesystem::path& dir, unsigned mode) {
+  if (make_unsynced_folder(dir, mode)) sync_folder(parent_dir(dir));
 }
 
-void require_writable_folder(const std::filesystem::path& folder) {
-  if (access(folder.c_str(), W_OK | X_OK) != 0) throw_errno(folder.string());
+void require_writable_folder(const std::filesystem::path& dir) {
+  if (access(dir.c_str(), W_OK | X_OK) != 0) throw_errno(dir.string());
 }
 
 }  // namespace qpcseal

@@ -33,11 +33,11 @@ class AtomicFile {
 };
 
 void write_file(const std::filesystem::path& path, ByteView bytes, Existing existing, unsigned mode = 0644);
-void sync_folder(const std::filesystem::path& folder);
+void sync_folder(const std::filesystem::path& dir);
 // Makes one folder with `mode`, whatever the umask; fine when it exists as a real folder, Error{Io}
 // otherwise.
-void make_folder(const std::filesystem::path& folder, unsigned mode = 0700);
+void make_folder(const std::filesystem::path& dir, unsigned mode = 0700);
 // Error{Io} where this process can make no files in it.
-void require_writable_folder(const std::filesystem::path& folder);
+void require_writable_folder(const std::filesystem::path& dir);
 
 }  // namespace qpcseal

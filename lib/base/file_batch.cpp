@@ -22,7 +22,7 @@ constexpr std::size_t kMaxName = 255;  // bytes of a name
 
 void flush_file_system(const std::filesystem::path& file) {
   const Fd fd(
-      retry_interrupted([&] { return open(parent_of(file).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+      retry_interrupted([&] { return open(parent_dir(file).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (!fd || retry_interrupted([&] { return syncfs(fd.get()); }) != 0) throw_errno(file.string());
 }
 
@@ -38,16 +38,16 @@ void FileBatch::remove_stage() noexcept {
   stage_ = {};
 }
 
-void FileBatch::folder(const std::filesystem::path& path) {
-  if (make_unsynced_folder(path, 0755)) parents_.insert(parent_of(path));
+void FileBatch::dir(const std::filesystem::path& path) {
+  if (make_unsynced_folder(path, 0755)) parents_.insert(parent_dir(path));
 }
 
 void FileBatch::add(const std::filesystem::path& path, ByteView bytes, Existing existing) {
   constexpr int kFlags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
   check_name(path, existing);
   if (!stage_.fd) {
-    remove_leftovers_once(parent_of(path));
-    stage_ = create_temporary_folder(parent_of(path));
+    remove_leftovers_once(parent_dir(path));
+    stage_ = create_temporary_folder(parent_dir(path));
   }
   // With the final name in it, so that a name that the medium does not take is refused here.
   std::string name = std::to_string(files_.size()) + "." + path.filename().string();
@@ -86,8 +86,8 @@ void FileBatch::commit() {
   if (!few) flush_file_system(files_.front().name);
   std::set<std::filesystem::path> folders;
   if (few) folders = parents_;
-  for (std::size_t i = 0; few && i < files_.size(); ++i) folders.insert(parent_of(files_[i].name));
-  for (const auto& folder : folders) sync_folder(folder);
+  for (std::size_t i = 0; few && i < files_.size(); ++i) folders.insert(parent_dir(files_[i].name));
+  for (const auto& dir : folders) sync_folder(dir);
 }
 
 void publish_folder(const std::filesystem::path& from, const std::filesystem::path& to, Existing existing) {

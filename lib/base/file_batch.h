@@ -24,7 +24,7 @@ class FileBatch {
   FileBatch& operator=(const FileBatch&) = delete;
 
   // Makes a folder for files of the batch, with mode 0755; its name is on disk after commit().
-  void folder(const std::filesystem::path& path);
+  void dir(const std::filesystem::path& path);
   // Error{Io} for a name that is taken and must not be replaced.
   void add(const std::filesystem::path& path, ByteView bytes, Existing existing);
   // All of them are on disk when it returns, under their temporary names still. commit() calls it.

@@ -30,9 +30,9 @@ void rename_over(const std::filesystem::path& from, const std::filesystem::path&
 
 // Holds off other processes of ours for the moment of a rename. Not for ever: the folder may be a home, which
 // its own command has locked.
-Fd lock_folder(const std::filesystem::path& folder) {
+Fd lock_folder(const std::filesystem::path& dir) {
   constexpr int kTries = 10;
-  Fd fd(retry_interrupted([&] { return open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  Fd fd(retry_interrupted([&] { return open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   for (int i = 0; fd && i < kTries && flock(fd.get(), LOCK_EX | LOCK_NB) != 0; ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   return fd;
@@ -40,14 +40,14 @@ Fd lock_folder(const std::filesystem::path& folder) {
 
 // For a medium that can neither link nor rename without replacing.
 void look_and_rename(const std::filesystem::path& from, const std::filesystem::path& to) {
-  const Fd held = lock_folder(parent_of(to));
+  const Fd held = lock_folder(parent_dir(to));
   check_name(to, Existing::Refuse);
   rename_over(from, to);
 }
 
 }  // namespace
 
-std::filesystem::path parent_of(const std::filesystem::path& path) {
+std::filesystem::path parent_dir(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
 

@@ -10,10 +10,10 @@
 
 namespace qpcseal {
 
-std::filesystem::path parent_of(const std::filesystem::path& path);
+std::filesystem::path parent_dir(const std::filesystem::path& path);
 Error exists_error(const std::filesystem::path& path);
 // As make_folder(), whose name a power failure may still take. Whether it was made.
-bool make_unsynced_folder(const std::filesystem::path& folder, unsigned mode);
+bool make_unsynced_folder(const std::filesystem::path& dir, unsigned mode);
 // Whether an errno says that this medium has no such operation (FAT and exFAT through FUSE, network shares),
 // and not that the operation failed.
 [[nodiscard]] bool medium_cannot(int code);

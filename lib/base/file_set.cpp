@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/temporary.h"
 
-namespace qpcseal::release {
+namespace qpcseal {
 
 void reserve(const Fd& file, std::uint64_t size) {
   int result = 0;
@@ -24,10 +24,10 @@ OutputSet::~OutputSet() {
   if (committed_) return;
   files_.clear();  // their temporary files go first
   small_.reset();
-  for (auto folder = folders_.rbegin(); folder != folders_.rend(); ++folder) rmdir(folder->c_str());
+  for (auto dir = folders_.rbegin(); dir != folders_.rend(); ++dir) rmdir(dir->c_str());
 }
 
-void OutputSet::folder(const std::filesystem::path& path) {
+void OutputSet::dir(const std::filesystem::path& path) {
   const bool there = std::filesystem::exists(std::filesystem::symlink_status(path));
   make_folder(path, 0755);
   if (!there) folders_.push_back(path);
@@ -71,4 +71,4 @@ void OutputSet::commit() {
   committed_ = true;
 }
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal

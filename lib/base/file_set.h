@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/file_batch.h"
 
-namespace qpcseal::release {
+namespace qpcseal {
 
 // Takes the room on disk that `file`, empty yet, will need, where the file system can: a disk that is too
 // full is found before a key is released. Error{Io}.
@@ -29,7 +29,7 @@ class OutputSet {
   ~OutputSet();  // without commit: folders that were made are removed again
 
   // Makes a folder (0755) where there is none.
-  void folder(const std::filesystem::path& path);
+  void dir(const std::filesystem::path& path);
   // Error{Io} where the name is taken and must not be replaced. The reference holds until commit().
   const Fd& file(const std::filesystem::path& path);
   void write(const std::filesystem::path& path, std::string_view text);
@@ -52,4 +52,4 @@ class OutputSet {
   bool committed_ = false;
 };
 
-}  // namespace qpcseal::release
+}  // namespace qpcseal

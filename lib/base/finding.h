@@ -21,7 +21,7 @@ struct Finding {
 using Findings = std::vector<Finding>;
 
 // Their ids in order, e.g. "ATT-NONCE, POL-CARD-RELEASES".
-inline std::string ids_of(const Findings& findings) {
+inline std::string finding_ids(const Findings& findings) {
   std::string out;
   for (const Finding& finding : findings) out += (out.empty() ? "" : ", ") + finding.id;
   return out;

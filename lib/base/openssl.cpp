@@ -3,7 +3,7 @@
 
 #include <array>
 
-namespace qpcseal::attest {
+namespace qpcseal {
 
 namespace {
 
@@ -17,7 +17,7 @@ bool is_explicit(const EVP_PKEY* key) {
 
 }  // namespace
 
-std::string curve_of(const EVP_PKEY* key) {
+std::string curve_name(const EVP_PKEY* key) {
   if (key == nullptr || EVP_PKEY_get_base_id(key) != EVP_PKEY_EC || is_explicit(key)) return {};
   std::array<char, 64> name{};
   std::size_t size = 0;
@@ -25,4 +25,4 @@ std::string curve_of(const EVP_PKEY* key) {
   return {name.data(), size};
 }
 
-}  // namespace qpcseal::attest
+}  // namespace qpcseal

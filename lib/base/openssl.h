@@ -20,7 +20,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-namespace qpcseal::attest {
+namespace qpcseal {
 
 template <auto Free>
 struct Freer {
@@ -54,6 +54,6 @@ Pointer made(Pointer pointer, const char* call) {
 
 // "prime256v1", "secp384r1", ... of an EC key that names it; empty for other keys, and where the curve's
 // parameters are written out (RFC 5480 section 2.1.1 forbids that).
-std::string curve_of(const EVP_PKEY* key);
+std::string curve_name(const EVP_PKEY* key);
 
-}  // namespace qpcseal::attest
+}  // namespace qpcseal

@@ -91,11 +91,10 @@ void Ownership::look_at_links(const std::filesystem::path& path) {
   }
 }
 
-void Ownership::check_tree(const std::filesystem::path& folder) {
-  check(folder);
-  if (!std::filesystem::exists(folder)) return;
-  for (const auto& item : std::filesystem::recursive_directory_iterator(folder))
-    look(item.path(), Place::Item);
+void Ownership::check_tree(const std::filesystem::path& dir) {
+  check(dir);
+  if (!std::filesystem::exists(dir)) return;
+  for (const auto& item : std::filesystem::recursive_directory_iterator(dir)) look(item.path(), Place::Item);
 }
 
 std::string Ownership::faults() const { return joined(faults_, "; "); }

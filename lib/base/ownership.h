@@ -19,7 +19,7 @@ class Ownership {
   // folder above that. Error{Io} where it cannot be looked at.
   void check(const std::filesystem::path& path);
   // The same, and all that lies below.
-  void check_tree(const std::filesystem::path& folder);
+  void check_tree(const std::filesystem::path& dir);
 
   [[nodiscard]] bool good() const { return faults_.empty(); }
   // "/home/a belongs to user 1001; /home/a/b may be written by others (mode 0777)"

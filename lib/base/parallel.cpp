@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-namespace qpcseal::seal {
+namespace qpcseal {
 
 namespace {
 
@@ -75,4 +75,4 @@ void run_parallel(unsigned threads, std::uint64_t count, const std::function<Wor
   if (crew.failure) std::rethrow_exception(crew.failure);
 }
 
-}  // namespace qpcseal::seal
+}  // namespace qpcseal

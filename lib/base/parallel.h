@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <functional>
 
-namespace qpcseal::seal {
+namespace qpcseal {
 
 // Each worker thread makes its own `Work` by `make_worker` and then takes task numbers from 0 to count - 1 in
 // order, each once. The first exception stops all and is thrown here. `tick` runs in the calling thread about
@@ -16,4 +16,4 @@ void run_parallel(unsigned threads, std::uint64_t count, const std::function<Wor
 
 unsigned default_threads();
 
-}  // namespace qpcseal::seal
+}  // namespace qpcseal

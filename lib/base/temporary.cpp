@@ -34,9 +34,9 @@ std::string shortened(std::string name) {
   return name;
 }
 
-std::filesystem::path temporary_name(const std::filesystem::path& folder, const std::string& name) {
+std::filesystem::path temporary_name(const std::filesystem::path& dir, const std::string& name) {
   SystemRandom random;
-  return folder / ("." + shortened(name) + std::string(kMark) + to_hex(random.bytes(kDigits / 2)));
+  return dir / ("." + shortened(name) + std::string(kMark) + to_hex(random.bytes(kDigits / 2)));
 }
 
 // False: somebody takes the file for a leftover. A medium without locks holds nothing, for anybody.
@@ -51,9 +51,9 @@ bool is_named(const Fd& fd, const std::filesystem::path& name) {
 }
 
 // What is in the folder, itself a folder of plain files, and then the folder.
-void remove_staged(const Fd& folder, const std::filesystem::path& name) {
+void remove_staged(const Fd& dir, const std::filesystem::path& name) {
   for (const auto& item : std::filesystem::directory_iterator(name))
-    unlinkat(folder.get(), item.path().filename().c_str(), 0);
+    unlinkat(dir.get(), item.path().filename().c_str(), 0);
   rmdir(name.c_str());
 }
 
@@ -84,7 +84,7 @@ TemporaryFile create_temporary(const std::filesystem::path& final_name, unsigned
   constexpr int kFlags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
   for (int i = 0; i < kTries; ++i) {
     TemporaryFile out;
-    out.name = temporary_name(parent_of(final_name), final_name.filename().string());
+    out.name = temporary_name(parent_dir(final_name), final_name.filename().string());
     out.fd = Fd(retry_interrupted([&] { return open(out.name.c_str(), kFlags, 0600); }));
     if (!out.fd) throw_errno(final_name.string());
     if (!hold(out.fd) || !is_named(out.fd, out.name)) continue;
@@ -117,26 +117,26 @@ TemporaryFile create_temporary_folder(const std::filesystem::path& parent) {
   throw Error(ErrorKind::Io, parent.string() + ": another process removes our temporary files");
 }
 
-void remove_leftovers(const std::filesystem::path& folder) noexcept {
+void remove_leftovers(const std::filesystem::path& dir) noexcept {
   try {
     std::vector<std::filesystem::path> found;
-    for (const auto& item : std::filesystem::directory_iterator(folder))
+    for (const auto& item : std::filesystem::directory_iterator(dir))
       if (is_temporary_name(item.path().filename().string())) found.push_back(item.path());
     for (const auto& name : found) remove_unheld(name);
   } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): see the header
   }
 }
 
-void remove_leftovers_once(const std::filesystem::path& folder) noexcept {
+void remove_leftovers_once(const std::filesystem::path& dir) noexcept {
   static std::mutex mutex;
   static std::set<std::filesystem::path> seen;
   try {
     const std::scoped_lock lock(mutex);
-    if (!seen.insert(std::filesystem::absolute(folder)).second) return;
+    if (!seen.insert(std::filesystem::absolute(dir)).second) return;
   } catch (const std::exception&) {
     return;
   }
-  remove_leftovers(folder);
+  remove_leftovers(dir);
 }
 
 }  // namespace qpcseal

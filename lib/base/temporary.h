@@ -28,8 +28,8 @@ TemporaryFile create_temporary_folder(const std::filesystem::path& parent);
 
 // Removes the temporary files and folders in `folder` that nobody holds. Ignores errors: a leftover is no
 // reason to refuse an act.
-void remove_leftovers(const std::filesystem::path& folder) noexcept;
+void remove_leftovers(const std::filesystem::path& dir) noexcept;
 // The same, once for each folder of a process.
-void remove_leftovers_once(const std::filesystem::path& folder) noexcept;
+void remove_leftovers_once(const std::filesystem::path& dir) noexcept;
 
 }  // namespace qpcseal

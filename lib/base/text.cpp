@@ -122,7 +122,7 @@ bool has_unseen(std::string_view text) {
   return false;
 }
 
-std::size_t columns_of(std::string_view text) {
+std::size_t display_width(std::string_view text) {
   std::size_t out = 0;
   while (!text.empty()) {
     const Character character = front_of(text);

@@ -30,7 +30,7 @@ std::string printable_lines(std::string_view text, Letters letters = terminal_le
 bool has_unseen(std::string_view text);
 
 // How many columns of a terminal the text takes: its characters, of which a combining mark takes none.
-std::size_t columns_of(std::string_view text);
+std::size_t display_width(std::string_view text);
 
 // As one word of a POSIX shell's command, quoted where it must be; what is not printable as printable().
 std::string shell_word(std::string_view text);

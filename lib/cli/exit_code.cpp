@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/exit_code.h"
 
-namespace qpcseal {
+namespace qpcseal::cli {
 
 int exit_code(ErrorKind kind) {
   switch (kind) {
@@ -27,4 +27,4 @@ int exit_code(ErrorKind kind) {
   return 1;
 }
 
-}  // namespace qpcseal
+}  // namespace qpcseal::cli

@@ -4,9 +4,9 @@
 
 #include "base/error.h"
 
-namespace qpcseal {
+namespace qpcseal::cli {
 
 // 1 to 9, the same in all programs; each lists those that it can end with in its help.
 int exit_code(ErrorKind kind);
 
-}  // namespace qpcseal
+}  // namespace qpcseal::cli

@@ -7,7 +7,7 @@
 #include <sstream>
 #include <utility>
 
-namespace qpcseal {
+namespace qpcseal::cli {
 
 namespace {
 
@@ -202,4 +202,4 @@ int print_help(const CLI::App& app, const CLI::ParseError& asked) {
   return code;
 }
 
-}  // namespace qpcseal
+}  // namespace qpcseal::cli

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace qpcseal {
+namespace qpcseal::cli {
 
 // More of a page than the tree knows.
 struct ManualSection {
@@ -35,4 +35,4 @@ void add_manual(CLI::App& app, ManualFacts facts);
 // code.
 int print_help(const CLI::App& app, const CLI::ParseError& asked);
 
-}  // namespace qpcseal
+}  // namespace qpcseal::cli

@@ -198,7 +198,7 @@ ByteView Value::as_bytes(std::string_view what) const {
 
 std::string_view Value::as_text(std::string_view what) const {
   if (type_ != Type::Text) wrong_type(what, "a text string");
-  return text_of(string_);
+  return text_view(string_);
 }
 
 bool Value::as_bool(std::string_view what) const {

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 
-namespace qpcseal::audit {
+namespace qpcseal::encoding {
 
 namespace {
 
@@ -153,4 +153,4 @@ bool is_hex(std::string_view text, std::size_t size) {
          });
 }
 
-}  // namespace qpcseal::audit
+}  // namespace qpcseal::encoding

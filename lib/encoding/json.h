@@ -9,7 +9,7 @@
 
 #include "base/bytes.h"
 
-namespace qpcseal::audit {
+namespace qpcseal::encoding {
 
 using Json = nlohmann::json;
 
@@ -34,4 +34,4 @@ void expect_keys(const Json& object, std::initializer_list<std::string_view> key
 
 [[nodiscard]] bool is_hex(std::string_view text, std::size_t size);
 
-}  // namespace qpcseal::audit
+}  // namespace qpcseal::encoding

@@ -4,7 +4,7 @@
 
 #include "base/finding.h"
 
-namespace qpcseal::audit {
+namespace qpcseal::encoding {
 
 template <class Json>
 Json findings_as(const Findings& findings) {
@@ -18,4 +18,4 @@ Json findings_as(const Findings& findings) {
   return out;
 }
 
-}  // namespace qpcseal::audit
+}  // namespace qpcseal::encoding

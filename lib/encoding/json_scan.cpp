@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 
-namespace qpcseal::audit {
+namespace qpcseal::encoding {
 
 namespace {
 
@@ -219,4 +219,4 @@ std::uint64_t plain_uint(std::string_view value, std::string_view key) {
   return out;
 }
 
-}  // namespace qpcseal::audit
+}  // namespace qpcseal::encoding

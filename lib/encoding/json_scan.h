@@ -7,7 +7,7 @@
 
 #include "encoding/json.h"
 
-namespace qpcseal::audit {
+namespace qpcseal::encoding {
 
 // A member of an object, as it stands in the text; the key without its quotes.
 struct RawMember {
@@ -26,4 +26,4 @@ std::size_t scan_object(std::string_view text, std::span<RawMember> members);
 std::string_view plain_text(std::string_view value, std::string_view key);
 std::uint64_t plain_uint(std::string_view value, std::string_view key);
 
-}  // namespace qpcseal::audit
+}  // namespace qpcseal::encoding

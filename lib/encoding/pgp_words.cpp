@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-namespace qpcseal::audit {
+namespace qpcseal::encoding {
 
 namespace {
 
@@ -82,7 +82,7 @@ constexpr const char* kOdd[256] = {
 
 }  // namespace
 
-std::string words_of(ByteView bytes) {
+std::string to_words(ByteView bytes) {
   std::string out;
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     if (i > 0) out += ' ';
@@ -95,8 +95,8 @@ std::string word_lines(ByteView bytes, std::string_view indent) {
   constexpr std::size_t kPerLine = 8;
   std::string out;
   for (std::size_t at = 0; at < bytes.size(); at += kPerLine)
-    out += std::string(indent) + words_of(bytes.subspan(at, std::min(kPerLine, bytes.size() - at))) + "\n";
+    out += std::string(indent) + to_words(bytes.subspan(at, std::min(kPerLine, bytes.size() - at))) + "\n";
   return out;
 }
 
-}  // namespace qpcseal::audit
+}  // namespace qpcseal::encoding

@@ -9,11 +9,11 @@
 
 #include "base/bytes.h"
 
-namespace qpcseal::audit {
+namespace qpcseal::encoding {
 
 // One word a byte, with a space between.
-std::string words_of(ByteView bytes);
+std::string to_words(ByteView bytes);
 // The same in lines of eight words, as they are read aloud; each begins with `indent` and ends the line.
 std::string word_lines(ByteView bytes, std::string_view indent);
 
-}  // namespace qpcseal::audit
+}  // namespace qpcseal::encoding

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 
-namespace qpcseal {
+namespace qpcseal::encoding {
 
 namespace {
 
@@ -21,7 +21,7 @@ constexpr std::string_view kUstar("ustar\00000", 8);  // magic and version
 
 using Block = std::array<std::uint8_t, kBlock>;
 
-Error malformed(const std::string& what) { return {ErrorKind::Malformed, "archive: " + what}; }
+Error malformed_archive(const std::string& what) { return {ErrorKind::Malformed, "archive: " + what}; }
 
 void write(Block& block, Field field, std::string_view text) {
   std::copy(text.begin(), text.end(), block.begin() + static_cast<std::ptrdiff_t>(field.offset));
@@ -53,7 +53,7 @@ std::uint64_t number_in(const Block& block, Field field) {
   while (text.ends_with(' ')) text.pop_back();
   std::uint64_t out = 0;
   for (const char c : text) {
-    if (c < '0' || c > '7') throw malformed("a number that is not octal");
+    if (c < '0' || c > '7') throw malformed_archive("a number that is not octal");
     out = (out << 3U) | static_cast<std::uint64_t>(c - '0');
   }
   return out;
@@ -63,12 +63,12 @@ std::uint64_t padding(std::uint64_t at) { return (kBlock - (at % kBlock)) % kBlo
 
 // Nothing for what does not fit.
 std::optional<Block> header_of(const std::string& name, std::uint64_t size) {
-  std::string folder, file = name;
+  std::string dir, file = name;
   if (file.size() > kName.size) {
     const std::size_t slash = name.find('/', name.size() - kName.size - 1);
-    if (slash != std::string::npos) folder = name.substr(0, slash), file = name.substr(slash + 1);
+    if (slash != std::string::npos) dir = name.substr(0, slash), file = name.substr(slash + 1);
   }
-  if (!is_inner_name(name) || file.size() > kName.size || folder.size() > kPrefix.size || size > kMaxTarFile)
+  if (!is_inner_name(name) || file.size() > kName.size || dir.size() > kPrefix.size || size > kMaxTarFile)
     return std::nullopt;
   Block block{};
   write(block, kName, file);
@@ -79,7 +79,7 @@ std::optional<Block> header_of(const std::string& name, std::uint64_t size) {
   write(block, kTime, octal(0, kTime.size - 1));
   write(block, kType, "0");
   write(block, kMagic, kUstar);
-  write(block, kPrefix, folder);
+  write(block, kPrefix, dir);
   write(block, kSum, octal(sum_of(block), 6) + std::string("\0 ", 2));
   return block;
 }
@@ -146,21 +146,22 @@ void TarWriter::finish() { put(Bytes(2 * kBlock)); }
 
 std::optional<TarItem> TarReader::next() {
   Block block{};
-  if (end_ - at_ < kBlock) throw malformed("cut short");
+  if (end_ - at_ < kBlock) throw malformed_archive("cut short");
   read_exact(in_, block, at_);
   at_ += kBlock;
   if (block == Block{}) {
     expect_end();
     return std::nullopt;
   }
-  const std::string folder = text_in(block, kPrefix);
-  TarItem item{(folder.empty() ? "" : folder + "/") + text_in(block, kName), number_in(block, kSize), at_};
-  if (header_of(item.name, item.size) != block) throw malformed("a header that this program does not write");
+  const std::string dir = text_in(block, kPrefix);
+  TarItem item{(dir.empty() ? "" : dir + "/") + text_in(block, kName), number_in(block, kSize), at_};
+  if (header_of(item.name, item.size) != block)
+    throw malformed_archive("a header that this program does not write");
   const std::uint64_t padded = item.size + padding(item.size);
-  if (padded > end_ - at_) throw malformed("'" + item.name + "' is cut short");
+  if (padded > end_ - at_) throw malformed_archive("'" + item.name + "' is cut short");
   Bytes zeros(padding(item.size));
   read_exact(in_, zeros, at_ + item.size);
-  if (zeros != Bytes(zeros.size())) throw malformed("'" + item.name + "' is followed by something");
+  if (zeros != Bytes(zeros.size())) throw malformed_archive("'" + item.name + "' is followed by something");
   at_ += padded;
   return item;
 }
@@ -168,7 +169,7 @@ std::optional<TarItem> TarReader::next() {
 void TarReader::expect_end() {
   Bytes rest(end_ - at_ == kBlock ? kBlock : 0);
   read_exact(in_, rest, at_);
-  if (rest != Bytes(kBlock)) throw malformed("something follows its end");
+  if (rest != Bytes(kBlock)) throw malformed_archive("something follows its end");
 }
 
-}  // namespace qpcseal
+}  // namespace qpcseal::encoding

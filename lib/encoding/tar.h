@@ -12,7 +12,7 @@
 #include "base/digest.h"
 #include "base/file.h"
 
-namespace qpcseal {
+namespace qpcseal::encoding {
 
 inline constexpr std::uint64_t kMaxTarFile = (std::uint64_t{1} << 33) - 1;  // bytes, 11 octal digits
 
@@ -60,4 +60,4 @@ class TarReader {
 void read_pieces(const Fd& in, std::uint64_t offset, std::uint64_t size,
                  const std::function<void(ByteView)>& take);
 
-}  // namespace qpcseal
+}  // namespace qpcseal::encoding

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 
-namespace qpcseal::policy {
+namespace qpcseal::encoding {
 namespace {
 
 std::string in_quotes(std::string_view key) { return "'" + std::string(key) + "'"; }
@@ -30,9 +30,9 @@ const toml::node& TomlReader::take(std::string_view key) {
 std::string TomlReader::text(std::string_view key) {
   const toml::node& node = take(key);
   const toml::value<std::string>* value = node.as_string();
-  if (value == nullptr) refuse(line_of(node), in_quotes(key) + " must be a string");
+  if (value == nullptr) refuse(line_number(node), in_quotes(key) + " must be a string");
   if (!clean(value->get()))
-    refuse(line_of(node),
+    refuse(line_number(node),
            in_quotes(key) + " is empty or has control characters, or others that are not seen");
   return value->get();
 }
@@ -40,9 +40,9 @@ std::string TomlReader::text(std::string_view key) {
 std::int64_t TomlReader::integer(std::string_view key, std::int64_t low, std::int64_t high) {
   const toml::node& node = take(key);
   const toml::value<std::int64_t>* value = node.as_integer();
-  if (value == nullptr) refuse(line_of(node), in_quotes(key) + " must be an integer");
+  if (value == nullptr) refuse(line_number(node), in_quotes(key) + " must be an integer");
   if (value->get() < low || value->get() > high) {
-    refuse(line_of(node),
+    refuse(line_number(node),
            in_quotes(key) + " must lie between " + std::to_string(low) + " and " + std::to_string(high));
   }
   return value->get();
@@ -50,14 +50,14 @@ std::int64_t TomlReader::integer(std::string_view key, std::int64_t low, std::in
 
 Bytes TomlReader::parse_hex(const toml::node& node, std::string_view key) const {
   const toml::value<std::string>* value = node.as_string();
-  if (value == nullptr) refuse(line_of(node), in_quotes(key) + " must be hex in a string");
+  if (value == nullptr) refuse(line_number(node), in_quotes(key) + " must be hex in a string");
   try {
     Bytes bytes = from_hex(value->get());
     if (!bytes.empty()) return bytes;
   } catch (const Error& error) {
-    refuse(line_of(node), in_quotes(key) + ": " + error.what());
+    refuse(line_number(node), in_quotes(key) + ": " + error.what());
   }
-  refuse(line_of(node), in_quotes(key) + " is empty");
+  refuse(line_number(node), in_quotes(key) + " is empty");
 }
 
 Bytes TomlReader::hex(std::string_view key) { return parse_hex(take(key), key); }
@@ -65,8 +65,9 @@ Bytes TomlReader::hex(std::string_view key) { return parse_hex(take(key), key); 
 const toml::array& TomlReader::list(std::string_view key, Empty empty) {
   const toml::node& node = take(key);
   const toml::array* array = node.as_array();
-  if (array == nullptr) refuse(line_of(node), in_quotes(key) + " must be a list");
-  if (array->empty() && empty == Empty::Refused) refuse(line_of(node), in_quotes(key) + " is an empty list");
+  if (array == nullptr) refuse(line_number(node), in_quotes(key) + " must be a list");
+  if (array->empty() && empty == Empty::Refused)
+    refuse(line_number(node), in_quotes(key) + " is an empty list");
   return *array;
 }
 
@@ -75,10 +76,10 @@ std::vector<std::string> TomlReader::texts(std::string_view key, Empty empty) {
   for (const toml::node& node : list(key, empty)) {
     const toml::value<std::string>* value = node.as_string();
     if (value == nullptr || !clean(value->get()))
-      refuse(line_of(node),
+      refuse(line_number(node),
              in_quotes(key) + " must list strings, none empty or with characters that are not seen");
     if (std::find(out.begin(), out.end(), value->get()) != out.end()) {
-      refuse(line_of(node), in_quotes(key) + " has " + in_quotes(value->get()) + " twice");
+      refuse(line_number(node), in_quotes(key) + " has " + in_quotes(value->get()) + " twice");
     }
     out.push_back(value->get());
   }
@@ -90,7 +91,7 @@ std::vector<Bytes> TomlReader::hexes(std::string_view key, Empty empty) {
   for (const toml::node& node : list(key, empty)) {
     Bytes bytes = parse_hex(node, key);
     if (std::find(out.begin(), out.end(), bytes) != out.end()) {
-      refuse(line_of(node), in_quotes(key) + " has " + to_hex(bytes) + " twice");
+      refuse(line_number(node), in_quotes(key) + " has " + to_hex(bytes) + " twice");
     }
     out.push_back(std::move(bytes));
   }
@@ -102,11 +103,11 @@ std::vector<std::int64_t> TomlReader::integers(std::string_view key, std::int64_
   for (const toml::node& node : list(key, Empty::Refused)) {
     const toml::value<std::int64_t>* value = node.as_integer();
     if (value == nullptr || value->get() < low || value->get() > high) {
-      refuse(line_of(node), in_quotes(key) + " must list integers from " + std::to_string(low) + " to " +
-                                std::to_string(high));
+      refuse(line_number(node), in_quotes(key) + " must list integers from " + std::to_string(low) + " to " +
+                                    std::to_string(high));
     }
     if (std::find(out.begin(), out.end(), value->get()) != out.end()) {
-      refuse(line_of(node), in_quotes(key) + " has " + std::to_string(value->get()) + " twice");
+      refuse(line_number(node), in_quotes(key) + " has " + std::to_string(value->get()) + " twice");
     }
     out.push_back(value->get());
   }
@@ -117,7 +118,7 @@ std::vector<TomlReader> TomlReader::tables(std::string_view key, const std::stri
   std::vector<TomlReader> out;
   for (const toml::node& node : list(key, Empty::Refused)) {
     const toml::table* table = node.as_table();
-    if (table == nullptr) refuse(line_of(node), in_quotes(key) + " must be tables, [[...]]");
+    if (table == nullptr) refuse(line_number(node), in_quotes(key) + " must be tables, [[...]]");
     out.emplace_back(*table, what, file_);
   }
   return out;
@@ -126,8 +127,8 @@ std::vector<TomlReader> TomlReader::tables(std::string_view key, const std::stri
 TomlReader TomlReader::table(std::string_view key, const std::string& what) {
   const toml::node& node = take(key);
   const toml::table* inner = node.as_table();
-  if (inner == nullptr) refuse(line_of(node), in_quotes(key) + " must be a table");
-  if (inner->empty()) refuse(line_of(node), in_quotes(key) + " is empty");
+  if (inner == nullptr) refuse(line_number(node), in_quotes(key) + " must be a table");
+  if (inner->empty()) refuse(line_number(node), in_quotes(key) + " is empty");
   return {*inner, what, file_};
 }
 
@@ -145,4 +146,4 @@ void TomlReader::finish() const {
   }
 }
 
-}  // namespace qpcseal::policy
+}  // namespace qpcseal::encoding

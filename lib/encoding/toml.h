@@ -13,18 +13,18 @@
 
 #include "base/bytes.h"
 
-namespace qpcseal::policy {
+namespace qpcseal::encoding {
 
 class TomlReader {
  public:
   TomlReader(const toml::table& table, std::string what, std::string file)
       : table_(table), what_(std::move(what)), file_(std::move(file)) {}
 
-  [[nodiscard]] int line() const { return line_of(table_); }
+  [[nodiscard]] int line() const { return line_number(table_); }
   [[nodiscard]] bool has(std::string_view key) const { return table_.contains(key); }
   // The node of a required key, and its line.
   const toml::node& take(std::string_view key);
-  int line_of_key(std::string_view key) { return line_of(take(key)); }
+  int line_of_key(std::string_view key) { return line_number(take(key)); }
   std::string text(std::string_view key);  // never empty
   std::int64_t integer(std::string_view key, std::int64_t low, std::int64_t high);
   Bytes hex(std::string_view key);  // never empty
@@ -40,7 +40,7 @@ class TomlReader {
   // Refuses keys that nobody took.
   void finish() const;
   [[noreturn]] void refuse(int line, const std::string& why) const;
-  [[nodiscard]] static int line_of(const toml::node& node) {
+  [[nodiscard]] static int line_number(const toml::node& node) {
     return static_cast<int>(node.source().begin.line);
   }
 
@@ -52,4 +52,4 @@ class TomlReader {
   std::set<std::string, std::less<>> taken_;
 };
 
-}  // namespace qpcseal::policy
+}  // namespace qpcseal::encoding

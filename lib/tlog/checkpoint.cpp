@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 
-namespace qpcseal::audit {
+namespace qpcseal::tlog {
 
 namespace {
 
@@ -67,4 +67,4 @@ std::uint64_t claimed_size(std::string_view note) {
   return parse_size(take_line(note, "size"));
 }
 
-}  // namespace qpcseal::audit
+}  // namespace qpcseal::tlog

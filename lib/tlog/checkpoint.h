@@ -13,7 +13,7 @@
 #include "tlog/merkle.h"
 #include "tlog/note.h"
 
-namespace qpcseal::audit {
+namespace qpcseal::tlog {
 
 inline constexpr std::size_t kMaxCheckpointSize = 8192;
 
@@ -39,4 +39,4 @@ CheckpointText parse_checkpoint(std::string_view text);
 std::string claimed_origin(std::string_view note);
 std::uint64_t claimed_size(std::string_view note);
 
-}  // namespace qpcseal::audit
+}  // namespace qpcseal::tlog

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 
-namespace qpcseal::audit {
+namespace qpcseal::tlog {
 
 namespace {
 
@@ -71,4 +71,4 @@ Cosigned open_cosigned(std::string_view note, const WitnessKey& key) {
   return {text.origin, text.checkpoint, static_cast<UnixTime>(time)};
 }
 
-}  // namespace qpcseal::audit
+}  // namespace qpcseal::tlog

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "tlog/checkpoint.h"
 
-namespace qpcseal::audit {
+namespace qpcseal::tlog {
 
 class WitnessKey {
  public:
@@ -41,4 +41,4 @@ struct Cosigned {
 // Error{LogDamaged} where `key` has no valid signature.
 Cosigned open_cosigned(std::string_view note, const WitnessKey& key);
 
-}  // namespace qpcseal::audit
+}  // namespace qpcseal::tlog

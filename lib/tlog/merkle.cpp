@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 
-namespace qpcseal::audit {
+namespace qpcseal::tlog {
 
 namespace {
 
@@ -214,4 +214,4 @@ Proof Tree::consistency(std::uint64_t size1, std::uint64_t size2) const {
   return proof;
 }
 
-}  // namespace qpcseal::audit
+}  // namespace qpcseal::tlog

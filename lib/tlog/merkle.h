@@ -14,7 +14,7 @@
 
 #include "base/digest.h"
 
-namespace qpcseal::audit {
+namespace qpcseal::tlog {
 
 using Hash = Sha256Digest;
 using Proof = std::vector<Hash>;
@@ -75,4 +75,4 @@ class Tree {
   bool from_edge_ = false;     // all levels are kept: what lies before the edge cannot be computed
 };
 
-}  // namespace qpcseal::audit
+}  // namespace qpcseal::tlog

@@ -12,7 +12,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 
-namespace qpcseal::audit {
+namespace qpcseal::tlog {
 
 namespace {
 
@@ -170,4 +170,4 @@ std::string_view open_note(std::string_view note, const VerifierKey& key) {
   return parts.text;
 }
 
-}  // namespace qpcseal::audit
+}  // namespace qpcseal::tlog

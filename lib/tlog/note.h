@@ -18,7 +18,7 @@
 
 #include "base/bytes.h"
 
-namespace qpcseal::audit {
+namespace qpcseal::tlog {
 
 enum class KeyType : std::uint8_t { Ed25519 = 1, EcdsaP256 = 2 };
 
@@ -72,4 +72,4 @@ Note parse_note(std::string_view note);
 // lines). Error{Malformed} for another shape; Error{LogDamaged} where `key` has no valid signature.
 std::string_view open_note(std::string_view note, const VerifierKey& key);
 
-}  // namespace qpcseal::audit
+}  // namespace qpcseal::tlog

@@ -12,8 +12,8 @@
 namespace qpcseal::release {
 namespace {
 
-ApprovalRequest sample() {
-  ApprovalRequest out;
+approval::ApprovalRequest sample() {
+  approval::ApprovalRequest out;
   out.operation = "release";
   out.parameters = {
       {"mek", "resnet50#1"}, {"mek_id", std::string(32, '7')}, {"reports", {std::string(64, 'a')}}};
@@ -32,33 +32,33 @@ ApprovalRequest sample() {
 }
 
 TEST(ApprovalRequestText, IsReadBackAsWritten) {
-  const std::string text = encode_approval_request(sample());
-  const ApprovalRequest read = parse_approval_request(text);
+  const std::string text = approval::encode_approval_request(sample());
+  const approval::ApprovalRequest read = approval::parse_approval_request(text);
   EXPECT_EQ(read.parameters, sample().parameters);
   EXPECT_EQ(read.token_serial, sample().token_serial);
-  EXPECT_EQ(encode_approval_request(read), text);
+  EXPECT_EQ(approval::encode_approval_request(read), text);
 }
 
 TEST(ApprovalRequestText, HasNothingThatAScreenCouldShowOtherwise) {
-  ApprovalRequest request = sample();
+  approval::ApprovalRequest request = sample();
   request.parameters["model"] =
       "a\xE2\x80\xAE"
       "b\nthreshold: 0\x1b[2K\x7f";
-  const std::string text = encode_approval_request(request);
+  const std::string text = approval::encode_approval_request(request);
   EXPECT_TRUE(std::ranges::all_of(text, [](char c) { return c == '\n' || (c >= ' ' && c <= '~'); }));
   EXPECT_EQ(std::ranges::count(text, '\n'), 17);
-  EXPECT_EQ(parse_approval_request(text).parameters, request.parameters);
+  EXPECT_EQ(approval::parse_approval_request(text).parameters, request.parameters);
 }
 
 TEST(ApprovalRequestText, EveryChangedByteIsRefusedOrSaysSomethingElse) {
-  const std::string text = encode_approval_request(sample());
+  const std::string text = approval::encode_approval_request(sample());
   unsigned refused = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     for (unsigned bit = 0; bit < 8; ++bit) {
       std::string mutant = text;
       mutant[i] = static_cast<char>(mutant[i] ^ (1 << bit));
       try {
-        EXPECT_EQ(encode_approval_request(parse_approval_request(mutant)), mutant) << i;
+        EXPECT_EQ(approval::encode_approval_request(approval::parse_approval_request(mutant)), mutant) << i;
       } catch (const Error& error) {
         EXPECT_EQ(error.kind(), ErrorKind::Malformed) << i << ": " << error.what();
         ++refused;
@@ -69,7 +69,7 @@ TEST(ApprovalRequestText, EveryChangedByteIsRefusedOrSaysSomethingElse) {
 }
 
 TEST(ApprovalRequestText, LinesInAnotherOrderMissingOrTwiceAreRefused) {
-  const std::string text = encode_approval_request(sample());
+  const std::string text = approval::encode_approval_request(sample());
   std::vector<std::string> lines;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = text.find('\n', at) + 1;
@@ -85,42 +85,43 @@ TEST(ApprovalRequestText, LinesInAnotherOrderMissingOrTwiceAreRefused) {
     std::vector<std::string> twice = lines, swapped = lines, missing = lines;
     twice.insert(twice.begin() + static_cast<std::ptrdiff_t>(i), lines[i]);
     missing.erase(missing.begin() + static_cast<std::ptrdiff_t>(i));
-    EXPECT_ERROR(Malformed, "", parse_approval_request(joined(twice)));
+    EXPECT_ERROR(Malformed, "", approval::parse_approval_request(joined(twice)));
     if (!lines[i].starts_with("parameter")) {
-      EXPECT_ERROR(Malformed, "", parse_approval_request(joined(missing)));
+      EXPECT_ERROR(Malformed, "", approval::parse_approval_request(joined(missing)));
     }
     if (i + 1 == lines.size()) continue;
     std::swap(swapped[i], swapped[i + 1]);
-    EXPECT_ERROR(Malformed, "", parse_approval_request(joined(swapped)));
+    EXPECT_ERROR(Malformed, "", approval::parse_approval_request(joined(swapped)));
   }
 }
 
 TEST(ApprovalRequestText, WhatCannotBeWrittenIsRefused) {
-  ApprovalRequest request = sample();
+  approval::ApprovalRequest request = sample();
   request.parameters["Upper"] = 1;
-  EXPECT_ERROR(Malformed, "parameter's name", encode_approval_request(request));
+  EXPECT_ERROR(Malformed, "parameter's name", approval::encode_approval_request(request));
   request = sample();
   request.operation = "";
-  EXPECT_ERROR(Malformed, "operation's name", encode_approval_request(request));
+  EXPECT_ERROR(Malformed, "operation's name", approval::encode_approval_request(request));
   request = sample();
   request.parameters["x"] = 1.5;
-  EXPECT_ERROR(Malformed, "", encode_approval_request(request));
+  EXPECT_ERROR(Malformed, "", approval::encode_approval_request(request));
   request.parameters["x"] = std::string(70000, 'x');
-  EXPECT_ERROR(Malformed, "64 KiB", encode_approval_request(request));
+  EXPECT_ERROR(Malformed, "64 KiB", approval::encode_approval_request(request));
 }
 
 TEST(ApprovalRequestText, OneThatIsNeverValidIsRefused) {
-  ApprovalRequest request = sample();
+  approval::ApprovalRequest request = sample();
   request.not_before = request.not_after;
-  EXPECT_ERROR(Malformed, "never valid", parse_approval_request(encode_approval_request(request)));
+  EXPECT_ERROR(Malformed, "never valid",
+               approval::parse_approval_request(approval::encode_approval_request(request)));
 }
 
 TEST(ApprovalRequestText, EachOperationHasItsNamespace) {
-  EXPECT_EQ(approval_namespace("officers-change"), "officers@qpcseal");
-  EXPECT_EQ(approval_namespace("release"), "approval@qpcseal");
-  const std::string text = encode_approval_request(sample());
-  EXPECT_FALSE(is_approval_request(rejection_text(text)));
-  EXPECT_NE(rejection_text(text), rejection_text(text + " "));
+  EXPECT_EQ(approval::approval_namespace("officers-change"), "officers@qpcseal");
+  EXPECT_EQ(approval::approval_namespace("release"), "approval@qpcseal");
+  const std::string text = approval::encode_approval_request(sample());
+  EXPECT_FALSE(approval::is_approval_request(approval::rejection_text(text)));
+  EXPECT_NE(approval::rejection_text(text), approval::rejection_text(text + " "));
 }
 
 }  // namespace

@@ -17,10 +17,12 @@ std::vector<Sha256Digest> reports(std::size_t count) {
   return out;
 }
 
-audit::Json parameters(std::size_t count) { return release_parameters("a#1", Bytes(16, 1), reports(count)); }
+encoding::Json parameters(std::size_t count) {
+  return release_parameters("a#1", Bytes(16, 1), reports(count));
+}
 
 TEST(ReleaseParameters, NameFewReportsThemselves) {
-  const audit::Json few = parameters(kMaxNamedReports);
+  const encoding::Json few = parameters(kMaxNamedReports);
   EXPECT_EQ(few.at("reports").size(), kMaxNamedReports);
   EXPECT_EQ(list_digest(few), "");
   EXPECT_TRUE(covers_report(few, "", to_hex(digest(0))));
@@ -30,7 +32,7 @@ TEST(ReleaseParameters, NameFewReportsThemselves) {
 
 TEST(ReleaseParameters, NameTheListOfMany) {
   constexpr std::size_t kMany = kMaxNamedReports + 1;
-  const audit::Json many = parameters(kMany);
+  const encoding::Json many = parameters(kMany);
   EXPECT_FALSE(many.contains("reports"));
   EXPECT_EQ(many.at("report_count"), kMany);
   const std::string list = report_list(reports(kMany));
@@ -44,10 +46,10 @@ TEST(ReleaseParameters, NameTheListOfMany) {
 // The parameters are what officers signed, so they may say anything.
 TEST(ReleaseParameters, ThatContradictThemselvesCoverNothing) {
   const std::string list = report_list(reports(70));
-  audit::Json wrong = parameters(70);
+  encoding::Json wrong = parameters(70);
   wrong["report_count"] = 69;
   EXPECT_FALSE(covers_report(wrong, list, to_hex(digest(0))));
-  audit::Json odd = parameters(70);
+  encoding::Json odd = parameters(70);
   const std::string text = "x" + list;
   odd["reports_sha256"] = sha256_hex(text);
   EXPECT_FALSE(covers_report(odd, text, to_hex(digest(0)))) << "no list";
@@ -78,7 +80,7 @@ TEST(ReportList, IsDigestsAndLineFeeds) {
   EXPECT_FALSE(is_report_list(text));
 }
 
-audit::Entry entry_of(std::uint64_t seq, audit::Json data) {
+audit::Entry entry_of(std::uint64_t seq, encoding::Json data) {
   audit::Entry out;
   out.seq = seq;
   out.kind = "release";
@@ -89,12 +91,12 @@ audit::Entry entry_of(std::uint64_t seq, audit::Json data) {
 }
 
 TEST(CarriesApproval, ItselfOrTheOneThatIsNamed) {
-  const audit::Json approval{{"nonce", "n"}};
+  const encoding::Json approval{{"nonce", "n"}};
   const audit::Entry first = entry_of(1, {{"approval", approval}});
   EXPECT_TRUE(carries_approval(first, first));
   EXPECT_TRUE(carries_approval(first, entry_of(2, {{"approved_by", "n"}})));
   EXPECT_FALSE(carries_approval(first, entry_of(2, {{"approved_by", "m"}})));
-  EXPECT_FALSE(carries_approval(first, entry_of(2, audit::Json::object())))
+  EXPECT_FALSE(carries_approval(first, entry_of(2, encoding::Json::object())))
       << "of one transaction is not enough";
   audit::Entry other = first;
   other.kind = "seal";

@@ -158,13 +158,13 @@ Vector cose_wg(const Json& json) {
   return out;
 }
 
-Vector load(const std::filesystem::path& folder, const std::string& file) {
-  const Bytes bytes = read_vector(folder, file);
+Vector load(const std::filesystem::path& dir, const std::string& file) {
+  const Bytes bytes = read_vector(dir, file);
   if (file.starts_with("psa-")) {
-    const Bytes key = read_vector(folder, "psa-rfc9783/tfm-es-iak.json");
-    return {bytes, {}, {}, key_of(Json::parse(text_of(key)))};
+    const Bytes key = read_vector(dir, "psa-rfc9783/tfm-es-iak.json");
+    return {bytes, {}, {}, key_of(Json::parse(text_view(key)))};
   }
-  const Json json = Json::parse(text_of(bytes));
+  const Json json = Json::parse(text_view(bytes));
   return file.starts_with("gluecose/") ? gluecose(json) : cose_wg(json);
 }
 
@@ -191,14 +191,14 @@ Verdict judge(const Vector& vector, ByteView external) {
   }
 }
 
-void check_row(const std::filesystem::path& folder, const VectorRow& row, std::map<Verdict, int>& counts) {
+void check_row(const std::filesystem::path& dir, const VectorRow& row, std::map<Verdict, int>& counts) {
   SCOPED_TRACE(row.file);
   const auto found = kCases.find(row.file);
   ASSERT_NE(found, kCases.end()) << "this row of the manifest is in no table";
   EXPECT_THAT(row.expected, ::testing::HasSubstr(found->second.says));
   ++counts[found->second.verdict];
   if (found->second.verdict == Verdict::NotAMessage) return;
-  const Vector vector = load(folder, row.file);
+  const Vector vector = load(dir, row.file);
   EXPECT_EQ(judge(vector, vector.external), found->second.verdict);
   if (!vector.external.empty()) {
     EXPECT_EQ(judge(vector, {}), Verdict::BadSignature) << "without the external data";
@@ -206,13 +206,13 @@ void check_row(const std::filesystem::path& folder, const VectorRow& row, std::m
 }
 
 TEST(CoseVectors, EachRowOfTheManifestGetsItsVerdict) {
-  const auto folder = vectors_folder();
-  if (!folder) GTEST_SKIP() << "QPCSEAL_VECTORS is not set";
+  const auto dir = vectors_folder();
+  if (!dir) GTEST_SKIP() << "QPCSEAL_VECTORS is not set";
   std::size_t rows = 0;
   std::map<Verdict, int> counts;
   for (const char* prefix : {"cose-wg/", "gluecose/", "psa-"}) {
-    for (const VectorRow& row : vector_rows(*folder, prefix)) {
-      check_row(*folder, row, counts);
+    for (const VectorRow& row : vector_rows(*dir, prefix)) {
+      check_row(*dir, row, counts);
       ++rows;
     }
   }

@@ -45,7 +45,7 @@ class Nitro : public ::testing::Test {
 TEST_F(Nitro, AGoodDocumentGivesItsClaims) {
   const Evidence evidence = verify(enclave.report(), enclave.context());
   ASSERT_THAT(ids(evidence.findings), IsEmpty());
-  EXPECT_EQ(text_of(evidence.claims->ueid), "i-0123456789abcdef0");
+  EXPECT_EQ(text_view(evidence.claims->ueid), "i-0123456789abcdef0");
   EXPECT_EQ(evidence.claims->aud, enclave.aud);
   EXPECT_EQ(evidence.claims->nonce, enclave.nonce);
   EXPECT_EQ(evidence.claims->session_key.value().type, SessionKeyType::P384);
@@ -219,10 +219,10 @@ TEST_F(Nitro, PathsHaveAtMostSixCertificates) {
 }
 
 TEST(Schemes, AreRecognisedByTheirFirstBytes) {
-  EXPECT_EQ(scheme_of(TestCard().report())->id(), "eat-card");
-  EXPECT_EQ(scheme_of(TestEnclave().report())->id(), "aws-nitro");
-  EXPECT_EQ(scheme_of(view("nonsense")), nullptr);
-  EXPECT_EQ(scheme_of({}), nullptr);
+  EXPECT_EQ(detect_scheme(TestCard().report())->id(), "eat-card");
+  EXPECT_EQ(detect_scheme(TestEnclave().report())->id(), "aws-nitro");
+  EXPECT_EQ(detect_scheme(view("nonsense")), nullptr);
+  EXPECT_EQ(detect_scheme({}), nullptr);
 }
 
 }  // namespace

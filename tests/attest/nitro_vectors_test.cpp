@@ -27,11 +27,11 @@ Evidence verify_vector(ByteView report, const VerifyContext& context) {
 class NitroVectors : public ::testing::Test {
  protected:
   void SetUp() override {
-    const auto folder = vectors_folder();
-    if (!folder) GTEST_SKIP() << "QPCSEAL_VECTORS is not set";
-    valid = read_vector(*folder, "nitro/valid-attestation-doc-bytes");
-    debug = read_vector(*folder, "nitro/debug-mode-attestation-doc-bytes");
-    const Bytes pem = read_vector(*folder, "nitro/nitro.pem");
+    const auto dir = vectors_folder();
+    if (!dir) GTEST_SKIP() << "QPCSEAL_VECTORS is not set";
+    valid = read_vector(*dir, "nitro/valid-attestation-doc-bytes");
+    debug = read_vector(*dir, "nitro/debug-mode-attestation-doc-bytes");
+    const Bytes pem = read_vector(*dir, "nitro/nitro.pem");
     const Owned<BIO, BIO_free_all> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
     const CertPtr certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
     root.resize(static_cast<std::size_t>(i2d_X509(certificate.get(), nullptr)));
@@ -48,7 +48,7 @@ TEST_F(NitroVectors, TheValidDocumentVerifiesAtItsTime) {
   const Evidence evidence = verify_vector(valid, at("2022-10-13T08:58:02Z"));
   ASSERT_THAT(ids(evidence.findings), IsEmpty());
   const Claims& claims = evidence.claims.value();
-  EXPECT_EQ(text_of(claims.ueid), "i-020b6af9246d90e92");
+  EXPECT_EQ(text_view(claims.ueid), "i-020b6af9246d90e92");
   // The manifest gives the first 20 of the nonce's 256 bytes.
   EXPECT_EQ(claims.nonce.size(), 256U);
   EXPECT_EQ(to_hex(ByteView(claims.nonce).first(20)), "cb3dc2eb76c0c1344adf10cc4868591e5bb7fa4b");

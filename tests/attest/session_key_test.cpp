@@ -41,7 +41,7 @@ INSTANTIATE_TEST_SUITE_P(Curve, EcKeys, ::testing::Values("P-256", "P-384"));
 TEST_P(EcKeys, AreReadFromBothForms) {
   const SessionKey read = parse(members);
   EXPECT_EQ(read.public_key, point);
-  EXPECT_EQ(name_of(read.type), field == 32 ? "p256" : "p384");
+  EXPECT_EQ(to_string(read.type), field == 32 ? "p256" : "p384");
   EXPECT_EQ(parse_session_spki(spki_of(key.get())), read);
   EXPECT_NO_THROW(check_session_key(read));
 }
@@ -153,7 +153,7 @@ class RsaKeys : public ::testing::Test {
 
 TEST_F(RsaKeys, AreReadFromBothForms) {
   const SessionKey read = parse(members);
-  EXPECT_EQ(name_of(read.type), "rsa");
+  EXPECT_EQ(to_string(read.type), "rsa");
   EXPECT_EQ(read.public_key, spki_of(key));
   EXPECT_EQ(parse_session_spki(spki_of(key)), read);
   EXPECT_NO_THROW(check_session_key(read));
@@ -208,7 +208,7 @@ TEST_F(RsaKeys, AreOfTwoPrimesAndE65537AsSpkiToo) {
 }
 
 TEST(SessionKeyNames, AreThree) {
-  for (const char* name : {"p256", "p384", "rsa"}) EXPECT_EQ(name_of(session_key_type(name).value()), name);
+  for (const char* name : {"p256", "p384", "rsa"}) EXPECT_EQ(to_string(session_key_type(name).value()), name);
   for (const char* name : {"", "P256", "p521", "p256 "}) EXPECT_FALSE(session_key_type(name)) << name;
 }
 

@@ -5,8 +5,6 @@
 
 namespace qpcseal::testing {
 
-using attest::made;
-
 Bytes cbor_int(std::int64_t value) { return cbor::Writer().integer(value).take(); }
 Bytes cbor_text(std::string_view value) { return cbor::Writer().text(value).take(); }
 Bytes cbor_bytes(ByteView value) { return cbor::Writer().bytes(value).take(); }
@@ -46,7 +44,7 @@ EncodedMap cose_key(EVP_PKEY* key) {
   if (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA) {
     BIGNUM* raw = nullptr;
     EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_N, &raw);
-    const attest::NumberPtr n(made(raw, "RSA n"));
+    const NumberPtr n(made(raw, "RSA n"));
     Bytes modulus(static_cast<std::size_t>(BN_num_bytes(n.get())));
     BN_bn2bin(n.get(), modulus.data());
     return {{cbor_int(1), cbor_int(3)},
@@ -118,15 +116,14 @@ Bytes sign_raw(EVP_PKEY* key, ByteView bytes) {
   const int bits = EVP_PKEY_get_bits(key);
   const std::size_t field = (static_cast<std::size_t>(bits) + 7) / 8;
   const char* digest = bits == 256 ? "SHA256" : bits == 384 ? "SHA384" : "SHA512";
-  const attest::DigestContextPtr context(made(EVP_MD_CTX_new(), "EVP_MD_CTX_new"));
+  const DigestContextPtr context(made(EVP_MD_CTX_new(), "EVP_MD_CTX_new"));
   EVP_DigestSignInit_ex(context.get(), nullptr, digest, nullptr, nullptr, key, nullptr);
   std::size_t size = 0;
   EVP_DigestSign(context.get(), nullptr, &size, bytes.data(), bytes.size());
   Bytes der(size);
   EVP_DigestSign(context.get(), der.data(), &size, bytes.data(), bytes.size());
   const unsigned char* at = der.data();
-  const attest::EcdsaSignaturePtr pair(
-      made(d2i_ECDSA_SIG(nullptr, &at, static_cast<long>(size)), "d2i_ECDSA_SIG"));
+  const EcdsaSignaturePtr pair(made(d2i_ECDSA_SIG(nullptr, &at, static_cast<long>(size)), "d2i_ECDSA_SIG"));
   Bytes out(2 * field);
   BN_bn2binpad(ECDSA_SIG_get0_r(pair.get()), out.data(), static_cast<int>(field));
   BN_bn2binpad(ECDSA_SIG_get0_s(pair.get()), out.data() + field, static_cast<int>(field));

@@ -32,7 +32,7 @@ class TestCard {
  public:
   TestCard();
   Identity root, issuer, leaf;
-  attest::KeyPtr session;  // P-256
+  KeyPtr session;  // P-256
   Bytes ueid, aud, nonce;
   EncodedMap claims;            // the payload; edit at will
   EncodedMap protected_header;  // alg, content type, x5chain of leaf and issuer

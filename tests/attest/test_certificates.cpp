@@ -7,13 +7,6 @@
 
 namespace qpcseal::testing {
 
-using attest::AsnNumberPtr;
-using attest::CertPtr;
-using attest::CrlPtr;
-using attest::KeyPtr;
-using attest::made;
-using attest::Owned;
-
 namespace {
 
 using ExtensionPtr = Owned<X509_EXTENSION, X509_EXTENSION_free>;
@@ -43,7 +36,7 @@ void add_extension(X509* certificate, X509* issuer, int nid, const std::string& 
 AsnNumberPtr random_serial() {
   Bytes bytes = SystemRandom().bytes(16);
   bytes[0] = 0x55;
-  const attest::NumberPtr number(BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr));
+  const NumberPtr number(BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr));
   return AsnNumberPtr(made(BN_to_ASN1_INTEGER(number.get(), nullptr), "BN_to_ASN1_INTEGER"));
 }
 
@@ -140,7 +133,7 @@ void add_entry(X509_CRL* crl, const Identity& revoked, const CrlSpec& spec, ASN1
 void sign(X509_CRL* crl, EVP_PKEY* key, const CrlSpec& spec) {
   const EVP_MD* digest = EVP_get_digestbyname(spec.digest);
   if (spec.pss == nullptr) return check(X509_CRL_sign(crl, key, digest), "X509_CRL_sign");
-  const attest::DigestContextPtr context(made(EVP_MD_CTX_new(), "EVP_MD_CTX_new"));
+  const DigestContextPtr context(made(EVP_MD_CTX_new(), "EVP_MD_CTX_new"));
   EVP_PKEY_CTX* options = nullptr;
   check(EVP_DigestSignInit(context.get(), &options, digest, nullptr, key), "EVP_DigestSignInit");
   check(EVP_PKEY_CTX_set_rsa_padding(options, RSA_PKCS1_PSS_PADDING), "PSS");

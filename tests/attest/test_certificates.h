@@ -15,10 +15,10 @@ namespace qpcseal::testing {
 inline constexpr UnixTime kTestNow = 1'800'000'000;  // 2027-01-15
 inline constexpr UnixTime kDay = 86400;
 
-attest::KeyPtr make_ec_key(const char* curve);
+KeyPtr make_ec_key(const char* curve);
 // One whose curve is written out in its parameters, not named.
-attest::KeyPtr make_explicit_ec_key(const char* curve);
-attest::KeyPtr make_rsa_key(unsigned bits);
+KeyPtr make_explicit_ec_key(const char* curve);
+KeyPtr make_rsa_key(unsigned bits);
 // The uncompressed point of an EC key.
 Bytes point_of(EVP_PKEY* key);
 
@@ -35,13 +35,13 @@ struct CertSpec {
 };
 
 struct Identity {
-  attest::KeyPtr key;
-  attest::CertPtr certificate;
+  KeyPtr key;
+  CertPtr certificate;
   [[nodiscard]] Bytes der() const;
 };
 
 // Signed by `issuer`, or by itself where that is null.
-Identity make_identity(const CertSpec& spec, attest::KeyPtr key, const Identity* issuer);
+Identity make_identity(const CertSpec& spec, KeyPtr key, const Identity* issuer);
 
 // An extension that OpenSSL has no words for.
 struct RawExtension {

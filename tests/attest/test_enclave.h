@@ -22,7 +22,7 @@ class TestEnclave {
   // Without certificates, keys and fields: for documents that nobody signs.
   [[nodiscard]] static TestEnclave empty() { return TestEnclave(Empty()); }
   Identity root, instance, leaf;
-  attest::KeyPtr session;  // P-384
+  KeyPtr session;  // P-384
   Bytes aud, nonce;
   std::vector<std::pair<std::string, Bytes>> fields;  // of the document, in their order; edit at will
 

@@ -9,18 +9,18 @@
 namespace qpcseal::testing {
 
 std::optional<std::filesystem::path> vectors_folder() {
-  const char* folder = std::getenv("QPCSEAL_VECTORS");
-  if (folder == nullptr || *folder == '\0') return std::nullopt;
-  return folder;
+  const char* dir = std::getenv("QPCSEAL_VECTORS");
+  if (dir == nullptr || *dir == '\0') return std::nullopt;
+  return dir;
 }
 
-Bytes read_vector(const std::filesystem::path& folder, const std::string& file) {
-  return read_file(folder / file, 1U << 20);
+Bytes read_vector(const std::filesystem::path& dir, const std::string& file) {
+  return read_file(dir / file, 1U << 20);
 }
 
-std::vector<VectorRow> vector_rows(const std::filesystem::path& folder, const std::string& prefix) {
-  const Bytes bytes = read_vector(folder, "MANIFEST.tsv");
-  std::istringstream lines{std::string(text_of(bytes))};
+std::vector<VectorRow> vector_rows(const std::filesystem::path& dir, const std::string& prefix) {
+  const Bytes bytes = read_vector(dir, "MANIFEST.tsv");
+  std::istringstream lines{std::string(text_view(bytes))};
   std::vector<VectorRow> out;
   std::string line;
   std::getline(lines, line);  // the head

@@ -19,7 +19,7 @@ struct VectorRow {
 // Nothing where the variable is not set: such tests skip.
 std::optional<std::filesystem::path> vectors_folder();
 // The manifest's rows whose file starts with `prefix`.
-std::vector<VectorRow> vector_rows(const std::filesystem::path& folder, const std::string& prefix);
-Bytes read_vector(const std::filesystem::path& folder, const std::string& file);
+std::vector<VectorRow> vector_rows(const std::filesystem::path& dir, const std::string& prefix);
+Bytes read_vector(const std::filesystem::path& dir, const std::string& file);
 
 }  // namespace qpcseal::testing

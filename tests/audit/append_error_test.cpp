@@ -76,7 +76,7 @@ class AppendErrors : public ::testing::Test {
   }
   // What a reader finds in the folder.
   std::uint64_t size_on_disk() {
-    return read_log(host_.folder, host_.signer.verifier(testing::kOrigin)).checkpoint.size;
+    return read_log(host_.dir, host_.signer.verifier(testing::kOrigin)).checkpoint.size;
   }
   std::uint64_t next() { return log().event("challenge", challenge_data(number_++)); }
 
@@ -109,14 +109,14 @@ TEST_F(AppendErrors, BeforeTheNewCheckpointHasItsNameNothingIsInTheLog) {
 TEST_F(AppendErrors, BehindTheCheckpointsNameTheEntryIsInTheLog) {
   reopen(false);
   const std::uint64_t before = size_on_disk();
-  EXPECT_EQ(with_failing("fsync", host_.folder.string(), [&] { next(); }), Appended::Durable);
+  EXPECT_EQ(with_failing("fsync", host_.dir.string(), [&] { next(); }), Appended::Durable);
   EXPECT_EQ(size_on_disk(), before + 1);
   EXPECT_EQ(appended([&] { next(); }), Appended::Nothing);  // but this writer ends
 }
 
 TEST_F(AppendErrors, ACheckpointThatCannotBeReadBackTellsNothing) {
   reopen(true);
-  const std::filesystem::path note = host_.folder / "checkpoint";
+  const std::filesystem::path note = host_.dir / "checkpoint";
   SpyScope spy;
   spy->fail = [&](const FileCall& made) {
     if (made.call != "rename") return 0;
@@ -156,7 +156,7 @@ TEST_F(AppendErrors, AnAnchorIsNeverLeftTwoAppendsBehind) {
 TEST_F(AppendErrors, AnIntentWhoseAnchorFailsBeginsNoAct) {
   reopen(true);
   anchor_.failures = 1;
-  EXPECT_EQ(appended([&] { log().intent("mek-drill", Json::object()); }), Appended::Durable);
+  EXPECT_EQ(appended([&] { log().intent("mek-drill", encoding::Json::object()); }), Appended::Durable);
   EXPECT_FALSE(status_.acted);
   EXPECT_THAT(status_.faults, ::testing::IsEmpty());
 }

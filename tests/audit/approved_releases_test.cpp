@@ -18,38 +18,38 @@ const std::string kMek(32, '1');  // id, hex
 
 std::string digits(std::uint8_t what) { return to_hex(Bytes(kSize, what)); }
 
-Json intent(std::uint8_t report) {
+encoding::Json intent(std::uint8_t report) {
   return {{"nonce", digits(report)},
           {"mek_id", kMek},
           {"report_sha256", digits(report)},
           {"ueid", "01"},
           {"policy", testing::genesis_data()["policy"]}};
 }
-Json carrying(std::uint8_t report, std::uint8_t request) {
-  Json out = intent(report);
+encoding::Json carrying(std::uint8_t report, std::uint8_t request) {
+  encoding::Json out = intent(report);
   out["approval"] = {{"nonce", digits(request)}, {"request_sha256", digits(0xa0 + request)}};
   return out;
 }
-Json naming(std::uint8_t report, std::uint8_t request) {
-  Json out = intent(report);
+encoding::Json naming(std::uint8_t report, std::uint8_t request) {
+  encoding::Json out = intent(report);
   out["approved_by"] = digits(request);
   return out;
 }
-Json rejection(std::uint8_t request, std::uint8_t digest) {
+encoding::Json rejection(std::uint8_t request, std::uint8_t digest) {
   return {{"operation", "release"}, {"nonce", digits(request)}, {"request_sha256", digits(digest)}};
 }
 
 class ApprovedReleases : public ::testing::Test {
  protected:
-  TempFolder folder;
-  HostLog host{folder / "log"};
+  TempFolder dir;
+  HostLog host{dir / "log"};
   Log log = make();
 
  private:
   Log make() {
     Log out = host.create();
     out.result(out.intent("mek-generate", {{"mek_id", kMek}, {"label", "m#1"}, {"generation", 1}}), "ok",
-               Json::object());
+               encoding::Json::object());
     return out;
   }
 };
@@ -92,7 +92,7 @@ TEST_F(ApprovedReleases, WhatWasRejectedCarriesNothing) {
   EXPECT_ERROR(Malformed, "an approval that is not there", host.open().intent("release", naming(1, 7)));
 }
 
-Json agreement(std::uint8_t request, std::vector<std::uint64_t> intents) {
+encoding::Json agreement(std::uint8_t request, std::vector<std::uint64_t> intents) {
   return {{"agreed", {{"nonce", digits(request)}, {"request_sha256", digits(0xa0 + request)}}},
           {"intents", std::move(intents)}};
 }
@@ -109,9 +109,9 @@ TEST_F(ApprovedReleases, AnAgreementCoversOpenOnes) {
 
 TEST_F(ApprovedReleases, AnAgreementCoversNothingElse) {
   const auto begun = log.intents("release", {carrying(1, 7), intent(2)});
-  log.result(begun[1], "denied", Json::object());
+  log.result(begun[1], "denied", encoding::Json::object());
   log.event("rejection", rejection(9, 0xa9));
-  const std::vector<std::pair<Json, const char*>> wrong = {
+  const std::vector<std::pair<encoding::Json, const char*>> wrong = {
       {agreement(8, {}), "covers no release"},
       {agreement(8, {begun[1].seq}), "no open release"},
       {agreement(8, {0}), "no open release"},
@@ -122,7 +122,7 @@ TEST_F(ApprovedReleases, AnAgreementCoversNothingElse) {
 }
 
 TEST_F(ApprovedReleases, OnlyAReleasesRequestIsNamed) {
-  Json challenge = testing::challenge_data(1);
+  encoding::Json challenge = testing::challenge_data(1);
   challenge["approval"] = {{"nonce", digits(7)}, {"request_sha256", digits(0xa7)}};
   log.event("challenge", challenge);
   EXPECT_ERROR(Malformed, "an approval that is not there", host.open().intent("release", naming(2, 7)));
@@ -130,7 +130,7 @@ TEST_F(ApprovedReleases, OnlyAReleasesRequestIsNamed) {
 
 // A ceremony's approval is of its plan: no request, so nothing goes on under it.
 TEST_F(ApprovedReleases, ACeremonysApprovalIsNotNamed) {
-  Json data = intent(1);
+  encoding::Json data = intent(1);
   data["approval"] = {{"nonce", digits(7)}, {"ceremony", "c"}};
   log.intent("release", data);
   EXPECT_ERROR(Malformed, "an approval that is not there", log.intent("release", naming(2, 7)));

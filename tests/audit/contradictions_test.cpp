@@ -28,14 +28,14 @@ class Contradictions : public ::testing::Test {
   }
   static void make(Log& log, const std::string& id, const std::string& label) {
     log.result(log.intent("mek-generate", {{"mek_id", id}, {"label", label}, {"generation", 1}}), "ok",
-               Json::object());
+               encoding::Json::object());
   }
-  static Json challenge(std::uint64_t number) {
-    Json out = challenge_data(number);
+  static encoding::Json challenge(std::uint64_t number) {
+    encoding::Json out = challenge_data(number);
     out["mek_id"] = kSomeMek;
     return out;
   }
-  static Json release(std::uint64_t challenge, const std::string& mek = kSomeMek) {
+  static encoding::Json release(std::uint64_t challenge, const std::string& mek = kSomeMek) {
     return {{"nonce", challenge_data(challenge)["nonce"]},
             {"mek_id", mek},
             {"report_sha256", kSomeReport},
@@ -43,16 +43,16 @@ class Contradictions : public ::testing::Test {
             {"policy", testing::genesis_data()["policy"]}};
   }
   // In a log that is opened for it alone: one that refuses an entry is of no more use.
-  void wrap(const Json& intent) {
+  void wrap(const encoding::Json& intent) {
     Log log = host.open();
     const Txn txn = log.intent("release", intent);
     log.wrapped({txn}, {wrapped_data(kSomeFile)});
   }
-  void begin(const std::string& kind, const Json& data) { host.open().intent(kind, data); }
-  void happen(const std::string& kind, const Json& data) { host.open().event(kind, data); }
+  void begin(const std::string& kind, const encoding::Json& data) { host.open().intent(kind, data); }
+  void happen(const std::string& kind, const encoding::Json& data) { host.open().event(kind, data); }
 
-  testing::TempFolder folder;
-  HostLog host{folder / "log"};
+  testing::TempFolder dir;
+  HostLog host{dir / "log"};
 };
 
 TEST_F(Contradictions, AChallengeGivesOneKey) {
@@ -66,20 +66,20 @@ TEST_F(Contradictions, AChallengeThatNobodyMadeGivesNone) {
 
 TEST_F(Contradictions, AChallengeIsForOneKeyAndCard) {
   EXPECT_ERROR(Malformed, "another MEK's challenge", wrap(release(1, kSomeOther)));
-  Json other = challenge(2);
+  encoding::Json other = challenge(2);
   other["ueid"] = kSomeCard + "09";
   happen("challenge", other);
   EXPECT_ERROR(Malformed, "another card's challenge", wrap(release(2)));
 }
 
 TEST_F(Contradictions, ThePolicyInForceDecides) {
-  Json other = release(1);
+  encoding::Json other = release(1);
   other["policy"]["digest"] = kSomeFile;
   EXPECT_ERROR(Malformed, "a policy that is not in force", begin("release", other));
 }
 
 TEST_F(Contradictions, OnlyAKeyInUseIsReleasedSealsAndIsBackedUp) {
-  const Json act{{"mek_id", kSomeMek}, {"encryptions", 1}};
+  const encoding::Json act{{"mek_id", kSomeMek}, {"encryptions", 1}};
   happen("mek-suspend", {{"mek_id", kSomeMek}});
   EXPECT_ERROR(Malformed, "release of a MEK that is 'suspended'", wrap(release(1)));
   EXPECT_ERROR(Malformed, "seal under a MEK that is 'suspended'", begin("seal", act));
@@ -88,7 +88,7 @@ TEST_F(Contradictions, OnlyAKeyInUseIsReleasedSealsAndIsBackedUp) {
 
 // The result names the file and the count by other members than what was wrapped before.
 TEST_F(Contradictions, ABackupIsTheFileThatWasWrappedWithTheLogsCount) {
-  const auto back_up = [&](const Json& result) {
+  const auto back_up = [&](const encoding::Json& result) {
     Log log = host.open();
     const Txn txn = log.intent("mek-backup", {{"mek_id", kSomeMek}, {"encryptions", 1}});
     log.wrapped({txn}, {{{"wrapped_sha256", kSomeFile}}});
@@ -129,15 +129,16 @@ TEST_F(Contradictions, ACopyThatOnlyWrapsEncryptsNothing) {
                                           {"generation", 1},
                                           {"encryptions", 4},
                                           {"origin", "restored"}}),
-               "ok", Json::object());
+               "ok", encoding::Json::object());
   }
-  const Json act{{"mek_id", copy}, {"encryptions", 1}};
+  const encoding::Json act{{"mek_id", copy}, {"encryptions", 1}};
   EXPECT_ERROR(Malformed, "seal under a MEK that only wraps", begin("seal", act));
   EXPECT_ERROR(Malformed, "backup under a MEK that only wraps", begin("mek-backup", act));
 }
 
 TEST_F(Contradictions, OneLabelIsOneKey) {
-  Json second{{"mek_id", std::string(32, '3')}, {"label", "m#1"}, {"generation", 1}, {"encryptions", 0}};
+  encoding::Json second{
+      {"mek_id", std::string(32, '3')}, {"label", "m#1"}, {"generation", 1}, {"encryptions", 0}};
   EXPECT_ERROR(Malformed, "second MEK of one label", begin("mek-generate", second));
   second["check_value"] = std::string(64, '4');
   EXPECT_ERROR(Malformed, "second MEK of one label", begin("mek-import", second));
@@ -150,17 +151,18 @@ TEST_F(Contradictions, SerialsDoNotFallWhereAnEarlierChangeEndsLater) {
   for (const char* kind : {"policy", "trust"}) {
     Log log = host.open();
     const auto change = [&](std::uint64_t serial) {
-      return log.intent(kind, {{"serial", serial}, {"digest", kSomeFile}, {"crls", Json::array()}});
+      return log.intent(kind, {{"serial", serial}, {"digest", kSomeFile}, {"crls", encoding::Json::array()}});
     };
     const Txn first = change(5), second = change(6);
-    log.result(second, "ok", Json::object());
-    EXPECT_ERROR(Malformed, "serial that does not rise", log.result(first, "ok", Json::object())) << kind;
+    log.result(second, "ok", encoding::Json::object());
+    EXPECT_ERROR(Malformed, "serial that does not rise", log.result(first, "ok", encoding::Json::object()))
+        << kind;
   }
 }
 
 TEST_F(Contradictions, ACeremonyHasOneStepAtATime) {
-  const Json ceremony{{"ceremony", kSomeMek}, {"plan_sha256", kSomeFile}};
-  Json step = ceremony;
+  const encoding::Json ceremony{{"ceremony", kSomeMek}, {"plan_sha256", kSomeFile}};
+  encoding::Json step = ceremony;
   step.update({{"step", "one"}, {"attempt", 1}});
   Txn whole;
   {
@@ -169,13 +171,14 @@ TEST_F(Contradictions, ACeremonyHasOneStepAtATime) {
     log.intent("ceremony-step", step);
   }
   EXPECT_ERROR(Malformed, "while another goes on", begin("ceremony-step", step));
-  EXPECT_ERROR(Malformed, "while a step of it goes on", host.open().result(whole, "ok", Json::object()));
+  EXPECT_ERROR(Malformed, "while a step of it goes on",
+               host.open().result(whole, "ok", encoding::Json::object()));
 }
 
 // Two processes on two copies of a home, and one token: whoever comes second does nothing.
 TEST_F(Contradictions, ATokenRemembersOneLog) {
-  HostLog copy(folder / "copy");
-  std::filesystem::copy(host.folder, copy.folder);
+  HostLog copy(dir / "copy");
+  std::filesystem::copy(host.dir, copy.dir);
   std::swap(copy.signer, host.signer);
   copy.anchor.state = host.anchor.state;
   LogSettings settings = copy.settings();

@@ -21,7 +21,7 @@ class Covered : public ::testing::Test {
     Log log = host.create();
     for (std::uint64_t i = 0; i < 20; ++i) log.event("challenge", testing::challenge_data(i));
   }
-  [[nodiscard]] std::filesystem::path entries() const { return host.folder / "entries.jsonl"; }
+  [[nodiscard]] std::filesystem::path entries() const { return host.dir / "entries.jsonl"; }
   void change(std::size_t at, char to) const {
     std::string text = read_text(entries());
     text.at(at) = to;
@@ -40,7 +40,7 @@ class Covered : public ::testing::Test {
 TEST_F(Covered, AreTheLinesOfTheFile) {
   const std::string text = read_text(entries());
   write_text(entries(), text + "{\"cut\":");
-  const LogCopy copy = read_log(host.folder, std::nullopt);
+  const LogCopy copy = read_log(host.dir, std::nullopt);
   const std::vector<std::string_view> lines = split_lines(text);
   ASSERT_EQ(copy.lines.count(), lines.size());
   EXPECT_EQ(copy.lines.end(), text.size());
@@ -56,7 +56,7 @@ TEST_F(Covered, AreTheLinesOfTheFile) {
 }
 
 TEST_F(Covered, AChangeSinceTheyWereVerifiedIsFound) {
-  const LogCopy copy = read_log(host.folder, std::nullopt);
+  const LogCopy copy = read_log(host.dir, std::nullopt);
   const std::string good = read_text(entries());
   for (const std::uint64_t seq : {std::uint64_t{0}, std::uint64_t{7}, copy.lines.count() - 1}) {
     change(copy.lines.start(seq) + 30, '~');
@@ -72,7 +72,7 @@ TEST_F(Covered, AChangeSinceTheyWereVerifiedIsFound) {
 }
 
 TEST_F(Covered, AFileThatWasCutShortSinceIsAnError) {
-  const LogCopy copy = read_log(host.folder, std::nullopt);
+  const LogCopy copy = read_log(host.dir, std::nullopt);
   std::filesystem::resize_file(entries(), copy.lines.start(5));
   EXPECT_EQ(parse_entry(copy.line(4)).seq, 4U);
   EXPECT_ERROR(Io, "", static_cast<void>(copy.line(5)));
@@ -91,7 +91,7 @@ TEST_F(Covered, WhoWantsTheFirstLineReadsNoMore) {
   };
   const long before = peak();
   std::string first;
-  const std::uint64_t end = Store::open_to_read(host.folder).each_line([&](std::string_view line) {
+  const std::uint64_t end = Store::open_to_read(host.dir).each_line([&](std::string_view line) {
     first = line;
     return false;
   });
@@ -117,14 +117,14 @@ TEST(Pieces, HaveOneDigestHoweverTheyCome) {
     whole.update(ByteView(bytes).first(size));
     for (std::size_t at = 0; at < size; at += 99999)
       parts.update(ByteView(bytes).subspan(at, std::min<std::size_t>(size - at, 99999)));
-    EXPECT_EQ(whole.so_far(), expected) << size;
-    EXPECT_EQ(parts.so_far(), expected) << size;
+    EXPECT_EQ(whole.peek(), expected) << size;
+    EXPECT_EQ(parts.peek(), expected) << size;
     PiecesDigest read = PiecesDigest::of_file(file, size);
-    EXPECT_EQ(read.so_far(), expected) << size;
+    EXPECT_EQ(read.peek(), expected) << size;
     read.update(ByteView(bytes).subspan(size));  // and goes on from there
     PiecesDigest to_the_end;
     to_the_end.update(bytes);
-    EXPECT_EQ(read.so_far(), to_the_end.so_far()) << size;
+    EXPECT_EQ(read.peek(), to_the_end.peek()) << size;
   }
   EXPECT_ERROR(Io, "", PiecesDigest::of_file(file, bytes.size() + 1));
 }

@@ -33,7 +33,7 @@ using Contents = std::map<std::string, std::string>;  // by name
 // the sync of the folder on; until then any of it may be there or not, and of a write the first part alone.
 class Disk {
  public:
-  explicit Disk(std::filesystem::path folder) : folder_(std::move(folder)) {
+  explicit Disk(std::filesystem::path dir) : folder_(std::move(dir)) {
     for (const auto& item : std::filesystem::directory_iterator(folder_))
       names_[item.path().filename()] = {read_text(item.path())};
     sure_ = names_;
@@ -86,9 +86,9 @@ class Disk {
       if (found != names->end()) may_be.insert(found->second.begin(), found->second.end());
     }
     std::vector<Contents> out;
-    for (const Contents& folder : folders) {
+    for (const Contents& dir : folders) {
       for (const auto& content : may_be) {
-        out.push_back(folder);
+        out.push_back(dir);
         if (content) out.back()[name] = *content;
       }
     }
@@ -121,16 +121,16 @@ struct Moment {
 
 class Durable : public ::testing::Test {
  protected:
-  [[nodiscard]] LogSettings settings(const std::filesystem::path& folder, ToldAnchor* anchor) {
+  [[nodiscard]] LogSettings settings(const std::filesystem::path& dir, ToldAnchor* anchor) {
     LogSettings out = host_.settings();
-    out.folder = folder;
+    out.dir = dir;
     out.anchor = anchor;
     return out;
   }
-  Log open() { return Log::open(settings(host_.folder, &anchor_), host_.signer); }
+  Log open() { return Log::open(settings(host_.dir, &anchor_), host_.signer); }
   void create() {
-    Log log = Log::create(settings(host_.folder, &anchor_), host_.signer, testing::kOrigin,
-                          testing::genesis_data());
+    Log log =
+        Log::create(settings(host_.dir, &anchor_), host_.signer, testing::kOrigin, testing::genesis_data());
     acknowledge(log);
   }
   void acknowledge(Log& log) {
@@ -145,7 +145,7 @@ class Durable : public ::testing::Test {
   // `act`, with a look at the disk after each call that it makes.
   template <typename Act>
   void watched(Act act) {
-    disk_.emplace(host_.folder);
+    disk_.emplace(host_.dir);
     anchor_.after = [&] { remember(calls_.emplace_back("anchor")); };
     SpyScope spy;
     spy->after = [&](const FileCall& call) {
@@ -161,10 +161,10 @@ class Durable : public ::testing::Test {
   void expect_all_recover() {
     std::size_t count = 0;
     for (const Moment& moment : moments_) {
-      for (const Contents& folder : moment.folders) {
+      for (const Contents& dir : moment.folders) {
         SCOPED_TRACE(moment.call + ", " + std::to_string(moment.acknowledged) + " acknowledged");
         try {
-          expect_recovers(folder, moment);
+          expect_recovers(dir, moment);
         } catch (const Error& error) {
           ADD_FAILURE() << error.what();
         }
@@ -177,23 +177,24 @@ class Durable : public ::testing::Test {
   }
   void expect_recovers(const Contents& contents, const Moment& moment) {
     const testing::TempFolder temp;
-    const std::filesystem::path folder = temp / "log";
-    std::filesystem::create_directory(folder);
-    for (const auto& [name, text] : contents) write_text(folder / name, text);
+    const std::filesystem::path dir = temp / "log";
+    std::filesystem::create_directory(dir);
+    for (const auto& [name, text] : contents) write_text(dir / name, text);
     ToldAnchor anchor;
     anchor.state = moment.anchor;
     {
-      Log log = Log::open(settings(folder, &anchor), host_.signer);
+      Log log = Log::open(settings(dir, &anchor), host_.signer);
       for (std::size_t i = 0; i < moment.acknowledged; ++i)
-        EXPECT_TRUE(log.state().challenges.contains(from_hex(text_member(challenge_data(i), "nonce")))) << i;
+        EXPECT_TRUE(
+            log.state().challenges.contains(from_hex(encoding::text_member(challenge_data(i), "nonce"))))
+            << i;
       log.event("challenge", challenge_data(1000));
     }
-    const LogCopy copy = read_log(folder, std::nullopt);
+    const LogCopy copy = read_log(dir, std::nullopt);
     EXPECT_TRUE(copy.tail.empty());
-    const std::uint64_t covered = claimed_size(contents.at("checkpoint"));
+    const std::uint64_t covered = tlog::claimed_size(contents.at("checkpoint"));
     const std::uint64_t end = copy.lines.start(covered);
-    EXPECT_EQ(read_text(folder / "entries.jsonl").substr(0, end),
-              contents.at("entries.jsonl").substr(0, end));
+    EXPECT_EQ(read_text(dir / "entries.jsonl").substr(0, end), contents.at("entries.jsonl").substr(0, end));
     for (std::uint64_t i = covered; i + 1 < copy.checkpoint.size; ++i)
       EXPECT_EQ(parse_entry(copy.line(i)).kind, "recovery") << "an unsigned line was adopted, entry " << i;
   }
@@ -247,10 +248,10 @@ TEST_F(Durable, NoMomentOfARecoveryLosesWhatWasAcknowledged) {
     Log log = open();
     acknowledge(log);
   }
-  const std::string note = read_text(host_.folder / "checkpoint");
+  const std::string note = read_text(host_.dir / "checkpoint");
   const auto anchor = anchor_.state;
   open().event("challenge", challenge_data(500));
-  write_text(host_.folder / "checkpoint", note);
+  write_text(host_.dir / "checkpoint", note);
   anchor_.state = anchor;
   watched([&] { EXPECT_EQ(open().state().quarantined.size(), 1U); });
   EXPECT_THAT(calls_, ::testing::Contains("ftruncate entries.jsonl"));
@@ -278,8 +279,10 @@ TEST_F(Durable, ACallThatFailsEndsTheWriter) {
       }
       EXPECT_GT(made, which);
       EXPECT_ERROR(Io, "nothing more is done", log.event("challenge", challenge_data(900)));
-      EXPECT_TRUE(open().state().challenges.contains(from_hex(text_member(challenge_data(0), "nonce"))));
-      EXPECT_FALSE(open().state().challenges.contains(from_hex(text_member(challenge_data(900), "nonce"))));
+      EXPECT_TRUE(
+          open().state().challenges.contains(from_hex(encoding::text_member(challenge_data(0), "nonce"))));
+      EXPECT_FALSE(
+          open().state().challenges.contains(from_hex(encoding::text_member(challenge_data(900), "nonce"))));
     }
   }
 }

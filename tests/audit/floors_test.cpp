@@ -26,7 +26,8 @@ class Floors : public ::testing::Test {
     state.last_time = 1'800'000'000;
   }
 
-  void append(Phase phase, const std::string& outcome, std::optional<std::uint64_t> intent, Json data) {
+  void append(Phase phase, const std::string& outcome, std::optional<std::uint64_t> intent,
+              encoding::Json data) {
     Entry entry;
     entry.seq = state.size;
     entry.time = 1'800'000'000;
@@ -40,7 +41,7 @@ class Floors : public ::testing::Test {
   }
 
   // Of a challenge of its own.
-  Json begun() {
+  encoding::Json begun() {
     Challenge challenge;
     challenge.nonce = Bytes(32, static_cast<std::uint8_t>(state.size));
     challenge.mek_id = kFloorMek;
@@ -52,25 +53,26 @@ class Floors : public ::testing::Test {
             {"ueid", "01aabbccddeeff"},
             {"policy", {{"digest", to_hex(Bytes(32, 5))}, {"serial", 1}}}};
   }
-  static Json wrapped(Json floors, Json crls) {
+  static encoding::Json wrapped(encoding::Json floors, encoding::Json crls) {
     return {{"wrapped_sha256", to_hex(Bytes(32, 3))},
             {"pub_sha256", to_hex(Bytes(32, 4))},
             {"raised", {{"svn_floors", std::move(floors)}, {"crls", std::move(crls)}}}};
   }
 
-  void release(const std::string& outcome, Json floors, Json crls = Json::array()) {
+  void release(const std::string& outcome, encoding::Json floors,
+               encoding::Json crls = encoding::Json::array()) {
     const std::uint64_t intent = state.size;
     append(Phase::Intent, "", std::nullopt, begun());
     append(Phase::Wrapped, "", intent, wrapped(std::move(floors), std::move(crls)));
-    append(Phase::Result, outcome, intent, Json::object());
+    append(Phase::Result, outcome, intent, encoding::Json::object());
   }
   void end_before_the_wrap(const std::string& outcome) {
     const std::uint64_t intent = state.size;
     append(Phase::Intent, "", std::nullopt, begun());
-    append(Phase::Result, outcome, intent, Json::object());
+    append(Phase::Result, outcome, intent, encoding::Json::object());
   }
 
-  static Json floor(const std::string& name, std::uint64_t svn) {
+  static encoding::Json floor(const std::string& name, std::uint64_t svn) {
     return {{"scheme", "eat-card"}, {"hwmodel", "c0de"}, {"name", name}, {"svn", svn}};
   }
   [[nodiscard]] std::uint64_t least(const std::string& name) const {
@@ -80,21 +82,21 @@ class Floors : public ::testing::Test {
 };
 
 TEST_F(Floors, RiseWithReleasesAndNeverFall) {
-  release("ok", Json::array({floor("boot", 4), floor("nsp/firmware", 2)}));
+  release("ok", encoding::Json::array({floor("boot", 4), floor("nsp/firmware", 2)}));
   EXPECT_EQ(least("boot"), 4U);
   EXPECT_EQ(least("nsp/firmware"), 2U);
-  release("ok", Json::array({floor("boot", 3)}));
+  release("ok", encoding::Json::array({floor("boot", 3)}));
   EXPECT_EQ(least("boot"), 4U);
-  release("ok", Json::array({floor("boot", 7)}));
+  release("ok", encoding::Json::array({floor("boot", 7)}));
   EXPECT_EQ(least("boot"), 7U);
-  release("ok", Json::array());
+  release("ok", encoding::Json::array());
   EXPECT_EQ(least("boot"), 7U);
   EXPECT_EQ(state.card_releases.at(from_hex("01aabbccddeeff")), 4U);
 }
 
 TEST_F(Floors, RevocationListsOnlyRiseToo) {
   const auto see = [&](const char* number) {
-    release("ok", Json::array(), Json::array({{{"issuer", "3000"}, {"number", number}}}));
+    release("ok", encoding::Json::array(), encoding::Json::array({{{"issuer", "3000"}, {"number", number}}}));
     return to_hex(state.crl_numbers.at(from_hex("3000")));
   };
   EXPECT_EQ(see(""), "");
@@ -106,7 +108,7 @@ TEST_F(Floors, RevocationListsOnlyRiseToo) {
 }
 
 TEST_F(Floors, RiseWithWhatMayHaveBeenReleased) {
-  release("unknown", Json::array({floor("boot", 9)}));
+  release("unknown", encoding::Json::array({floor("boot", 9)}));
   EXPECT_EQ(least("boot"), 9U);
   EXPECT_EQ(state.card_releases.at(from_hex("01aabbccddeeff")), 1U);
 }
@@ -120,9 +122,9 @@ TEST_F(Floors, StayWhereNothingWasWrapped) {
 
 TEST_F(Floors, OfOtherShapesAreRefused) {
   EXPECT_ERROR(Malformed, "no list", release("ok", floor("boot", 1)));
-  Json without = floor("boot", 1);
+  encoding::Json without = floor("boot", 1);
   without.erase("svn");
-  EXPECT_ERROR(Malformed, "svn", release("ok", Json::array({without})));
+  EXPECT_ERROR(Malformed, "svn", release("ok", encoding::Json::array({without})));
 }
 
 }  // namespace

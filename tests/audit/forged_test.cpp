@@ -28,20 +28,20 @@ class Forged : public ::testing::Test {
     const std::string text = read_text(entries());
     for (const std::string_view line : split_lines(text)) lines_.emplace_back(line);
   }
-  [[nodiscard]] std::filesystem::path entries() const { return host_.folder / "entries.jsonl"; }
-  [[nodiscard]] std::filesystem::path checkpoint() const { return host_.folder / "checkpoint"; }
-  [[nodiscard]] VerifierKey key() const { return host_.signer.verifier(testing::kOrigin); }
-  [[nodiscard]] VerifierKey thiefs() const { return thief_.verifier(testing::kOrigin); }
+  [[nodiscard]] std::filesystem::path entries() const { return host_.dir / "entries.jsonl"; }
+  [[nodiscard]] std::filesystem::path checkpoint() const { return host_.dir / "checkpoint"; }
+  [[nodiscard]] tlog::VerifierKey key() const { return host_.signer.verifier(testing::kOrigin); }
+  [[nodiscard]] tlog::VerifierKey thiefs() const { return thief_.verifier(testing::kOrigin); }
 
   // Each of these in its place: number and hash of the one before are made to fit.
   static std::vector<std::string> chained(std::vector<Entry> entries) {
     std::vector<std::string> out;
-    Hash prev{};
+    tlog::Hash prev{};
     for (Entry& entry : entries) {
       entry.seq = out.size();
       entry.prev = prev;
       out.push_back(encode_entry(entry));
-      prev = leaf_hash(view(out.back()));
+      prev = tlog::leaf_hash(view(out.back()));
     }
     return out;
   }
@@ -58,19 +58,19 @@ class Forged : public ::testing::Test {
   // With a checkpoint by the thief, who calls himself by the log's name.
   void put_signed(const std::vector<std::string>& lines) {
     put(lines);
-    Tree tree;
-    for (const std::string& line : lines) tree.append(leaf_hash(view(line)));
-    write_text(checkpoint(), sign_checkpoint({tree.size(), tree.root()}, thiefs(), thief_));
+    tlog::Tree tree;
+    for (const std::string& line : lines) tree.append(tlog::leaf_hash(view(line)));
+    write_text(checkpoint(), tlog::sign_checkpoint({tree.size(), tree.root()}, thiefs(), thief_));
   }
   void expect_refused(const std::string& words) {
     for (const Check check : {Check::Everything, Check::Proofs})
-      EXPECT_ERROR(LogDamaged, words, read_log(host_.folder, key(), check));
+      EXPECT_ERROR(LogDamaged, words, read_log(host_.dir, key(), check));
     EXPECT_ERROR(LogDamaged, "", host_.open());
   }
 
   testing::TempFolder temp_;
   HostLog host_{temp_ / "log"};
-  HostSigner thief_{KeyType::Ed25519};
+  HostSigner thief_{tlog::KeyType::Ed25519};
   std::vector<std::string> lines_;
 };
 
@@ -122,8 +122,7 @@ TEST_F(Forged, ACheckpointOfAnotherKeyIsNone) {
   history[0].data["log_key"] = thiefs().text();
   put_signed(chained(history));
   expect_refused("another key");
-  EXPECT_EQ(read_log(host_.folder, std::nullopt).key, thiefs())
-      << "agrees with itself, and that is all it says";
+  EXPECT_EQ(read_log(host_.dir, std::nullopt).key, thiefs()) << "agrees with itself, and that is all it says";
 }
 
 TEST_F(Forged, ARotationToAKeyThatTheLogsDidNotSignIsNone) {
@@ -162,7 +161,7 @@ TEST_F(Forged, ACheckpointOfAnotherMomentIsFound) {
     }
   }
   std::swap(again.signer, host_.signer);
-  const std::string text = read_text(again.folder / "entries.jsonl");
+  const std::string text = read_text(again.dir / "entries.jsonl");
   std::vector<std::string> theirs;
   for (const std::string_view line : split_lines(text)) theirs.emplace_back(line);
   for (std::size_t size = 1; size <= kEntries; ++size) {
@@ -184,12 +183,12 @@ TEST_F(Forged, ALineBehindTheCheckpointIsNotAdopted) {
   put(chained(history));
   const std::string line = read_text(entries()).substr(read_text(entries()).rfind("{\"data\""));
   const State state = host_.open().state();
-  EXPECT_FALSE(state.challenges.contains(from_hex(text_member(challenge_data(100), "nonce"))));
+  EXPECT_FALSE(state.challenges.contains(from_hex(encoding::text_member(challenge_data(100), "nonce"))));
   ASSERT_EQ(state.quarantined.size(), 1U);
-  EXPECT_EQ(read_text(host_.folder / *state.quarantined.begin()), line);
-  const Entry recovery = parse_entry(read_log(host_.folder, key()).line(kEntries));
+  EXPECT_EQ(read_text(host_.dir / *state.quarantined.begin()), line);
+  const Entry recovery = parse_entry(read_log(host_.dir, key()).line(kEntries));
   EXPECT_EQ(recovery.kind, "recovery");
-  EXPECT_EQ(text_member(recovery.data, "sha256"), sha256_hex(line));
+  EXPECT_EQ(encoding::text_member(recovery.data, "sha256"), sha256_hex(line));
 }
 
 TEST_F(Forged, AnOlderLogPutBackWholeIsFoundByTheAnchor) {
@@ -197,7 +196,7 @@ TEST_F(Forged, AnOlderLogPutBackWholeIsFoundByTheAnchor) {
   host_.open().event("challenge", challenge_data(200));
   write_text(entries(), text);
   write_text(checkpoint(), note);
-  read_log(host_.folder, key());
+  read_log(host_.dir, key());
   EXPECT_ERROR(LogDamaged, "entry 6 is missing", host_.open());
 }
 

@@ -9,10 +9,10 @@
 
 namespace qpcseal::testing {
 
-HostSigner::HostSigner(audit::KeyType type)
+HostSigner::HostSigner(tlog::KeyType type)
     : type_(type),
-      key_(type == audit::KeyType::Ed25519 ? EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")
-                                           : EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"),
+      key_(type == tlog::KeyType::Ed25519 ? EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")
+                                          : EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"),
            EVP_PKEY_free) {
   if (!key_) throw std::runtime_error("no test key");
 }
@@ -20,7 +20,7 @@ HostSigner::HostSigner(audit::KeyType type)
 Bytes HostSigner::sign(ByteView message) {
   ++signatures;
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-  const EVP_MD* digest = type_ == audit::KeyType::Ed25519 ? nullptr : EVP_sha256();
+  const EVP_MD* digest = type_ == tlog::KeyType::Ed25519 ? nullptr : EVP_sha256();
   std::size_t size = 0;
   Bytes out;
   if (EVP_DigestSignInit(context.get(), nullptr, digest, nullptr, key_.get()) != 1 ||
@@ -34,7 +34,7 @@ Bytes HostSigner::sign(ByteView message) {
 }
 
 Bytes HostSigner::public_key() const {
-  if (type_ == audit::KeyType::Ed25519) {
+  if (type_ == tlog::KeyType::Ed25519) {
     Bytes out(32);
     std::size_t size = out.size();
     EVP_PKEY_get_raw_public_key(key_.get(), out.data(), &size);
@@ -59,30 +59,31 @@ audit::SiteFacts site_facts() {
   return facts;
 }
 
-audit::Json genesis_data() {
+encoding::Json genesis_data() {
   return {{"trust", std::string(64, 'a')},
           {"officers", nullptr},
           {"policy", {{"digest", std::string(64, 'b')}, {"serial", 1}}},
-          {"site", audit::json_of(site_facts())},
+          {"site", audit::as_json(site_facts())},
           {"token", "0123456789abcdef"}};
 }
 
-audit::Json challenge_data(std::uint64_t number) {
+encoding::Json challenge_data(std::uint64_t number) {
   const std::string nonce = sha256_hex("nonce " + std::to_string(number));
   return {{"nonce", nonce},        {"mek_id", std::string(32, '7')},
           {"expires", 1800003600}, {"ueid", nullptr},
           {"host", nullptr},       {"device", nullptr}};
 }
 
-audit::Json wrapped_data(const std::string& wrapped) {
-  const audit::Json floor{{"scheme", "s"}, {"hwmodel", "0102"}, {"name", "n"}, {"svn", 3}},
+encoding::Json wrapped_data(const std::string& wrapped) {
+  const encoding::Json floor{{"scheme", "s"}, {"hwmodel", "0102"}, {"name", "n"}, {"svn", 3}},
       crl{{"issuer", "3000"}, {"number", "07"}};
-  return {{"wrapped_sha256", wrapped},
-          {"pub_sha256", std::string(64, 'b')},
-          {"raised", {{"svn_floors", audit::Json::array({floor})}, {"crls", audit::Json::array({crl})}}}};
+  return {
+      {"wrapped_sha256", wrapped},
+      {"pub_sha256", std::string(64, 'b')},
+      {"raised", {{"svn_floors", encoding::Json::array({floor})}, {"crls", encoding::Json::array({crl})}}}};
 }
 
-audit::Json release_result(const audit::Json& intent) {
+encoding::Json release_result(const encoding::Json& intent) {
   return {{"ueid", intent["ueid"]},
           {"nonce", intent["nonce"]},
           {"mek_id", intent["mek_id"]},

@@ -13,19 +13,19 @@
 
 namespace qpcseal::testing {
 
-class HostSigner final : public audit::Signer {
+class HostSigner final : public tlog::Signer {
  public:
-  explicit HostSigner(audit::KeyType type);
+  explicit HostSigner(tlog::KeyType type);
   Bytes sign(ByteView message) override;
-  [[nodiscard]] audit::KeyType type() const override { return type_; }
+  [[nodiscard]] tlog::KeyType type() const override { return type_; }
   [[nodiscard]] Bytes public_key() const override;
-  [[nodiscard]] audit::VerifierKey verifier(const std::string& name) const {
+  [[nodiscard]] tlog::VerifierKey verifier(const std::string& name) const {
     return {name, type_, public_key()};
   }
   unsigned signatures = 0;
 
  private:
-  audit::KeyType type_;
+  tlog::KeyType type_;
   std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key_;
 };
 
@@ -54,23 +54,23 @@ class CountingRandom final : public Random {
 inline constexpr const char* kOrigin = "log.test";
 
 audit::SiteFacts site_facts();
-audit::Json genesis_data();
-audit::Json challenge_data(std::uint64_t number);
+encoding::Json genesis_data();
+encoding::Json challenge_data(std::uint64_t number);
 // What the state reads of a release's wrapped entry, and of its result. `wrapped`: 32 bytes, hex.
-audit::Json wrapped_data(const std::string& wrapped = std::string(64, 'd'));
-audit::Json release_result(const audit::Json& intent);
+encoding::Json wrapped_data(const std::string& wrapped = std::string(64, 'd'));
+encoding::Json release_result(const encoding::Json& intent);
 
 // A home for one log: everything that Log::open asks for.
 struct HostLog {
-  explicit HostLog(std::filesystem::path where, audit::KeyType type = audit::KeyType::Ed25519)
-      : folder(std::move(where)), signer(type) {}
+  explicit HostLog(std::filesystem::path where, tlog::KeyType type = tlog::KeyType::Ed25519)
+      : dir(std::move(where)), signer(type) {}
   [[nodiscard]] audit::LogSettings settings() {
-    return {folder, clock, random, "qpcseal test", anchored ? &anchor : nullptr, every};
+    return {dir, clock, random, "qpcseal test", anchored ? &anchor : nullptr, every};
   }
   audit::Log create() { return audit::Log::create(settings(), signer, kOrigin, genesis_data()); }
   audit::Log open() { return audit::Log::open(settings(), signer); }
 
-  std::filesystem::path folder;
+  std::filesystem::path dir;
   HostSigner signer;
   SetClock clock;
   CountingRandom random;

@@ -25,23 +25,23 @@ using testing::TempFolder;
 using testing::write_text;
 
 TEST(Lock, HasOneHolderAndNamesIt) {
-  const TempFolder folder;
+  const TempFolder dir;
   std::string told;
   {
-    const Lock lock(folder / "lock", 0);
-    EXPECT_EQ(read_text(folder / "lock"), std::to_string(getpid()) + "\n");
+    const Lock lock(dir / "lock", 0);
+    EXPECT_EQ(read_text(dir / "lock"), std::to_string(getpid()) + "\n");
     EXPECT_ERROR(Io, "holds the lock (process " + std::to_string(getpid()) + ")",
-                 Lock(folder / "lock", 0, [&](const std::string& holder) { told = holder; }));
+                 Lock(dir / "lock", 0, [&](const std::string& holder) { told = holder; }));
   }
-  const Lock again(folder / "lock", 0);
+  const Lock again(dir / "lock", 0);
 }
 
 TEST(Lock, TellsOnceAndWaits) {
-  const TempFolder folder;
+  const TempFolder dir;
   int told = 0;
-  auto first = std::make_unique<Lock>(folder / "lock", 0);
+  auto first = std::make_unique<Lock>(dir / "lock", 0);
   auto second = std::async(std::launch::async, [&] {
-    const Lock lock(folder / "lock", 10, [&](const std::string&) { ++told; });
+    const Lock lock(dir / "lock", 10, [&](const std::string&) { ++told; });
     return true;
   });
   std::this_thread::sleep_for(std::chrono::milliseconds(200));
@@ -51,60 +51,60 @@ TEST(Lock, TellsOnceAndWaits) {
 }
 
 TEST(Lock, IsHeldThoughItsFileIsRemoved) {
-  const TempFolder folder;  // of the user alone
-  const Lock lock(folder / "lock", 0);
-  fs::remove(folder / "lock");
-  EXPECT_ERROR(Io, "holds the lock", Lock(folder / "lock", 0));
+  const TempFolder dir;  // of the user alone
+  const Lock lock(dir / "lock", 0);
+  fs::remove(dir / "lock");
+  EXPECT_ERROR(Io, "holds the lock", Lock(dir / "lock", 0));
 }
 
 // The file is replaced between its opening and its lock.
 TEST(Lock, IsOfTheFileThatHasTheName) {
-  const TempFolder folder;
+  const TempFolder dir;
   testing::SpyScope spy;
   bool replaced = false;
   spy->fail_quiet = [&](const testing::FileCall& call) {
     if (call.call == "flock" && !std::exchange(replaced, true)) {
-      fs::rename(folder / "lock", folder / "old");
-      write_text(folder / "lock", "");
+      fs::rename(dir / "lock", dir / "old");
+      write_text(dir / "lock", "");
     }
     return 0;
   };
-  const Lock lock(folder / "lock", 0);
-  EXPECT_EQ(read_text(folder / "lock"), std::to_string(getpid()) + "\n");
-  EXPECT_EQ(read_text(folder / "old"), "");
+  const Lock lock(dir / "lock", 0);
+  EXPECT_EQ(read_text(dir / "lock"), std::to_string(getpid()) + "\n");
+  EXPECT_EQ(read_text(dir / "old"), "");
 }
 
 TEST(Lock, TouchesNoFileThatIsNotOurs) {
-  const TempFolder folder;
-  write_text(folder / "note", "a note of somebody else\n");
-  write_text(folder / "number", std::string(100, '1'));
-  fs::create_symlink("note", folder / "link");
-  fs::create_directory(folder / "dir");
-  ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);
+  const TempFolder dir;
+  write_text(dir / "note", "a note of somebody else\n");
+  write_text(dir / "number", std::string(100, '1'));
+  fs::create_symlink("note", dir / "link");
+  fs::create_directory(dir / "dir");
+  ASSERT_EQ(mkfifo((dir / "pipe").c_str(), 0600), 0);
   for (const char* name : {"note", "number", "pipe"})
-    EXPECT_ERROR(Io, "no lock of qpcseal's", Lock(folder / name, 0)) << name;
-  EXPECT_ERROR(Io, "a symbolic link", Lock(folder / "link", 0));
-  EXPECT_ERROR(Io, "directory", Lock(folder / "dir", 0));
-  EXPECT_EQ(read_text(folder / "note"), "a note of somebody else\n");
-  EXPECT_EQ(read_text(folder / "number"), std::string(100, '1'));
+    EXPECT_ERROR(Io, "no lock of qpcseal's", Lock(dir / name, 0)) << name;
+  EXPECT_ERROR(Io, "a symbolic link", Lock(dir / "link", 0));
+  EXPECT_ERROR(Io, "directory", Lock(dir / "dir", 0));
+  EXPECT_EQ(read_text(dir / "note"), "a note of somebody else\n");
+  EXPECT_EQ(read_text(dir / "number"), std::string(100, '1'));
 }
 
 TEST(Lock, NeedsNoRoomOnTheDisk) {
-  const TempFolder folder;
+  const TempFolder dir;
   testing::SpyScope spy;
   spy->fail = [](const testing::FileCall& call) { return call.call == "pwrite" ? ENOSPC : 0; };
-  const Lock lock(folder / "lock", 0);
-  EXPECT_ERROR(Io, "holds the lock (process unknown)", Lock(folder / "lock", 0));
+  const Lock lock(dir / "lock", 0);
+  EXPECT_ERROR(Io, "holds the lock (process unknown)", Lock(dir / "lock", 0));
 }
 
 TEST(Lock, ReadersGoWithoutWhereNobodyCanWrite) {
-  const TempFolder folder;
-  EXPECT_TRUE(lock_to_read(folder / "lock", 0).has_value());
+  const TempFolder dir;
+  EXPECT_TRUE(lock_to_read(dir / "lock", 0).has_value());
   if (geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
-  fs::permissions(folder.path(), fs::perms::owner_read | fs::perms::owner_exec);
-  EXPECT_FALSE(lock_to_read(folder / "lock", 0).has_value());
-  EXPECT_ERROR(Io, "Permission denied", Lock(folder / "other", 0));
-  fs::permissions(folder.path(), fs::perms::owner_all);
+  fs::permissions(dir.path(), fs::perms::owner_read | fs::perms::owner_exec);
+  EXPECT_FALSE(lock_to_read(dir / "lock", 0).has_value());
+  EXPECT_ERROR(Io, "Permission denied", Lock(dir / "other", 0));
+  fs::permissions(dir.path(), fs::perms::owner_all);
 }
 
 }  // namespace

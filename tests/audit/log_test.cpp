@@ -22,7 +22,7 @@ using testing::read_text;
 using testing::TempFolder;
 using testing::write_text;
 
-class LogOfBothTypes : public ::testing::TestWithParam<KeyType> {};
+class LogOfBothTypes : public ::testing::TestWithParam<tlog::KeyType> {};
 
 TEST_P(LogOfBothTypes, WhatWasWrittenIsThereAfterReopening) {
   const TempFolder temp;
@@ -33,31 +33,32 @@ TEST_P(LogOfBothTypes, WhatWasWrittenIsThereAfterReopening) {
     const Txn txn =
         log.intent("mek-generate", {{"mek_id", std::string(32, '7')}, {"label", "m#1"}, {"generation", 1}});
     EXPECT_EQ(log.state().open.size(), 1U);
-    log.result(txn, "ok", Json::object());
+    log.result(txn, "ok", encoding::Json::object());
   }
   const Log log = host.open();
   EXPECT_EQ(log.state().size, 4U);
   EXPECT_EQ(log.state().challenges.size(), 1U);
   EXPECT_TRUE(log.state().open.empty());
   EXPECT_EQ(log.state().meks.at(Bytes(16, 0x77)).state, "ok");
-  const LogCopy copy = read_log(host.folder, host.signer.verifier(testing::kOrigin));
+  const LogCopy copy = read_log(host.dir, host.signer.verifier(testing::kOrigin));
   EXPECT_EQ(copy.checkpoint.size, 4U);
   EXPECT_EQ(copy.note, log.checkpoint());
   EXPECT_EQ(parse_entry(copy.line(1)).kind, "challenge");
 }
-INSTANTIATE_TEST_SUITE_P(Keys, LogOfBothTypes, ::testing::Values(KeyType::Ed25519, KeyType::EcdsaP256));
+INSTANTIATE_TEST_SUITE_P(Keys, LogOfBothTypes,
+                         ::testing::Values(tlog::KeyType::Ed25519, tlog::KeyType::EcdsaP256));
 
 TEST(LogAppend, WhatIsTooLargeIsRefusedBeforeTheLogChanges) {
   const testing::TempFolder temp;
   HostLog host(temp / "log");
   Log log = host.create();
-  Json large = testing::challenge_data(1);
+  encoding::Json large = testing::challenge_data(1);
   large["host"] = std::string(kMaxEntrySize, 'h');
   EXPECT_ERROR(Malformed, "takes no 'challenge' of more than",
                log.events("challenge", {testing::challenge_data(2), large}));
   EXPECT_EQ(log.state().size, 1U);
   log.event("challenge", testing::challenge_data(2));
-  EXPECT_EQ(read_log(host.folder, std::nullopt).checkpoint.size, 2U);
+  EXPECT_EQ(read_log(host.dir, std::nullopt).checkpoint.size, 2U);
 }
 
 TEST(AuditLog, ABatchCostsOneSignature) {
@@ -65,7 +66,7 @@ TEST(AuditLog, ABatchCostsOneSignature) {
   HostLog host(temp / "log");
   Log log = host.create();
   const unsigned before = host.signer.signatures;
-  std::vector<Json> many;
+  std::vector<encoding::Json> many;
   for (std::uint64_t i = 0; i < 500; ++i) many.push_back(challenge_data(i));
   log.events("challenge", std::move(many));
   EXPECT_EQ(host.signer.signatures, before + 1);
@@ -95,10 +96,10 @@ TEST(AuditLog, ACheckpointOfNothingIsRefused) {
   const TempFolder temp;
   HostLog host(temp / "log");
   host.create();
-  const VerifierKey key = host.signer.verifier(testing::kOrigin);
-  write_text(host.folder / "checkpoint", sign_checkpoint({0, empty_root()}, key, host.signer));
+  const tlog::VerifierKey key = host.signer.verifier(testing::kOrigin);
+  write_text(host.dir / "checkpoint", tlog::sign_checkpoint({0, tlog::empty_root()}, key, host.signer));
   for (const Check check : {Check::Everything, Check::Proofs})
-    EXPECT_ERROR(LogDamaged, "covers nothing", read_log(host.folder, key, check));
+    EXPECT_ERROR(LogDamaged, "covers nothing", read_log(host.dir, key, check));
 }
 
 TEST(AuditLog, ALogIsNotCreatedOverAnother) {
@@ -113,7 +114,7 @@ TEST(AuditLog, AnotherTokenKeyDoesNotOpenIt) {
   HostLog host(temp / "log"), other(temp / "log");
   host.create();
   EXPECT_ERROR(LogDamaged, "another key", other.open());
-  EXPECT_ERROR(LogDamaged, "another key", read_log(host.folder, other.signer.verifier(testing::kOrigin)));
+  EXPECT_ERROR(LogDamaged, "another key", read_log(host.dir, other.signer.verifier(testing::kOrigin)));
 }
 
 TEST(AuditLog, TimeMayGoBackFiveMinutesAndIsThenHeldStill) {
@@ -138,8 +139,8 @@ TEST(AuditLog, TheAnchorMayLagOneAppendAndNeverLead) {
     log.event("challenge", challenge_data(1));
   }
   const AnchorState one = *host.anchor.state;
-  const std::string entries = read_text(host.folder / "entries.jsonl"),
-                    note = read_text(host.folder / "checkpoint");
+  const std::string entries = read_text(host.dir / "entries.jsonl"),
+                    note = read_text(host.dir / "checkpoint");
   host.open().event("challenge", challenge_data(2));
   const AnchorState two = *host.anchor.state;
   host.anchor.state = one;
@@ -152,8 +153,8 @@ TEST(AuditLog, TheAnchorMayLagOneAppendAndNeverLead) {
   host.anchor.state.reset();
   EXPECT_ERROR(LogDamaged, "gone from the token", host.open());
   host.anchor.state = two;
-  write_text(host.folder / "entries.jsonl", entries);
-  write_text(host.folder / "checkpoint", note);
+  write_text(host.dir / "entries.jsonl", entries);
+  write_text(host.dir / "checkpoint", note);
   EXPECT_ERROR(LogDamaged, "entry 2 is missing", host.open());
   host.anchor.state = AnchorState{2, sha256(view("other"))};
   EXPECT_ERROR(LogDamaged, "not the one", host.open());
@@ -163,14 +164,14 @@ TEST(AuditLog, LinesWithoutACheckpointAreKeptApartAndRecordedOnce) {
   const TempFolder temp;
   HostLog host(temp / "log");
   host.create();
-  const std::string note = read_text(host.folder / "checkpoint");
+  const std::string note = read_text(host.dir / "checkpoint");
   host.open().event("challenge", challenge_data(1));
-  const std::string whole = read_text(host.folder / "entries.jsonl");
+  const std::string whole = read_text(host.dir / "entries.jsonl");
   const std::string tail = whole.substr(whole.find('\n') + 1);
   for (std::size_t cut = 1; cut <= tail.size(); ++cut) {
     SCOPED_TRACE(cut);
     const TempFolder again;
-    std::filesystem::copy(host.folder, again / "log");
+    std::filesystem::copy(host.dir, again / "log");
     write_text(again / "log" / "entries.jsonl", whole.substr(0, whole.size() - tail.size() + cut));
     write_text(again / "log" / "checkpoint", note);
     HostLog crashed(again / "log");
@@ -222,7 +223,7 @@ TEST(AuditLog, EightProcessesAppendInOneOrder) {
     ASSERT_EQ(waitpid(child, &status, 0), child);
     EXPECT_EQ(status, 0);
   }
-  const LogCopy copy = read_log(host.folder, host.signer.verifier(testing::kOrigin));
+  const LogCopy copy = read_log(host.dir, host.signer.verifier(testing::kOrigin));
   EXPECT_EQ(copy.checkpoint.size, 1 + (kProcesses * kEach));
   EXPECT_TRUE(copy.tail.empty());
   EXPECT_EQ(copy.state.challenges.size(), kProcesses * kEach);

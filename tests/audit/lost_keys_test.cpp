@@ -16,11 +16,11 @@ const std::string kOne = hex(16, '1'), kTwo = hex(16, '2'), kNonce = hex(32, 'e'
 class LostKeys : public ::testing::Test {
  protected:
   LostKeys() {
-    Json data = testing::genesis_data();
-    data["log_key"] = testing::HostSigner(KeyType::Ed25519).verifier("log.test").text();
+    encoding::Json data = testing::genesis_data();
+    data["log_key"] = testing::HostSigner(tlog::KeyType::Ed25519).verifier("log.test").text();
     append("genesis", Phase::Event, data);
   }
-  std::uint64_t append(const std::string& kind, Phase phase, Json data) {
+  std::uint64_t append(const std::string& kind, Phase phase, encoding::Json data) {
     Entry entry;
     entry.seq = state.size;
     entry.time = state.last_time + 1;
@@ -31,7 +31,7 @@ class LostKeys : public ::testing::Test {
     state.apply(entry);
     return entry.seq;
   }
-  std::uint64_t begin(const std::string& kind, Json data) {
+  std::uint64_t begin(const std::string& kind, encoding::Json data) {
     return append(kind, Phase::Intent, std::move(data));
   }
   void end(const std::string& kind, std::uint64_t intent, const std::string& outcome) {
@@ -45,19 +45,20 @@ class LostKeys : public ::testing::Test {
     entry.outcome = outcome;
     state.apply(entry);
   }
-  void act(const std::string& kind, Json data, const std::string& outcome) {
+  void act(const std::string& kind, encoding::Json data, const std::string& outcome) {
     end(kind, begin(kind, std::move(data)), outcome);
   }
-  static Json key(const std::string& id = kOne, const std::string& label = "m#1") {
+  static encoding::Json key(const std::string& id = kOne, const std::string& label = "m#1") {
     return {{"mek_id", id}, {"mek", label}, {"label", label}, {"generation", 1}, {"encryptions", 5}};
   }
-  static Json back(const std::string& origin, const std::string& lost, const std::string& label = "m#1") {
-    Json out = key(kOne, label);
+  static encoding::Json back(const std::string& origin, const std::string& lost,
+                             const std::string& label = "m#1") {
+    encoding::Json out = key(kOne, label);
     out["origin"] = origin;
     out["lost"] = lost;
     return out;
   }
-  static Json approved(Json data, const std::string& request = kRequest) {
+  static encoding::Json approved(encoding::Json data, const std::string& request = kRequest) {
     data["approval"] = {{"nonce", kNonce}, {"request_sha256", request}};
     return data;
   }
@@ -90,21 +91,21 @@ TEST_F(LostKeys, ARestoreThatFailsLeavesItLost) {
 }
 
 TEST_F(LostKeys, ACopyStaysACopyOrBecomesAnHeir) {
-  Json first = key();
+  encoding::Json first = key();
   first["origin"] = "restored";
   act("mek-restore", first, "ok");
   EXPECT_ERROR(Malformed, "another origin", begin("mek-restore", back("returned", "restored")));
-  act("mek-restore", back("heir", "restored"), "failed");
+  act("mek-restore", back("transferee", "restored"), "failed");
   EXPECT_EQ(mek().origin, "restored");
   act("mek-restore", back("restored", "restored"), "ok");
   EXPECT_EQ(mek().origin, "restored");
-  act("mek-restore", back("heir", "restored"), "ok");
-  EXPECT_EQ(mek().origin, "heir");
+  act("mek-restore", back("transferee", "restored"), "ok");
+  EXPECT_EQ(mek().origin, "transferee");
 }
 
 TEST_F(LostKeys, AnImportedOneComesBackFromItsFile) {
   const auto file = [](const std::string& check, const std::string& lost = "") {
-    Json out = key();
+    encoding::Json out = key();
     out["check_value"] = hex(32, check[0]);
     out["history"] = "unknown";
     if (!lost.empty()) out["lost"] = lost;
@@ -117,10 +118,10 @@ TEST_F(LostKeys, AnImportedOneComesBackFromItsFile) {
   EXPECT_ERROR(Malformed, "a MEK id that was used before", begin("mek-import", file("5")));
   EXPECT_ERROR(Malformed, "another key", begin("mek-import", file("6", "imported")));
   EXPECT_ERROR(Malformed, "another MEK", begin("mek-import", file("5", "generated")));
-  Json fewer = file("5", "imported");
+  encoding::Json fewer = file("5", "imported");
   fewer["encryptions"] = 4;
   EXPECT_ERROR(Malformed, "goes down", begin("mek-import", fewer));
-  Json renamed = file("5", "imported");
+  encoding::Json renamed = file("5", "imported");
   renamed["label"] = "n#1";
   EXPECT_ERROR(Malformed, "another MEK", begin("mek-import", renamed));
   act("mek-import", file("5", "imported"), "failed");
@@ -136,7 +137,7 @@ TEST_F(LostKeys, AnImportedOneComesBackFromItsFile) {
 
 TEST_F(LostKeys, OneThatWasMadeHereDoesNotComeBackFromAFile) {
   act("mek-generate", key(), "ok");
-  Json file = key();
+  encoding::Json file = key();
   file["check_value"] = hex(32, '5');
   file["lost"] = "generated";
   EXPECT_ERROR(Malformed, "not imported", begin("mek-import", file));
@@ -146,16 +147,16 @@ TEST_F(LostKeys, OnlyAKeyThatIsInUseCanBeLost) {
   EXPECT_ERROR(Malformed, "never here", begin("mek-restore", back("restored", "restored")));
   act("mek-generate", key(), "ok");
   EXPECT_ERROR(Malformed, "in use", begin("mek-restore", [] {
-                 Json data = key();
+                 encoding::Json data = key();
                  data["origin"] = "restored";
                  return data;
                }()));
   EXPECT_ERROR(Malformed, "origin 'returned'", begin("mek-restore", [] {
-                 Json data = key();
+                 encoding::Json data = key();
                  data["origin"] = "returned";
                  return data;
                }()));
-  EXPECT_ERROR(Malformed, "another origin", begin("mek-restore", back("heir", "generated")));
+  EXPECT_ERROR(Malformed, "another origin", begin("mek-restore", back("transferee", "generated")));
   EXPECT_ERROR(Malformed, "another MEK", begin("mek-restore", back("returned", "imported")));
   EXPECT_ERROR(Malformed, "another MEK", begin("mek-restore", back("returned", "generated", "n#1")));
   act("mek-destroy", key(), "ok");

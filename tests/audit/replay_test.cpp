@@ -18,11 +18,11 @@ const std::string kFirstOf = hex_text(16, '1'), kSecondOf = hex_text(16, '2'), k
 class Replay : public ::testing::Test {
  protected:
   void SetUp() override { begin(nullptr); }
-  void begin(const Json& officers) {
+  void begin(const encoding::Json& officers) {
     state = State();
-    Json data = testing::genesis_data();
+    encoding::Json data = testing::genesis_data();
     data["officers"] = officers;
-    data["log_key"] = testing::HostSigner(KeyType::Ed25519).verifier("log.test").text();
+    data["log_key"] = testing::HostSigner(tlog::KeyType::Ed25519).verifier("log.test").text();
     event("genesis", data);
   }
   std::uint64_t append(Entry entry) {
@@ -32,33 +32,34 @@ class Replay : public ::testing::Test {
     state.apply(entry);
     return entry.seq;
   }
-  static Entry of(const std::string& kind, Phase phase, Json data) {
+  static Entry of(const std::string& kind, Phase phase, encoding::Json data) {
     Entry entry;
     entry.kind = kind;
     entry.phase = phase;
     entry.data = std::move(data);
     return entry;
   }
-  std::uint64_t event(const std::string& kind, Json data) {
+  std::uint64_t event(const std::string& kind, encoding::Json data) {
     return append(of(kind, Phase::Event, std::move(data)));
   }
-  std::uint64_t intent(const std::string& kind, Json data) {
+  std::uint64_t intent(const std::string& kind, encoding::Json data) {
     return append(of(kind, Phase::Intent, std::move(data)));
   }
-  void wrapped(const std::string& kind, std::uint64_t of_intent, Json data) {
+  void wrapped(const std::string& kind, std::uint64_t of_intent, encoding::Json data) {
     Entry entry = of(kind, Phase::Wrapped, std::move(data));
     entry.intent = of_intent;
     append(entry);
   }
   void result(const std::string& kind, std::uint64_t of_intent, const std::string& outcome,
-              Json data = Json::object(), const std::string& txn = kTxn) {
+              encoding::Json data = encoding::Json::object(), const std::string& txn = kTxn) {
     Entry entry = of(kind, Phase::Result, std::move(data));
     entry.intent = of_intent;
     entry.outcome = outcome;
     entry.txn = txn;
     append(entry);
   }
-  static Json key(const std::string& id, const std::string& label = "m#1", std::uint64_t generation = 1) {
+  static encoding::Json key(const std::string& id, const std::string& label = "m#1",
+                            std::uint64_t generation = 1) {
     return {{"mek_id", id}, {"mek", label}, {"label", label}, {"generation", generation}, {"encryptions", 5}};
   }
   void make(const std::string& id, const std::string& label = "m#1") {
@@ -86,21 +87,21 @@ TEST_F(Replay, NumbersTimesAndTheGenesis) {
 }
 
 TEST_F(Replay, KindsAndPhases) {
-  EXPECT_ERROR(Malformed, "'party' is not known", event("party", Json::object()));
+  EXPECT_ERROR(Malformed, "'party' is not known", event("party", encoding::Json::object()));
   EXPECT_ERROR(Malformed, "'seal' is not an event", event("seal", key(kFirstOf)));
   EXPECT_ERROR(Malformed, "'challenge' has no intent", intent("challenge", testing::challenge_data(1)));
   EXPECT_ERROR(Malformed, "without its intent", result("mek-generate", 0, "ok"));
   const std::uint64_t begun = intent("mek-generate", key(kFirstOf));
   EXPECT_ERROR(Malformed, "without its intent", result("mek-rotate", begun, "ok"));
   EXPECT_ERROR(Malformed, "without its intent",
-               result("mek-generate", begun, "ok", Json::object(), hex_text(16, 'b')));
+               result("mek-generate", begun, "ok", encoding::Json::object(), hex_text(16, 'b')));
   result("mek-generate", begun, "ok");
   EXPECT_ERROR(Malformed, "without its intent", result("mek-generate", begun, "ok"));
 }
 
 TEST_F(Replay, AnApprovalServesOnce) {
   make(kFirstOf);
-  Json approved = key(kFirstOf);
+  encoding::Json approved = key(kFirstOf);
   approved["approval"] = {{"nonce", kDigest}};
   event("mek-suspend", approved);
   EXPECT_ERROR(Malformed, "approval that was used", event("mek-resume", approved));
@@ -136,7 +137,7 @@ TEST_F(Replay, AKeyIsInOneState) {
   result("mek-destroy", begun, "ok");
   EXPECT_ERROR(Malformed, "destroyed twice", intent("mek-destroy", key(kFirstOf)));
   make(kSecondOf, "n#1");
-  Json again = key(kSecondOf, "n#1");
+  encoding::Json again = key(kSecondOf, "n#1");
   again["found_again"] = true;
   EXPECT_ERROR(Malformed, "found again, and is 'ok'", intent("mek-destroy", again));
   again["mek_id"] = kFirstOf;
@@ -156,10 +157,10 @@ TEST_F(Replay, EncryptionsAreCounted) {
 
 TEST_F(Replay, ARestoredKeyCountsOn) {
   make(kFirstOf);
-  Json back = key(kFirstOf);
+  encoding::Json back = key(kFirstOf);
   back["origin"] = "imported";
   EXPECT_ERROR(Malformed, "origin 'imported'", intent("mek-restore", back));
-  back["origin"] = "heir";
+  back["origin"] = "transferee";
   EXPECT_ERROR(Malformed, "in use", intent("mek-restore", back));
   intent("seal", key(kFirstOf));
   result("mek-destroy", intent("mek-destroy", key(kFirstOf)), "ok");
@@ -167,7 +168,7 @@ TEST_F(Replay, ARestoredKeyCountsOn) {
   EXPECT_ERROR(Malformed, "goes down", intent("mek-restore", back));
   back["encryptions"] = 5;
   result("mek-restore", intent("mek-restore", back), "ok");
-  EXPECT_EQ(mek(kFirstOf).origin, "heir");
+  EXPECT_EQ(mek(kFirstOf).origin, "transferee");
   EXPECT_EQ(mek(kFirstOf).encryptions, 5U);
   // A copy that only wraps forgets nothing either.
   result("mek-destroy", intent("mek-destroy", key(kFirstOf)), "ok");
@@ -180,33 +181,33 @@ TEST_F(Replay, ARestoredKeyCountsOn) {
 
 TEST_F(Replay, WhatIsKnownOfAKeyStaysWhenItComesBack) {
   make(kFirstOf);
-  Json back = key(kFirstOf), gone = key(kFirstOf);
+  encoding::Json back = key(kFirstOf), gone = key(kFirstOf);
   back["origin"] = "restored";
-  gone["heir_recovery_key_sha256"] = kDigest;
+  gone["transferee_recovery_key_sha256"] = kDigest;
   event("mek-suspend", key(kFirstOf));
   result("mek-destroy", intent("mek-destroy", gone), "failed");
-  EXPECT_EQ(mek(kFirstOf).heir, "");
+  EXPECT_EQ(mek(kFirstOf).transferee, "");
   result("mek-destroy", intent("mek-destroy", gone), "ok");
   result("mek-restore", intent("mek-restore", back), "failed");
   EXPECT_EQ(mek(kFirstOf).state, "failed");
   result("mek-restore", intent("mek-restore", back), "ok");
   EXPECT_EQ(mek(kFirstOf).state, "suspended");
-  EXPECT_EQ(mek(kFirstOf).heir, kDigest);
+  EXPECT_EQ(mek(kFirstOf).transferee, kDigest);
   event("mek-resume", key(kFirstOf));
   result("mek-destroy", intent("mek-destroy", key(kFirstOf)), "ok");
   result("mek-restore", intent("mek-restore", back), "ok");
   EXPECT_EQ(mek(kFirstOf).state, "ok");
-  EXPECT_EQ(mek(kFirstOf).heir, kDigest) << "an end without an heir takes none back";
+  EXPECT_EQ(mek(kFirstOf).transferee, kDigest) << "an end without a transferee takes none back";
 }
 
 TEST_F(Replay, AKeyIsImportedOnce) {
   const std::string value = hex_text(32, 'c');
-  Json in = key(kFirstOf);
+  encoding::Json in = key(kFirstOf);
   EXPECT_ERROR(Malformed, "'check_value'", intent("mek-import", in));
   in["check_value"] = value;
   result("mek-import", intent("mek-import", in), "failed");
   EXPECT_EQ(imported_before(state, value), nullptr);
-  Json again = key(kFirstOf);
+  encoding::Json again = key(kFirstOf);
   again["found_again"] = true;
   result("mek-destroy", intent("mek-destroy", again), "ok");
   EXPECT_EQ(imported_before(state, value), nullptr) << "it never came in";
@@ -222,34 +223,34 @@ TEST_F(Replay, AKeyIsImportedOnce) {
 
 TEST_F(Replay, ARecoveryKeyIsTheFileOfItsDigest) {
   const Bytes file(3, 7);
-  Json made{{"file", to_base64(file)}, {"recovery_key_sha256", kDigest}};
+  encoding::Json made{{"file", to_base64(file)}, {"recovery_key_sha256", kDigest}};
   EXPECT_ERROR(Malformed, "another digest",
-               result("recovery-key", intent("recovery-key", Json::object()), "ok", made));
+               result("recovery-key", intent("recovery-key", encoding::Json::object()), "ok", made));
   made["recovery_key_sha256"] = sha256_hex(file);
-  result("recovery-key", intent("recovery-key", Json::object()), "failed");
+  result("recovery-key", intent("recovery-key", encoding::Json::object()), "failed");
   EXPECT_TRUE(state.recovery_keys.empty());
-  result("recovery-key", intent("recovery-key", Json::object()), "ok", made);
+  result("recovery-key", intent("recovery-key", encoding::Json::object()), "ok", made);
   EXPECT_EQ(state.recovery_keys.at(sha256_hex(file)), to_base64(file));
 }
 
 TEST_F(Replay, ChallengesAreUsedOnce) {
   make(kFirstOf);
-  Json challenge = testing::challenge_data(1);
+  encoding::Json challenge = testing::challenge_data(1);
   challenge["mek_id"] = kFirstOf;
   event("challenge", challenge);
   EXPECT_ERROR(Malformed, "nonce that was used", event("challenge", challenge));
-  const Json wanted{{"nonce", challenge["nonce"]},
-                    {"mek_id", kFirstOf},
-                    {"ueid", "01"},
-                    {"report_sha256", kDigest},
-                    {"policy", testing::genesis_data()["policy"]}};
+  const encoding::Json wanted{{"nonce", challenge["nonce"]},
+                              {"mek_id", kFirstOf},
+                              {"ueid", "01"},
+                              {"report_sha256", kDigest},
+                              {"policy", testing::genesis_data()["policy"]}};
   const std::uint64_t first = intent("release", wanted), second = intent("release", wanted);
   const Challenge used = state.challenges.begin()->second;
   EXPECT_TRUE(used.consumed);
   EXPECT_EQ(used.intent, first);
   EXPECT_EQ(mek(kFirstOf).releases, 2U) << "they count from the intent on";
   for (const char* member : {"crls", "svn_floors"}) {
-    Json odd = testing::wrapped_data();
+    encoding::Json odd = testing::wrapped_data();
     odd["raised"][member] = "none";
     EXPECT_ERROR(Malformed, std::string(member) + " are no list", wrapped("release", first, odd));
   }
@@ -258,7 +259,7 @@ TEST_F(Replay, ChallengesAreUsedOnce) {
   EXPECT_EQ(state.challenges.begin()->second.released_by, state.size - 1);
   result("release", second, "denied");
   EXPECT_EQ(mek(kFirstOf).releases, 1U) << "nothing was wrapped for the second";
-  Json bad = wanted;
+  encoding::Json bad = wanted;
   bad["report_sha256"] = "none";
   EXPECT_ERROR(Malformed, "'report_sha256'", intent("release", bad));
   bad = wanted;
@@ -268,7 +269,7 @@ TEST_F(Replay, ChallengesAreUsedOnce) {
 
 TEST_F(Replay, PinnedFilesOnlyRise) {
   const auto file = [](std::uint64_t serial, const std::string& digest) {
-    return Json{{"serial", serial}, {"digest", digest}, {"crls", Json::array()}};
+    return encoding::Json{{"serial", serial}, {"digest", digest}, {"crls", encoding::Json::array()}};
   };
   EXPECT_ERROR(Malformed, "policy serial", intent("policy", file(1, kDigest)));
   EXPECT_ERROR(Malformed, "'digest'", intent("policy", file(2, "d")));
@@ -279,10 +280,10 @@ TEST_F(Replay, PinnedFilesOnlyRise) {
   EXPECT_ERROR(Malformed, "policy serial", intent("policy", file(2, kDigest)));
   EXPECT_ERROR(Malformed, "bundle serial", intent("trust", file(0, kDigest)));
   EXPECT_ERROR(Malformed, "'digest'", intent("trust", file(1, "d")));
-  Json bundle = file(1, kDigest);
+  encoding::Json bundle = file(1, kDigest);
   bundle.erase("crls");
   EXPECT_ERROR(Malformed, "'crls'", intent("trust", bundle));
-  bundle["crls"] = Json::array({{{"issuer", "30"}, {"number", "09"}}});
+  bundle["crls"] = encoding::Json::array({{{"issuer", "30"}, {"number", "09"}}});
   result("trust", intent("trust", bundle), "ok");
   bundle["serial"] = 2;
   bundle["crls"][0]["number"] = "08";
@@ -291,33 +292,33 @@ TEST_F(Replay, PinnedFilesOnlyRise) {
 }
 
 TEST_F(Replay, OfficersAreThereFromTheGenesisOrNever) {
-  const Json accepted{{"text_sha256", kDigest}};
+  const encoding::Json accepted{{"text_sha256", kDigest}};
   EXPECT_ERROR(Malformed, "officers for an appliance", intent("officers", {{"digest", kDigest}}));
   EXPECT_ERROR(Malformed, "accepted before", event("genesis-accepted", accepted));
   begin(hex_text(32, 'e'));
-  EXPECT_ERROR(Malformed, "'text_sha256'", event("genesis-accepted", Json::object()));
+  EXPECT_ERROR(Malformed, "'text_sha256'", event("genesis-accepted", encoding::Json::object()));
   event("genesis-accepted", accepted);
   EXPECT_ERROR(Malformed, "accepted before", event("genesis-accepted", accepted));
-  EXPECT_ERROR(Malformed, "'digest'", intent("officers", Json::object()));
+  EXPECT_ERROR(Malformed, "'digest'", intent("officers", encoding::Json::object()));
   result("officers", intent("officers", {{"digest", kDigest}}), "ok");
   EXPECT_EQ(state.officers_digest, kDigest);
   EXPECT_ERROR(Malformed, "'officers'", begin("no digest"));
 }
 
 TEST_F(Replay, OneCeremonyAtATimeAndEachPlanOnce) {
-  const Json first{{"ceremony", kFirstOf}, {"plan_sha256", kDigest}};
-  Json step = first;
+  const encoding::Json first{{"ceremony", kFirstOf}, {"plan_sha256", kDigest}};
+  encoding::Json step = first;
   step.update({{"step", "s1"}, {"attempt", 1}});
   EXPECT_ERROR(Malformed, "does not go on", intent("ceremony-step", step));
   const std::uint64_t begun = intent("ceremony", first);
-  Json second{{"ceremony", kSecondOf}, {"plan_sha256", hex_text(32, 'c')}};
+  encoding::Json second{{"ceremony", kSecondOf}, {"plan_sha256", hex_text(32, 'c')}};
   EXPECT_ERROR(Malformed, "while another goes on", intent("ceremony", second));
   for (const char* member : {"step", "attempt"}) {
-    Json bad = step;
+    encoding::Json bad = step;
     bad.erase(member);
     EXPECT_ERROR(Malformed, member, intent("ceremony-step", bad));
   }
-  Json stranger = step;
+  encoding::Json stranger = step;
   stranger["ceremony"] = kSecondOf;
   EXPECT_ERROR(Malformed, "does not go on", intent("ceremony-step", stranger));
   result("ceremony-step", intent("ceremony-step", step), "ok");
@@ -334,10 +335,10 @@ TEST_F(Replay, OneCeremonyAtATimeAndEachPlanOnce) {
 }
 
 TEST_F(Replay, RejectionsAndRecoveriesSayOfWhat) {
-  EXPECT_ERROR(Malformed, "'quarantine'", event("recovery", Json::object()));
-  const Json good{{"operation", "seal"}, {"request_sha256", kDigest}, {"nonce", kDigest}};
+  EXPECT_ERROR(Malformed, "'quarantine'", event("recovery", encoding::Json::object()));
+  const encoding::Json good{{"operation", "seal"}, {"request_sha256", kDigest}, {"nonce", kDigest}};
   for (const auto& [member, value] : good.items()) {
-    Json bad = good;
+    encoding::Json bad = good;
     bad.erase(member);
     EXPECT_ERROR(Malformed, member, event("rejection", bad));
   }
@@ -351,24 +352,24 @@ TEST(WronglySigned, AnEntryThatDoesNotFollowIsNamed) {
     Log log = host.create();
     for (std::uint64_t i = 1; i < 5; ++i) log.event("challenge", testing::challenge_data(i));
   }
-  const std::string text = testing::read_text(host.folder / "entries.jsonl");
+  const std::string text = testing::read_text(host.dir / "entries.jsonl");
   const auto refused = [&](const std::string& words, void (*change)(Entry&)) {
     std::string signed_lines;
-    Tree tree;
+    tlog::Tree tree;
     for (const std::string_view line : split_lines(text)) {
       Entry entry = parse_entry(line);
       if (tree.size() > 0) entry.prev = tree.leaf(tree.size() - 1);
       if (tree.size() == 3) change(entry);
       const std::string written = encode_entry(entry);
-      tree.append(leaf_hash(view(written)));
+      tree.append(tlog::leaf_hash(view(written)));
       signed_lines += written + "\n";
     }
-    testing::write_text(host.folder / "entries.jsonl", signed_lines);
-    testing::write_text(
-        host.folder / "checkpoint",
-        sign_checkpoint({tree.size(), tree.root()}, host.signer.verifier(testing::kOrigin), host.signer));
+    testing::write_text(host.dir / "entries.jsonl", signed_lines);
+    testing::write_text(host.dir / "checkpoint",
+                        tlog::sign_checkpoint({tree.size(), tree.root()},
+                                              host.signer.verifier(testing::kOrigin), host.signer));
     for (const Check check : {Check::Everything, Check::Proofs})
-      EXPECT_ERROR(LogDamaged, "entry 3: " + words, read_log(host.folder, std::nullopt, check));
+      EXPECT_ERROR(LogDamaged, "entry 3: " + words, read_log(host.dir, std::nullopt, check));
   };
   refused("its number is 7", [](Entry& entry) { entry.seq = 7; });
   refused("it does not follow", [](Entry& entry) { entry.prev[0] ^= 1; });

@@ -26,10 +26,10 @@ bool accepted(Act act) {
 }
 
 bool scans(const std::string& text) {
-  return accepted([&] { require_canonical(text); });
+  return accepted([&] { encoding::require_canonical(text); });
 }
 bool parses(const std::string& text) {
-  return accepted([&] { parse_canonical(text, "reference"); });
+  return accepted([&] { encoding::parse_canonical(text, "reference"); });
 }
 
 const std::vector<std::string> kSeeds = {
@@ -108,8 +108,8 @@ TEST(Scanner, ObjectsNestAsDeepAsArrays) {
     for (std::size_t i = 0; i < depth; ++i) text = R"({"a":)" + text + "}";
     return text;
   };
-  EXPECT_TRUE(parses(nested(kMaxJsonDepth)) && scans(nested(kMaxJsonDepth)));
-  EXPECT_FALSE(parses(nested(kMaxJsonDepth + 1)) || scans(nested(kMaxJsonDepth + 1)));
+  EXPECT_TRUE(parses(nested(encoding::kMaxJsonDepth)) && scans(nested(encoding::kMaxJsonDepth)));
+  EXPECT_FALSE(parses(nested(encoding::kMaxJsonDepth + 1)) || scans(nested(encoding::kMaxJsonDepth + 1)));
 }
 
 // Random changes of good texts: both say the same each time.
@@ -137,18 +137,18 @@ TEST(Scanner, AgreesWithTheParserOnRandomChanges) {
 }
 
 TEST(Scanner, MembersComeAsTheyStand) {
-  std::array<RawMember, 3> members;
-  ASSERT_EQ(scan_object(R"({"a":[1,2],"b":"x","c":7})", members), 3U);
+  std::array<encoding::RawMember, 3> members;
+  ASSERT_EQ(encoding::scan_object(R"({"a":[1,2],"b":"x","c":7})", members), 3U);
   EXPECT_EQ(members[0].value, "[1,2]");
-  EXPECT_EQ(plain_text(members[1].value, "b"), "x");
-  EXPECT_EQ(plain_uint(members[2].value, "c"), 7U);
-  EXPECT_ERROR(Malformed, "'a'", plain_text(members[0].value, "a"));
-  EXPECT_ERROR(Malformed, "'b'", plain_uint(members[1].value, "b"));
-  EXPECT_ERROR(Malformed, "'k' is not a text", plain_text(R"("a\n")", "k"));
+  EXPECT_EQ(encoding::plain_text(members[1].value, "b"), "x");
+  EXPECT_EQ(encoding::plain_uint(members[2].value, "c"), 7U);
+  EXPECT_ERROR(Malformed, "'a'", encoding::plain_text(members[0].value, "a"));
+  EXPECT_ERROR(Malformed, "'b'", encoding::plain_uint(members[1].value, "b"));
+  EXPECT_ERROR(Malformed, "'k' is not a text", encoding::plain_text(R"("a\n")", "k"));
   for (const char* bad : {"-1", "1x", "18446744073709551616"})
-    EXPECT_ERROR(Malformed, "'k' is not an unsigned", plain_uint(bad, "k")) << bad;
-  EXPECT_ERROR(Malformed, "unknown member", scan_object(R"({"a":1,"b":2,"c":3,"d":4})", members));
-  EXPECT_ERROR(Malformed, "", scan_object("[]", members));
+    EXPECT_ERROR(Malformed, "'k' is not an unsigned", encoding::plain_uint(bad, "k")) << bad;
+  EXPECT_ERROR(Malformed, "unknown member", encoding::scan_object(R"({"a":1,"b":2,"c":3,"d":4})", members));
+  EXPECT_ERROR(Malformed, "", encoding::scan_object("[]", members));
 }
 
 }  // namespace

@@ -24,15 +24,17 @@ using testing::write_text;
 constexpr UnixTime kStart = 1800000000;
 constexpr std::uint64_t kFloor = kStart;
 
-Bytes nonce(std::uint64_t challenge) { return from_hex(text_member(challenge_data(challenge), "nonce")); }
+Bytes nonce(std::uint64_t challenge) {
+  return from_hex(encoding::text_member(challenge_data(challenge), "nonce"));
+}
 
 class SiteLog : public ::testing::Test {
  protected:
   void SetUp() override { host_.create(); }
   Log open() { return host_.open(); }
   void at(UnixTime time) { host_.clock.time = time; }
-  Json change(const SiteFacts& before, const SiteFacts& now) {
-    return {{"old", json_of(before)}, {"new", json_of(now)}};
+  encoding::Json change(const SiteFacts& before, const SiteFacts& now) {
+    return {{"old", as_json(before)}, {"new", as_json(now)}};
   }
 
   TempFolder temp_;
@@ -42,7 +44,7 @@ class SiteLog : public ::testing::Test {
 TEST_F(SiteLog, AGenesisWithoutFactsIsOfAnEarlierVersion) {
   const TempFolder other;
   HostLog old(other / "log");
-  Json data = genesis_data();
+  encoding::Json data = genesis_data();
   data.erase("site");
   EXPECT_ERROR(Malformed, "made by a version before 0.2.0",
                Log::create(old.settings(), old.signer, testing::kOrigin, data));
@@ -50,16 +52,16 @@ TEST_F(SiteLog, AGenesisWithoutFactsIsOfAnEarlierVersion) {
 }
 
 TEST_F(SiteLog, FactsAreReadStrictly) {
-  const auto with = [](const char* key, const Json& value) {
-    Json json = json_of(site_facts());
+  const auto with = [](const char* key, const encoding::Json& value) {
+    encoding::Json json = as_json(site_facts());
     json[key] = value;
     return json;
   };
-  EXPECT_EQ(parse_site_facts(json_of(site_facts())), site_facts());
+  EXPECT_EQ(parse_site_facts(as_json(site_facts())), site_facts());
   EXPECT_ERROR(Malformed, "clock_days", parse_site_facts(with("clock_days", 0U)));
   EXPECT_ERROR(Malformed, "clock_days", parse_site_facts(with("clock_days", 91U)));
   EXPECT_ERROR(Malformed, "module_sha256", parse_site_facts(with("module_sha256", "ee")));
-  EXPECT_ERROR(Malformed, "accept", parse_site_facts(with("accept", Json::array({1}))));
+  EXPECT_ERROR(Malformed, "accept", parse_site_facts(with("accept", encoding::Json::array({1}))));
   EXPECT_ERROR(Malformed, "site", parse_site_facts(with("more", true)));
 }
 
@@ -70,16 +72,16 @@ TEST_F(SiteLog, AChangeNamesTheFactsInForceAndOthers) {
   EXPECT_ERROR(Malformed, "changes nothing", open().event("site", change(site_facts(), site_facts())));
   open().event("site", change(site_facts(), next));
   EXPECT_EQ(open().state().site, next);
-  EXPECT_EQ(read_log(host_.folder, std::nullopt).state.site, next);
+  EXPECT_EQ(read_log(host_.dir, std::nullopt).state.site, next);
 }
 
 // Whatever the policy says: these could undo what all else protects.
 TEST_F(SiteLog, ARepairIsOneThatOfficersAgreedTo) {
   State state;
-  Json data = genesis_data();
+  encoding::Json data = genesis_data();
   data["officers"] = std::string(64, '5');
   data["log_key"] = host_.signer.verifier("log.test").text();
-  const auto apply = [](State& to, const std::string& kind, Json content, UnixTime time) {
+  const auto apply = [](State& to, const std::string& kind, encoding::Json content, UnixTime time) {
     Entry entry;
     entry.seq = to.size;
     entry.time = time;
@@ -92,7 +94,7 @@ TEST_F(SiteLog, ARepairIsOneThatOfficersAgreedTo) {
   apply(state, "genesis", data, kStart);
   SiteFacts next = site_facts();
   next.clock_days = 8;
-  const std::vector<std::pair<std::string, Json>> repairs = {
+  const std::vector<std::pair<std::string, encoding::Json>> repairs = {
       {"site", change(site_facts(), next)},
       {"anchor-accept", {{"anchor", nullptr}, {"log", {{"size", 1}, {"root", std::string(64, '1')}}}}},
       {"clock-correct", {{"old_floor", kFloor}, {"new_floor", kFloor - 60}}}};
@@ -100,22 +102,22 @@ TEST_F(SiteLog, ARepairIsOneThatOfficersAgreedTo) {
     const UnixTime time = kind == "clock-correct" ? kStart - 60 : kStart;
     State alone = state, agreed = state;
     EXPECT_ERROR(Malformed, "no officer agreed", apply(alone, kind, content, time)) << kind;
-    Json with = content;
+    encoding::Json with = content;
     with["approval"] = {{"nonce", std::string(64, '6')}, {"request_sha256", std::string(64, '7')}};
     EXPECT_NO_THROW(apply(agreed, kind, with, time)) << kind;
   }
 }
 
 TEST_F(SiteLog, TheAnchorCountsWhateverTheFactsSay) {
-  const std::string entries = read_text(host_.folder / "entries.jsonl"),
-                    note = read_text(host_.folder / "checkpoint");
+  const std::string entries = read_text(host_.dir / "entries.jsonl"),
+                    note = read_text(host_.dir / "checkpoint");
   SiteFacts without = site_facts();
   without.anchor = false;
   open().event("site", change(site_facts(), without));
   const auto anchor = host_.anchor.state;
   ASSERT_EQ(anchor->size, 2U) << "an anchor that is there goes on";
-  write_text(host_.folder / "entries.jsonl", entries);
-  write_text(host_.folder / "checkpoint", note);
+  write_text(host_.dir / "entries.jsonl", entries);
+  write_text(host_.dir / "checkpoint", note);
   EXPECT_ERROR(LogDamaged, "rolled back", open());
 }
 
@@ -143,7 +145,7 @@ class OldAnchors : public SiteLog {
     for (std::uint64_t i = 0; i < 3; ++i) open().event("challenge", challenge_data(i));
   }
   Log accepting() {
-    return Log::open(host_.settings(), host_.signer, find_position(host_.folder), OldAnchor::Accept);
+    return Log::open(host_.settings(), host_.signer, find_position(host_.dir), OldAnchor::Accept);
   }
   AnchorState first_;
 };
@@ -151,7 +153,7 @@ class OldAnchors : public SiteLog {
 TEST_F(OldAnchors, OneOfSeveralAppendsAgoIsAcceptedByAnEventThatNamesBoth) {
   host_.anchor.state = first_;
   EXPECT_ERROR(LogDamaged, "more than one append", open());
-  const auto before = read_log(host_.folder, std::nullopt).checkpoint;
+  const auto before = read_log(host_.dir, std::nullopt).checkpoint;
   {
     Log log = accepting();
     EXPECT_TRUE(log.has_old_anchor());
@@ -159,36 +161,36 @@ TEST_F(OldAnchors, OneOfSeveralAppendsAgoIsAcceptedByAnEventThatNamesBoth) {
     log.accept_anchor(nullptr);
   }
   const Log log = open();
-  const Entry entry = parse_entry(read_log(host_.folder, std::nullopt).line(4));
+  const Entry entry = parse_entry(read_log(host_.dir, std::nullopt).line(4));
   EXPECT_EQ(entry.kind, "anchor-accept");
-  EXPECT_EQ(entry.data["anchor"], (Json{{"size", 1}, {"root", to_hex(first_.root)}}));
-  EXPECT_EQ(entry.data["log"], (Json{{"size", 4}, {"root", to_hex(before.root)}}));
+  EXPECT_EQ(entry.data["anchor"], (encoding::Json{{"size", 1}, {"root", to_hex(first_.root)}}));
+  EXPECT_EQ(entry.data["log"], (encoding::Json{{"size", 4}, {"root", to_hex(before.root)}}));
   EXPECT_EQ(host_.anchor.state->size, 5U);
 }
 
 TEST_F(OldAnchors, OneThatIsGoneIsAcceptedAsNone) {
   host_.anchor.state.reset();
   accepting().accept_anchor(nullptr);
-  EXPECT_TRUE(parse_entry(read_log(host_.folder, std::nullopt).line(4)).data["anchor"].is_null());
+  EXPECT_TRUE(parse_entry(read_log(host_.dir, std::nullopt).line(4)).data["anchor"].is_null());
   EXPECT_EQ(open().state().size, 5U);
 }
 
 TEST_F(OldAnchors, LinesWithoutACheckpointGoToQuarantineFirst) {
-  const std::string note = read_text(host_.folder / "checkpoint");
+  const std::string note = read_text(host_.dir / "checkpoint");
   open().event("challenge", challenge_data(9));
-  write_text(host_.folder / "checkpoint", note);
+  write_text(host_.dir / "checkpoint", note);
   host_.anchor.state = first_;
   accepting().accept_anchor(nullptr);
   const State state = open().state();
   EXPECT_EQ(state.size, 6U) << "the event, and one for what was put aside";
   EXPECT_EQ(state.quarantined.size(), 1U);
-  EXPECT_EQ(read_log(host_.folder, std::nullopt).tail, "");
+  EXPECT_EQ(read_log(host_.dir, std::nullopt).tail, "");
 }
 
 TEST_F(OldAnchors, OneAheadOrOfAnotherLogIsNeverAccepted) {
   host_.anchor.state->size = 5;
   EXPECT_ERROR(LogDamaged, "rolled back", accepting());
-  host_.anchor.state = AnchorState{2, Hash{}};
+  host_.anchor.state = AnchorState{2, tlog::Hash{}};
   EXPECT_ERROR(LogDamaged, "not the one that the token remembers", accepting());
 }
 
@@ -201,7 +203,8 @@ TEST_F(OldAnchors, OneThatFitsNeedsNobody) {
 TEST_F(OldAnchors, AnEntryThatNamesAnotherLogOrAnAnchorAheadIsRefused) {
   const auto entry = [](std::uint64_t log, std::uint64_t anchor) {
     const std::string root(64, 'a');
-    return Json{{"log", {{"size", log}, {"root", root}}}, {"anchor", {{"size", anchor}, {"root", root}}}};
+    return encoding::Json{{"log", {{"size", log}, {"root", root}}},
+                          {"anchor", {{"size", anchor}, {"root", root}}}};
   };
   EXPECT_ERROR(Malformed, "another length", open().event("anchor-accept", entry(3, 1)));
   EXPECT_ERROR(Malformed, "not behind", open().event("anchor-accept", entry(4, 4)));
@@ -213,15 +216,15 @@ TEST_F(SiteLog, AClockFarAheadIsRefusedUntilItIsConfirmed) {
   at(kStart + 14 * kDay + 1);
   Log log = open();
   EXPECT_ERROR(Denied, "more than 7 days after", log.event("challenge", challenge_data(2)));
-  EXPECT_ERROR(Denied, "more than 7 days after", log.intent("pin-change", Json::object()));
+  EXPECT_ERROR(Denied, "more than 7 days after", log.intent("pin-change", encoding::Json::object()));
   EXPECT_EQ(log.state().size, 2U) << "nothing was written";
   log.confirm_clock();
   log.event("challenge", challenge_data(2));
-  const LogCopy copy = read_log(host_.folder, std::nullopt);
+  const LogCopy copy = read_log(host_.dir, std::nullopt);
   const Entry entry = parse_entry(copy.line(2));
   EXPECT_EQ(entry.kind, "clock");
-  EXPECT_EQ(entry.data, (Json{{"confirmed", format_time(kStart + 14 * kDay + 1).substr(0, 10)},
-                              {"before", static_cast<std::uint64_t>(kStart + 7 * kDay)}}));
+  EXPECT_EQ(entry.data, (encoding::Json{{"confirmed", format_time(kStart + 14 * kDay + 1).substr(0, 10)},
+                                        {"before", static_cast<std::uint64_t>(kStart + 7 * kDay)}}));
   EXPECT_EQ(copy.state.last_time, kStart + 14 * kDay + 1);
 }
 
@@ -300,7 +303,7 @@ TEST_F(SiteLog, TimeGoesBackAtACorrectionAloneAndTheFalseTimesChallengesAreVoid)
   log.event("challenge", challenge_data(3));
   EXPECT_ERROR(Usage, "nothing to correct", log.correct_clock(nullptr));
   for (const Check check : {Check::Everything, Check::Proofs})
-    EXPECT_EQ(read_log(host_.folder, std::nullopt, check).state.last_time, kStart + kDay);
+    EXPECT_EQ(read_log(host_.dir, std::nullopt, check).state.last_time, kStart + kDay);
   EXPECT_EQ(open().state(), log.state());
 }
 
@@ -312,8 +315,8 @@ TEST_F(SiteLog, ACorrectionNamesTheFloorThatItIsOf) {
   entry.txn = std::string(32, 'a');
   entry.time = kStart - 10;
   const auto data = [](UnixTime old_floor, UnixTime new_floor) {
-    return Json{{"old_floor", static_cast<std::uint64_t>(old_floor)},
-                {"new_floor", static_cast<std::uint64_t>(new_floor)}};
+    return encoding::Json{{"old_floor", static_cast<std::uint64_t>(old_floor)},
+                          {"new_floor", static_cast<std::uint64_t>(new_floor)}};
   };
   entry.data = data(kStart - 1, kStart - 10);
   EXPECT_ERROR(Malformed, "from another time", state.apply(entry));

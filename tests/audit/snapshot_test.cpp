@@ -25,32 +25,33 @@ using testing::write_text;
 void write_something_of_all(Log& log) {
   const std::string mek(32, '7'), report(64, 'e');
   log.result(log.intent("mek-generate", {{"mek_id", mek}, {"label", "m#1"}, {"generation", 1}}), "ok",
-             Json::object());
-  Json challenge = challenge_data(1);
+             encoding::Json::object());
+  encoding::Json challenge = challenge_data(1);
   challenge["ueid"] = "0102030405060708";
   challenge["host"] = "host \xC3\xA9";
   challenge["device"] = 3;
   log.events("challenge", {challenge, challenge_data(2)});
-  const Json release{{"nonce", challenge["nonce"]},
-                     {"mek_id", mek},
-                     {"mek", "m#1"},
-                     {"report_sha256", report},
-                     {"ueid", "0102030405060708"},
-                     {"policy", testing::genesis_data()["policy"]},
-                     {"approval", {{"nonce", std::string(64, 'f')}}}};
+  const encoding::Json release{{"nonce", challenge["nonce"]},
+                               {"mek_id", mek},
+                               {"mek", "m#1"},
+                               {"report_sha256", report},
+                               {"ueid", "0102030405060708"},
+                               {"policy", testing::genesis_data()["policy"]},
+                               {"approval", {{"nonce", std::string(64, 'f')}}}};
   const Txn released = log.intent("release", release);
   log.wrapped({released}, {testing::wrapped_data()});
   log.result(released, "ok", testing::release_result(release));
-  const Json sealed{{"mek_id", mek}, {"encryptions", 5}};
+  const encoding::Json sealed{{"mek_id", mek}, {"encryptions", 5}};
   log.result(log.intent("seal", sealed), "ok",
              {{"manifest_sha256", report},
-              {"partitions", Json::array({{{"manifest_sha256", std::string(64, 'a')}}})}});
+              {"partitions", encoding::Json::array({{{"manifest_sha256", std::string(64, 'a')}}})}});
   log.intent("seal", sealed);
-  Json open = release;
+  encoding::Json open = release;
   open["nonce"] = challenge_data(2)["nonce"];
   open.erase("approval");
   log.wrapped({log.intent("release", open)}, {testing::wrapped_data(std::string(64, 'c'))});
-  log.result(log.intent("policy", {{"serial", 2}, {"digest", std::string(64, '1')}}), "ok", Json::object());
+  log.result(log.intent("policy", {{"serial", 2}, {"digest", std::string(64, '1')}}), "ok",
+             encoding::Json::object());
 }
 
 class Snapshots : public ::testing::Test {
@@ -61,13 +62,13 @@ class Snapshots : public ::testing::Test {
     write_something_of_all(log);
     last_ = log.checkpoint();
   }
-  [[nodiscard]] std::filesystem::path snapshot() const { return host_.folder / "snapshot"; }
+  [[nodiscard]] std::filesystem::path snapshot() const { return host_.dir / "snapshot"; }
   std::optional<OpenedSnapshot> open(std::string_view text) {
     return open_snapshot(std::make_shared<const Bytes>(text.begin(), text.end()), host_.signer.type(),
                          host_.signer.public_key());
   }
   OpenedSnapshot opened() { return open(read_text(snapshot())).value(); }
-  State replayed() { return read_log(host_.folder, std::nullopt).state; }
+  State replayed() { return read_log(host_.dir, std::nullopt).state; }
 
   testing::TempFolder temp_;
   HostLog host_{temp_ / "log"};
@@ -89,7 +90,7 @@ TEST_F(Snapshots, HoldTheStateMemberByMember) {
   EXPECT_TRUE(state.open.rbegin()->second.is_wrapped());
   EXPECT_FALSE(state.approvals_used.empty());
   EXPECT_FALSE(state.log_keys.empty());
-  EXPECT_EQ(opened().snapshot.tree.root(), read_log(host_.folder, std::nullopt).tree.root());
+  EXPECT_EQ(opened().snapshot.tree.root(), read_log(host_.dir, std::nullopt).tree.root());
 }
 
 TEST_F(Snapshots, ResumedAndReplayedLogsAreTheSame) {
@@ -105,11 +106,11 @@ TEST_F(Snapshots, ResumedAndReplayedLogsAreTheSame) {
 
 TEST_F(Snapshots, ProofsAndEarlierRootsAreThereAllTheSame) {
   Log log = host_.open();
-  const Tree tree = read_log(host_.folder, std::nullopt).tree;
+  const tlog::Tree tree = read_log(host_.dir, std::nullopt).tree;
   for (std::uint64_t size = 1; size <= tree.size(); ++size) EXPECT_EQ(log.tree().root(size), tree.root(size));
   log.event("challenge", challenge_data(20));
   EXPECT_EQ(log.tree().inclusion(0, log.state().size),
-            read_log(host_.folder, std::nullopt).tree.inclusion(0, log.state().size));
+            read_log(host_.dir, std::nullopt).tree.inclusion(0, log.state().size));
 }
 
 TEST_F(Snapshots, AreNotWrittenAtEveryAppend) {
@@ -146,8 +147,8 @@ TEST_F(Snapshots, AnotherKeysOneIsPassedOver) {
   OpenedSnapshot forged = opened();
   forged.snapshot.state.challenges.clear();
   const Bytes bytes = sign_snapshot(forged.snapshot, other.signer.verifier(testing::kOrigin), other.signer);
-  EXPECT_FALSE(open(text_of(bytes)));
-  write_text(snapshot(), std::string(text_of(bytes)));
+  EXPECT_FALSE(open(text_view(bytes)));
+  write_text(snapshot(), std::string(text_view(bytes)));
   EXPECT_EQ(host_.open().state(), replayed());
   EXPECT_ERROR(Token, "does not accept",
                sign_snapshot(forged.snapshot, other.signer.verifier(testing::kOrigin), host_.signer));
@@ -156,16 +157,16 @@ TEST_F(Snapshots, AnotherKeysOneIsPassedOver) {
 TEST_F(Snapshots, OneThatContradictsItselfIsPassedOver) {
   OpenedSnapshot wrong = opened();
   wrong.snapshot.state.size += 1;
-  EXPECT_FALSE(open(text_of(sign_snapshot(wrong.snapshot, wrong.key, host_.signer))));
+  EXPECT_FALSE(open(text_view(sign_snapshot(wrong.snapshot, wrong.key, host_.signer))));
 }
 
 TEST_F(Snapshots, AnOldEntryThatWasChangedIsStillFound) {
-  const std::string good = read_text(host_.folder / "entries.jsonl");
+  const std::string good = read_text(host_.dir / "entries.jsonl");
   std::size_t swept = 0;
   for (std::size_t i = 0; i < good.size(); i += 7, ++swept) {
     std::string bad = good;
     bad[i] = static_cast<char>(bad[i] ^ 1);
-    write_text(host_.folder / "entries.jsonl", bad);
+    write_text(host_.dir / "entries.jsonl", bad);
     EXPECT_ERROR(LogDamaged, "entry", host_.open());
   }
   EXPECT_GT(swept, 100U);
@@ -175,13 +176,13 @@ TEST_F(Snapshots, AnOldEntryThatWasChangedIsStillFound) {
 TEST_F(Snapshots, ANewEntryThatWasChangedIsFound) {
   host_.every = 1000;
   for (std::uint64_t i = 20; i < 23; ++i) host_.open().event("challenge", challenge_data(i));
-  const std::string good = read_text(host_.folder / "entries.jsonl");
+  const std::string good = read_text(host_.dir / "entries.jsonl");
   const std::uint64_t last = replayed().size - 1;
   std::string bad = good;
   bad.replace(bad.rfind(R"("expires":1800003600)"), 20, R"("expires":1900003600)");
-  write_text(host_.folder / "entries.jsonl", bad);
+  write_text(host_.dir / "entries.jsonl", bad);
   EXPECT_ERROR(LogDamaged, "entry " + std::to_string(last) + " was changed", host_.open());
-  write_text(host_.folder / "entries.jsonl", good);
+  write_text(host_.dir / "entries.jsonl", good);
   EXPECT_EQ(host_.open().state().size, last + 1);
 }
 
@@ -189,23 +190,23 @@ TEST_F(Snapshots, AnOlderCheckpointBehindOneIsFound) {
   host_.every = 1000;
   host_.anchored = false;
   for (std::uint64_t i = 20; i < 23; ++i) host_.open().event("challenge", challenge_data(i));
-  write_text(host_.folder / "checkpoint", last_);
+  write_text(host_.dir / "checkpoint", last_);
   EXPECT_ERROR(LogDamaged, "and more stand behind", host_.open());
 }
 
 TEST_F(Snapshots, TheWholeTreeIsReadAgainAndMustBeTheSame) {
   Log log = host_.open();
-  std::string text = read_text(host_.folder / "entries.jsonl");
+  std::string text = read_text(host_.dir / "entries.jsonl");
   text.replace(text.find("m#1"), 3, "n#1");
-  write_text(host_.folder / "entries.jsonl", text);
+  write_text(host_.dir / "entries.jsonl", text);
   EXPECT_ERROR(LogDamaged, "changed while this command ran", log.tree());
 }
 
 TEST_F(Snapshots, OneAheadOfTheLogIsPassedOverAndTheAnchorDecides) {
-  const std::string entries = read_text(host_.folder / "entries.jsonl"), note = last_;
+  const std::string entries = read_text(host_.dir / "entries.jsonl"), note = last_;
   host_.open().event("challenge", challenge_data(20));
-  write_text(host_.folder / "entries.jsonl", entries);
-  write_text(host_.folder / "checkpoint", note);
+  write_text(host_.dir / "entries.jsonl", entries);
+  write_text(host_.dir / "checkpoint", note);
   EXPECT_ERROR(LogDamaged, "rolled back", host_.open());
   host_.anchored = false;
   EXPECT_EQ(host_.open().state(), replayed());
@@ -225,7 +226,7 @@ TEST_F(Snapshots, ALineWithoutACheckpointBehindOneGoesToQuarantine) {
   const std::string note = last_, snapshot_then = read_text(snapshot());
   const AnchorState anchor = *host_.anchor.state;
   host_.open().event("challenge", challenge_data(20));
-  write_text(host_.folder / "checkpoint", note);
+  write_text(host_.dir / "checkpoint", note);
   write_text(snapshot(), snapshot_then);
   host_.anchor.state = anchor;
   const Log log = host_.open();

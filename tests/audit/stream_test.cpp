@@ -14,7 +14,7 @@ namespace {
 using testing::HostLog;
 
 std::optional<LogCopy> stream(const HostLog& host) {
-  const Store store = Store::open_to_read(host.folder);
+  const Store store = Store::open_to_read(host.dir);
   return stream_log(store, store.read_checkpoint(), std::nullopt);
 }
 
@@ -24,7 +24,7 @@ class Streamed : public ::testing::Test {
     Log log = host.create();
     for (std::uint64_t i = 0; i < 20; ++i) log.event("challenge", testing::challenge_data(i));
   }
-  [[nodiscard]] std::filesystem::path entries() const { return host.folder / "entries.jsonl"; }
+  [[nodiscard]] std::filesystem::path entries() const { return host.dir / "entries.jsonl"; }
 
   testing::TempFolder temp;
   HostLog host{temp / "log"};
@@ -33,7 +33,7 @@ class Streamed : public ::testing::Test {
 TEST_F(Streamed, GivesWhatTheWholeGives) {
   const std::string tail = "{\"cut\":";
   testing::write_text(entries(), testing::read_text(entries()) + tail);
-  const LogCopy whole = read_log(host.folder, std::nullopt);
+  const LogCopy whole = read_log(host.dir, std::nullopt);
   const auto copy = stream(host);
   ASSERT_TRUE(copy);
   EXPECT_EQ(copy->checkpoint, whole.checkpoint);
@@ -47,15 +47,15 @@ TEST_F(Streamed, GivesWhatTheWholeGives) {
 TEST_F(Streamed, EveryFlippedBitOfEntriesAndCheckpointIsFound) {
   std::size_t count = 0;
   for (const char* name : {"entries.jsonl", "checkpoint"}) {
-    const std::string good = testing::read_text(host.folder / name);
+    const std::string good = testing::read_text(host.dir / name);
     for (std::size_t i = 0; i < good.size(); ++i) {
       std::string bad = good;
       bad[i] = static_cast<char>(bad[i] ^ (1 << (i % 8)));
-      testing::write_text(host.folder / name, bad);
+      testing::write_text(host.dir / name, bad);
       EXPECT_FALSE(stream(host)) << name << " " << i;
       ++count;
     }
-    testing::write_text(host.folder / name, good);
+    testing::write_text(host.dir / name, good);
   }
   ASSERT_TRUE(stream(host));
   std::cout << count << " bits flipped\n";
@@ -65,7 +65,7 @@ TEST_F(Streamed, DamageIsNamedByTheWhole) {
   std::string text = testing::read_text(entries());
   text.replace(text.find("\"kind\":\"challenge\""), 18, "\"kind\":\"challengf\"");
   testing::write_text(entries(), text);
-  EXPECT_ERROR(LogDamaged, "entry 1 ", read_log(host.folder, std::nullopt, Check::Proofs));
+  EXPECT_ERROR(LogDamaged, "entry 1 ", read_log(host.dir, std::nullopt, Check::Proofs));
 }
 
 TEST_F(Streamed, LinesRemovedReorderedOrAddedAreFound) {
@@ -93,39 +93,39 @@ TEST_F(Streamed, LinesRemovedReorderedOrAddedAreFound) {
 
 // More than one append behind the checkpoint: an older one was put back.
 TEST_F(Streamed, AnOlderCheckpointIsFound) {
-  const std::string older = testing::read_text(host.folder / "checkpoint");
+  const std::string older = testing::read_text(host.dir / "checkpoint");
   {
     Log log = host.open();
     log.event("challenge", testing::challenge_data(100));
     log.event("challenge", testing::challenge_data(101));
   }
-  testing::write_text(host.folder / "checkpoint", older);
+  testing::write_text(host.dir / "checkpoint", older);
   EXPECT_FALSE(stream(host));
-  EXPECT_ERROR(LogDamaged, "more stand behind", read_log(host.folder, std::nullopt, Check::Proofs));
+  EXPECT_ERROR(LogDamaged, "more stand behind", read_log(host.dir, std::nullopt, Check::Proofs));
 }
 
 TEST_F(Streamed, LinesTooLongForAnEntryAreNotGathered) {
   testing::write_text(entries(), std::string(300000, 'x'));
-  const Store store = Store::open_to_read(host.folder);
+  const Store store = Store::open_to_read(host.dir);
   EXPECT_ERROR(Malformed, "too long for an entry", store.each_line([](std::string_view) { return true; }));
 }
 
 TEST_F(Streamed, ALogTooLargeToReadIsRefused) {
   constexpr std::uintmax_t kMost = std::uintmax_t{16} << 30;
   std::filesystem::resize_file(entries(), kMost + 1);  // a hole
-  EXPECT_ERROR(Malformed, "too large", read_log(host.folder, std::nullopt));
+  EXPECT_ERROR(Malformed, "too large", read_log(host.dir, std::nullopt));
 }
 
 TEST_F(Streamed, LinesLieAcrossThePiecesThatAreRead) {
   Log log = host.open();
   for (std::uint64_t i = 0; i < 40; ++i) {
-    Json data = testing::challenge_data(1000 + i);
+    encoding::Json data = testing::challenge_data(1000 + i);
     data["host"] = std::string(20000 + (37 * i), 'h');
     log.event("challenge", std::move(data));
   }
   const auto copy = stream(host);
   ASSERT_TRUE(copy);
-  EXPECT_EQ(copy->tree.root(), read_log(host.folder, std::nullopt).tree.root());
+  EXPECT_EQ(copy->tree.root(), read_log(host.dir, std::nullopt).tree.root());
 }
 
 }  // namespace

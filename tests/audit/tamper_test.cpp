@@ -25,20 +25,20 @@ class Tampered : public ::testing::Test {
   void SetUp() override {
     {
       Log log = host_.create();
-      older_ = read_text(host_.folder / "checkpoint");
+      older_ = read_text(host_.dir / "checkpoint");
       for (std::uint64_t i = 1; i < kEntries; ++i) log.event("challenge", challenge_data(i));
     }
-    text_ = read_text(host_.folder / "entries.jsonl");
-    note_ = read_text(host_.folder / "checkpoint");
+    text_ = read_text(host_.dir / "entries.jsonl");
+    note_ = read_text(host_.dir / "checkpoint");
     for (const std::string_view line : split_lines(text_)) lines_.emplace_back(line);
     ASSERT_EQ(lines_.size(), kEntries);
   }
 
   // What reading says of the log with these entries; empty where it is accepted.
   std::string verdict(const std::string& entries) {
-    write_text(host_.folder / "entries.jsonl", entries);
+    write_text(host_.dir / "entries.jsonl", entries);
     try {
-      read_log(host_.folder, host_.signer.verifier(testing::kOrigin));
+      read_log(host_.dir, host_.signer.verifier(testing::kOrigin));
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), ErrorKind::LogDamaged) << error.what();
       return error.what();
@@ -92,7 +92,7 @@ TEST_F(Tampered, EveryFlippedBitOfTheCheckpointIsFound) {
   for (std::size_t bit = 0; bit < note_.size() * 8; ++bit) {
     std::string bad = note_;
     bad[bit / 8] = static_cast<char>(static_cast<unsigned char>(bad[bit / 8]) ^ (1U << (bit % 8)));
-    write_text(host_.folder / "checkpoint", bad);
+    write_text(host_.dir / "checkpoint", bad);
     if (verdict(text_).empty()) ++survived;
   }
   EXPECT_EQ(survived, 0U);
@@ -120,13 +120,13 @@ TEST_F(Tampered, RemovedRepeatedSwappedAndInsertedLines) {
 TEST_F(Tampered, AForgedEntryThatKeepsTheChainIsNamed) {
   for (std::uint64_t i = 1; i < kEntries; ++i) {
     auto bad = lines_;
-    Hash prev = leaf_hash(view(lines_[i - 1]));
+    tlog::Hash prev = tlog::leaf_hash(view(lines_[i - 1]));
     for (std::uint64_t k = i; k < kEntries; ++k) {
       Entry entry = parse_entry(lines_[k]);
       if (k == i) entry.data = challenge_data(100);
       entry.prev = prev;
       bad[k] = encode_entry(entry);
-      prev = leaf_hash(view(bad[k]));
+      prev = tlog::leaf_hash(view(bad[k]));
     }
     EXPECT_NE(verdict(join(bad)), "") << i;
   }
@@ -144,7 +144,7 @@ TEST_F(Tampered, ATruncatedTailIsFoundAtEveryByte) {
 }
 
 TEST_F(Tampered, AnOlderCheckpointOrAnotherLogsIsFound) {
-  write_text(host_.folder / "checkpoint", older_);
+  write_text(host_.dir / "checkpoint", older_);
   EXPECT_NE(verdict(text_).find("entry 1 and more stand behind the checkpoint"), std::string::npos);
   HostLog other(temp_ / "other");
   std::swap(other.signer, host_.signer);  // the same key, another log
@@ -153,9 +153,9 @@ TEST_F(Tampered, AnOlderCheckpointOrAnotherLogsIsFound) {
     for (std::uint64_t i = 1; i < kEntries; ++i) log.event("challenge", challenge_data(50 + i));
   }
   std::swap(other.signer, host_.signer);
-  write_text(host_.folder / "checkpoint", read_text(other.folder / "checkpoint"));
+  write_text(host_.dir / "checkpoint", read_text(other.dir / "checkpoint"));
   EXPECT_NE(verdict(text_), "");
-  std::filesystem::remove(host_.folder / "checkpoint");
+  std::filesystem::remove(host_.dir / "checkpoint");
   EXPECT_NE(verdict(text_).find("missing"), std::string::npos);
 }
 

@@ -25,17 +25,17 @@ TEST(Tiles, Numbers) {
 }
 
 // RFC 6962 section 2.1 over the hashes that stand one after another in `tile`.
-Hash root_of(const std::string& tile) {
-  constexpr std::size_t kHash = sizeof(Hash);
+tlog::Hash root_of(const std::string& tile) {
+  constexpr std::size_t kHash = sizeof(tlog::Hash);
   if (tile.size() == kHash) {
-    Hash out;
+    tlog::Hash out;
     std::copy(tile.begin(), tile.end(), out.begin());
     return out;
   }
   const std::size_t half = tile.size() / 2;
-  return node_hash(root_of(tile.substr(0, half)), root_of(tile.substr(half)));
+  return tlog::node_hash(root_of(tile.substr(0, half)), root_of(tile.substr(half)));
 }
-std::string text_of(const Hash& hash) { return {hash.begin(), hash.end()}; }
+std::string text_of(const tlog::Hash& hash) { return {hash.begin(), hash.end()}; }
 
 // 65,536 entries fill a tile of the second level, so that the third has its first hash.
 TEST(Tiles, EachHashIsTheRootOfTheTileBelow) {
@@ -46,26 +46,26 @@ TEST(Tiles, EachHashIsTheRootOfTheTileBelow) {
   {
     Log log = host.create();
     while (log.state().size < kEntries) {
-      std::vector<Json> batch(std::min(kBatch, kEntries - log.state().size),
-                              {{"quarantine", "q"}, {"bytes", 0}, {"lines", 0}, {"sha256", ""}});
+      std::vector<encoding::Json> batch(std::min(kBatch, kEntries - log.state().size),
+                                        {{"quarantine", "q"}, {"bytes", 0}, {"lines", 0}, {"sha256", ""}});
       log.events("recovery", std::move(batch));
     }
   }
-  const LogCopy copy = read_log(host.folder, std::nullopt, Check::Everything);
+  const LogCopy copy = read_log(host.dir, std::nullopt, Check::Everything);
   export_tiles(copy, temp / "tiles");
   const auto tile = [&](const std::string& name) { return read_text(temp / "tiles" / ("tile/" + name)); };
   EXPECT_EQ(read_text(temp / "tiles" / "checkpoint"), copy.note);
   EXPECT_EQ(tile("2/000.p/1"), text_of(root_of(tile("1/000"))));
   EXPECT_EQ(tile("1/001.p/1"), text_of(root_of(tile("0/256"))));
   for (const std::uint64_t number : {0U, 1U, 255U})
-    EXPECT_EQ(tile("1/000").substr(number * sizeof(Hash), sizeof(Hash)),
+    EXPECT_EQ(tile("1/000").substr(number * sizeof(tlog::Hash), sizeof(tlog::Hash)),
               text_of(root_of(tile("0/" + tile_number(number)))));
-  EXPECT_EQ(tile("0/257.p/3").size(), 3 * sizeof(Hash));
+  EXPECT_EQ(tile("0/257.p/3").size(), 3 * sizeof(tlog::Hash));
   std::string last = tile("entries/257.p/3"), hashes;
   for (std::uint64_t seq = kEntries - 3; seq < kEntries; ++seq) {
     const std::size_t size = load_be(view(last).first(2));
     EXPECT_EQ(last.substr(2, size), copy.line(seq));
-    hashes += text_of(leaf_hash(view(last).subspan(2, size)));
+    hashes += text_of(tlog::leaf_hash(view(last).subspan(2, size)));
     last.erase(0, 2 + size);
   }
   EXPECT_EQ(last, "");

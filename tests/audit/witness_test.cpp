@@ -18,7 +18,7 @@ using testing::HostSigner;
 constexpr const char* kName = "witness.test/w1";
 
 struct TestWitness {
-  HostSigner signer{KeyType::Ed25519};
+  HostSigner signer{tlog::KeyType::Ed25519};
   [[nodiscard]] std::string blob_id() const {
     Bytes input;
     append(input, std::string(kName) + "\n\x04");
@@ -41,21 +41,22 @@ struct TestWitness {
 };
 
 TEST(Witness, ACosignedCheckpointVerifiesAndNoChangedOneDoes) {
-  HostSigner log(KeyType::Ed25519);
+  HostSigner log(tlog::KeyType::Ed25519);
   TestWitness witness;
-  const Checkpoint checkpoint{7, sha256(view("root"))};
-  const std::string note = sign_checkpoint(checkpoint, log.verifier("log.test"), log);
+  const tlog::Checkpoint checkpoint{7, sha256(view("root"))};
+  const std::string note = tlog::sign_checkpoint(checkpoint, log.verifier("log.test"), log);
   const std::string cosigned = witness.cosign(note, 1800000000);
-  const WitnessKey key = WitnessKey::parse(witness.vkey());
+  const tlog::WitnessKey key = tlog::WitnessKey::parse(witness.vkey());
   EXPECT_EQ(key.text(), witness.vkey());
-  const Cosigned seen = open_cosigned(cosigned, key);
+  const tlog::Cosigned seen = tlog::open_cosigned(cosigned, key);
   EXPECT_EQ(seen.checkpoint, checkpoint);
   EXPECT_EQ(seen.origin, "log.test");
   EXPECT_EQ(seen.time, 1800000000);
-  EXPECT_EQ(open_checkpoint(cosigned, log.verifier("log.test")), checkpoint)
+  EXPECT_EQ(tlog::open_checkpoint(cosigned, log.verifier("log.test")), checkpoint)
       << "the log's signature is there too";
-  EXPECT_ERROR(LogDamaged, "not cosigned", open_cosigned(note, key));
-  EXPECT_ERROR(LogDamaged, "not cosigned", open_cosigned(cosigned, WitnessKey::parse(TestWitness().vkey())));
+  EXPECT_ERROR(LogDamaged, "not cosigned", tlog::open_cosigned(note, key));
+  EXPECT_ERROR(LogDamaged, "not cosigned",
+               tlog::open_cosigned(cosigned, tlog::WitnessKey::parse(TestWitness().vkey())));
   const std::size_t own = cosigned.find(kName);
   unsigned survived = 0;
   for (std::size_t bit = 0; bit < cosigned.size() * 8; ++bit) {
@@ -63,7 +64,7 @@ TEST(Witness, ACosignedCheckpointVerifiesAndNoChangedOneDoes) {
     std::string bad = cosigned;
     bad[bit / 8] = static_cast<char>(static_cast<unsigned char>(bad[bit / 8]) ^ (1U << (bit % 8)));
     try {
-      open_cosigned(bad, key);
+      tlog::open_cosigned(bad, key);
       ++survived;
     } catch (const Error&) {
     }
@@ -74,32 +75,32 @@ TEST(Witness, ACosignedCheckpointVerifiesAndNoChangedOneDoes) {
 TEST(Witness, BadKeysAreRefused) {
   const std::string good = TestWitness().vkey();
   for (const std::string& bad : {std::string(), std::string("name"), "other" + good, good + "AAAA",
-                                 HostSigner(KeyType::Ed25519).verifier("name").text()})
-    EXPECT_ERROR(Malformed, "", WitnessKey::parse(bad)) << bad;
+                                 HostSigner(tlog::KeyType::Ed25519).verifier("name").text()})
+    EXPECT_ERROR(Malformed, "", tlog::WitnessKey::parse(bad)) << bad;
   for (const char* bad : {"", "name", "name+00000000"})
-    EXPECT_ERROR(Malformed, "name+id+key", WitnessKey::parse(bad)) << bad;
+    EXPECT_ERROR(Malformed, "name+id+key", tlog::WitnessKey::parse(bad)) << bad;
   for (const char* bad : {"name+00000000+", "name+00000000+AQ=="})
-    EXPECT_ERROR(Malformed, "type 0x04", WitnessKey::parse(bad)) << bad;
+    EXPECT_ERROR(Malformed, "type 0x04", tlog::WitnessKey::parse(bad)) << bad;
 }
 
 TEST(Witness, CosignaturesOfOtherShapesAreRefused) {
-  HostSigner log(KeyType::Ed25519);
+  HostSigner log(tlog::KeyType::Ed25519);
   TestWitness witness;
-  const WitnessKey key = WitnessKey::parse(witness.vkey());
-  const std::string note = sign_checkpoint({7, sha256(view("root"))}, log.verifier("log.test"), log);
+  const tlog::WitnessKey key = tlog::WitnessKey::parse(witness.vkey());
+  const std::string note = tlog::sign_checkpoint({7, sha256(view("root"))}, log.verifier("log.test"), log);
   const auto with = [&](const Bytes& signature) {
     Bytes blob = from_hex(witness.blob_id());
     append(blob, signature);
     return note + "\xE2\x80\x94 " + kName + " " + to_base64(blob) + "\n";
   };
   for (const std::size_t size : {1U, 64U, 71U, 73U})
-    EXPECT_ERROR(Malformed, "another size", open_cosigned(with(Bytes(size, 0)), key)) << size;
+    EXPECT_ERROR(Malformed, "another size", tlog::open_cosigned(with(Bytes(size, 0)), key)) << size;
   Bytes late(72, 0);
   late[0] = 0x80;
-  EXPECT_ERROR(Malformed, "time out of range", open_cosigned(with(late), key));
+  EXPECT_ERROR(Malformed, "time out of range", tlog::open_cosigned(with(late), key));
   std::string large = witness.cosign(note, 1);
-  while (large.size() <= kMaxCheckpointSize) large += note.substr(note.find("\n\n") + 2);
-  EXPECT_ERROR(Malformed, "too large", open_cosigned(large, key));
+  while (large.size() <= tlog::kMaxCheckpointSize) large += note.substr(note.find("\n\n") + 2);
+  EXPECT_ERROR(Malformed, "too large", tlog::open_cosigned(large, key));
 }
 
 struct WitnessedLog : public ::testing::Test {
@@ -121,7 +122,7 @@ struct WitnessedLog : public ::testing::Test {
 
 TEST_F(WitnessedLog, RemembersWhatAWitnessSaw) {
   put(witness.cosign(now, 1800000000));
-  const LogCopy copy = read_log(host.folder, std::nullopt);
+  const LogCopy copy = read_log(host.dir, std::nullopt);
   ASSERT_TRUE(copy.state.witnessed.contains(witness.vkey()));
   EXPECT_EQ(copy.state.witnessed.at(witness.vkey()).size, 3U);
   EXPECT_EQ(copy.state.witnessed.at(witness.vkey()).root, to_hex(copy.tree.root(3)));
@@ -132,7 +133,8 @@ TEST_F(WitnessedLog, RefusesWhatDoesNotCount) {
   TestWitness stranger;
   EXPECT_ERROR(LogDamaged, "not cosigned", put(stranger.cosign(now, 1)));
   const auto as = [&](const std::string& origin, std::uint64_t size) {
-    return witness.cosign(sign_checkpoint({size, sha256({})}, host.signer.verifier(origin), host.signer), 1);
+    return witness.cosign(
+        tlog::sign_checkpoint({size, sha256({})}, host.signer.verifier(origin), host.signer), 1);
   };
   EXPECT_ERROR(Malformed, "another log", put(as("other.test", 2)));
   EXPECT_ERROR(Malformed, "not there", put(as(testing::kOrigin, 4)));
@@ -143,10 +145,10 @@ TEST_F(WitnessedLog, RefusesWhatDoesNotCount) {
 
 // Whoever has the log's key could rewrite it; what the witness saw gives him away.
 TEST_F(WitnessedLog, ARecordedRootThatIsNotTheTreesIsDamage) {
-  const auto other = sign_checkpoint({2, sha256(view("another history"))},
-                                     host.signer.verifier(testing::kOrigin), host.signer);
+  const auto other = tlog::sign_checkpoint({2, sha256(view("another history"))},
+                                           host.signer.verifier(testing::kOrigin), host.signer);
   put(witness.cosign(other, 1));
-  EXPECT_ERROR(LogDamaged, "not those that", read_log(host.folder, std::nullopt));
+  EXPECT_ERROR(LogDamaged, "not those that", read_log(host.dir, std::nullopt));
 }
 
 }  // namespace

@@ -9,10 +9,10 @@ namespace {
 // The example that is published with the list.
 TEST(Words, KnownAnswer) {
   EXPECT_EQ(
-      words_of(from_hex("e58294f2e9a227486e8b061b31cc528fd7fa3f19")),
+      encoding::to_words(from_hex("e58294f2e9a227486e8b061b31cc528fd7fa3f19")),
       "topmost Istanbul Pluto vagabond treadmill Pacific brackish dictator goldfish Medusa afflict bravado "
       "chatter revolver Dupont midsummer stopwatch whimsical cowbell bottomless");
-  EXPECT_EQ(words_of({}), "");
+  EXPECT_EQ(encoding::to_words({}), "");
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ using testing::wrapped_data;
 const std::string kWrappedMek(32, '1'), kOther(32, '2'), kReport(64, 'e'), kFile(64, 'f');
 const Bytes kCard = from_hex("0102030405060708");
 
-Json intent_for(std::uint64_t challenge) {
+encoding::Json intent_for(std::uint64_t challenge) {
   return {{"nonce", testing::challenge_data(challenge)["nonce"]},
           {"mek_id", kWrappedMek},
           {"mek", "m#1"},
@@ -33,9 +33,9 @@ class Wrapped : public ::testing::Test {
       log.result(
           log.intent("mek-generate",
                      {{"mek_id", id}, {"label", id == kWrappedMek ? "m#1" : "n#1"}, {"generation", 1}}),
-          "ok", Json::object());
+          "ok", encoding::Json::object());
     for (std::uint64_t i = 1; i < 5; ++i) {
-      Json challenge = testing::challenge_data(i);
+      encoding::Json challenge = testing::challenge_data(i);
       challenge["mek_id"] = kWrappedMek;
       log.event("challenge", challenge);
     }
@@ -46,8 +46,8 @@ class Wrapped : public ::testing::Test {
     return found == log.state().card_releases.end() ? 0 : found->second;
   }
 
-  TempFolder folder;
-  HostLog host{folder / "log"};
+  TempFolder dir;
+  HostLog host{dir / "log"};
   Log log = host.create();
 };
 
@@ -59,17 +59,17 @@ TEST_F(Wrapped, CountsFromTheIntentOn) {
 
 TEST_F(Wrapped, DeniedAndFailedBeforeTheWrapCountNothing) {
   for (const char* outcome : {"denied", "failed"}) {
-    log.result(log.intent("release", intent_for(1)), outcome, Json::object());
+    log.result(log.intent("release", intent_for(1)), outcome, encoding::Json::object());
     EXPECT_EQ(releases(), 0U) << outcome;
     EXPECT_EQ(to_card(), 0U) << outcome;
   }
 }
 
 TEST_F(Wrapped, UnknownCountsOnBothSidesOfTheWrap) {
-  log.result(log.intent("release", intent_for(1)), "unknown", Json::object());
+  log.result(log.intent("release", intent_for(1)), "unknown", encoding::Json::object());
   const Txn second = log.intent("release", intent_for(2));
   log.wrapped({second}, {wrapped_data()});
-  log.result(second, "unknown", Json::object());
+  log.result(second, "unknown", encoding::Json::object());
   EXPECT_EQ(releases(), 2U);
   EXPECT_TRUE(log.state().releases.empty()) << "nobody knows that it was delivered";
 }
@@ -82,14 +82,15 @@ TEST_F(Wrapped, OkIsARecordOfWhatWasWrapped) {
   const ReleaseRecord& record = log.state().releases.at(kFile);
   EXPECT_EQ(record.seq, seq);
   EXPECT_EQ(record.ueid, kCard);
-  EXPECT_EQ(record.pub_sha256, text_member(wrapped_data(), "pub_sha256"));
+  EXPECT_EQ(record.pub_sha256, encoding::text_member(wrapped_data(), "pub_sha256"));
 }
 
 TEST_F(Wrapped, NobodySaysThatAWrappedKeyDidNotLeave) {
   for (const std::string outcome : {"denied", "failed"}) {
     const Txn txn = host.open().intent("release", intent_for(outcome == "denied" ? 1 : 2));
     host.open().wrapped({txn}, {wrapped_data()});
-    EXPECT_ERROR(Malformed, "of a key that was wrapped", host.open().result(txn, outcome, Json::object()));
+    EXPECT_ERROR(Malformed, "of a key that was wrapped",
+                 host.open().result(txn, outcome, encoding::Json::object()));
   }
 }
 
@@ -105,7 +106,7 @@ TEST_F(Wrapped, AnIntentHasOneWrap) {
 }
 
 TEST_F(Wrapped, NamesItsKeyByADigest) {
-  Json without = wrapped_data();
+  encoding::Json without = wrapped_data();
   without.erase("wrapped_sha256");
   const Txn txn = host.open().intent("release", intent_for(1));
   EXPECT_ERROR(Malformed, "wrapped_sha256", host.open().wrapped({txn}, {without}));
@@ -125,13 +126,13 @@ TEST_F(Wrapped, FollowsAnIntentOfItsKindAndTransaction) {
 }
 
 TEST_F(Wrapped, AResultContradictsNeitherItsIntentNorWhatWasWrapped) {
-  const std::vector<std::pair<const char*, Json>> others = {
+  const std::vector<std::pair<const char*, encoding::Json>> others = {
       {"mek_id", kOther}, {"mek", "n#1"},           {"ueid", "01"},
       {"nonce", kFile},   {"report_sha256", kFile}, {"wrapped_sha256", kReport}};
   const Txn txn = host.open().intent("release", intent_for(1));
   for (const auto& [name, value] : others) {
     if (std::string(name) == "wrapped_sha256") continue;
-    Json data = wrapped_data(kFile);
+    encoding::Json data = wrapped_data(kFile);
     data[name] = value;
     EXPECT_ERROR(Malformed, std::string("'") + name + "' contradicts", host.open().wrapped({txn}, {data}));
   }
@@ -143,7 +144,7 @@ TEST_F(Wrapped, AResultContradictsNeitherItsIntentNorWhatWasWrapped) {
 
 // Of every kind: what a result says again is what its intent said.
 TEST_F(Wrapped, NoKindsResultContradictsItsIntent) {
-  const std::vector<std::pair<const char*, Json>> intents = {
+  const std::vector<std::pair<const char*, encoding::Json>> intents = {
       {"mek-backup", {{"mek_id", kWrappedMek}, {"encryptions", 1}}},
       {"seal", {{"mek_id", kWrappedMek}, {"encryptions", 1}}},
       {"policy", {{"serial", 2}, {"digest", kFile}, {"mek_id", kWrappedMek}}},
@@ -162,24 +163,24 @@ TEST_F(Wrapped, AReaderRefusesAContradictionThatTheLogsKeySigned) {
   const Txn txn = log.intent("release", intent_for(1));
   log.wrapped({txn}, {wrapped_data(kFile)});
   log.result(txn, "ok", {{"mek_id", kWrappedMek}, {"wrapped_sha256", kFile}});
-  const std::string text = testing::read_text(host.folder / "entries.jsonl");
+  const std::string text = testing::read_text(host.dir / "entries.jsonl");
   const auto forge = [&](std::size_t from_end, void (*change)(Entry&)) {
     std::string out;
-    Tree tree;
+    tlog::Tree tree;
     const auto lines = split_lines(text);
     for (const std::string_view line : lines) {
       Entry entry = parse_entry(line);
       if (tree.size() > 0) entry.prev = tree.leaf(tree.size() - 1);
       if (tree.size() + from_end == lines.size()) change(entry);
       const std::string written = encode_entry(entry);
-      tree.append(leaf_hash(view(written)));
+      tree.append(tlog::leaf_hash(view(written)));
       out += written + "\n";
     }
-    testing::write_text(host.folder / "entries.jsonl", out);
-    testing::write_text(
-        host.folder / "checkpoint",
-        sign_checkpoint({tree.size(), tree.root()}, host.signer.verifier(testing::kOrigin), host.signer));
-    read_log(host.folder, std::nullopt);
+    testing::write_text(host.dir / "entries.jsonl", out);
+    testing::write_text(host.dir / "checkpoint",
+                        tlog::sign_checkpoint({tree.size(), tree.root()},
+                                              host.signer.verifier(testing::kOrigin), host.signer));
+    read_log(host.dir, std::nullopt);
   };
   EXPECT_NO_THROW(forge(1, [](Entry&) {}));
   EXPECT_ERROR(LogDamaged, "'mek_id' contradicts", forge(1, [](Entry& e) { e.data["mek_id"] = kOther; }));
@@ -196,7 +197,8 @@ TEST_F(Wrapped, EntriesOfSeveralTransactionsAreSeveralAppends) {
   log.wrapped(txns, {wrapped_data(kFile), wrapped_data(kReport)});
   EXPECT_EQ(host.signer.signatures, signatures + 2);
   EXPECT_EQ(host.anchor.state->size, before->size + 2);
-  const auto results = log.results({{txns[0], "ok", Json::object()}, {txns[1], "ok", Json::object()}});
+  const auto results =
+      log.results({{txns[0], "ok", encoding::Json::object()}, {txns[1], "ok", encoding::Json::object()}});
   EXPECT_EQ(results, (std::vector<std::uint64_t>{log.state().size - 2, log.state().size - 1}));
   EXPECT_EQ(host.open().state(), log.state());
 }

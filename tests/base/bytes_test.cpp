@@ -43,7 +43,7 @@ TEST(Base64, Rfc4648Vectors) {
                                                          {"foobar", "Zm9vYmFy"}};
   for (const auto& [plain, encoded] : vectors) {
     EXPECT_EQ(to_base64(view(plain)), encoded);
-    EXPECT_EQ(text_of(from_base64(encoded)), plain);
+    EXPECT_EQ(text_view(from_base64(encoded)), plain);
   }
 }
 

@@ -71,7 +71,7 @@ TEST(FileBatch, BringsTheNamesOfItsFoldersToTheDisk) {
     if (call.call == "fsync") synced.push_back(call.file);
   };
   FileBatch batch;
-  batch.folder(folder / "new");
+  batch.dir(folder / "new");
   batch.add(folder / "new" / "a", view("one"), Existing::Refuse);
   EXPECT_TRUE(std::ranges::find(synced, folder.path().string()) == synced.end());
   batch.commit();

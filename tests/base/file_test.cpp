@@ -363,7 +363,7 @@ TEST(ReadExact, AnyPartAndNeverLess) {
   const Fd file = open_to_read(folder / "file");
   Bytes part(4);
   read_exact(file, part, 6);
-  EXPECT_EQ(text_of(part), "6789");
+  EXPECT_EQ(text_view(part), "6789");
   EXPECT_ERROR(Io, "ends early", (read_exact(file, part, 7), 0));
   EXPECT_ERROR(Io, "ends early", (read_exact(file, part, 100), 0));
   EXPECT_ERROR(Io, "read", (read_exact(file, part, ~std::uint64_t{0}), 0));

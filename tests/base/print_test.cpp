@@ -47,7 +47,7 @@ TEST(Print, ToATerminalLikewise) {
     const Fd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     print_to(file.get(), kNasty);
   }
-  EXPECT_EQ(text_of(read_file(path, 100)), kShown);
+  EXPECT_EQ(text_view(read_file(path, 100)), kShown);
   EXPECT_ERROR(Io, "/dev/tty", print_to(-1, "a"));
 }
 

@@ -24,17 +24,17 @@ const std::string kLongName = std::string(120, 'd') + "/" + std::string(100, 'n'
 // An archive of three files: empty, of one block, and of a block and a byte under a long name.
 void write_sample(const std::filesystem::path& path) {
   const Fd out = create(path);
-  TarWriter writer(out);
+  encoding::TarWriter writer(out);
   writer.add("empty", ByteView());
   writer.add("folder/one", Bytes(512, 'x'));
   writer.add(kLongName, Bytes(513, 'y'));
   writer.finish();
 }
 
-std::vector<TarItem> items_of(const std::filesystem::path& path) {
+std::vector<encoding::TarItem> items_of(const std::filesystem::path& path) {
   const Fd in = open_to_read(path);
-  TarReader reader(in);
-  std::vector<TarItem> out;
+  encoding::TarReader reader(in);
+  std::vector<encoding::TarItem> out;
   while (auto item = reader.next()) out.push_back(*item);
   return out;
 }
@@ -70,8 +70,9 @@ TEST(Tar, EveryChangedByteIsFoundButThoseOfContents) {
   const auto items = items_of(temp / "a.tar");
   const Bytes good = read_file(temp / "a.tar", 1 << 20);
   for (std::size_t i = 0; i < good.size(); ++i) {
-    const bool content = std::ranges::any_of(
-        items, [&](const TarItem& item) { return i >= item.offset && i < item.offset + item.size; });
+    const bool content = std::ranges::any_of(items, [&](const encoding::TarItem& item) {
+      return i >= item.offset && i < item.offset + item.size;
+    });
     if (content) continue;
     Bytes bad = good;
     bad[i] ^= 1;
@@ -86,13 +87,13 @@ TEST(Tar, EveryChangedByteIsFoundButThoseOfContents) {
 
 TEST(Tar, NamesStayBelow) {
   for (const char* name : {"a", "a/b", "a/b.c", "..a", "a..", ".a", "a b"})
-    EXPECT_TRUE(is_inner_name(name)) << name;
+    EXPECT_TRUE(encoding::is_inner_name(name)) << name;
   for (const char* name :
        {"", "/", "/a", "a/", "a//b", ".", "..", "a/..", "../a", "a/./b", "a\n", "\xC3\xA9"})
-    EXPECT_FALSE(is_inner_name(name)) << name;
+    EXPECT_FALSE(encoding::is_inner_name(name)) << name;
   const TempFolder temp;
   const Fd out = create(temp / "a.tar");
-  TarWriter writer(out);
+  encoding::TarWriter writer(out);
   EXPECT_ERROR(Usage, "does not fit", writer.add("../a", ByteView()));
   EXPECT_ERROR(Usage, "does not fit", writer.add(std::string(101, 'n'), ByteView()));
   EXPECT_ERROR(Usage, "does not fit", writer.add(std::string(200, 'd') + "/n", ByteView()));

@@ -86,10 +86,10 @@ TEST(Text, LettersAreShownWhereTheTerminalReadsUtf8) {
 }
 
 TEST(Text, TakesAColumnACharacter) {
-  EXPECT_EQ(columns_of("abc"), 3U);
-  EXPECT_EQ(columns_of("\u00e9\u044f"), 2U);
-  EXPECT_EQ(columns_of("a\u0308"), 1U);
-  EXPECT_EQ(columns_of("\xc3"), 1U);
+  EXPECT_EQ(display_width("abc"), 3U);
+  EXPECT_EQ(display_width("\u00e9\u044f"), 2U);
+  EXPECT_EQ(display_width("a\u0308"), 1U);
+  EXPECT_EQ(display_width("\xc3"), 1U);
 }
 
 TEST(Text, ForAPage) {

@@ -15,7 +15,7 @@
 namespace qpcseal {
 namespace {
 
-using audit::Json;
+using encoding::Json;
 using testing::HostLog;
 
 // What releases leave: a third challenges, a third intents, a third results, of about 500 bytes each.

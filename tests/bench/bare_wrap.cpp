@@ -7,9 +7,9 @@ namespace qpcseal::bench {
 
 namespace {
 
+using pkcs11::ScopedObject;
 using pkcs11::Session;
 using pkcs11::Template;
-using pkcs11::Temporary;
 
 constexpr std::size_t kKek = 32;  // bytes
 

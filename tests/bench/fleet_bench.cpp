@@ -20,7 +20,7 @@ namespace qpcseal::bench {
 
 namespace {
 
-using release::Candidate;
+using release::ReleaseItem;
 
 constexpr std::size_t kCardsAHost = 1000;
 
@@ -59,7 +59,7 @@ class Desk {
     return {QPCSEAL,        "wrap-mek",        "--mek",        "m", "--pub-keys", trip,
             "--output-dir", trip + "/wrapped", "--skip-denied"};
   }
-  [[nodiscard]] release::Home home() const { return {work_.file("home")}; }
+  [[nodiscard]] site::Home home() const { return {work_.file("home")}; }
 
  private:
   const Workspace& work_;
@@ -70,18 +70,18 @@ struct Steps {
   double verify = 0, intents = 0, judge = 0, wrap = 0, bare = 0, results = 0;
 };
 
-void bare_wraps(release::Appliance& appliance, const keys::Mek& mek, const std::vector<Candidate*>& all) {
-  const auto worker = [&]() -> seal::Work {
+void bare_wraps(site::Appliance& appliance, const keys::Mek& mek, const std::vector<Candidate*>& all) {
+  const auto worker = [&]() -> Work {
     const auto session =
         std::make_shared<pkcs11::Session>(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
     return [&, session](std::uint64_t i) {
-      bare_wrap(*session, mek, all[i]->verdict->suite.value(), release::peer_of(all[i]->claims()));
+      bare_wrap(*session, mek, all[i]->verdict->suite.value(), release::session_peer(all[i]->claims()));
     };
   };
-  seal::run_parallel(seal::default_threads(), all.size(), worker, {});
+  run_parallel(default_threads(), all.size(), worker, {});
 }
 
-void run_batch(release::Appliance& appliance, const keys::Mek& mek, const release::ReleaseApproval& approval,
+void run_batch(site::Appliance& appliance, const keys::Mek& mek, const release::ReleaseApproval& approval,
                const std::vector<release::Report>& reports, Steps& steps) {
   std::vector<Candidate> candidates;
   steps.verify += seconds_of([&] { candidates = release::verify_all(appliance, reports); });
@@ -92,7 +92,7 @@ void run_batch(release::Appliance& appliance, const keys::Mek& mek, const releas
   for (const Candidate* c : all)
     if (!c->allowed()) throw Error(ErrorKind::Internal, "denied: " + c->findings().front().id);
   std::vector<release::Grant> grants;
-  const release::PendingWraps pending(appliance.home(), appliance.log().state());
+  const site::PendingWraps pending(appliance.home(), appliance.log().state());
   steps.wrap += seconds_of([&] { grants = release::wrap_all(appliance, mek, all, pending); });
   steps.bare += seconds_of([&] { bare_wraps(appliance, mek, all); });
   steps.results += seconds_of([&] {
@@ -106,7 +106,7 @@ void run_batch(release::Appliance& appliance, const keys::Mek& mek, const releas
 Steps run_steps(const Desk& desk, const std::string& trip, std::size_t cards) {
   const SystemClock clock;
   SystemRandom random;
-  release::Appliance appliance({desk.home(), clock, random, std::nullopt});
+  site::Appliance appliance({desk.home(), clock, random, std::nullopt});
   const keys::Mek mek = appliance.find_mek("m");
   std::vector<release::Report> reports;
   for (const auto& item : std::filesystem::directory_iterator(trip))
@@ -114,10 +114,9 @@ Steps run_steps(const Desk& desk, const std::string& trip, std::size_t cards) {
   if (reports.size() != cards) throw Error(ErrorKind::Usage, "--cards: above 1000, a multiple of 1000");
   const release::ReleaseApproval approval(appliance, mek, {});
   Steps steps;
-  for (std::size_t at = 0; at < cards; at += release::kFleetBatch) {
+  for (std::size_t at = 0; at < cards; at += models::kFleetBatch) {
     const auto begin = reports.begin() + static_cast<std::ptrdiff_t>(at);
-    const auto end =
-        reports.begin() + static_cast<std::ptrdiff_t>(std::min(at + release::kFleetBatch, cards));
+    const auto end = reports.begin() + static_cast<std::ptrdiff_t>(std::min(at + models::kFleetBatch, cards));
     run_batch(appliance, mek, approval, {begin, end}, steps);
   }
   return steps;
@@ -132,8 +131,7 @@ void run(std::size_t cards) {
   const Workspace work;
   const Desk desk(work, cards);
   const Steps steps = run_steps(desk, desk.trip("first"), cards);
-  std::printf("\n%zu cards, batches of %zu, %u sessions:\n", cards, release::kFleetBatch,
-              seal::default_threads());
+  std::printf("\n%zu cards, batches of %zu, %u sessions:\n", cards, models::kFleetBatch, default_threads());
   print_step("verify", steps.verify, cards);
   print_step("keep reports, log intents", steps.intents, cards);
   print_step("judge", steps.judge, cards);

@@ -35,7 +35,7 @@ class InMemory {
 
   void run(unsigned threads, const std::function<Encrypt()>& make, bool hash) const {
     const std::uint64_t count = (data_.size() + kChunk - 1) / kChunk;
-    const auto make_work = [&]() -> seal::Work {
+    const auto make_work = [&]() -> Work {
       return [this, hash, encrypt = make()](std::uint64_t i) {
         const ByteView plain =
             ByteView(data_).subspan(i * kChunk, std::min(kChunk, data_.size() - i * kChunk));
@@ -52,7 +52,7 @@ class InMemory {
         static_cast<void>(digest.finish());
       };
     };
-    seal::run_parallel(threads, count, make_work, {});
+    run_parallel(threads, count, make_work, {});
   }
 
  private:
@@ -62,7 +62,7 @@ class InMemory {
 // AES-GCM in a token of this process's own, a session a thread.
 class Token {
  public:
-  Token() : token_(test::TestToken::softhsm()) {
+  Token() : token_(testing::TestToken::softhsm()) {
     pkcs11::Template key;
     key.number(CKA_CLASS, CKO_SECRET_KEY)
         .number(CKA_KEY_TYPE, CKK_AES)
@@ -84,7 +84,7 @@ class Token {
   }
 
  private:
-  std::unique_ptr<test::TestToken> token_;
+  std::unique_ptr<testing::TestToken> token_;
   pkcs11::Object key_;
   SystemRandom random_;
 };
@@ -210,31 +210,31 @@ class Others {
 
 void read_through(const Fd& file, unsigned threads) {
   const std::uint64_t size = file_size(file);
-  seal::run_parallel(
-      threads, (size + kChunk - 1) / kChunk,
-      [&]() -> seal::Work {
-        auto buffer = std::make_shared<Bytes>(kChunk);
-        return [&, buffer](std::uint64_t i) {
-          read_exact(file, MutableBytes(*buffer).first(std::min<std::uint64_t>(kChunk, size - i * kChunk)),
-                     i * kChunk);
-        };
-      },
-      {});
+  run_parallel(threads, (size + kChunk - 1) / kChunk,
+               [&]() -> Work {
+                 auto buffer = std::make_shared<Bytes>(kChunk);
+                 return [&, buffer](std::uint64_t i) {
+                   read_exact(file,
+                              MutableBytes(*buffer).first(std::min<std::uint64_t>(kChunk, size - i * kChunk)),
+                              i * kChunk);
+                 };
+               },
+               {});
 }
 
 void write_through(const std::string& path, std::uint64_t size, unsigned threads) {
   AtomicFile file(path, Existing::Refuse);
-  seal::run_parallel(threads, size / kChunk,
-                     [&]() -> seal::Work {
-                       auto buffer = std::make_shared<Bytes>(kChunk, 0x62);
-                       return [&, buffer](std::uint64_t i) { write_exact(file.fd(), *buffer, i * kChunk); };
-                     },
-                     {});
+  run_parallel(threads, size / kChunk,
+               [&]() -> Work {
+                 auto buffer = std::make_shared<Bytes>(kChunk, 0x62);
+                 return [&, buffer](std::uint64_t i) { write_exact(file.fd(), *buffer, i * kChunk); };
+               },
+               {});
   file.commit();
 }
 
 void add_raw(std::vector<Case>& cases, const InMemory& model, Token& token) {
-  const unsigned all = seal::default_threads();
+  const unsigned all = default_threads();
   const auto add = [&](const std::string& name, const std::function<Encrypt()>& make, bool hash) {
     for (const unsigned threads : {1U, all}) {
       if (threads == 1 && all == 1) continue;

@@ -87,7 +87,7 @@ class Desk {
   device::BootState boot_;
   Bytes aud_ = Bytes(16, 0x61), mek_id_ = Bytes(16, 0x6d);
   policy::Policy policy_;
-  release::Trust trust_;
+  trust::Trust trust_;
   audit::State state_;
   std::vector<release::Report> reports_;
 };
@@ -97,8 +97,8 @@ class Bare {
  public:
   Bare() {
     for (int i = 0; i < kSignatures; ++i) {
-      Signed item{attest::KeyPtr(EVP_EC_gen("P-384")), Bytes(700, static_cast<std::uint8_t>(i)), Bytes(128)};
-      const attest::DigestContextPtr context(EVP_MD_CTX_new());
+      Signed item{KeyPtr(EVP_EC_gen("P-384")), Bytes(700, static_cast<std::uint8_t>(i)), Bytes(128)};
+      const DigestContextPtr context(EVP_MD_CTX_new());
       std::size_t size = item.signature.size();
       require(EVP_DigestSignInit(context.get(), nullptr, EVP_sha384(), nullptr, item.key.get()));
       require(
@@ -110,7 +110,7 @@ class Bare {
   void verify(std::size_t count) const {
     for (std::size_t i = 0; i < count; ++i)
       for (const Signed& item : items_) {
-        const attest::DigestContextPtr context(EVP_MD_CTX_new());
+        const DigestContextPtr context(EVP_MD_CTX_new());
         require(EVP_DigestVerifyInit(context.get(), nullptr, EVP_sha384(), nullptr, item.key.get()));
         require(EVP_DigestVerify(context.get(), item.signature.data(), item.signature.size(),
                                  item.text.data(), item.text.size()));
@@ -119,7 +119,7 @@ class Bare {
 
  private:
   struct Signed {
-    attest::KeyPtr key;
+    KeyPtr key;
     Bytes text, signature;
   };
   static void require(int result) {

@@ -24,8 +24,7 @@ const Bytes kNonce(32, 0x6e);
 
 keys::Peer make_peer(keys::PeerType type) {
   const bool rsa = type == keys::PeerType::Rsa;
-  const attest::KeyPtr key(rsa ? EVP_RSA_gen(3072)
-                               : EVP_EC_gen(type == keys::PeerType::P256 ? "P-256" : "P-384"));
+  const KeyPtr key(rsa ? EVP_RSA_gen(3072) : EVP_EC_gen(type == keys::PeerType::P256 ? "P-256" : "P-384"));
   unsigned char* raw = nullptr;
   const int size =
       rsa ? i2d_PUBKEY(key.get(), &raw) : static_cast<int>(EVP_PKEY_get1_encoded_public_key(key.get(), &raw));
@@ -37,16 +36,16 @@ keys::Peer make_peer(keys::PeerType type) {
 
 using Act = std::function<void(Session&)>;
 
-std::function<void()> through_sessions(test::TestToken& token, unsigned sessions, std::size_t count,
+std::function<void()> through_sessions(testing::TestToken& token, unsigned sessions, std::size_t count,
                                        Act act) {
   return [&token, sessions, count, act = std::move(act)] {
-    seal::run_parallel(sessions, count,
-                       [&]() -> seal::Work {
-                         auto session = std::make_shared<Session>(token.module(), token.info(),
-                                                                  pkcs11::Access::ReadOnly);
-                         return [session, &act](std::uint64_t) { act(*session); };
-                       },
-                       {});
+    run_parallel(sessions, count,
+                 [&]() -> Work {
+                   auto session =
+                       std::make_shared<Session>(token.module(), token.info(), pkcs11::Access::ReadOnly);
+                   return [session, &act](std::uint64_t) { act(*session); };
+                 },
+                 {});
   };
 }
 
@@ -54,7 +53,7 @@ std::string text_of(keys::PeerType type) {
   return type == keys::PeerType::P256 ? "P-256" : type == keys::PeerType::P384 ? "P-384" : "RSA-3072";
 }
 
-void run_token(const std::string& name, test::TestToken& token, unsigned rounds, std::size_t count) {
+void run_token(const std::string& name, testing::TestToken& token, unsigned rounds, std::size_t count) {
   Session& session = token.session();
   Session fresh(token.module(), token.info(), pkcs11::Access::ReadOnly);
   const keys::Mek mek =
@@ -85,10 +84,10 @@ void run_token(const std::string& name, test::TestToken& token, unsigned rounds,
 void run(unsigned rounds, std::size_t count) {
   print_machine();
   {
-    const auto softhsm = test::TestToken::softhsm();
+    const auto softhsm = testing::TestToken::softhsm();
     run_token("SoftHSM", *softhsm, rounds, count);
   }
-  if (const auto nss = test::TestToken::nss()) run_token("NSS softoken", *nss, rounds, count);
+  if (const auto nss = testing::TestToken::nss()) run_token("NSS softoken", *nss, rounds, count);
 }
 
 }  // namespace

@@ -44,9 +44,9 @@ TEST(Plan, SaysWhatItSays) {
   EXPECT_EQ(plan.id, "2026-backup");
   ASSERT_NE(plan.step("backup"), nullptr);
   EXPECT_EQ(plan.step("backup")->arguments.at("mek"), "resnet50");
-  EXPECT_EQ(output_of(*plan.step("backup")), "resnet50.backup");
-  ASSERT_EQ(inputs_of(*plan.step("backup")).size(), 1U);
-  EXPECT_EQ(inputs_of(*plan.step("backup")).front().file, "recovery.key");
+  EXPECT_EQ(step_output(*plan.step("backup")), "resnet50.backup");
+  ASSERT_EQ(step_inputs(*plan.step("backup")).size(), 1U);
+  EXPECT_EQ(step_inputs(*plan.step("backup")).front().file, "recovery.key");
   EXPECT_EQ(plan.step("nothing"), nullptr);
   EXPECT_EQ(plan.text, sample());
 }
@@ -90,21 +90,22 @@ Step step_of(const std::string& act, std::map<std::string, std::string> argument
 
 TEST(Plan, BindsWhatAnActMayDo) {
   const Step backup = step_of("mek-backup", {{"mek", "net"}, {"recovery_key_sha256", "aa"}});
-  const audit::Json good{{"mek", "net#2"}, {"mek_id", "00"}, {"recovery_key_sha256", "aa"}};
+  const encoding::Json good{{"mek", "net#2"}, {"mek_id", "00"}, {"recovery_key_sha256", "aa"}};
   EXPECT_NO_THROW(expect_planned(backup, "mek-backup", good));
   EXPECT_ERROR(Denied, "the act is", expect_planned(backup, "mek-destroy", good));
-  for (const auto& [name, value] : std::multimap<std::string, audit::Json>{{"recovery_key_sha256", "bb"},
-                                                                           {"recovery_key_sha256", nullptr},
-                                                                           {"mek", "other#2"},
-                                                                           {"mek", "net-2#2"},
-                                                                           {"backup_sha256", "aa"},
-                                                                           {"heir_recovery_key_sha256", "aa"},
-                                                                           {"unheard_of_sha256", "aa"}}) {
-    audit::Json other = good;
+  for (const auto& [name, value] :
+       std::multimap<std::string, encoding::Json>{{"recovery_key_sha256", "bb"},
+                                                  {"recovery_key_sha256", nullptr},
+                                                  {"mek", "other#2"},
+                                                  {"mek", "net-2#2"},
+                                                  {"backup_sha256", "aa"},
+                                                  {"transferee_recovery_key_sha256", "aa"},
+                                                  {"unheard_of_sha256", "aa"}}) {
+    encoding::Json other = good;
     other[name] = value;
     EXPECT_ERROR(Denied, "not what the officers signed", expect_planned(backup, "mek-backup", other));
   }
-  audit::Json lacking = good;
+  encoding::Json lacking = good;
   lacking.erase("recovery_key_sha256");
   EXPECT_ERROR(Denied, "recovery_key_sha256", expect_planned(backup, "mek-backup", lacking));
 
@@ -114,31 +115,32 @@ TEST(Plan, BindsWhatAnActMayDo) {
   const Step make = step_of("mek-generate", {{"mek", "net"}});
   EXPECT_NO_THROW(expect_planned(make, "mek-generate", {{"name", "net"}}));
   EXPECT_ERROR(Denied, "the MEK", expect_planned(make, "mek-generate", {{"name", "net2"}}));
-  const Step destroy = step_of("mek-destroy", {{"mek", "net"}, {"heir_sha256", "cc"}});
+  const Step destroy = step_of("mek-destroy", {{"mek", "net"}, {"transferee_sha256", "cc"}});
   EXPECT_NO_THROW(
-      expect_planned(destroy, "mek-destroy", {{"mek", "net#1"}, {"heir_recovery_key_sha256", "cc"}}));
-  EXPECT_ERROR(Denied, "heir", expect_planned(destroy, "mek-destroy", {{"mek", "net#1"}}));
+      expect_planned(destroy, "mek-destroy", {{"mek", "net#1"}, {"transferee_recovery_key_sha256", "cc"}}));
+  EXPECT_ERROR(Denied, "transferee", expect_planned(destroy, "mek-destroy", {{"mek", "net#1"}}));
   const Step drill = step_of("mek-drill", {{"mek", "net"}, {"backup_sha256", "dd"}});
-  const audit::Json drilled{{"mek", "net#1"}, {"backup_sha256", "dd"}, {"source_seal_key_sha256", "ee"}};
+  const encoding::Json drilled{{"mek", "net#1"}, {"backup_sha256", "dd"}, {"source_seal_key_sha256", "ee"}};
   EXPECT_NO_THROW(expect_planned(drill, "mek-drill", drilled));
-  audit::Json longer = drilled;
+  encoding::Json longer = drilled;
   longer["days"] = 9U;
   EXPECT_NO_THROW(expect_planned(
       step_of("mek-drill", {{"mek", "net"}, {"backup_sha256", "dd"}, {"days", "9"}}), "mek-drill", longer));
   EXPECT_ERROR(Denied, "days",
                expect_planned(step_of("mek-drill", {{"mek", "net"}, {"backup_sha256", "dd"}, {"days", "90"}}),
                               "mek-drill", longer));
-  audit::Json restored = drilled;
-  restored["origin"] = "heir";
+  encoding::Json restored = drilled;
+  restored["origin"] = "transferee";
   EXPECT_ERROR(Denied, "the origin",
                expect_planned(step_of("mek-restore", drill.arguments), "mek-restore", restored));
-  auto heir = drill.arguments;
-  heir["retirement"] = "receipt";
-  EXPECT_NO_THROW(expect_planned(step_of("mek-restore", heir), "mek-restore", restored));
+  auto transferee = drill.arguments;
+  transferee["retirement"] = "receipt";
+  EXPECT_NO_THROW(expect_planned(step_of("mek-restore", transferee), "mek-restore", restored));
   restored["origin"] = "restored";
-  EXPECT_ERROR(Denied, "the origin", expect_planned(step_of("mek-restore", heir), "mek-restore", restored));
+  EXPECT_ERROR(Denied, "the origin",
+               expect_planned(step_of("mek-restore", transferee), "mek-restore", restored));
   EXPECT_NO_THROW(
-      expect_planned(step_of("recovery-key", {{"output", "k"}}), "recovery-key", audit::Json::object()));
+      expect_planned(step_of("recovery-key", {{"output", "k"}}), "recovery-key", encoding::Json::object()));
 }
 
 audit::MekHistory history_of(const std::string& label, std::uint64_t generation, const std::string& state) {
@@ -189,19 +191,19 @@ TEST(Plan, IsHeldAgainstTheKeys) {
 
 TEST(Plan, IsHeldAgainstTheToken) {
   const Plan plan = parse_plan(sample(), "p.toml");
-  const audit::Json good{{"token", {{"manufacturer", "SoftHSM project"}, {"model", "SoftHSM v2"}}},
-                         {"signing", "ed25519"},
-                         {"suites", {2, 4}},
-                         {"lacking", audit::Json::array()},
-                         {"anchor", true}};
+  const encoding::Json good{{"token", {{"manufacturer", "SoftHSM project"}, {"model", "SoftHSM v2"}}},
+                            {"signing", "ed25519"},
+                            {"suites", {2, 4}},
+                            {"lacking", encoding::Json::array()},
+                            {"anchor", true}};
   EXPECT_TRUE(check_token(plan, good).empty());
-  for (const auto& [key, value] : std::map<std::string, audit::Json>{
+  for (const auto& [key, value] : std::map<std::string, encoding::Json>{
            {"signing", "ecdsa-p256"}, {"suites", {1}}, {"lacking", {"local"}}, {"anchor", false}}) {
-    audit::Json other = good;
+    encoding::Json other = good;
     other[key] = value;
     EXPECT_EQ(check_token(plan, other).size(), 1U) << key;
   }
-  audit::Json other = good;
+  encoding::Json other = good;
   other["token"]["model"] = "SoftHSM v3";
   EXPECT_EQ(check_token(plan, other).size(), 1U);
 }

@@ -8,7 +8,7 @@
 namespace qpcseal::ceremony {
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 Json sample_record() {
   const Json token{
@@ -71,7 +71,7 @@ Json sample_record() {
 }
 
 TEST(Page, HasEverythingAndRunsNothing) {
-  const std::string page = page_of(sample_record());
+  const std::string page = make_page(sample_record());
   EXPECT_EQ(page.find("<script>"), std::string::npos);
   EXPECT_EQ(page.find("<b>"), std::string::npos);
   for (const char* part : {"&lt;script&gt;T", "&lt;b&gt;lamp &amp; &quot;cable&quot;", "net#1", "W.W.",

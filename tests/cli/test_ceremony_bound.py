@@ -129,13 +129,13 @@ class Bound(unittest.TestCase):
                      .replace('days = 180\noutput = "drill.receipt"\n', ""))
         self.assertEqual(self.acts("mek-restore")[0]["data"]["backup_sha256"], digest(file))
 
-    def test_another_heir(self):
+    def test_another_transferee(self):
         self.make("inherited")
-        key = self.folder / "heir.key"
+        key = self.folder / "transferee.key"
         shutil.copy(self.key, key)
-        heir = f'mek = "inherited"\nheir = "heir.key"\nheir_sha256 = "{digest(key)}"\n'
+        transferee = f'mek = "inherited"\ntransferee = "transferee.key"\ntransferee_sha256 = "{digest(key)}"\n'
         self.swapped(key, another(key), "decommissioning", "mek-destroy", mek="inherited",
-                     edit=lambda text: text.replace('mek = "inherited"\n', heir))
+                     edit=lambda text: text.replace('mek = "inherited"\n', transferee))
 
     def test_an_output_that_is_not_the_step_s(self):
         """What lies there after a stop is held against what the act wrote."""
@@ -378,7 +378,7 @@ class AnotherKindOfToken(unittest.TestCase):
             site.close()
 
 
-class Heir(unittest.TestCase):
+class Transferee(unittest.TestCase):
     def test_an_heir_by_ceremony(self):
         """A restored key goes on in its source's place, by the receipt that the plan names."""
         source, site = Site(tokens=False, cards=1), Site(tokens=False, cards=1)
@@ -390,8 +390,8 @@ class Heir(unittest.TestCase):
             source.qpcseal("mek", "generate", "resnet50", *source.approved("mek-generate", "--param", "name=resnet50"))
             source.qpcseal("mek", "backup", "resnet50", "--to", key, "-o", backup, *source.approved(
                 "mek-backup", "--mek", "resnet50", "--digest", f"recovery_key_sha256={key}"))
-            source.qpcseal("mek", "destroy", "resnet50", "--heir", key, *source.approved(
-                "mek-destroy", "--mek", "resnet50", "--digest", f"heir_recovery_key_sha256={key}"))
+            source.qpcseal("mek", "destroy", "resnet50", "--transfer-to", key, *source.approved(
+                "mek-destroy", "--mek", "resnet50", "--digest", f"transferee_recovery_key_sha256={key}"))
             entry = [e for e in source.json("audit", "show", "--kind", "mek-destroy")["entries"]
                      if e["phase"] == "result"][-1]["seq"]
             source.qpcseal("audit", "receipt", entry, "-o", end)
@@ -411,7 +411,7 @@ class Heir(unittest.TestCase):
             self.assertIn("end.receipt has SHA-256", said.stderr)
             end.write_bytes(right)
             site.qpcseal("ceremony", "run", plan, "--dir", folder, "-o", out, *rehearsal, *signatures, stdin=script())
-            self.assertEqual([(m["label"], m["origin"]) for m in site.json("mek", "list")], [("resnet50#1", "heir")])
+            self.assertEqual([(m["label"], m["origin"]) for m in site.json("mek", "list")], [("resnet50#1", "transferee")])
         finally:
             source.close()
             site.close()

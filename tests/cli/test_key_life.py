@@ -68,12 +68,12 @@ class KeyLife(unittest.TestCase):
         self.assertIn("not 'suspended'", self.first.qpcseal("mek", "resume", self.name, expect=5).stderr)
 
     def test_a_suspended_key_comes_back_suspended(self):
-        """Destroyed and restored, as a heir or to wrap only: it still takes a quorum to use it again."""
+        """Destroyed and restored, as a transferee or to wrap only: it still takes a quorum to use it again."""
         receipt = self.path("receipt")
         backup = self.backup()
-        gone = self.first.json("mek", "destroy", self.name, "--heir", self.key)
+        gone = self.first.json("mek", "destroy", self.name, "--transfer-to", self.key)
         self.first.qpcseal("audit", "receipt", gone["entry"], "-o", receipt)
-        for how, origin in (((), "restored"), (("--retirement", receipt), "heir")):
+        for how, origin in (((), "restored"), (("--retirement", receipt), "transferee")):
             self.second.qpcseal("mek", "restore", backup, *how)
             self.assertEqual(self.state(self.second), "ok")
             self.second.qpcseal("mek", "suspend", self.name)
@@ -166,15 +166,15 @@ class KeyLife(unittest.TestCase):
         backup = self.backup()
         self.second.qpcseal("mek", "restore", backup)
         self.seal(self.first, "sealed")
-        gone = self.first.json("mek", "destroy", self.name, "--heir", self.key)
+        gone = self.first.json("mek", "destroy", self.name, "--transfer-to", self.key)
         receipt = self.path("receipt")
         self.first.qpcseal("audit", "receipt", gone["entry"], "-o", receipt)
         other = self.path("other")
         self.first.qpcseal("audit", "receipt", 0, "-o", other)
         self.second.qpcseal("mek", "destroy", self.name)
         self.second.qpcseal("mek", "restore", backup, "--retirement", other, expect=5)
-        heir = self.second.json("mek", "restore", backup, "--retirement", receipt)
-        self.assertEqual((heir["origin"], heir["encryptions"]), ("heir", gone["encryptions"]))
+        transferee = self.second.json("mek", "restore", backup, "--retirement", receipt)
+        self.assertEqual((transferee["origin"], transferee["encryptions"]), ("transferee", gone["encryptions"]))
         self.seal(self.second, "sealed2")
         # Destroyed and back again it counts on: its own encryptions are not forgotten.
         more = self.second.json("mek", "destroy", self.name)
@@ -189,31 +189,31 @@ class KeyLife(unittest.TestCase):
         third.qpcseal("recovery-key", "new", "-o", key)
         mine, theirs = self.backup(), self.path("backup-for-third")
         self.first.qpcseal("mek", "backup", self.name, "--to", key, "-o", theirs)
-        self.first.qpcseal("mek", "destroy", self.name, "--heir", mine, expect=4)  # no recovery key's file
-        gone = self.first.json("mek", "destroy", self.name, "--heir", key)
+        self.first.qpcseal("mek", "destroy", self.name, "--transfer-to", mine, expect=4)  # no recovery key's file
+        gone = self.first.json("mek", "destroy", self.name, "--transfer-to", key)
         receipt = self.path("receipt")
         self.first.qpcseal("audit", "receipt", gone["entry"], "-o", receipt)
         said = self.second.qpcseal("mek", "restore", mine, "--retirement", receipt, expect=5)
         self.assertIn("another recovery key's token", said.stderr)
         self.assertIsNone(self.state(self.second))
         self.second.qpcseal("mek", "restore", mine)
-        said = self.second.qpcseal("mek", "destroy", self.name, "--heir", key, expect=5)
+        said = self.second.qpcseal("mek", "destroy", self.name, "--transfer-to", key, expect=5)
         self.assertIn("only wraps", said.stderr)
-        self.assertEqual(third.json("mek", "restore", theirs, "--retirement", receipt)["origin"], "heir")
+        self.assertEqual(third.json("mek", "restore", theirs, "--retirement", receipt)["origin"], "transferee")
 
     def test_no_heir_was_named(self):
         backup, receipt = self.backup(), self.path("receipt")
         gone = self.first.json("mek", "destroy", self.name)
         self.first.qpcseal("audit", "receipt", gone["entry"], "-o", receipt)
         said = self.second.qpcseal("mek", "restore", backup, "--retirement", receipt, expect=5)
-        self.assertIn("named no heir", said.stderr)
+        self.assertIn("named no transferee", said.stderr)
 
     def test_the_receipt_of_a_rotated_log_key(self):
         backup, receipt = self.backup(), self.path("receipt")
         self.first.qpcseal("audit", "rotate-key")
-        gone = self.first.json("mek", "destroy", self.name, "--heir", self.key)
+        gone = self.first.json("mek", "destroy", self.name, "--transfer-to", self.key)
         self.first.qpcseal("audit", "receipt", gone["entry"], "-o", receipt)
-        self.assertEqual(self.second.json("mek", "restore", backup, "--retirement", receipt)["origin"], "heir")
+        self.assertEqual(self.second.json("mek", "restore", backup, "--retirement", receipt)["origin"], "transferee")
         self.assertTrue(self.seal(self.second, "sealed")[1].exists())
 
     def test_a_backup_for_another_recovery_key(self):
@@ -291,20 +291,20 @@ class KeyLife(unittest.TestCase):
             said = self.first.qpcseal("mek", "drills", *ended, "--json", env=later, expect=expect)
             return {drill["label"]: drill["ended"] for drill in json.loads(said.stdout)}
 
-        names = [self.name, self.name + "-heir", self.name + "-elsewhere"]
+        names = [self.name, self.name + "-transferee", self.name + "-elsewhere"]
         for name in names[1:]:
             self.first.qpcseal("mek", "generate", name)
         receipts = []
-        for name, heir in zip(names, (None, other_key, self.key)):
+        for name, transferee in zip(names, (None, other_key, self.key)):
             backup = self.path(name + ".backup")
             self.first.qpcseal("mek", "backup", name, "--to", other_key, "-o", backup)
             third.qpcseal("mek", "drill", backup, "-o", self.path(name + ".certificate"), "--days", "30")
-            gone = self.first.json("mek", "destroy", name, *(("--heir", heir) if heir else ()))
+            gone = self.first.json("mek", "destroy", name, *(("--transfer-to", transferee) if transferee else ()))
             receipts.append(self.path(name + ".end"))
             self.first.qpcseal("audit", "receipt", gone["entry"], "-o", receipts[-1])
         labels = [name + "#1" for name in names]
         self.assertEqual(due(expect=5), dict.fromkeys(labels, False))
-        # What the heir will come from is still wanted; who has no heir, or one elsewhere, is not.
+        # What the transferee will come from is still wanted; who has no transferee, or one elsewhere, is not.
         self.assertEqual(due(*receipts, expect=5), dict(zip(labels, (True, False, True))))
         third.qpcseal("mek", "restore", self.path(names[1] + ".backup"), "--retirement", receipts[1])
         self.assertEqual(due(*receipts, expect=5)[labels[1]], False)

@@ -99,14 +99,14 @@ class KeyOfficers(unittest.TestCase):
         self.assertEqual(asked, {name: seen[name] for name in asked})
         self.assertEqual(len(asked), 6)
         self.recovery.qpcseal("mek", "restore", backup, *request)
-        heir = self.path("heir-request")
-        self.recovery.qpcseal("request", "new", "mek-restore", "--backup", backup, "--param", "origin=heir", "-o", heir)
-        self.assertEqual(self.parameters(heir)["origin"], "heir")
+        transferee = self.path("transferee-request")
+        self.recovery.qpcseal("request", "new", "mek-restore", "--backup", backup, "--param", "origin=transferee", "-o", transferee)
+        self.assertEqual(self.parameters(transferee)["origin"], "transferee")
         end = self.path("end-request")
-        self.site.qpcseal("request", "new", "mek-destroy", "--mek", "k", "--heir", self.key, "-o", end)
-        self.assertEqual(self.parameters(end)["heir_recovery_key_sha256"], self.made["sha256"])
+        self.site.qpcseal("request", "new", "mek-destroy", "--mek", "k", "--transfer-to", self.key, "-o", end)
+        self.assertEqual(self.parameters(end)["transferee_recovery_key_sha256"], self.made["sha256"])
         self.assertIn("--backup is not for", self.refused("mek-destroy", "--mek", "k", "--backup", backup))
-        self.assertIn("--heir is not for", self.refused("mek-backup", "--mek", "k", "--heir", self.key))
+        self.assertIn("--transfer-to is not for", self.refused("mek-backup", "--mek", "k", "--transfer-to", self.key))
         self.assertIn("--recovery-key is not for", self.refused("mek-destroy", "--mek", "k", "--recovery-key", self.key))
         self.assertIn("--file is not for", self.refused("mek-generate", "--param", "name=x", "--file", self.key))
         self.assertIn("--days goes with", self.refused("mek-restore", "--backup", backup, "--days", 3))
@@ -123,7 +123,7 @@ class KeyOfficers(unittest.TestCase):
                 (("mek-generate", "--param", "name=x", "--param", "also=y"), ("no parameter 'also'", "takes name")),
                 (("mek-generate",), ("'name' is missing",)),
                 (("recovery-key", "--param", "name=x"), ("takes no parameters",)),
-                (("mek-destroy", "--mek", "k", "--param", "heir_recovery_key_sha256=00"), ("32 bytes in hex",)),
+                (("mek-destroy", "--mek", "k", "--param", "transferee_recovery_key_sha256=00"), ("32 bytes in hex",)),
                 (("mek-destroy", "--param", "mek=k#1", "--param", "mek_id=zz"), ("16 bytes in hex",)),
                 (("mek-drill", "--param", "mek=k#1", "--param", "mek_id=" + "0" * 32, "--param", "days=ten",
                   "--param", "backup_sha256=" + "0" * 64, "--param", "source_appliance=x", "--param", "source_serial=x",

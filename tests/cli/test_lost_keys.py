@@ -117,12 +117,12 @@ class LostKeys(unittest.TestCase):
         handed, gone = self.site.root / f"{self.name}.handed", self.site.root / f"{self.name}.gone"
         self.site.qpcseal("mek", "backup", self.name, "--to", key, "-o", handed)
         self.lose(file)
-        entry = self.site.json("mek", "destroy", self.name, "--heir", key)["entry"]
+        entry = self.site.json("mek", "destroy", self.name, "--transfer-to", key)["entry"]
         self.site.qpcseal("audit", "receipt", entry, "-o", gone)
         other.qpcseal("mek", "restore", handed, "--retirement", gone)
         foreign = self.site.root / f"{self.name}.foreign"
         other.qpcseal("mek", "backup", self.name, "--to", self.key, "-o", foreign)
-        copy = self.made_by("mek", "restore", self.backup)  # to wrap only, for the other is its heir
+        copy = self.made_by("mek", "restore", self.backup)  # to wrap only, for the other is its transferee
         self.assertEqual(self.listed()["origin"], "restored")
         self.lose(copy)
         self.assertEqual(self.listed()["state"], "missing")

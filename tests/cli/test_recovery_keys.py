@@ -118,7 +118,7 @@ class Making(Case):
         self.assertIn("stays", last["data"]["reconciled"])
 
 
-class Heirs(Case):
+class Transferees(Case):
     def setUp(self):
         super().setUp()
         self.third = Second(self.first, "C")
@@ -130,22 +130,22 @@ class Heirs(Case):
         return appliance.qpcseal("encrypt-model", "--qpc", self.path("model.qpc"), "--mek", "k", "--output-dir",
                                  self.path(out), expect=expect)
 
-    def end(self, appliance, name, *heir):
-        gone = appliance.json("mek", "destroy", "k", *heir)
+    def end(self, appliance, name, *transferee):
+        gone = appliance.json("mek", "destroy", "k", *transferee)
         appliance.qpcseal("audit", "receipt", gone["entry"], "-o", self.path(name))
         return self.path(name), gone["encryptions"]
 
     def test_who_handed_a_key_on_is_not_its_heir_again(self):
         first_backup = self.backup()
-        first_end, _ = self.end(self.first, "A.end", "--heir", self.key)
+        first_end, _ = self.end(self.first, "A.end", "--transfer-to", self.key)
         self.token.qpcseal("mek", "restore", first_backup, "--retirement", first_end)
         self.seal(self.token, "s1")
         second_backup = self.backup(self.token, self.path("C.key"), "BC")
-        second_end, _ = self.end(self.token, "B.end", "--heir", self.path("C.key"))
-        self.assertEqual(self.third.json("mek", "restore", second_backup, "--retirement", second_end)["origin"], "heir")
+        second_end, _ = self.end(self.token, "B.end", "--transfer-to", self.path("C.key"))
+        self.assertEqual(self.third.json("mek", "restore", second_backup, "--retirement", second_end)["origin"], "transferee")
         self.seal(self.third, "s2")
         refused = self.token.qpcseal("mek", "restore", first_backup, "--retirement", first_end, expect=5)
-        self.assertIn("as its heir", refused.stderr)
+        self.assertIn("as its transferee", refused.stderr)
         # To wrap only it comes back; and that is no way round.
         self.token.qpcseal("mek", "restore", first_backup)
         self.assertIn("only wraps", self.seal(self.token, "s3", expect=5).stderr)
@@ -157,19 +157,19 @@ class Heirs(Case):
         own_key = self.path("A.key")
         self.first.qpcseal("recovery-key", "new", "-o", own_key)
         own = self.backup(to=own_key, out="own")
-        end, count = self.end(self.first, "own.end", "--heir", own_key)
+        end, count = self.end(self.first, "own.end", "--transfer-to", own_key)
         self.assertEqual(self.first.json("mek", "restore", own, "--retirement", end)["encryptions"], count)
         self.seal(self.first, "s1")
         self.backup()
-        self.end(self.first, "A.end", "--heir", self.key)
+        self.end(self.first, "A.end", "--transfer-to", self.key)
         self.first.qpcseal("mek", "restore", own, "--retirement", end, expect=5)
 
     def test_a_count_never_falls(self):
-        """Whether it comes back as an heir or to wrap only, from this backup or an older one."""
+        """Whether it comes back as a transferee or to wrap only, from this backup or an older one."""
         old = self.backup(out="old")
         self.seal(self.first, "s0")
         new = self.backup(out="new")
-        end, _ = self.end(self.first, "A.end", "--heir", self.key)
+        end, _ = self.end(self.first, "A.end", "--transfer-to", self.key)
         self.token.qpcseal("mek", "restore", new, "--retirement", end)
         self.seal(self.token, "s1")
         most = self.token.json("mek", "destroy", "k")["encryptions"]

@@ -61,7 +61,7 @@ TEST_P(KeyTypes, EvidenceVerifiesAndIsAboutTheRequest) {
 INSTANTIATE_TEST_SUITE_P(All, KeyTypes,
                          ::testing::Values(attest::SessionKeyType::P256, attest::SessionKeyType::P384,
                                            attest::SessionKeyType::Rsa),
-                         [](const auto& each) { return std::string(attest::name_of(each.param)); });
+                         [](const auto& each) { return std::string(attest::to_string(each.param)); });
 
 TEST(Evidence, DebugAndLifecycleAreReported) {
   ProvisionOptions options;
@@ -178,7 +178,7 @@ TEST(Faults, AreFoundByTheSchemeForTheirOwnReason) {
   for (const FaultCase& each : {FaultCase{"off-curve-key", "ATT-CNF"}, FaultCase{"weak-rsa", "ATT-CNF"},
                                 FaultCase{"unknown-root", "ATT-CHAIN-ROOT"}}) {
     SCOPED_TRACE(each.name);
-    const attest::Evidence evidence = verify(cards, ask(cards, make_request(), fault_of(each.name)));
+    const attest::Evidence evidence = verify(cards, ask(cards, make_request(), parse_fault(each.name)));
     EXPECT_FALSE(evidence.claims.has_value());
     EXPECT_THAT(ids(evidence.findings), Contains(each.finding));
   }
@@ -188,7 +188,7 @@ TEST(Faults, ThatOnlyThePolicyCanFindAreInTheClaims) {
   const Cards cards;
   const attest::Request request = make_request();
   const auto claims = [&](const char* name) {
-    const attest::Evidence evidence = verify(cards, ask(cards, request, fault_of(name)));
+    const attest::Evidence evidence = verify(cards, ask(cards, request, parse_fault(name)));
     EXPECT_THAT(ids(evidence.findings), IsEmpty()) << name;
     return evidence.claims.value();
   };
@@ -201,9 +201,9 @@ TEST(Faults, ThatOnlyThePolicyCanFindAreInTheClaims) {
 
 TEST(Faults, AllHaveNames) {
   EXPECT_EQ(fault_names().size(), 8U);
-  for (const std::string_view name : fault_names()) EXPECT_TRUE(fault_of(name).has_value());
-  EXPECT_FALSE(fault_of("").has_value());
-  EXPECT_FALSE(fault_of("other").has_value());
+  for (const std::string_view name : fault_names()) EXPECT_TRUE(parse_fault(name).has_value());
+  EXPECT_FALSE(parse_fault("").has_value());
+  EXPECT_FALSE(parse_fault("other").has_value());
 }
 
 }  // namespace

@@ -128,7 +128,7 @@ class Session : public ::testing::Test {
     grpc::ClientContext context;
     session::GetAttestationReportRequest question;
     question.set_device(device);
-    question.set_attestation_request(std::string(qpcseal::text_of(request)));
+    question.set_attestation_request(std::string(qpcseal::text_view(request)));
     session::GetAttestationReportResponse response;
     return stub->GetAttestationReport(&context, question, &response);
   }

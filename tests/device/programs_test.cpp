@@ -122,7 +122,7 @@ TEST_F(Programs, OverwriteOnlyWhenTold) {
   const Outcome refused = courier({"-i", path("request"), "-o", path("report.dat")});
   EXPECT_EQ(refused.code, 3);
   EXPECT_THAT(refused.err, HasSubstr("--force"));
-  EXPECT_EQ(qpcseal::text_of(read_file(path("report.dat"), 100)), "mine");
+  EXPECT_EQ(qpcseal::text_view(read_file(path("report.dat"), 100)), "mine");
   EXPECT_TRUE(open_card(cards.dir, 0).answered_nonces.empty()) << "the card was asked for nothing";
   EXPECT_EQ(courier({"-i", path("request"), "-o", path("report.dat"), "--force"}).code, 0);
   expect_verifies(path("report.dat"), request);

@@ -35,9 +35,9 @@ unsigned mode_of(const std::filesystem::path& path) {
 }
 
 std::string seal_key_pem(const char* algorithm, const char* curve) {
-  const attest::KeyPtr key(curve != nullptr ? EVP_PKEY_Q_keygen(nullptr, nullptr, algorithm, curve)
-                                            : EVP_PKEY_Q_keygen(nullptr, nullptr, algorithm));
-  const attest::Owned<BIO, BIO_free_all> out(BIO_new(BIO_s_mem()));
+  const KeyPtr key(curve != nullptr ? EVP_PKEY_Q_keygen(nullptr, nullptr, algorithm, curve)
+                                    : EVP_PKEY_Q_keygen(nullptr, nullptr, algorithm));
+  const Owned<BIO, BIO_free_all> out(BIO_new(BIO_s_mem()));
   PEM_write_bio_PUBKEY(out.get(), key.get());
   char* data = nullptr;
   const long size = BIO_get_mem_data(out.get(), &data);
@@ -123,8 +123,8 @@ TEST(SealKey, OutlivesAReset) {
 TEST(Keys, SessionPublicKeysPassTheAppliancesChecks) {
   for (const auto type :
        {attest::SessionKeyType::P256, attest::SessionKeyType::P384, attest::SessionKeyType::Rsa}) {
-    const attest::KeyPtr key = make_session_key(type);
-    const attest::SessionKey shown = session_public_of(key.get());
+    const KeyPtr key = make_session_key(type);
+    const attest::SessionKey shown = session_public_key(key.get());
     EXPECT_EQ(shown.type, type);
     EXPECT_NO_THROW(attest::check_session_key(shown));
     const Bytes encoded = encode_cose_key(key.get());

@@ -47,7 +47,7 @@ class Keys(acts.Acts):
         self.sweep(Act("mek destroy", ("mek", "destroy", "first"), "mek-destroy", settles=True))
 
     def test_destroy_for_an_heir(self):
-        self.sweep(Act("mek destroy --heir", ("mek", "destroy", "first", "--heir", self.recovery), "mek-destroy",
+        self.sweep(Act("mek destroy --transfer-to", ("mek", "destroy", "first", "--transfer-to", self.recovery), "mek-destroy",
                        settles=True))
 
     def test_backup(self):

@@ -52,9 +52,9 @@ Bytes der_of(EVP_PKEY* key) {
   return der;
 }
 
-attest::KeyPtr key_from(const Bytes& der) {
+KeyPtr key_from(const Bytes& der) {
   const unsigned char* at = der.data();
-  return attest::KeyPtr(d2i_AutoPrivateKey(nullptr, &at, static_cast<long>(der.size())));
+  return KeyPtr(d2i_AutoPrivateKey(nullptr, &at, static_cast<long>(der.size())));
 }
 
 void make(unsigned count, const fs::path& dir) {
@@ -99,7 +99,7 @@ void answer_all(const fs::path& dir, const fs::path& trip) {
     std::string host, port, device, request, report;
     words >> host >> port >> device >> request >> report;
     const Bytes bytes = report_of(card, like, parse_question(read_file(trip / request, kMaxRequest)));
-    std::ofstream(trip / report, std::ios::binary) << text_of(bytes);
+    std::ofstream(trip / report, std::ios::binary) << text_view(bytes);
   }
 }
 

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "tests/forward/forwarded.h"
 
-namespace qpcseal::test {
+namespace qpcseal::testing {
 namespace {
 
 const Bytes kKey(16, 0x42), kKek(32, 0x17);
@@ -284,4 +284,4 @@ TEST(Clients, ASocketPathIsNeeded) {
 }
 
 }  // namespace
-}  // namespace qpcseal::test
+}  // namespace qpcseal::testing

@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "tests/forward/forwarded.h"
 
-namespace qpcseal::test {
+namespace qpcseal::testing {
 namespace {
 
 constexpr int kFaultsUnreadable = 3;  // the server's exit code
@@ -209,4 +209,4 @@ TEST(Faults, ARuleThatCannotBeReadStopsTheServer) {
 }
 
 }  // namespace
-}  // namespace qpcseal::test
+}  // namespace qpcseal::testing

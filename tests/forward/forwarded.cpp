@@ -19,7 +19,7 @@
 
 #include "base/error.h"
 
-namespace qpcseal::test {
+namespace qpcseal::testing {
 namespace {
 
 constexpr const char* kProgram = QPCSEAL_FORWARD_DIR "/forward-token";
@@ -212,4 +212,4 @@ Bytes RawSession::sign(CK_MECHANISM mechanism, CK_OBJECT_HANDLE key, ByteView da
   return signature;
 }
 
-}  // namespace qpcseal::test
+}  // namespace qpcseal::testing

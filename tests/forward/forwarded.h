@@ -11,7 +11,7 @@
 #include "pkcs11/template.h"
 #include "tests/support/tokens.h"
 
-namespace qpcseal::test {
+namespace qpcseal::testing {
 
 inline constexpr const char* kSoftHsmModule = "/usr/lib/softhsm/libsofthsm2.so";
 inline constexpr const char* kForwardModule = QPCSEAL_FORWARD_DIR "/libforward-token.so";
@@ -72,4 +72,4 @@ class RawSession {
 // The attributes of a generated AES-128 key that may be wrapped.
 pkcs11::Template extractable_aes(std::string_view label);
 
-}  // namespace qpcseal::test
+}  // namespace qpcseal::testing

@@ -13,7 +13,7 @@
 #include "base/random.h"
 #include "tests/forward/forwarded.h"
 
-namespace qpcseal::test {
+namespace qpcseal::testing {
 namespace {
 
 constexpr std::size_t kSize = 16;
@@ -145,4 +145,4 @@ TEST_F(Memscan, AKeyThatTheTokenKeepsIsNamedAsUnknown) {
 }
 
 }  // namespace
-}  // namespace qpcseal::test
+}  // namespace qpcseal::testing

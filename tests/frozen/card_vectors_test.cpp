@@ -17,14 +17,14 @@
 #include "device/loader/load.h"
 #include "tests/frozen/frozen.h"
 
-namespace qpcseal::test {
+namespace qpcseal::testing {
 namespace {
 
 device::Card card_of(const json& in) {
   device::Card card;
   card.ueid = hex(in.at("ueid"));
   card.session_key = private_key(in.at("session_private_key"));
-  card.session_public = device::session_public_of(card.session_key.get());
+  card.session_public = device::session_public_key(card.session_key.get());
   card.answered_nonces = {hex(in.at("nonce"))};
   return card;
 }
@@ -159,25 +159,25 @@ TEST_F(Container, IsMadeByteForByte) {
 }
 
 TEST_F(Container, OpensAndNotWithAnyByteChanged) {
-  const std::filesystem::path folder =
+  const std::filesystem::path dir =
       std::filesystem::temp_directory_path() / ("qpcseal-vectors-" + to_hex(SystemRandom().bytes(8)));
-  std::filesystem::create_directory(folder);
+  std::filesystem::create_directory(dir);
   const device::Card card = this->card();
   const auto loads = [&](const Bytes& bytes) {
-    write_file(folder / "sealed", bytes, Existing::Replace);
-    static_cast<void>(device::load(folder / "sealed", card, folder / "plain", Existing::Replace));
+    write_file(dir / "sealed", bytes, Existing::Replace);
+    static_cast<void>(device::load(dir / "sealed", card, dir / "plain", Existing::Replace));
     return true;
   };
   ASSERT_TRUE(loads(bytes_));
-  EXPECT_EQ(read_file(folder / "plain", 65536), contents(plain_file(segments())));
-  write_file(folder / "sealed", bytes_, Existing::Replace);
-  const Fd file(open((folder / "sealed").c_str(), O_RDWR | O_CLOEXEC));
+  EXPECT_EQ(read_file(dir / "plain", 65536), contents(plain_file(segments())));
+  write_file(dir / "sealed", bytes_, Existing::Replace);
+  const Fd file(open((dir / "sealed").c_str(), O_RDWR | O_CLOEXEC));
   std::size_t refused = 0;
   for (std::size_t i = 0; i < bytes_.size(); ++i) {
     const Bytes bad{static_cast<std::uint8_t>(bytes_[i] ^ (1U << (i % 8)))};
     write_exact(file, bad, i);
     try {
-      static_cast<void>(device::load(folder / "sealed", card, std::nullopt, Existing::Refuse));
+      static_cast<void>(device::load(dir / "sealed", card, std::nullopt, Existing::Refuse));
       ADD_FAILURE() << "byte " << i;
     } catch (const Error&) {
       ++refused;
@@ -185,8 +185,8 @@ TEST_F(Container, OpensAndNotWithAnyByteChanged) {
     write_exact(file, ByteView(bytes_).subspan(i, 1), i);
   }
   std::cout << refused << " of " << bytes_.size() << " changed bytes of the frozen container refused\n";
-  std::filesystem::remove_all(folder);
+  std::filesystem::remove_all(dir);
 }
 
 }  // namespace
-}  // namespace qpcseal::test
+}  // namespace qpcseal::testing

@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "qpc/container.h"
 
-namespace qpcseal::test {
+namespace qpcseal::testing {
 
 json cases_of(const std::string& name) {
   std::ifstream in(std::filesystem::path(QPCSEAL_FROZEN) / (name + ".json"));
@@ -22,7 +22,7 @@ Bytes hex(const json& value) { return value.is_null() ? Bytes{} : from_hex(value
 
 namespace {
 
-using BioPtr = attest::Owned<BIO, BIO_free_all>;
+using BioPtr = Owned<BIO, BIO_free_all>;
 
 BioPtr bio_of(const json& pem) {
   const std::string& text = pem.get_ref<const std::string&>();
@@ -31,18 +31,18 @@ BioPtr bio_of(const json& pem) {
   return bio;
 }
 
-attest::KeyPtr checked(EVP_PKEY* key) {
+KeyPtr checked(EVP_PKEY* key) {
   if (key == nullptr) throw Error(ErrorKind::Malformed, "a vector's key cannot be read");
-  return attest::KeyPtr(key);
+  return KeyPtr(key);
 }
 
 }  // namespace
 
-attest::KeyPtr private_key(const json& pem) {
+KeyPtr private_key(const json& pem) {
   return checked(PEM_read_bio_PrivateKey(bio_of(pem).get(), nullptr, nullptr, nullptr));
 }
 
-attest::KeyPtr public_key(const json& pem) {
+KeyPtr public_key(const json& pem) {
   return checked(PEM_read_bio_PUBKEY(bio_of(pem).get(), nullptr, nullptr, nullptr));
 }
 
@@ -61,7 +61,7 @@ GivenKey::GivenKey(ByteView value, Bytes id, Random& random)
 std::unique_ptr<seal::GcmWorker> GivenKey::open_worker() { return seal::open_data_key(value_, random_); }
 
 Bytes GivenSigner::sign(ByteView message) {
-  const attest::DigestContextPtr context(EVP_MD_CTX_new());
+  const DigestContextPtr context(EVP_MD_CTX_new());
   Bytes out(64);
   std::size_t size = out.size();
   if (EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key_.get()) != 1 ||
@@ -109,4 +109,4 @@ std::size_t sweep(const Bytes& good, const std::function<bool(const Bytes&)>& ac
   return good.size();
 }
 
-}  // namespace qpcseal::test
+}  // namespace qpcseal::testing

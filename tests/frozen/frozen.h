@@ -15,15 +15,15 @@
 #include "base/random.h"
 #include "base/secret.h"
 
-namespace qpcseal::test {
+namespace qpcseal::testing {
 
 using nlohmann::json;
 
 // The cases of tests/vectors/NAME.json.
 json cases_of(const std::string& name);
 Bytes hex(const json& value);  // null: empty
-attest::KeyPtr private_key(const json& pem);
-attest::KeyPtr public_key(const json& pem);
+KeyPtr private_key(const json& pem);
+KeyPtr public_key(const json& pem);
 
 // Gives these values in this order, each wanted in exactly its size.
 class GivenRandom final : public Random {
@@ -52,11 +52,11 @@ class GivenKey final : public seal::KeyHandle {
 // Ed25519 on the host; what a token does.
 class GivenSigner final : public seal::SealSigner {
  public:
-  explicit GivenSigner(attest::KeyPtr key) : key_(std::move(key)) {}
+  explicit GivenSigner(KeyPtr key) : key_(std::move(key)) {}
   Bytes sign(ByteView message) override;
 
  private:
-  attest::KeyPtr key_;
+  KeyPtr key_;
 };
 
 struct PlainSegment {
@@ -72,4 +72,4 @@ Bytes contents(const Fd& file);
 // Each byte of `good` changed in turn: `accepted` must say no (or throw) every time. Returns how often.
 std::size_t sweep(const Bytes& good, const std::function<bool(const Bytes&)>& accepted);
 
-}  // namespace qpcseal::test
+}  // namespace qpcseal::testing

@@ -13,7 +13,7 @@
 #include "qpc/container.h"
 #include "tests/frozen/frozen.h"
 
-namespace qpcseal::test {
+namespace qpcseal::testing {
 namespace {
 
 std::vector<PlainSegment> segments_of(const json& list) {
@@ -70,7 +70,7 @@ void check_segment(const json& c) {
   values.push_back(Bytes(12, 1));  // of the tag
   GivenRandom random(std::move(values));
   GivenKey key(hex(in.at("mek")), hex(in.at("mek_id")), random);
-  GivenSigner signer(attest::KeyPtr(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")));
+  GivenSigner signer(KeyPtr(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")));
   const std::string name = in.at("name");
   const Fd plain = plain_file({{name, 0, ramp(in.at("plaintext_size"))}}), sealed = file_of({});
   seal::seal(plain, qpc::Container::read(plain), options_of(in, {name}), key, signer, random, sealed);
@@ -146,7 +146,7 @@ TEST(TagAndSignature, AreTheFrozenOnes) {
     });
     const Bytes message = seal::seal_message(digest);
     EXPECT_EQ(message, hex(out.at("signed_bytes")));
-    const attest::KeyPtr verifier = public_key(in.at("seal_public_key"));
+    const KeyPtr verifier = public_key(in.at("seal_public_key"));
     const Bytes signature = hex(out.at("seal_sig"));
     sweep(signature, [&](const Bytes& bytes) { return device::verify_seal(verifier.get(), message, bytes); });
     sweep(message, [&](const Bytes& bytes) { return device::verify_seal(verifier.get(), bytes, signature); });
@@ -172,4 +172,4 @@ TEST(Slots, AreMadeAndReadByteForByte) {
 }
 
 }  // namespace
-}  // namespace qpcseal::test
+}  // namespace qpcseal::testing

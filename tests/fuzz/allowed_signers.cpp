@@ -8,9 +8,9 @@ using namespace qpcseal;
 
 QPCSEAL_FUZZ_TARGET(input) {
   fuzz::accepted([&] {
-    const policy::Officers officers = policy::parse_officers(text_of(input));
+    const approval::Officers officers = approval::parse_officers(text_of(input));
     std::set<Bytes> keys;
-    for (const policy::Officer& officer : officers.list) {
+    for (const approval::Officer& officer : officers.list) {
       fuzz::require(!officer.name.empty() && !officer.namespaces.empty(),
                     "an officer without a name or a namespace");
       fuzz::require(keys.insert(officer.key.blob).second, "one key twice");

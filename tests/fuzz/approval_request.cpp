@@ -9,9 +9,9 @@ using namespace qpcseal;
 QPCSEAL_FUZZ_TARGET(input) {
   fuzz::accepted([&] {
     const std::string_view text = text_of(input);
-    const release::ApprovalRequest request = release::parse_approval_request(text);
-    fuzz::require(release::is_approval_request(text), "a request that does not look like one");
-    fuzz::require(release::encode_approval_request(request) == text, "a request in another form");
+    const approval::ApprovalRequest request = approval::parse_approval_request(text);
+    fuzz::require(approval::is_approval_request(text), "a request that does not look like one");
+    fuzz::require(approval::encode_approval_request(request) == text, "a request in another form");
     fuzz::require(request.not_before < request.not_after, "never valid");
   });
 }

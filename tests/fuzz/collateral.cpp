@@ -8,10 +8,10 @@ using namespace qpcseal;
 QPCSEAL_FUZZ_TARGET(input) {
   fuzz::accepted([&] {
     const std::string_view text = text_of(input);
-    const release::Collateral bundle = release::parse_collateral(text);
-    fuzz::require(release::encode_collateral(bundle) == text, "a bundle in another form");
+    const trust::Collateral bundle = trust::parse_collateral(text);
+    fuzz::require(trust::encode_collateral(bundle) == text, "a bundle in another form");
     fuzz::require(bundle.serial > 0 && !bundle.roots.empty(), "a bundle without serial or roots");
-    static_cast<void>(release::show_collateral(bundle));
-    static_cast<void>(release::trust_of(bundle, sha256(input)));
+    static_cast<void>(trust::show_collateral(bundle));
+    static_cast<void>(trust::make_trust(bundle, sha256(input)));
   });
 }

@@ -7,9 +7,9 @@ using namespace qpcseal;
 
 QPCSEAL_FUZZ_TARGET(input) {
   fuzz::accepted([&] {
-    const policy::SshSignature signature = policy::parse_sshsig(text_of(input));
-    static_cast<void>(policy::verify_sshsig(signature, signature.name_space, view("a message")));
-    fuzz::require(!policy::verify_sshsig(signature, signature.name_space + "x", view("a message")),
+    const approval::SshSignature signature = approval::parse_sshsig(text_of(input));
+    static_cast<void>(approval::verify_sshsig(signature, signature.name_space, view("a message")));
+    fuzz::require(!approval::verify_sshsig(signature, signature.name_space + "x", view("a message")),
                   "verified in another namespace");
   });
 }

@@ -14,7 +14,7 @@
 #include "device/loader/crypto.h"
 #include "device/loader/load.h"
 
-namespace qpcseal::test {
+namespace qpcseal::testing {
 
 namespace {
 
@@ -33,9 +33,9 @@ Fd file_of(const std::filesystem::path& path, ByteView bytes) {
 
 Bytes contents(const std::filesystem::path& path) { return read_file(path, std::size_t{1} << 30); }
 
-attest::KeyPtr key_of(const Bytes& spki) {
+KeyPtr key_of(const Bytes& spki) {
   const unsigned char* at = spki.data();
-  return attest::KeyPtr(d2i_PUBKEY(nullptr, &at, static_cast<long>(spki.size())));
+  return KeyPtr(d2i_PUBKEY(nullptr, &at, static_cast<long>(spki.size())));
 }
 
 }  // namespace
@@ -47,8 +47,8 @@ Segment& Parts::at(std::string_view name) {
 }
 
 Parts take_apart(ByteView container) {
-  const TemporaryFolder folder;
-  const Fd file = file_of(folder.path() / "container", container);
+  const TemporaryFolder dir;
+  const Fd file = file_of(dir.path() / "container", container);
   Parts out;
   const qpc::Container opened = qpc::Container::read(file);
   for (const qpc::Segment& segment : opened.segments())
@@ -101,7 +101,7 @@ device::Card Bench::card() const {
   card.ueid = ueid_;
   EVP_PKEY_up_ref(session_key_.get());
   card.session_key.reset(session_key_.get());
-  card.session_public = device::session_public_of(session_key_.get());
+  card.session_public = device::session_public_key(session_key_.get());
   card.answered_nonces = {random_bytes(32), nonce_};
   card.seal_key = key_of(seal_key_->spki());
   return card;
@@ -111,7 +111,7 @@ device::Card Bench::stranger() {
   device::Card card;
   card.ueid = random_bytes(17);
   card.session_key = device::make_session_key(attest::SessionKeyType::P256);
-  card.session_public = device::session_public_of(card.session_key.get());
+  card.session_public = device::session_public_key(card.session_key.get());
   return card;
 }
 
@@ -130,9 +130,9 @@ keys::Mek Bench::mek(const std::string& name) {
   return keys::generate_mek(token_->session(), fresh, name, 1, random_bytes(keys::kMekIdSize), {});
 }
 
-Bytes Bench::seal(const Wish& wish) {
-  const keys::Mek key = mek(wish.mek);
-  const std::vector<Segment> segments = plain(wish.constants);
+Bytes Bench::seal(const Wish& wanted) {
+  const keys::Mek key = mek(wanted.mek);
+  const std::vector<Segment> segments = plain(wanted.constants);
   std::vector<qpc::Segment> rows;
   for (const Segment& s : segments) rows.push_back({s.name, s.data.size(), s.offset, 0});
   const std::uint64_t size = qpc::place_unaligned(rows);
@@ -142,11 +142,11 @@ Bytes Bench::seal(const Wish& wish) {
     std::ranges::copy(segments[i].data, input.begin() + static_cast<std::ptrdiff_t>(rows[i].data_position));
   const Fd in = file_of(folder_.path() / "plain.qpc", input);
   seal::SealOptions options;
-  options.mode = wish.mode;
+  options.mode = wanted.mode;
   options.segments = {"network.elf", "constants.bin"};
   options.created = 1'800'000'000;
   options.model_name = "model";
-  options.model_version = wish.model_version;
+  options.model_version = wanted.model_version;
   options.chunk_log2 = kChunkLog2;
   options.threads = 2;
   SystemRandom random;
@@ -154,7 +154,7 @@ Bytes Bench::seal(const Wish& wish) {
   keys::SealKey signer(*seal_key_);
   AtomicFile out(file_, Existing::Replace);
   const auto made = seal::seal(in, qpc::Container::read(in), options, handle, signer, random, out.fd());
-  if (wish.bound) {
+  if (wanted.bound) {
     const device::Card target = card();
     const auto wrapped =
         keys::wrap_mek(token_->session(), key, keys::Suite::EcdhEcbKdf,
@@ -186,4 +186,4 @@ SecretBuffer Bench::mek_value(ByteView container) const {
   return device::unwrap_mek(card(), wrapped, ByteView(wrapped.encrypt).subspan(6, 16));
 }
 
-}  // namespace qpcseal::test
+}  // namespace qpcseal::testing

@@ -15,7 +15,7 @@
 #include "device/card/card.h"
 #include "tests/support/tokens.h"
 
-namespace qpcseal::test {
+namespace qpcseal::testing {
 
 struct Segment {
   std::string name;
@@ -50,7 +50,7 @@ class Bench {
   // Another card, with keys of its own and no challenge of ours.
   [[nodiscard]] static device::Card stranger();
   // A container of the segments of `plain`, bound to the card; chunks have 64 KiB.
-  Bytes seal(const Wish& wish);
+  Bytes seal(const Wish& wanted);
   static std::vector<Segment> plain(std::size_t constants);
 
   // "" when `card` loads it, else what it said. A failure that is no refusal (Error{Malformed} or
@@ -66,8 +66,8 @@ class Bench {
   std::filesystem::path file_;
   std::unique_ptr<TestToken> token_;
   std::unique_ptr<keys::SigningKey> seal_key_;
-  attest::KeyPtr session_key_;
+  KeyPtr session_key_;
   Bytes ueid_, nonce_;
 };
 
-}  // namespace qpcseal::test
+}  // namespace qpcseal::testing

@@ -13,7 +13,7 @@
 #include "appliance/seal/manifest.h"
 #include "tests/loader/bench.h"
 
-namespace qpcseal::test {
+namespace qpcseal::testing {
 namespace {
 
 using ::testing::HasSubstr;
@@ -21,7 +21,7 @@ using ::testing::HasSubstr;
 constexpr std::size_t kSix = seal::kAddedNames.size();
 constexpr std::size_t kChunk = std::size_t{1} << 16;
 
-class Paste : public ::testing::TestWithParam<seal::Mode> {
+class Splice : public ::testing::TestWithParam<seal::Mode> {
  protected:
   void SetUp() override {
     good_ = bench_.seal({.mode = GetParam(), .model_version = 2});
@@ -31,7 +31,7 @@ class Paste : public ::testing::TestWithParam<seal::Mode> {
     for (const Bytes& each : {good_, other_, old_}) ASSERT_EQ(refusal(each), "");
   }
   void TearDown() override {
-    std::cout << "mode " << seal::name_of(GetParam()) << ": " << count_ << " containers refused\n";
+    std::cout << "mode " << seal::to_string(GetParam()) << ": " << count_ << " containers refused\n";
   }
   std::string refusal(ByteView container) { return bench_.refusal(container, bench_.card()); }
   void refused(const Parts& parts, const std::string& what) {
@@ -50,7 +50,7 @@ class Paste : public ::testing::TestWithParam<seal::Mode> {
   unsigned count_ = 0;
 };
 
-TEST_P(Paste, DroppedSegments) {
+TEST_P(Splice, DroppedSegments) {
   const std::size_t size = take_apart(good_).segments.size();
   for (std::size_t i = 0; i < size; ++i)
     refused("dropped " + std::to_string(i),
@@ -60,7 +60,7 @@ TEST_P(Paste, DroppedSegments) {
   });
 }
 
-TEST_P(Paste, SwappedSegments) {
+TEST_P(Splice, SwappedSegments) {
   const std::size_t size = take_apart(good_).segments.size();
   for (std::size_t i = 0; i < size; ++i)
     for (std::size_t j = i + 1; j < size; ++j) {
@@ -71,7 +71,7 @@ TEST_P(Paste, SwappedSegments) {
     }
 }
 
-TEST_P(Paste, RenamedSegments) {
+TEST_P(Splice, RenamedSegments) {
   const std::size_t size = take_apart(good_).segments.size();
   for (std::size_t i = 0; i < size; ++i) {
     refused("renamed " + std::to_string(i), [&](Parts& p) { p.segments[i].name += "x"; });
@@ -79,7 +79,7 @@ TEST_P(Paste, RenamedSegments) {
   }
 }
 
-TEST_P(Paste, AddedSegments) {
+TEST_P(Splice, AddedSegments) {
   const std::size_t size = take_apart(good_).segments.size();
   for (std::size_t i = 0; i <= size; ++i)
     for (const Segment& added : {Segment{"added.bin", {}, 0}, Segment{"added.bin", Bytes(10, 1), 0}})
@@ -88,7 +88,7 @@ TEST_P(Paste, AddedSegments) {
       });
 }
 
-TEST_P(Paste, OtherOffsets) {
+TEST_P(Splice, OtherOffsets) {
   const std::size_t size = take_apart(good_).segments.size();
   for (std::size_t i = 0; i < size; ++i)
     refused("offset of " + std::to_string(i), [&](Parts& p) {
@@ -98,7 +98,7 @@ TEST_P(Paste, OtherOffsets) {
     });
 }
 
-TEST_P(Paste, FromAnotherContainerOrAnOlderOne) {
+TEST_P(Splice, FromAnotherContainerOrAnOlderOne) {
   for (const auto& [what, donor_bytes] : {std::pair{"another", other_}, std::pair{"an older", old_}}) {
     const Parts donor = take_apart(donor_bytes);
     for (std::size_t i = 0; i < donor.segments.size(); ++i) {
@@ -119,7 +119,7 @@ TEST_P(Paste, FromAnotherContainerOrAnOlderOne) {
   }
 }
 
-TEST_P(Paste, SlotsOfTheSameKeyFit) {
+TEST_P(Splice, SlotsOfTheSameKeyFit) {
   // Not an attack: what is wrapped is the MEK, not the container, and replace-mek lives on that.
   Parts parts = take_apart(good_), donor = take_apart(other_);
   for (const char* name : {"MEK.encrypt", "MEK.nonce", "MEK.pub"}) parts.at(name).data = donor.at(name).data;
@@ -129,7 +129,7 @@ TEST_P(Paste, SlotsOfTheSameKeyFit) {
     refused(std::string(name) + " alone", [&](Parts& p) { p.at(name).data = donor.at(name).data; });
 }
 
-TEST_P(Paste, SlotsOfAnotherKey) {
+TEST_P(Splice, SlotsOfAnotherKey) {
   Parts donor = take_apart(bench_.seal({.mode = GetParam(), .model_version = 2, .mek = "another"}));
   refused("slots", [&](Parts& p) {
     for (const char* name : {"MEK.encrypt", "MEK.nonce", "MEK.pub"}) p.at(name).data = donor.at(name).data;
@@ -148,7 +148,7 @@ TEST_P(Paste, SlotsOfAnotherKey) {
   });
 }
 
-TEST_P(Paste, OtherCards) {
+TEST_P(Splice, OtherCards) {
   EXPECT_THAT(bench_.refusal(good_, Bench::stranger()), HasSubstr("nonce"));
   device::Card card = Bench::stranger();
   card.answered_nonces = bench_.card().answered_nonces;  // even if it had seen the challenge
@@ -162,7 +162,7 @@ TEST_P(Paste, OtherCards) {
   count_ = 4;
 }
 
-TEST_P(Paste, OlderThanTheCardAccepts) {
+TEST_P(Splice, OlderThanTheCardAccepts) {
   device::Card card = bench_.card();
   card.minimum_model_version = 2;
   EXPECT_EQ(bench_.refusal(good_, card), "");
@@ -171,7 +171,7 @@ TEST_P(Paste, OlderThanTheCardAccepts) {
 }
 
 // Chunks within one segment: moved, dropped, doubled, from elsewhere.
-TEST_P(Paste, Chunks) {
+TEST_P(Splice, Chunks) {
   good_ = bench_.seal({.mode = GetParam(), .constants = 2 * kChunk + 9});
   other_ = bench_.seal({.mode = GetParam(), .constants = 2 * kChunk + 9});
   ASSERT_EQ(refusal(good_), "");
@@ -200,7 +200,7 @@ TEST_P(Paste, Chunks) {
 }
 
 // A broken card that knows the MEK can make segments and tags; it cannot sign.
-TEST_P(Paste, ForgedWithTheMek) {
+TEST_P(Splice, ForgedWithTheMek) {
   const SecretBuffer mek = bench_.mek_value(good_);
   Parts parts = take_apart(good_);
   parts.at("constantsdesc.bin").data[0] ^= 1;
@@ -219,8 +219,8 @@ TEST_P(Paste, ForgedWithTheMek) {
   count_ = 1;
 }
 
-INSTANTIATE_TEST_SUITE_P(BothModes, Paste, ::testing::Values(seal::Mode::Token, seal::Mode::Envelope),
-                         [](const auto& one) { return std::string(seal::name_of(one.param)); });
+INSTANTIATE_TEST_SUITE_P(BothModes, Splice, ::testing::Values(seal::Mode::Token, seal::Mode::Envelope),
+                         [](const auto& one) { return std::string(seal::to_string(one.param)); });
 
 }  // namespace
-}  // namespace qpcseal::test
+}  // namespace qpcseal::testing

@@ -11,7 +11,7 @@
 #include "device/loader/load.h"
 #include "tests/loader/bench.h"
 
-namespace qpcseal::test {
+namespace qpcseal::testing {
 namespace {
 
 // Where a byte of the file belongs to: a segment's name, "header", "table", "names" or "padding".
@@ -67,7 +67,7 @@ TEST_P(Sweep, EveryByteOfABoundContainerIsNeeded) {
     list += "  " + place + " " + std::to_string(count);
   }
   EXPECT_EQ(total, good.size());
-  std::cout << "mode " << seal::name_of(GetParam()) << ": " << total << " of " << good.size()
+  std::cout << "mode " << seal::to_string(GetParam()) << ": " << total << " of " << good.size()
             << " changed bytes refused:" << list << "\n";
 }
 
@@ -81,7 +81,7 @@ TEST_P(Sweep, EveryBitOfTheFrontAndTheSlots) {
     for (unsigned bit = 0; bit < 8; ++bit, ++count)
       refused(file, bench.file(), card, good, at, static_cast<std::uint8_t>(1U << bit));
   }
-  std::cout << "mode " << seal::name_of(GetParam()) << ": " << count << " flipped bits refused\n";
+  std::cout << "mode " << seal::to_string(GetParam()) << ": " << count << " flipped bits refused\n";
 }
 
 TEST_P(Sweep, EveryLengthButItsOwn) {
@@ -99,11 +99,11 @@ TEST_P(Sweep, EveryLengthButItsOwn) {
     EXPECT_NE(bench.refusal(longer, card), "") << more << " bytes more";
     ++count;
   }
-  std::cout << "mode " << seal::name_of(GetParam()) << ": " << count << " other lengths refused\n";
+  std::cout << "mode " << seal::to_string(GetParam()) << ": " << count << " other lengths refused\n";
 }
 
 INSTANTIATE_TEST_SUITE_P(BothModes, Sweep, ::testing::Values(seal::Mode::Token, seal::Mode::Envelope),
-                         [](const auto& one) { return std::string(seal::name_of(one.param)); });
+                         [](const auto& one) { return std::string(seal::to_string(one.param)); });
 
 }  // namespace
-}  // namespace qpcseal::test
+}  // namespace qpcseal::testing

@@ -100,14 +100,14 @@ TEST(Appraisal, HasTheNamesAndTiersOfTheDraft) {
   EXPECT_EQ(claims[1].first, "configuration");
   EXPECT_EQ(claims[2], (std::pair<std::string, int>{"executables", 32}));
   EXPECT_EQ(claims[3].first, "hardware");
-  EXPECT_EQ(tier_of(2), "affirming");
-  EXPECT_EQ(tier_of(0), "none");
-  EXPECT_EQ(tier_of(1), "none");
-  EXPECT_EQ(tier_of(31), "affirming");
-  EXPECT_EQ(tier_of(32), "warning");
-  EXPECT_EQ(tier_of(95), "warning");
-  EXPECT_EQ(tier_of(96), "contraindicated");
-  EXPECT_EQ(tier_of(99), "contraindicated");
+  EXPECT_EQ(tier_name(2), "affirming");
+  EXPECT_EQ(tier_name(0), "none");
+  EXPECT_EQ(tier_name(1), "none");
+  EXPECT_EQ(tier_name(31), "affirming");
+  EXPECT_EQ(tier_name(32), "warning");
+  EXPECT_EQ(tier_name(95), "warning");
+  EXPECT_EQ(tier_name(96), "contraindicated");
+  EXPECT_EQ(tier_name(99), "contraindicated");
 }
 
 TEST(Appraisal, StandsInTheDecision) {

@@ -75,10 +75,10 @@ TEST(Release, FindingsSayWhatWasSeenAndWhatIsWanted) {
             "a, not at least one to seal");
 }
 
-std::set<std::string> ids_in(const std::filesystem::path& folder) {
+std::set<std::string> ids_in(const std::filesystem::path& dir) {
   std::set<std::string> out;
   const std::regex quoted("\"([^\"]*POL-[^\"]*)\""), one("POL-[A-Z0-9-]+");
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+  for (const auto& entry : std::filesystem::directory_iterator(dir)) {
     if (entry.path().extension() != ".cpp") continue;
     std::ifstream file(entry.path());
     std::stringstream text;

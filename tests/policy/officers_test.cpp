@@ -16,12 +16,12 @@ constexpr const char* kNamespace = "policy@qpcseal";
 
 class OfficersFile : public ::testing::Test {
  protected:
-  EvpKey key{EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")};
-  std::string half = "ssh-ed25519 " + to_base64(ssh_key_blob(key.get()));
+  approval::EvpKey key{EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")};
+  std::string half = "ssh-ed25519 " + to_base64(approval::ssh_key_blob(key.get()));
   const std::string option = "namespaces=\"policy@qpcseal\"";
 
-  [[nodiscard]] Officer one(const std::string& name, const std::string& options) const {
-    return std::move(parse_officers(name + " " + options + " " + half + "\n").list.at(0));
+  [[nodiscard]] approval::Officer one(const std::string& name, const std::string& options) const {
+    return std::move(approval::parse_officers(name + " " + options + " " + half + "\n").list.at(0));
   }
   [[nodiscard]] UnixTime before(const std::string& time) const {
     return one("anna", option + ",valid-before=\"" + time + "\"").valid_before.value();
@@ -40,13 +40,14 @@ TEST_F(OfficersFile, NamesAreOnePlainWord) {
 }
 
 TEST_F(OfficersFile, RefusesTwoSpellingsOfOneName) {
-  const EvpKey other(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
-  const std::string second = " " + option + " ssh-ed25519 " + to_base64(ssh_key_blob(other.get())) + "\n";
+  const approval::EvpKey other(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
+  const std::string second =
+      " " + option + " ssh-ed25519 " + to_base64(approval::ssh_key_blob(other.get())) + "\n";
   const std::string first = "anna.b@plant " + option + " " + half + "\n";
   EXPECT_ERROR(Malformed, "'Anna.B@plant' is 'anna.b@plant' of line 1",
-               parse_officers(first + "Anna.B@plant" + second));
-  EXPECT_EQ(parse_officers(first + "anna.b@plant" + second).list.size(), 2U);
-  EXPECT_EQ(parse_officers(first + "anna.c@plant" + second).list.size(), 2U);
+               approval::parse_officers(first + "Anna.B@plant" + second));
+  EXPECT_EQ(approval::parse_officers(first + "anna.b@plant" + second).list.size(), 2U);
+  EXPECT_EQ(approval::parse_officers(first + "anna.c@plant" + second).list.size(), 2U);
 }
 
 TEST_F(OfficersFile, OptionsAreKnownQuotedAndStandOnce) {
@@ -89,23 +90,28 @@ TEST_F(OfficersFile, TimesHaveDaysMinutesOrSecondsAndAZ) {
 }
 
 TEST_F(OfficersFile, LinesAreWordsApartBySpacesOrTabs) {
-  EXPECT_EQ(parse_officers("# all\n\nanna\t" + option + " \t " + half + " a comment\n").list.at(0).line, 3U);
-  EXPECT_ERROR(Malformed, "nobody", parse_officers("# none\n\n"));
-  EXPECT_ERROR(Malformed, "too large", parse_officers(std::string(kMaxOfficersFile + 1, '#')));
-  EXPECT_ERROR(Malformed, "nobody", parse_officers(std::string(kMaxOfficersFile, '#')));
-  EXPECT_ERROR(Malformed, "plain name", parse_officers(" \n"));
-  EXPECT_ERROR(Malformed, "officers:2", parse_officers("anna " + option + " " + half + "\nbela\n"));
-  EXPECT_ERROR(Malformed, "not of the kind",
-               parse_officers("anna " + option + " ecdsa-sha2-nistp256 " + half.substr(half.find(' ') + 1)));
+  EXPECT_EQ(
+      approval::parse_officers("# all\n\nanna\t" + option + " \t " + half + " a comment\n").list.at(0).line,
+      3U);
+  EXPECT_ERROR(Malformed, "nobody", approval::parse_officers("# none\n\n"));
+  EXPECT_ERROR(Malformed, "too large",
+               approval::parse_officers(std::string(approval::kMaxOfficersFile + 1, '#')));
+  EXPECT_ERROR(Malformed, "nobody", approval::parse_officers(std::string(approval::kMaxOfficersFile, '#')));
+  EXPECT_ERROR(Malformed, "plain name", approval::parse_officers(" \n"));
+  EXPECT_ERROR(Malformed, "officers:2", approval::parse_officers("anna " + option + " " + half + "\nbela\n"));
+  EXPECT_ERROR(
+      Malformed, "not of the kind",
+      approval::parse_officers("anna " + option + " ecdsa-sha2-nistp256 " + half.substr(half.find(' ') + 1)));
 }
 
 TEST_F(OfficersFile, AKeyCountsFromItsFirstSecondToBeforeItsLast) {
   const UnixTime start = parse_time("2026-11-24T00:00:00Z"), end = parse_time("2026-11-25T00:00:00Z");
-  const Officers officers =
-      parse_officers("anna " + option + ",valid-after=\"20261124Z\",valid-before=\"20261125Z\" " + half);
-  const std::string signature = sign_sshsig(key.get(), kNamespace, view("text"));
+  const approval::Officers officers = approval::parse_officers(
+      "anna " + option + ",valid-after=\"20261124Z\",valid-before=\"20261125Z\" " + half);
+  const std::string signature = approval::sign_sshsig(key.get(), kNamespace, view("text"));
   const auto finding = [&](UnixTime now) {
-    const Tally tally = tally_signatures(officers, kNamespace, view("text"), {signature}, now);
+    const approval::Tally tally =
+        approval::tally_signatures(officers, kNamespace, view("text"), {signature}, now);
     EXPECT_NE(tally.findings.empty(), tally.approvers.empty());
     return tally.findings.empty() ? Finding{} : tally.findings[0];
   };
@@ -118,18 +124,18 @@ TEST_F(OfficersFile, AKeyCountsFromItsFirstSecondToBeforeItsLast) {
 
 TEST_F(OfficersFile, PeopleAreCountedWhoMaySignThereAndThen) {
   const auto line = [](const std::string& name, const std::string& options) {
-    const EvpKey made(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
-    return name + " " + options + " ssh-ed25519 " + to_base64(ssh_key_blob(made.get())) + "\n";
+    const approval::EvpKey made(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
+    return name + " " + options + " ssh-ed25519 " + to_base64(approval::ssh_key_blob(made.get())) + "\n";
   };
-  const Officers officers = parse_officers(
+  const approval::Officers officers = approval::parse_officers(
       line("anna", option) + line("anna", option) + line("bela", option + ",valid-before=\"20261125Z\"") +
       line("carl", option + ",valid-after=\"20261125Z\"") + line("dora", "namespaces=\"plan@qpcseal\""));
   const UnixTime turn = parse_time("2026-11-25T00:00:00Z");
-  EXPECT_EQ(count_signers(officers, kNamespace, turn - 1), 2U) << "anna, with two keys, and bela";
-  EXPECT_EQ(count_signers(officers, kNamespace, turn), 2U) << "anna and carl";
-  EXPECT_EQ(count_signers(officers, "plan@qpcseal", turn), 1U);
-  EXPECT_EQ(count_signers(officers, "release@qpcseal", turn), 0U);
-  EXPECT_EQ(count_signers({}, kNamespace, turn), 0U);
+  EXPECT_EQ(approval::count_signers(officers, kNamespace, turn - 1), 2U) << "anna, with two keys, and bela";
+  EXPECT_EQ(approval::count_signers(officers, kNamespace, turn), 2U) << "anna and carl";
+  EXPECT_EQ(approval::count_signers(officers, "plan@qpcseal", turn), 1U);
+  EXPECT_EQ(approval::count_signers(officers, "release@qpcseal", turn), 0U);
+  EXPECT_EQ(approval::count_signers({}, kNamespace, turn), 0U);
 }
 
 }  // namespace

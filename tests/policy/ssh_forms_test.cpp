@@ -33,21 +33,22 @@ Bytes sign_raw(EVP_PKEY* key, const EVP_MD* digest, ByteView data) {
 
 Bytes strings(std::initializer_list<ByteView> parts) {
   Bytes out;
-  for (const ByteView part : parts) append_ssh_string(out, part);
+  for (const ByteView part : parts) approval::append_ssh_string(out, part);
   return out;
 }
 
 // A signature file by its fields; as it is, a good one of an Ed25519 key.
 struct File {
-  EvpKey key{EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")};
+  approval::EvpKey key{EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")};
   std::string magic = "SSHSIG";
   std::uint32_t version = 1;
-  Bytes blob = ssh_key_blob(key.get());
+  Bytes blob = approval::ssh_key_blob(key.get());
   std::string name_space = kFormsNamespace;
   Bytes reserved;
   std::string hash = "sha512";
   std::string type = "ssh-ed25519";
-  Bytes signature = sign_raw(key.get(), nullptr, sshsig_signed_data(kFormsNamespace, view(kMessage)));
+  Bytes signature =
+      sign_raw(key.get(), nullptr, approval::sshsig_signed_data(kFormsNamespace, view(kMessage)));
   Bytes after_signature, after_all;
 
   [[nodiscard]] std::string text() const {
@@ -62,7 +63,7 @@ struct File {
 };
 
 bool good(const std::string& text, std::string_view name_space = kFormsNamespace) {
-  return verify_sshsig(parse_sshsig(text), name_space, view(kMessage));
+  return approval::verify_sshsig(approval::parse_sshsig(text), name_space, view(kMessage));
 }
 
 TEST(SshFile, EachFieldIsAsItHasToBe) {
@@ -96,7 +97,7 @@ TEST(SshFile, EachFieldIsAsItHasToBe) {
 TEST(SshFile, NoNamespaceIsNone) {
   File file;
   file.name_space.clear();
-  file.signature = sign_raw(file.key.get(), nullptr, sshsig_signed_data("", view(kMessage)));
+  file.signature = sign_raw(file.key.get(), nullptr, approval::sshsig_signed_data("", view(kMessage)));
   EXPECT_FALSE(good(file.text(), ""));
 }
 
@@ -106,23 +107,23 @@ TEST(SshFile, NothingStandsOutsideTheArmour) {
   for (const std::string& wrong :
        {"x" + text, "\n" + text, text + "x", text + "\n", text.substr(1), text.substr(0, text.size() - 2),
         text.substr(kBegin.size()), text.substr(0, text.size() - kEnd.size()), kBegin, kEnd, std::string()})
-    EXPECT_ERROR(Malformed, "armour", parse_sshsig(wrong));
-  EXPECT_ERROR(Malformed, "SSH signature", parse_sshsig(kBegin + kEnd));
-  EXPECT_ERROR(Malformed, "", parse_sshsig(kBegin + "*" + text.substr(kBegin.size())));
+    EXPECT_ERROR(Malformed, "armour", approval::parse_sshsig(wrong));
+  EXPECT_ERROR(Malformed, "SSH signature", approval::parse_sshsig(kBegin + kEnd));
+  EXPECT_ERROR(Malformed, "", approval::parse_sshsig(kBegin + "*" + text.substr(kBegin.size())));
   File file;
-  file.after_all = Bytes(kMaxSshsig);
-  EXPECT_ERROR(Malformed, "too large", parse_sshsig(file.text()));
+  file.after_all = Bytes(approval::kMaxSshsig);
+  EXPECT_ERROR(Malformed, "too large", approval::parse_sshsig(file.text()));
 }
 
 // r and s as they are to be written, and not.
 class EcdsaNumbers : public ::testing::Test {
  protected:
-  EvpKey key{EVP_EC_gen("P-256")};
+  approval::EvpKey key{EVP_EC_gen("P-256")};
   Bytes r, s;
 
   // Until the first bit of r is set, so that its zero before that is needed.
   void SetUp() override {
-    const Bytes data = sshsig_signed_data(kFormsNamespace, view(kMessage));
+    const Bytes data = approval::sshsig_signed_data(kFormsNamespace, view(kMessage));
     do {
       const Bytes der = sign_raw(key.get(), EVP_sha256(), data);
       const std::size_t size = der[3];
@@ -131,8 +132,8 @@ class EcdsaNumbers : public ::testing::Test {
     } while (r[0] != 0 || s[0] == 0);
   }
   [[nodiscard]] std::string text(const Bytes& numbers) const {
-    return armour_sshsig(ssh_key_blob(key.get()), kFormsNamespace,
-                         strings({view("ecdsa-sha2-nistp256"), numbers}));
+    return approval::armour_sshsig(approval::ssh_key_blob(key.get()), kFormsNamespace,
+                                   strings({view("ecdsa-sha2-nistp256"), numbers}));
   }
 };
 
@@ -155,11 +156,12 @@ TEST_F(EcdsaNumbers, ArePositiveAndShortest) {
 }
 
 TEST(SshKey, HasTheSizeAndPointOfItsKind) {
-  EXPECT_NO_THROW(parse_ssh_key(strings({view("ssh-ed25519"), Bytes(32, 1)})));
+  EXPECT_NO_THROW(approval::parse_ssh_key(strings({view("ssh-ed25519"), Bytes(32, 1)})));
   for (const std::size_t size : {0U, 31U, 33U})
-    EXPECT_ERROR(Malformed, "32 bytes", parse_ssh_key(strings({view("ssh-ed25519"), Bytes(size, 1)})));
-  const EvpKey p256(EVP_EC_gen("P-256")), p384(EVP_EC_gen("P-384"));
-  const auto point = [](const EvpKey& key) {
+    EXPECT_ERROR(Malformed, "32 bytes",
+                 approval::parse_ssh_key(strings({view("ssh-ed25519"), Bytes(size, 1)})));
+  const approval::EvpKey p256(EVP_EC_gen("P-256")), p384(EVP_EC_gen("P-384"));
+  const auto point = [](const approval::EvpKey& key) {
     Bytes out(200);
     std::size_t size = 0;
     EXPECT_EQ(EVP_PKEY_get_octet_string_param(key.get(), "encoded-pub-key", out.data(), out.size(), &size),
@@ -168,7 +170,8 @@ TEST(SshKey, HasTheSizeAndPointOfItsKind) {
     return out;
   };
   const auto key = [](const char* curve, ByteView at) {
-    return parse_ssh_key(strings({view(std::string("ecdsa-sha2-") + curve), view(std::string(curve)), at}));
+    return approval::parse_ssh_key(
+        strings({view(std::string("ecdsa-sha2-") + curve), view(std::string(curve)), at}));
   };
   const Bytes small = point(p256), large = point(p384);
   EXPECT_NO_THROW(key("nistp256", small));
@@ -186,19 +189,19 @@ TEST(SshKey, HasTheSizeAndPointOfItsKind) {
   wrong[0] = 4;
   EXPECT_ERROR(Malformed, "not on its curve", key("nistp256", wrong));
   EXPECT_ERROR(Malformed, "the curve is not the one",
-               parse_ssh_key(strings({view("ecdsa-sha2-nistp256"), view("nistp384"), small})));
+               approval::parse_ssh_key(strings({view("ecdsa-sha2-nistp256"), view("nistp384"), small})));
 }
 
 TEST(SshKey, IsOfAKindThatMayApprove) {
   for (const char* type : {"ssh-rsa", "ssh-dss", "ecdsa-sha2-nistp521", "ssh-ed25519-cert-v01@openssh.com",
                            "sk-ssh-ed25519-cert-v01@openssh.com", "ssh-ed448", ""})
     EXPECT_ERROR(Malformed, "cannot approve",
-                 parse_ssh_key(strings({view(std::string(type)), Bytes(32, 1)})));
+                 approval::parse_ssh_key(strings({view(std::string(type)), Bytes(32, 1)})));
 }
 
 // A security key in software, after PROTOCOL.u2f; as it is, a good one.
 struct SecurityKey {
-  EvpKey key{EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")};
+  approval::EvpKey key{EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")};
   std::string application = "ssh:";
   std::uint8_t flags = 0x01, signed_flags = 0x01;
   std::uint32_t counter = 7, signed_counter = 7;
@@ -206,19 +209,19 @@ struct SecurityKey {
   Bytes after;
 
   [[nodiscard]] std::string text() const {
-    const Bytes plain = ssh_key_blob(key.get());
+    const Bytes plain = approval::ssh_key_blob(key.get());
     const ByteView raw = ByteView(plain).last(32);
     const std::string type = "sk-ssh-ed25519@openssh.com";
     Bytes data;
     append(data, sha256(view(signed_application)));
     data.push_back(signed_flags);
     append_be(data, signed_counter, 4);
-    append(data, sha256(sshsig_signed_data(kFormsNamespace, view(kMessage))));
+    append(data, sha256(approval::sshsig_signed_data(kFormsNamespace, view(kMessage))));
     Bytes wire = strings({view(type), sign_raw(key.get(), nullptr, data)});
     wire.push_back(flags);
     append_be(wire, counter, 4);
     append(wire, after);
-    return armour_sshsig(strings({view(type), raw, view(application)}), kFormsNamespace, wire);
+    return approval::armour_sshsig(strings({view(type), raw, view(application)}), kFormsNamespace, wire);
   }
 };
 

@@ -63,40 +63,40 @@ TEST_F(SshKeygen, SignsAndWeVerify) {
   for (const std::string type : {"-t ed25519", "-t ecdsa -b 256", "-t ecdsa -b 384"}) {
     fs::remove(path("key"));
     make_key("key", type);
-    const SshSignature signature = parse_sshsig(sign("key", kSigNamespace));
-    EXPECT_TRUE(verify_sshsig(signature, kSigNamespace, view("serial = 1\n"))) << type;
-    EXPECT_FALSE(verify_sshsig(signature, kSigNamespace, view("serial = 2\n"))) << type;
-    EXPECT_FALSE(verify_sshsig(signature, "plan@qpcseal", view("serial = 1\n"))) << type;
+    const approval::SshSignature signature = approval::parse_sshsig(sign("key", kSigNamespace));
+    EXPECT_TRUE(approval::verify_sshsig(signature, kSigNamespace, view("serial = 1\n"))) << type;
+    EXPECT_FALSE(approval::verify_sshsig(signature, kSigNamespace, view("serial = 2\n"))) << type;
+    EXPECT_FALSE(approval::verify_sshsig(signature, "plan@qpcseal", view("serial = 1\n"))) << type;
   }
 }
 
 TEST_F(SshKeygen, WeSignAndItVerifies) {
   for (const std::string type : {"ED25519", "P-256", "P-384"}) {
-    const EvpKey key(type == "ED25519" ? EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")
-                                       : EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", type.c_str()));
+    const approval::EvpKey key(type == "ED25519" ? EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")
+                                                 : EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", type.c_str()));
     ASSERT_TRUE(key);
-    const Bytes blob = ssh_key_blob(key.get());
-    write("allowed",
-          "anna namespaces=\"policy@qpcseal\" " + parse_ssh_key(blob).type + " " + to_base64(blob) + "\n");
+    const Bytes blob = approval::ssh_key_blob(key.get());
+    write("allowed", "anna namespaces=\"policy@qpcseal\" " + approval::parse_ssh_key(blob).type + " " +
+                         to_base64(blob) + "\n");
     for (unsigned i = 0; i < 8; ++i) {  // numbers that begin with a set bit, and short ones
-      write("message.sig", sign_sshsig(key.get(), kSigNamespace, view("serial = 1\n")));
+      write("message.sig", approval::sign_sshsig(key.get(), kSigNamespace, view("serial = 1\n")));
       EXPECT_EQ(shell("ssh-keygen -Y verify -f allowed -I anna -n policy@qpcseal -s message.sig < message"),
                 0)
           << type;
     }
   }
-  const EvpKey other(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-521"));
-  EXPECT_ERROR(Malformed, "cannot approve", sign_sshsig(other.get(), kSigNamespace, view("x")));
+  const approval::EvpKey other(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-521"));
+  EXPECT_ERROR(Malformed, "cannot approve", approval::sign_sshsig(other.get(), kSigNamespace, view("x")));
 }
 
 TEST_F(SshKeygen, RefusesKindsAndHashesThatMayNotApprove) {
   make_key("rsa", "-t rsa -b 3072");
-  EXPECT_THROW(parse_sshsig(sign("rsa", kSigNamespace)), Error);
+  EXPECT_THROW(approval::parse_sshsig(sign("rsa", kSigNamespace)), Error);
   make_key("key", "-t ed25519");
   ASSERT_EQ(shell("rm message.sig; ssh-keygen -Y sign -O hashalg=sha256 -f key -n policy@qpcseal message"),
             0);
   try {
-    (void)parse_sshsig(read("message.sig"));
+    (void)approval::parse_sshsig(read("message.sig"));
     FAIL() << "sha256 was accepted";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::Malformed);
@@ -115,7 +115,8 @@ TEST_F(SshKeygen, EveryFlippedBitIsRefused) {
       mutant[i] = static_cast<char>(mutant[i] ^ (1 << bit));
       if (mutant[i] == '\n') continue;
       try {
-        ASSERT_FALSE(verify_sshsig(parse_sshsig(mutant), kSigNamespace, view("serial = 1\n")))
+        ASSERT_FALSE(
+            approval::verify_sshsig(approval::parse_sshsig(mutant), kSigNamespace, view("serial = 1\n")))
             << i << "." << bit;
       } catch (const Error& error) {
         ASSERT_EQ(error.kind(), ErrorKind::Malformed);
@@ -131,13 +132,13 @@ TEST_F(SshKeygen, OfficersAreTalliedByPersonAndKey) {
   make_key("bela", "-t ecdsa -b 384");
   make_key("carl", "-t ed25519");
   const std::string option = " namespaces=\"policy@qpcseal,approval@qpcseal\"";
-  const Officers officers = parse_officers(
+  const approval::Officers officers = approval::parse_officers(
       "# three\nanna" + option + " " + public_half("anna") + " card 1\nbela" + option + " " +
       public_half("bela") + "\nanna" + option + ",valid-before=\"20200101Z\" " + public_half("carl") + "\n");
   const std::string a = sign("anna", kSigNamespace), b = sign("bela", kSigNamespace),
                     c = sign("carl", kSigNamespace);
   const auto tally = [&](const std::vector<std::string>& all, UnixTime now) {
-    return tally_signatures(officers, kSigNamespace, view("serial = 1\n"), all, now);
+    return approval::tally_signatures(officers, kSigNamespace, view("serial = 1\n"), all, now);
   };
   const UnixTime now = parse_time("2026-11-24T00:00:00Z"), before = parse_time("2019-01-01T00:00:00Z");
   EXPECT_EQ(tally({a, b}, now).approvers.size(), 2U);
@@ -153,11 +154,12 @@ TEST_F(SshKeygen, OfficersAreTalliedByPersonAndKey) {
 TEST_F(SshKeygen, SignaturesCountOnlyInTheirNamespaceAndTime) {
   make_key("anna", "-t ed25519");
   make_key("bela", "-t ed25519");
-  const Officers officers = parse_officers("anna namespaces=\"approval@qpcseal\" " + public_half("anna") +
-                                           "\nbela namespaces=\"policy@qpcseal\",valid-after=\"20261124Z\" " +
-                                           public_half("bela") + "\n");
+  const approval::Officers officers = approval::parse_officers(
+      "anna namespaces=\"approval@qpcseal\" " + public_half("anna") +
+      "\nbela namespaces=\"policy@qpcseal\",valid-after=\"20261124Z\" " + public_half("bela") + "\n");
   const auto first = [&](const std::string& signature, UnixTime now) {
-    const Tally tally = tally_signatures(officers, kSigNamespace, view("serial = 1\n"), {signature}, now);
+    const approval::Tally tally =
+        approval::tally_signatures(officers, kSigNamespace, view("serial = 1\n"), {signature}, now);
     return tally.findings.empty() ? std::string() : tally.findings[0].id;
   };
   const UnixTime start = parse_time("2026-11-24T00:00:00Z");
@@ -182,7 +184,7 @@ TEST_F(SshKeygen, OfficersFileIsReadStrictly) {
       {"anna" + option + " ecdsa-sha2-nistp256 " + key.substr(key.find(' ') + 1), "kind"}};
   for (const auto& [text, reason] : bad) {
     try {
-      (void)parse_officers(text);
+      (void)approval::parse_officers(text);
       ADD_FAILURE() << "accepted: " << text;
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), ErrorKind::Malformed) << text;
@@ -193,7 +195,7 @@ TEST_F(SshKeygen, OfficersFileIsReadStrictly) {
 
 // A security key in software, after PROTOCOL.u2f.
 struct SoftwareKey {
-  EvpKey key{EVP_EC_gen("P-256")};
+  approval::EvpKey key{EVP_EC_gen("P-256")};
   Bytes blob;
 
   SoftwareKey() {
@@ -202,10 +204,10 @@ struct SoftwareKey {
     EXPECT_EQ(EVP_PKEY_get_octet_string_param(key.get(), "encoded-pub-key", nullptr, 0, &size), 1);
     point.resize(size);
     EXPECT_EQ(EVP_PKEY_get_octet_string_param(key.get(), "encoded-pub-key", point.data(), size, &size), 1);
-    append_ssh_string(blob, view("sk-ecdsa-sha2-nistp256@openssh.com"));
-    append_ssh_string(blob, view("nistp256"));
-    append_ssh_string(blob, point);
-    append_ssh_string(blob, view("ssh:"));
+    approval::append_ssh_string(blob, view("sk-ecdsa-sha2-nistp256@openssh.com"));
+    approval::append_ssh_string(blob, view("nistp256"));
+    approval::append_ssh_string(blob, point);
+    approval::append_ssh_string(blob, view("ssh:"));
   }
 
   [[nodiscard]] std::string sign(std::string_view message, std::uint8_t flags) const {
@@ -213,7 +215,7 @@ struct SoftwareKey {
     append(data, sha256(view("ssh:")));
     data.push_back(flags);
     append_be(data, 7, 4);
-    append(data, sha256(sshsig_signed_data(kSigNamespace, view(message))));
+    append(data, sha256(approval::sshsig_signed_data(kSigNamespace, view(message))));
     Bytes der(80);
     std::size_t size = der.size();
     EVP_MD_CTX* context = EVP_MD_CTX_new();
@@ -223,27 +225,27 @@ struct SoftwareKey {
     // DER SEQUENCE of two INTEGERs: their contents are already in the shortest signed form, as mpints are.
     Bytes numbers, wire;
     const std::size_t r = der[3];
-    append_ssh_string(numbers, ByteView(der).subspan(4, r));
-    append_ssh_string(numbers, ByteView(der).subspan(6 + r, der[5 + r]));
-    append_ssh_string(wire, view("sk-ecdsa-sha2-nistp256@openssh.com"));
-    append_ssh_string(wire, numbers);
+    approval::append_ssh_string(numbers, ByteView(der).subspan(4, r));
+    approval::append_ssh_string(numbers, ByteView(der).subspan(6 + r, der[5 + r]));
+    approval::append_ssh_string(wire, view("sk-ecdsa-sha2-nistp256@openssh.com"));
+    approval::append_ssh_string(wire, numbers);
     wire.push_back(flags);
     append_be(wire, 7, 4);
-    return armour_sshsig(blob, kSigNamespace, wire);
+    return approval::armour_sshsig(blob, kSigNamespace, wire);
   }
 };
 
 TEST_F(SshKeygen, SecurityKeyWithPresenceIsAcceptedHereAndByOpenSsh) {
   const SoftwareKey token;
   const std::string good = token.sign("serial = 1\n", 0x01);
-  EXPECT_TRUE(verify_sshsig(parse_sshsig(good), kSigNamespace, view("serial = 1\n")));
-  EXPECT_FALSE(
-      verify_sshsig(parse_sshsig(token.sign("serial = 1\n", 0x00)), kSigNamespace, view("serial = 1\n")));
+  EXPECT_TRUE(approval::verify_sshsig(approval::parse_sshsig(good), kSigNamespace, view("serial = 1\n")));
+  EXPECT_FALSE(approval::verify_sshsig(approval::parse_sshsig(token.sign("serial = 1\n", 0x00)),
+                                       kSigNamespace, view("serial = 1\n")));
   write("message.sig", good);
   write("allowed", "anna namespaces=\"policy@qpcseal\" sk-ecdsa-sha2-nistp256@openssh.com " +
                        to_base64(token.blob) + "\n");
   EXPECT_EQ(shell("ssh-keygen -Y verify -f allowed -I anna -n policy@qpcseal -s message.sig < message"), 0);
-  EXPECT_EQ(parse_officers(read("allowed")).list.size(), 1U);
+  EXPECT_EQ(approval::parse_officers(read("allowed")).list.size(), 1U);
 }
 
 }  // namespace

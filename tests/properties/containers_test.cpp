@@ -19,7 +19,7 @@
 namespace qpcseal {
 namespace {
 
-using test::TestSegment;
+using testing::TestSegment;
 
 constexpr unsigned kChunkLog2 = 16;  // 64 KiB
 constexpr std::size_t kChunk = std::size_t{1} << kChunkLog2, kMaxSegments = 64;
@@ -75,13 +75,13 @@ class Model {
     segments_ = segments_from(dice_, dice_.upto(dice_.one_in(5) ? kMaxSegments : 8));
     wanted_ = some_of(dice_, segments_);
     if (dice_.one_in(2)) add_partitions();
-    input_ = test::make_qpc(segments_);
+    input_ = testing::make_qpc(segments_);
   }
 
   [[nodiscard]] bool can_be_sealed() const { return !wanted_.empty() || !inner_wanted_.empty(); }
   [[nodiscard]] std::size_t parts() const { return std::max<std::size_t>(1, inner_wanted_.size()); }
   [[nodiscard]] const Fd& input() const { return input_; }
-  const test::HostKey& key() { return key_; }
+  const testing::HostKey& key() { return key_; }
 
   void seal_to(const Fd& output) {
     const qpc::Container container = qpc::Container::read(input_);
@@ -115,7 +115,7 @@ class Model {
       const std::string name = "partition" + std::to_string(i);
       inner_wanted_[name] = some_of(dice_, inner);
       segments_.insert(segments_.begin() + static_cast<std::ptrdiff_t>(dice_.upto(segments_.size())),
-                       {name, test::contents(test::make_qpc(inner)), 0});
+                       {name, testing::contents(testing::make_qpc(inner)), 0});
     }
   }
 
@@ -124,8 +124,8 @@ class Model {
   std::vector<std::string> wanted_;
   std::map<std::string, std::vector<std::string>> inner_wanted_;
   Fd input_;
-  test::HostKey key_;
-  test::FixedSigner signer_;
+  testing::HostKey key_;
+  testing::FixedSigner signer_;
 };
 
 void expect_same(const Fd& a, const qpc::Container& left, const Fd& b, const qpc::Container& right) {
@@ -144,22 +144,22 @@ void expect_same(const Fd& a, const qpc::Container& left, const Fd& b, const qpc
 
 std::vector<device::Card> cards_for(std::size_t count) {
   std::vector<device::Card> out;
-  for (unsigned i = 0; i < count; ++i) out.push_back(test::make_card(i));
+  for (unsigned i = 0; i < count; ++i) out.push_back(testing::make_card(i));
   return out;
 }
 
-std::vector<seal::Slots> wraps_for(const std::vector<device::Card>& cards, const test::HostKey& key) {
+std::vector<seal::Slots> wraps_for(const std::vector<device::Card>& cards, const testing::HostKey& key) {
   std::vector<seal::Slots> out;
-  for (const device::Card& card : cards) out.push_back(test::wrap_on_host(card, key.value(), key.id()));
+  for (const device::Card& card : cards) out.push_back(testing::wrap_on_host(card, key.value(), key.id()));
   return out;
 }
 
 class Containers : public ::testing::TestWithParam<std::uint64_t> {};
 
 TEST_P(Containers, SealBindReplaceAndLoadToTheSameSegments) {
-  const qpcseal::testing::TempFolder folder;
+  const qpcseal::testing::TempFolder dir;
   Model model(GetParam());
-  const Fd sealed = test::scratch_file();
+  const Fd sealed = testing::scratch_file();
   if (!model.can_be_sealed()) {
     EXPECT_ERROR(Malformed, "no segment to seal", model.seal_to(sealed));
     return;
@@ -167,19 +167,19 @@ TEST_P(Containers, SealBindReplaceAndLoadToTheSameSegments) {
   model.seal_to(sealed);
   const auto before = cards_for(model.parts()), after = cards_for(model.parts());
   const auto load_and_compare = [&](const std::vector<device::Card>& cards) {
-    device::load(folder / "bound", cards, folder / "plain", Existing::Replace);
-    const Fd plain = open_to_read(folder / "plain");
+    device::load(dir / "bound", cards, dir / "plain", Existing::Replace);
+    const Fd plain = open_to_read(dir / "plain");
     expect_same(model.input(), qpc::Container::read(model.input()), plain, qpc::Container::read(plain));
   };
   const seal::SealedTree tree = seal::SealedTree::read(sealed);
-  AtomicFile bound(folder / "bound", Existing::Refuse);
+  AtomicFile bound(dir / "bound", Existing::Refuse);
   seal::bind_copy(sealed, tree.file_size(), seal::bindings_for(tree, wraps_for(before, model.key())),
                   bound.fd());
   bound.commit();
   load_and_compare(before);
   EXPECT_ERROR(Denied, "", load_and_compare(after));
   bool begun = false;
-  seal::bind_in_place(folder / "bound", tree, seal::bindings_for(tree, wraps_for(after, model.key())), begun);
+  seal::bind_in_place(dir / "bound", tree, seal::bindings_for(tree, wraps_for(after, model.key())), begun);
   load_and_compare(after);
   EXPECT_ERROR(Denied, "", load_and_compare(before));
 }
@@ -190,33 +190,34 @@ class TwoCards : public ::testing::Test {
   void SetUp() override {
     Dice dice(7);
     const auto inner = [&] {
-      return test::contents(test::make_qpc({{"network.elf", dice.bytes(5000)}, {"desc", dice.bytes(300)}}));
+      return testing::contents(
+          testing::make_qpc({{"network.elf", dice.bytes(5000)}, {"desc", dice.bytes(300)}}));
     };
-    const Fd input = test::make_qpc({{"a", inner()}, {"mdp_meta_info", dice.bytes(50)}, {"b", inner()}});
+    const Fd input = testing::make_qpc({{"a", inner()}, {"mdp_meta_info", dice.bytes(50)}, {"b", inner()}});
     const qpc::Container container = qpc::Container::read(input);
     auto partitions = seal::find_partitions(input, container);
     for (auto& partition : partitions) partition.segments = {"network.elf"};
     seal::SealOptions options;
     options.model_name = "m";
-    const Fd sealed = test::scratch_file();
+    const Fd sealed = testing::scratch_file();
     SystemRandom random;
     seal::seal_nested(input, container, partitions, options, key, signer, random, sealed);
     cards = cards_for(2);
     const seal::SealedTree tree = seal::SealedTree::read(sealed);
-    const Fd bound = test::scratch_file();
+    const Fd bound = testing::scratch_file();
     seal::bind_copy(sealed, tree.file_size(), seal::bindings_for(tree, wraps_for(cards, key)), bound);
-    bytes = test::contents(bound);
+    bytes = testing::contents(bound);
   }
 
   void load(const Bytes& container, const std::vector<device::Card>& on) {
-    write_file(folder / "model", container, Existing::Replace);
-    device::load(folder / "model", on, folder / "plain", Existing::Refuse);
-    std::filesystem::remove(folder / "plain");
+    write_file(dir / "model", container, Existing::Replace);
+    device::load(dir / "model", on, dir / "plain", Existing::Refuse);
+    std::filesystem::remove(dir / "plain");
   }
 
-  qpcseal::testing::TempFolder folder;
-  test::HostKey key;
-  test::FixedSigner signer;
+  qpcseal::testing::TempFolder dir;
+  testing::HostKey key;
+  testing::FixedSigner signer;
   std::vector<device::Card> cards;
   Bytes bytes;
 };
@@ -231,9 +232,9 @@ TEST_F(TwoCards, NoneMayBeMissingOrThereTwice) {
   std::vector<device::Card> one;
   one.push_back(std::move(cards[0]));
   EXPECT_ERROR(Usage, "2 partitions", load(bytes, one));
-  one.push_back(test::make_card(0));
+  one.push_back(testing::make_card(0));
   EXPECT_ERROR(Usage, "twice", load(bytes, one));
-  EXPECT_FALSE(std::filesystem::exists(folder / "plain"));
+  EXPECT_FALSE(std::filesystem::exists(dir / "plain"));
 }
 
 TEST_F(TwoCards, RefuseAnyChangedByte) {
@@ -248,7 +249,7 @@ TEST_F(TwoCards, RefuseAnyChangedByte) {
       EXPECT_TRUE(page.size() >= 64 && equal(page.first(64), Bytes(64, 0x51))) << "byte " << i;
     } catch (const Error& error) {
       EXPECT_TRUE(error.kind() == ErrorKind::Denied || error.kind() == ErrorKind::Malformed) << error.what();
-      EXPECT_FALSE(std::filesystem::exists(folder / "plain"));
+      EXPECT_FALSE(std::filesystem::exists(dir / "plain"));
     }
   }
 }

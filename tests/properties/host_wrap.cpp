@@ -12,7 +12,7 @@
 #include "base/random.h"
 #include "device/card/keys.h"
 
-namespace qpcseal::test {
+namespace qpcseal::testing {
 
 namespace {
 
@@ -21,7 +21,7 @@ void require(bool good) {
 }
 
 Bytes agree(EVP_PKEY* ours, EVP_PKEY* theirs) {
-  const attest::KeyContextPtr context(EVP_PKEY_CTX_new(ours, nullptr));
+  const KeyContextPtr context(EVP_PKEY_CTX_new(ours, nullptr));
   std::size_t size = 0;
   require(EVP_PKEY_derive_init(context.get()) == 1 && EVP_PKEY_derive_set_peer(context.get(), theirs) == 1 &&
           EVP_PKEY_derive(context.get(), nullptr, &size) == 1);
@@ -31,8 +31,8 @@ Bytes agree(EVP_PKEY* ours, EVP_PKEY* theirs) {
 }
 
 Bytes x963(Bytes z, Bytes info) {
-  const attest::Owned<EVP_KDF, EVP_KDF_free> kdf(EVP_KDF_fetch(nullptr, "X963KDF", nullptr));
-  const attest::Owned<EVP_KDF_CTX, EVP_KDF_CTX_free> context(EVP_KDF_CTX_new(kdf.get()));
+  const Owned<EVP_KDF, EVP_KDF_free> kdf(EVP_KDF_fetch(nullptr, "X963KDF", nullptr));
+  const Owned<EVP_KDF_CTX, EVP_KDF_CTX_free> context(EVP_KDF_CTX_new(kdf.get()));
   std::string digest = "SHA256";
   const std::array<OSSL_PARAM, 4> params{
       OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest.data(), 0),
@@ -45,7 +45,7 @@ Bytes x963(Bytes z, Bytes info) {
 }
 
 Bytes wrap_aes(const Bytes& kek, ByteView mek) {
-  const attest::Owned<EVP_CIPHER_CTX, EVP_CIPHER_CTX_free> context(EVP_CIPHER_CTX_new());
+  const Owned<EVP_CIPHER_CTX, EVP_CIPHER_CTX_free> context(EVP_CIPHER_CTX_new());
   EVP_CIPHER_CTX_set_flags(context.get(), EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
   Bytes out(mek.size() + 8);
   int size = 0;
@@ -62,16 +62,16 @@ device::Card make_card(unsigned number) {
   card.number = number;
   card.ueid = random.bytes(17);
   card.session_key = device::make_session_key(attest::SessionKeyType::P256);
-  card.session_public = device::session_public_of(card.session_key.get());
+  card.session_public = device::session_public_key(card.session_key.get());
   card.answered_nonces = {random.bytes(32)};
   return card;
 }
 
 seal::Slots wrap_on_host(const device::Card& card, ByteView mek, ByteView mek_id) {
-  const attest::KeyPtr ephemeral = device::make_ec_key("P-256");
+  const KeyPtr ephemeral = device::make_ec_key("P-256");
   seal::Slots slots;
   slots.nonce = card.answered_nonces.back();
-  slots.pub = device::session_public_of(ephemeral.get()).public_key;
+  slots.pub = device::session_public_key(ephemeral.get()).public_key;
   Bytes info = copy(view("qpcseal/wrap/1"));
   append(info, ByteView(Bytes{0, 1}));
   append(info, mek_id);
@@ -85,4 +85,4 @@ seal::Slots wrap_on_host(const device::Card& card, ByteView mek, ByteView mek_id
   return slots;
 }
 
-}  // namespace qpcseal::test
+}  // namespace qpcseal::testing

@@ -5,7 +5,7 @@
 #include "appliance/seal/slots.h"
 #include "device/card/card.h"
 
-namespace qpcseal::test {
+namespace qpcseal::testing {
 
 // Just booted, with a fresh P-256 session key and one answered nonce.
 device::Card make_card(unsigned number);
@@ -13,4 +13,4 @@ device::Card make_card(unsigned number);
 // To the card's session, under its last answered nonce.
 seal::Slots wrap_on_host(const device::Card& card, ByteView mek, ByteView mek_id);
 
-}  // namespace qpcseal::test
+}  // namespace qpcseal::testing

@@ -21,8 +21,8 @@ using Json = nlohmann::json;
 
 std::vector<fs::path> listings() {
   std::vector<fs::path> out;
-  if (const char* folder = std::getenv("QPCSEAL_FIXTURES"))
-    for (const auto& entry : fs::directory_iterator(folder))
+  if (const char* dir = std::getenv("QPCSEAL_FIXTURES"))
+    for (const auto& entry : fs::directory_iterator(dir))
       if (entry.path().extension() == ".json") out.push_back(entry.path());
   return out;
 }
@@ -36,7 +36,7 @@ Bytes data_of(const Fd& file, const Segment& segment) {
 TEST(Fixtures, NamesSizesOffsetsAndBytesAreAsListed) {
   if (listings().empty()) GTEST_SKIP() << "QPCSEAL_FIXTURES names no folder with containers and listings";
   for (const fs::path& path : listings()) {
-    const Json listing = Json::parse(text_of(read_file(path, 1 << 20)));
+    const Json listing = Json::parse(text_view(read_file(path, 1 << 20)));
     const Fd file = open_to_read(fs::path(path).replace_extension(".qpc"));
     const Container read = Container::read(file);
     EXPECT_EQ(read.file_size(), listing.at("size").get<std::uint64_t>());

@@ -20,7 +20,7 @@
 namespace qpcseal::release {
 namespace {
 
-using audit::Json;
+using encoding::Json;
 using qpcseal::testing::sample_policy_text;
 using ::testing::ElementsAre;
 
@@ -71,9 +71,9 @@ class Auditor : public ::testing::Test {
   }
   [[nodiscard]] Json approvers(const std::string& text, const std::string& space,
                                const std::vector<std::string>& signatures) const {
-    return json_of(policy::tally_signatures(policy::parse_officers(officers_), space + "@qpcseal", view(text),
-                                            signatures, kThen)
-                       .approvers);
+    return approval::as_json(approval::tally_signatures(approval::parse_officers(officers_),
+                                                        space + "@qpcseal", view(text), signatures, kThen)
+                                 .approvers);
   }
   static Json item(Json entry, const std::string& text, const std::vector<std::string>& signatures) {
     return {{"entry", std::move(entry)}, {"text", to_base64(view(text))}, {"signatures", signatures}};
@@ -93,7 +93,7 @@ class Auditor : public ::testing::Test {
   // Another officers file, in force by a request that these signed, which asks for `agreed`.
   void add_officers(const std::string& text, const std::string& agreed,
                     const std::vector<std::string>& names) {
-    ApprovalRequest request;
+    approval::ApprovalRequest request;
     request.operation = "officers-change";
     request.parameters = {{"officers_sha256", sha256_hex(agreed)}};
     request.appliance_id = "plant-1";
@@ -107,7 +107,7 @@ class Auditor : public ::testing::Test {
     request.not_before = kThen - 60;
     request.not_after = kThen + 3600;
     request.threshold = 2;
-    const std::string asked = encode_approval_request(request);
+    const std::string asked = approval::encode_approval_request(request);
     const auto signatures = sign(asked, "officers", names);
     const Json record{{"nonce", request.nonce},
                       {"request_sha256", sha256_hex(asked)},
@@ -129,7 +129,7 @@ class Auditor : public ::testing::Test {
   [[nodiscard]] std::vector<std::string> judge() {
     const std::uint64_t verdict =
         log_->event("denied", {{"judged", {{"trust", qpcseal::testing::genesis_data().at("trust")}}}});
-    const audit::LogCopy copy = audit::read_log(world_.folder, std::nullopt);
+    const audit::LogCopy copy = audit::read_log(world_.dir, std::nullopt);
     const auto prove = [&](Json& entry) {
       if (entry.is_number()) entry = audit::proven(copy, entry.get<std::uint64_t>());
     };
@@ -139,7 +139,7 @@ class Auditor : public ::testing::Test {
       if (!each["approval"].contains("head")) continue;
       prove(each["approval"]["entry"]);
       Json& head = each["approval"]["head"];
-      head = audit::json_of(copy.tree.consistency(head.get<std::uint64_t>(), copy.checkpoint.size));
+      head = audit::as_json(copy.tree.consistency(head.get<std::uint64_t>(), copy.checkpoint.size));
     }
     const Json part{{"policies", policies_},
                     {"trust", {{"entry", nullptr}, {"signatures", Json::array()}}},
@@ -148,7 +148,8 @@ class Auditor : public ::testing::Test {
     const audit::Entry genesis = audit::parse_entry(copy.line(0)),
                        entry = audit::parse_entry(copy.line(verdict));
     const policy::Policy policy = policy::parse_policy(last_);
-    return check_consent(part, {copy.checkpoint, genesis, entry, nullptr, policy, last_, ""}).policy;
+    return verdict::check_signatures(part, {copy.checkpoint, genesis, entry, nullptr, policy, last_, ""})
+        .policy;
   }
 
   qpcseal::testing::TempFolder folder_;

@@ -59,7 +59,7 @@ void write(cbor::Writer& writer, const Node& node) {
       writer.bytes(node.embedded ? encode(node.children.front()) : node.string);
       return;
     case Type::Text:
-      writer.text(text_of(node.string));
+      writer.text(text_view(node.string));
       return;
     case Type::Array:
       writer.array(node.children.size());
@@ -94,7 +94,7 @@ std::vector<Node> samples() {
 }
 
 std::string name_of(const Node& key) {
-  return key.type == Type::Text ? std::string(text_of(key.string)) : std::to_string(key.number);
+  return key.type == Type::Text ? std::string(text_view(key.string)) : std::to_string(key.number);
 }
 
 class Breaker {

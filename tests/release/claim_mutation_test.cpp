@@ -48,8 +48,8 @@ TestCard full_card() {
   return card;
 }
 
-Desk full_desk(const TestCard& card) {
-  Desk desk = desk_for(card);
+PolicyFixture full_desk(const TestCard& card) {
+  PolicyFixture desk = desk_for(card);
   policy::DeviceClass& device = desk.policy.devices[0];
   device.submods.value = {{"nsp", {{"nsp-firmware", {Bytes(48, 0x11)}, {}, 1, 99}}, 98}};
   return desk;
@@ -62,9 +62,9 @@ bool is_harmless(const Mutant& mutant) {
 
 TEST(Mutation, EveryClaimRemovedDoubledRetypedRenamedAndReordered) {
   const TestCard card = full_card();
-  const Desk desk = full_desk(card);
+  const PolicyFixture desk = full_desk(card);
   ASSERT_TRUE(desk.judge(card.report()).released);
-  Tally tally;
+  MutantCounter tally;
   int harmless = 0;
   for_each_mutant(tree_of(cbor_map(card.claims), 273), [&](const Mutant& mutant) {
     Ids expected = kCardIds.at(mutant.top);
@@ -85,8 +85,8 @@ TEST(Mutation, EveryClaimRemovedDoubledRetypedRenamedAndReordered) {
 
 TEST(Mutation, EveryHeaderAndLayerOfTheMessage) {
   const TestCard card = full_card();
-  const Desk desk = full_desk(card);
-  Tally tally;
+  const PolicyFixture desk = full_desk(card);
+  MutantCounter tally;
   for_each_mutant(tree_of(cbor_map(card.protected_header), 0), [&](const Mutant& mutant) {
     const Bytes report =
         make_sign1({61, 18}, mutant.encoded, cbor_map({}), cbor_map(card.claims), card.leaf.key.get());
@@ -147,13 +147,13 @@ void add_flips(std::vector<Value>& out, std::int64_t claim, const Bytes& value, 
 
 TEST(Mutation, EveryClaimWithAnotherValue) {
   const TestCard card = full_card();
-  const Desk desk = full_desk(card);
+  const PolicyFixture desk = full_desk(card);
   std::vector<Value> values = wrong_values();
   add_flips(values, 3, card.aud, {"POL-AUD"});
   add_flips(values, 10, card.nonce, {"POL-CHALLENGE"});
   add_flips(values, 256, card.ueid, {"ATT-LEAF-UEID"});
   add_flips(values, 259, from_hex("c0de"), {"POL-HWMODEL"});
-  Tally tally;
+  MutantCounter tally;
   for (const Value& each : values) {
     EncodedMap claims = card.claims;
     claims[cbor_int(each.claim)] = each.value;
@@ -166,13 +166,13 @@ TEST(Mutation, EveryClaimWithAnotherValue) {
 
 TEST(Mutation, EveryMeasurementWithAnotherValue) {
   const TestCard card = full_card();
-  const Desk desk = full_desk(card);
+  const PolicyFixture desk = full_desk(card);
   const auto good = [] {
     std::vector<attest::Measurement> out = {sample_measurement("boot", 0x11, 4),
                                             sample_measurement("firmware", 0x22, 7)};
     return out;
   };
-  Tally tally;
+  MutantCounter tally;
   const auto note = [&](const std::vector<attest::Measurement>& list, const Ids& expected,
                         const std::string& what) {
     EncodedMap claims = card.claims;
@@ -222,9 +222,9 @@ const std::map<std::string, Ids> kNitroIds = {
 
 TEST(Mutation, EveryFieldOfANitroDocument) {
   TestEnclave enclave;
-  const Desk desk = desk_for(enclave);
+  const PolicyFixture desk = desk_for(enclave);
   ASSERT_TRUE(desk.judge(enclave.report()).released);
-  Tally tally;
+  MutantCounter tally;
   for_each_mutant(tree_of(enclave.document(), 0), [&](const Mutant& mutant) {
     const bool map_order = mutant.kind == Break::Swap && (!mutant.inside || mutant.top == "pcrs");
     if (map_order) return;  // the maker does not sort, and order in a map says nothing

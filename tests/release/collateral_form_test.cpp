@@ -12,7 +12,7 @@
 namespace qpcseal::release {
 namespace {
 
-using audit::Json;
+using encoding::Json;
 using namespace qpcseal::testing;
 
 class BundleForm : public ::testing::Test {
@@ -20,20 +20,22 @@ class BundleForm : public ::testing::Test {
   static const Json& good() {
     static const Json json = [] {
       const TestCard card;
-      const Collateral bundle{3,
-                              kTestNow,
-                              kTestNow + kDay,
-                              {card.root.der()},
-                              {make_crl(card.issuer, {})},
-                              {{"boot 1.0", {Bytes(32, 5), Bytes(48, 6)}}},
-                              {card.ueid}};
-      const std::string text = encode_collateral(bundle);
-      return audit::parse_canonical(text.substr(0, text.size() - 1), "bundle");
+      const trust::Collateral bundle{3,
+                                     kTestNow,
+                                     kTestNow + kDay,
+                                     {card.root.der()},
+                                     {make_crl(card.issuer, {})},
+                                     {{"boot 1.0", {Bytes(32, 5), Bytes(48, 6)}}},
+                                     {card.ueid}};
+      const std::string text = trust::encode_collateral(bundle);
+      return encoding::parse_canonical(text.substr(0, text.size() - 1), "bundle");
     }();
     return json;
   }
-  static Collateral read(const Json& json) { return parse_collateral(audit::canonical(json) + "\n"); }
-  static Collateral with(const char* member, const Json& value) {
+  static trust::Collateral read(const Json& json) {
+    return trust::parse_collateral(encoding::canonical(json) + "\n");
+  }
+  static trust::Collateral with(const char* member, const Json& value) {
     Json json = good();
     json[member] = value;
     return read(json);
@@ -105,14 +107,14 @@ TEST_F(BundleForm, NamesReferencesInPrintableText) {
 }
 
 TEST_F(BundleForm, IsCanonicalAndEndsWithALineFeed) {
-  const std::string text = audit::canonical(good());
-  EXPECT_NO_THROW(parse_collateral(text + "\n"));
-  EXPECT_ERROR(Malformed, "line feed", parse_collateral(text));
-  EXPECT_ERROR(Malformed, "line feed", parse_collateral(""));
+  const std::string text = encoding::canonical(good());
+  EXPECT_NO_THROW(trust::parse_collateral(text + "\n"));
+  EXPECT_ERROR(Malformed, "line feed", trust::parse_collateral(text));
+  EXPECT_ERROR(Malformed, "line feed", trust::parse_collateral(""));
   for (const std::string& other :
        {text + "\n\n", " " + text + "\n", text + " \n", std::string("{}\n"), std::string("\n")})
-    EXPECT_ERROR(Malformed, "", parse_collateral(other));
-  EXPECT_ERROR(Malformed, "4 MiB", parse_collateral(std::string(kMaxCollateral, ' ') + "\n"));
+    EXPECT_ERROR(Malformed, "", trust::parse_collateral(other));
+  EXPECT_ERROR(Malformed, "4 MiB", trust::parse_collateral(std::string(trust::kMaxCollateral, ' ') + "\n"));
 }
 
 }  // namespace

@@ -44,10 +44,10 @@ nlink_t links_of(const path& file) {
   return status.st_nlink;
 }
 
-class HomeSwap : public ::testing::TestWithParam<SwapWay> {
+class HomeSwap : public ::testing::TestWithParam<site::SwapWay> {
  protected:
   TempFolder folder;
-  Home home{folder.path() / "home"};
+  site::Home home{folder.path() / "home"};
 
   void SetUp() override {
     put(home.log() / "entries.jsonl", "old log");
@@ -65,7 +65,7 @@ class HomeSwap : public ::testing::TestWithParam<SwapWay> {
     put(dir / "reports" / "r", "new report");
   }
   bool swap(const std::function<void(const path&)>& act = fill) const {
-    return swap_state(home, kAside, act, GetParam());
+    return site::swap_state(home, kAside, act, GetParam());
   }
   void expect_machine_files() const {
     const auto files = files_in(home.root);
@@ -100,9 +100,9 @@ class HomeSwap : public ::testing::TestWithParam<SwapWay> {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Ways, HomeSwap, ::testing::Values(SwapWay::Exchange, SwapWay::InPlace),
+INSTANTIATE_TEST_SUITE_P(Ways, HomeSwap, ::testing::Values(site::SwapWay::Exchange, site::SwapWay::InPlace),
                          [](const auto& way) {
-                           return way.param == SwapWay::Exchange ? "Exchange" : "InPlace";
+                           return way.param == site::SwapWay::Exchange ? "Exchange" : "InPlace";
                          });
 
 TEST_P(HomeSwap, PutsTheNewStateInPlaceAndTheOldOneAside) {
@@ -129,25 +129,25 @@ TEST_P(HomeSwap, NeedsNoOldState) {
   std::filesystem::create_directory(home.root);
   put(home.lock(), "");
   EXPECT_FALSE(swap());
-  EXPECT_TRUE(has_state(home));
+  EXPECT_TRUE(site::has_state(home));
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
 }
 
 TEST_P(HomeSwap, IsDoneTwiceInOneSecond) {
   EXPECT_TRUE(swap());
-  EXPECT_TRUE(swap_state(home, "before-restore-second", fill, GetParam()));
+  EXPECT_TRUE(site::swap_state(home, "before-restore-second", fill, GetParam()));
   EXPECT_THAT(files_in(home.root), Contains(Pair("before-restore-second/log/entries.jsonl", "new log")));
   EXPECT_THAT(files_in(home.root), Contains(Pair("before-restore-test/log/entries.jsonl", "old log")));
 }
 
 class Settle : public HomeSwap {};
-INSTANTIATE_TEST_SUITE_P(Any, Settle, ::testing::Values(SwapWay::Exchange));
+INSTANTIATE_TEST_SUITE_P(Any, Settle, ::testing::Values(site::SwapWay::Exchange));
 
 TEST_P(Settle, RemovesWhatWasBuiltBesideAndNotExchanged) {
   fill(folder.path() / ".home.restoring");
   std::filesystem::create_directory(folder.path() / ".home.restoring/tokens");
   std::filesystem::create_hard_link(home.root / "pin", folder.path() / ".home.restoring/pin");
-  settle_restore(home);
+  site::settle_restore(home);
   expect_old();
 }
 
@@ -155,13 +155,13 @@ TEST_P(Settle, SetsTheOldHomeAsideAfterTheExchange) {
   const path beside = folder.path() / ".home.restoring";
   std::filesystem::rename(home.root, beside);
   fill(home.root);
-  make_home_folders(home.root);
+  site::make_home_folders(home.root);
   for (const char* name : {"site.toml", "pin", "lock"})
     std::filesystem::create_hard_link(beside / name, home.root / name);
   std::filesystem::create_directories(home.tokens() / "a");
   std::filesystem::create_hard_link(beside / "tokens/a/token.object", home.tokens() / "a/token.object");
   put(home.root / ".restoring", kAside);
-  settle_restore(home);
+  site::settle_restore(home);
   expect_new();
 }
 
@@ -177,13 +177,13 @@ TEST_P(Settle, PutsBackWhatWasOnTheMove) {
   // The bundle was not reached yet; then, further on, two of the new items are in.
   const path snapshot = folder.path() / "snapshot";
   std::filesystem::copy(home.root, snapshot, std::filesystem::copy_options::recursive);
-  settle_restore(home);
+  site::settle_restore(home);
   std::filesystem::rename(snapshot, folder.path() / "home2");
-  const Home further{folder.path() / "home2"};
+  const site::Home further{folder.path() / "home2"};
   std::filesystem::rename(further.collateral(), further.root / ".restore/old/collateral.json");
   for (const char* name : {"policy.toml", "reports"})
     std::filesystem::rename(further.root / ".restore/new" / name, further.root / name);
-  settle_restore(further);
+  site::settle_restore(further);
   EXPECT_EQ(files_in(home.root), files_in(further.root));
   std::filesystem::remove_all(further.root);
   expect_old();
@@ -197,8 +197,8 @@ TEST_P(Settle, FinishesWhatWasDone) {
   for (const char* name : {"log", "policy.toml", "collateral.json"})
     std::filesystem::rename(home.root / name, inside / "old" / name);
   fill(home.root);
-  make_home_folders(home.root);
-  settle_restore(home);
+  site::make_home_folders(home.root);
+  site::settle_restore(home);
   expect_new();
 }
 

@@ -44,8 +44,8 @@ std::string measurement(const std::string& name, std::uint8_t fill, int svn) {
          "\"]\nmin_svn = " + std::to_string(svn) + "\n";
 }
 
-Desk desk(const std::string& text, const Identity& root, const Bytes& aud, const Bytes& nonce) {
-  Desk out;
+PolicyFixture desk(const std::string& text, const Identity& root, const Bytes& aud, const Bytes& nonce) {
+  PolicyFixture out;
   out.policy_text = text + kMek;
   out.policy = policy::parse_policy(out.policy_text);
   out.trust.roots = {{"root.der", root.der()}};
@@ -66,7 +66,7 @@ Desk desk(const std::string& text, const Identity& root, const Bytes& aud, const
 
 }  // namespace
 
-Desk desk_for(const TestCard& card) {
+PolicyFixture desk_for(const TestCard& card) {
   const std::string text = head("eat-card", card.root) +
                            "oemid = 4242\nhwmodel = \"c0de\"\nhwversion = \"2.1\"\nmin_dbgstat = 3\n"
                            "lifecycle = [\"secured\"]\n" +
@@ -75,7 +75,7 @@ Desk desk_for(const TestCard& card) {
   return desk(text, card.root, card.aud, card.nonce);
 }
 
-Desk desk_for(const TestEnclave& enclave) {
+PolicyFixture desk_for(const TestEnclave& enclave) {
   const std::string text = head("aws-nitro", enclave.root) +
                            "oemid = \"none\"\nhwmodel = \"none\"\nhwversion = \"none\"\noemboot = \"none\"\n"
                            "min_dbgstat = 2\nlifecycle = \"none\"\n" +
@@ -85,7 +85,7 @@ Desk desk_for(const TestEnclave& enclave) {
   return desk(text, enclave.root, enclave.aud, enclave.nonce);
 }
 
-Judged Desk::judge(ByteView bytes) const {
+Judged PolicyFixture::judge(ByteView bytes) const {
   Judged out;
   const release::Report report{"mutant", copy(bytes), sha256(bytes)};
   const release::Verified verified = release::verify_attestation(report, policy, trust, now);
@@ -101,7 +101,8 @@ Judged Desk::judge(ByteView bytes) const {
   return out;
 }
 
-void Tally::note(const Judged& judged, const std::set<std::string>& expected, const std::string& what) {
+void MutantCounter::note(const Judged& judged, const std::set<std::string>& expected,
+                         const std::string& what) {
   ++mutants_;
   for (const std::string& id : judged.ids) ++by_id_[id];
   EXPECT_FALSE(judged.released) << what;
@@ -111,10 +112,11 @@ void Tally::note(const Judged& judged, const std::set<std::string>& expected, co
                      << ::testing::PrintToString(expected);
 }
 
-void Tally::print(const std::string& campaign) const {
+void MutantCounter::print(const std::string& campaign) const {
   const Bytes file = read_file(std::filesystem::path(QPCSEAL_SOURCE_DIR) / "docs/CHECKS.md", 1U << 20);
   for (const auto& [id, count] : by_id_)
-    EXPECT_NE(text_of(file).find("| `" + id + "` |"), std::string_view::npos) << id << " is not in CHECKS.md";
+    EXPECT_NE(text_view(file).find("| `" + id + "` |"), std::string_view::npos)
+        << id << " is not in CHECKS.md";
   std::cout << campaign << ": " << mutants_ << " mutants, none released; findings:";
   for (const auto& [id, count] : by_id_) std::cout << " " << id << " " << count;
   std::cout << "\n";

@@ -21,10 +21,10 @@ struct Judged {
   std::set<std::string> ids;  // of all findings
 };
 
-struct Desk {
+struct PolicyFixture {
   std::string policy_text;
   policy::Policy policy;
-  release::Trust trust;
+  trust::Trust trust;
   audit::State state;
   UnixTime now = kTestNow;
   Bytes mek_id = Bytes(16, 0x4d);
@@ -37,11 +37,11 @@ struct Desk {
 };
 
 // Desks that release to the card, or the enclave, as it is.
-Desk desk_for(const TestCard& card);
-Desk desk_for(const TestEnclave& enclave);
+PolicyFixture desk_for(const TestCard& card);
+PolicyFixture desk_for(const TestEnclave& enclave);
 
 // Counts mutants by finding, and what was let through.
-class Tally {
+class MutantCounter {
  public:
   // `expected`: at least one of these must be among the findings.
   void note(const Judged& judged, const std::set<std::string>& expected, const std::string& what);

@@ -35,9 +35,9 @@ const Ids kReaders = {"ATT-COSE", "ATT-SIGNATURE"};
 
 TEST_P(BitCampaign, EachOfACardsReport) {
   const TestCard card;
-  const Desk desk = desk_for(card);
+  const PolicyFixture desk = desk_for(card);
   ASSERT_TRUE(desk.judge(card.report()).released);
-  Tally tally;
+  MutantCounter tally;
   flip_bits([&](ByteView report, const std::string& what,
                 std::size_t) { tally.note(desk.judge(report), kReaders, what); },
             card.report(), GetParam(), kParts);
@@ -48,12 +48,12 @@ TEST_P(BitCampaign, EachOfACardsReport) {
 // Without a root, which spares the issuers' signatures; every 61st bit also with it.
 TEST_P(BitCampaign, EachOfANitroDocument) {
   const TestEnclave enclave;
-  const Desk desk = desk_for(enclave);
-  Desk rootless = desk;
+  const PolicyFixture desk = desk_for(enclave);
+  PolicyFixture rootless = desk;
   rootless.trust.roots.clear();
   ASSERT_TRUE(desk.judge(enclave.report()).released);
   ASSERT_EQ(rootless.judge(enclave.report()).ids, Ids{"ATT-CHAIN-ROOT"});
-  Tally tally;
+  MutantCounter tally;
   flip_bits(
       [&](ByteView report, const std::string& what, std::size_t bit) {
         tally.note(rootless.judge(report), kReaders, what);
@@ -67,8 +67,8 @@ TEST_P(BitCampaign, EachOfANitroDocument) {
 class Certificates : public ::testing::Test {
  protected:
   TestCard card;
-  Desk desk = desk_for(card);
-  Tally tally;
+  PolicyFixture desk = desk_for(card);
+  MutantCounter tally;
 
   void SetUp() override { ASSERT_TRUE(desk.judge(card.report()).released); }
   void TearDown() override { tally.print("certificates"); }

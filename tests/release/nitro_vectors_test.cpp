@@ -16,24 +16,24 @@ using Ids = std::set<std::string>;
 class NitroDocuments : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder = vectors_folder();
-    if (!folder) GTEST_SKIP() << "QPCSEAL_VECTORS is not set";
+    dir = vectors_folder();
+    if (!dir) GTEST_SKIP() << "QPCSEAL_VECTORS is not set";
   }
   [[nodiscard]] Bytes document(const std::string& name) const {
-    return read_vector(*folder, "nitro/" + name + "-attestation-doc-bytes");
+    return read_vector(*dir, "nitro/" + name + "-attestation-doc-bytes");
   }
   [[nodiscard]] Bytes root() const {
-    const Bytes pem = read_vector(*folder, "nitro/nitro.pem");
-    const attest::Owned<BIO, BIO_free_all> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-    const attest::CertPtr certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+    const Bytes pem = read_vector(*dir, "nitro/nitro.pem");
+    const Owned<BIO, BIO_free_all> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+    const CertPtr certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
     Bytes der(static_cast<std::size_t>(i2d_X509(certificate.get(), nullptr)));
     unsigned char* at = der.data();
     i2d_X509(certificate.get(), &at);
     return der;
   }
   // Where nothing speaks against the document but what it says, or does not say, itself.
-  [[nodiscard]] Desk desk_for_document(const Bytes& report, const char* time) const {
-    Desk desk = desk_for(TestEnclave());
+  [[nodiscard]] PolicyFixture desk_for_document(const Bytes& report, const char* time) const {
+    PolicyFixture desk = desk_for(TestEnclave());
     const attest::Claims claims = attest::find_scheme("aws-nitro")->inspect(report).claims.value();
     policy::DeviceClass& device = desk.policy.devices[0];
     device.roots.value = {copy(sha256(root()))};
@@ -51,12 +51,12 @@ class NitroDocuments : public ::testing::Test {
     desk.state.challenges = {{claims.nonce, challenge}};
     return desk;
   }
-  std::optional<std::filesystem::path> folder;
+  std::optional<std::filesystem::path> dir;
 };
 
 TEST_F(NitroDocuments, TheValidOneLacksButAudienceAndSessionKey) {
   const Bytes report = document("valid");
-  const Desk desk = desk_for_document(report, "2022-10-13T08:58:02Z");
+  const PolicyFixture desk = desk_for_document(report, "2022-10-13T08:58:02Z");
   const Judged judged = desk.judge(report);
   EXPECT_FALSE(judged.released);
   EXPECT_EQ(judged.ids, (Ids{"POL-AUD", "POL-SESSION-KEY", "POL-SUITE", "POL-SUITE-KEY"}));
@@ -64,11 +64,11 @@ TEST_F(NitroDocuments, TheValidOneLacksButAudienceAndSessionKey) {
 
 TEST_F(NitroDocuments, TheDebugOneIsDeniedByPolicy) {
   const Bytes report = document("debug-mode");
-  const Desk desk = desk_for_document(report, "2022-10-12T13:50:06Z");
+  const PolicyFixture desk = desk_for_document(report, "2022-10-12T13:50:06Z");
   const Judged judged = desk.judge(report);
   EXPECT_FALSE(judged.released);
   EXPECT_TRUE(judged.ids.contains("POL-DBGSTAT"));
-  Desk open = desk;
+  PolicyFixture open = desk;
   open.policy.devices[0].min_dbgstat.value = 0;
   Ids others = judged.ids;
   others.erase("POL-DBGSTAT");
@@ -80,7 +80,7 @@ TEST_F(NitroDocuments, OutsideTheirTimeTheyAreRefused) {
        {std::pair{"valid", "2022-10-13T08:58:02Z"}, std::pair{"debug-mode", "2022-10-12T13:50:06Z"}}) {
     const Bytes report = document(name);
     for (const UnixTime away : {-4 * 3600, 4 * 3600}) {
-      Desk desk = desk_for_document(report, time);
+      PolicyFixture desk = desk_for_document(report, time);
       desk.now += away;
       EXPECT_EQ(desk.judge(report).ids, Ids{"ATT-CHAIN-TIME"}) << name;
     }

@@ -18,24 +18,24 @@ using policy::MekRule;
 
 struct Change {
   const char* what;
-  std::function<void(Desk&)> make;
+  std::function<void(PolicyFixture&)> make;
   Ids expected;
 };
 
-std::function<void(Desk&)> in_class(const std::function<void(DeviceClass&)>& change) {
-  return [change](Desk& desk) { change(desk.policy.devices[0]); };
+std::function<void(PolicyFixture&)> in_class(const std::function<void(DeviceClass&)>& change) {
+  return [change](PolicyFixture& desk) { change(desk.policy.devices[0]); };
 }
-std::function<void(Desk&)> in_mek(const std::function<void(MekRule&)>& change) {
-  return [change](Desk& desk) { change(desk.policy.meks[0]); };
+std::function<void(PolicyFixture&)> in_mek(const std::function<void(MekRule&)>& change) {
+  return [change](PolicyFixture& desk) { change(desk.policy.meks[0]); };
 }
 
 void run(const std::vector<Change>& changes, const char* campaign) {
   const TestCard card;
-  const Desk good = desk_for(card);
+  const PolicyFixture good = desk_for(card);
   ASSERT_TRUE(good.judge(card.report()).released);
-  Tally tally;
+  MutantCounter tally;
   for (const Change& change : changes) {
-    Desk desk = good;
+    PolicyFixture desk = good;
     change.make(desk);
     tally.note(desk.judge(card.report()), change.expected, change.what);
   }
@@ -107,31 +107,33 @@ TEST(Mutation, EveryRuleOfTheClassUnsetOrChanged) {
 }
 
 TEST(Mutation, EveryOtherRuleUnsetOrChanged) {
-  run({{"no MEK rule", [](Desk& d) { d.policy.meks.clear(); }, {"POL-MEK"}},
+  run({{"no MEK rule", [](PolicyFixture& d) { d.policy.meks.clear(); }, {"POL-MEK"}},
        {"labels unset", in_mek([](MekRule& m) { m.labels.value.clear(); }), {"POL-MEK"}},
        {"labels", in_mek([](MekRule& m) { m.labels.value = {"bert*"}; }), {"POL-MEK"}},
-       {"two rules", [](Desk& d) { d.policy.meks.push_back(d.policy.meks[0]); }, {"POL-MEK-AMBIGUOUS"}},
+       {"two rules",
+        [](PolicyFixture& d) { d.policy.meks.push_back(d.policy.meks[0]); },
+        {"POL-MEK-AMBIGUOUS"}},
        {"devices unset", in_mek([](MekRule& m) { m.devices.value.clear(); }), {"POL-DEVICE"}},
        {"devices", in_mek([](MekRule& m) { m.devices.value = {"gone"}; }), {"POL-DEVICE"}},
        {"suites unset", in_mek([](MekRule& m) { m.suites.value.clear(); }), {"POL-SUITE"}},
        {"suites", in_mek([](MekRule& m) { m.suites.value = {3, 4}; }), {"POL-SUITE"}},
        {"releases unset", in_mek([](MekRule& m) { m.max_releases.value = 0; }), {"POL-RELEASES"}},
-       {"expired", [](Desk& d) { d.policy.expires.value = d.now; }, {"POL-EXPIRED"}},
-       {"expiry unset", [](Desk& d) { d.policy.expires.value = 0; }, {"POL-EXPIRED"}},
+       {"expired", [](PolicyFixture& d) { d.policy.expires.value = d.now; }, {"POL-EXPIRED"}},
+       {"expiry unset", [](PolicyFixture& d) { d.policy.expires.value = 0; }, {"POL-EXPIRED"}},
        {"no classes and no rule",
-        [](Desk& d) { d.policy.meks.clear(), d.policy.devices[0].name = "x"; },
+        [](PolicyFixture& d) { d.policy.meks.clear(), d.policy.devices[0].name = "x"; },
         {"POL-MEK"}}},
       "other rules");
 }
 
 TEST(Mutation, EveryFactOfTheLog) {
   const auto history = [](const std::function<void(audit::MekHistory&)>& change) {
-    return [change](Desk& d) { change(d.mek()); };
+    return [change](PolicyFixture& d) { change(d.mek()); };
   };
   const auto challenge = [](const std::function<void(audit::Challenge&)>& change) {
-    return [change](Desk& d) { change(d.challenge()); };
+    return [change](PolicyFixture& d) { change(d.challenge()); };
   };
-  run({{"no challenge", [](Desk& d) { d.state.challenges.clear(); }, {"POL-CHALLENGE"}},
+  run({{"no challenge", [](PolicyFixture& d) { d.state.challenges.clear(); }, {"POL-CHALLENGE"}},
        {"consumed", challenge([](audit::Challenge& c) { c.consumed = true; }), {"POL-CHALLENGE-USED"}},
        {"expired", challenge([](audit::Challenge& c) { c.expires = kTestNow; }), {"POL-CHALLENGE-EXPIRED"}},
        {"never valid", challenge([](audit::Challenge& c) { c.expires = 0; }), {"POL-CHALLENGE-EXPIRED"}},
@@ -149,19 +151,21 @@ TEST(Mutation, EveryFactOfTheLog) {
        {"another nonce in the entry",
         challenge([](audit::Challenge& c) { c.nonce[0] ^= 1; }),
         {"POL-CHALLENGE-NONCE"}},
-       {"another appliance", [](Desk& d) { d.state.genesis = {{"aud", to_hex(Bytes(16, 1))}}; }, {"POL-AUD"}},
-       {"no such key", [](Desk& d) { d.state.meks.clear(); }, {"POL-MEK"}},
+       {"another appliance",
+        [](PolicyFixture& d) { d.state.genesis = {{"aud", to_hex(Bytes(16, 1))}}; },
+        {"POL-AUD"}},
+       {"no such key", [](PolicyFixture& d) { d.state.meks.clear(); }, {"POL-MEK"}},
        {"a key of another name", history([](audit::MekHistory& m) { m.label = "bert#1"; }), {"POL-MEK"}},
        {"released as often as allowed",
         history([](audit::MekHistory& m) { m.releases = 10; }),
         {"POL-RELEASES"}},
        {"the card had its share",
-        [](Desk& d) { d.state.card_releases[TestCard().ueid] = 5; },
+        [](PolicyFixture& d) { d.state.card_releases[TestCard().ueid] = 5; },
         {"POL-CARD-RELEASES"}},
-       {"later", [](Desk& d) { d.now = kTestNow + 2 * kDay; }, {"POL-EXPIRED"}},
-       {"much later", [](Desk& d) { d.now = kTestNow + 40 * kDay; }, {"ATT-CHAIN-TIME"}},
-       {"much earlier", [](Desk& d) { d.now = kTestNow - 40 * kDay; }, {"ATT-CHAIN-TIME"}},
-       {"no roots", [](Desk& d) { d.trust.roots.clear(); }, {"ATT-CHAIN-ROOT"}}},
+       {"later", [](PolicyFixture& d) { d.now = kTestNow + 2 * kDay; }, {"POL-EXPIRED"}},
+       {"much later", [](PolicyFixture& d) { d.now = kTestNow + 40 * kDay; }, {"ATT-CHAIN-TIME"}},
+       {"much earlier", [](PolicyFixture& d) { d.now = kTestNow - 40 * kDay; }, {"ATT-CHAIN-TIME"}},
+       {"no roots", [](PolicyFixture& d) { d.trust.roots.clear(); }, {"ATT-CHAIN-ROOT"}}},
       "facts of the log");
 }
 

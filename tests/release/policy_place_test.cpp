@@ -17,16 +17,16 @@ using ::testing::HasSubstr;
 const UnixTime kThen = parse_time("2026-11-24T12:00:00Z");
 
 // What comes of the policy there: "" where it comes into force, else the findings' ids.
-std::string ids_at(const std::string& named, const PolicyPlace& place) {
+std::string ids_at(const std::string& named, const site::PolicyPlace& place) {
   policy::Policy policy = sample_policy();
   policy.appliance.value = named;
   try {
-    check_policy(policy, place, kThen);
+    site::check_policy(policy, place, kThen);
     return "";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::Denied) << error.what();
     EXPECT_THAT(std::string(error.what()), HasSubstr("policy.toml:2"));
-    return ids_of(error.findings());
+    return finding_ids(error.findings());
   }
 }
 
@@ -52,30 +52,31 @@ TEST(PolicyPlace, TakesAPolicyForAnyApplianceFirstAndInDemonstrations) {
 
 TEST(PolicyPlace, RefusesAnExpiredPolicy) {
   const policy::Policy policy = sample_policy();
-  EXPECT_NO_THROW(check_policy(policy, {"plant-1", nullptr, false, false}, policy.expires.value - 1));
+  EXPECT_NO_THROW(site::check_policy(policy, {"plant-1", nullptr, false, false}, policy.expires.value - 1));
   EXPECT_ERROR(Denied, "the policy expired",
-               check_policy(policy, {"plant-1", nullptr, false, false}, policy.expires.value));
+               site::check_policy(policy, {"plant-1", nullptr, false, false}, policy.expires.value));
 }
 
 TEST(PolicyPlace, RefusesAPolicyThatTooFewCouldSignFor) {
   const std::string key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + std::string(42, 'A') + "E";
-  const policy::Officers one =
-      policy::parse_officers("anna namespaces=\"approval@qpcseal,policy@qpcseal\" " + key + "\n");
+  const approval::Officers one =
+      approval::parse_officers("anna namespaces=\"approval@qpcseal,policy@qpcseal\" " + key + "\n");
   policy::Policy policy = sample_policy();
   EXPECT_ERROR(Usage, "'release' needs 2 officers",
-               check_policy(policy, {"plant-1", &one, true, false}, kThen));
+               site::check_policy(policy, {"plant-1", &one, true, false}, kThen));
   policy.approvals["release"].value = 1;
-  EXPECT_NO_THROW(check_policy(policy, {"plant-1", &one, true, false}, kThen));
+  EXPECT_NO_THROW(site::check_policy(policy, {"plant-1", &one, true, false}, kThen));
   policy.approvals["officers-change"].value = 0;  // somebody signs it, and nobody may
   EXPECT_ERROR(Usage, "'officers-change' needs 1 officers",
-               check_policy(policy, {"plant-1", &one, true, false}, kThen));
+               site::check_policy(policy, {"plant-1", &one, true, false}, kThen));
 }
 
 TEST(PolicyPlace, RefusesAWeakChangeButInDemonstrations) {
   policy::Policy policy = sample_policy();
   policy.approvals["policy-change"].value = 1;
-  EXPECT_ERROR(Denied, "needs 1 officers", check_policy(policy, {"plant-1", nullptr, false, false}, kThen));
-  EXPECT_NO_THROW(check_policy(policy, {"plant-1", nullptr, true, false}, kThen));
+  EXPECT_ERROR(Denied, "needs 1 officers",
+               site::check_policy(policy, {"plant-1", nullptr, false, false}, kThen));
+  EXPECT_NO_THROW(site::check_policy(policy, {"plant-1", nullptr, true, false}, kThen));
 }
 
 }  // namespace

@@ -59,38 +59,39 @@ Bytes anchor_object() { return Object(2).number(0, kData).text(0x11, "size and r
 
 TEST(TokenFile, IsWholeOrTorn) {
   const Bytes whole = key_object("sixteen bytes...");
-  const auto file = parse_token_file(whole);
+  const auto file = site::parse_token_file(whole);
   ASSERT_TRUE(file);
   EXPECT_THAT(file->types, ElementsAre(0U, 1U, 0x11U, 0x40000600U));
   EXPECT_FALSE(file->is_data);
-  EXPECT_TRUE(parse_token_file(anchor_object())->is_data);
+  EXPECT_TRUE(site::parse_token_file(anchor_object())->is_data);
   std::size_t cuts = 0;
   for (std::size_t size = 0; size < whole.size(); ++size)
-    if (const auto cut = parse_token_file(ByteView(whole).first(size))) {
+    if (const auto cut = site::parse_token_file(ByteView(whole).first(size))) {
       EXPECT_LT(cut->types.size(), file->types.size()) << size;
       ++cuts;
     }
   EXPECT_EQ(cuts, 4U) << "between attributes alone";
-  EXPECT_FALSE(parse_token_file(Bytes(100))) << "zeros, as a file system may leave them";
+  EXPECT_FALSE(site::parse_token_file(Bytes(100))) << "zeros, as a file system may leave them";
   Bytes beyond = Object(1).mechanisms(7, 0).bytes();
   beyond[beyond.size() - 8] = 0x20;  // 2^61 mechanisms: eight bytes each are none
-  EXPECT_FALSE(parse_token_file(beyond));
+  EXPECT_FALSE(site::parse_token_file(beyond));
 }
 
 TEST(TokenFile, AKeyWithoutItsValueIsHalfMade) {
-  EXPECT_FALSE(parse_token_file(key_object("value"))->lacks_value);
-  EXPECT_TRUE(parse_token_file(key_object(""))->lacks_value) << "as SoftHSM writes a key first";
-  EXPECT_TRUE(parse_token_file(Object(1).number(0, kSecretKey).number(0x100, 0x1f).bytes())->lacks_value);
-  EXPECT_FALSE(parse_token_file(Object(1).number(0, kPrivateKey).number(0x100, 0).bytes())->lacks_value)
+  EXPECT_FALSE(site::parse_token_file(key_object("value"))->lacks_value);
+  EXPECT_TRUE(site::parse_token_file(key_object(""))->lacks_value) << "as SoftHSM writes a key first";
+  EXPECT_TRUE(
+      site::parse_token_file(Object(1).number(0, kSecretKey).number(0x100, 0x1f).bytes())->lacks_value);
+  EXPECT_FALSE(site::parse_token_file(Object(1).number(0, kPrivateKey).number(0x100, 0).bytes())->lacks_value)
       << "RSA";
-  EXPECT_FALSE(parse_token_file(Object(1).number(0, kData).bytes())->lacks_value);
+  EXPECT_FALSE(site::parse_token_file(Object(1).number(0, kData).bytes())->lacks_value);
 }
 
 TEST(TokenFile, MayDifferInItsGeneration) {
-  EXPECT_TRUE(same_attributes(token_object(1), token_object(2)));
-  EXPECT_FALSE(same_attributes(token_object(1), token_object(1, "the PIN's bloc")));
-  EXPECT_FALSE(same_attributes(token_object(1), token_object(1, "")));
-  EXPECT_FALSE(same_attributes(Bytes{}, Bytes{}));
+  EXPECT_TRUE(site::same_attributes(token_object(1), token_object(2)));
+  EXPECT_FALSE(site::same_attributes(token_object(1), token_object(1, "the PIN's bloc")));
+  EXPECT_FALSE(site::same_attributes(token_object(1), token_object(1, "")));
+  EXPECT_FALSE(site::same_attributes(Bytes{}, Bytes{}));
 }
 
 class Guard : public ::testing::Test {
@@ -107,7 +108,7 @@ class Guard : public ::testing::Test {
     guarded().prepare();
   }
   // What the next run of the program has.
-  [[nodiscard]] TokenGuard guarded() const { return TokenGuard(home_); }
+  [[nodiscard]] site::TokenGuard guarded() const { return site::TokenGuard(home_); }
   static void write(const fs::path& file, ByteView bytes) {
     fs::remove(file);
     write_file(file, bytes, Existing::Refuse, 0600);
@@ -116,7 +117,7 @@ class Guard : public ::testing::Test {
   [[nodiscard]] bool has_copy(const char* name) const {
     return fs::exists(home_.token_copies() / "t" / name);
   }
-  static std::string what_was(const audit::Json& restored) {
+  static std::string what_was(const encoding::Json& restored) {
     std::string out;
     if (restored.is_null()) return out;
     for (const auto& file : restored["files"])
@@ -125,7 +126,7 @@ class Guard : public ::testing::Test {
   }
 
   testing::TempFolder folder_;
-  Home home_{folder_.path()};
+  site::Home home_{folder_.path()};
   fs::path token_ = home_.tokens() / "t";
 };
 
@@ -138,7 +139,7 @@ TEST_F(Guard, PutsBackWhatIsEmptyTornOrMissing) {
       {"torn", copy(ByteView(token).first(8 + 24 + 7))}};  // between two attributes
   for (const auto& [was, bytes] : states) {
     write(token_ / "token.object", bytes);
-    TokenGuard guard = guarded();
+    site::TokenGuard guard = guarded();
     guard.prepare();
     EXPECT_EQ(read(token_ / "token.object"), token);
     EXPECT_EQ(what_was(guard.restored()), "t/token.object " + was + "\n");
@@ -148,7 +149,7 @@ TEST_F(Guard, PutsBackWhatIsEmptyTornOrMissing) {
   fs::remove(token_ / "token.object");
   fs::remove(token_ / "one.object");
   write(token_ / "two.object", {});
-  TokenGuard guard = guarded();
+  site::TokenGuard guard = guarded();
   guard.prepare();
   EXPECT_EQ(read(token_ / "token.object"), token);
   EXPECT_EQ(read(token_ / "one.object"), key);
@@ -172,7 +173,7 @@ TEST_F(Guard, AKillAtAPutBackLosesNoEvent) {
 TEST_F(Guard, AWholeFileThatChangedStays) {
   const Bytes changed = token_object(8, "another PIN's blob");
   write(token_ / "token.object", changed);
-  TokenGuard guard = guarded();
+  site::TokenGuard guard = guarded();
   guard.prepare();
   EXPECT_EQ(read(token_ / "token.object"), changed);
   EXPECT_TRUE(guard.restored().is_null());
@@ -189,7 +190,7 @@ TEST_F(Guard, ALoginAloneWritesNoCopy) {
 }
 
 TEST_F(Guard, WhatWasDestroyedStaysDestroyed) {
-  TokenGuard guard = guarded();
+  site::TokenGuard guard = guarded();
   guard.prepare();
   guard.keep();
   guard.before_destroy();
@@ -202,7 +203,7 @@ TEST_F(Guard, WhatWasDestroyedStaysDestroyed) {
 }
 
 TEST_F(Guard, WhatNobodyDestroyedKeepsItsCopy) {
-  TokenGuard guard = guarded();
+  site::TokenGuard guard = guarded();
   guard.prepare();
   fs::remove(token_ / "one.object");
   guard.keep();
@@ -212,7 +213,7 @@ TEST_F(Guard, WhatNobodyDestroyedKeepsItsCopy) {
 }
 
 TEST_F(Guard, AKeyWithoutItsValueIsAnError) {
-  TokenGuard guard = guarded();
+  site::TokenGuard guard = guarded();
   guard.prepare();
   write(token_ / "three.object", key_object(""));
   EXPECT_ERROR(Token, "three.object is torn", (guard.keep(), 0));
@@ -221,7 +222,7 @@ TEST_F(Guard, AKeyWithoutItsValueIsAnError) {
 TEST_F(Guard, AlsoWhenTheProcessIsKilledThen) {
   guarded().before_destroy();
   fs::remove(token_ / "one.object");
-  TokenGuard next = guarded();
+  site::TokenGuard next = guarded();
   next.prepare();
   EXPECT_FALSE(fs::exists(token_ / "one.object"));
   EXPECT_FALSE(has_copy("one.object"));
@@ -243,7 +244,7 @@ TEST_F(Guard, ATornTokenComesBackWhileAKeyIsDestroyed) {
 }
 
 TEST_F(Guard, MendsALoginThatWroteNothing) {
-  TokenGuard guard = guarded();
+  site::TokenGuard guard = guarded();
   guard.prepare();
   write(token_ / "token.object", {});
   guard.check_login();
@@ -254,7 +255,7 @@ TEST_F(Guard, MendsALoginThatWroteNothing) {
 }
 
 TEST_F(Guard, KeepsWhatIsNew) {
-  TokenGuard guard = guarded();
+  site::TokenGuard guard = guarded();
   guard.prepare();
   write(token_ / "three.object", key_object("three"));
   guard.keep();
@@ -263,7 +264,7 @@ TEST_F(Guard, KeepsWhatIsNew) {
 }
 
 TEST_F(Guard, AChangeThatDidNotReachTheDiskIsAnError) {
-  TokenGuard guard = guarded();
+  site::TokenGuard guard = guarded();
   guard.prepare();
   guard.keep();
   write(token_ / "three.object", Bytes(8));
@@ -276,7 +277,7 @@ TEST_F(Guard, AChangeThatDidNotReachTheDiskIsAnError) {
 
 TEST_F(Guard, WhatAnEarlierRunLeftHalfMadeIsNoError) {
   write(token_ / "three.object", key_object(""));
-  TokenGuard guard = guarded();
+  site::TokenGuard guard = guarded();
   guard.prepare();
   guard.keep();
   EXPECT_FALSE(has_copy("three.object"));
@@ -287,7 +288,7 @@ TEST_F(Guard, WhatAnEarlierRunLeftHalfMadeIsNoError) {
 }
 
 TEST_F(Guard, AFailedActIsNoError) {
-  TokenGuard guard = guarded();
+  site::TokenGuard guard = guarded();
   guard.prepare();
   write(token_ / "three.object", Bytes(8));
   guard.look_after();
@@ -303,7 +304,7 @@ TEST_F(Guard, RemovesWhatSaysNothingAndMakesLocksAgain) {
   write(token_ / "generation", {});
   fs::remove(token_ / "one.lock");
   fs::remove(token_ / "token.lock");
-  TokenGuard guard = guarded();
+  site::TokenGuard guard = guarded();
   guard.prepare();
   for (const char* gone : {"half.object", "half.lock", "none.object", "generation"})
     EXPECT_FALSE(fs::exists(token_ / gone)) << gone;
@@ -314,7 +315,7 @@ TEST_F(Guard, RemovesWhatSaysNothingAndMakesLocksAgain) {
 TEST_F(Guard, ATornCopyIsNoCopy) {
   const fs::path copy_file = home_.token_copies() / "t" / "one.object";
   write(copy_file, copy(ByteView(key_object("one")).first(40)));
-  TokenGuard guard = guarded();
+  site::TokenGuard guard = guarded();
   guard.prepare();
   EXPECT_EQ(read(copy_file), key_object("one")) << "made anew";
   write(copy_file, {});

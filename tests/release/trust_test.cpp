@@ -24,8 +24,8 @@ using ::testing::IsEmpty;
 
 class PinnedTrust : public ::testing::Test {
  protected:
-  TempFolder folder;
-  Home home{folder.path()};
+  TempFolder dir;
+  site::Home home{dir.path()};
   TestCard card, other;
   audit::State state;
   Bytes root = card.root.der(), crl = make_crl(card.issuer, {});
@@ -34,13 +34,13 @@ class PinnedTrust : public ::testing::Test {
     make_folder(home.trust());
     put("root.der", root);
     put("issuer.crl", crl);
-    state.trust_digest = to_hex(read_trust(home.trust()).digest);
+    state.trust_digest = to_hex(trust::read_trust(home.trust()).digest);
     state.genesis = {{"trust", state.trust_digest}};
   }
   void put(const char* name, const Bytes& bytes) const {
     write_file(home.trust() / name, bytes, Existing::Replace);
   }
-  [[nodiscard]] Collateral bundle(std::uint64_t serial) const {
+  [[nodiscard]] trust::Collateral bundle(std::uint64_t serial) const {
     return {serial,
             kTestNow,
             kTestNow + kDay,
@@ -50,13 +50,13 @@ class PinnedTrust : public ::testing::Test {
             {card.ueid}};
   }
   void write(const std::string& text) const { write_file(home.collateral(), view(text), Existing::Replace); }
-  void bring_in(const Collateral& next) {
-    const std::string text = encode_collateral(next);
+  void bring_in(const trust::Collateral& next) {
+    const std::string text = trust::encode_collateral(next);
     write(text);
     state.collateral_serial = next.serial;
     state.trust_digest = sha256_hex(text);
   }
-  [[nodiscard]] Trust read() const { return read_pinned_trust(home, state); }
+  [[nodiscard]] trust::Trust read() const { return site::read_pinned_trust(home, state); }
 
   // The folder as each careless or hostile hand may leave it.
   void expect_each_change_of_the_folder_refused() const {
@@ -82,7 +82,7 @@ class PinnedTrust : public ::testing::Test {
 
 TEST_F(PinnedTrust, TheFolderIsThatOfTheGenesis) {
   state.crl_numbers = {{Bytes(3, 1), Bytes(1, 9)}};
-  const Trust trust = read();
+  const trust::Trust trust = read();
   ASSERT_EQ(trust.roots.size(), 1U);
   ASSERT_EQ(trust.crls.size(), 1U);
   EXPECT_EQ(trust.roots[0].der, root);
@@ -93,10 +93,10 @@ TEST_F(PinnedTrust, TheFolderIsThatOfTheGenesis) {
 }
 
 TEST_F(PinnedTrust, AfterAnImportTheBundleAndNothingElseCounts) {
-  const Collateral in_force = bundle(3);
+  const trust::Collateral in_force = bundle(3);
   bring_in(in_force);
   state.crl_numbers = {{Bytes(3, 1), Bytes(1, 9)}};
-  const Trust trust = read();
+  const trust::Trust trust = read();
   ASSERT_EQ(trust.roots.size(), 1U);
   ASSERT_EQ(trust.crls.size(), 1U);
   EXPECT_EQ(trust.roots[0].der, in_force.roots[0]);
@@ -117,11 +117,12 @@ TEST_F(PinnedTrust, AfterAnImportTheFolderStaysAsItWas) {
 }
 
 TEST_F(PinnedTrust, AnotherBundleThanTheImportedOneIsRefused) {
-  const std::string older = encode_collateral(bundle(2));
-  Collateral kinder = bundle(3);
+  const std::string older = trust::encode_collateral(bundle(2));
+  trust::Collateral kinder = bundle(3);
   kinder.revoked_ueids.clear();
   bring_in(bundle(3));
-  for (const std::string& text : {older, encode_collateral(kinder), std::string("{}\n"), std::string()}) {
+  for (const std::string& text :
+       {older, trust::encode_collateral(kinder), std::string("{}\n"), std::string()}) {
     write(text);
     EXPECT_ERROR(Denied, "is not the collateral bundle in the log", read());
   }
@@ -130,31 +131,31 @@ TEST_F(PinnedTrust, AnotherBundleThanTheImportedOneIsRefused) {
 }
 
 TEST_F(PinnedTrust, ABundleThatNobodyImportedIsRefused) {
-  write(encode_collateral(bundle(3)));
+  write(trust::encode_collateral(bundle(3)));
   EXPECT_ERROR(Denied, "the log has no collateral bundle", read());
 }
 
 TEST_F(PinnedTrust, ABundleIsReadInItsOneFormOnly) {
-  const std::string text = encode_collateral(bundle(3));
-  EXPECT_EQ(encode_collateral(parse_collateral(text)), text);
-  Collateral wrong = bundle(0);
-  EXPECT_ERROR(Malformed, "serial is 0", encode_collateral(wrong));
+  const std::string text = trust::encode_collateral(bundle(3));
+  EXPECT_EQ(trust::encode_collateral(trust::parse_collateral(text)), text);
+  trust::Collateral wrong = bundle(0);
+  EXPECT_ERROR(Malformed, "serial is 0", trust::encode_collateral(wrong));
   wrong = bundle(3);
   wrong.not_after = wrong.not_before;
-  EXPECT_ERROR(Malformed, "never fresh", encode_collateral(wrong));
+  EXPECT_ERROR(Malformed, "never fresh", trust::encode_collateral(wrong));
   wrong = bundle(3);
   wrong.roots.clear();
-  EXPECT_ERROR(Malformed, "no root", encode_collateral(wrong));
+  EXPECT_ERROR(Malformed, "no root", trust::encode_collateral(wrong));
   wrong = bundle(3);
   wrong.roots[0].push_back(0);
-  EXPECT_ERROR(Malformed, "certificate", encode_collateral(wrong));
+  EXPECT_ERROR(Malformed, "certificate", trust::encode_collateral(wrong));
   wrong = bundle(3);
   wrong.crls = {make_crl(other.issuer, {.number = std::nullopt})};
-  EXPECT_ERROR(Malformed, "no crlNumber", encode_collateral(wrong));
+  EXPECT_ERROR(Malformed, "no crlNumber", trust::encode_collateral(wrong));
   for (const std::size_t size : {6U, 34U}) {
     wrong = bundle(3);
     wrong.revoked_ueids = {Bytes(size, 1)};
-    EXPECT_ERROR(Malformed, "7 to 33", encode_collateral(wrong));
+    EXPECT_ERROR(Malformed, "7 to 33", trust::encode_collateral(wrong));
   }
 }
 

@@ -10,8 +10,8 @@ namespace {
 
 const Bytes kMekId(16, 7), kUeid(17, 9), kNonce(32, 3);
 
-WrappedSet wrapped() {
-  WrappedSet set{kMekId, "m#1", {}};
+models::WrappedSet wrapped() {
+  models::WrappedSet set{kMekId, "m#1", {}};
   set.cards.push_back(
       {"card", "", std::nullopt, kUeid, "suite", {}, 5, {Bytes(46, 1), kNonce, Bytes(65, 2)}});
   return set;
@@ -36,36 +36,37 @@ policy::Policy policy_revoking(const std::vector<Bytes>& ueids) {
 }
 
 TEST(KnownReleases, AcceptsWhatTheLogTellsOf) {
-  EXPECT_NO_THROW(KnownReleases(logged(), policy_revoking({Bytes(17, 8)}), {}).require(wrapped()));
+  EXPECT_NO_THROW(models::KnownReleases(logged(), policy_revoking({Bytes(17, 8)}), {}).require(wrapped()));
 }
 
 TEST(KnownReleases, RefusesWhatTheLogDoesNotTellOf) {
-  EXPECT_ERROR(Denied, "no release", KnownReleases({}, policy_revoking({}), {}).require(wrapped()));
-  WrappedSet other = wrapped();
+  EXPECT_ERROR(Denied, "no release", models::KnownReleases({}, policy_revoking({}), {}).require(wrapped()));
+  models::WrappedSet other = wrapped();
   other.mek_id = Bytes(16, 8);
-  EXPECT_ERROR(Denied, "no release", KnownReleases(logged(), policy_revoking({}), {}).require(other));
+  EXPECT_ERROR(Denied, "no release", models::KnownReleases(logged(), policy_revoking({}), {}).require(other));
   other = wrapped();
   other.cards[0].slots.nonce = Bytes(32, 4);
-  EXPECT_ERROR(Denied, "no release", KnownReleases(logged(), policy_revoking({}), {}).require(other));
+  EXPECT_ERROR(Denied, "no release", models::KnownReleases(logged(), policy_revoking({}), {}).require(other));
   other = wrapped();
   other.cards.push_back(other.cards[0]);
   other.cards[1].slots.encrypt[30] ^= 1;
-  EXPECT_ERROR(Denied, "no release", KnownReleases(logged(), policy_revoking({}), {}).require(other));
+  EXPECT_ERROR(Denied, "no release", models::KnownReleases(logged(), policy_revoking({}), {}).require(other));
 }
 
 TEST(KnownReleases, RefusesRevokedCardsAndMeksThatMayNotBeUsed) {
-  EXPECT_ERROR(Denied, "revoked", KnownReleases(logged(), policy_revoking({kUeid}), {}).require(wrapped()));
+  EXPECT_ERROR(Denied, "revoked",
+               models::KnownReleases(logged(), policy_revoking({kUeid}), {}).require(wrapped()));
   policy::CollateralFacts collateral;
   collateral.revoked_ueids = {Bytes(17, 8)};
-  EXPECT_NO_THROW(KnownReleases(logged(), policy_revoking({}), collateral).require(wrapped()));
+  EXPECT_NO_THROW(models::KnownReleases(logged(), policy_revoking({}), collateral).require(wrapped()));
   collateral.revoked_ueids.push_back(kUeid);
   EXPECT_ERROR(Denied, "collateral bundle revoked",
-               KnownReleases(logged(), policy_revoking({}), collateral).require(wrapped()));
+               models::KnownReleases(logged(), policy_revoking({}), collateral).require(wrapped()));
   for (const char* state : {"suspended", "destroyed", "unknown", ""}) {
     audit::State changed = logged();
     changed.meks[kMekId].state = state;
     EXPECT_ERROR(Denied, "may not be used",
-                 KnownReleases(changed, policy_revoking({}), {}).require(wrapped()));
+                 models::KnownReleases(changed, policy_revoking({}), {}).require(wrapped()));
   }
 }
 

@@ -10,7 +10,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-std::vector<std::string> order(std::string_view text) { return order_in_json(text, {"a", "b", "c"}); }
+std::vector<std::string> order(std::string_view text) { return models::order_in_json(text, {"a", "b", "c"}); }
 
 TEST(PartitionOrder, IsThatOfTheOneArrayThatListsAll) {
   EXPECT_THAT(order(R"(["c", "a", "b"])"), ElementsAre("c", "a", "b"));

@@ -22,11 +22,11 @@ keys::Mek mek() {
   return out;
 }
 
-WrappedFor card(const std::string& folder, std::uint8_t number) {
+models::WrappedFor card(const std::string& dir, std::uint8_t number) {
   Bytes encrypt = copy(view("QMEK\1\1"));
   append(encrypt, mek().id);
   append(encrypt, Bytes(24, number));
-  return {folder,
+  return {dir,
           "",
           std::nullopt,
           Bytes(17, number),
@@ -36,46 +36,46 @@ WrappedFor card(const std::string& folder, std::uint8_t number) {
           {encrypt, Bytes(32, number), Bytes(65, number)}};
 }
 
-void write(const std::filesystem::path& to, const std::vector<WrappedFor>& cards) {
+void write(const std::filesystem::path& to, const std::vector<models::WrappedFor>& cards) {
   OutputSet outputs(Existing::Refuse);
-  write_wrapped(outputs, to, mek(), cards);
+  models::write_wrapped(outputs, to, mek(), cards);
   outputs.commit();
 }
 
 TEST(WrapFiles, AreReadAsTheyWereWritten) {
-  const TempFolder folder;
-  write(folder / "many", {card("b", 1), card("a", 2)});
-  const WrappedSet set = read_wrapped({folder / "many"});
+  const TempFolder dir;
+  write(dir / "many", {card("b", 1), card("a", 2)});
+  const models::WrappedSet set = models::read_wrapped({dir / "many"});
   EXPECT_EQ(set.mek_id, mek().id);
   EXPECT_EQ(set.mek, "m#1");
   ASSERT_EQ(set.cards.size(), 2U);
   EXPECT_EQ(set.cards[0].slots, card("b", 1).slots);
   EXPECT_EQ(set.cards[1].ueid, Bytes(17, 2));
-  const WrappedSet turned = read_wrapped({folder / "many/a", folder / "many/b"});
+  const models::WrappedSet turned = models::read_wrapped({dir / "many/a", dir / "many/b"});
   EXPECT_EQ(turned.cards[0].slots, card("a", 2).slots);
-  EXPECT_EQ(turned.cards[1].folder, "b");
+  EXPECT_EQ(turned.cards[1].dir, "b");
 }
 
 TEST(WrapFiles, NameFoldersByHostAndDeviceOrByCard) {
   const Bytes one(7, 1), two(7, 2);
-  EXPECT_THAT(folder_names({{"rack 1/../x", 3, one}, {"", 1, two}}),
+  EXPECT_THAT(models::folder_names({{"rack 1/../x", 3, one}, {"", 1, two}}),
               ElementsAre("rack_1_.._x-3", "card-02020202020202"));
-  EXPECT_THAT(folder_names({{"h", 3, one}, {"h", 3, two}}),
+  EXPECT_THAT(models::folder_names({{"h", 3, one}, {"h", 3, two}}),
               ElementsAre("card-01010101010101", "card-02020202020202"));
-  EXPECT_THAT(folder_names({{"..", 0, one}}), ElementsAre("_.-0"));
+  EXPECT_THAT(models::folder_names({{"..", 0, one}}), ElementsAre("_.-0"));
 }
 
 TEST(WrapFiles, RefuseAConfigThatIsOfAnotherForm) {
-  const TempFolder folder;
-  write(folder / "w", {card(kHere, 1)});
-  const std::string good(text_of(read_file(folder / "w/config.json", 65536)));
+  const TempFolder dir;
+  write(dir / "w", {card(models::kHere, 1)});
+  const std::string good(text_view(read_file(dir / "w/config.json", 65536)));
   const auto refused = [&](const std::string& from, const std::string& to) {
     std::string text = good;
     const std::size_t at = text.find(from);
     ASSERT_NE(at, std::string::npos) << from;
     text.replace(at, from.size(), to);
-    write_file(folder / "w/config.json", view(text), Existing::Replace);
-    EXPECT_ERROR(Malformed, "", read_wrapped({folder / "w"})) << to;
+    write_file(dir / "w/config.json", view(text), Existing::Replace);
+    EXPECT_ERROR(Malformed, "", models::read_wrapped({dir / "w"})) << to;
   };
   refused("wrapped-meks/1", "wrapped-meks/2");
   refused("\"suite\"", "\"sweet\"");
@@ -88,28 +88,28 @@ TEST(WrapFiles, RefuseAConfigThatIsOfAnotherForm) {
 }
 
 TEST(OutputSet, TakesBackWhatAppearedAndFoldersThatItMade) {
-  const TempFolder folder;
+  const TempFolder dir;
   {
     OutputSet outputs(Existing::Refuse);
-    outputs.folder(folder / "new");
-    outputs.write(folder / "new/a", "x");
+    outputs.dir(dir / "new");
+    outputs.write(dir / "new/a", "x");
   }
-  EXPECT_TRUE(folder.names().empty());
+  EXPECT_TRUE(dir.names().empty());
   OutputSet outputs(Existing::Refuse);
-  outputs.write(folder / "a", "x");
-  outputs.write(folder / "b", "y");
-  write_file(folder / "b", view("another's"), Existing::Refuse);
+  outputs.write(dir / "a", "x");
+  outputs.write(dir / "b", "y");
+  write_file(dir / "b", view("another's"), Existing::Refuse);
   EXPECT_ERROR(Io, "exists", outputs.commit());
-  EXPECT_FALSE(std::filesystem::exists(folder / "a"));
-  EXPECT_EQ(text_of(read_file(folder / "b", 100)), "another's");
+  EXPECT_FALSE(std::filesystem::exists(dir / "a"));
+  EXPECT_EQ(text_view(read_file(dir / "b", 100)), "another's");
 }
 
 TEST(OutputSet, ANameThatIsTakenBehindTheResultIsAFaultOfADoneAct) {
-  const TempFolder folder;
+  const TempFolder dir;
   OutputSet outputs(Existing::Refuse);
-  outputs.write(folder / "a", "x");
+  outputs.write(dir / "a", "x");
   outputs.sync();
-  write_file(folder / "a", view("another's"), Existing::Refuse);
+  write_file(dir / "a", view("another's"), Existing::Refuse);
   EXPECT_ERROR(DoneWithFault, "the release is done and logged", with_context("wrapping", [&] {
                  publish(outputs);
                  return 0;

@@ -123,7 +123,7 @@ TEST(Layout, IsOneForOneList) {
 }
 
 TEST(SealedContainer, RefusesAPlainQpc) {
-  const Fd plain = test::make_qpc({{"network.elf", {1, 2, 3}}});
+  const Fd plain = testing::make_qpc({{"network.elf", {1, 2, 3}}});
   EXPECT_TRUE(malformed([&] { SealedContainer::read(plain); }));
 }
 

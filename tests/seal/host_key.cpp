@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 
-namespace qpcseal::test {
+namespace qpcseal::testing {
 
 namespace {
 
@@ -81,4 +81,4 @@ Fd make_qpc(const std::vector<TestSegment>& segments) {
   return file;
 }
 
-}  // namespace qpcseal::test
+}  // namespace qpcseal::testing

@@ -10,7 +10,7 @@
 #include "appliance/seal/sealer.h"
 #include "qpc/container.h"
 
-namespace qpcseal::test {
+namespace qpcseal::testing {
 
 class HostKey final : public seal::KeyHandle {
  public:
@@ -51,4 +51,4 @@ struct TestSegment {
 };
 Fd make_qpc(const std::vector<TestSegment>& segments);
 
-}  // namespace qpcseal::test
+}  // namespace qpcseal::testing

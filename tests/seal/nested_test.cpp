@@ -14,10 +14,10 @@
 namespace qpcseal::seal {
 namespace {
 
-using test::contents;
-using test::HostKey;
-using test::make_qpc;
-using test::TestSegment;
+using testing::contents;
+using testing::HostKey;
+using testing::make_qpc;
+using testing::TestSegment;
 
 constexpr unsigned kSmallChunk = 16;  // log2: 64 KiB
 
@@ -46,13 +46,13 @@ struct Nested {
     for (Partition& partition : partitions) partition.segments = {"network.elf"};
     std::reverse(partitions.begin(), partitions.end());
     needed = encryptions_needed(container, partitions, options());
-    file = test::scratch_file();
+    file = testing::scratch_file();
     SystemRandom random;
     planned = sealed_size(container, partitions, options());
     result = seal_nested(input, container, partitions, options(), key, signer, random, file);
   }
   HostKey key;
-  test::FixedSigner signer;
+  testing::FixedSigner signer;
   Fd file;
   NestedResult result;
   std::uint64_t needed = 0, planned = 0;
@@ -84,7 +84,7 @@ TEST(Nested, BindsEachPartitionForItself) {
   const std::vector<Slots> slots{{Bytes(46, 1), Bytes(32, 2), Bytes(65, 3)},
                                  {Bytes(46, 4), Bytes(32, 5), Bytes(65, 6)}};
   EXPECT_ERROR(Usage, "2 partitions", bindings_for(tree, {slots[0]}));
-  const Fd bound = test::scratch_file();
+  const Fd bound = testing::scratch_file();
   bind_copy(nested.file, tree.file_size(), bindings_for(tree, slots), bound);
   const SealedTree again = SealedTree::read(bound);
   EXPECT_EQ(again.partitions()[0].slots(), slots[0]);
@@ -109,14 +109,14 @@ TEST(Nested, RefusesThePartitionsOfAnotherModelAndChangedPlaces) {
   const SealedTree tree = SealedTree::read(nested.file);
   const auto place = [&](std::size_t i) { return tree.partitions()[i].container.begin(); };
   const std::uint64_t size = tree.partitions()[0].container.layout().file_size;
-  const Fd changed = test::scratch_file();
+  const Fd changed = testing::scratch_file();
   copy_range(nested.file, 0, tree.file_size(), changed, 0);
   copy_range(other.file, place(0), size, changed, place(0));
   EXPECT_ERROR(Malformed, "its manifest is another one", SealedTree::read(changed));
   copy_range(nested.file, place(1), size, changed, place(0));
   copy_range(nested.file, place(0), size, changed, place(1));
   EXPECT_ERROR(Malformed, "its manifest is another one", SealedTree::read(changed));
-  const Fd alone = test::scratch_file();
+  const Fd alone = testing::scratch_file();
   copy_range(nested.file, place(0), size, alone, 0);
   EXPECT_ERROR(Malformed, "taken out of it", SealedTree::read(alone));
 }
@@ -141,8 +141,8 @@ TEST(Partitions, RefuseWhatOnlyBeginsAsAContainer) {
 }
 
 TEST(BindInPlace, RefusesAJournalThatIsNotItsOwn) {
-  const qpcseal::testing::TempFolder folder;
-  const std::filesystem::path path = folder / "model.qpc";
+  const qpcseal::testing::TempFolder dir;
+  const std::filesystem::path path = dir / "model.qpc";
   const Nested nested;
   write_file(path, contents(nested.file), Existing::Refuse);
   EXPECT_FALSE(finish_binding(path));
@@ -162,10 +162,10 @@ TEST(BindInPlace, RefusesAJournalThatIsNotItsOwn) {
 
 // Its pages cannot change in one go, and the other name would keep the old ones.
 TEST(BindInPlace, RefusesPartitionsUnderTwoNames) {
-  const qpcseal::testing::TempFolder folder;
-  const std::filesystem::path path = folder / "model.qpc";
+  const qpcseal::testing::TempFolder dir;
+  const std::filesystem::path path = dir / "model.qpc";
   write_file(path, contents(Nested().file), Existing::Refuse);
-  std::filesystem::create_hard_link(path, folder / "other.qpc");
+  std::filesystem::create_hard_link(path, dir / "other.qpc");
   const SealedTree tree = SealedTree::read(open_to_read(path));
   const Slots slots{Bytes(46, 1), Bytes(32, 2), Bytes(65, 3)};
   bool begun = false;

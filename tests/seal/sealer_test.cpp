@@ -14,9 +14,9 @@
 namespace qpcseal::seal {
 namespace {
 
-using test::HostKey;
-using test::TestSegment;
 using ::testing::HasSubstr;
+using testing::HostKey;
+using testing::TestSegment;
 
 constexpr unsigned kTestChunk = 16;  // log2: 64 KiB
 
@@ -47,12 +47,12 @@ SealOptions options_for(std::vector<std::string> names, Mode mode = Mode::Token)
 }
 
 Sealed seal_them(const std::vector<TestSegment>& segments, const SealOptions& options, HostKey& key,
-                 test::FixedSigner& signer) {
-  const Fd input = test::make_qpc(segments);
+                 testing::FixedSigner& signer) {
+  const Fd input = testing::make_qpc(segments);
   SystemRandom random;
-  Fd output = test::scratch_file();
+  Fd output = testing::scratch_file();
   const auto result = seal(input, qpc::Container::read(input), options, key, signer, random, output);
-  Bytes bytes = test::contents(output);
+  Bytes bytes = testing::contents(output);
   SealedContainer container = SealedContainer::read(output);
   Manifest manifest = parse_manifest(container.manifest());
   return {result, std::move(output), std::move(bytes), std::move(container), std::move(manifest)};
@@ -68,8 +68,8 @@ std::optional<Bytes> open_segment(ByteView bytes, const std::string& name, ByteV
   const SegmentHeader header = parse_header(bytes.first(kHeaderSize));
   Bytes key = copy(mek);
   if (header.mode == Mode::Envelope) {
-    const auto data_key = test::decrypt(mek, data_key_aad(bytes.first(kHeaderSize), name),
-                                        bytes.subspan(kHeaderSize, kWrappedDataKeySize));
+    const auto data_key = testing::decrypt(mek, data_key_aad(bytes.first(kHeaderSize), name),
+                                           bytes.subspan(kHeaderSize, kWrappedDataKeySize));
     if (!data_key) return std::nullopt;
     key = *data_key;
   }
@@ -77,7 +77,7 @@ std::optional<Bytes> open_segment(ByteView bytes, const std::string& name, ByteV
   for (std::uint64_t i = 0; i < header.chunk_count(); ++i) {
     const ByteView chunk =
         bytes.subspan(header.chunk_position(i), header.chunk_plain_size(i) + kChunkOverhead);
-    const auto part = test::decrypt(
+    const auto part = testing::decrypt(
         key, chunk_aad(bytes.first(kHeaderSize), name, i, i + 1 == header.chunk_count()), chunk);
     if (!part) return std::nullopt;
     append(plain, *part);
@@ -94,7 +94,7 @@ TEST_P(SealSizes, OpenToTheSameBytes) {
                                           {"constants.bin", pattern(size + 17, 3), 17},
                                           {"empty", {}}};
   HostKey key;
-  test::FixedSigner signer;
+  testing::FixedSigner signer;
   const Sealed sealed = seal_them(segments, options_for({"network.elf", "constants.bin"}, mode), key, signer);
   EXPECT_EQ(open_segment(stored(sealed, 0), "network.elf", key.value()), segments[0].data);
   EXPECT_EQ(open_segment(stored(sealed, 2), "constants.bin", key.value()), segments[2].data);
@@ -114,7 +114,7 @@ INSTANTIATE_TEST_SUITE_P(AroundChunks, SealSizes,
 
 TEST(Seal, DigestsAreThoseOfTheStoredChunks) {
   HostKey key;
-  test::FixedSigner signer;
+  testing::FixedSigner signer;
   const Sealed sealed =
       seal_them({{"network.elf", pattern(150000, 1)}}, options_for({"network.elf"}), key, signer);
   const ByteView bytes = stored(sealed, 0);
@@ -124,13 +124,13 @@ TEST(Seal, DigestsAreThoseOfTheStoredChunks) {
     append(text,
            sha256(bytes.subspan(header.chunk_position(i), header.chunk_plain_size(i) + kChunkOverhead)));
   EXPECT_EQ(sealed.manifest.segments[0].digest, sha256(text));
-  const auto tag = test::decrypt(key.value(), view(kManifestText), stored(sealed, 2));
+  const auto tag = testing::decrypt(key.value(), view(kManifestText), stored(sealed, 2));
   EXPECT_EQ(tag, copy(sha256(sealed.container.manifest())));
 }
 
 TEST(Seal, IvsNeverRepeat) {
   HostKey key;
-  test::FixedSigner signer;
+  testing::FixedSigner signer;
   const Sealed sealed =
       seal_them({{"network.elf", pattern(40 << 16, 1)}}, options_for({"network.elf"}), key, signer);
   const ByteView bytes = stored(sealed, 0);
@@ -145,7 +145,7 @@ ErrorKind failure(const std::vector<TestSegment>& segments, const SealOptions& o
                   unsigned fail_at = 0) {
   HostKey key;
   key.fail_at = fail_at;
-  test::FixedSigner signer;
+  testing::FixedSigner signer;
   try {
     seal_them(segments, options, key, signer);
   } catch (const Error& error) {
@@ -176,7 +176,7 @@ TEST(Parallel, ThreadsDoNotChangeWhatOpens) {
   const Bytes data = pattern((33 << 16) + 5, 9);
   for (const unsigned threads : {1U, 2U, 8U}) {
     HostKey key;
-    test::FixedSigner signer;
+    testing::FixedSigner signer;
     SealOptions options = options_for({"network.elf"});
     options.threads = threads;
     const Sealed sealed = seal_them({{"a", {1, 2}}, {"network.elf", data}}, options, key, signer);
@@ -186,14 +186,14 @@ TEST(Parallel, ThreadsDoNotChangeWhatOpens) {
 
 TEST(Bind, TouchesTheSlotPageAlone) {
   HostKey key;
-  test::FixedSigner signer;
+  testing::FixedSigner signer;
   const Sealed sealed =
       seal_them({{"network.elf", pattern(70000, 1)}}, options_for({"network.elf"}), key, signer);
   EXPECT_EQ(parse_slots(sealed.container.slot_page()), std::nullopt);
   const Slots slots{Bytes(46, 1), Bytes(32, 2), Bytes(65, 3)};
-  const Fd bound = test::scratch_file();
+  const Fd bound = testing::scratch_file();
   bind_copy(sealed.file, sealed.bytes.size(), {{sealed.result.slot_page, slots}}, bound);
-  Bytes bytes = test::contents(bound);
+  Bytes bytes = testing::contents(bound);
   EXPECT_EQ(parse_slots(SealedContainer::read(bound).slot_page()), slots);
   const std::uint64_t page = sealed.container.layout().slot_page;
   std::copy_n(sealed.bytes.begin() + static_cast<std::ptrdiff_t>(page), kPageSize,
@@ -211,7 +211,7 @@ TEST(Sealer, TakesAsManySegmentsAsAContainerMayHave) {
   }
   segments.front().data = pattern(1000, 1);
   HostKey key;
-  test::FixedSigner signer;
+  testing::FixedSigner signer;
   const Sealed sealed = seal_them(segments, options_for({segments.front().name}), key, signer);
   EXPECT_EQ(sealed.manifest.segments.size(), kMost);
   EXPECT_EQ(open_segment(stored(sealed, 0), segments.front().name, key.value()), segments.front().data);

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/random.h"
 
-namespace qpcseal::test {
+namespace qpcseal::testing {
 
 namespace {
 constexpr const char* kSoftHsm = "/usr/lib/softhsm/libsofthsm2.so";
@@ -59,13 +59,13 @@ std::unique_ptr<TestToken> TestToken::nss() {
                                    [](const char* path) { return std::filesystem::exists(path); });
   if (found == std::end(kNss)) return nullptr;
   auto token = std::make_unique<TestToken>();
-  const std::string folder = token->folder_.path().string();
+  const std::string dir = token->folder_.path().string();
   std::ofstream(token->folder_.path() / "pin") << kTestPin << "\n";
-  if (std::system(("certutil -N -d sql:" + folder + " -f " + folder + "/pin").c_str()) != 0)
+  if (std::system(("certutil -N -d sql:" + dir + " -f " + dir + "/pin").c_str()) != 0)
     throw Error(ErrorKind::Token, "certutil could not make an NSS database");
   token->open(*found, "NSS Certificate DB",
-              "configdir='sql:" + folder + "' certPrefix='' keyPrefix='' secmod='secmod.db' flags=");
+              "configdir='sql:" + dir + "' certPrefix='' keyPrefix='' secmod='secmod.db' flags=");
   return token;
 }
 
-}  // namespace qpcseal::test
+}  // namespace qpcseal::testing

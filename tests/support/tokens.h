@@ -9,7 +9,7 @@
 
 #include "pkcs11/session.h"
 
-namespace qpcseal::test {
+namespace qpcseal::testing {
 
 // A folder under the system's temporary one, removed at the end.
 class TemporaryFolder {
@@ -45,4 +45,4 @@ class TestToken {
   std::optional<pkcs11::Session> session_;
 };
 
-}  // namespace qpcseal::test
+}  // namespace qpcseal::testing

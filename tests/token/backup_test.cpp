@@ -13,9 +13,9 @@ namespace qpcseal::keys {
 namespace {
 
 using pkcs11::Access;
+using pkcs11::ScopedObject;
 using pkcs11::Session;
-using pkcs11::Temporary;
-using test::TestToken;
+using testing::TestToken;
 
 const Bytes kId(16, 0x42), kHeader(32, 0x07), kNonce(32, 0x09);
 
@@ -52,7 +52,7 @@ void round_trip(TestToken& token, Suite suite) {
   const Bytes check = make_check_value(test.session_, test.mek_.object, kId, test.random_);
   const WrappedMek wrapped = test.wrap(suite);
   {
-    const Temporary back(test.session_, test.open(wrapped, test.peer(), checking_template()));
+    const ScopedObject back(test.session_, test.open(wrapped, test.peer(), checking_template()));
     EXPECT_TRUE(check_value_holds(test.session_, back.get(), kId, check));
     Bytes other = check;
     other[20] ^= 1;
@@ -66,7 +66,7 @@ void round_trip(TestToken& token, Suite suite) {
     EXPECT_TRUE(report.good || report.accepted) << report.name << " " << report.observed;
   EXPECT_EQ(test.fresh_.flag(restored.object, CKA_ENCRYPT), false);
   // It wraps, to the same key again.
-  const Temporary again(
+  const ScopedObject again(
       test.session_,
       unwrap_mek(test.session_, test.key_, wrap_mek(test.session_, restored, suite, test.peer(), kNonce),
                  test.peer(), kId, checking_template(), "key"));
@@ -146,7 +146,7 @@ TEST(SoftHsmPin, ChangesWithOneTry) {
   std::ranges::fill(wrong.bytes(), std::uint8_t{'x'});
   std::ranges::fill(next.bytes(), std::uint8_t{'n'});
   EXPECT_ERROR(Token, "C_SetPIN", token->session().set_pin(wrong, next));
-  token->session().set_pin(test::test_pin(), next);
+  token->session().set_pin(testing::test_pin(), next);
   token->module().calls().C_CloseAllSessions(token->info().slot);
   Session again(token->module(), token->info(), Access::ReadOnly);
   again.login(next);

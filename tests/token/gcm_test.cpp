@@ -13,7 +13,7 @@
 namespace qpcseal::pkcs11 {
 namespace {
 
-using test::TestToken;
+using testing::TestToken;
 
 const Bytes kKey(16, 0x4b), kAad(21, 0x61);
 

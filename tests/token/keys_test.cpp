@@ -18,8 +18,8 @@ namespace {
 
 using pkcs11::Access;
 using pkcs11::Session;
-using test::TestToken;
 using ::testing::HasSubstr;
+using testing::TestToken;
 
 const Bytes kTestId(16, 0x42);
 
@@ -101,7 +101,7 @@ TEST(SoftHsm, SignsWithEcdsaToo) {
   EXPECT_EQ(key.type(), SigningType::EcdsaP256);
   EXPECT_EQ(key.sign(view("message")).size(), 64U);
   LogSigner signer(key);
-  const audit::VerifierKey verifier("log", signer.type(), signer.public_key());
+  const tlog::VerifierKey verifier("log", signer.type(), signer.public_key());
   EXPECT_TRUE(verifier.verify(view("message"), signer.sign(view("message"))));
 }
 
@@ -124,8 +124,8 @@ TEST(SoftHsm, AWrongPinIsTriedOnce) {
 }
 
 TEST(SoftHsm, AChangedModuleIsRefused) {
-  const test::TemporaryFolder folder;
-  const auto copied = folder.path() / "module.so";
+  const testing::TemporaryFolder dir;
+  const auto copied = dir.path() / "module.so";
   std::filesystem::copy_file("/usr/lib/softhsm/libsofthsm2.so", copied);
   Sha256Digest other = pkcs11::Module::digest_of(copied);
   other[0] ^= 1;

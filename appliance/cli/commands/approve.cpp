@@ -22,13 +22,13 @@ struct ApproveOptions {
 };
 
 // What the officer has in hand is what the request is about.
-void check_reports(const release::ApprovalRequest& request, const std::vector<Sha256Digest>& reports) {
+void check_reports(const approval::ApprovalRequest& request, const std::vector<Sha256Digest>& reports) {
   if (request.operation != "release")
     throw Error(ErrorKind::Usage,
                 "--report is for requests of releases; this one is of " + request.operation);
   const auto& asked = request.parameters;
-  const Bytes mek_id = from_hex(audit::text_member(asked, "mek_id"));
-  if (asked != release::release_parameters(audit::text_member(asked, "mek"), mek_id, reports))
+  const Bytes mek_id = from_hex(encoding::text_member(asked, "mek_id"));
+  if (asked != release::release_parameters(encoding::text_member(asked, "mek"), mek_id, reports))
     throw Error(ErrorKind::Denied,
                 "the request is about other reports than these " + std::to_string(reports.size()),
                 "same files, same order? A folder stands for its reports by name");
@@ -36,7 +36,7 @@ void check_reports(const release::ApprovalRequest& request, const std::vector<Sh
 
 Signing rejection_of(const std::string& path, const std::string& text, const std::string& shown,
                      const char* what, std::string_view name_space) {
-  const std::string rejection = release::rejection_text(text);
+  const std::string rejection = approval::rejection_text(text);
   return {path + ".rejection", rejection,
           shown + "\nYou REJECT this " + what + ". What you sign is:\n" + rejection, std::string(name_space)};
 }
@@ -51,20 +51,20 @@ Signing signing_of_plan(const std::string& path, const std::string& text, bool r
 // A request for approval or a plan, or its rejection; or an appliance's genesis.
 Signing signing_of_approve(const ApproveOptions& options) {
   const auto& [path, reports, reject] = options;
-  const std::string text = read_text_file(path, release::kMaxApprovalRequest);
-  if (release::is_genesis_text(text)) {
+  const std::string text = read_text_file(path, approval::kMaxApprovalRequest);
+  if (site::is_genesis_text(text)) {
     if (reject) throw Error(ErrorKind::Usage, "a genesis is not rejected: leave it unsigned");
     if (!reports.empty()) throw Error(ErrorKind::Usage, "a genesis has no reports");
-    release::check_genesis_text(text);
+    site::check_genesis_text(text);
     return {path, text, text, "approval@qpcseal"};
   }
-  if (!release::is_approval_request(text) && ceremony::is_plan_text(text)) {
+  if (!approval::is_approval_request(text) && ceremony::is_plan_text(text)) {
     if (!reports.empty()) throw Error(ErrorKind::Usage, "a plan has no reports");
     return signing_of_plan(path, text, reject);
   }
-  const release::ApprovalRequest request =
-      with_context(path, [&] { return release::parse_approval_request(text); });
-  const std::string name_space(release::approval_namespace(request.operation));
+  const approval::ApprovalRequest request =
+      with_context(path, [&] { return approval::parse_approval_request(text); });
+  const std::string name_space(approval::approval_namespace(request.operation));
   if (!reports.empty()) check_reports(request, report_digests(reports));
   if (!reject) return {path, text, text, name_space};
   return rejection_of(path, text, text, "request", name_space);

@@ -14,7 +14,7 @@ namespace {
 nlohmann::ordered_json json_of_trust(const policy::TrustVector& trust) {
   nlohmann::ordered_json out;
   for (const auto& [name, value] : trust.claims())
-    out[name] = {{"value", value}, {"tier", policy::tier_of(value)}};
+    out[name] = {{"value", value}, {"tier", policy::tier_name(value)}};
   return out;
 }
 
@@ -22,11 +22,11 @@ std::string text_of_trust(const policy::TrustVector& trust) {
   std::string out = "appraisal (AR4SI):\n";
   std::vector<std::vector<std::string>> rows;
   for (const auto& [name, value] : trust.claims())
-    rows.push_back({"  " + name, policy::tier_of(value) + " (" + std::to_string(value) + ")"});
+    rows.push_back({"  " + name, policy::tier_name(value) + " (" + std::to_string(value) + ")"});
   return out + table(rows);
 }
 
-struct Judgement {
+struct JudgedReport {
   std::string scheme;
   bool allowed = false;
   Findings findings;
@@ -35,7 +35,7 @@ struct Judgement {
   std::string mek, device_class;         // where it is allowed
 };
 
-std::string headline(const Judgement& j) {
+std::string headline(const JudgedReport& j) {
   if (j.allowed)
     return "ALLOWED: " + printable(j.mek) + " may be released to this card, class " +
            printable(j.device_class) + "\n";
@@ -45,23 +45,23 @@ std::string headline(const Judgement& j) {
                   : "DENIED: the report does not verify, " + count + ":\n";
 }
 
-Report report_of(const Judgement& j) {
+Report report_of(const JudgedReport& j) {
   Report report;
   report.json = {{"allowed", j.allowed},
                  {"scheme", j.scheme},
                  {"verified", j.claims.has_value()},
-                 {"findings", json_of(j.findings)},
+                 {"findings", as_json(j.findings)},
                  {"trust_vector", json_of_trust(j.trust)}};
   if (j.allowed) {
     report.json["mek"] = j.mek;
     report.json["device_class"] = j.device_class;
   }
   report.text = headline(j);
-  for (const std::string& line : lines_of(j.findings)) report.text += "  " + line + "\n";
+  for (const std::string& line : finding_lines(j.findings)) report.text += "  " + line + "\n";
   report.text += text_of_trust(j.trust);
   if (j.claims) {
-    report.json["card"] = json_of(*j.claims);
-    report.text += "what the card says (" + j.scheme + "):\n" + table(rows_of(*j.claims));
+    report.json["card"] = as_json(*j.claims);
+    report.text += "what the card says (" + j.scheme + "):\n" + table(claim_rows(*j.claims));
   }
   report.exit_code = j.allowed ? 0 : 5;
   return report;
@@ -70,10 +70,10 @@ Report report_of(const Judgement& j) {
 // Reads the home without lock or token, and changes nothing.
 Report verify_attest(Context& context, const std::string& path) {
   const release::Report given = release::read_unchecked_report(path);
-  const release::Home home = release::locate_home();
+  const site::Home home = site::locate_home();
   const audit::State state = audit::read_log(home.log(), std::nullopt).state;
-  const policy::Policy policy = release::read_policy(home, state);
-  const release::Trust trust = release::read_pinned_trust(home, state);
+  const policy::Policy policy = site::read_policy(home, state);
+  const trust::Trust trust = site::read_pinned_trust(home, state);
   const UnixTime now = std::max({context.clock.now(), state.last_time, build_time()});
   const release::Verified verified = release::verify_attestation(given, policy, trust, now);
   const attest::Evidence& evidence = verified.evidence;

@@ -34,18 +34,18 @@ Bytes ueid_of(const std::string& text) {
   });
 }
 
-Report one(release::Appliance& appliance, const keys::Mek& mek, const AttestRequestOptions& options,
-           release::ChallengeWish wish) {
-  if (options.ueid) wish.ueid = ueid_of(*options.ueid);
+Report one(site::Appliance& appliance, const keys::Mek& mek, const AttestRequestOptions& options,
+           release::ChallengeOptions wanted) {
+  if (options.ueid) wanted.ueid = ueid_of(*options.ueid);
   AtomicFile output(options.output, options.existing());
-  with_context(options.output, [&] { release::reserve(output.fd(), kRequestRoom); });
-  const attest::Request made = release::make_requests(appliance, mek, {wish}).front();
-  release::after_result("the challenge is made", release::kNewRequest, [&] {
+  with_context(options.output, [&] { reserve(output.fd(), kRequestRoom); });
+  const attest::Request made = release::make_requests(appliance, mek, {wanted}).front();
+  site::after_result("the challenge is made", release::kNewRequest, [&] {
     write_exact(output.fd(), attest::encode_request(made), 0);
     output.commit();
   });
-  const std::string host = wish.host.empty() ? "HOST" : wish.host;
-  const std::string device = wish.device ? std::to_string(*wish.device) : "N";
+  const std::string host = wanted.host.empty() ? "HOST" : wanted.host;
+  const std::string device = wanted.device ? std::to_string(*wanted.device) : "N";
   Report report;
   report.json = {{"output", options.output},
                  {"mek", mek.label},
@@ -57,20 +57,20 @@ Report one(release::Appliance& appliance, const keys::Mek& mek, const AttestRequ
   return report;
 }
 
-Report many(release::Appliance& appliance, const keys::Mek& mek, const AttestRequestOptions& options,
-            const std::vector<release::Stop>& stops) {
+Report many(site::Appliance& appliance, const keys::Mek& mek, const AttestRequestOptions& options,
+            const std::vector<release::CardAddress>& stops) {
   if (options.ueid) throw Error(ErrorKind::Usage, "--ueid names one card; several are asked for");
-  const release::Trip trip =
+  const release::CourierBatch trip =
       release::prepare_trip(appliance, mek, stops, options.port, options.output, options.existing());
-  const std::string batch = (trip.folder / release::kBatchName).string();
+  const std::string batch = (trip.dir / release::kBatchName).string();
   Report report;
-  report.json = {{"output", trip.folder.string()},
+  report.json = {{"output", trip.dir.string()},
                  {"mek", mek.label},
                  {"batch", batch},
                  {"expires", format_time(trip.expiry)},
                  {"requests", trip.requests}};
   report.text = std::to_string(stops.size()) + (stops.size() == 1 ? " request" : " requests") + " for " +
-                mek.label + " in " + printable(trip.folder.string()) + ", to be answered by " +
+                mek.label + " in " + printable(trip.dir.string()) + ", to be answered by " +
                 format_time(trip.expiry) + "\ntake the folder along: qpcseal-attest --batch " +
                 printable(batch) + "\n";
   return report;
@@ -78,19 +78,19 @@ Report many(release::Appliance& appliance, const keys::Mek& mek, const AttestReq
 
 Report run_attest_request(Context& context, const AttestRequestOptions& options) {
   const auto devices = options.device ? attest::parse_devices(*options.device) : std::vector<unsigned>{};
-  const bool folder = std::filesystem::is_directory(options.output) || options.output.ends_with('/');
-  const bool several = devices.size() > 1 || options.hosts.size() > 1 || folder;
+  const bool dir = std::filesystem::is_directory(options.output) || options.output.ends_with('/');
+  const bool several = devices.size() > 1 || options.hosts.size() > 1 || dir;
   if (several && (devices.empty() || options.hosts.empty()))
     throw Error(ErrorKind::Usage, "requests for several cards need --host and --device: where each is to go",
                 "for one card without a place, -o names a file");
-  const auto stops = release::stops_of(options.hosts, several ? devices : std::vector<unsigned>{0});
-  release::Appliance appliance(context.environment());
+  const auto stops = release::card_addresses(options.hosts, several ? devices : std::vector<unsigned>{0});
+  site::Appliance appliance(context.environment());
   const keys::Mek mek = appliance.find_mek(options.mek);
   if (several) return many(appliance, mek, options, stops);
-  release::ChallengeWish wish;
-  if (!options.hosts.empty()) wish.host = options.hosts.front();
-  if (!devices.empty()) wish.device = devices.front();
-  return one(appliance, mek, options, std::move(wish));
+  release::ChallengeOptions wanted;
+  if (!options.hosts.empty()) wanted.host = options.hosts.front();
+  if (!devices.empty()) wanted.device = devices.front();
+  return one(appliance, mek, options, std::move(wanted));
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ namespace {
 Report show_checkpoint(const AuditOptions& options) {
   const audit::LogCopy log = read_log(options);
   if (!options.output.empty()) write_output(options, log.note);
-  const std::string root = to_hex(log.checkpoint.root), words = audit::words_of(log.checkpoint.root);
+  const std::string root = to_hex(log.checkpoint.root), words = encoding::to_words(log.checkpoint.root);
   Report report;
   report.json = {{"size", log.checkpoint.size}, {"root", root}, {"words", words}, {"note", log.note}};
   report.text = "size  " + std::to_string(log.checkpoint.size) + "\nroot  " + root + "\nwords ";
@@ -56,11 +56,11 @@ void add_show(CLI::App& audit, Context& context, const SharedAuditOptions& optio
 }  // namespace
 
 audit::LogCopy read_log(const AuditOptions& options, audit::Check check) {
-  const std::filesystem::path folder =
-      options.folder.empty() ? release::locate_home().log() : std::filesystem::path(options.folder);
-  std::optional<audit::VerifierKey> key;
-  if (!options.key.empty()) key = audit::VerifierKey::parse(options.key);
-  return audit::read_log(folder, key, check);
+  const std::filesystem::path dir =
+      options.dir.empty() ? site::locate_home().log() : std::filesystem::path(options.dir);
+  std::optional<tlog::VerifierKey> key;
+  if (!options.key.empty()) key = tlog::VerifierKey::parse(options.key);
+  return audit::read_log(dir, key, check);
 }
 
 void write_output(const AuditOptions& options, const std::string& text) {
@@ -68,7 +68,7 @@ void write_output(const AuditOptions& options, const std::string& text) {
 }
 
 void add_log_options(CLI::App& app, const SharedAuditOptions& options) {
-  app.add_option("--log", options->folder, "The log's folder, or a copy (default: this appliance's)");
+  app.add_option("--log", options->dir, "The log's folder, or a copy (default: this appliance's)");
   app.add_option("--key", options->key, "The log's first verification key: name+id+key");
 }
 

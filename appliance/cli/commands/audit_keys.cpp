@@ -10,7 +10,7 @@ namespace qpcseal::cli {
 namespace {
 
 Report rotate_log_key(Context& context) {
-  release::Appliance appliance(context.environment());
+  site::Appliance appliance(context.environment());
   const std::string before = appliance.log().key().text(), now = appliance.rotate_log_key();
   Report report;
   report.json = {{"log_key", now}, {"previous", before}};
@@ -21,8 +21,8 @@ Report rotate_log_key(Context& context) {
 }
 
 Report trust(Context& context, const std::string& vkey, bool trusted) {
-  release::Appliance appliance(context.environment());
-  release::trust_witness(appliance, vkey, trusted);
+  site::Appliance appliance(context.environment());
+  site::trust_witness(appliance, vkey, trusted);
   Report report;
   report.json = {{"witness", vkey}, {"trusted", trusted}};
   report.text = printable(vkey) + (trusted ? " is a witness from now on\n" : " is no witness any more\n");
@@ -30,10 +30,9 @@ Report trust(Context& context, const std::string& vkey, bool trusted) {
 }
 
 Report import_note(Context& context, const std::string& path) {
-  const std::string note(text_of(read_file(path, audit::kMaxCheckpointSize)));
-  release::Appliance appliance(context.environment());
-  const release::Witnessing seen =
-      with_context(path, [&] { return release::import_witness(appliance, note); });
+  const std::string note(text_view(read_file(path, tlog::kMaxCheckpointSize)));
+  site::Appliance appliance(context.environment());
+  const site::Witnessing seen = with_context(path, [&] { return site::import_witness(appliance, note); });
   Report report;
   report.json = {{"witness", seen.witness},
                  {"size", seen.size},

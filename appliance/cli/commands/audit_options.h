@@ -11,8 +11,8 @@
 namespace qpcseal::cli {
 
 struct AuditOptions {
-  std::string folder;  // empty: the home's log
-  std::string key;     // vkey; empty: as the log names it
+  std::string dir;  // empty: the home's log
+  std::string key;  // vkey; empty: as the log names it
   std::string output, earlier, since, until, file, witness, witness_key;
   std::uint64_t entry = 0;
   bool force = false, quick = false, bundle = false;

@@ -12,7 +12,7 @@ namespace {
 
 // What the entry proves. An intent, or a wrap that is not delivered yet, is not to be read as the act.
 std::string nature_of(const audit::Entry& entry) {
-  std::string out = printable(entry.kind) + ", " + std::string(audit::name_of(entry.phase));
+  std::string out = printable(entry.kind) + ", " + std::string(audit::to_string(entry.phase));
   if (!entry.outcome.empty()) out += " " + printable(entry.outcome);
   if (entry.phase == audit::Phase::Intent)
     out += ": it was to be done; what came of it stands in another entry";
@@ -21,12 +21,13 @@ std::string nature_of(const audit::Entry& entry) {
 
 Report receipt(const AuditOptions& options) {
   const audit::LogCopy log = read_log(options);
-  write_output(options, options.bundle ? release::make_bundle(release::locate_home(), log, options.entry)
+  write_output(options, options.bundle ? verdict::make_bundle(site::locate_home(), log, options.entry)
                                        : audit::make_receipt(log, options.entry));
   const audit::Entry entry = audit::parse_entry(log.line(options.entry));
   Report report;
-  report.json = {{"entry", options.entry},   {"kind", entry.kind},     {"phase", audit::name_of(entry.phase)},
-                 {"outcome", entry.outcome}, {"file", options.output}, {"log_key", log.key.text()}};
+  report.json = {
+      {"entry", options.entry},   {"kind", entry.kind},     {"phase", audit::to_string(entry.phase)},
+      {"outcome", entry.outcome}, {"file", options.output}, {"log_key", log.key.text()}};
   report.text = "wrote " + printable(options.output) + ": entry " + std::to_string(options.entry) + ", " +
                 nature_of(entry) + "\ncheck it with: qpcseal audit check-receipt " + options.output +
                 " --key '" + log.key.text() + "'\n";
@@ -36,7 +37,7 @@ Report receipt(const AuditOptions& options) {
 // A drill's certificate holds until the day that it names.
 void add_expiry(Report& report, const audit::Entry& entry) {
   if (entry.kind != "mek-drill" || entry.phase != audit::Phase::Result || entry.outcome != "ok") return;
-  const auto expires = static_cast<UnixTime>(audit::uint_member(entry.data, "expires"));
+  const auto expires = static_cast<UnixTime>(encoding::uint_member(entry.data, "expires"));
   const bool holds = SystemClock().now() < expires;
   report.json["expires"] = format_time(expires);
   report.json["expired"] = !holds;
@@ -51,7 +52,7 @@ Report describe_receipt(const audit::Receipt& got) {
   report.json = {{"verified", true},
                  {"entry", got.entry.seq},
                  {"kind", got.entry.kind},
-                 {"phase", audit::name_of(got.entry.phase)},
+                 {"phase", audit::to_string(got.entry.phase)},
                  {"outcome", got.entry.outcome},
                  {"time", format_time(got.entry.time)},
                  {"size", got.checkpoint.size},
@@ -62,12 +63,12 @@ Report describe_receipt(const audit::Receipt& got) {
                 "\n" +
                 table({{"entry", nature_of(got.entry)},
                        {"time", format_time(got.entry.time)},
-                       {"subject", subject_of(got.entry)}});
+                       {"subject", entry_subject(got.entry)}});
   add_expiry(report, got.entry);
   return report;
 }
 
-std::string recomputed_words(const release::Recomputed& again) {
+std::string recomputed_words(const verdict::Recomputed& again) {
   std::string out = "computed again from the report, under the policy with serial " +
                     std::to_string(again.policy_serial) + ", as of " + format_time(again.time) + ": ";
   if (!again.allowed) {
@@ -77,37 +78,37 @@ std::string recomputed_words(const release::Recomputed& again) {
   } else {
     out += "this report passes; another one of its transaction was DENIED, and so all were\n";
   }
-  for (const std::string& line : lines_of(again.findings)) out += "  " + line + "\n";
+  for (const std::string& line : finding_lines(again.findings)) out += "  " + line + "\n";
   const auto signers = [&](const char* what, const std::vector<std::string>& names) {
     if (!names.empty()) out += std::string(what) + " signed by " + printable(join(names)) + "\n";
   };
-  signers("policy", again.consent.policy);
-  signers("collateral", again.consent.trust);
-  signers("release", again.consent.release);
+  signers("policy", again.signatures.policy);
+  signers("collateral", again.signatures.trust);
+  signers("release", again.signatures.release);
   return out;
 }
 
-Report describe_receipt(const release::Recomputed& again) {
+Report describe_receipt(const verdict::Recomputed& again) {
   Report report = describe_receipt(again.receipt);
   report.json["recomputed"] = {{"allowed", again.allowed},
                                {"device_class", again.device_class},
-                               {"findings", json_of(again.findings)},
+                               {"findings", as_json(again.findings)},
                                {"policy_serial", again.policy_serial},
                                {"as_of", format_time(again.time)},
                                {"signed",
-                                {{"policy", again.consent.policy},
-                                 {"trust", again.consent.trust},
-                                 {"release", again.consent.release}}}};
+                                {{"policy", again.signatures.policy},
+                                 {"trust", again.signatures.trust},
+                                 {"release", again.signatures.release}}}};
   report.text += recomputed_words(again);
   return report;
 }
 
 Report check_receipt_file(const AuditOptions& options) {
-  const Bytes bytes = read_file(options.file, release::kMaxBundle);
-  const std::string_view text = text_of(bytes);
-  const auto key = audit::VerifierKey::parse(options.key);
+  const Bytes bytes = read_file(options.file, verdict::kMaxBundle);
+  const std::string_view text = text_view(bytes);
+  const auto key = tlog::VerifierKey::parse(options.key);
   return with_context(options.file, [&] {
-    return release::is_bundle(text) ? describe_receipt(release::check_bundle(text, key))
+    return verdict::is_bundle(text) ? describe_receipt(verdict::check_bundle(text, key))
                                     : describe_receipt(audit::check_receipt(text, key));
   });
 }

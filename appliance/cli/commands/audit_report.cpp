@@ -13,7 +13,7 @@ namespace qpcseal::cli {
 namespace {
 
 using audit::Entry;
-using audit::Json;
+using encoding::Json;
 using Rows = std::vector<std::vector<std::string>>;
 
 std::string time_of(UnixTime time) {
@@ -81,7 +81,7 @@ std::string head(const audit::LogCopy& log, const Story& story) {
 std::string checkpoint_lines(const audit::LogCopy& log) {
   std::string words, item;
   std::size_t count = 0;
-  for (const char c : audit::words_of(log.checkpoint.root) + " ") {
+  for (const char c : encoding::to_words(log.checkpoint.root) + " ") {
     if (c != ' ') {
       item += c;
       continue;
@@ -138,7 +138,7 @@ void put_releases(PageFile& page, const audit::LogCopy& log, const Story& story)
   for (const Verdict& verdict : story.releases) {
     const Entry entry = told(log, verdict.seq);
     page.put(html::table_row({std::to_string(entry.seq), time_of(entry.time), release_verdict(entry),
-                              mek_of(entry), html::code(text_at(entry.data, "ueid")),
+                              entry_mek(entry), html::code(text_at(entry.data, "ueid")),
                               html::text(text_at(entry.data, "suite"))}));
   }
   page.put(html::table_end());
@@ -164,7 +164,7 @@ void put_denials(PageFile& page, const audit::LogCopy& log, const Story& story) 
     const Entry entry = told(log, verdict.seq);
     const std::string card = text_at(entry.data, "ueid");
     page.put(html::element("h3", "Entry " + std::to_string(entry.seq) + ", " +
-                                     html::text(format_time(entry.time)) + ": " + mek_of(entry) +
+                                     html::text(format_time(entry.time)) + ": " + entry_mek(entry) +
                                      (card.empty() ? "" : " to card " + html::code(card))) +
              "\n" + reasons_of(entry));
   }
@@ -183,7 +183,7 @@ void put_history(PageFile& page, const audit::LogCopy& log, const Seqs& entries)
   for (const std::uint64_t seq : entries) {
     const Entry entry = told(log, seq);
     page.put(html::table_row(
-        {std::to_string(seq), time_of(entry.time), about(entry), html::text(subject_of(entry))}));
+        {std::to_string(seq), time_of(entry.time), about(entry), html::text(entry_subject(entry))}));
   }
   page.put(html::table_end());
 }

@@ -9,7 +9,7 @@ namespace qpcseal::cli {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 bool is_called(const std::string& label, const std::string& wanted) {
   return label == wanted || label.starts_with(wanted + "#");
@@ -53,9 +53,9 @@ Cells row_of(const audit::Entry& entry) {
   return {std::to_string(entry.seq),
           format_time(entry.time),
           printable(entry.kind),
-          std::string(audit::name_of(entry.phase)),
+          std::string(audit::to_string(entry.phase)),
           entry.outcome.empty() ? "-" : entry.outcome,
-          subject_of(entry)};
+          entry_subject(entry)};
 }
 
 }  // namespace
@@ -89,7 +89,7 @@ audit::Entry joined_entry(const audit::LogCopy& log, std::uint64_t seq) {
   return join(std::move(entry), of_intent);
 }
 
-std::string subject_of(const audit::Entry& entry) {
+std::string entry_subject(const audit::Entry& entry) {
   std::string out;
   const auto add = [&](const std::string& what, const std::string& value) {
     if (!value.empty()) out += (out.empty() ? "" : "  ") + what + value;

@@ -29,15 +29,15 @@ class Joined {
   audit::Entry next(audit::Entry entry);
 
  private:
-  std::map<std::uint64_t, audit::Json> intents_;  // of the results to come
+  std::map<std::uint64_t, encoding::Json> intents_;  // of the results to come
 };
 // One of them by itself.
 audit::Entry joined_entry(const audit::LogCopy& log, std::uint64_t seq);
 
 // The text at `key`, or nothing: entries of all kinds come by here.
-std::string text_at(const audit::Json& data, const char* key);
+std::string text_at(const encoding::Json& data, const char* key);
 // Its data in a few words: MEK, card, verdict.
-std::string subject_of(const audit::Entry& entry);
+std::string entry_subject(const audit::Entry& entry);
 // Streamed: the log is read again while the result is printed, once for JSON, twice for a table.
 Report show_entries(audit::LogCopy log, const EntryFilter& filter);
 

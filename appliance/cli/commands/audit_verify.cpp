@@ -9,16 +9,16 @@ namespace qpcseal::cli {
 
 namespace {
 
-std::string read_note(const std::string& path) { return read_text_file(path, audit::kMaxCheckpointSize); }
+std::string read_note(const std::string& path) { return read_text_file(path, tlog::kMaxCheckpointSize); }
 
 // The witness is the one given, or one that the log says is trusted.
-audit::Cosigned open_witnessed(const AuditOptions& options, const audit::LogCopy& log,
-                               const std::string& note) {
+tlog::Cosigned open_witnessed(const AuditOptions& options, const audit::LogCopy& log,
+                              const std::string& note) {
   if (!options.witness_key.empty())
-    return audit::open_cosigned(note, audit::WitnessKey::parse(options.witness_key));
+    return tlog::open_cosigned(note, tlog::WitnessKey::parse(options.witness_key));
   for (const std::string& vkey : log.state.witness_keys) {
     try {
-      return audit::open_cosigned(note, audit::WitnessKey::parse(vkey));
+      return tlog::open_cosigned(note, tlog::WitnessKey::parse(vkey));
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::LogDamaged) throw;
     }
@@ -29,9 +29,9 @@ audit::Cosigned open_witnessed(const AuditOptions& options, const audit::LogCopy
 
 void check_witness(const AuditOptions& options, const audit::LogCopy& log, Report& report) {
   const std::string note = read_note(options.witness);
-  const audit::Cosigned seen =
+  const tlog::Cosigned seen =
       with_context(options.witness, [&] { return open_witnessed(options, log, note); });
-  release::require_continues(log.state, log.tree, note, options.witness);
+  site::require_continues(log.state, log.tree, note, options.witness);
   report.json["witness"] = {{"size", seen.checkpoint.size}, {"time", format_time(seen.time)}};
   report.text += "a witness saw the first " + std::to_string(seen.checkpoint.size) + " entries on " +
                  format_time(seen.time) + "\n";
@@ -69,7 +69,7 @@ Report verify_log(const AuditOptions& options) {
       read_log(options, options.quick ? audit::Check::Proofs : audit::Check::Everything);
   Report report = summary(options, log);
   if (!options.earlier.empty())
-    release::require_continues(log.state, log.tree, read_note(options.earlier), options.earlier);
+    site::require_continues(log.state, log.tree, read_note(options.earlier), options.earlier);
   if (!options.witness.empty()) check_witness(options, log, report);
   if (options.key.empty())
     report.text +=

@@ -15,7 +15,7 @@ namespace qpcseal::cli {
 namespace {
 
 struct CeremonyOptions {
-  std::string plan, folder = ".", rehearsal, output, why;
+  std::string plan, dir = ".", rehearsal, output, why;
   std::vector<std::string> signatures;
   bool ask = false, on_this_appliance = false, abandon = false, force = false;
 };
@@ -23,32 +23,32 @@ struct CeremonyOptions {
 // A file; the SHA-256 of a plan that a ceremony began with, which the home keeps; or nothing, for the
 // ceremony that goes on, else the last one.
 ceremony::Plan plan_of(const std::string& plan) {
-  const release::Home home = release::locate_home();
+  const site::Home home = site::locate_home();
   if (plan.empty())
     return ceremony::kept_plan(home, ceremony::latest_plan(audit::read_log(home.log(), std::nullopt).state));
-  if (audit::is_hex(plan, sizeof(Sha256Digest)) && !std::filesystem::exists(plan))
+  if (encoding::is_hex(plan, sizeof(Sha256Digest)) && !std::filesystem::exists(plan))
     return ceremony::kept_plan(home, plan);
   const Bytes text = read_file(plan, ceremony::kMaxPlanSize);
-  return ceremony::parse_plan(text_of(text), plan);
+  return ceremony::parse_plan(text_view(text), plan);
 }
 
 ceremony::CeremonyInputs inputs_from(const CeremonyOptions& options) {
-  ceremony::CeremonyInputs out{plan_of(options.plan), options.folder, {}, std::nullopt};
+  ceremony::CeremonyInputs out{plan_of(options.plan), options.dir, {}, std::nullopt};
   out.signatures.assign(options.signatures.begin(), options.signatures.end());
   if (!options.rehearsal.empty()) out.rehearsal = options.rehearsal;
   return out;
 }
 
 // record.json and record.html in the output folder.
-void write_record(const ceremony::Finished& done, const CeremonyOptions& options) {
-  const std::filesystem::path folder = options.output;
+void write_record(const ceremony::CeremonyResult& done, const CeremonyOptions& options) {
+  const std::filesystem::path dir = options.output;
   const Existing existing = options.force ? Existing::Replace : Existing::Refuse;
-  make_folder(folder, 0755);
-  write_file(folder / "record.json", view(done.record), existing);
-  write_file(folder / "record.html", view(done.page), existing);
+  make_folder(dir, 0755);
+  write_file(dir / "record.json", view(done.record), existing);
+  write_file(dir / "record.html", view(done.page), existing);
 }
 
-Report ceremony_report(const ceremony::Finished& done, const CeremonyOptions& options,
+Report ceremony_report(const ceremony::CeremonyResult& done, const CeremonyOptions& options,
                        const std::string& what) {
   const std::string digest = sha256_hex(done.record);
   Report report;
@@ -58,7 +58,7 @@ Report ceremony_report(const ceremony::Finished& done, const CeremonyOptions& op
                  {"page_sha256", sha256_hex(done.page)},
                  {"differences", done.differences}};
   report.text = what + "\nrecord " + printable(options.output) + "/record.json and record.html\nSHA-256 " +
-                digest + "\n" + audit::word_lines(from_hex(digest), "  ");
+                digest + "\n" + encoding::word_lines(from_hex(digest), "  ");
   for (const std::string& line : done.differences)
     report.text += "differs from the rehearsal: " + printable(line) + "\n";
   return report;
@@ -77,21 +77,21 @@ Report lint(Context& context, const CeremonyOptions& options) {
   const auto add = [&](const ceremony::Complaints& more) {
     complaints.insert(complaints.end(), more.begin(), more.end());
   };
-  add(ceremony::check_inputs(inputs.plan, inputs.folder));
-  add(ceremony::check_outputs(inputs.plan, inputs.folder));
+  add(ceremony::check_inputs(inputs.plan, inputs.dir));
+  add(ceremony::check_outputs(inputs.plan, inputs.dir));
   add(ceremony::check_people(inputs.plan));
-  const release::Home home = release::locate_home();
+  const site::Home home = site::locate_home();
   const bool at_home = std::filesystem::exists(home.site());
   if (at_home) {
     const audit::State state = audit::read_log(home.log(), std::nullopt).state;
     add(ceremony::check_place(inputs.plan, home, state, context.clock.now()));
-    add(ceremony::check_policy(inputs.plan, release::read_policy(home, state), context.clock.now()));
+    add(ceremony::check_policy(inputs.plan, site::read_policy(home, state), context.clock.now()));
     add(ceremony::check_meks(inputs.plan, state));
   }
   Report report;
   report.json = {{"plan", inputs.plan.id},
                  {"sha256", inputs.plan.sha256},
-                 {"words", audit::words_of(from_hex(inputs.plan.sha256))},
+                 {"words", encoding::to_words(from_hex(inputs.plan.sha256))},
                  {"policy_checked", at_home},
                  {"complaints", complaints}};
   report.text = ceremony::show(inputs.plan);
@@ -103,18 +103,18 @@ Report lint(Context& context, const CeremonyOptions& options) {
   return report;
 }
 
-Report rehearse_in(Context& context, const release::Home& home, ceremony::CeremonyInputs inputs,
+Report rehearse_in(Context& context, const site::Home& home, ceremony::CeremonyInputs inputs,
                    const CeremonyOptions& options) {
-  ceremony::expect_throw_away(audit::read_log(home.log(), std::nullopt).state);
-  release::Environment environment = context.environment();
+  ceremony::require_demo_appliance(audit::read_log(home.log(), std::nullopt).state);
+  site::Environment environment = context.environment();
   environment.home = home;
   if (!options.on_this_appliance) environment.pin_fd.reset();
-  release::Appliance appliance(environment);
-  const auto stand_ins = ceremony::set_stage(appliance, inputs.plan, options.folder, inputs.folder);
+  site::Appliance appliance(environment);
+  const auto stand_ins = ceremony::set_stage(appliance, inputs.plan, options.dir, inputs.dir);
   LineConsole people;
-  SelfConsole nobody;
+  NonInteractiveConsole nobody;
   ceremony::Console& console = options.ask ? static_cast<ceremony::Console&>(people) : nobody;
-  const ceremony::Finished done = ceremony::rehearse(appliance, inputs, console, stand_ins);
+  const ceremony::CeremonyResult done = ceremony::rehearse(appliance, inputs, console, stand_ins);
   write_record(done, options);
   return ceremony_report(done, options, "the plan was rehearsed");
 }
@@ -123,10 +123,10 @@ Report rehearse(Context& context, const CeremonyOptions& options) {
   expect_no_record(options);
   const ceremony::Scratch scratch(context.random);
   ceremony::CeremonyInputs inputs = inputs_from(options);
-  inputs.folder = scratch.path() / "folder";
-  make_folder(inputs.folder);
-  const release::Home home = release::locate_home();
-  const release::Home stage =
+  inputs.dir = scratch.path() / "folder";
+  make_folder(inputs.dir);
+  const site::Home home = site::locate_home();
+  const site::Home stage =
       options.on_this_appliance
           ? home
           : ceremony::make_stage(context.environment(), inputs.plan, home, scratch.path());
@@ -136,9 +136,9 @@ Report rehearse(Context& context, const CeremonyOptions& options) {
 Report run_ceremony(Context& context, const CeremonyOptions& options) {
   expect_no_record(options);
   const ceremony::CeremonyInputs inputs = inputs_from(options);
-  release::Appliance appliance(context.environment());
+  site::Appliance appliance(context.environment());
   LineConsole console;
-  const ceremony::Finished done = ceremony::run(appliance, inputs, console);
+  const ceremony::CeremonyResult done = ceremony::run(appliance, inputs, console);
   write_record(done, options);
   return ceremony_report(done, options, "the ceremony is done");
 }
@@ -146,10 +146,10 @@ Report run_ceremony(Context& context, const CeremonyOptions& options) {
 Report resume_ceremony(Context& context, const CeremonyOptions& options) {
   expect_no_record(options);
   const ceremony::CeremonyInputs inputs = inputs_from(options);
-  release::Appliance appliance(context.environment());
+  site::Appliance appliance(context.environment());
   LineConsole console;
-  const ceremony::Finished done = options.abandon ? ceremony::abandon(appliance, inputs, options.why)
-                                                  : ceremony::resume(appliance, inputs, console);
+  const ceremony::CeremonyResult done = options.abandon ? ceremony::abandon(appliance, inputs, options.why)
+                                                        : ceremony::resume(appliance, inputs, console);
   write_record(done, options);
   return ceremony_report(done, options,
                          options.abandon ? "the ceremony is abandoned" : "the ceremony is done");
@@ -157,8 +157,8 @@ Report resume_ceremony(Context& context, const CeremonyOptions& options) {
 
 Report remake_record(Context& /*context*/, const CeremonyOptions& options) {
   const ceremony::CeremonyInputs inputs = inputs_from(options);
-  const audit::LogCopy log = audit::read_log(release::locate_home().log(), std::nullopt);
-  const ceremony::Finished done = ceremony::report(log, inputs.plan);
+  const audit::LogCopy log = audit::read_log(site::locate_home().log(), std::nullopt);
+  const ceremony::CeremonyResult done = ceremony::report(log, inputs.plan);
   write_record(done, options);
   return ceremony_report(done, options, "the record, made again from the log");
 }
@@ -183,7 +183,7 @@ CLI::App* add_ceremony_command(CLI::App& parent, Context& context, const char* n
 }
 
 void add_folder(CLI::App& command, const std::shared_ptr<CeremonyOptions>& options) {
-  command.add_option("--dir", options->folder, "Folder of the plan's inputs and outputs (default: here)");
+  command.add_option("--dir", options->dir, "Folder of the plan's inputs and outputs (default: here)");
 }
 
 void add_record(CLI::App& command, const std::shared_ptr<CeremonyOptions>& options) {

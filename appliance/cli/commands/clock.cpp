@@ -11,10 +11,10 @@ namespace qpcseal::cli {
 namespace {
 
 Report correct(Context& context, bool yes) {
-  const release::Environment environment = context.environment();
-  release::Appliance appliance(environment);
+  const site::Environment environment = context.environment();
+  site::Appliance appliance(environment);
   const UnixTime before = appliance.log().state().last_time;
-  release::correct_clock(appliance, environment.approvals, yes);
+  site::correct_clock(appliance, environment.approvals, yes);
   const UnixTime now = appliance.log().state().last_time;
   Report report;
   report.json = {{"old_floor", format_time(before)}, {"new_floor", format_time(now)}};
@@ -24,10 +24,10 @@ Report correct(Context& context, bool yes) {
 }
 
 Report accept_anchor(Context& context, bool yes) {
-  release::Repair repair;
+  site::Repair repair;
   repair.accept_anchor = true;
   repair.yes = yes;
-  const release::Appliance appliance(context.environment(), repair);
+  const site::Appliance appliance(context.environment(), repair);
   const audit::State& state = appliance.log().state();
   Report report;
   report.json = {{"log_size", state.size}};

@@ -23,7 +23,7 @@ struct CollateralOptions {
 };
 
 // "NAME=HEX"; one name may have several digests.
-void add_reference(release::Collateral& bundle, const std::string& text) {
+void add_reference(trust::Collateral& bundle, const std::string& text) {
   const std::size_t equals = text.rfind('=');
   if (equals == std::string::npos || equals == 0)
     throw Error(ErrorKind::Usage, "--reference " + text + ": not of the form NAME=HEX");
@@ -33,17 +33,17 @@ void add_reference(release::Collateral& bundle, const std::string& text) {
 // A bundle from a folder of certificates and CRLs. Nothing of it counts before officers sign it.
 Report make_collateral(Context& context, const CollateralOptions& options) {
   constexpr std::int64_t kDay = 86400;
-  release::Collateral bundle;
+  trust::Collateral bundle;
   bundle.serial = options.serial;
   bundle.not_before = context.clock.now();
   bundle.not_after = bundle.not_before + options.days * kDay;
-  const release::Trust trust = release::read_trust(options.trust);
+  const trust::Trust trust = trust::read_trust(options.trust);
   for (const auto& root : trust.roots) bundle.roots.push_back(root.der);
   for (const auto& crl : trust.crls) bundle.crls.push_back(crl.der);
   for (const std::string& text : options.references) add_reference(bundle, text);
   for (const std::string& ueid : options.revoked) bundle.revoked_ueids.push_back(from_hex(ueid));
-  const std::string text = release::encode_collateral(bundle);
-  static_cast<void>(release::parse_collateral(text));
+  const std::string text = trust::encode_collateral(bundle);
+  static_cast<void>(trust::parse_collateral(text));
   write_file(options.output, view(text), options.force ? Existing::Replace : Existing::Refuse);
   const std::string digest = sha256_hex(text);
   Report report;
@@ -51,21 +51,21 @@ Report make_collateral(Context& context, const CollateralOptions& options) {
                  {"serial", bundle.serial},
                  {"not_after", format_time(bundle.not_after)},
                  {"sha256", digest}};
-  report.text = release::show_collateral(bundle) + "SHA-256 " + digest + "\nin " + options.output +
+  report.text = trust::show_collateral(bundle) + "SHA-256 " + digest + "\nin " + options.output +
                 ": officers sign it by 'qpcseal trust sign', or 'ssh-keygen -Y sign -f KEY -n "
                 "collateral@qpcseal'\n";
   return report;
 }
 
 Signing signing_of_collateral(const std::string& path) {
-  const std::string text = read_text_file(path, release::kMaxCollateral);
-  return {path, text, release::show_collateral(release::parse_collateral(text)),
-          std::string(release::kTrustNamespace)};
+  const std::string text = read_text_file(path, trust::kMaxCollateral);
+  return {path, text, trust::show_collateral(trust::parse_collateral(text)),
+          std::string(site::kTrustNamespace)};
 }
 
 Report import(Context& context, const std::string& path) {
-  release::Appliance appliance(context.environment());
-  const auto done = release::import_collateral(appliance, path, context.approvals.signatures);
+  site::Appliance appliance(context.environment());
+  const auto done = site::import_collateral(appliance, path, context.approvals.signatures);
   Report report;
   report.json = {{"serial", done.serial}, {"sha256", done.digest}, {"approvers", done.approvers.size()}};
   report.text = "collateral bundle " + std::to_string(done.serial) + " is in force, SHA-256 " + done.digest +

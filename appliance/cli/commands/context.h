@@ -16,7 +16,7 @@ struct Context {
   bool json = false;
   std::optional<int> pin_fd;
   unsigned lock_timeout = 60;  // seconds
-  release::ApprovalFiles approvals;
+  approval::ApprovalFiles approvals;
   std::optional<std::string> confirmed_date;
   audit::AppendStatus status;
   std::function<Report()> command;
@@ -24,7 +24,7 @@ struct Context {
   SystemClock clock;
   SystemRandom random;
   // The home and how to reach its token; says on the terminal when another qpcseal is at work.
-  [[nodiscard]] release::Environment environment();
+  [[nodiscard]] site::Environment environment();
 };
 
 // Adds --json, and for commands that open the token --pin-fd and --lock-timeout.

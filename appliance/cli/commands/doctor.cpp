@@ -24,7 +24,7 @@ std::string suites_text(const std::vector<keys::SuiteAbility>& suites) {
                        : ability.type == keys::PeerType::P384 ? "p384"
                                                               : "rsa";
     out += (out.empty() ? "" : ", ") + std::to_string(static_cast<unsigned>(ability.suite)) + " " +
-           std::string(keys::name_of(ability.suite)) + " (" + type + ")";
+           std::string(keys::to_string(ability.suite)) + " (" + type + ")";
   }
   return out.empty() ? "none" : out;
 }
@@ -34,7 +34,7 @@ std::string signing_text(const std::optional<keys::SigningType>& type) {
   return *type == keys::SigningType::Ed25519 ? "Ed25519" : "ECDSA P-256";
 }
 
-std::string lacking_text(const release::Diagnosis& found) {
+std::string lacking_text(const site::Diagnosis& found) {
   std::string out;
   for (const std::string& name : found.lacking) {
     const bool accepted =
@@ -44,14 +44,14 @@ std::string lacking_text(const release::Diagnosis& found) {
   return out.empty() ? "all honoured" : "not honoured: " + out;
 }
 
-std::string anchor_text(const release::Diagnosis& found) {
+std::string anchor_text(const site::Diagnosis& found) {
   if (!found.anchor)
     return "none: the token keeps no data objects, so an old log put back whole is not noticed";
   if (found.token.manufacturer.find("SoftHSM") == std::string::npos) return "in the token";
   return "in the token, a folder of files: an old log put back with it is noticed by witnesses alone";
 }
 
-Report render_doctor(const release::Diagnosis& found) {
+Report render_doctor(const site::Diagnosis& found) {
   const std::vector<Row> rows{
       {"module", printable(found.module)},
       {"SHA-256", found.module_sha256},
@@ -93,8 +93,8 @@ struct DoctorOptions {
 };
 
 // Without a home: a token that is to become one's.
-release::Site site_of(const DoctorOptions& options) {
-  release::Site site;
+site::Site site_of(const DoctorOptions& options) {
+  site::Site site;
   site.module = options.module;
   site.token_label = options.token;
   site.pin_source = "tty";
@@ -110,11 +110,11 @@ audit::SiteFacts facts_of(const DoctorOptions& options) {
 }
 
 Report run_doctor(Context& context, const DoctorOptions& options) {
-  release::Environment environment = context.environment();
+  site::Environment environment = context.environment();
   if (options.module.empty())
-    return render_doctor(release::diagnose(environment, release::Site::read(environment.home.site())));
+    return render_doctor(site::diagnose(environment, site::Site::read(environment.home.site())));
   environment.home.root.clear();
-  return render_doctor(release::diagnose(environment, site_of(options), facts_of(options)));
+  return render_doctor(site::diagnose(environment, site_of(options), facts_of(options)));
 }
 
 }  // namespace

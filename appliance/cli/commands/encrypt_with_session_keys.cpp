@@ -10,19 +10,20 @@ namespace qpcseal::cli {
 namespace {
 
 struct EncryptWithSessionKeysOptions {
-  release::BindWish wish;
+  models::BindModelOptions wanted;
   std::string mek;
   std::vector<std::string> reports;
   bool force = false;
 };
 
 Report run_encrypt_with_session_keys(Context& context, EncryptWithSessionKeysOptions& options) {
-  options.wish.rebind = options.force;
-  options.wish.existing = options.force ? Existing::Replace : Existing::Refuse;
-  for (const std::string& path : options.reports) options.wish.reports.push_back(release::read_report(path));
-  release::Appliance appliance(context.environment());
+  options.wanted.rebind = options.force;
+  options.wanted.existing = options.force ? Existing::Replace : Existing::Refuse;
+  for (const std::string& path : options.reports)
+    options.wanted.reports.push_back(release::read_report(path));
+  site::Appliance appliance(context.environment());
   const keys::Mek mek = appliance.find_mek(options.mek);
-  const release::BoundModel model = release::bind_model(appliance, mek, options.wish);
+  const models::BoundModel model = models::bind_model(appliance, mek, options.wanted);
   Report report;
   report.json = {{"outputs", nlohmann::ordered_json::array()}, {"mek", mek.label}};
   for (const std::filesystem::path& output : model.outputs) {
@@ -40,7 +41,7 @@ void add_encrypt_with_session_keys(CLI::App& app, Context& context) {
                                          "Release a sealed model's key to a card and bind the model to it");
   auto options = std::make_shared<EncryptWithSessionKeysOptions>();
   command
-      ->add_option("--input-dir", options->wish.input_folder,
+      ->add_option("--input-dir", options->wanted.input_folder,
                    "Folder of the sealed models; all in it are bound to the same cards")
       ->required();
   command->add_option("--mek", options->mek, "The key it is sealed under")->required();
@@ -48,7 +49,7 @@ void add_encrypt_with_session_keys(CLI::App& app, Context& context) {
       ->add_option("--pub-keys", options->reports,
                    "Attestation reports: one, or one a partition in their order")
       ->required();
-  command->add_option("--output-dir", options->wish.output_folder, "Default: in place");
+  command->add_option("--output-dir", options->wanted.output_folder, "Default: in place");
   command->add_flag("--force", options->force, "Bind a bound container anew; replace an existing output");
   add_output_options(*command, context);
   add_token_options(*command, context);

@@ -16,7 +16,7 @@ using nlohmann::ordered_json;
 struct HomeOptions {
   std::string file, key;
   bool force = false;
-  release::MachineOptions machine;
+  site::MachineOptions machine;
 };
 
 struct KindCount {
@@ -24,34 +24,34 @@ struct KindCount {
 };
 
 // The kinds of files in a backup, in the order of the enumeration.
-std::map<release::FileKind, KindCount> count(const release::HomeManifest& manifest) {
-  std::map<release::FileKind, KindCount> out;
-  for (const release::HomeFile& file : manifest.files) {
-    KindCount& kind = out[release::kind_of(file.name).value()];
+std::map<site::FileKind, KindCount> count(const site::HomeManifest& manifest) {
+  std::map<site::FileKind, KindCount> out;
+  for (const site::HomeFile& file : manifest.files) {
+    KindCount& kind = out[site::file_kind(file.name).value()];
     ++kind.files;
     kind.bytes += file.size;
   }
   return out;
 }
 
-ordered_json json_of_home(const release::HomeManifest& manifest) {
+ordered_json json_of_home(const site::HomeManifest& manifest) {
   return {{"files", manifest.files.size()},
           {"log", {{"size", manifest.log_size}, {"root", manifest.log_root}}}};
 }
 
-std::string words_of_home(const release::HomeManifest& manifest) {
+std::string words_of_home(const site::HomeManifest& manifest) {
   return std::to_string(manifest.files.size()) + " files, the log with " + std::to_string(manifest.log_size) +
          " entries, root " + manifest.log_root + "\n";
 }
 
-std::optional<audit::VerifierKey> key_in(const HomeOptions& options) {
+std::optional<tlog::VerifierKey> key_in(const HomeOptions& options) {
   if (options.key.empty()) return std::nullopt;
-  return audit::VerifierKey::parse(options.key);
+  return tlog::VerifierKey::parse(options.key);
 }
 
 Report back_up_home(Context& context, const HomeOptions& options) {
-  const release::Backup made = release::back_up(context.environment(), options.file,
-                                                options.force ? Existing::Replace : Existing::Refuse);
+  const site::Backup made = site::back_up(context.environment(), options.file,
+                                          options.force ? Existing::Replace : Existing::Refuse);
   Report report;
   report.json = {{"file", options.file}};
   report.json.update(json_of_home(made.manifest));
@@ -66,25 +66,25 @@ Report back_up_home(Context& context, const HomeOptions& options) {
 }
 
 Report verify_home(const HomeOptions& options) {
-  const release::CheckedBackup checked = release::check_backup(options.file, key_in(options));
-  const release::HomeManifest& manifest = checked.archive.manifest();
+  const site::CheckedBackup checked = site::check_backup(options.file, key_in(options));
+  const site::HomeManifest& manifest = checked.archive.manifest();
   Report report;
   report.json = {{"file", options.file}};
   report.json.update(json_of_home(manifest));
   report.json["made"] = format_time(manifest.time);
   report.json["software"] = manifest.software;
-  report.json["appliance"] = audit::text_member(checked.log.state.genesis, "appliance_id");
+  report.json["appliance"] = encoding::text_member(checked.log.state.genesis, "appliance_id");
   report.json["log"]["key"] = checked.log.state.log_keys.front().vkey;
   report.json["contents"] = ordered_json::array();
   std::vector<std::vector<std::string>> rows{{"FILES", "COUNT", "BYTES", "VOUCHED FOR BY"}};
   for (const auto& [kind, counted] : count(manifest)) {
-    const std::string name(release::name_of(kind)), voucher(release::voucher_of(kind));
+    const std::string name(site::to_string(kind)), voucher(site::voucher_name(kind));
     report.json["contents"].push_back(
         {{"kind", name}, {"files", counted.files}, {"bytes", counted.bytes}, {"vouched_by", voucher}});
     rows.push_back({name, std::to_string(counted.files), std::to_string(counted.bytes), voucher});
   }
   report.text = "a whole backup of appliance " +
-                printable(audit::text_member(checked.log.state.genesis, "appliance_id")) + ", made " +
+                printable(encoding::text_member(checked.log.state.genesis, "appliance_id")) + ", made " +
                 format_time(manifest.time) + " by " + printable(manifest.software) + ": " +
                 words_of_home(manifest) + table(rows);
   if (options.key.empty())
@@ -94,7 +94,7 @@ Report verify_home(const HomeOptions& options) {
   return report;
 }
 
-std::string words_of_module(const release::Restored& done) {
+std::string words_of_module(const site::Restored& done) {
   std::string out = std::string(done.new_site ? "site.toml is made anew: " : "site.toml stays: ") +
                     "module " + printable(done.site.module) + ", SHA-256 " +
                     (done.module_sha256.empty() ? "none, for it cannot be read" : done.module_sha256) + "\n";
@@ -105,8 +105,8 @@ std::string words_of_module(const release::Restored& done) {
 }
 
 Report restore_home(Context& context, const HomeOptions& options) {
-  const release::Restored done = release::restore(
-      context.environment(), {options.file, key_in(options), options.force, options.machine});
+  const site::Restored done =
+      site::restore(context.environment(), {options.file, key_in(options), options.force, options.machine});
   Report report;
   report.json = json_of_home(done.manifest);
   report.json["aside"] = done.aside.empty() ? ordered_json() : ordered_json(done.aside.string());

@@ -9,8 +9,7 @@ namespace qpcseal::cli {
 
 namespace {
 
-Report render_init(const release::InitResult& made, const release::InitOptions& options,
-                   const release::Home& home) {
+Report render_init(const site::InitResult& made, const site::InitOptions& options, const site::Home& home) {
   Report report;
   report.json = {{"home", home.root.string()},
                  {"appliance_id", options.appliance_id},
@@ -40,7 +39,7 @@ Report render_init(const release::InitResult& made, const release::InitOptions& 
 
 void add_init(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("init", "Make an appliance: token, keys, log");
-  auto options = std::make_shared<release::InitOptions>();
+  auto options = std::make_shared<site::InitOptions>();
   command->add_option("--module", options->module, "PKCS #11 module, absolute path");
   command->add_option("--module-arguments", options->module_arguments,
                       "C_Initialize's pReserved string (NSS wants one)");
@@ -67,8 +66,8 @@ void add_init(CLI::App& app, Context& context) {
   add_token_options(*command, context);
   command->callback([&context, options] {
     context.command = [&context, options] {
-      const release::Environment environment = context.environment();
-      const release::InitResult made = release::init(environment, *options);
+      const site::Environment environment = context.environment();
+      const site::InitResult made = site::init(environment, *options);
       context.status.acted = true;
       return render_init(made, *options, environment.home);
     };

@@ -21,7 +21,7 @@ namespace qpcseal::cli {
 
 namespace {
 
-constexpr std::size_t kMaxFile = release::kMaxBundle, kMaxOther = std::size_t{1} << 20;  // bytes
+constexpr std::size_t kMaxFile = verdict::kMaxBundle, kMaxOther = std::size_t{1} << 20;  // bytes
 
 using Rows = std::vector<std::vector<std::string>>;
 
@@ -29,7 +29,7 @@ Report inspect_request(ByteView bytes) {
   const attest::Request request = attest::parse_request(bytes);
   std::string types;
   for (const auto type : request.key_types)
-    types += (types.empty() ? "" : ", ") + std::string(attest::name_of(type));
+    types += (types.empty() ? "" : ", ") + std::string(attest::to_string(type));
   const std::string card = request.ueid ? to_hex(*request.ueid) : "any";
   Report report;
   report.json = {{"type", "request"},
@@ -54,16 +54,16 @@ Report inspect_report(ByteView bytes) {
     if (!evidence.claims) continue;
     Report report;
     report.json = {{"type", "report"}, {"scheme", scheme->id()}, {"verified", false}};
-    report.json.update(json_of(*evidence.claims));
+    report.json.update(as_json(*evidence.claims));
     report.text = "attestation report, scheme " + std::string(scheme->id()) +
-                  ": what it SAYS; nothing is verified here\n" + table(rows_of(*evidence.claims));
+                  ": what it SAYS; nothing is verified here\n" + table(claim_rows(*evidence.claims));
     return report;
   }
   throw Error(ErrorKind::Malformed, "neither a QPC, nor a report, a request, a recovery key or a backup");
 }
 
 Report inspect_approval(const std::string& text) {
-  const release::ApprovalRequest request = release::parse_approval_request(text);
+  const approval::ApprovalRequest request = approval::parse_approval_request(text);
   const Sha256Digest digest = sha256(view(text));
   Report report;
   report.json = {{"type", "approval request"},
@@ -74,22 +74,22 @@ Report inspect_approval(const std::string& text) {
                  {"not_after", format_time(request.not_after)},
                  {"threshold", request.threshold},
                  {"sha256", to_hex(digest)},
-                 {"words", audit::words_of(digest)}};
-  report.text = text + "\nSHA-256 " + to_hex(digest) + "\n" + audit::words_of(digest) + "\n";
+                 {"words", encoding::to_words(digest)}};
+  report.text = text + "\nSHA-256 " + to_hex(digest) + "\n" + encoding::to_words(digest) + "\n";
   return report;
 }
 
 // The public half of a recovery key: its SHA-256 is what officers agree to.
 Report inspect_recovery_key(ByteView bytes) {
-  const release::RecoveryKeyFile file = release::parse_recovery_key(bytes);
+  const keys::RecoveryKeyFile file = keys::parse_recovery_key(bytes);
   const Sha256Digest digest = sha256(bytes);
   std::string suites;
   for (const keys::Suite suite : file.suites)
-    suites += (suites.empty() ? "" : ", ") + std::string(keys::name_of(suite));
+    suites += (suites.empty() ? "" : ", ") + std::string(keys::to_string(suite));
   Report report;
   report.json = {{"type", "recovery key"},
                  {"recovery_key_sha256", to_hex(digest)},
-                 {"words", audit::words_of(digest)},
+                 {"words", encoding::to_words(digest)},
                  {"appliance", file.appliance_id},
                  {"aud", to_hex(file.aud)},
                  {"token_serial", file.token_serial},
@@ -98,7 +98,7 @@ Report inspect_recovery_key(ByteView bytes) {
                  {"created", format_time(file.created)}};
   report.text = "recovery key: what it SAYS; its appliance's officers read these words to the source's\n" +
                 table({{"recovery_key_sha256", to_hex(digest)},
-                       {"words", audit::words_of(digest)},
+                       {"words", encoding::to_words(digest)},
                        {"appliance", printable(file.appliance_id) + " (aud " + to_hex(file.aud) + ")"},
                        {"token", printable(file.token_model) + ", serial " + printable(file.token_serial)},
                        {"suites", suites},
@@ -108,13 +108,13 @@ Report inspect_recovery_key(ByteView bytes) {
 
 // Signed by the seal key that it names; whether that is the source's, officers compare.
 Report inspect_backup(ByteView bytes) {
-  const release::BackupHeader header = release::parse_backup(bytes).header;
-  const audit::Json parameters = release::parameters_of(header, sha256_hex(bytes));
+  const keys::BackupHeader header = keys::parse_backup(bytes).header;
+  const encoding::Json parameters = mek::request_parameters(header, sha256_hex(bytes));
   Report report;
   report.json = {{"type", "backup"}};
   report.json.update(nlohmann::ordered_json(parameters));
   report.json.update({{"recovery_key_sha256", to_hex(header.recovery_key)},
-                      {"suite", keys::name_of(header.suite)},
+                      {"suite", keys::to_string(header.suite)},
                       {"encryptions", header.encryptions},
                       {"created", format_time(header.created)},
                       {"source_log_key", header.log_key}});
@@ -122,7 +122,7 @@ Report inspect_backup(ByteView bytes) {
   for (const auto& [name, value] : parameters.items())
     rows.push_back({name, printable(value.get<std::string>())});
   rows.push_back({"recovery_key_sha256", to_hex(header.recovery_key)});
-  rows.push_back({"suite", std::string(keys::name_of(header.suite))});
+  rows.push_back({"suite", std::string(keys::to_string(header.suite))});
   rows.push_back({"encryptions", std::to_string(header.encryptions)});
   rows.push_back({"created", format_time(header.created)});
   report.text = "backup of a MEK: what it SAYS, signed by the seal key that it names\n" + table(rows);
@@ -135,8 +135,8 @@ bool is_json(ByteView bytes) {
 }
 
 Report inspect_bytes(ByteView bytes) {
-  const std::string text(text_of(bytes));
-  if (release::is_approval_request(text)) return inspect_approval(text);
+  const std::string text(text_view(bytes));
+  if (approval::is_approval_request(text)) return inspect_approval(text);
   if (is_json(bytes)) return inspect_json(text);
   if (bytes.size() > kMaxOther) throw Error(ErrorKind::Malformed, "too large for anything that it could be");
   for (Report (*const inspect)(ByteView) : {inspect_recovery_key, inspect_backup, inspect_request}) {

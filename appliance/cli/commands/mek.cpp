@@ -13,8 +13,8 @@ namespace qpcseal::cli {
 namespace {
 
 Report generate(Context& context, const std::string& name) {
-  release::Appliance appliance(context.environment());
-  const keys::Mek mek = release::generate(appliance, name);
+  site::Appliance appliance(context.environment());
+  const keys::Mek mek = mek::generate(appliance, name);
   Report report;
   report.json = {{"label", mek.label}, {"id", to_hex(mek.id)}, {"token", appliance.token().label}};
   report.text =
@@ -23,8 +23,8 @@ Report generate(Context& context, const std::string& name) {
 }
 
 Report rotate_mek(Context& context, const std::string& name) {
-  release::Appliance appliance(context.environment());
-  const release::Rotated made = release::rotate(appliance, name);
+  site::Appliance appliance(context.environment());
+  const mek::Rotated made = mek::rotate(appliance, name);
   Report report;
   report.json = {{"label", made.next.label},
                  {"id", to_hex(made.next.id)},
@@ -38,12 +38,12 @@ Report rotate_mek(Context& context, const std::string& name) {
   return report;
 }
 
-Report list_meks(const std::vector<release::MekView>& views) {
+Report list_meks(const std::vector<mek::MekView>& views) {
   Report report;
   report.json = nlohmann::ordered_json::array();
   std::vector<std::vector<std::string>> rows{
       {"LABEL", "ID", "CREATED", "ENCRYPTIONS", "RELEASES", "ORIGIN", "STATE"}};
-  for (const release::MekView& view : views) {
+  for (const mek::MekView& view : views) {
     const audit::MekHistory none;
     const audit::MekHistory& history = view.history ? *view.history : none;
     const std::string state = view.missing ? "missing" : view.history ? history.state : "not in the log";
@@ -66,23 +66,23 @@ Report list_meks(const std::vector<release::MekView>& views) {
 }
 
 Report list_meks(Context& context) {
-  if (const release::Home home = release::locate_home(); release::is_read_only(home)) {
-    Report report = list_meks(release::list_logged(home));
+  if (const site::Home home = site::locate_home(); site::is_read_only(home)) {
+    Report report = list_meks(mek::list_logged(home));
     report.text += "as the log says: the home cannot be written to, and the token was not asked\n";
     return report;
   }
-  release::Appliance appliance(context.environment());
-  Report report = list_meks(release::list(appliance));
+  site::Appliance appliance(context.environment());
+  Report report = list_meks(mek::list(appliance));
   for (const keys::Mek& mek : appliance.missing())
-    report.text += mek.label + ": " + release::missing_hint(mek) + "\n";
+    report.text += mek.label + ": " + site::missing_hint(mek) + "\n";
   for (const keys::Leftover& left : appliance.leftovers())
     report.text += "half made: a " + left.object.name + "; 'qpcseal mek cleanup' removes it\n";
   return report;
 }
 
 Report cleanup(Context& context) {
-  release::Appliance appliance(context.environment());
-  const std::size_t count = release::destroy_leftovers(appliance);
+  site::Appliance appliance(context.environment());
+  const std::size_t count = mek::destroy_leftovers(appliance);
   Report report;
   report.json = {{"destroyed", count}};
   report.text = count == 0 ? "nothing half made is in the token\n"
@@ -91,14 +91,14 @@ Report cleanup(Context& context) {
 }
 
 // What the log knows of a key that the token lost.
-Report show_missing(const release::Appliance& appliance, const keys::Mek& mek) {
+Report show_missing(const site::Appliance& appliance, const keys::Mek& mek) {
   const audit::MekHistory& history = appliance.log().state().meks.at(mek.id);
   Report report;
   report.exit_code = 6;
   report.json = {
       {"label", mek.label}, {"id", to_hex(mek.id)},          {"origin", history.origin},
       {"state", "missing"}, {"logged_state", history.state}, {"attributes", nlohmann::ordered_json::array()}};
-  report.text = release::missing_text(mek) + "\n" + release::missing_hint(mek) + "\n";
+  report.text = site::missing_text(mek) + "\n" + site::missing_hint(mek) + "\n";
   return report;
 }
 
@@ -108,20 +108,20 @@ std::string verdict_of_mek(const keys::AttributeReport& attribute) {
   return attribute.accepted ? "differs, accepted by the site" : "differs, desired";
 }
 
-keys::Origin origin_of(const release::Appliance& appliance, const keys::Mek& mek) {
+keys::Origin origin_of(const site::Appliance& appliance, const keys::Mek& mek) {
   const auto known = appliance.log().state().meks.find(mek.id);
   if (known == appliance.log().state().meks.end()) return keys::Origin::Generated;
-  if (known->second.returned) return keys::Origin::Heir;  // unwrapped, and may encrypt
+  if (known->second.returned) return keys::Origin::Transferee;  // unwrapped, and may encrypt
   return keys::origin_from(known->second.origin).value_or(keys::Origin::Generated);
 }
 
 Report show_mek(Context& context, const std::string& reference) {
-  release::Appliance appliance(context.environment());
+  site::Appliance appliance(context.environment());
   if (const auto lost = appliance.find_missing(reference)) return show_missing(appliance, *lost);
   const keys::Mek mek = keys::find_mek(appliance.session(), reference);
   const keys::Origin origin = origin_of(appliance, mek);
   const auto known = appliance.log().state().meks.find(mek.id);
-  const std::string origin_name(known == appliance.log().state().meks.end() ? keys::name_of(origin)
+  const std::string origin_name(known == appliance.log().state().meks.end() ? keys::to_string(origin)
                                                                             : known->second.origin);
   Report report;
   report.json = {{"label", mek.label},

@@ -11,29 +11,29 @@ namespace {
 
 struct MekBackupOptions {
   std::string mek, recovery_key, file, output, retirement;
-  unsigned days = release::kDrillDays;
+  unsigned days = mek::kDrillDays;
   bool force = false;
   [[nodiscard]] Existing existing() const { return force ? Existing::Replace : Existing::Refuse; }
 };
 
-Report describe_backup(const release::RecoveryKeyMade& made, const MekBackupOptions& options) {
+Report describe_backup(const mek::RecoveryKeyMade& made, const MekBackupOptions& options) {
   Report report;
   report.json = {{"output", options.output},
                  {"sha256", made.sha256},
-                 {"words", audit::words_of(from_hex(made.sha256))},
+                 {"words", encoding::to_words(from_hex(made.sha256))},
                  {"token_serial", made.file.token_serial},
                  {"suites", nlohmann::ordered_json::array()}};
-  for (const keys::Suite suite : made.file.suites) report.json["suites"].push_back(keys::name_of(suite));
+  for (const keys::Suite suite : made.file.suites) report.json["suites"].push_back(keys::to_string(suite));
   report.text = "recovery key in the token with serial " + made.file.token_serial +
                 "\nits public half is in " + printable(options.output) + "\nSHA-256 " + made.sha256 +
-                "\nwords   " + audit::words_of(from_hex(made.sha256)) +
+                "\nwords   " + encoding::to_words(from_hex(made.sha256)) +
                 "\nThe officers of each source compare these before they approve a backup to it.\n";
   return report;
 }
 
 Report new_recovery_key(Context& context, const MekBackupOptions& options) {
-  release::Appliance appliance(context.environment());
-  const auto made = release::make_recovery_key(appliance, options.output, options.existing());
+  site::Appliance appliance(context.environment());
+  const auto made = mek::make_recovery_key(appliance, options.output, options.existing());
   Report report = describe_backup(made, options);
   report.json["entry"] = made.entry;
   report.text += "proof: 'qpcseal audit receipt " + std::to_string(made.entry) + " -o FILE'\n";
@@ -41,47 +41,47 @@ Report new_recovery_key(Context& context, const MekBackupOptions& options) {
 }
 
 Report show_recovery_key(Context& context, const MekBackupOptions& options) {
-  release::Appliance appliance(context.environment());
-  const auto made = release::recovery_key_in_force(appliance);
+  site::Appliance appliance(context.environment());
+  const auto made = mek::recovery_key_in_force(appliance);
   write_file(options.output, encode(made.file), options.existing());
   return describe_backup(made, options);
 }
 
 Report back_up_mek(Context& context, const MekBackupOptions& options) {
-  release::Appliance appliance(context.environment());
-  const release::BackupMade made =
-      release::backup(appliance, {options.mek, options.recovery_key, options.output, options.existing()});
+  site::Appliance appliance(context.environment());
+  const mek::BackupMade made =
+      mek::backup(appliance, {options.mek, options.recovery_key, options.output, options.existing()});
   Report report;
   report.json = {{"label", made.mek.label},
                  {"id", to_hex(made.mek.id)},
                  {"output", options.output},
                  {"sha256", made.sha256},
                  {"recovery_key_sha256", made.recovery_key_sha256},
-                 {"suite", keys::name_of(made.suite)},
+                 {"suite", keys::to_string(made.suite)},
                  {"encryptions", made.encryptions}};
   report.text = made.mek.label + " is backed up in " + printable(options.output) + ", by suite " +
-                std::string(keys::name_of(made.suite)) + "\nSHA-256       " + made.sha256 +
+                std::string(keys::to_string(made.suite)) + "\nSHA-256       " + made.sha256 +
                 "\nrecovery key  " + made.recovery_key_sha256 + "\n";
   return report;
 }
 
-std::string origin_text(const release::RestoredMek& back) {
+std::string origin_text(const mek::RestoredMek& back) {
   if (back.returned)
     return "the token had lost it, and this backup is its own: it goes on as before, encryptions counted\n";
-  if (back.origin == keys::Origin::Heir)
+  if (back.origin == keys::Origin::Transferee)
     return "its source is destroyed: it seals and wraps here in its place\n";
   return "it only wraps: its source, token " + printable(back.header.token_serial) + ", may still encrypt\n";
 }
 
 Report restore_mek(Context& context, const MekBackupOptions& options) {
-  release::Appliance appliance(context.environment());
-  release::MekRestoreWish wish{options.file, std::nullopt};
-  if (!options.retirement.empty()) wish.retirement = options.retirement;
-  const release::RestoredMek back = release::restore(appliance, wish);
+  site::Appliance appliance(context.environment());
+  mek::MekRestoreOptions wanted{options.file, std::nullopt};
+  if (!options.retirement.empty()) wanted.retirement = options.retirement;
+  const mek::RestoredMek back = mek::restore(appliance, wanted);
   Report report;
   report.json = {{"label", back.mek.label},
                  {"id", to_hex(back.mek.id)},
-                 {"origin", back.returned ? "returned" : keys::name_of(back.origin)},
+                 {"origin", back.returned ? "returned" : keys::to_string(back.origin)},
                  {"source_serial", back.header.token_serial},
                  {"encryptions", back.header.encryptions},
                  {"state", back.suspended ? "suspended" : "ok"}};
@@ -92,10 +92,10 @@ Report restore_mek(Context& context, const MekBackupOptions& options) {
 }
 
 Report drill(Context& context, const MekBackupOptions& options) {
-  release::Appliance appliance(context.environment());
-  const release::Drilled done =
-      release::drill(appliance, options.file, options.days, options.output, options.existing());
-  const std::string label = keys::label_of(done.header.name, done.header.generation);
+  site::Appliance appliance(context.environment());
+  const mek::Drilled done =
+      mek::drill(appliance, options.file, options.days, options.output, options.existing());
+  const std::string label = keys::make_label(done.header.name, done.header.generation);
   Report report;
   report.json = {{"label", label},
                  {"id", to_hex(done.header.mek_id)},

@@ -30,16 +30,17 @@ std::map<Bytes, Drilled> drilled_keys(const audit::LogCopy& log) {
     if (kind != "mek-drill") return;
     const audit::Entry entry = audit::parse_entry(line);
     if (entry.phase == audit::Phase::Result && entry.outcome == "ok")
-      out[from_hex(audit::text_member(entry.data, "mek_id"))] = {
-          audit::text_member(entry.data, "mek"), audit::text_member(entry.data, "source_log_key"), time};
+      out[from_hex(encoding::text_member(entry.data, "mek_id"))] = {
+          encoding::text_member(entry.data, "mek"), encoding::text_member(entry.data, "source_log_key"),
+          time};
   });
   return out;
 }
 
-// A key that ended without an heir leaves its backups nothing to do, and so do heirs of other tokens. Where
-// the heir may come in here, the backup is what it comes from.
-bool nothing_to_do(const audit::State& state, const std::string& heir) {
-  return !state.recovery_keys.contains(heir);
+// A key that ended without a transferee leaves its backups nothing to do, and so do transferees of other
+// tokens. Where the transferee may come in here, the backup is what it comes from.
+bool nothing_to_do(const audit::State& state, const std::string& transferee) {
+  return !state.recovery_keys.contains(transferee);
 }
 
 // The keys whose end at their source a receipt proves.
@@ -48,14 +49,15 @@ std::set<Bytes> ended(const audit::LogCopy& log, const std::map<Bytes, Drilled>&
   std::set<Bytes> out;
   for (const std::string& path : receipts) {
     const Bytes bytes = read_file(path, audit::kMaxReceiptSize);
-    const audit::Entry said = with_context(path, [&] { return audit::entry_of_receipt(text_of(bytes)); });
-    const Bytes id = from_hex(audit::text_member(said.data, "mek_id"));
+    const audit::Entry said = with_context(path, [&] { return audit::entry_of_receipt(text_view(bytes)); });
+    const Bytes id = from_hex(encoding::text_member(said.data, "mek_id"));
     const auto found = drilled.find(id);
     if (found == drilled.end())
       throw Error(ErrorKind::Usage, path + " is of no key whose backup was drilled here");
-    const audit::Entry entry = release::check_end(path, found->second.source_log_key, id);
-    const auto heir = entry.data.find(audit::kHeirKey);
-    if (heir == entry.data.end() || nothing_to_do(log.state, heir->get<std::string>())) out.insert(id);
+    const audit::Entry entry = mek::verify_destruction_receipt(path, found->second.source_log_key, id);
+    const auto transferee = entry.data.find(audit::kTransfereeKey);
+    if (transferee == entry.data.end() || nothing_to_do(log.state, transferee->get<std::string>()))
+      out.insert(id);
   }
   return out;
 }
@@ -64,12 +66,12 @@ std::set<Bytes> ended(const audit::LogCopy& log, const std::map<Bytes, Drilled>&
 bool ended_here(const audit::State& state, const Bytes& id) {
   const auto mek = state.meks.find(id);
   return mek != state.meks.end() && mek->second.state == "destroyed" && mek->second.before != "failed" &&
-         mek->second.origin != "restored" && nothing_to_do(state, mek->second.heir);
+         mek->second.origin != "restored" && nothing_to_do(state, mek->second.transferee);
 }
 
 // From the log, without the token: which backups are known to open here, and until when that is believed.
 Report drills(Context& context, const std::vector<std::string>& receipts) {
-  const audit::LogCopy log = audit::read_log(release::locate_home().log(), std::nullopt);
+  const audit::LogCopy log = audit::read_log(site::locate_home().log(), std::nullopt);
   const UnixTime now = std::max(context.clock.now(), log.state.last_time);
   const auto drilled = drilled_keys(log);
   const std::set<Bytes> gone = ended(log, drilled, receipts);

@@ -16,25 +16,25 @@ Report life_report(const keys::Mek& mek, const char* state, const std::string& t
 }
 
 Report suspend(Context& context, const std::string& reference) {
-  release::Environment environment = context.environment();
+  site::Environment environment = context.environment();
   environment.urgent = true;
-  release::Appliance appliance(environment);
-  return life_report(release::suspend(appliance, reference), "suspended", "is suspended: nothing uses it");
+  site::Appliance appliance(environment);
+  return life_report(mek::suspend(appliance, reference), "suspended", "is suspended: nothing uses it");
 }
 
 Report resume_mek(Context& context, const std::string& reference) {
-  release::Appliance appliance(context.environment());
-  return life_report(release::resume(appliance, reference), "ok", "is in use again");
+  site::Appliance appliance(context.environment());
+  return life_report(mek::resume(appliance, reference), "ok", "is in use again");
 }
 
 struct DestroyOptions {
   std::string mek;
-  std::optional<std::string> heir;
+  std::optional<std::string> transferee;
 };
 
 Report destroy(Context& context, const DestroyOptions& options) {
-  release::Appliance appliance(context.environment());
-  const release::Destroyed gone = release::destroy(appliance, options.mek, options.heir);
+  site::Appliance appliance(context.environment());
+  const mek::Destroyed gone = mek::destroy(appliance, options.mek, options.transferee);
   Report report = life_report(gone.mek, "destroyed", "is destroyed; a search of the token finds it no more");
   report.json["encryptions"] = gone.encryptions;
   report.json["entry"] = gone.entry;
@@ -48,8 +48,8 @@ struct ImportOptions {
 };
 
 Report import_key(Context& context, const ImportOptions& options) {
-  release::Appliance appliance(context.environment());
-  const release::Imported in = release::import_file(appliance, options.name, options.file, options.shred);
+  site::Appliance appliance(context.environment());
+  const mek::Imported in = mek::import_file(appliance, options.name, options.file, options.shred);
   Report report = life_report(in.mek, appliance.log().state().meks.at(in.mek.id).state.c_str(),
                               (in.known      ? "was imported before, and is in token "
                                : in.returned ? "was lost, and is back with its history in token "
@@ -91,7 +91,7 @@ void add_destroy(CLI::App& mek, Context& context) {
   CLI::App* command = mek.add_subcommand("destroy", "Destroy a key, and search the token for it");
   auto options = std::make_shared<DestroyOptions>();
   command->add_option("MEK", options->mek, "Label, label#generation or PKCS #11 URI")->required();
-  command->add_option("--heir", options->heir,
+  command->add_option("--transfer-to", options->transferee,
                       "Public file of the recovery key whose token may seal under this key from now on");
   add_output_options(*command, context);
   add_token_options(*command, context);

@@ -15,7 +15,7 @@ namespace qpcseal::cli {
 
 namespace {
 
-nlohmann::ordered_json names_json(const std::vector<policy::Approver>& approvers) {
+nlohmann::ordered_json names_json(const std::vector<approval::Approver>& approvers) {
   auto out = nlohmann::ordered_json::array();
   for (const auto& approver : approvers)
     out.push_back({{"name", approver.name}, {"fingerprint", approver.fingerprint}});
@@ -26,21 +26,21 @@ nlohmann::ordered_json names_json(const std::vector<policy::Approver>& approvers
 Report show_officers(const std::string& path) {
   std::string text;
   if (path.empty()) {
-    const release::Home home = release::locate_home();
+    const site::Home home = site::locate_home();
     const audit::State state = audit::read_log(home.log(), std::nullopt).state;
-    static_cast<void>(release::read_officers(home.officers(), state));
-    text = read_text_file(home.officers(), policy::kMaxOfficersFile);
+    static_cast<void>(approval::read_officers(home.officers(), state));
+    text = read_text_file(home.officers(), approval::kMaxOfficersFile);
   } else {
-    text = read_text_file(path, policy::kMaxOfficersFile);
+    text = read_text_file(path, approval::kMaxOfficersFile);
   }
-  const policy::Officers officers = policy::parse_officers(text);
+  const approval::Officers officers = approval::parse_officers(text);
   Report report;
   report.json = {{"sha256", to_hex(officers.digest)}, {"officers", nlohmann::ordered_json::array()}};
   std::vector<std::vector<std::string>> rows{{"OFFICER", "KEY", "FINGERPRINT", "SIGNS IN"}};
-  for (const policy::Officer& officer : officers.list) {
+  for (const approval::Officer& officer : officers.list) {
     std::string spaces;
     for (const auto& each : officer.namespaces) spaces += (spaces.empty() ? "" : ", ") + printable(each);
-    const std::string fingerprint = policy::ssh_fingerprint(officer.key.blob);
+    const std::string fingerprint = approval::ssh_fingerprint(officer.key.blob);
     rows.push_back({officer.name, officer.key.type, fingerprint, spaces});
     report.json["officers"].push_back({{"name", officer.name},
                                        {"type", officer.key.type},
@@ -52,8 +52,8 @@ Report show_officers(const std::string& path) {
 }
 
 Report install_officers(Context& context, const std::string& path) {
-  release::Appliance appliance(context.environment());
-  const release::Installed done = release::install_officers(appliance, path);
+  site::Appliance appliance(context.environment());
+  const site::Installed done = site::install_officers(appliance, path);
   Report report;
   report.json = {{"officers_sha256", done.digest}};
   report.text = "the officers are now those of " + printable(path) + ", SHA-256 " + done.digest + "\n";
@@ -61,17 +61,17 @@ Report install_officers(Context& context, const std::string& path) {
 }
 
 Report show_genesis(const std::string& output) {
-  const release::Home home = release::locate_home();
+  const site::Home home = site::locate_home();
   const audit::LogCopy log = audit::read_log(home.log(), std::nullopt);
   if (log.state.officers_digest.empty())
     throw Error(ErrorKind::Usage, "this appliance has no officers: nobody signs its genesis");
-  const std::string text = release::genesis_text(log.state, log.tree.leaf(0));
+  const std::string text = site::genesis_text(log.state, log.tree.leaf(0));
   Report report;
   const Sha256Digest digest = sha256(view(text));
   report.json = {{"accepted", log.state.genesis_accepted},
                  {"sha256", to_hex(digest)},
-                 {"words", audit::words_of(digest)}};
-  report.text = text + "\nSHA-256 " + to_hex(digest) + "\n" + audit::word_lines(digest, "  ");
+                 {"words", encoding::to_words(digest)}};
+  report.text = text + "\nSHA-256 " + to_hex(digest) + "\n" + encoding::word_lines(digest, "  ");
   if (output.empty()) return report;
   write_file(output, view(text), Existing::Refuse);
   report.json["output"] = output;
@@ -82,11 +82,12 @@ Report show_genesis(const std::string& output) {
 }
 
 Report accept_genesis(Context& context) {
-  release::Appliance appliance(context.environment());
-  const auto approvers = release::accept_genesis(appliance, context.approvals.signatures);
+  site::Appliance appliance(context.environment());
+  const auto approvers = site::accept_genesis(appliance, context.approvals.signatures);
   Report report;
   report.json = {{"accepted", true}, {"approvers", names_json(approvers)}};
-  report.text = "the genesis is accepted by " + release::names_of(approvers) + "; MEKs may now be made\n";
+  report.text =
+      "the genesis is accepted by " + approval::approver_names(approvers) + "; MEKs may now be made\n";
   return report;
 }
 

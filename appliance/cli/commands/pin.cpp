@@ -29,21 +29,21 @@ Fd descriptor_with(const SecretBuffer& pin) {
 }
 
 Report change_pin(Context& context, std::optional<int> new_pin_fd) {
-  release::Environment environment = context.environment();
-  const release::Site site = release::Site::read(environment.home.site());
-  const bool in_file = release::pin_file_of(site.pin_source) && !environment.pin_fd;
+  site::Environment environment = context.environment();
+  const site::Site site = site::Site::read(environment.home.site());
+  const bool in_file = site::pin_file_path(site.pin_source) && !environment.pin_fd;
   std::optional<SecretBuffer> old_pin;
   std::optional<Fd> again;
   if (!in_file) {
-    old_pin = release::read_pin(site.pin_source, environment.pin_fd, site.token_label);
+    old_pin = site::read_pin(site.pin_source, environment.pin_fd, site.token_label);
     again = descriptor_with(*old_pin);
     environment.pin_fd = again->get();
   }
-  const SecretBuffer new_pin = release::read_new_pin(new_pin_fd, site.token_label);
-  release::Appliance appliance(environment);
+  const SecretBuffer new_pin = site::read_new_pin(new_pin_fd, site.token_label);
+  site::Appliance appliance(environment);
   // The start has settled what an earlier change left: the file has the token's PIN.
-  if (in_file) old_pin = release::read_pin(site.pin_source, std::nullopt, site.token_label);
-  release::change_pin(appliance, *old_pin, new_pin);
+  if (in_file) old_pin = site::read_pin(site.pin_source, std::nullopt, site.token_label);
+  site::change_pin(appliance, *old_pin, new_pin);
   Report report;
   report.json = {{"token", site.token_label}, {"token_serial", appliance.token().serial}, {"changed", true}};
   report.text = "the PIN of token " + printable(site.token_label) + " is changed\n";

@@ -12,7 +12,7 @@ namespace {
 using nlohmann::ordered_json;
 using Rows = std::vector<std::vector<std::string>>;
 
-std::string containers_text(const release::CompromisePlan& plan) {
+std::string containers_text(const mek::CompromisePlan& plan) {
   if (plan.containers.empty()) return "no container was sealed under it\n";
   Rows rows{{"SEALED", "MODEL", "VERSION", "SEAL ID", "SINCE SEALED UNDER"}};
   for (const auto& container : plan.containers)
@@ -22,7 +22,7 @@ std::string containers_text(const release::CompromisePlan& plan) {
   return "containers that were sealed under it:\n" + table(rows);
 }
 
-std::string cards_text(const release::CompromisePlan& plan) {
+std::string cards_text(const mek::CompromisePlan& plan) {
   if (plan.cards.empty()) return "no card got it\n";
   Rows rows{{"HOST", "DEVICE", "CARD", "LAST RELEASE", "RELEASES", "NEWER KEY SINCE", "RESET SINCE"}};
   for (const auto& card : plan.cards)
@@ -33,17 +33,17 @@ std::string cards_text(const release::CompromisePlan& plan) {
   return "cards that got it, or may have got it, and hold it until they are reset:\n" + table(rows);
 }
 
-std::string steps_text(const release::CompromisePlan& plan) {
+std::string steps_text(const mek::CompromisePlan& plan) {
   std::string out = "what to do, in this order:\n";
   unsigned number = 0;
-  for (const release::Step& step : plan.steps) {
+  for (const mek::Step& step : plan.steps) {
     out += std::to_string(++number) + ". " + step.what + "\n";
     for (const std::string& command : step.commands) out += "   " + printable(command) + "\n";
   }
   return out;
 }
 
-ordered_json json_of_plan(const release::CompromisePlan& plan) {
+ordered_json json_of_plan(const mek::CompromisePlan& plan) {
   ordered_json out{
       {"mek", plan.mek.label},
       {"mek_id", to_hex(plan.mek.id)},
@@ -79,8 +79,8 @@ ordered_json json_of_plan(const release::CompromisePlan& plan) {
 
 // Reads the log without lock or token.
 Report compromise(const std::string& reference) {
-  const audit::LogCopy log = audit::read_log(release::locate_home().log(), std::nullopt);
-  const release::CompromisePlan plan = release::plan_compromise(log, reference);
+  const audit::LogCopy log = audit::read_log(site::locate_home().log(), std::nullopt);
+  const mek::CompromisePlan plan = mek::plan_compromise(log, reference);
   Report report;
   report.json = json_of_plan(plan);
   report.text = plan.mek.label + " (id " + to_hex(plan.mek.id) + "), " +

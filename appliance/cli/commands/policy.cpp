@@ -24,7 +24,7 @@ policy::Policy read_policy_file(const std::string& path) {
 
 Report check_policy(const std::string& path) {
   const Bytes bytes = read_file(path, policy::kMaxPolicySize);
-  const policy::Policy parsed = policy::parse_policy(text_of(bytes), path);
+  const policy::Policy parsed = policy::parse_policy(text_view(bytes), path);
   Report report;
   report.json = {{"serial", parsed.serial.value},
                  {"appliance", parsed.appliance.value},
@@ -40,9 +40,9 @@ Report check_policy(const std::string& path) {
 }
 
 Report show_policy() {
-  const release::Home home = release::locate_home();
+  const site::Home home = site::locate_home();
   const audit::State state = audit::read_log(home.log(), std::nullopt).state;
-  const policy::Policy parsed = release::read_policy(home, state);
+  const policy::Policy parsed = site::read_policy(home, state);
   Report report;
   report.text = policy::show(parsed);
   report.json = {{"serial", parsed.serial.value},
@@ -59,12 +59,12 @@ Signing signing_of_policy(const std::string& path) {
   std::string shown = policy::show(parsed);
   for (const policy::Warning& warning : policy::lint(parsed))
     shown += "\nwarning: " + warning.rule + ": " + warning.text;
-  return {path, text, shown, std::string(release::kPolicyNamespace)};
+  return {path, text, shown, std::string(site::kPolicyNamespace)};
 }
 
 Report install_policy(Context& context, const std::string& path) {
-  release::Appliance appliance(context.environment());
-  const auto done = release::install_policy(appliance, path, context.approvals.signatures);
+  site::Appliance appliance(context.environment());
+  const auto done = site::install_policy(appliance, path, context.approvals.signatures);
   Report report;
   std::string names;
   for (const auto& approver : done.approvers) names += " " + approver.name;
@@ -96,21 +96,21 @@ void add_changes(Report& report, const std::vector<policy::Change>& changes) {
 
 const char* word(bool allowed) { return allowed ? "ALLOWED" : "DENIED"; }
 
-void add_replay(Report& report, const std::vector<release::Replayed>& replayed) {
+void add_replay(Report& report, const std::vector<verdict::Replayed>& replayed) {
   OrderedJson& list = report.json["verdicts"] = OrderedJson::array();
   std::size_t changed = 0;
-  for (const release::Replayed& each : replayed) {
+  for (const verdict::Replayed& each : replayed) {
     list.push_back({{"report_sha256", each.report},
                     {"ueid", each.ueid},
                     {"before", each.before},
                     {"after", each.after},
-                    {"findings_before", json_of(each.why_before)},
-                    {"findings_after", json_of(each.why_after)}});
+                    {"findings_before", as_json(each.why_before)},
+                    {"findings_after", as_json(each.why_after)}});
     if (each.before == each.after) continue;
     ++changed;
     report.text += "report " + each.report + " of card " + each.ueid + ": was " + word(each.before) +
                    ", would be " + word(each.after) + "\n";
-    for (const std::string& line : lines_of(each.after ? each.why_before : each.why_after))
+    for (const std::string& line : finding_lines(each.after ? each.why_before : each.why_after))
       report.text += "  " + line + "\n";
   }
   report.json["verdicts_changed"] = changed;
@@ -123,9 +123,9 @@ Report diff(const std::string& old_path, const std::string& new_path) {
   const policy::Policy before = read_policy_file(old_path), after = read_policy_file(new_path);
   Report report;
   add_changes(report, policy::diff(before, after));
-  const release::Home home = release::locate_home();
+  const site::Home home = site::locate_home();
   if (!std::filesystem::exists(home.site())) return report;
-  add_replay(report, release::replay(home, audit::read_log(home.log(), std::nullopt), before, after));
+  add_replay(report, verdict::replay(home, audit::read_log(home.log(), std::nullopt), before, after));
   return report;
 }
 

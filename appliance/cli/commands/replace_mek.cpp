@@ -10,16 +10,16 @@ namespace qpcseal::cli {
 namespace {
 
 struct ReplaceMekOptions {
-  release::ReplaceWish wish;
+  models::ReplaceMekOptions wanted;
   bool in_place = false, force = false;
 };
 
-Report render_replace_mek(const release::ReplaceResult& result, bool in_place) {
+Report render_replace_mek(const models::ReplaceResult& result, bool in_place) {
   Report report;
   report.json = {{"in_place", in_place},
                  {"checked_against_log", result.log_checked},
                  {"outputs", nlohmann::ordered_json::array()}};
-  for (const release::Replaced& one : result.outputs) {
+  for (const models::Replaced& one : result.outputs) {
     report.json["outputs"].push_back({{"output", one.output.string()}, {"cards", one.cards}});
     report.text += "bound " + printable(one.output.string()) + " to card";
     for (const std::string& card : one.cards) report.text += " " + card;
@@ -32,10 +32,10 @@ Report render_replace_mek(const release::ReplaceResult& result, bool in_place) {
 }
 
 Report run_replace_mek(ReplaceMekOptions& options) {
-  if (options.in_place == !options.wish.output_folder.empty())
+  if (options.in_place == !options.wanted.output_folder.empty())
     throw Error(ErrorKind::Usage, "give either --output-dir or --in-place");
-  options.wish.existing = options.force ? Existing::Replace : Existing::Refuse;
-  return render_replace_mek(release::replace_meks(options.wish, release::KnownReleases::find()),
+  options.wanted.existing = options.force ? Existing::Replace : Existing::Refuse;
+  return render_replace_mek(models::replace_meks(options.wanted, models::KnownReleases::find()),
                             options.in_place);
 }
 
@@ -47,13 +47,14 @@ void add_replace_mek(CLI::App& app, Context& context) {
       "Put new wrapped MEKs into sealed models, without a token. Where there is a home, each must be of a "
       "release in its log that still holds. Give --output-dir or --in-place");
   auto options = std::make_shared<ReplaceMekOptions>();
-  command->add_option("--encrypted-qpc", options->wish.sealed, "A sealed model, or a folder of sealed models")
+  command
+      ->add_option("--encrypted-qpc", options->wanted.sealed, "A sealed model, or a folder of sealed models")
       ->required();
   command
-      ->add_option("--wrapped-meks", options->wish.wrapped,
+      ->add_option("--wrapped-meks", options->wanted.wrapped,
                    "Output folder of wrap-mek, or the cards' folders in the order of the partitions")
       ->required();
-  command->add_option("--output-dir", options->wish.output_folder,
+  command->add_option("--output-dir", options->wanted.output_folder,
                       "Where the bound models go, under their names");
   command->add_flag("--in-place", options->in_place, "Change the models themselves instead of --output-dir");
   command->add_flag("--force", options->force, "Replace existing outputs");

@@ -18,12 +18,12 @@ namespace qpcseal::cli {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 struct RequestOptions {
   std::string operation, mek, lifetime = "7d", output;
-  std::string backup, recovery_key, heir, mek_file;  // files that parameters are read from
-  unsigned days = 0;                                 // 0: as 'mek drill' does
+  std::string backup, recovery_key, transferee, mek_file;  // files that parameters are read from
+  unsigned days = 0;                                       // 0: as 'mek drill' does
   std::vector<std::string> parameters, digests, reports;
   bool force = false;
 };
@@ -67,34 +67,34 @@ void refuse_elsewhere(const RequestOptions& options, const std::string& value, c
 }
 
 std::string digest_of_recovery_key(const std::string& path) {
-  const Bytes file = read_file(path, release::kMaxRecoveryKeyFile);
-  static_cast<void>(with_context(path, [&] { return release::parse_recovery_key(file); }));
+  const Bytes file = read_file(path, keys::kMaxRecoveryKeyFile);
+  static_cast<void>(with_context(path, [&] { return keys::parse_recovery_key(file); }));
   return sha256_hex(file);
 }
 
 void read_backup(Json& out, const RequestOptions& options) {
-  const Bytes file = read_file(options.backup, release::kMaxBackupFile);
-  const auto header = with_context(options.backup, [&] { return release::parse_backup(file); }).header;
-  const Json parameters = release::parameters_of(header, sha256_hex(file));
+  const Bytes file = read_file(options.backup, keys::kMaxBackupFile);
+  const auto header = with_context(options.backup, [&] { return keys::parse_backup(file); }).header;
+  const Json parameters = mek::request_parameters(header, sha256_hex(file));
   for (const auto& [name, value] : parameters.items()) put(out, name, value);
   if (options.operation == "mek-restore" && !out.contains("origin")) put(out, "origin", "restored");
-  if (options.operation == "mek-drill")
-    put(out, "days", options.days > 0 ? options.days : release::kDrillDays);
+  if (options.operation == "mek-drill") put(out, "days", options.days > 0 ? options.days : mek::kDrillDays);
 }
 
 // What the files say that the act will be given.
 void read_files(Json& out, const RequestOptions& options) {
   refuse_elsewhere(options, options.backup, "--backup", {"mek-restore", "mek-drill"});
   refuse_elsewhere(options, options.recovery_key, "--recovery-key", {"mek-backup"});
-  refuse_elsewhere(options, options.heir, "--heir", {"mek-destroy"});
+  refuse_elsewhere(options, options.transferee, "--transfer-to", {"mek-destroy"});
   refuse_elsewhere(options, options.mek_file, "--file", {"mek-import"});
   if (options.days > 0 && (options.backup.empty() || options.operation != "mek-drill"))
     throw Error(ErrorKind::Usage, "--days goes with --backup, for operation 'mek-drill'");
   if (!options.backup.empty()) read_backup(out, options);
   if (!options.recovery_key.empty())
     put(out, "recovery_key_sha256", digest_of_recovery_key(options.recovery_key));
-  if (!options.heir.empty()) put(out, audit::kHeirKey, digest_of_recovery_key(options.heir));
-  if (!options.mek_file.empty()) put(out, "check_value", release::import_check_value(options.mek_file));
+  if (!options.transferee.empty())
+    put(out, audit::kTransfereeKey, digest_of_recovery_key(options.transferee));
+  if (!options.mek_file.empty()) put(out, "check_value", mek::import_check_value(options.mek_file));
 }
 
 // What a repair is about, as of now: nothing else could be meant.
@@ -127,7 +127,7 @@ Json given_parameters(const audit::LogCopy& log, const RequestOptions& options) 
   return out;
 }
 
-Json parameters_of(const audit::LogCopy& log, const RequestOptions& options) {
+Json request_parameters(const audit::LogCopy& log, const RequestOptions& options) {
   if (options.operation != "release") {
     if (!options.reports.empty()) throw Error(ErrorKind::Usage, "--report is for operation 'release'");
     return given_parameters(log, options);
@@ -155,19 +155,19 @@ std::int64_t lifetime_of(const std::string& text) {
 
 Report make_request(Context& context, const RequestOptions& options) {
   const std::int64_t lifetime = lifetime_of(options.lifetime);
-  const release::Home home = release::locate_home();
+  const site::Home home = site::locate_home();
   const audit::LogCopy log = audit::read_log(home.log(), std::nullopt);
-  const policy::Policy policy = release::read_policy(home, log.state);
-  static_cast<void>(release::read_officers(home.officers(), log.state));
+  const policy::Policy policy = site::read_policy(home, log.state);
+  static_cast<void>(approval::read_officers(home.officers(), log.state));
   // A request to put the log's time back is of the time that it goes back to.
   const UnixTime floor = options.operation == "clock-correct" ? 0 : log.state.last_time;
   const UnixTime now = std::max({context.clock.now(), floor, build_time()});
-  const release::ApprovalRequest request = release::make_approval_request(
-      log, policy, options.operation, parameters_of(log, options), now, lifetime, context.random);
-  const std::string text = release::encode_approval_request(request);
+  const approval::ApprovalRequest request = approval::make_approval_request(
+      log, policy, options.operation, request_parameters(log, options), now, lifetime, context.random);
+  const std::string text = approval::encode_approval_request(request);
   write_file(options.output, view(text), options.force ? Existing::Replace : Existing::Refuse);
-  const std::string digest = sha256_hex(text), words = audit::words_of(sha256(view(text)));
-  const std::string name_space(release::approval_namespace(options.operation));
+  const std::string digest = sha256_hex(text), words = encoding::to_words(sha256(view(text)));
+  const std::string name_space(approval::approval_namespace(options.operation));
   Report report;
   report.json = {{"output", options.output},
                  {"operation", options.operation},
@@ -201,7 +201,7 @@ void add_requests(CLI::App& app, Context& context) {
       ->check(CLI::Range(1, 3650));
   command->add_option("--recovery-key", options->recovery_key,
                       "The recovery token's public key, for mek-backup");
-  command->add_option("--heir", options->heir, "The heir's recovery key, for mek-destroy");
+  command->add_option("--transfer-to", options->transferee, "The transferee's recovery key, for mek-destroy");
   command->add_option("--file", options->mek_file, "The MEK file, for mek-import: its check value is taken");
   command->add_option("--report", options->reports,
                       "Attestation reports, for operation release: as for the command itself, in its order");

@@ -14,7 +14,7 @@ namespace qpcseal::cli {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 constexpr std::size_t kDigest = sizeof(Sha256Digest);  // bytes
 constexpr std::size_t kMostDigits = 9;
@@ -43,7 +43,7 @@ const std::vector<Operation>& operations() {
       {"mek-drill", {kMek, kMekId, kBackup, kSource, kSerial, kSealKey, {"days", 0, true}}},
       {"mek-suspend", {kMek, kMekId}},
       {"mek-resume", {kMek, kMekId}},
-      {"mek-destroy", {kMek, kMekId, {audit::kHeirKey, kDigest, false, true}}},
+      {"mek-destroy", {kMek, kMekId, {audit::kTransfereeKey, kDigest, false, true}}},
       {"recovery-key", {}},
       {"officers-change", {{"officers_sha256", kDigest}}},
       {"log-key-rotate", {{"previous"}}},
@@ -78,7 +78,7 @@ void check_value(const Operation& operation, const Parameter& parameter, Json& v
       refuse("a number");
     value = std::stoull(text);
   }
-  if (parameter.hex > 0 && !audit::is_hex(value.get_ref<const std::string&>(), parameter.hex))
+  if (parameter.hex > 0 && !encoding::is_hex(value.get_ref<const std::string&>(), parameter.hex))
     refuse(std::to_string(parameter.hex) + " bytes in hex");
 }
 

@@ -10,6 +10,6 @@ namespace qpcseal::cli {
 
 // Whether these are the operation's parameters, all of them and no others; a number that was given as text
 // becomes one. An unknown operation is left to the policy. Error{Usage}, with the expected parameters.
-void check_parameters(const std::string& operation, audit::Json& parameters);
+void check_parameters(const std::string& operation, encoding::Json& parameters);
 
 }  // namespace qpcseal::cli

@@ -30,7 +30,7 @@ std::string ask(const std::string& question) {
   return answer;
 }
 
-void agree(const Signing& signing, const Sha256Digest& digest, const SignOptions& options) {
+void confirm(const Signing& signing, const Sha256Digest& digest, const SignOptions& options) {
   if (!options.yes_digest.empty()) {
     if (options.yes_digest != to_hex(digest))
       throw Error(ErrorKind::Usage,
@@ -39,7 +39,7 @@ void agree(const Signing& signing, const Sha256Digest& digest, const SignOptions
   }
   const std::string end = signing.shown.ends_with('\n') ? "" : "\n";
   const std::string question = signing.shown + end + "\nSHA-256 " + to_hex(digest) + "\n" +
-                               audit::word_lines(digest, "  ") + "namespace " + signing.name_space +
+                               encoding::word_lines(digest, "  ") + "namespace " + signing.name_space +
                                "\n\nSign this? Type Yes to sign, anything else to stop: ";
   if (ask(question) != kAnswer) throw Error(ErrorKind::Usage, "not signed: the answer was not 'Yes'");
 }
@@ -66,18 +66,18 @@ Report sign(Context& context, const Signing& signing, const SignOptions& options
   const Sha256Digest digest = sha256(view(signing.text));
   const std::string output = options.output.empty() ? signing.file + ".sig" : options.output;
   AtomicFile file(output, options.force ? Existing::Replace : Existing::Refuse);
-  agree(signing, digest, options);
-  const SecretBuffer pin = release::read_pin(options.pin_source, context.pin_fd, options.token);
+  confirm(signing, digest, options);
+  const SecretBuffer pin = site::read_pin(options.pin_source, context.pin_fd, options.token);
   const pkcs11::OfficerKey key(options.module, options.token, options.key, pin);
-  const std::string signature = policy::sign_sshsig(key.get(), signing.name_space, view(signing.text));
+  const std::string signature = approval::sign_sshsig(key.get(), signing.name_space, view(signing.text));
   write_exact(file.fd(), view(signature), 0);
   file.commit();
-  const std::string fingerprint = policy::ssh_fingerprint(policy::ssh_key_blob(key.get()));
+  const std::string fingerprint = approval::ssh_fingerprint(approval::ssh_key_blob(key.get()));
   Report report;
   report.json = {{"output", output},
                  {"namespace", signing.name_space},
                  {"sha256", to_hex(digest)},
-                 {"words", audit::words_of(digest)},
+                 {"words", encoding::to_words(digest)},
                  {"key", fingerprint}};
   report.text = "signed by key " + fingerprint + " in namespace " + signing.name_space + ": " + output + "\n";
   return report;

@@ -12,7 +12,7 @@ namespace qpcseal::cli {
 namespace {
 
 struct SiteOptions {
-  release::SiteChange change;
+  site::SiteChange change;
   std::optional<std::string> anchor;  // "yes", "no"
   std::vector<std::string> accept;
   bool accept_none = false, yes = false;
@@ -35,8 +35,8 @@ std::vector<std::vector<std::string>> rows_of(const audit::SiteFacts& facts) {
 }
 
 Report show_site() {
-  const release::Home home = release::locate_home();
-  const release::Site site = release::Site::read(home.site());
+  const site::Home home = site::locate_home();
+  const site::Site site = site::Site::read(home.site());
   const audit::SiteFacts facts = audit::find_position(home.log()).state.site;
   Report report;
   report.json = {{"module", site.module}, {"token", site.token_label}, {"facts", facts_json(facts)}};
@@ -48,18 +48,18 @@ Report show_site() {
 }
 
 Report change_site(Context& context, const SiteOptions& options) {
-  release::Repair repair{options.change, false, options.yes};
+  site::Repair repair{options.change, false, options.yes};
   if (options.anchor) repair.site->anchor = *options.anchor == "yes";
   if (options.accept_none || !options.accept.empty()) repair.site->accept = options.accept;
-  const release::Environment environment = context.environment();
+  const site::Environment environment = context.environment();
   Report report;
-  if (release::moves_module_only(environment, *repair.site)) {
+  if (site::moves_module_only(environment, *repair.site)) {
     report.json = {{"module", *repair.site->module}, {"changed", false}};
     report.text = "site.toml names " + printable(*repair.site->module) +
                   " now; it is the module that the log names, so there is nothing for officers to agree to\n";
     return report;
   }
-  const release::Appliance appliance(environment, repair);
+  const site::Appliance appliance(environment, repair);
   report.json = {
       {"module", appliance.site().module}, {"changed", true}, {"facts", facts_json(appliance.facts())}};
   report.text = "the site's facts are now\n" + table(rows_of(appliance.facts()));

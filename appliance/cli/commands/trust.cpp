@@ -22,7 +22,7 @@ std::string pem_of(const std::string& base64) {
 
 Report show_key(const audit::State& state) {
   Report report;
-  const std::string key = audit::text_member(state.genesis, "seal_key");
+  const std::string key = encoding::text_member(state.genesis, "seal_key");
   report.text = pem_of(key);
   report.json = {{"seal_key", key}, {"pem", report.text}};
   return report;
@@ -49,11 +49,11 @@ void add_bundle(Report& report, const policy::CollateralFacts& bundle) {
                  std::to_string(bundle.revoked_ueids.size()) + " revoked card(s)\n";
 }
 
-Report show_files(const release::Trust& trust) {
+Report show_files(const trust::Trust& trust) {
   Report report;
   std::vector<std::vector<std::string>> rows{{"FILE", "KIND", "SHA-256"}};
   report.json = {{"sha256", to_hex(trust.digest)}, {"files", OrderedJson::array()}};
-  const auto add = [&](const char* kind, const release::TrustFile& file) {
+  const auto add = [&](const char* kind, const trust::TrustFile& file) {
     const std::string digest = sha256_hex(file.der);
     rows.push_back({printable(file.name), kind, digest});
     report.json["files"].push_back({{"file", file.name}, {"kind", kind}, {"sha256", digest}});
@@ -66,16 +66,16 @@ Report show_files(const release::Trust& trust) {
 }
 
 Report show_trust(bool seal_key, bool log_key) {
-  const release::Home home = release::locate_home();
+  const site::Home home = site::locate_home();
   const audit::State state = audit::read_log(home.log(), std::nullopt).state;
   if (seal_key) return show_key(state);
   Report report;
   if (log_key) {
-    report.text = audit::text_member(state.genesis, "log_key") + "\n";
-    report.json = {{"log_key", audit::text_member(state.genesis, "log_key")}};
+    report.text = encoding::text_member(state.genesis, "log_key") + "\n";
+    report.json = {{"log_key", encoding::text_member(state.genesis, "log_key")}};
     return report;
   }
-  return show_files(release::read_pinned_trust(home, state));
+  return show_files(site::read_pinned_trust(home, state));
 }
 
 }  // namespace

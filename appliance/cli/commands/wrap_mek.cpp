@@ -26,18 +26,18 @@ std::string next_step(const WrapMekOptions& options) {
          shell_word(options.output.string()) + " --output-dir DIR\n";
 }
 
-Report render_wrap_mek(const release::Rewrapped& done, const keys::Mek& mek, const WrapMekOptions& options) {
+Report render_wrap_mek(const models::WrapResult& done, const keys::Mek& mek, const WrapMekOptions& options) {
   Report report;
   report.json = {{"output", options.output.string()},
                  {"mek", mek.label},
                  {"mek_id", to_hex(mek.id)},
-                 {"released", json_of(done.grants)}};
+                 {"released", as_json(done.grants)}};
   std::vector<std::vector<std::string>> rows{{"FOLDER", "CARD", "SUITE", "LOG ENTRY"}};
   for (std::size_t i = 0; i < done.grants.size(); ++i) {
     const release::Grant& grant = done.grants[i];
     report.json["released"][i]["folder"] = done.folders[i];
     rows.push_back({done.folders[i], to_hex(grant.claims.ueid),
-                    std::string(keys::name_of(grant.wrapped.suite)), std::to_string(grant.entry)});
+                    std::string(keys::to_string(grant.wrapped.suite)), std::to_string(grant.entry)});
   }
   report.text = "wrapped " + mek.label + " for " + std::to_string(done.grants.size()) +
                 (done.grants.size() == 1 ? " card" : " cards") + " into " +
@@ -45,17 +45,17 @@ Report render_wrap_mek(const release::Rewrapped& done, const keys::Mek& mek, con
   return report;
 }
 
-nlohmann::ordered_json entry_of(const release::FleetCard& card) {
+nlohmann::ordered_json entry_of(const models::FleetCard& card) {
   if (!card.fault.empty()) return {{"report", card.report}, {"error", card.fault}};
   if (card.denied())
-    return {{"report", card.report}, {"ueid", to_hex(card.ueid)}, {"findings", json_of(card.findings)}};
-  return {{"report", card.report}, {"folder", card.folder},   {"ueid", to_hex(card.ueid)},
+    return {{"report", card.report}, {"ueid", to_hex(card.ueid)}, {"findings", as_json(card.findings)}};
+  return {{"report", card.report}, {"folder", card.dir},      {"ueid", to_hex(card.ueid)},
           {"suite", card.suite},   {"earlier", card.earlier}, {"receipt", {{"entry", card.entry}}}};
 }
 
 // Thousands of lines help nobody: the cards that were served are in config.json, those that were not are
 // named.
-Report render_wrap_mek(const std::vector<release::FleetCard>& cards, const keys::Mek& mek,
+Report render_wrap_mek(const std::vector<models::FleetCard>& cards, const keys::Mek& mek,
                        const WrapMekOptions& options) {
   Report report;
   report.json = {{"output", options.output.string()},
@@ -65,13 +65,13 @@ Report render_wrap_mek(const std::vector<release::FleetCard>& cards, const keys:
                  {"denied", nlohmann::ordered_json::array()}};
   std::size_t earlier = 0;
   std::string denied;
-  for (const release::FleetCard& card : cards) {
+  for (const models::FleetCard& card : cards) {
     report.json[card.denied() ? "denied" : "released"].push_back(entry_of(card));
     earlier += card.earlier ? 1 : 0;
     if (!card.denied()) continue;
     denied += "DENIED " + printable(card.report) + "\n";
     if (!card.fault.empty()) denied += "  " + printable(card.fault) + "\n";
-    for (const std::string& line : lines_of(card.findings)) denied += "  " + line + "\n";
+    for (const std::string& line : finding_lines(card.findings)) denied += "  " + line + "\n";
   }
   const std::size_t released = report.json["released"].size();
   report.exit_code = released == cards.size() ? 0 : 5;
@@ -82,25 +82,25 @@ Report render_wrap_mek(const std::vector<release::FleetCard>& cards, const keys:
   return report;
 }
 
-Report serve_fleet(release::Appliance& appliance, const keys::Mek& mek, const WrapMekOptions& options,
+Report serve_fleet(site::Appliance& appliance, const keys::Mek& mek, const WrapMekOptions& options,
                    std::vector<std::filesystem::path> paths) {
   ProgressBar bar("wrapping", ProgressBar::Unit::Cards);
-  const release::FleetWish wish{std::move(paths), options.output, options.existing()};
+  const models::FleetOptions wanted{std::move(paths), options.output, options.existing()};
   return render_wrap_mek(
-      release::wrap_fleet(appliance, mek, wish,
-                          [&](std::uint64_t done, std::uint64_t total) { bar.update(done, total); }),
+      models::wrap_fleet(appliance, mek, wanted,
+                         [&](std::uint64_t done, std::uint64_t total) { bar.update(done, total); }),
       mek, options);
 }
 
 Report run_wrap_mek(Context& context, const WrapMekOptions& options) {
   std::vector<std::filesystem::path> paths = report_paths(options.reports);
-  release::RewrapWish wish{{}, options.output, options.existing()};
+  models::WrapMekOptions wanted{{}, options.output, options.existing()};
   if (!options.skip_denied)
-    for (const auto& path : paths) wish.reports.push_back(release::read_report(path));
-  release::Appliance appliance(context.environment());
+    for (const auto& path : paths) wanted.reports.push_back(release::read_report(path));
+  site::Appliance appliance(context.environment());
   const keys::Mek mek = appliance.find_mek(options.mek);
   if (options.skip_denied) return serve_fleet(appliance, mek, options, std::move(paths));
-  return render_wrap_mek(release::wrap_to_files(appliance, mek, wish), mek, options);
+  return render_wrap_mek(models::wrap_to_files(appliance, mek, wanted), mek, options);
 }
 
 }  // namespace

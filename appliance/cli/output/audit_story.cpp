@@ -10,8 +10,8 @@ namespace qpcseal::cli {
 namespace {
 
 using audit::Entry;
-using audit::Json;
 using audit::Phase;
+using encoding::Json;
 
 bool is_release(const Entry& entry) {
   return (entry.kind == "release" && entry.phase == Phase::Result) || entry.kind == "denied";
@@ -30,7 +30,7 @@ bool is_site(const Entry& entry) {
 void add_label(const audit::State& state, Json& data) {
   constexpr std::size_t kId = 16;  // bytes
   const std::string id = text_at(data, "mek_id");
-  if (data.contains("mek") || !audit::is_hex(id, kId)) return;
+  if (data.contains("mek") || !encoding::is_hex(id, kId)) return;
   const auto known = state.meks.find(from_hex(id));
   if (known != state.meks.end()) data["mek"] = known->second.label;
 }
@@ -43,14 +43,14 @@ void add_to(Card& card, const Entry& entry) {
     return;
   }
   ++card.released;
-  const std::string key = mek_of(entry);
+  const std::string key = entry_mek(entry);
   if (("|" + card.keys + "|").find("|" + key + "|") == std::string::npos)
     card.keys += (card.keys.empty() ? "" : "|") + key;
 }
 
 }  // namespace
 
-std::string mek_of(const Entry& entry) {
+std::string entry_mek(const Entry& entry) {
   const std::string label = text_at(entry.data, "mek");
   return label.empty() ? html::code(text_at(entry.data, "mek_id")) : html::text(label);
 }

@@ -39,7 +39,7 @@ Story read_story(const audit::LogCopy& log, const EntryFilter& filter);
 audit::Entry told(const audit::LogCopy& log, std::uint64_t seq);
 
 // The key's label, else its id, as HTML.
-std::string mek_of(const audit::Entry& entry);
+std::string entry_mek(const audit::Entry& entry);
 [[nodiscard]] inline bool was_ok(const audit::Entry& entry) { return entry.outcome == "ok"; }
 
 }  // namespace qpcseal::cli

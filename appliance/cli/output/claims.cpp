@@ -17,7 +17,7 @@ std::string words_of(const attest::Measurement& m) {
          (m.svn ? ", SVN " + std::to_string(*m.svn) : "") + ": " + to_hex(m.digest);
 }
 
-OrderedJson json_of(const std::vector<attest::Measurement>& list) {
+OrderedJson as_json(const std::vector<attest::Measurement>& list) {
   OrderedJson out = OrderedJson::array();
   for (const attest::Measurement& m : list) {
     OrderedJson each{{"name", m.name}, {"version", m.version}, {"digest", to_hex(m.digest)}};
@@ -29,13 +29,13 @@ OrderedJson json_of(const std::vector<attest::Measurement>& list) {
 
 std::string session_key_words(const attest::Claims& claims) {
   if (!claims.session_key) return "none: " + printable(claims.session_key_fault);
-  return std::string(attest::name_of(claims.session_key->type)) + " " +
+  return std::string(attest::to_string(claims.session_key->type)) + " " +
          to_hex(claims.session_key->public_key);
 }
 
 }  // namespace
 
-std::vector<std::vector<std::string>> rows_of(const attest::Claims& claims) {
+std::vector<std::vector<std::string>> claim_rows(const attest::Claims& claims) {
   Rows rows;
   add(rows, "ueid", to_hex(claims.ueid));
   add(rows, "nonce", to_hex(claims.nonce));
@@ -55,7 +55,7 @@ std::vector<std::vector<std::string>> rows_of(const attest::Claims& claims) {
   return rows;
 }
 
-nlohmann::ordered_json json_of(const attest::Claims& claims) {
+nlohmann::ordered_json as_json(const attest::Claims& claims) {
   OrderedJson out{
       {"ueid", to_hex(claims.ueid)}, {"nonce", to_hex(claims.nonce)}, {"aud", to_hex(claims.aud)}};
   if (claims.oemid) out["oemid"] = *claims.oemid;
@@ -65,12 +65,12 @@ nlohmann::ordered_json json_of(const attest::Claims& claims) {
   out["dbgstat"] = claims.dbgstat;
   if (claims.lifecycle) out["lifecycle"] = attest::lifecycle_name(*claims.lifecycle);
   out["session_key"] = nullptr;
-  if (claims.session_key) out["session_key"] = attest::name_of(claims.session_key->type);
-  out["measurements"] = json_of(claims.measurements);
+  if (claims.session_key) out["session_key"] = attest::to_string(claims.session_key->type);
+  out["measurements"] = as_json(claims.measurements);
   out["submodules"] = OrderedJson::array();
   for (const auto& submod : claims.submods)
     out["submodules"].push_back(
-        {{"name", submod.name}, {"dbgstat", submod.dbgstat}, {"measurements", json_of(submod.measurements)}});
+        {{"name", submod.name}, {"dbgstat", submod.dbgstat}, {"measurements", as_json(submod.measurements)}});
   return out;
 }
 

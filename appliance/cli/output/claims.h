@@ -11,7 +11,7 @@
 namespace qpcseal::cli {
 
 // One row a claim that is there: name, value.
-std::vector<std::vector<std::string>> rows_of(const attest::Claims& claims);
-nlohmann::ordered_json json_of(const attest::Claims& claims);
+std::vector<std::vector<std::string>> claim_rows(const attest::Claims& claims);
+nlohmann::ordered_json as_json(const attest::Claims& claims);
 
 }  // namespace qpcseal::cli

@@ -9,7 +9,7 @@ std::string text_of(const std::vector<release::Grant>& grants) {
   std::string out;
   for (const release::Grant& grant : grants) {
     out += "released to card " + to_hex(grant.claims.ueid) + " (class " + printable(grant.device_class) +
-           "), suite " + std::string(keys::name_of(grant.wrapped.suite)) + ", log entry " +
+           "), suite " + std::string(keys::to_string(grant.wrapped.suite)) + ", log entry " +
            std::to_string(grant.entry) + "\n";
     if (grant.wrapped.suite == keys::Suite::OaepSha1)
       out += "note: this suite binds no context to the wrapped key; the policy allows it\n";
@@ -19,12 +19,12 @@ std::string text_of(const std::vector<release::Grant>& grants) {
 
 }  // namespace
 
-nlohmann::ordered_json json_of(const std::vector<release::Grant>& grants) {
+nlohmann::ordered_json as_json(const std::vector<release::Grant>& grants) {
   auto out = nlohmann::ordered_json::array();
   for (const release::Grant& grant : grants)
     out.push_back({{"ueid", to_hex(grant.claims.ueid)},
                    {"device_class", grant.device_class},
-                   {"suite", keys::name_of(grant.wrapped.suite)},
+                   {"suite", keys::to_string(grant.wrapped.suite)},
                    {"report_sha256", to_hex(grant.report_digest)},
                    {"nonce", to_hex(grant.claims.nonce)},
                    {"receipt", {{"entry", grant.entry}}}});
@@ -32,7 +32,7 @@ nlohmann::ordered_json json_of(const std::vector<release::Grant>& grants) {
 }
 
 void add_grants(Report& report, const std::vector<release::Grant>& grants) {
-  report.json["released"] = json_of(grants);
+  report.json["released"] = as_json(grants);
   report.text += text_of(grants);
 }
 

@@ -9,7 +9,7 @@
 
 namespace qpcseal::cli {
 
-nlohmann::ordered_json json_of(const std::vector<release::Grant>& grants);
+nlohmann::ordered_json as_json(const std::vector<release::Grant>& grants);
 // Adds the grants to the end of a report, and as its member "released".
 void add_grants(Report& report, const std::vector<release::Grant>& grants);
 

@@ -99,14 +99,14 @@ std::string mode_of(const Fd& file, const seal::SealedTree& tree) {
   for (const seal::SealedNode* node : nodes)
     for (std::size_t i = 0; i < node->manifest.segments.size(); ++i)
       if (node->manifest.segments[i].kind == seal::SegmentKind::Sealed)
-        return std::string(seal::name_of(header_of(file, *node, i).mode));
+        return std::string(seal::to_string(header_of(file, *node, i).mode));
   return "none";
 }
 
 // label#generation, where there is a home whose log knows the id.
 std::optional<std::string> label_of(const Bytes& mek_id) {
   try {
-    const audit::State state = audit::read_log(release::locate_home().log(), std::nullopt).state;
+    const audit::State state = audit::read_log(site::locate_home().log(), std::nullopt).state;
     const auto found = state.meks.find(mek_id);
     if (found != state.meks.end()) return found->second.label;
   } catch (const Error&) {
@@ -128,7 +128,7 @@ void add_binding(Report& report, OrderedJson& json, const seal::SealedNode& node
   }
   const auto head = seal::parse_wrap_head(slots->encrypt);
   const auto suite = head ? keys::suite_from(head->suite) : std::nullopt;
-  const std::string name = suite ? std::string(keys::name_of(*suite)) : "unknown";
+  const std::string name = suite ? std::string(keys::to_string(*suite)) : "unknown";
   json["suite"] = name;
   json["nonce"] = to_hex(slots->nonce);
   json["wrapped_sha256"] = sha256_hex(slots->encrypt);

@@ -10,33 +10,34 @@ namespace qpcseal::cli {
 
 namespace {
 
-using audit::Json;
+using encoding::Json;
 
 // The entry and the checkpoint as they stand in it; 'audit check-receipt' verifies them.
 Report inspect_receipt(const Json& receipt) {
-  audit::expect_keys(receipt, {"checkpoint", "entry", "index", "proof", "rotations", "type", "v"}, "receipt");
-  const audit::Entry entry = audit::parse_entry(audit::text_member(receipt, "entry"));
+  encoding::expect_keys(receipt, {"checkpoint", "entry", "index", "proof", "rotations", "type", "v"},
+                        "receipt");
+  const audit::Entry entry = audit::parse_entry(encoding::text_member(receipt, "entry"));
   Report report;
   report.json = {{"type", "receipt"},
                  {"verified", false},
                  {"entry", entry.seq},
                  {"kind", entry.kind},
-                 {"phase", audit::name_of(entry.phase)},
+                 {"phase", audit::to_string(entry.phase)},
                  {"outcome", entry.outcome},
                  {"time", format_time(entry.time)},
                  {"data", entry.data},
-                 {"checkpoint", audit::text_member(receipt, "checkpoint")}};
+                 {"checkpoint", encoding::text_member(receipt, "checkpoint")}};
   report.text = "receipt: what it SAYS; 'qpcseal audit check-receipt' verifies it\n" +
                 table({{"entry", std::to_string(entry.seq)},
                        {"time", format_time(entry.time)},
-                       {"act", printable(entry.kind) + " " + std::string(audit::name_of(entry.phase)) + " " +
-                                   printable(entry.outcome)},
-                       {"says", printable(subject_of(entry))}});
+                       {"act", printable(entry.kind) + " " + std::string(audit::to_string(entry.phase)) +
+                                   " " + printable(entry.outcome)},
+                       {"says", printable(entry_subject(entry))}});
   return report;
 }
 
 Report inspect_bundle(const Json& bundle) {
-  Report report = inspect_receipt(audit::member(bundle, "receipt"));
+  Report report = inspect_receipt(encoding::member(bundle, "receipt"));
   report.json["type"] = "bundle";
   report.text.replace(0, report.text.find(':'), "bundle: a receipt, and what its verdict rests on");
   return report;
@@ -44,25 +45,25 @@ Report inspect_bundle(const Json& bundle) {
 
 // A value as the table shows it; "-" for null.
 std::string shown(const Json& card, const char* name) {
-  const Json& value = audit::member(card, name);
+  const Json& value = encoding::member(card, name);
   if (value.is_null()) return "-";
   return printable(value.is_string() ? value.get<std::string>() : value.dump());
 }
 
 Report inspect_wrapped(const Json& config) {
   Report report;
-  audit::expect_keys(config, {"format", "mek", "mek_id", "wrapped"}, "config.json");
-  const Json& cards = audit::member(config, "wrapped");
+  encoding::expect_keys(config, {"format", "mek", "mek_id", "wrapped"}, "config.json");
+  const Json& cards = encoding::member(config, "wrapped");
   if (!cards.is_array()) throw Error(ErrorKind::Malformed, "config.json: 'wrapped' is no list");
   report.json = {{"type", "wrapped MEKs"},
                  {"verified", false},
-                 {"mek", audit::text_member(config, "mek")},
-                 {"mek_id", audit::text_member(config, "mek_id")},
+                 {"mek", encoding::text_member(config, "mek")},
+                 {"mek_id", encoding::text_member(config, "mek_id")},
                  {"wrapped", cards}};
   std::vector<std::vector<std::string>> rows{{"FOLDER", "HOST", "DEVICE", "UEID", "SUITE", "ENTRY"}};
   for (const Json& card : cards)
     rows.push_back({shown(card, "folder"), shown(card, "host"), shown(card, "device"), shown(card, "ueid"),
-                    shown(card, "suite"), shown(audit::member(card, "receipt"), "entry")});
+                    shown(card, "suite"), shown(encoding::member(card, "receipt"), "entry")});
   report.text = "wrapped MEKs of " + shown(config, "mek") + " (" + shown(config, "mek_id") +
                 "): what config.json SAYS; nothing is verified here\n" + table(rows);
   return report;
@@ -71,7 +72,7 @@ Report inspect_wrapped(const Json& config) {
 }  // namespace
 
 Report inspect_json(std::string_view text) {
-  const Json json = audit::parse_json(text, "JSON");
+  const Json json = encoding::parse_json(text, "JSON");
   const auto says = [&](const char* name, std::string_view value) {
     const auto found = json.find(name);
     return found != json.end() && found->is_string() && found->get_ref<const std::string&>() == value;
@@ -79,7 +80,7 @@ Report inspect_json(std::string_view text) {
   if (says("format", "qpcseal/wrapped-meks/1")) return inspect_wrapped(json);
   if (text.ends_with('\n')) text.remove_suffix(1);
   const bool receipt = says("type", "qpcseal-receipt");
-  if ((receipt || says("type", "qpcseal-bundle")) && audit::canonical(json) != text)
+  if ((receipt || says("type", "qpcseal-bundle")) && encoding::canonical(json) != text)
     throw Error(ErrorKind::Malformed, "a receipt or bundle that is not written as one is");
   if (receipt) return inspect_receipt(json);
   if (says("type", "qpcseal-bundle")) return inspect_bundle(json);

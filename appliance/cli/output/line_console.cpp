@@ -46,9 +46,9 @@ std::string LineConsole::ask(const std::string& prompt) {
   return answer;
 }
 
-void SelfConsole::say(const std::string& text) { print_error(text); }
+void NonInteractiveConsole::say(const std::string& text) { print_error(text); }
 
-std::string SelfConsole::ask(const std::string& prompt) {
+std::string NonInteractiveConsole::ask(const std::string& prompt) {
   std::string answer = "rehearsal";
   if (prompt.find("'go'") != std::string::npos) answer = "go";
   if (prompt.find("'done'") != std::string::npos) answer = "done";

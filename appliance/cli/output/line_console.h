@@ -14,7 +14,7 @@ class LineConsole final : public ceremony::Console {
 };
 
 // For a rehearsal without people: says the same, and answers itself.
-class SelfConsole final : public ceremony::Console {
+class NonInteractiveConsole final : public ceremony::Console {
  public:
   void say(const std::string& text) override;
   std::string ask(const std::string& prompt) override;

@@ -9,7 +9,7 @@
 
 namespace qpcseal::cli {
 
-std::vector<std::string> lines_of(const Findings& findings) {
+std::vector<std::string> finding_lines(const Findings& findings) {
   std::vector<std::string> out;
   out.reserve(findings.size());
   for (const Finding& f : findings)
@@ -18,20 +18,20 @@ std::vector<std::string> lines_of(const Findings& findings) {
   return out;
 }
 
-nlohmann::ordered_json json_of(const Findings& findings) {
-  return audit::findings_as<nlohmann::ordered_json>(findings);
+nlohmann::ordered_json as_json(const Findings& findings) {
+  return encoding::findings_as<nlohmann::ordered_json>(findings);
 }
 
 void widen(Widths& widths, const Cells& row) {
   widths.resize(std::max(widths.size(), row.size()));
-  for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], columns_of(row[i]));
+  for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], display_width(row[i]));
 }
 
 std::string table_line(const Cells& row, const Widths& widths) {
   std::string line;
   for (std::size_t i = 0; i < row.size(); ++i) {
     line += row[i];
-    if (i + 1 < row.size()) line.append(widths[i] - columns_of(row[i]) + 2, ' ');
+    if (i + 1 < row.size()) line.append(widths[i] - display_width(row[i]) + 2, ' ');
   }
   return line + "\n";
 }

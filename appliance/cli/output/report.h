@@ -34,8 +34,8 @@ struct Report {
 void put_report(const Report& report, bool json, const std::function<void(std::string_view)>& put);
 
 // One line a finding: "POL-DBGSTAT: dbgstat is 0, expected at least 3 (policy.toml:12)".
-std::vector<std::string> lines_of(const Findings& findings);
-nlohmann::ordered_json json_of(const Findings& findings);
+std::vector<std::string> finding_lines(const Findings& findings);
+nlohmann::ordered_json as_json(const Findings& findings);
 
 // Aligned columns: each row a list of cells, the first row the head.
 using Cells = std::vector<std::string>;

@@ -43,16 +43,16 @@ bool comes_before(const path& left, const path& right) {
   return a.size() - i != b.size() - k ? a.size() - i < b.size() - k : a < b;
 }
 
-std::vector<path> in_folder(const path& folder) {
+std::vector<path> in_folder(const path& dir) {
   std::vector<path> out;
-  for (const auto& item : std::filesystem::directory_iterator(folder)) {
+  for (const auto& item : std::filesystem::directory_iterator(dir)) {
     const path& file = item.path();
     if (file.filename().string().starts_with(".")) continue;
     if (file.extension() == ".report" || file.extension() == ".dat") out.push_back(file);
   }
   std::ranges::sort(out, comes_before);
   if (out.empty())
-    throw Error(ErrorKind::Usage, folder.string() + ": no report in it",
+    throw Error(ErrorKind::Usage, dir.string() + ": no report in it",
                 "reports are its *.report and *.dat files");
   return out;
 }
@@ -67,7 +67,7 @@ path beside(const path& list, const std::string& name) {
 
 std::vector<path> in_list(const path& list) {
   const Bytes bytes = read_file(list, kMaxList);
-  std::istringstream lines{std::string(qpcseal::text_of(bytes))};
+  std::istringstream lines{std::string(qpcseal::text_view(bytes))};
   std::vector<path> out;
   std::string line;
   std::uint64_t number = 0;
