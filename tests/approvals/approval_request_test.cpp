@@ -85,13 +85,13 @@ TEST(ApprovalRequestText, LinesInAnotherOrderMissingOrTwiceAreRefused) {
     std::vector<std::string> twice = lines, swapped = lines, missing = lines;
     twice.insert(twice.begin() + static_cast<std::ptrdiff_t>(i), lines[i]);
     missing.erase(missing.begin() + static_cast<std::ptrdiff_t>(i));
-    EXPECT_ERROR(Malformed, "", approval::parse_approval_request(joined(twice)));
+    EXPECT_ERROR(Malformed, "approval request: ", approval::parse_approval_request(joined(twice)));
     if (!lines[i].starts_with("parameter")) {
-      EXPECT_ERROR(Malformed, "", approval::parse_approval_request(joined(missing)));
+      EXPECT_ERROR(Malformed, "approval request: ", approval::parse_approval_request(joined(missing)));
     }
     if (i + 1 == lines.size()) continue;
     std::swap(swapped[i], swapped[i + 1]);
-    EXPECT_ERROR(Malformed, "", approval::parse_approval_request(joined(swapped)));
+    EXPECT_ERROR(Malformed, "approval request: ", approval::parse_approval_request(joined(swapped)));
   }
 }
 
@@ -104,7 +104,8 @@ TEST(ApprovalRequestText, WhatCannotBeWrittenIsRefused) {
   EXPECT_ERROR(Malformed, "operation's name", approval::encode_approval_request(request));
   request = sample();
   request.parameters["x"] = 1.5;
-  EXPECT_ERROR(Malformed, "", approval::encode_approval_request(request));
+  EXPECT_ERROR(Malformed, "JSON value of a type that the log does not hold",
+               approval::encode_approval_request(request));
   request.parameters["x"] = std::string(70000, 'x');
   EXPECT_ERROR(Malformed, "64 KiB", approval::encode_approval_request(request));
 }

@@ -75,8 +75,8 @@ TEST_F(Covered, AFileThatWasCutShortSinceIsAnError) {
   const LogCopy copy = read_log(host.dir, std::nullopt);
   std::filesystem::resize_file(entries(), copy.lines.start(5));
   EXPECT_EQ(parse_entry(copy.line(4)).seq, 4U);
-  EXPECT_ERROR(Io, "", static_cast<void>(copy.line(5)));
-  EXPECT_ERROR(Io, "", walk(copy));
+  EXPECT_ERROR(Io, "the file ends early", static_cast<void>(copy.line(5)));
+  EXPECT_ERROR(Io, "the file ends early", walk(copy));
 }
 
 // As the programs do before each of their results, to learn what the first entry says.
@@ -126,7 +126,7 @@ TEST(Pieces, HaveOneDigestHoweverTheyCome) {
     to_the_end.update(bytes);
     EXPECT_EQ(read.peek(), to_the_end.peek()) << size;
   }
-  EXPECT_ERROR(Io, "", PiecesDigest::of_file(file, bytes.size() + 1));
+  EXPECT_ERROR(Io, "the file ends early", PiecesDigest::of_file(file, bytes.size() + 1));
 }
 
 }  // namespace

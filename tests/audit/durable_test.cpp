@@ -274,7 +274,7 @@ TEST_F(Durable, ACallThatFailsEndsTheWriter) {
       {
         SpyScope spy;
         spy->fail = [&](const FileCall&) { return made++ == which ? code : 0; };
-        EXPECT_ERROR(Io, "",
+        EXPECT_ERROR(Io, "/log",
                      log.event("challenge", challenge_data(100 + (2 * which) + (code == EIO ? 0 : 1))));
       }
       EXPECT_GT(made, which);

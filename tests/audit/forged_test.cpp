@@ -65,7 +65,7 @@ class Forged : public ::testing::Test {
   void expect_refused(const std::string& words) {
     for (const Check check : {Check::Everything, Check::Proofs})
       EXPECT_ERROR(LogDamaged, words, read_log(host_.dir, key(), check));
-    EXPECT_ERROR(LogDamaged, "", host_.open());
+    EXPECT_ERROR(LogDamaged, "the audit log ", host_.open());
   }
 
   testing::TempFolder temp_;

@@ -15,8 +15,8 @@ TEST(CanonicalJson, OneTextForOneValue) {
             R"({"a":[true,null,"x"],"b":1})");
   EXPECT_EQ(encoding::canonical(encoding::Json("\x01\"\\/\n\u00e9")), "\"\\u0001\\\"\\\\/\\n\u00e9\"");
   EXPECT_EQ(encoding::canonical(encoding::Json(UINT64_MAX)), "18446744073709551615");
-  EXPECT_ERROR(Malformed, "", encoding::canonical(encoding::Json(1.5)));
-  EXPECT_ERROR(Malformed, "", encoding::canonical(encoding::Json("\xFF")));
+  EXPECT_ERROR(Malformed, "a type that the log does not hold", encoding::canonical(encoding::Json(1.5)));
+  EXPECT_ERROR(Malformed, "not UTF-8", encoding::canonical(encoding::Json("\xFF")));
   EXPECT_ERROR(Malformed, "type", encoding::canonical(encoding::Json::binary({1, 2})));
   EXPECT_ERROR(Malformed, "type", encoding::canonical(encoding::Json(encoding::Json::value_t::discarded)));
 }
@@ -33,8 +33,9 @@ TEST(CanonicalJson, OtherTextsOfTheSameValueAreRefused) {
 TEST(CanonicalJson, DepthIsBounded) {
   const auto nested = [](std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
   EXPECT_NO_THROW(encoding::parse_canonical(nested(encoding::kMaxJsonDepth), "name"));
-  EXPECT_ERROR(Malformed, "", encoding::parse_canonical(nested(encoding::kMaxJsonDepth + 1), "name"));
-  EXPECT_ERROR(Malformed, "", encoding::parse_canonical(nested(1000000), "name"));
+  EXPECT_ERROR(Malformed, "nested too deeply",
+               encoding::parse_canonical(nested(encoding::kMaxJsonDepth + 1), "name"));
+  EXPECT_ERROR(Malformed, "nested too deeply", encoding::parse_canonical(nested(1000000), "name"));
 }
 
 // Where the text need not be canonical: still one meaning for one text.
@@ -98,23 +99,23 @@ TEST(Entries, EveryMissingOrForeignMemberIsRefused) {
   for (const auto& [key, value] : good.items()) {
     encoding::Json bad = good;
     bad.erase(key);
-    EXPECT_ERROR(Malformed, "", parse_entry(encoding::canonical(bad))) << "without " << key;
+    EXPECT_ERROR(Malformed, "entry: ", parse_entry(encoding::canonical(bad))) << "without " << key;
     bad = good;
     bad[key] = encoding::Json::array();
-    EXPECT_ERROR(Malformed, "", parse_entry(encoding::canonical(bad))) << "array for " << key;
+    EXPECT_ERROR(Malformed, key, parse_entry(encoding::canonical(bad))) << "array for " << key;
   }
   encoding::Json bad = good;
   bad["extra"] = 1;
-  EXPECT_ERROR(Malformed, "", parse_entry(encoding::canonical(bad)));
+  EXPECT_ERROR(Malformed, "an unknown member", parse_entry(encoding::canonical(bad)));
   bad = good;
   bad["v"] = 2;
-  EXPECT_ERROR(Malformed, "", parse_entry(encoding::canonical(bad)));
+  EXPECT_ERROR(Malformed, "unknown version", parse_entry(encoding::canonical(bad)));
   bad = good;
   bad["outcome"] = "perhaps";
-  EXPECT_ERROR(Malformed, "", parse_entry(encoding::canonical(bad)));
+  EXPECT_ERROR(Malformed, "unknown outcome 'perhaps'", parse_entry(encoding::canonical(bad)));
   bad = good;
   bad["phase"] = "event";
-  EXPECT_ERROR(Malformed, "", parse_entry(encoding::canonical(bad)));
+  EXPECT_ERROR(Malformed, "'outcome' is a result's", parse_entry(encoding::canonical(bad)));
 }
 
 TEST(Entries, AnEventHasNineMembersByTheirNames) {

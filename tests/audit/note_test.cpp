@@ -97,10 +97,10 @@ TEST_P(BothTypes, ACheckpointSaysItsSizeAndRootOnly) {
   EXPECT_EQ(open_text(name + "\n7\n" + root + "\n"), checkpoint);
   EXPECT_ERROR(LogDamaged, "another log", open_text("other\n7\n" + root + "\n"));
   for (const std::string size : {"07", "+7", "-7", " 7", "7 ", "0x7", "99999999999999999999"})
-    EXPECT_ERROR(Malformed, "", open_text(name + "\n" + size + "\n" + root + "\n"));
-  EXPECT_ERROR(Malformed, "", open_text(name + "\n7\n" + root + "\nextension\n"));
-  EXPECT_ERROR(Malformed, "", open_text(name + "\n7\n" + root.substr(4) + "\n"));
-  EXPECT_ERROR(Malformed, "", open_text(name + "\n7\n"));
+    EXPECT_ERROR(Malformed, "not a decimal number", open_text(name + "\n" + size + "\n" + root + "\n"));
+  EXPECT_ERROR(Malformed, "extension lines", open_text(name + "\n7\n" + root + "\nextension\n"));
+  EXPECT_ERROR(Malformed, "not of 32 bytes", open_text(name + "\n7\n" + root.substr(4) + "\n"));
+  EXPECT_ERROR(Malformed, "no root", open_text(name + "\n7\n"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Keys, BothTypes,
@@ -125,10 +125,13 @@ TEST(VerifierKeys, BadOnesAreRefused) {
   EXPECT_ERROR(Malformed, "unknown type", tlog::VerifierKey::parse("name+00000000+"));
   EXPECT_ERROR(Malformed, "unknown type", tlog::VerifierKey::parse("name+00000000+Aw=="));
   EXPECT_ERROR(Malformed, "id", tlog::VerifierKey::parse("other" + good.substr(4)));
-  EXPECT_ERROR(Malformed, "", tlog::VerifierKey::parse(good + "AAAA"));
-  EXPECT_ERROR(Malformed, "", tlog::VerifierKey("two words", tlog::KeyType::Ed25519, signer.public_key()));
-  EXPECT_ERROR(Malformed, "", tlog::VerifierKey("name", tlog::KeyType::EcdsaP256, signer.public_key()));
-  EXPECT_ERROR(Malformed, "", tlog::VerifierKey("name", tlog::KeyType::Ed25519, Bytes(31)));
+  EXPECT_ERROR(Malformed, "not a public key of the type", tlog::VerifierKey::parse(good + "AAAA"));
+  EXPECT_ERROR(Malformed, "bad name",
+               tlog::VerifierKey("two words", tlog::KeyType::Ed25519, signer.public_key()));
+  EXPECT_ERROR(Malformed, "not a public key of the type",
+               tlog::VerifierKey("name", tlog::KeyType::EcdsaP256, signer.public_key()));
+  EXPECT_ERROR(Malformed, "not a public key of the type",
+               tlog::VerifierKey("name", tlog::KeyType::Ed25519, Bytes(31)));
 }
 
 TEST(SignedNote, SignaturesOfOthersArePassedOverUpToSixteenLines) {
@@ -141,8 +144,9 @@ TEST(SignedNote, SignaturesOfOthersArePassedOverUpToSixteenLines) {
   EXPECT_EQ(tlog::open_note(many, key), "text\n");
   EXPECT_ERROR(Malformed, "too many", tlog::open_note(many + foreign, key));
   EXPECT_ERROR(Malformed, "twice", tlog::open_note(note + note.substr(6), key));
-  EXPECT_ERROR(Malformed, "", tlog::open_note("text\n", key));
-  EXPECT_ERROR(Malformed, "", tlog::open_note(note.substr(0, note.size() - 1), key));
+  EXPECT_ERROR(Malformed, "not a text, an empty line and signatures", tlog::open_note("text\n", key));
+  EXPECT_ERROR(Malformed, "not a text, an empty line and signatures",
+               tlog::open_note(note.substr(0, note.size() - 1), key));
 }
 
 }  // namespace

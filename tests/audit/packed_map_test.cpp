@@ -123,7 +123,7 @@ TEST(PackedPages, RefuseWhatIsNotWholeOrNotInOrder) {
   };
   EXPECT_EQ(read(bytes), 2U);
   for (std::size_t size = 0; size < bytes.size(); ++size)
-    EXPECT_ERROR(Malformed, "",
+    EXPECT_ERROR(Malformed, "map: truncated",
                  read(Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size))));
   Bytes bad = bytes;
   bad[17] = 'c';  // the first key

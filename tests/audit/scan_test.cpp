@@ -148,7 +148,7 @@ TEST(Scanner, MembersComeAsTheyStand) {
   for (const char* bad : {"-1", "1x", "18446744073709551616"})
     EXPECT_ERROR(Malformed, "'k' is not an unsigned", encoding::plain_uint(bad, "k")) << bad;
   EXPECT_ERROR(Malformed, "unknown member", encoding::scan_object(R"({"a":1,"b":2,"c":3,"d":4})", members));
-  EXPECT_ERROR(Malformed, "", encoding::scan_object("[]", members));
+  EXPECT_ERROR(Malformed, "another character was expected", encoding::scan_object("[]", members));
 }
 
 }  // namespace

@@ -252,7 +252,7 @@ TEST(StateCodec, RefusesWhatItDoesNotWrite) {
   };
   EXPECT_EQ(decode(bytes), State{});
   for (std::size_t size = 0; size < bytes.size(); ++size)
-    EXPECT_ERROR(Malformed, "",
+    EXPECT_ERROR(Malformed, "truncated",
                  decode(Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size))));
   // genesis "null"; the site: two empty texts, a list, a truth, a number; two numbers, three empty texts
   constexpr std::size_t kAccepted = 57;

@@ -76,7 +76,7 @@ TEST(Witness, BadKeysAreRefused) {
   const std::string good = TestWitness().vkey();
   for (const std::string& bad : {std::string(), std::string("name"), "other" + good, good + "AAAA",
                                  HostSigner(tlog::KeyType::Ed25519).verifier("name").text()})
-    EXPECT_ERROR(Malformed, "", tlog::WitnessKey::parse(bad)) << bad;
+    EXPECT_ERROR(Malformed, "key", tlog::WitnessKey::parse(bad)) << bad;
   for (const char* bad : {"", "name", "name+00000000"})
     EXPECT_ERROR(Malformed, "name+id+key", tlog::WitnessKey::parse(bad)) << bad;
   for (const char* bad : {"name+00000000+", "name+00000000+AQ=="})

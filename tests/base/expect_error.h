@@ -21,6 +21,8 @@ template <typename Act>
     if (error.kind() != kind)
       return ::testing::AssertionFailure() << "kind " << static_cast<int>(error.kind()) << " where "
                                            << static_cast<int>(kind) << " was expected: " << message;
+    if (part.empty())
+      return ::testing::AssertionFailure() << "say what the message must hold; it is '" << message << "'";
     if (message.find(part) == std::string::npos)
       return ::testing::AssertionFailure() << "the message '" << message << "' lacks '" << part << "'";
     return ::testing::AssertionSuccess() << message;

@@ -109,7 +109,7 @@ TEST(SshFile, NothingStandsOutsideTheArmour) {
         text.substr(kBegin.size()), text.substr(0, text.size() - kEnd.size()), kBegin, kEnd, std::string()})
     EXPECT_ERROR(Malformed, "armour", approval::parse_sshsig(wrong));
   EXPECT_ERROR(Malformed, "SSH signature", approval::parse_sshsig(kBegin + kEnd));
-  EXPECT_ERROR(Malformed, "", approval::parse_sshsig(kBegin + "*" + text.substr(kBegin.size())));
+  EXPECT_ERROR(Malformed, "base64", approval::parse_sshsig(kBegin + "*" + text.substr(kBegin.size())));
   File file;
   file.after_all = Bytes(approval::kMaxSshsig);
   EXPECT_ERROR(Malformed, "too large", approval::parse_sshsig(file.text()));

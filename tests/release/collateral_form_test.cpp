@@ -47,16 +47,16 @@ TEST_F(BundleForm, HasItsMembersAndNoOthers) {
   for (const auto& [name, value] : good().items()) {
     Json json = good();
     json.erase(name);
-    EXPECT_ERROR(Malformed, "", read(json));
+    EXPECT_ERROR(Malformed, "no member '" + name + "'", read(json));
     if (name != "type") {
-      EXPECT_ERROR(Malformed, "", with(name.c_str(), Json(nullptr))) << name;
+      EXPECT_ERROR(Malformed, "'" + name + "' is no", with(name.c_str(), Json(nullptr))) << name;
     }
   }
-  EXPECT_ERROR(Malformed, "", with("more", 1U));
+  EXPECT_ERROR(Malformed, "unknown member", with("more", 1U));
   EXPECT_ERROR(Malformed, "not one", with("type", "qpcseal-trust"));
   EXPECT_ERROR(Malformed, "not one", with("v", 2U));
   EXPECT_ERROR(Malformed, "serial is 0", with("serial", 0U));
-  EXPECT_ERROR(Malformed, "", with("serial", -1));
+  EXPECT_ERROR(Malformed, "'serial' is not an unsigned integer", with("serial", -1));
   EXPECT_ERROR(Malformed, "time", with("not_before", "2027-01-15"));
 }
 
@@ -85,8 +85,9 @@ TEST_F(BundleForm, HasUeidsAndDigestsOfTheirSizes) {
     EXPECT_EQ(with("revoked_ueids", Json::array({to_hex(Bytes(size, 1))})).revoked_ueids.size(), 1U);
   for (const std::size_t size : {0U, 6U, 34U})
     EXPECT_ERROR(Malformed, "7 to 33", with("revoked_ueids", Json::array({to_hex(Bytes(size, 1))})));
-  EXPECT_ERROR(Malformed, "", with("revoked_ueids", Json::array({"0102030405060G"})));
-  EXPECT_ERROR(Malformed, "", with("revoked_ueids", Json::array({"0A0B0C0D0E0F00"})));  // one written form
+  EXPECT_ERROR(Malformed, "not a hexadecimal digit", with("revoked_ueids", Json::array({"0102030405060G"})));
+  EXPECT_ERROR(Malformed, "not in its one written form",
+               with("revoked_ueids", Json::array({"0A0B0C0D0E0F00"})));  // one written form
   for (const std::size_t size : {0U, 31U, 33U, 47U, 49U})
     EXPECT_ERROR(Malformed, "neither 32 nor 48",
                  with("references", {{"a", Json::array({to_hex(Bytes(size, 1))})}}));
@@ -113,7 +114,7 @@ TEST_F(BundleForm, IsCanonicalAndEndsWithALineFeed) {
   EXPECT_ERROR(Malformed, "line feed", trust::parse_collateral(""));
   for (const std::string& other :
        {text + "\n\n", " " + text + "\n", text + " \n", std::string("{}\n"), std::string("\n")})
-    EXPECT_ERROR(Malformed, "", trust::parse_collateral(other));
+    EXPECT_ERROR(Malformed, "collateral bundle: ", trust::parse_collateral(other));
   EXPECT_ERROR(Malformed, "4 MiB", trust::parse_collateral(std::string(trust::kMaxCollateral, ' ') + "\n"));
 }
 

@@ -75,7 +75,7 @@ TEST(WrapFiles, RefuseAConfigThatIsOfAnotherForm) {
     ASSERT_NE(at, std::string::npos) << from;
     text.replace(at, from.size(), to);
     write_file(dir / "w/config.json", view(text), Existing::Replace);
-    EXPECT_ERROR(Malformed, "", models::read_wrapped({dir / "w"})) << to;
+    EXPECT_ERROR(Malformed, (dir / "w").string(), models::read_wrapped({dir / "w"})) << to;
   };
   refused("wrapped-meks/1", "wrapped-meks/2");
   refused("\"suite\"", "\"sweet\"");
