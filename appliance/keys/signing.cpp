@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "appliance/keys/spki.h"
 #include "base/digest.h"
@@ -116,19 +117,20 @@ std::string log_key_label(std::size_t generation) {
   return generation <= 1 ? kLogKeyLabel : kLogKeyLabel + std::string("#") + std::to_string(generation);
 }
 
+// A command that was cut short may have left one half of a pair.
 std::vector<std::string> log_key_labels(Session& session) {
-  Template wanted;
-  wanted.number(CKA_CLASS, CKO_PRIVATE_KEY).flag(CKA_TOKEN, true);
-  std::vector<std::string> out;
-  for (const CK_OBJECT_HANDLE handle : session.find(wanted)) {
-    const auto label = session.attribute({handle, "private key"}, CKA_LABEL);
-    if (!label) continue;
-    std::string text(text_view(*label));
-    if (text == kLogKeyLabel || text.starts_with(kLogKeyLabel + std::string("#")))
-      out.push_back(std::move(text));
+  std::set<std::string> out;
+  for (const CK_OBJECT_CLASS kind : {CKO_PRIVATE_KEY, CKO_PUBLIC_KEY}) {
+    Template wanted;
+    wanted.number(CKA_CLASS, kind).flag(CKA_TOKEN, true);
+    for (const CK_OBJECT_HANDLE handle : session.find(wanted)) {
+      const auto label = session.attribute({handle, "key"}, CKA_LABEL);
+      if (!label) continue;
+      const std::string text(text_view(*label));
+      if (text == kLogKeyLabel || text.starts_with(kLogKeyLabel + std::string("#"))) out.insert(text);
+    }
   }
-  std::ranges::sort(out);
-  return out;
+  return {out.begin(), out.end()};
 }
 
 void destroy_signing_key(Session& session, const std::string& label) {

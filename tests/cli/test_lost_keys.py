@@ -3,6 +3,7 @@ given up; and what a killed token left half made is removed."""
 
 import json
 import os
+import shutil
 import unittest
 
 import tokens
@@ -243,6 +244,28 @@ class HalfMade(unittest.TestCase):
             self.assertEqual(site.json("mek", "cleanup")["destroyed"], 0)
         finally:
             site.close()
+
+    def test_half_of_a_log_key_that_never_signed_goes_at_the_next_start(self):
+        site = Appliance(cards=1)
+        self.addCleanup(site.close)
+        home, saved, halves = site.root / "home", site.root / "saved", 0
+        shutil.copytree(home, saved, symlinks=True)
+
+        def left():
+            """SoftHSM encrypts attributes of private objects alone."""
+            return any(b"qpcseal-log#2" in file.read_bytes() for file in (home / "tokens").rglob("*.object"))
+
+        for when in range(20, 120, 4):
+            shutil.rmtree(home)
+            shutil.copytree(saved, home, symlinks=True)
+            if killed(site.env, "write", when, "audit", "rotate-key") == 0:
+                break
+            before = len(site.json("audit", "show", "--kind", "rotate-key")["entries"])
+            halves += left() and before == 1  # the intent alone
+            site.qpcseal("mek", "list")
+            outcomes = [entry.get("outcome") for entry in site.json("audit", "show", "--kind", "rotate-key")["entries"]]
+            self.assertEqual(left(), "ok" in outcomes, f"write {when}")
+        self.assertGreater(halves, 1)
 
     def test_an_object_without_class_in_a_token_that_nobody_guards(self):
         """A full disk leaves a file of eight bytes. SoftHSM then answers C_GetAttributeValue with
