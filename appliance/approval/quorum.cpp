@@ -185,8 +185,10 @@ Officers read_officers(const std::filesystem::path& file, const audit::State& st
   const std::string text = read_text_file(file, kMaxOfficersFile);
   Officers officers = parse_officers(text);
   if (to_hex(officers.digest) != state.officers_digest)
-    throw Error(ErrorKind::Denied, file.string() + " is not the officers file in the log: found " +
-                                       to_hex(officers.digest) + ", logged " + state.officers_digest);
+    throw Error(ErrorKind::Denied,
+                file.string() + " is not the officers file in the log: found " + to_hex(officers.digest) +
+                    ", logged " + state.officers_digest,
+                "move it away: the next command puts back its copy in approvals/");
   return officers;
 }
 

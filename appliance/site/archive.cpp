@@ -82,6 +82,22 @@ void keep_in_force(const Home& home, const audit::State& state, const trust::Tru
   }
 }
 
+namespace {
+
+// Empty where the copy is damaged: then the folder alone can be the one that the log names.
+trust::Trust copy_of_folder(const Home& home, const std::string& digest) {
+  if (!is_kept(home, digest, ".trust")) return {};
+  try {
+    trust::Trust found = parse_trust(archive_get(home, digest, ".trust"));
+    return to_hex(found.digest) == digest ? found : trust::Trust{};
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::Malformed) throw;
+    return {};
+  }
+}
+
+}  // namespace
+
 std::vector<std::string> put_back_lost(const Home& home, const audit::State& state) {
   std::vector<std::string> out;
   const auto put_back = [&](const std::filesystem::path& file, const std::string& digest,
@@ -95,10 +111,7 @@ std::vector<std::string> put_back_lost(const Home& home, const audit::State& sta
   put_back(home.policy(), state.policy_digest, ".signed");
   if (!state.officers_digest.empty()) put_back(home.officers(), state.officers_digest, ".officers");
   if (state.collateral_serial > 0) put_back(home.collateral(), state.trust_digest, ".signed");
-  const std::string& digest = encoding::text_member(state.genesis, "trust");
-  if (!is_kept(home, digest, ".trust")) return out;
-  const trust::Trust trust = parse_trust(archive_get(home, digest, ".trust"));
-  if (to_hex(trust.digest) != digest) return out;
+  const trust::Trust trust = copy_of_folder(home, encoding::text_member(state.genesis, "trust"));
   make_folder(home.trust());
   for (const auto& files : {trust.roots, trust.crls})
     for (const trust::TrustFile& file : files) {

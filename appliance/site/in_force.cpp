@@ -9,6 +9,22 @@
 
 namespace qpcseal::site {
 
+namespace {
+
+constexpr const char* kPutBack =
+    "move the file that is damaged or changed away: the next command puts back its copy in approvals/";
+
+trust::Trust trust_in_folder(const Home& home) {
+  try {
+    return trust::read_trust(home.trust());
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::Malformed) throw;
+    throw Error(error.kind(), error.what(), kPutBack);
+  }
+}
+
+}  // namespace
+
 void expect_same(const std::string& what, const std::string& found, const std::string& logged) {
   if (found != logged)
     throw Error(ErrorKind::Denied,
@@ -22,14 +38,14 @@ policy::Policy read_policy(const Home& home, const audit::State& state) {
     throw Error(ErrorKind::Denied,
                 home.policy().string() + " is not the policy in the log: found " + digest + ", logged " +
                     state.policy_digest,
-                "a new policy comes in by 'qpcseal policy install'");
+                std::string(kPutBack) + "; a new policy comes in by 'qpcseal policy install'");
   return policy::parse_policy(text_view(bytes));
 }
 
 // What the log does not name counts for nothing, and is refused lest somebody think that it counts.
 trust::Trust read_pinned_trust(const Home& home, const audit::State& state) {
   const bool bundled = state.collateral_serial > 0;
-  trust::Trust trust = trust::read_trust(home.trust());
+  trust::Trust trust = trust_in_folder(home);
   expect_same("the trust folder", to_hex(trust.digest), encoding::text_member(state.genesis, "trust"));
   if (!bundled && std::filesystem::exists(home.collateral()))
     throw Error(ErrorKind::Denied,

@@ -41,7 +41,7 @@ std::set<std::string> open_reports(const audit::State& state) {
 PendingWraps::PendingWraps(const Home& home, const audit::State& state) : path_(home.pending()) {
   if (!std::filesystem::exists(path_)) return;
   const std::set<std::string> open = open_reports(state);
-  with_context(path_.string(), [&] {
+  try {
     const Bytes bytes = read_file(path_, kMaxFile);
     const Json json = encoding::parse_json(text_view(bytes), "wrapped MEKs");
     for (const auto& [report, wrap] : json.items()) {
@@ -50,7 +50,12 @@ PendingWraps::PendingWraps(const Home& home, const audit::State& state) : path_(
       else
         has_closed_ = true;
     }
-  });
+  } catch (const Error& error) {
+    // A damaged file is as none: the releases whose keys it held say so, and others go on.
+    if (error.kind() != ErrorKind::Malformed) throw;
+    wraps_.clear();
+    has_closed_ = true;
+  }
 }
 
 void PendingWraps::forget_closed(const Home& home, const audit::State& state) noexcept {

@@ -54,6 +54,18 @@ void require_continues(const audit::State& state, const tlog::Tree& tree, const 
 
 namespace {
 
+// Error{Malformed} for a note that is damaged: whatever the witness saw, it says again.
+tlog::Checkpoint checkpoint_in_note(const audit::State& state, const std::string& note,
+                                    const std::string& what) {
+  try {
+    return own_checkpoint(state, note, what);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::Malformed) throw;
+    throw Error(error.kind(), what + " is damaged: " + error.what(),
+                "move it away, and take the witness's latest note in again: 'qpcseal audit witness import'");
+  }
+}
+
 // `tree` gives the whole tree, which may have to be read for it.
 template <typename WholeTree>
 void check_notes(const Home& home, const audit::State& state, WholeTree tree) {
@@ -61,7 +73,7 @@ void check_notes(const Home& home, const audit::State& state, WholeTree tree) {
   for (const auto& item : std::filesystem::directory_iterator(home.witness())) {
     if (item.path().extension() != ".note") continue;  // what a run that was killed left of one
     const std::string note = read_note(item.path()), what = item.path().string();
-    const tlog::Checkpoint seen = own_checkpoint(state, note, what);
+    const tlog::Checkpoint seen = checkpoint_in_note(state, note, what);
     require_as_long(state, seen, what);
     if (!is_recorded(state, seen)) require_continues(state, tree(), note, what);
   }

@@ -312,6 +312,21 @@ class Restore(HomeCase):
         kept.write_bytes(kept.read_bytes() + b"# changed\n")
         self.assertIn("policy.toml: No such file", self.q("mek", "list", expect=3).stderr)
 
+    def test_a_damaged_file_names_the_way_on(self):
+        notes = self.home / "witness"
+        notes.mkdir(exist_ok=True)
+        for path, code in ((self.home / "policy.toml", 5), (self.home / "trust" / "root.pem", 4), (notes / "0a.note", 4)):
+            with self.subTest(path=path):
+                path.write_bytes(b"damaged")
+                said = self.q("mek", "list", expect=code).stderr
+                self.assertIn(str(path.parent), said)
+                self.assertIn("hint: move ", said)
+                path.unlink()
+                self.q("mek", "list")
+        (copy,) = (self.home / "approvals").glob("*.trust")
+        copy.write_bytes(b"damaged")
+        self.q("mek", "list")  # whose folder is whole
+
     def test_site_toml_that_was_lost_is_made_anew(self):
         (self.home / "site.toml").unlink()
         said = self.q("mek", "list", expect=3).stderr

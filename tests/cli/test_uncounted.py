@@ -185,6 +185,16 @@ class Releases(Case):
                 shutil.copytree(self.root / "kept", home)
         self.wrap(report, 0)
 
+    def test_copies_that_cannot_be_read_stop_no_other_release(self):
+        first = self.cut_short("first")
+        (self.root / "home" / "wrapped").write_bytes(bytes(100))
+        self.assertIn("POL-CHALLENGE-USED", self.wrap(first, 5).stderr)
+        self.assertEqual(self.results("release"), ["unknown"])
+        self.q("mek", "generate", "n")
+        (self.root / "home" / "wrapped").write_bytes(b"")
+        self.q("wrap-mek", "--mek", "n", "--pub-keys", self.site.attest("n", name="other"), "--output-dir", self.root / "n")
+        self.assertFalse((self.root / "home" / "wrapped").exists())
+
     def test_a_copy_that_no_entry_names_is_not_used(self):
         """A file in the home decides nothing: a key is wrapped for the report, and that one is in the log."""
         report = self.cut_short("one", at=2)
