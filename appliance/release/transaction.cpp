@@ -130,6 +130,7 @@ bool Transaction::would_pass(site::Appliance& appliance, const keys::Mek& mek,
   if (!std::ranges::all_of(candidates, verifies)) return false;
   find_other_keys(appliance.log().state(), mek, candidates);
   find_duplicates(candidates);
+  close_stale(appliance, mek, select(candidates, &ReleaseItem::may_consume));
   std::vector<ReleaseItem*> all;
   for (ReleaseItem& c : candidates) all.push_back(&c);
   look_up_challenges(appliance.log().state(), all);

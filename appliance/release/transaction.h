@@ -40,7 +40,8 @@ class Transaction {
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
 
-  // Whether all reports would pass now; uses nothing up and logs nothing.
+  // Whether all reports would pass now. Uses nothing up; ends releases that are over, as the constructor
+  // does.
   [[nodiscard]] static bool would_pass(site::Appliance& appliance, const keys::Mek& mek,
                                        const std::vector<Report>& reports);
 

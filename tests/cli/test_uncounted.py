@@ -195,6 +195,18 @@ class Releases(Case):
         self.q("wrap-mek", "--mek", "n", "--pub-keys", self.site.attest("n", name="other"), "--output-dir", self.root / "n")
         self.assertFalse((self.root / "home" / "wrapped").exists())
 
+    def test_one_that_is_over_does_not_count_against_the_next_card(self):
+        """Killed at its intent, and its challenge has expired: sealing for the next card closes it first."""
+        self.cut_short("over", at=2)
+        late = shifted(self.site.env, 2 * HOUR)
+        request, report, model = (self.root / name for name in ("request", "report", "model.qpc"))
+        self.q("attest", "request", "--mek", "m", "-o", request, env=late)
+        self.site.device("attest", "--dir", self.site.cards, "-d", 1, "-i", request, "-o", report)
+        self.site.sample()
+        self.q("encrypt-model", "--qpc", model, "--mek", "m", "--pub-keys", report, "--output-dir", self.root / "sealed",
+               env=late)
+        self.assertEqual(self.results("release"), ["failed", "ok"])
+
     def test_a_copy_that_no_entry_names_is_not_used(self):
         """A file in the home decides nothing: a key is wrapped for the report, and that one is in the log."""
         report = self.cut_short("one", at=2)
