@@ -119,6 +119,9 @@ TEST_F(ApprovedReleases, AnAgreementCoversNothingElse) {
       {{{"agreed", {{"nonce", digits(7)}, {"request_sha256", digits(1)}}}, {"intents", {begun[0].seq}}},
        "used before"}};
   for (const auto& [data, words] : wrong) EXPECT_ERROR(Malformed, words, host.open().event("release", data));
+  encoding::Json named = agreement(8, {});
+  named["intents"] = encoding::Json::array({"one"});
+  EXPECT_ERROR(Malformed, "no number of an entry", host.open().event("release", named));
 }
 
 TEST_F(ApprovedReleases, OnlyAReleasesRequestIsNamed) {

@@ -120,6 +120,13 @@ TEST_F(Contradictions, ACountOfEncryptionsNeverGoesDown) {
   EXPECT_EQ(host.open().state().meks.at(from_hex(kSomeMek)).encryptions, 5U);
 }
 
+TEST_F(Contradictions, ASealListsItsPartitions) {
+  Log log = host.open();
+  const Txn txn = log.intent("seal", {{"mek_id", kSomeMek}, {"encryptions", 1}});
+  EXPECT_ERROR(Malformed, "partitions are no list",
+               log.result(txn, "ok", {{"manifest_sha256", kSomeFile}, {"partitions", 1}}));
+}
+
 TEST_F(Contradictions, ACopyThatOnlyWrapsEncryptsNothing) {
   const std::string copy(32, '3');
   {

@@ -5,6 +5,7 @@
 
 #include "appliance/audit/chain.h"
 #include "appliance/audit/log.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "tests/audit/host_log.h"
 #include "tests/base/expect_error.h"
@@ -257,6 +258,22 @@ TEST_F(SiteLog, WhatRecoversOrStopsAKeyIsNeverRefusedAndDoesNotRaiseTheFloor) {
     log.event("challenge", challenge_data(log.state().size));
     EXPECT_EQ(log.state().last_time, kStart);
   }
+}
+
+TEST_F(SiteLog, NoClockBeforeThisProgramWasBuiltIsBelieved) {
+  const TempFolder other;
+  HostLog early(other / "log");
+  early.clock.time = build_time() - 1;
+  EXPECT_ERROR(Denied, "before this program was built", early.create());
+  at(build_time() - 1);
+  Log log = open();
+  EXPECT_ERROR(Denied, "before this program was built", log.correct_clock(nullptr));
+  EXPECT_EQ(log.state().size, 1U) << "nothing was written";
+}
+
+TEST_F(SiteLog, FilesThatWerePutBackAreSomeFiles) {
+  EXPECT_ERROR(Malformed, "put back, and none",
+               open().event("token-restored", {{"count", 0}, {"files", encoding::Json::array()}}));
 }
 
 TEST_F(SiteLog, AResultIsWrittenWhateverTheClockSaysMeanwhile) {
