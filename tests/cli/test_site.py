@@ -1,5 +1,6 @@
 """Facts of the site: they are in the log, officers change them, and no file, folder or moved home can."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -154,6 +155,23 @@ class Officers(unittest.TestCase):
         approvers = [approver["name"] for approver in
                      appliance.json("audit", "show", "--kind", "site")["entries"][0]["data"]["approval"]["approvers"]]
         self.assertEqual(sorted(approvers), ["anna", "bela"])
+
+    def test_no_repair_before_the_genesis_is_signed_and_none_that_one_rejects(self):
+        appliance = GuardedAppliance(genesis=False, cards=1)
+        self.addCleanup(appliance.close)
+        signed = appliance.approved("site-change", "--param", "clock_days=9")
+        change = ("site", "change", "--clock-days", 9)
+        said = appliance.qpcseal(*change, *signed, expect=7).stderr
+        self.assertIn("have not signed the genesis yet", said)
+        appliance.accept_genesis()
+        request = appliance.request("site-change", "--param", "clock_days=9")
+        signatures = [officer.sign(request) for officer in appliance.officers[:2]]
+        refusal = request.with_name("refusal")
+        refusal.write_text(f"qpcseal rejection 1\nrequest sha256: {hashlib.sha256(request.read_bytes()).hexdigest()}\n")
+        rejection = appliance.officers[2].sign(refusal)
+        said = appliance.qpcseal(*change, "--request", request, "--approval", *signatures, rejection, expect=7).stderr
+        self.assertIn("was rejected by carl", said)
+        self.assertEqual(appliance.json("site", "show")["facts"]["clock_days"], 7)
 
     def test_officers_see_the_facts_in_the_genesis(self):
         appliance = GuardedAppliance(genesis=False)
