@@ -169,6 +169,12 @@ class Collateral(unittest.TestCase):
                 self.assertIn(says, self.appliance.qpcseal(*command, expect=expect).stderr)
         self.assertFalse(out.exists())
 
+    def comes_back(self, place, report):
+        """What the log names and somebody took away is put back from its copy, and counts as before."""
+        said = self.appliance.qpcseal("attest", "verify", report).stderr
+        self.assertIn(f"{place}", said)
+        self.assertIn("it is put back as the log names it", said)
+
     def test_trust_changed_by_hand(self):
         """With and without a bundle: a list that somebody lays into the folder counts nowhere, so it is refused."""
         self.appliance.qpcseal("mek", "generate", "m")
@@ -182,14 +188,16 @@ class Collateral(unittest.TestCase):
             (folder / "by-hand.crl").write_bytes(crl(authority(), 1))
             self.refused_everywhere(report, "the trust folder is not the one in the log", 5)
             (folder / "by-hand.crl").unlink()
-            root = (folder / "root.pem").read_bytes()
             (folder / "root.pem").unlink()
-            self.refused_everywhere(report, "holds no root certificate", 4)
-            (folder / "root.pem").write_bytes(root)
+            self.comes_back(folder, report)
+            root, = folder.glob("*")
+            certificate = root.read_bytes()
+            root.write_bytes(b"")
+            self.refused_everywhere(report, "root.pem", 4)  # there, so it is not put back
+            root.write_bytes(certificate)
             if serial:
-                aside = bundle.rename(home / "aside")
-                self.refused_everywhere(report, "collateral.json", 3)
-                aside.rename(bundle)
+                bundle.unlink()
+                self.comes_back(bundle, report)
             else:
                 bundle.write_bytes(self.bundle(1).read_bytes())
                 self.refused_everywhere(report, "the log has no collateral bundle", 5)
