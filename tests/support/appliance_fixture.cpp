@@ -10,8 +10,9 @@ namespace qpcseal::testing {
 
 std::string demo_policy(const TestCard& card) {
   std::string text = desk_for(card).policy_text;
-  const std::string labels = "\"resnet*\"", release = "release = 0\n";
+  const std::string labels = "\"resnet*\"", release = "release = 0\n", suites = "suites = [1]";
   text.replace(text.find(labels), labels.size(), "\"*\"");
+  text.replace(text.find(suites), suites.size(), "suites = [1, 2, 3]");  // SoftHSM serves the second
   text.erase(text.find(release), release.size());
   for (const std::string_view operation : policy::operations()) text += std::string(operation) + " = 0\n";
   for (const char* power : {"officers-change", "site-change", "anchor-accept", "clock-correct"}) {
