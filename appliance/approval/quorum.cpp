@@ -188,7 +188,7 @@ Officers read_officers(const std::filesystem::path& file, const audit::State& st
     throw Error(ErrorKind::Denied,
                 file.string() + " is not the officers file in the log: found " + to_hex(officers.digest) +
                     ", logged " + state.officers_digest,
-                "move it away: the next command puts back its copy in approvals/");
+                "move it away: 'qpcseal mek list' puts back its copy in approvals/");
   return officers;
 }
 

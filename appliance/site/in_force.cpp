@@ -12,7 +12,7 @@ namespace qpcseal::site {
 namespace {
 
 constexpr const char* kPutBack =
-    "move the file that is damaged or changed away: the next command puts back its copy in approvals/";
+    "move the file that is damaged or changed away: 'qpcseal mek list' puts back its copy in approvals/";
 
 trust::Trust trust_in_folder(const Home& home) {
   try {

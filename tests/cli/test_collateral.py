@@ -171,9 +171,10 @@ class Collateral(unittest.TestCase):
 
     def comes_back(self, place, report):
         """What the log names and somebody took away is put back from its copy, and counts as before."""
-        said = self.appliance.qpcseal("attest", "verify", report).stderr
+        said = self.appliance.qpcseal("mek", "list").stderr
         self.assertIn(f"{place}", said)
         self.assertIn("it is put back as the log names it", said)
+        self.assertTrue(self.appliance.json("attest", "verify", report)["allowed"])
 
     def test_trust_changed_by_hand(self):
         """With and without a bundle: a list that somebody lays into the folder counts nowhere, so it is refused."""
