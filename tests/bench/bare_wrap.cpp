@@ -35,7 +35,7 @@ void bare_ecdh(Session& session, const keys::Mek& mek, keys::Suite suite, const 
   publics.flag(CKA_TOKEN, false).bytes(CKA_EC_PARAMS, peer.type == keys::PeerType::P256 ? p256 : p384);
   privates.flag(CKA_TOKEN, false).flag(CKA_DERIVE, true).flag(CKA_SENSITIVE, true);
   auto pair = session.generate_pair({CKM_EC_KEY_PAIR_GEN, nullptr, 0}, publics, privates, "bare");
-  const Temporary private_key(session, pair.private_key), public_key(session, pair.public_key);
+  const ScopedObject private_key(session, pair.private_key), public_key(session, pair.public_key);
   Bytes info(180, 0x69);
   CK_ECDH1_DERIVE_PARAMS ecdh{};
   const bool x963 = suite == keys::Suite::EcdhX963;
@@ -44,15 +44,15 @@ void bare_ecdh(Session& session, const keys::Mek& mek, keys::Suite suite, const 
   ecdh.pSharedData = x963 ? info.data() : nullptr;
   ecdh.ulPublicDataLen = peer.public_key.size();
   ecdh.pPublicData = unconst(peer.public_key);
-  Temporary kek(session, session.derive({CKM_ECDH1_DERIVE, &ecdh, sizeof(ecdh)}, private_key.get(),
-                                        secret_key(x963 ? CKA_WRAP : CKA_DERIVE), "bare"));
+  ScopedObject kek(session, session.derive({CKM_ECDH1_DERIVE, &ecdh, sizeof(ecdh)}, private_key.get(),
+                                           secret_key(x963 ? CKA_WRAP : CKA_DERIVE), "bare"));
   CK_KEY_DERIVATION_STRING_DATA data{info.data(), kKek};
   if (x963) {
     session.wrap({CKM_AES_KEY_WRAP, nullptr, 0}, kek.get(), mek.object);
     return;
   }
-  const Temporary second(session, session.derive({CKM_AES_ECB_ENCRYPT_DATA, &data, sizeof(data)}, kek.get(),
-                                                 secret_key(CKA_WRAP), "bare"));
+  const ScopedObject second(session, session.derive({CKM_AES_ECB_ENCRYPT_DATA, &data, sizeof(data)},
+                                                    kek.get(), secret_key(CKA_WRAP), "bare"));
   session.wrap({CKM_AES_KEY_WRAP, nullptr, 0}, second.get(), mek.object);
 }
 
@@ -65,7 +65,7 @@ void bare_oaep(Session& session, const keys::Mek& mek, keys::Suite suite, const 
       .flag(CKA_ENCRYPT, true)
       .bytes(CKA_MODULUS, rsa.modulus)
       .bytes(CKA_PUBLIC_EXPONENT, rsa.exponent);
-  const Temporary object(session, session.create(key, "bare"));
+  const ScopedObject object(session, session.create(key, "bare"));
   const bool sha2 = suite == keys::Suite::OaepSha256;
   Bytes label(32, 0x6c);
   CK_RSA_PKCS_OAEP_PARAMS oaep{};

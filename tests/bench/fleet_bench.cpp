@@ -8,6 +8,9 @@
 
 #include "appliance/models/wrap_fleet.h"
 #include "appliance/release/candidate.h"
+#include "appliance/release/consumption.h"
+#include "appliance/release/grant.h"
+#include "appliance/site/pending_wraps.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/parallel.h"
@@ -70,7 +73,7 @@ struct Steps {
   double verify = 0, intents = 0, judge = 0, wrap = 0, bare = 0, results = 0;
 };
 
-void bare_wraps(site::Appliance& appliance, const keys::Mek& mek, const std::vector<Candidate*>& all) {
+void bare_wraps(site::Appliance& appliance, const keys::Mek& mek, const std::vector<ReleaseItem*>& all) {
   const auto worker = [&]() -> Work {
     const auto session =
         std::make_shared<pkcs11::Session>(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
@@ -83,13 +86,13 @@ void bare_wraps(site::Appliance& appliance, const keys::Mek& mek, const std::vec
 
 void run_batch(site::Appliance& appliance, const keys::Mek& mek, const release::ReleaseApproval& approval,
                const std::vector<release::Report>& reports, Steps& steps) {
-  std::vector<Candidate> candidates;
+  std::vector<ReleaseItem> candidates;
   steps.verify += seconds_of([&] { candidates = release::verify_all(appliance, reports); });
-  std::vector<Candidate*> all;
-  for (Candidate& c : candidates) all.push_back(&c);
+  std::vector<ReleaseItem*> all;
+  for (ReleaseItem& c : candidates) all.push_back(&c);
   steps.intents += seconds_of([&] { release::consume(appliance, mek, approval, all); });
   steps.judge += seconds_of([&] { release::decide(appliance, mek, release::Count::Each, all); });
-  for (const Candidate* c : all)
+  for (const ReleaseItem* c : all)
     if (!c->allowed()) throw Error(ErrorKind::Internal, "denied: " + c->findings().front().id);
   std::vector<release::Grant> grants;
   const site::PendingWraps pending(appliance.home(), appliance.log().state());

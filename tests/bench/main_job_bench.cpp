@@ -145,7 +145,7 @@ class Site {
     const std::string path = work.file("policy.toml");
     run_process({QPCSEAL_DEVICE, "describe", "--dir", work.file("cards"), "--device", "0", "--policy"}, path);
     const std::string modes = "modes = [\"token\"]";
-    std::string text(text_of(read_file(path, std::size_t{1} << 20)));
+    std::string text(text_view(read_file(path, std::size_t{1} << 20)));
     text.replace(text.find(modes), modes.size(), "modes = [\"token\", \"envelope\"]");
     write_file(path, view(text), Existing::Replace, 0600);
   }

@@ -49,7 +49,7 @@ std::function<void()> through_sessions(testing::TestToken& token, unsigned sessi
   };
 }
 
-std::string text_of(keys::PeerType type) {
+std::string text_view(keys::PeerType type) {
   return type == keys::PeerType::P256 ? "P-256" : type == keys::PeerType::P384 ? "P-384" : "RSA-3072";
 }
 
@@ -66,7 +66,7 @@ void run_token(const std::string& name, testing::TestToken& token, unsigned roun
     const Act bare = [=, &mek](Session& s) { bare_wrap(s, mek, suite, peer); };
     for (const unsigned sessions : {1U, 2U}) {
       const std::string what = "suite " + std::to_string(static_cast<unsigned>(suite)) + ", " +
-                               text_of(type) + ", " + std::to_string(sessions) +
+                               text_view(type) + ", " + std::to_string(sessions) +
                                (sessions == 1 ? " session" : " sessions");
       const auto units = static_cast<double>(count);
       cases.push_back({what, units, through_sessions(token, sessions, count, wrap)});

@@ -8,7 +8,7 @@ using namespace qpcseal;
 
 QPCSEAL_FUZZ_TARGET(input) {
   fuzz::accepted([&] {
-    const approval::Officers officers = approval::parse_officers(text_of(input));
+    const approval::Officers officers = approval::parse_officers(text_view(input));
     std::set<Bytes> keys;
     for (const approval::Officer& officer : officers.list) {
       fuzz::require(!officer.name.empty() && !officer.namespaces.empty(),

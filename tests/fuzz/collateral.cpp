@@ -7,7 +7,7 @@ using namespace qpcseal;
 
 QPCSEAL_FUZZ_TARGET(input) {
   fuzz::accepted([&] {
-    const std::string_view text = text_of(input);
+    const std::string_view text = text_view(input);
     const trust::Collateral bundle = trust::parse_collateral(text);
     fuzz::require(trust::encode_collateral(bundle) == text, "a bundle in another form");
     fuzz::require(bundle.serial > 0 && !bundle.roots.empty(), "a bundle without serial or roots");

@@ -8,7 +8,7 @@ using namespace qpcseal;
 
 QPCSEAL_FUZZ_TARGET(input) {
   fuzz::accepted([&] {
-    const policy::Policy read = policy::parse_policy(text_of(input));
+    const policy::Policy read = policy::parse_policy(text_view(input));
     fuzz::require(!policy::show(read).empty(), "nothing to show");
     static_cast<void>(policy::lint(read));
     fuzz::require(!policy::evaluate(read, policy::Facts{}).allowed(), "nothing known, yet allowed");

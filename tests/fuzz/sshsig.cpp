@@ -7,9 +7,9 @@ using namespace qpcseal;
 
 QPCSEAL_FUZZ_TARGET(input) {
   fuzz::accepted([&] {
-    const approval::SshSignature signature = approval::parse_sshsig(text_of(input));
-    static_cast<void>(approval::verify_sshsig(signature, signature.name_space, view("a message")));
-    fuzz::require(!approval::verify_sshsig(signature, signature.name_space + "x", view("a message")),
+    const approval::SshSignature signature = approval::parse_sshsig(text_view(input));
+    static_cast<void>(approval::verify_sshsig(signature, signature.sig_namespace, view("a message")));
+    fuzz::require(!approval::verify_sshsig(signature, signature.sig_namespace + "x", view("a message")),
                   "verified in another namespace");
   });
 }
