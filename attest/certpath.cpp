@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "attest/path_signatures.h"
 #include "attest/revocation.h"
 
 namespace qpcseal::attest {
@@ -258,6 +259,7 @@ PathResult verify_path(const std::vector<ByteView>& chain, const TrustAnchors& a
     throw Error(ErrorKind::Internal, "X509_STORE_CTX_init failed");
   }
   configure(context.get(), profile.strict, now, path);
+  verify_signatures_once(context.get(), *anchors.parsed);
   const bool good = X509_verify_cert(context.get()) == 1;
   ERR_clear_error();
   result.findings.insert(result.findings.end(), path.findings.begin(), path.findings.end());

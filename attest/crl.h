@@ -23,7 +23,7 @@ struct CrlInfo {
   std::string issuer_text;
   Bytes number;  // crlNumber (RFC 5280 section 5.2.3), big-endian without leading zeros
   UnixTime this_update = 0, next_update = 0;
-  std::vector<Bytes> revoked;  // as serial_of() has them, sorted
+  std::vector<Bytes> revoked;  // as serial_bytes() has them, sorted
 };
 
 // Throws Error{Malformed} with one finding, which names the issuer: for what is no CRL or lacks crlNumber or

@@ -5,7 +5,7 @@ namespace qpcseal::attest {
 namespace {
 
 constexpr std::size_t kMaxDer = 65536;
-// Reports may carry any certificates; beyond this many none is kept.
+// Reports may carry any certificates; beyond this many none is kept, and no signature remembered.
 constexpr std::size_t kMaxCertificates = 256;
 
 DerCache::Crl read(ByteView der) {
@@ -71,6 +71,23 @@ bool DerCache::signs(X509* issuer, const Crl& crl) {
   const bool good = crl.list && X509_CRL_verify(crl.list.get(), X509_get0_pubkey(issuer)) == 1;
   ERR_clear_error();
   return signed_.emplace(key, good).first->second;
+}
+
+bool DerCache::issued(const X509* issuer, X509* certificate) {
+  const std::pair key(certificate_digest(issuer), certificate_digest(certificate));
+  const std::lock_guard lock(mutex_);
+  const auto known = issued_.find(key);
+  if (known != issued_.end()) return known->second;
+  ++verified_;
+  const bool good = X509_verify(certificate, X509_get0_pubkey(issuer)) == 1;
+  ERR_clear_error();
+  if (issued_.size() < kMaxCertificates) issued_.emplace(key, good);
+  return good;
+}
+
+std::size_t DerCache::verified() const {
+  const std::lock_guard lock(mutex_);
+  return verified_;
 }
 
 }  // namespace qpcseal::attest

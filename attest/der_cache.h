@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Certificates and CRLs that many reports share, parsed once. The cache key is the exact bytes, and the
-// cached facts depend on them alone: the parsed content, and whether one key signed a list. Validity in time,
-// revocation and trust are never cached.
+// cached facts depend on them alone: the parsed content, and whether one key signed a list or an issuer's
+// certificate. Validity in time, revocation and trust are never cached.
 #pragma once
 
 #include <map>
@@ -34,12 +34,18 @@ class DerCache {
   const Crl& crl(ByteView der);
   // Whether the issuer's key signed the list.
   bool signs(X509* issuer, const Crl& crl);
+  // Whether the issuer's key signed the certificate.
+  bool issued(const X509* issuer, X509* certificate);
+  // How many signatures issued() has verified, and did not remember.
+  [[nodiscard]] std::size_t verified() const;
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  std::size_t verified_ = 0;
   std::map<Bytes, CertPtr> certificates_;
   std::map<Bytes, Crl> crls_;
-  std::map<std::pair<const Crl*, Sha256Digest>, bool> signed_;  // by list and issuer's certificate
+  std::map<std::pair<const Crl*, Sha256Digest>, bool> signed_;    // by list and issuer's certificate
+  std::map<std::pair<Sha256Digest, Sha256Digest>, bool> issued_;  // by issuer's certificate and its own
 };
 
 }  // namespace qpcseal::attest

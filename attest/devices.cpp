@@ -51,4 +51,23 @@ std::vector<unsigned> parse_devices(std::string_view text) {
   return out;
 }
 
+std::string bare_host(std::string_view text) {
+  const std::size_t colon = text.find(':');
+  const bool bracketed = text.starts_with('[');
+  const bool has_port = bracketed ? text.find("]:") != std::string_view::npos
+                                  : colon != std::string_view::npos && text.rfind(':') == colon;
+  if (has_port)
+    throw Error(ErrorKind::Usage, "'" + std::string(text) + "': a host with a port behind it",
+                "the port has an option of its own, --port");
+  if (bracketed && text.ends_with(']') && colon != std::string_view::npos)
+    text = text.substr(1, text.size() - 2);
+  return std::string(text);
+}
+
+std::string host_and_port(std::string_view host, int port) {
+  const std::string bare = bare_host(host);
+  const bool v6 = bare.find(':') != std::string::npos;
+  return (v6 ? "[" + bare + "]" : bare) + ":" + std::to_string(port);
+}
+
 }  // namespace qpcseal::attest

@@ -6,6 +6,7 @@
 #include "attest/measurement.h"
 #include "base/error.h"
 #include "encoding/cbor.h"
+#include "encoding/file_kind.h"
 
 namespace qpcseal::attest {
 namespace {
@@ -49,7 +50,9 @@ Bytes encode_request(const Request& request) {
   return out;
 }
 
-Request parse_request(ByteView bytes) {
+namespace {
+
+Request read_members(ByteView bytes) {
   const cbor::Value map = cbor::parse(bytes, cbor::Level::Deterministic, "request");
   check(map.as_map("request").size() == kMembers, "request: not exactly the members 1 to 7");
   const auto member = [&](std::int64_t key) -> const cbor::Value& {
@@ -66,6 +69,12 @@ Request parse_request(ByteView bytes) {
   out.expiry = read_time(member(6), "request: expiry");
   out.key_types = read_types(member(7));
   return out;
+}
+
+}  // namespace
+
+Request parse_request(ByteView bytes) {
+  return encoding::as_kind(bytes, "a request for attestation", [&] { return read_members(bytes); });
 }
 
 }  // namespace qpcseal::attest

@@ -20,7 +20,8 @@ struct GivenLists {
 GivenLists sort_lists(const TrustAnchors& anchors, Findings& findings);
 
 // Adds ATT-REVOKED for each certificate that any list of its issuer names; false where there is one. Compares
-// names and serial numbers alone, before a path is built: check_lists_of() verifies the lists' signatures.
+// names and serial numbers alone, before a path is built: check_revocation_lists() verifies the lists'
+// signatures.
 bool check_revoked(const std::vector<CertPtr>& path, const GivenLists& lists, Findings& findings);
 
 // Every list of an issuer of the path has to be signed by it. The newest must be the only one of its number,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "attest/scheme.h"
 
+#include "encoding/file_kind.h"
+
 namespace qpcseal::attest {
 namespace {
 
@@ -58,6 +60,15 @@ void require_report_form(ByteView bytes) {
   }
   throw Error(ErrorKind::Malformed, "not an attestation report: " + best_failure.front().observed,
               "give the report that the card made for a request of `qpcseal attest request`", best_failure);
+}
+
+void refuse_other_kind(ByteView bytes, bool any_form) {
+  refuse_bare_key(bytes);
+  const std::string_view kind = any_form ? encoding::file_kind_at_front(bytes) : encoding::file_kind(bytes);
+  const std::string_view wanted = "an attestation report";
+  if (!kind.empty() && kind != wanted)
+    throw encoding::other_kind(
+        kind, wanted, "give the report that the card made for a request of `qpcseal attest request`");
 }
 
 void refuse_bare_key(ByteView bytes) {

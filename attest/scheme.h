@@ -3,6 +3,7 @@
 // vendor's own, once published) is one file of its own and one line in all_schemes().
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -17,9 +18,25 @@ namespace qpcseal::attest {
 
 inline constexpr std::size_t kMaxReport = 65536;  // bytes
 
+// A challenge of this appliance's that a report may answer.
+struct ExpectedChallenge {
+  Bytes nonce, aud;
+  std::optional<Bytes> ueid;
+  UnixTime expiry = 0;
+};
+
 struct VerifyContext {
   UnixTime now = 0;  // the appliance's, never the report's
   TrustAnchors anchors;
+  // Those of our challenges whose nonce stands in the report. For schemes whose reports we cannot read.
+  std::function<std::vector<ExpectedChallenge>(ByteView report)> find_challenges = {};
+};
+
+// Who verified evidence in our stead, and what it went by.
+struct ExternalVerifier {
+  std::string program_sha256;      // hex, as the site's facts pin it
+  std::string name, version;       // as it says
+  std::vector<std::string> chain;  // SHA-256 of each certificate, hex, the leaf first
 };
 
 struct Evidence {
@@ -28,6 +45,7 @@ struct Evidence {
   std::optional<Sha256Digest> root;  // SHA-256 of the root the path ends at
   bool crls_current = false;         // see PathResult
   CrlNumbers crls;                   // likewise
+  std::optional<ExternalVerifier> verifier;
 };
 
 class Scheme {
@@ -62,6 +80,9 @@ std::unique_ptr<Scheme> make_aws_nitro_scheme();
 // Throws Error{Malformed}, with the findings of the scheme that recognises it, for what has the form of no
 // scheme's reports: such a file may be anything, and is neither kept nor named in the log.
 void require_report_form(ByteView bytes);
+// Throws Error{Malformed} for a file of another known kind (a request, a batch, a model), which is named, and
+// as refuse_bare_key(). With `any_form`, where a report's format is not known here, by its first bytes alone.
+void refuse_other_kind(ByteView bytes, bool any_form = false);
 // Throws Error{Malformed} with the reason when `bytes` is a key or a certificate (PEM or DER) and no report:
 // a bare public key does not show where its private half is.
 void refuse_bare_key(ByteView bytes);

@@ -20,9 +20,17 @@ function(qpcseal_probe_link flag)
 endfunction()
 
 foreach(flag -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Wold-style-cast
-        -Wcast-qual -Wformat=2 -Wimplicit-fallthrough -Wundef -Werror)
+        -Wcast-qual -Wformat=2 -Wimplicit-fallthrough -Wundef)
   qpcseal_probe_compile(${flag})
 endforeach()
+option(QPCSEAL_WERROR "Warnings are errors; packagers of another compiler switch it off" ON)
+if(QPCSEAL_WERROR)
+  qpcseal_probe_compile(-Werror)
+endif()
+# Equal sources give equal programs, wherever they lie.
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  qpcseal_probe_compile("-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.")
+endif()
 
 if(QPCSEAL_SANITIZE)
   target_compile_options(qpcseal_flags INTERFACE -fsanitize=${QPCSEAL_SANITIZE} -fno-omit-frame-pointer

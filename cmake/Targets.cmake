@@ -31,15 +31,39 @@ function(qpcseal_program name)
   qpcseal_manual(${name})
 endfunction()
 
-# The man page of a program, out of its own command tree.
+# The man page of a program, out of its own command tree; with a command that has commands, that one's. A page
+# whose name a program has gets another.
 function(qpcseal_manual program)
-  set(page "${PROJECT_BINARY_DIR}/manual/${program}.1")
+  list(JOIN ARGN "-" words)
+  string(JOIN "-" name ${program} ${words})
+  if(ARGN AND name STREQUAL "qpcseal-attest")
+    string(APPEND name "-commands")
+  endif()
+  set(page "${PROJECT_BINARY_DIR}/manual/${name}.1")
   add_custom_command(TARGET ${program} POST_BUILD
     COMMAND ${CMAKE_COMMAND} -E make_directory "${PROJECT_BINARY_DIR}/manual"
-    COMMAND sh -c "\"$0\" --man >\"$1\"" "$<TARGET_FILE:${program}>" "${page}"
+    COMMAND sh -c "page=\"$1\"; shift; \"$0\" \"$@\" --man >\"$page\"" "$<TARGET_FILE:${program}>" "${page}" ${ARGN}
     BYPRODUCTS "${page}"
     VERBATIM)
   install(FILES "${page}" DESTINATION "${CMAKE_INSTALL_MANDIR}/man1")
+endfunction()
+
+# Completion for the shells that `program` writes scripts for, under the names that they look for.
+function(qpcseal_completion program)
+  set(dir "${PROJECT_BINARY_DIR}/completion")
+  set(made "")
+  foreach(shell bash zsh fish)
+    list(APPEND made COMMAND sh -c "\"$0\" completion \"$1\" >\"$2\"" "$<TARGET_FILE:${program}>" "${shell}" "${dir}/${shell}")
+  endforeach()
+  add_custom_command(TARGET ${program} POST_BUILD
+    COMMAND ${CMAKE_COMMAND} -E make_directory "${dir}" ${made}
+    BYPRODUCTS "${dir}/bash" "${dir}/zsh" "${dir}/fish"
+    VERBATIM)
+  foreach(name ${ARGN})
+    install(FILES "${dir}/bash" DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions" RENAME "${name}")
+    install(FILES "${dir}/fish" DESTINATION "${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d" RENAME "${name}.fish")
+  endforeach()
+  install(FILES "${dir}/zsh" DESTINATION "${CMAKE_INSTALL_DATADIR}/zsh/site-functions" RENAME "_${program}")
 endfunction()
 
 function(qpcseal_test name)

@@ -6,6 +6,7 @@
 #include "attest/devices.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text_file.h"
 #include "courier/courier.h"
 
 namespace qpcseal::courier {
@@ -26,7 +27,7 @@ int parse_port(const std::string& text) {
 std::filesystem::path beside(const std::filesystem::path& dir, const std::string& name) {
   if (name.find('/') != std::string::npos || name.front() == '.')
     throw Error(ErrorKind::Malformed, "'" + name + "' is not the name of a file beside the batch");
-  return dir / name;
+  return (dir.empty() ? std::filesystem::path(".") : dir) / name;  // never "-" alone
 }
 
 Errand parse_line(const std::string& line, const std::filesystem::path& dir) {
@@ -43,8 +44,7 @@ Errand parse_line(const std::string& line, const std::filesystem::path& dir) {
 }  // namespace
 
 std::vector<Errand> read_batch(const std::filesystem::path& path) {
-  const Bytes bytes = read_file(path, kMaxBatch);
-  std::istringstream text{std::string(qpcseal::text_view(bytes))};
+  std::istringstream text(read_plain_text(path, kMaxBatch));
   std::vector<Errand> out;
   std::string line;
   for (int number = 1; std::getline(text, line); ++number) {

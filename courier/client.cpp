@@ -5,6 +5,7 @@
 #include <grpcpp/grpcpp.h>
 #include <chrono>
 
+#include "attest/devices.h"
 #include "attest/scheme.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -54,8 +55,7 @@ struct Client::State {
 };
 
 std::string to_string(const Endpoint& endpoint) {
-  const bool v6 = endpoint.host.find(':') != std::string::npos;
-  return (v6 ? "[" + endpoint.host + "]" : endpoint.host) + ":" + std::to_string(endpoint.port);
+  return attest::host_and_port(endpoint.host, endpoint.port);
 }
 
 Client::Client(const Endpoint& endpoint, unsigned timeout) : state_(std::make_unique<State>()) {

@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
 #include <exception>
+#include <span>
 
 #include "attest/devices.h"
+#include "base/build_commit.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/print.h"
 #include "base/program.h"
+#include "cli/completion.h"
 #include "cli/exit_code.h"
 #include "cli/man_page.h"
+#include "cli/named_files.h"
+#include "cli/suggest.h"
 #include "courier/courier.h"
+#include "process/file_access.h"
+#include "process/harden.h"
+#include "process/system_calls.h"
 
 namespace qpcseal::courier {
 namespace {
@@ -27,7 +35,7 @@ int fail(int code, const std::string& message, const std::string& hint) {
 }
 
 void add_options(CLI::App& app, Arguments& to) {
-  app.set_version_flag("--version", "qpcseal-attest " + std::string(software_version()));
+  app.set_version_flag("--version,-V", version_line("qpcseal-attest"));
   app.footer(
       "The channel is neither encrypted nor authenticated, and need not be: nothing secret travels on it, "
       "and the\n"
@@ -85,22 +93,43 @@ std::vector<Errand> errands_of(const Arguments& arguments) {
     out.push_back({arguments.host, device, arguments.request, report});
   }
   static_cast<void>(read_request(arguments.request));  // before anything is made
-  make_folder(dir, 0755);
+  make_output_folder(dir);
   return out;
 }
 
+// Sockets, the requests, and the folders of the reports; no exec. A kernel that cannot do that carries all
+// the same: nothing here is secret, and the appliance trusts nothing of it.
+std::vector<Errand> confined_errands(const Arguments& arguments, std::span<char* const> words) {
+  process::close_others(process::named_descriptors(words));
+  static_cast<void>(process::filter_calls(process::Calls::Network));
+  std::vector<Errand> errands = errands_of(arguments);
+  process::FileAccess files = process::system_files();
+  for (const Errand& errand : errands) {
+    files.read.emplace_back(errand.request);
+    files.write.push_back(cli::folder_of(errand.report));
+  }
+  static_cast<void>(process::restrict_files(files));
+  return errands;
+}
+
 int run(int argc, char** argv) {
-  CLI::App app{"Carries an attestation request to a card and brings its report back."};
+  CLI::App app{"Carries an attestation request to a card and brings its report back.", "qpcseal-attest"};
   Arguments arguments;
   add_options(app, arguments);
+  if (cli::print_completions(app, {argv + 1, argv + argc},
+                             [](const auto&) { return std::vector<std::string>(); }))
+    return 0;
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return cli::print_help(app, error);
+    if (const auto unknown = cli::unknown_word(app, {argv + 1, argv + argc}))
+      return fail(2, unknown->what(), unknown->hint());
     return fail(2, error.what(), "qpcseal-attest --help");
   }
   try {
-    run_errands(errands_of(arguments), arguments.options);
+    run_errands(confined_errands(arguments, std::span(argv, static_cast<std::size_t>(argc))),
+                arguments.options);
     return 0;
   } catch (const std::exception& thrown) {
     const Error error = as_error(thrown);
@@ -113,7 +142,8 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
-    qpcseal::make_write_signals_errors();
+    qpcseal::process::harden();
+    qpcseal::take_umask();
     return qpcseal::courier::run(argc, argv);
   } catch (const std::exception& error) {
     qpcseal::print_failure("qpcseal-attest", error.what());

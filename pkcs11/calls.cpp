@@ -89,11 +89,32 @@ std::string name_of_result(CK_RV result) {
   return (known != nullptr ? std::string(known->name) : "CKR") + code.data();
 }
 
+namespace {
+
+// The cause for programs, where a person mends it; else the kind's.
+std::string_view cause_of(CK_RV result) {
+  switch (result) {
+    case CKR_PIN_INCORRECT:
+      return "pin-incorrect";
+    case CKR_PIN_LOCKED:
+      return "pin-locked";
+    case CKR_TOKEN_NOT_PRESENT:
+    case CKR_DEVICE_REMOVED:
+    case CKR_TOKEN_NOT_RECOGNIZED:
+      return "token-missing";
+    default:
+      return {};
+  }
+}
+
+}  // namespace
+
 void throw_result(std::string_view call, std::string_view object, CK_RV result) {
   const ResultName* known = find(result);
   throw Error(ErrorKind::Token,
               std::string(call) + "(" + std::string(object) + "): " + name_of_result(result),
-              known != nullptr ? std::string(known->hint) : std::string());
+              known != nullptr ? std::string(known->hint) : std::string())
+      .with_code(cause_of(result));
 }
 
 }  // namespace qpcseal::pkcs11

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <array>
-#include <utility>
+#include <exception>
 
 #include "base/error.h"
 #include "pkcs11/probe.h"
@@ -54,48 +54,31 @@ void encrypt_whole(Session& session, const Object& key, MutableBytes iv, ByteVie
                                     "): the module returned another length than the mechanism has");
 }
 
-// Returns how much it wrote. `stored` has the IV at its front, and room for a piece and the tag behind it.
-std::uint64_t pass_pieces(Session& session, const Object& key, const ByteStream& stream, MutableBytes plain,
-                          MutableBytes stored) {
-  std::uint64_t written = 0;
-  std::size_t used = kGcmIv;
-  const auto flush = [&] {
-    if (written + used > stream.size + kGcmIv + kGcmTag) refuse_length(key);
-    stream.write(stored.first(used));
-    written += std::exchange(used, 0);
-  };
-  for (std::uint64_t at = 0; at < stream.size; at += kGcmPiece) {
-    if (at != 0) flush();
-    const MutableBytes piece = plain.first(std::min<std::uint64_t>(kGcmPiece, stream.size - at));
-    stream.read(piece);
-    used += session.encrypt_update(key, piece, stored.subspan(used));
-  }
-  used += session.encrypt_finish(key, stored.subspan(used));
-  flush();
-  return written;
-}
-
-void encrypt_pieces(Session& session, const Object& key, ByteView aad, const ByteStream& stream,
-                    MutableBytes plain, MutableBytes stored) {
-  Bytes iv(stored.begin(), stored.begin() + kGcmIv);  // a token may look at it until the end
-  CK_GCM_PARAMS gcm = parameters(iv, aad);
+// `out` has room for the ciphertext and the tag. A token may hold back what it was given until the end.
+void encrypt_pieces(Session& session, const Object& key, ByteView iv, ByteView aad, ByteView plain,
+                    MutableBytes out) {
+  Bytes own_iv = copy(iv);  // a token may look at it until the end
+  CK_GCM_PARAMS gcm = parameters(own_iv, aad);
   session.encrypt_begin({CKM_AES_GCM, &gcm, sizeof(gcm)}, key);
-  std::uint64_t written = 0;
+  std::size_t written = 0;
   try {
-    written = pass_pieces(session, key, stream, plain, stored);
+    for (std::size_t at = 0; at < plain.size(); at += kGcmPiece)
+      written += session.encrypt_update(key, plain.subspan(at, std::min(kGcmPiece, plain.size() - at)),
+                                        out.subspan(written));
+    written += session.encrypt_finish(key, out.subspan(written));
   } catch (const std::exception&) {
     session.abandon_encryption();
     throw;
   }
-  if (written != stream.size + kGcmIv + kGcmTag) refuse_length(key);
+  if (written != out.size()) refuse_length(key);
 }
 
 // With the zero IV.
 bool can_multipart(Session& session, const Object& key, ByteView plain, ByteView expected) {
-  Bytes piece(kGcmPiece), stored(kGcmIv + kGcmPiece + kGcmTag), out(kGcmIv + expected.size());
-  const bool works = probe(
-      session, [&] { encrypt_pieces(session, key, kProbeAad, memory_stream(plain, out), piece, stored); });
-  return works && equal(ByteView(out).subspan(kGcmIv), expected);
+  Bytes out(expected.size());
+  const std::array<std::uint8_t, kGcmIv> iv{};
+  const bool works = probe(session, [&] { encrypt_pieces(session, key, iv, kProbeAad, plain, out); });
+  return works && equal(out, expected);
 }
 
 }  // namespace
@@ -125,24 +108,12 @@ void GcmEncryptor::encrypt(ByteView aad, ByteView plain, MutableBytes stored) {
   } else {
     std::ranges::fill(iv, std::uint8_t{0});
   }
+  // Small messages gain nothing from pieces.
+  const bool pieces = ability_.multipart && plain.size() > kGcmPiece;
+  if (pieces) return encrypt_pieces(session_, key_, iv, aad, plain, stored.subspan(kGcmIv));
   encrypt_whole(session_, key_, iv, aad, plain, stored.subspan(kGcmIv));
   if (ability_.iv == IvRule::Token && is_zero(iv))
     throw Error(ErrorKind::Token, "C_Encrypt(" + key_.name + "): the token did not return the IV it used");
-}
-
-void GcmEncryptor::encrypt_stream(ByteView aad, const ByteStream& stream) {
-  // Small messages gain nothing from pieces.
-  const bool pieces = ability_.multipart && stream.size > kGcmPiece;
-  plain_.resize(pieces ? kGcmPiece : stream.size);
-  stored_.resize(plain_.size() + kGcmIv + kGcmTag);
-  if (pieces) {
-    random_.fill(MutableBytes(stored_).first(kGcmIv));
-    encrypt_pieces(session_, key_, aad, stream, plain_, stored_);
-  } else {
-    stream.read(plain_);
-    encrypt(aad, plain_, stored_);
-    stream.write(stored_);
-  }
 }
 
 }  // namespace qpcseal::pkcs11

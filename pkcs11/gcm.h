@@ -3,7 +3,6 @@
 #pragma once
 
 #include "base/random.h"
-#include "base/stream.h"
 #include "pkcs11/session.h"
 
 namespace qpcseal::pkcs11 {
@@ -28,18 +27,15 @@ class GcmEncryptor {
  public:
   GcmEncryptor(Session& session, GcmAbility ability, Object key, Random& random)
       : session_(session), ability_(ability), key_(std::move(key)), random_(random) {}
-  // stored = IV || ciphertext || tag, 28 bytes more than `plain`. `aad` must not be empty: some tokens crash
-  // on that. Error{Internal} on other sizes.
+  // stored = IV || ciphertext || tag, 28 bytes more than `plain`; in pieces where the token can. `aad` must
+  // not be empty: some tokens crash on that. Error{Internal} on other sizes.
   void encrypt(ByteView aad, ByteView plain, MutableBytes stored);
-  // In pieces where the token can; where it cannot, the whole message is in memory meanwhile.
-  void encrypt_stream(ByteView aad, const ByteStream& stream);
 
  private:
   Session& session_;
   GcmAbility ability_;
   Object key_;
   Random& random_;
-  Bytes plain_, stored_;
 };
 
 }  // namespace qpcseal::pkcs11

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,9 +8,11 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/pipe.h"
 #include "base/random.h"
 #include "base/secret.h"
 #include "pkcs11/module.h"
+#include "pkcs11/token_choice.h"
 
 namespace qpcseal::pkcs11 {
 
@@ -44,7 +45,8 @@ void make_token(const std::filesystem::path& path, const std::string& label, Byt
   const CK_SLOT_ID slot = free_slot(module);
   check(calls.C_InitToken(slot, unconst(view(so_pin)), so_pin.size(), name.data()), "C_InitToken", label);
   CK_SESSION_HANDLE session = 0;
-  const CK_SLOT_ID made = module.token(label, "").slot;  // SoftHSM moves a new token to a slot of its own
+  const CK_SLOT_ID made =
+      find_token(module, {label, "", {}}).slot;  // SoftHSM moves a new token to a slot of its own
   check(calls.C_OpenSession(made, CKF_SERIAL_SESSION | CKF_RW_SESSION, nullptr, nullptr, &session),
         "C_OpenSession", label);
   check(calls.C_Login(session, CKU_SO, unconst(view(so_pin)), so_pin.size()), "C_Login",
@@ -53,9 +55,12 @@ void make_token(const std::filesystem::path& path, const std::string& label, Byt
 }
 
 // Runs in the child; says what went wrong through `report`, and nothing else.
-int child(int report, const std::filesystem::path& path, const std::string& label, ByteView pin) {
+int child(int report, const std::filesystem::path& path, const std::string& label, const Fd& pin,
+          std::size_t size) {
   try {
-    make_token(path, label, pin);
+    SecretBuffer own(size);
+    if (read(pin.get(), own.bytes().data(), size) != static_cast<ssize_t>(size)) throw_errno("pipe");
+    make_token(path, label, own.bytes());
     return 0;
   } catch (const std::exception& error) {
     const std::string_view text = error.what();
@@ -77,15 +82,13 @@ std::string read_all(int fd) {
 }  // namespace
 
 void init_token(const std::filesystem::path& path, const std::string& label, ByteView pin) {
-  std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0) throw_errno("pipe");
-  const Fd from(ends[0]);
-  Fd to(ends[1]);
+  Pipe pipe;
+  const Fd given = pipe_with(pin);  // a child has no secrets of its parent's
   const pid_t pid = fork();
   if (pid < 0) throw_errno("fork");
-  if (pid == 0) _exit(child(to.get(), path, label, pin));
-  to.close();
-  const std::string complaint = read_all(from.get());
+  if (pid == 0) _exit(child(pipe.write.get(), path, label, given, pin.size()));
+  pipe.write.close();
+  const std::string complaint = read_all(pipe.read.get());
   int status = 0;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }

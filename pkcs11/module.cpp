@@ -5,7 +5,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/file_digest.h"
 #include "base/ownership.h"
+#include "base/text.h"
 
 namespace qpcseal::pkcs11 {
 
@@ -14,12 +16,13 @@ namespace {
 constexpr std::size_t kMaxModule = std::size_t{512} << 20;  // bytes
 constexpr CK_ULONG kMaxSlots = 4096;
 
-// Fixed-size fields are padded with blanks (PKCS #11 section 3).
+// Fixed-size fields are padded with blanks (PKCS #11 section 3). They should be UTF-8; a token's bytes that
+// are none could stand in no file.
 template <std::size_t N>
 std::string field(const unsigned char (&padded)[N]) {
   std::string text(padded, padded + N);
   text.erase(text.find_last_not_of(std::string_view(" \0", 2)) + 1);
-  return text;
+  return valid_utf8(text);
 }
 
 std::string version(const CK_VERSION& v) { return std::to_string(v.major) + "." + std::to_string(v.minor); }
@@ -42,14 +45,7 @@ void refuse_exposed(const std::filesystem::path& path) {
 Sha256Digest digest_of_file(const Fd& file, const std::string& path) {
   const std::uint64_t size = file_size(file);
   if (size > kMaxModule) throw Error(ErrorKind::Token, path + " is too large for a PKCS #11 module");
-  Bytes buffer(std::size_t{1} << 20);
-  Sha256 hash;
-  for (std::uint64_t at = 0; at < size; at += buffer.size()) {
-    const MutableBytes part = MutableBytes(buffer).first(std::min<std::uint64_t>(buffer.size(), size - at));
-    read_exact(file, part, at);
-    hash.update(part);
-  }
-  return hash.finish();
+  return file_digest(file, size);
 }
 
 // The descriptor stays open, for the loader knows a library by its name: another file under the same number
@@ -84,6 +80,7 @@ TokenInfo info_of(const CK_FUNCTION_LIST& calls, CK_SLOT_ID slot) {
   info.serial = field(raw.serialNumber);
   info.firmware = version(raw.firmwareVersion);
   info.initialized = (raw.flags & CKF_TOKEN_INITIALIZED) != 0;
+  info.read_only = (raw.flags & CKF_WRITE_PROTECTED) != 0;
   return info;
 }
 
@@ -126,20 +123,6 @@ std::vector<TokenInfo> Module::tokens() const {
   out.reserve(slots.size());
   for (const CK_SLOT_ID slot : slots) out.push_back(info_of(*calls_, slot));
   return out;
-}
-
-TokenInfo Module::token(const std::string& label, const std::string& serial) const {
-  std::vector<TokenInfo> found;
-  for (const TokenInfo& info : tokens()) {
-    if (info.initialized && info.label == label && (serial.empty() || info.serial == serial))
-      found.push_back(info);
-  }
-  if (found.size() == 1) return found.front();
-  const std::string which = "token '" + label + "'" + (serial.empty() ? "" : " with serial " + serial);
-  if (found.empty())
-    throw Error(ErrorKind::Token, which + " is not there",
-                "'pkcs11-tool --module MODULE --list-token-slots' lists the module's tokens");
-  throw Error(ErrorKind::Token, which + ": more than one", "give them different labels");
 }
 
 }  // namespace qpcseal::pkcs11

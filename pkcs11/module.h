@@ -21,8 +21,11 @@ namespace qpcseal::pkcs11 {
 struct TokenInfo {
   CK_SLOT_ID slot = 0;
   std::string label, manufacturer, model, serial, firmware;  // without the padding
-  bool initialized = false;
+  bool initialized = false, read_only = false;
 };
+
+// Whether a login may use the last try before the token locks its PIN (CKF_USER_PIN_FINAL_TRY).
+enum class LastTry { Refuse, Take };
 
 class Module {
  public:
@@ -39,9 +42,6 @@ class Module {
 
   [[nodiscard]] const CK_FUNCTION_LIST& calls() const { return *calls_; }
   [[nodiscard]] std::vector<TokenInfo> tokens() const;
-  // The one token with this label, and this serial where one is given. Error{Token} where there is none, or
-  // more than one.
-  [[nodiscard]] TokenInfo token(const std::string& label, const std::string& serial) const;
 
  private:
   CK_FUNCTION_LIST* calls_ = nullptr;

@@ -8,20 +8,25 @@
 #include <string>
 
 #include "base/secret.h"
+#include "pkcs11/token_choice.h"
 
 namespace qpcseal::pkcs11 {
 
-// Logged in for its lifetime; C_Finalize when it ends. ECDSA keys only: libp11 0.4.12 knows no Ed25519.
+// Logged in for its lifetime; C_Finalize when it ends. ECDSA keys only. libp11 0.4.12 reads no token that has
+// a key of another kind than these and RSA, such as Ed25519 (keys/officer_token.h reads it).
 class OfficerKey {
  public:
   // `module`: absolute path. `key`: its label; empty where the token holds one private EC key alone.
   // Error{Token}: no such module, token or key, several of them, or a wrong PIN (which is never tried again).
-  OfficerKey(const std::string& module, const std::string& token, const std::string& key,
-             const SecretBuffer& pin);
+  // An empty PIN: the token asks on its own pad. A key that asks for the PIN again at each signature
+  // (CKA_ALWAYS_AUTHENTICATE) gets the same one. Error{Token} also by check_login().
+  OfficerKey(const std::string& module, const TokenChoice& token, const std::string& key,
+             const SecretBuffer& pin, LastTry last_try);
   ~OfficerKey();
   OfficerKey(const OfficerKey&) = delete;
   OfficerKey& operator=(const OfficerKey&) = delete;
 
+  // Null where libp11 cannot read the token.
   [[nodiscard]] EVP_PKEY* get() const;
 
  private:

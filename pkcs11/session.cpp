@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "pkcs11/token_choice.h"
 
 namespace qpcseal::pkcs11 {
 
@@ -26,8 +27,15 @@ Session::Session(const Module& module, const TokenInfo& token, Access access)
 
 Session::~Session() { calls_.C_CloseSession(handle_); }
 
-void Session::login(const SecretBuffer& pin) {
-  const CK_RV result = calls_.C_Login(handle_, CKU_USER, unconst(pin.bytes()), pin.size());
+void Session::login(const SecretBuffer& pin, LastTry last_try) {
+  CK_TOKEN_INFO info{};
+  check(calls_.C_GetTokenInfo(token_.slot, &info), "C_GetTokenInfo", "token '" + token_.label + "'");
+  check_login({token_.label, (info.flags & CKF_USER_PIN_FINAL_TRY) != 0,
+               (info.flags & CKF_PROTECTED_AUTHENTICATION_PATH) != 0},
+              pin.empty(), last_try);
+  // A null pointer, and nothing else, stands for the pad (PKCS #11 section 5.6.9).
+  unsigned char* text = pin.empty() ? nullptr : unconst(pin.bytes());
+  const CK_RV result = calls_.C_Login(handle_, CKU_USER, text, pin.size());
   if (result != CKR_USER_ALREADY_LOGGED_IN) check(result, "C_Login", "token '" + token_.label + "'");
 }
 

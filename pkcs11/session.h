@@ -30,8 +30,10 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // As the token's user, for all sessions of the process. One try; a wrong PIN is never tried again.
-  void login(const SecretBuffer& pin);
+  // As the token's user, for all sessions of the process. One try; a wrong PIN is never tried again. An empty
+  // PIN: the token asks on its own pad (CKF_PROTECTED_AUTHENTICATION_PATH). Error{Token}, also by
+  // check_login().
+  void login(const SecretBuffer& pin, LastTry last_try = LastTry::Refuse);
 
   // Objects that have all these attributes; more than `limit` is Error{Token}.
   std::vector<CK_OBJECT_HANDLE> find(Template wanted, std::size_t limit = kMaxFound);

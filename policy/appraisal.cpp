@@ -51,6 +51,7 @@ constexpr std::array kRows = {
     Row{"POL-SVN*", kUnmoved, kUnmoved, kVulnerable, kUnmoved},
     // These are about what is asked for, not about the card.
     unmoved("POL-SUITE*"),
+    unmoved("POL-FORMAT"),
     unmoved("POL-SESSION-KEY"),
     unmoved("POL-RELEASES"),
     unmoved("POL-CARD-RELEASES"),

@@ -62,8 +62,12 @@ void add_mek(Rules& out, const MekRule& mek) {
   const std::string where = "keys " + words(mek.labels.value) + ": ";
   out[where + "classes of cards"] = words(mek.devices.value);
   out[where + "modes"] = words(mek.modes.value);
+  out[where + "formats"] = words(mek.formats.value);
   out[where + "wrap suites"] = words(mek.suites.value);
   out[where + "further segments"] = words(mek.segments.value);
+  out[where + "ELF files"] = std::string(name_of(mek.elf.value));
+  out[where + "readable ELF sections"] =
+      mek.elf.value == ElfRule::Whole ? "none" : words(mek.elf_sections.value);
   out[where + "most releases"] = std::to_string(mek.max_releases.value);
   out[where + "most encryptions"] = std::to_string(mek.max_encryptions.value);
 }

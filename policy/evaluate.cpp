@@ -124,6 +124,13 @@ void check_releases(const Policy& policy, const MekRule& rule, const Facts& fact
        "at most " + std::to_string(rule.max_releases.value), policy.at(rule.max_releases.line)});
 }
 
+void check_format(const Policy& policy, const MekRule& rule, std::string_view format, Findings& findings) {
+  const auto& allowed = rule.formats.value;
+  if (std::find(allowed.begin(), allowed.end(), format) != allowed.end()) return;
+  findings.push_back(
+      {"POL-FORMAT", "format", std::string(format), join(allowed), policy.at(rule.formats.line)});
+}
+
 // The first class that fits; where none does, everything against each of them.
 const DeviceClass* find_class(const Policy& policy, const MekRule& rule, const Facts& facts,
                               Findings& findings) {
@@ -144,15 +151,21 @@ const DeviceClass* find_class(const Policy& policy, const MekRule& rule, const F
   return nullptr;
 }
 
-bool sealed_by_default(std::string_view name) { return name == "network.elf" || name == "constants.bin"; }
+// By its own name, or as the CRC of one that is: a CRC of plaintext confirms a guess of it.
+bool is_sealed(const MekRule& rule, std::string_view name) {
+  const auto& more = rule.segments.value;
+  const auto named = [&](std::string_view one) {
+    return std::ranges::find(kAlwaysSealed, one) != std::end(kAlwaysSealed) ||
+           std::ranges::find(more, one) != more.end();
+  };
+  constexpr std::string_view kCrc = ".crc";
+  return named(name) || (name.ends_with(kCrc) && named(name.substr(0, name.size() - kCrc.size())));
+}
 
 std::vector<std::string> wanted_segments(const MekRule& rule, const std::vector<std::string>& available) {
-  const auto& more = rule.segments.value;
   std::vector<std::string> out;
-  for (const std::string& name : available) {
-    if (sealed_by_default(name) || std::find(more.begin(), more.end(), name) != more.end())
-      out.push_back(name);
-  }
+  for (const std::string& name : available)
+    if (is_sealed(rule, name)) out.push_back(name);
   return out;
 }
 
@@ -174,21 +187,37 @@ Decision evaluate(const Policy& policy, const Facts& facts) {
   append_all(findings, check_collateral(policy, facts));
   const MekRule* rule = find_rule(policy, facts.mek.label, findings);
   if (rule == nullptr) return Judge::release(std::move(findings), nullptr, false, facts);
-  check_suite(policy, *rule, facts, findings);
+  check_format(policy, *rule, facts.format, findings);
+  if (facts.format == kOwnFormat) check_suite(policy, *rule, facts, findings);
   check_releases(policy, *rule, facts, findings);
   const DeviceClass* device = find_class(policy, *rule, facts, findings);
   return Judge::release(std::move(findings), device, true, facts);
+}
+
+Decision evaluate(const Policy& policy, const ExposeFacts& facts) {
+  Findings findings = check_policy_time(policy, facts.now);
+  const MekRule* rule = find_rule(policy, facts.mek.label, findings);
+  if (rule != nullptr) check_format(policy, *rule, kVendorFormat, findings);
+  if (!policy.approvals_for("mek-expose"))
+    findings.push_back({"POL-EXPOSE", "approvals", "no 'mek-expose'", "a number of officers", policy.file});
+  return Judge::seal(std::move(findings));
 }
 
 Decision evaluate(const Policy& policy, const SealFacts& facts) {
   Findings findings = check_policy_time(policy, facts.now);
   const MekRule* rule = find_rule(policy, facts.mek.label, findings);
   if (rule == nullptr) return Judge::seal(std::move(findings));
+  check_format(policy, *rule, kOwnFormat, findings);
   const auto& modes = rule->modes.value;
   if (std::find(modes.begin(), modes.end(), facts.mode) == modes.end()) {
     findings.push_back({"POL-MODE", "mode", facts.mode, join(modes), policy.at(rule->modes.line)});
   }
   check_segments(policy, *rule, facts, findings);
+  if (rule->elf.value == ElfRule::HostReadable)
+    for (const SealFacts::Whole& one : facts.whole)
+      findings.push_back({"POL-ELF", one.segment, one.why,
+                          "an ELF file with " + join(rule->elf_sections.value) + " for the host",
+                          policy.at(rule->elf.line)});
   if (!within(facts.mek.encryptions, facts.encryptions_wanted, rule->max_encryptions.value)) {
     findings.push_back({"POL-ENCRYPTIONS", "encryptions",
                         std::to_string(facts.mek.encryptions) + " so far, " +

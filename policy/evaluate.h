@@ -42,9 +42,13 @@ class [[nodiscard]] Decision {
 // rule holds; where none fits, the findings of all candidate classes are given.
 [[nodiscard]] Decision evaluate(const Policy& policy, const Facts& facts);
 
-// May this model be sealed under this MEK in this mode? The segments must be network.elf and constants.bin
-// where the container has them and those that the rule names, no fewer and no more.
+// May this model be sealed under this MEK in this mode? The segments must be those of kAlwaysSealed that the
+// container has, those that the rule names, and the CRCs of all these (NAME.crc), no fewer and no more.
 [[nodiscard]] Decision evaluate(const Policy& policy, const SealFacts& facts);
+
+// May this MEK be handed to the vendor's tool in the clear? The MEK's rule must name format "vendor" and
+// [approvals] the operation mek-expose.
+[[nodiscard]] Decision evaluate(const Policy& policy, const ExposeFacts& facts);
 
 // The segments of a container (its non-empty ones) that the rule for `label` seals, in the container's order.
 // Throws Error{Denied} where no rule is for that label.

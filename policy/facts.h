@@ -87,7 +87,8 @@ struct CollateralFacts {
 struct Facts {
   UnixTime now = 0;
   MekFacts mek;
-  unsigned suite = 0;
+  std::string format = "qpcseal";  // or "vendor"
+  unsigned suite = 0;              // of format "qpcseal"
   CardFacts card;
   ChallengeFacts challenge;
   CollateralFacts collateral;
@@ -96,13 +97,24 @@ struct Facts {
   std::vector<SvnFloor> svn_floors;   // the log's; those of other models do not count
 };
 
+// One run of the vendor's tool with the MEK in the clear, apart from the releases that it makes.
+struct ExposeFacts {
+  UnixTime now = 0;
+  MekFacts mek;
+};
+
 // One model sealed under one MEK.
 struct SealFacts {
+  // A segment that a host may need to read and could not: why it is sealed whole.
+  struct Whole {
+    std::string segment, why;
+  };
   UnixTime now = 0;
   MekFacts mek;
   std::string mode;                    // "token" or "envelope"
   std::vector<std::string> segments;   // all that are to be sealed
   std::vector<std::string> available;  // the container's non-empty segments
+  std::vector<Whole> whole;            // network.elf and other ELF files
   std::uint64_t encryptions_wanted = 0;
 };
 

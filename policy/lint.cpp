@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <map>
 
 #include "policy/policy.h"
 
@@ -45,6 +46,14 @@ class Linter {
          "suite 4 (RSA-OAEP with SHA-1) binds a wrapped key to no challenge");
     warn(std::find(modes.begin(), modes.end(), "envelope") != modes.end(), m.modes.line,
          "envelope mode has data keys in this machine's memory");
+    const auto& formats = m.formats.value;
+    const bool vendor = std::find(formats.begin(), formats.end(), kVendorFormat) != formats.end();
+    warn(vendor, m.formats.line,
+         "format \"vendor\" hands these keys to the vendor's tool in the clear: whoever has that tool's "
+         "machine may "
+         "have them");
+    warn(vendor && formats.size() > 1, m.formats.line,
+         "one key in two formats: each should have keys of its own");
     warn(m.max_releases.value == 0, m.max_releases.line, "these keys can never be released");
     warn(m.max_releases.value > kManyReleases, m.max_releases.line,
          "the maximum of releases is hardly a limit");
@@ -76,11 +85,16 @@ class Linter {
     }
   }
 
-  std::vector<Warning> take() { return std::move(warnings_); }
+  // By line, as the file is read.
+  std::vector<Warning> take() {
+    std::vector<Warning> out;
+    for (auto& [line, warning] : found_) out.push_back(std::move(warning));
+    return out;
+  }
 
  private:
   void warn(bool when, int line, std::string text) {
-    if (when) warnings_.push_back({policy_.at(line), std::move(text)});
+    if (when) found_.emplace(line, Warning{policy_.at(line), std::move(text)});
   }
 
   void power(const std::string& operation, const Rule<int>& count) {
@@ -121,7 +135,7 @@ class Linter {
   }
 
   const Policy& policy_;
-  std::vector<Warning> warnings_;
+  std::multimap<int, Warning> found_;  // by line; of one line in the order in which they were found
 };
 
 }  // namespace

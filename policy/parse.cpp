@@ -4,41 +4,16 @@
 #include <limits>
 
 #include "base/error.h"
+#include "encoding/file_kind.h"
 #include "encoding/toml.h"
+#include "policy/parse_mek.h"
+#include "policy/parse_rules.h"
 #include "policy/policy.h"
 
 namespace qpcseal::policy {
 namespace {
 
-using Empty = encoding::TomlReader::Empty;
-constexpr std::int64_t kHuge = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kMaxLifetime = 365LL * 86400;
-
-template <typename T>
-Rule<T> rule(encoding::TomlReader& reader, std::string_view key, T value) {
-  return {std::move(value), reader.line_of_key(key)};
-}
-
-// Refuses list entries that are none of the words known for `key`.
-std::vector<std::string> words(encoding::TomlReader& reader, std::string_view key,
-                               std::initializer_list<std::string_view> known) {
-  std::vector<std::string> out = reader.texts(key);
-  for (const std::string& word : out) {
-    if (std::find(known.begin(), known.end(), word) == known.end()) {
-      reader.refuse(reader.line_of_key(key), "'" + std::string(key) + "' does not know '" + word + "'");
-    }
-  }
-  return out;
-}
-
-std::string word(encoding::TomlReader& reader, std::string_view key,
-                 std::initializer_list<std::string_view> known) {
-  std::string out = reader.text(key);
-  if (std::find(known.begin(), known.end(), out) == known.end()) {
-    reader.refuse(reader.line_of_key(key), "'" + std::string(key) + "' does not know '" + out + "'");
-  }
-  return out;
-}
 
 void check_sizes(encoding::TomlReader& reader, std::string_view key, const std::vector<Bytes>& list,
                  std::size_t low, std::size_t high) {
@@ -119,7 +94,7 @@ std::vector<MeasurementRule> read_measurements(encoding::TomlReader& reader) {
 // Either `submods = "none"` or [[device.submod]] tables, and never neither.
 Rule<std::vector<SubmodRule>> read_submods(encoding::TomlReader& reader) {
   if (reader.has("submods") || !reader.has("submod")) {
-    static_cast<void>(word(reader, "submods", {"none"}));
+    static_cast<void>(known_word(reader, "submods", {"none"}));
     if (reader.has("submod"))
       reader.refuse(reader.line_of_key("submod"), "submods are \"none\", yet here is one");
     return {{}, reader.line_of_key("submods")};
@@ -138,7 +113,7 @@ Rule<std::optional<std::vector<Bytes>>> read_ueids(encoding::TomlReader& reader)
   const toml::node& node = reader.take("ueids");
   Rule<std::optional<std::vector<Bytes>>> out{std::nullopt, encoding::TomlReader::line_number(node)};
   if (node.is_string()) {
-    static_cast<void>(word(reader, "ueids", {"any"}));
+    static_cast<void>(known_word(reader, "ueids", {"any"}));
     return out;
   }
   out.value = reader.hexes("ueids");
@@ -154,11 +129,19 @@ void read_hardware(encoding::TomlReader& reader, DeviceClass& out) {
   if (out.hwmodel.value) check_sizes(reader, "hwmodel", {*out.hwmodel.value}, 1, 32);
   out.hwversion = unless_none<std::string>(reader, "hwversion", [&] { return reader.text("hwversion"); });
   out.lifecycle = unless_none<std::vector<std::string>>(reader, "lifecycle", [&] {
-    return words(reader, "lifecycle", {"test", "development", "secured", "rma"});
+    return known_words(reader, "lifecycle", {"test", "development", "secured", "rma"});
   });
   out.oemboot = {true, out.line};
   if (reader.has("oemboot"))
-    out.oemboot = rule(reader, "oemboot", word(reader, "oemboot", {"required", "none"}) == "required");
+    out.oemboot = rule(reader, "oemboot", known_word(reader, "oemboot", {"required", "none"}) == "required");
+}
+
+void check_scheme(encoding::TomlReader& reader, const Rule<std::string>& scheme) {
+  const std::string_view name = scheme.value;
+  if (name == kExternalScheme)
+    reader.refuse(scheme.line, "'scheme' is \"external:NAME\", with the name of a verifier");
+  if (name.starts_with(kExternalScheme) || std::ranges::find(kSchemes, name) != kSchemes.end()) return;
+  reader.refuse(scheme.line, "'scheme' is none of eat-card, aws-nitro, external:NAME");
 }
 
 DeviceClass read_device(encoding::TomlReader& reader) {
@@ -166,53 +149,23 @@ DeviceClass read_device(encoding::TomlReader& reader) {
   out.line = reader.line();
   out.name = reader.text("name");
   out.scheme = rule(reader, "scheme", reader.text("scheme"));
+  check_scheme(reader, out.scheme);
   out.roots = rule(reader, "roots", reader.hexes("roots"));
   check_sizes(reader, "roots", out.roots.value, 32, 32);
   read_hardware(reader, out);
   out.min_dbgstat = rule(reader, "min_dbgstat", static_cast<unsigned>(reader.integer("min_dbgstat", 0, 4)));
-  out.session_keys = rule(reader, "session_keys", words(reader, "session_keys", {"p256", "p384", "rsa"}));
+  out.session_keys =
+      rule(reader, "session_keys", known_words(reader, "session_keys", {"p256", "p384", "rsa"}));
   out.challenge_lifetime = rule(reader, "challenge_lifetime", read_lifetime(reader, "challenge_lifetime"));
   out.ueids = read_ueids(reader);
-  out.revoked_ueids = rule(reader, "revoked_ueids", reader.hexes("revoked_ueids", Empty::Allowed));
+  out.revoked_ueids =
+      rule(reader, "revoked_ueids", reader.hexes("revoked_ueids", encoding::TomlReader::Empty::Allowed));
   check_sizes(reader, "revoked_ueids", out.revoked_ueids.value, 7, 33);
   out.max_releases = rule(reader, "max_releases_per_card",
                           static_cast<std::uint64_t>(reader.integer("max_releases_per_card", 0, kHuge)));
-  out.crl_required = rule(reader, "crl", word(reader, "crl", {"required", "none"}) == "required");
+  out.crl_required = rule(reader, "crl", known_word(reader, "crl", {"required", "none"}) == "required");
   out.measurements = read_measurements(reader);
   out.submods = read_submods(reader);
-  reader.finish();
-  return out;
-}
-
-void check_segments(encoding::TomlReader& reader, const std::vector<std::string>& segments) {
-  for (const std::string& name : segments) {
-    const bool bad = name.size() > 255 || name.find('/') != std::string::npos || name.starts_with("seal.") ||
-                     name.starts_with("MEK.") || name == "network.elf" || name == "constants.bin";
-    if (bad) reader.refuse(reader.line_of_key("segments"), "'" + name + "' is no further segment's name");
-  }
-}
-
-MekRule read_mek(encoding::TomlReader& reader, const Policy& policy) {
-  MekRule out;
-  out.line = reader.line();
-  out.labels = rule(reader, "labels", reader.texts("labels"));
-  out.devices = rule(reader, "devices", reader.texts("devices"));
-  for (const std::string& name : out.devices.value) {
-    if (policy.device(name) == nullptr)
-      reader.refuse(out.devices.line, "there is no device class '" + name + "'");
-  }
-  out.modes = rule(reader, "modes", words(reader, "modes", {"token", "envelope"}));
-  out.suites.line = reader.line_of_key("suites");
-  for (const std::int64_t suite : reader.integers("suites", 1, 4)) {
-    out.suites.value.push_back(static_cast<unsigned>(suite));
-  }
-  out.segments = rule(reader, "segments", reader.texts("segments", Empty::Allowed));
-  check_segments(reader, out.segments.value);
-  out.max_releases =
-      rule(reader, "max_releases", static_cast<std::uint64_t>(reader.integer("max_releases", 0, kHuge)));
-  const auto most = static_cast<std::int64_t>(kMaxEncryptions);
-  out.max_encryptions =
-      rule(reader, "max_encryptions", static_cast<std::uint64_t>(reader.integer("max_encryptions", 0, most)));
   reader.finish();
   return out;
 }
@@ -240,12 +193,7 @@ void refuse_same_patterns(const encoding::TomlReader& reader, const std::vector<
 
 toml::table parse_toml(std::string_view text, const std::string& file) {
   if (text.size() > kMaxPolicySize) throw Error(ErrorKind::Malformed, file + ": more than 1 MiB");
-  try {
-    return toml::parse(text);
-  } catch (const toml::parse_error& error) {
-    throw Error(ErrorKind::Malformed, file + ":" + std::to_string(error.source().begin.line) + ": " +
-                                          std::string(error.description()));
-  }
+  return encoding::parse_toml(text, file);
 }
 
 // As the names of logs (C2SP signed notes): printable ASCII without blanks and '+'.
@@ -258,9 +206,7 @@ std::string read_appliance(encoding::TomlReader& reader) {
   return out;
 }
 
-}  // namespace
-
-Policy parse_policy(std::string_view toml, const std::string& file) {
+Policy read_policy(std::string_view toml, const std::string& file) {
   const toml::table table = parse_toml(toml, file);
   encoding::TomlReader reader(table, "policy", file);
   Policy out;
@@ -275,7 +221,7 @@ Policy parse_policy(std::string_view toml, const std::string& file) {
     reader.refuse(out.expires.line, std::string("'expires': ") + error.what());
   }
   out.collateral_required =
-      rule(reader, "collateral", word(reader, "collateral", {"required", "none"}) == "required");
+      rule(reader, "collateral", known_word(reader, "collateral", {"required", "none"}) == "required");
   for (encoding::TomlReader& inner : reader.tables("device", "device"))
     out.devices.push_back(read_device(inner));
   refuse_same_names(reader, out.devices);
@@ -285,6 +231,12 @@ Policy parse_policy(std::string_view toml, const std::string& file) {
   read_approvals(approvals, out);
   reader.finish();
   return out;
+}
+
+}  // namespace
+
+Policy parse_policy(std::string_view toml, const std::string& file) {
+  return encoding::as_kind(view(toml), "a policy", [&] { return read_policy(toml, file); });
 }
 
 }  // namespace qpcseal::policy

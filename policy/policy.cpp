@@ -8,6 +8,11 @@
 
 namespace qpcseal::policy {
 
+std::string_view name_of(ElfRule rule) {
+  if (rule == ElfRule::WherePossible) return "where possible";
+  return rule == ElfRule::HostReadable ? "host-readable" : "whole";
+}
+
 namespace {
 
 bool names_references(const DeviceClass& device) {
@@ -22,10 +27,10 @@ bool names_references(const DeviceClass& device) {
 
 std::span<const std::string_view> operations() {
   static constexpr auto kNames = std::to_array<std::string_view>(
-      {"seal",           "release",        "mek-generate",  "mek-rotate",      "mek-backup",
-       "mek-restore",    "mek-import",     "mek-drill",     "mek-suspend",     "mek-resume",
-       "mek-destroy",    "recovery-key",   "policy-change", "officers-change", "trust-import",
-       "log-key-rotate", "witness-change", "site-change",   "anchor-accept",   "clock-correct"});
+      {"seal",         "release",       "mek-generate",    "mek-rotate",   "mek-backup",     "mek-restore",
+       "mek-import",   "mek-drill",     "mek-suspend",     "mek-resume",   "mek-destroy",    "mek-expose",
+       "recovery-key", "policy-change", "officers-change", "trust-import", "log-key-rotate", "witness-change",
+       "site-change",  "anchor-accept", "clock-correct"});
   return kNames;
 }
 
@@ -47,6 +52,9 @@ bool Policy::is_weak(std::string_view operation) const {
   const auto named = approvals_for(operation);
   if (!named) return false;
   if (std::ranges::find(kByRequest, operation) != kByRequest.end()) return *named < greatest_threshold();
+  // A key in the clear, and nobody agrees to it: officers_needed() asks for no fewer than these three.
+  if (operation == "mek-expose")
+    return *named + approvals_for("seal").value_or(0) + approvals_for("release").value_or(0) == 0;
   const bool signed_file = operation == "policy-change" ||
                            (operation == "trust-import" && std::ranges::any_of(devices, names_references));
   return signed_file && std::max(1, *named) < greatest_threshold();  // a file is signed by somebody

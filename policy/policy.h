@@ -4,6 +4,7 @@
 // "allowed".
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -61,14 +62,32 @@ struct DeviceClass {
   Rule<std::vector<SubmodRule>> submods;  // empty: the card must have none
 };
 
+// What of a sealed ELF file stays readable for the host (FORMAT.md section 2.1.1).
+enum class ElfRule {
+  WherePossible,  // the policy says nothing: what a host needs, or nothing of a file that is not as it must
+                  // be
+  HostReadable,   // what a host needs; any other file is refused
+  Whole,          // nothing
+};
+// "where possible", "host-readable", "whole"
+std::string_view name_of(ElfRule rule);
+
+// Sealed in every model that has them; and of each sealed segment the one with `.crc` behind its name.
+inline constexpr std::string_view kAlwaysSealed[] = {"network.elf", "constants.bin", "opstatsdesc.bin"};
+
 // [[mek]]: what may happen with the keys whose labels match.
 struct MekRule {
   int line = 0;
-  Rule<std::vector<std::string>> labels;    // patterns, see policy/glob.h
-  Rule<std::vector<std::string>> devices;   // names of device classes
-  Rule<std::vector<std::string>> modes;     // "token", "envelope"
-  Rule<std::vector<unsigned>> suites;       // 1 to 4, FORMAT.md section 3
-  Rule<std::vector<std::string>> segments;  // sealed beside network.elf and constants.bin
+  Rule<std::vector<std::string>> labels;   // patterns, see policy/glob.h
+  Rule<std::vector<std::string>> devices;  // names of device classes
+  Rule<std::vector<std::string>> modes;    // "token", "envelope"
+  Rule<std::vector<unsigned>> suites;      // 1 to 4, FORMAT.md section 3
+  // "qpcseal", "vendor"; what is not written is "qpcseal" alone. "vendor": the key may be handed to the
+  // vendor's own tool in the clear (mek-expose).
+  Rule<std::vector<std::string>> formats;
+  Rule<std::vector<std::string>> segments;  // sealed beside kAlwaysSealed
+  Rule<ElfRule> elf;
+  Rule<std::vector<std::string>> elf_sections;  // that stay readable; default: metadata_fb, metadata
   Rule<std::uint64_t> max_releases;
   Rule<std::uint64_t> max_encryptions;  // at most 2^32
 };
@@ -102,6 +121,12 @@ struct Policy {
   [[nodiscard]] std::string at(int line) const { return file + ":" + std::to_string(line); }
 };
 
+inline constexpr std::string_view kOwnFormat = "qpcseal", kVendorFormat = "vendor";
+// The schemes that this program verifies itself.
+inline constexpr std::array<std::string_view, 2> kSchemes{"eat-card", "aws-nitro"};
+// A scheme "external:NAME" is a verifier of evidence that the site's facts name.
+inline constexpr std::string_view kExternalScheme = "external:";
+
 inline constexpr std::size_t kMaxPolicySize = 1U << 20;  // bytes
 inline constexpr std::uint64_t kMaxEncryptions = std::uint64_t{1} << 32;
 
@@ -118,7 +143,7 @@ struct Warning {
   std::string rule;  // "policy.toml:12"
   std::string text;
 };
-// Rules that are allowed but deserve a second look.
+// Rules that are allowed but deserve a second look, by line.
 std::vector<Warning> lint(const Policy& policy);
 
 }  // namespace qpcseal::policy

@@ -3,7 +3,7 @@
 #include <sstream>
 
 #include "base/text.h"
-#include "policy/policy.h"
+#include "policy/officers_needed.h"
 
 namespace qpcseal::policy {
 namespace {
@@ -85,15 +85,25 @@ void show_device(std::ostringstream& out, const DeviceClass& device) {
   }
 }
 
+std::string elf_words(const MekRule& mek) {
+  if (mek.elf.value == ElfRule::Whole) return "  leave nothing of an ELF file readable\n";
+  return "  leave of an ELF file the headers and these sections readable: " + join(mek.elf_sections.value) +
+         (mek.elf.value == ElfRule::HostReadable ? "; a network.elf without them is refused\n" : "\n");
+}
+
 void show_mek(std::ostringstream& out, const MekRule& mek) {
   out << "\nKeys labelled " << join(mek.labels.value) << "\n"
       << "  go to cards of class: " << join(mek.devices.value) << ", at most " << mek.max_releases.value
       << " times\n"
+      << "  in format: " << join(mek.formats.value)
+      << (std::ranges::find(mek.formats.value, kVendorFormat) == mek.formats.value.end()
+              ? "\n"
+              : ", whose tool gets them IN THE CLEAR\n")
       << "  wrapped by suite: " << join_numbers(mek.suites.value) << "\n"
-      << "  seal network.elf, constants.bin"
+      << "  seal network.elf, constants.bin, opstatsdesc.bin"
       << (mek.segments.value.empty() ? "" : ", " + join(mek.segments.value))
-      << " in mode: " << join(mek.modes.value) << "\n"
-      << "  encrypt at most " << mek.max_encryptions.value << " times\n";
+      << " (and NAME.crc of each) in mode: " << join(mek.modes.value) << "\n"
+      << elf_words(mek) << "  encrypt at most " << mek.max_encryptions.value << " times\n";
 }
 
 }  // namespace
@@ -111,7 +121,7 @@ std::string show(const Policy& policy) {
   for (const MekRule& mek : policy.meks) show_mek(out, mek);
   out << "\nOfficers who must agree:\n";
   for (const auto& [operation, count] : policy.approvals)
-    out << "  " << operation << ": " << count.value << "\n";
+    out << "  " << operation << ": " << officers_needed(policy, operation).value_or(count.value) << "\n";
   out << "  anything else: not allowed\n";
   return out.str();
 }

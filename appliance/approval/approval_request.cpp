@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "encoding/file_kind.h"
 
 namespace qpcseal::approval {
 
@@ -146,7 +147,9 @@ std::string encode_approval_request(const ApprovalRequest& request) {
 
 ApprovalRequest parse_approval_request(std::string_view text) {
   if (text.size() > kMaxApprovalRequest) throw bad_request("more than 64 KiB");
-  if (!is_approval_request(text)) throw bad_request("it does not begin like one");
+  if (!is_approval_request(text))
+    encoding::as_kind(view(text), "a request for approval",
+                      [] { throw bad_request("it does not begin like one"); });
   refuse_odd_bytes(text);
   Lines lines(text.substr(kTitle.size()));
   ApprovalRequest request = read(lines);

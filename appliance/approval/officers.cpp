@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/text_file.h"
 
 namespace qpcseal::approval {
 
@@ -139,6 +140,24 @@ Finding finding(std::string id, std::string claim, std::string observed, std::st
           line == 0 ? "officers" : "officers:" + std::to_string(line)};
 }
 
+std::string with_cr_lf(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\n') out += '\r';
+    out += c;
+  }
+  return out;
+}
+
+// Whether the same text was signed with other line ends: a system on the way changed them.
+bool signs_other_line_ends(const SshSignature& signature, std::string_view sig_namespace, ByteView message) {
+  const std::string_view text = text_view(message);
+  if (!wide_encoding(text).empty()) return false;
+  const std::string lf = plain_text(text);
+  return verify_sshsig(signature, sig_namespace, view(lf)) ||
+         verify_sshsig(signature, sig_namespace, view(with_cr_lf(lf)));
+}
+
 // The first reason why this officer's signature does not count, if there is one.
 std::optional<Finding> objection(const Officer& officer, std::string_view sig_namespace, const Tally& tally,
                                  UnixTime now) {
@@ -167,9 +186,11 @@ void count(Tally& tally, const Officers& officers, std::string_view sig_namespac
     tally.findings.push_back(
         finding("POL-SIGNATURE-UNKNOWN", "key", fingerprint, "a key of the officers file"));
   } else if (!verify_sshsig(signature, sig_namespace, message)) {
-    tally.findings.push_back(
-        finding("POL-SIGNATURE-BAD", officer->name, "namespace " + signature.sig_namespace,
-                "a signature over these bytes in " + std::string(sig_namespace), officer->line));
+    const bool line_ends = signs_other_line_ends(signature, sig_namespace, message);
+    tally.findings.push_back(finding(
+        "POL-SIGNATURE-BAD", officer->name,
+        line_ends ? "over the same text with other line ends" : "namespace " + signature.sig_namespace,
+        "a signature over these bytes in " + std::string(sig_namespace), officer->line));
   } else if (auto reason = objection(*officer, sig_namespace, tally, now)) {
     tally.findings.push_back(*reason);
   } else {
@@ -191,7 +212,7 @@ Officers parse_officers(std::string_view text) {
   Officers out;
   out.digest = copy(sha256(view(text)));
   unsigned number = 0;
-  for (const auto& line : lines_of(text)) {
+  for (const auto& line : lines_of(plain_text(text))) {
     ++number;
     const std::string where = "officers:" + std::to_string(number);
     if (line.empty() || line.starts_with('#')) continue;

@@ -48,11 +48,11 @@ struct Tally {
   Findings findings;                // one for each signature that does not count (POL-SIGNATURE-...)
 };
 
-// How many people have a key whose signatures count in `name_space`, as of `now`.
+// How many people have a key whose signatures count in `sig_namespace`, as of `now`.
 [[nodiscard]] std::size_t count_signers(const Officers& officers, std::string_view sig_namespace,
                                         UnixTime now);
 
-// Which officers signed `message` in `name_space`, as of `now`. Each signature is the text of a .sig file.
+// Which officers signed `message` in `sig_namespace`, as of `now`. Each signature is the text of a .sig file.
 Tally tally_signatures(const Officers& officers, std::string_view sig_namespace, ByteView message,
                        const std::vector<std::string>& signatures, UnixTime now);
 

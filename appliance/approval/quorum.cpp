@@ -6,6 +6,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "base/text_file.h"
+#include "encoding/file_kind.h"
+#include "policy/officers_needed.h"
 
 namespace qpcseal::approval {
 
@@ -27,7 +30,7 @@ Error missing(const std::string& why, const std::string& hint = "", const Findin
 std::string quoted(const std::string& text) { return "'" + text + "'"; }
 
 unsigned threshold_of(const policy::Policy& policy, const std::string& operation) {
-  return static_cast<unsigned>(officers_needed(policy, operation).value_or(0));
+  return static_cast<unsigned>(policy::officers_needed(policy, operation).value_or(0));
 }
 
 // "mek is "a#1", the act has "b#1"" for the first parameter that differs.
@@ -114,14 +117,6 @@ Json record_of(const ParsedRequest& candidate, const std::vector<Approver>& appr
 
 }  // namespace
 
-std::optional<int> officers_needed(const policy::Policy& policy, const std::string& operation) {
-  const auto named = policy.approvals_for(operation);
-  const int most = policy.greatest_threshold();
-  if (operation == "site-change" || operation == "anchor-accept") return most;
-  if (operation == "clock-correct") return std::max(named.value_or(most), 1);
-  return named;
-}
-
 ApprovalResult judge_approval(const ApprovalContext& situation, const std::string& operation,
                               const Json& parameters, const std::vector<std::string>& requests,
                               const std::vector<std::string>& signatures) {
@@ -155,7 +150,7 @@ ApprovalResult judge_approval(const ApprovalContext& situation, const std::strin
 ApprovalRequest make_approval_request(const audit::LogCopy& log, const policy::Policy& policy,
                                       const std::string& operation, Json parameters, UnixTime now,
                                       std::int64_t lifetime, Random& random) {
-  const auto needed = officers_needed(policy, operation);
+  const auto needed = policy::officers_needed(policy, operation);
   if (!needed)
     throw Error(ErrorKind::Denied,
                 "the policy does not allow '" + operation + "': [approvals] does not name it");
@@ -192,10 +187,28 @@ Officers read_officers(const std::filesystem::path& file, const audit::State& st
   return officers;
 }
 
-std::vector<std::string> read_signatures(const std::vector<std::filesystem::path>& paths) {
+namespace {
+
+std::vector<std::string> read_texts(const std::vector<std::filesystem::path>& paths, std::size_t limit,
+                                    std::string_view wanted) {
   std::vector<std::string> out;
-  for (const auto& path : paths) out.push_back(read_text_file(path, kMaxSshsig));
+  for (const auto& path : paths) {
+    out.push_back(read_plain_text(path, limit));
+    const std::string_view kind = encoding::file_kind(view(out.back()));
+    if (!kind.empty() && kind != wanted)
+      with_context(path.string(), [&] { throw encoding::other_kind(kind, wanted); });
+  }
   return out;
+}
+
+}  // namespace
+
+std::vector<std::string> read_requests(const std::vector<std::filesystem::path>& paths) {
+  return read_texts(paths, kMaxApprovalRequest, "a request for approval");
+}
+
+std::vector<std::string> read_signatures(const std::vector<std::filesystem::path>& paths) {
+  return read_texts(paths, kMaxSshsig, "an SSH signature");
 }
 
 std::vector<std::string> counted(const std::vector<std::string>& signatures,

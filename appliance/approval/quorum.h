@@ -38,11 +38,6 @@ struct ApprovalResult {
   std::vector<Approver> rejecters;      // officers who signed its rejection: then the act is refused
 };
 
-// How many officers must approve the operation. Nothing: the policy does not allow it. Repairs always have a
-// quorum, so that no policy locks an appliance for good: the policy's greatest number where it does not name
-// them, and always for site-change and anchor-accept, which could undo what others protect.
-std::optional<int> officers_needed(const policy::Policy& policy, const std::string& operation);
-
 // The request for this act with enough signatures. Error{ApprovalsMissing} with the reason: no request for
 // it, other parameters or facts, expired, used before, too few officers (findings say which signatures do not
 // count); Error{Malformed} for a file that is no request.
@@ -60,6 +55,7 @@ ApprovalRequest make_approval_request(const audit::LogCopy& log, const policy::P
 // Error{ApprovalsMissing} for an appliance without officers.
 Officers read_officers(const std::filesystem::path& file, const audit::State& state);
 
+std::vector<std::string> read_requests(const std::vector<std::filesystem::path>& paths);
 std::vector<std::string> read_signatures(const std::vector<std::filesystem::path>& paths);
 // Those of `signatures` by which these people signed. Others are ignored: they may be any file.
 std::vector<std::string> counted(const std::vector<std::string>& signatures,

@@ -23,8 +23,8 @@ struct SshSignature {
 // ssh_wire.h, a non-empty reserved field, text outside the armour, or anything left over.
 SshSignature parse_sshsig(std::string_view armoured);
 
-// Whether `signature` is one of `name_space` over `message`, made with the key inside it. A security key must
-// have seen its owner (user presence). The caller checks who owns the key.
+// Whether `signature` is one of `sig_namespace` over `message`, made with the key inside it. A security key
+// must have seen its owner (user presence). The caller checks who owns the key.
 [[nodiscard]] bool verify_sshsig(const SshSignature& signature, std::string_view sig_namespace,
                                  ByteView message);
 

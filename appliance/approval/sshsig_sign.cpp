@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kP256Point = 65, kP384Point = 97;  // bytes, uncompressed
 
 // A key in hardware may answer no questions about itself; its SubjectPublicKeyInfo always can be had.
-EvpKey public_half(EVP_PKEY* key) {
+EvpKey public_half_of(EVP_PKEY* key) {
   unsigned char* der = nullptr;
   const int size = i2d_PUBKEY(key, &der);
   if (size <= 0) throw Error(ErrorKind::Token, "the key does not show its public half");
@@ -91,7 +91,7 @@ Bytes sign_raw(EVP_PKEY* key, const EVP_MD* digest, ByteView data) {
 }  // namespace
 
 Bytes ssh_key_blob(EVP_PKEY* key) {
-  const EvpKey half = public_half(key);
+  const EvpKey half = public_half_of(key);
   const std::string type = type_of(half.get());
   Bytes out;
   append_ssh_string(out, view(type));
@@ -106,17 +106,21 @@ Bytes ssh_key_blob(EVP_PKEY* key) {
 }
 
 std::string sign_sshsig(EVP_PKEY* key, std::string_view sig_namespace, ByteView message) {
-  const Bytes blob = ssh_key_blob(key);
+  const std::string type = parse_ssh_key(ssh_key_blob(key)).type;
+  const EVP_MD* digest = type == "ssh-ed25519"   ? nullptr
+                         : type.ends_with("384") ? EVP_sha384()
+                                                 : EVP_sha256();
+  return sign_sshsig(key, [&](ByteView data) { return sign_raw(key, digest, data); }, sig_namespace, message);
+}
+
+std::string sign_sshsig(EVP_PKEY* public_half, const SignData& sign, std::string_view sig_namespace,
+                        ByteView message) {
+  const Bytes blob = ssh_key_blob(public_half);
   const std::string type = parse_ssh_key(blob).type;
-  const Bytes data = sshsig_signed_data(sig_namespace, message);
+  const Bytes signature = sign(sshsig_signed_data(sig_namespace, message));
   Bytes wire;
   append_ssh_string(wire, view(type));
-  if (type == "ssh-ed25519") {
-    append_ssh_string(wire, sign_raw(key, nullptr, data));
-  } else {
-    const EVP_MD* digest = type.ends_with("384") ? EVP_sha384() : EVP_sha256();
-    append_ssh_string(wire, ecdsa_blob(sign_raw(key, digest, data)));
-  }
+  append_ssh_string(wire, type == "ssh-ed25519" ? signature : ecdsa_blob(signature));
   std::string out = armour_sshsig(blob, sig_namespace, wire);
   if (!verify_sshsig(parse_sshsig(out), sig_namespace, message))
     throw Error(ErrorKind::Token, "the key signed, but its signature does not verify");

@@ -107,7 +107,8 @@ Lock::Lock(const std::filesystem::path& file, unsigned timeout_seconds,
     if (!has_name(fd_, file)) continue;
     if (std::chrono::steady_clock::now() >= end)
       throw Error(ErrorKind::Io, file.string() + ": another qpcseal holds the lock (" + holder_of(fd_) + ")",
-                  "--lock-timeout SECONDS waits longer");
+                  "--lock-timeout SECONDS waits longer")
+          .with_code("lock-busy");
     if (!told && on_wait) on_wait(holder_of(fd_));
     told = true;
     std::this_thread::sleep_for(kPause);

@@ -84,20 +84,18 @@ const tlog::Tree& Log::tree() const {
   return whole_.emplace(std::move(tree));
 }
 
-// Why officers would have to accept the anchor; empty where they need not. Error{LogDamaged} for one that
-// nobody may accept: the log was rolled back, or is another.
-std::string Log::old_anchor() const {
-  const std::uint64_t size = at_.checkpoint.size;
-  if (!anchor_) return size > 1 ? "the log's anchor is gone from the token" : "";
-  if (anchor_->size > size)
+std::string old_anchor(const LogCursor& at, const std::optional<AnchorState>& anchor) {
+  const std::uint64_t size = at.checkpoint.size;
+  if (!anchor) return size > 1 ? "the log's anchor is gone from the token" : "";
+  if (anchor->size > size)
     throw Error(ErrorKind::LogDamaged, "the audit log was rolled back: it has " + std::to_string(size) +
-                                           " entries, the token remembers " + std::to_string(anchor_->size) +
+                                           " entries, the token remembers " + std::to_string(anchor->size) +
                                            "; " + entry_name(size) + " is missing");
-  if (anchor_->size == 0 || at_.tree.root(anchor_->size) != anchor_->root)
+  if (anchor->size == 0 || at.tree.root(anchor->size) != anchor->root)
     throw Error(ErrorKind::LogDamaged, "the audit log is not the one that the token remembers at " +
-                                           std::to_string(anchor_->size) + " entries");
-  if (anchor_->size >= at_.last_append) return "";
-  return "the token's memory of the audit log is old: it ends before " + entry_name(anchor_->size) +
+                                           std::to_string(anchor->size) + " entries");
+  if (anchor->size >= at.last_append) return "";
+  return "the token's memory of the audit log is old: it ends before " + entry_name(anchor->size) +
          ", and more than one append follows";
 }
 
@@ -107,7 +105,7 @@ void Log::check_anchor(OldAnchor old) {
   if (settings_.anchor == nullptr) return;
   anchored_ = anchor_.has_value();
   if (!anchored_ && !at_.state.site.anchor) return;
-  const std::string why = old_anchor();
+  const std::string why = audit::old_anchor(at_, anchor_);
   old_anchor_ = !why.empty();
   if (old_anchor_ && old == OldAnchor::Refuse)
     throw Error(ErrorKind::LogDamaged, why + " (anchor " + to_string(anchor_) + ")",
@@ -340,14 +338,17 @@ std::uint64_t Log::append(std::vector<Entry> entries, tlog::Signer* next) {
 
 // What is in the log is done: a failure behind it is noted, and does not make the act fail.
 std::uint64_t Log::conclude(std::vector<Entry> entries, tlog::Signer* next) {
-  const std::uint64_t first = at_.state.size;
+  const std::uint64_t first = at_.state.size, last = first + entries.size() - 1;
   try {
     append(std::move(entries), next);
   } catch (const AppendError& error) {
     if (error.appended() != Appended::Durable || settings_.status == nullptr) throw;
     settings_.status->faults.emplace_back(error.what());
   }
-  if (settings_.status != nullptr) settings_.status->acted = true;
+  if (settings_.status != nullptr) {
+    settings_.status->acted = true;
+    settings_.status->last_entry = last;
+  }
   return first;
 }
 

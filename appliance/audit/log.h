@@ -25,8 +25,7 @@ enum class Appended {
 // A failed append, of the kind of its cause.
 class AppendError : public Error {
  public:
-  AppendError(Appended appended, const Error& cause)
-      : Error(cause.kind(), cause.what(), cause.hint(), cause.findings()), appended_(appended) {}
+  AppendError(Appended appended, const Error& cause) : Error(cause), appended_(appended) {}
   [[nodiscard]] Appended appended() const noexcept { return appended_; }
 
  private:
@@ -35,8 +34,9 @@ class AppendError : public Error {
 
 // What a command's appends came to: for the program's exit code.
 struct AppendStatus {
-  bool acted = false;               // a result or an event is in the log
-  std::vector<std::string> faults;  // what failed behind entries that are in the log
+  bool acted = false;                       // a result or an event is in the log
+  std::optional<std::uint64_t> last_entry;  // of those: the last one's number
+  std::vector<std::string> faults;          // what failed behind entries that are in the log
 };
 
 inline constexpr std::uint64_t kSnapshotEvery = 1024;  // entries
@@ -67,6 +67,15 @@ struct Outcome {
   std::string outcome;  // "ok", "denied", "failed", "unknown"
   encoding::Json data = encoding::Json::object();
 };
+
+// Whether the clock is further ahead of the last entry than the site's facts allow.
+[[nodiscard]] bool runs_ahead(const State& state, UnixTime now);
+// Error{Denied} where `now` lies before the last entry (by more than 300 s) or this program's sources, or
+// further on than the site's days.
+void check_clock(const State& state, UnixTime now);
+// Why officers would have to accept the anchor of the token; empty where they need not. Error{LogDamaged} for
+// one that nobody may accept: the log was rolled back, or is another.
+std::string old_anchor(const LogCursor& at, const std::optional<AnchorState>& anchor);
 
 // What Log::open() does about an anchor that is gone, or older than one append: OldAnchor::Accept leaves the
 // log unchanged until accept_anchor().
@@ -104,6 +113,8 @@ class Log {
   // or further on than the site's days or the limit without confirmation. Each intent and each event checks
   // that.
   void check_clock() const;
+  // Whether the clock is further ahead of the last entry than the site's facts allow.
+  [[nodiscard]] bool runs_ahead() const;
   // Somebody typed today's date: the event `clock`, where check_clock() would ask for it.
   void confirm_clock();
   // The event clock-correct: time goes on from the clock, which must lie before the last entry. Error{Usage}
@@ -144,10 +155,8 @@ class Log {
   std::string add(std::vector<Entry>& entries);
   Entry make(const std::string& kind, Phase phase, const std::string& txn, encoding::Json data) const;
   std::string new_txn();
-  [[nodiscard]] std::string old_anchor() const;
   void check_anchor(OldAnchor old);
   void recover();
-  [[nodiscard]] bool runs_ahead() const;
   [[nodiscard]] bool passes_limit() const;
   [[nodiscard]] UnixTime entry_time() const;
   void save_snapshot();

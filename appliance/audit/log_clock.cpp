@@ -17,12 +17,14 @@ constexpr const char* kCorrect =
 
 std::string date_of(UnixTime time) { return format_time(time).substr(0, kDateSize); }
 
+std::string confirm_hint(UnixTime now) {
+  return "where the date is right, say so once: --clock " + date_of(now) +
+         "; else set the workstation's clock";
+}
+
 }  // namespace
 
-bool Log::runs_ahead() const {
-  const auto most = static_cast<UnixTime>(at_.state.site.clock_days) * kDay;
-  return at_.state.size > 0 && settings_.clock.now() - at_.state.last_time > most;
-}
+bool Log::runs_ahead() const { return audit::runs_ahead(at_.state, settings_.clock.now()); }
 
 // The first entry behind the limit is a confirmation; from there on it says nothing more.
 bool Log::passes_limit() const {
@@ -41,9 +43,13 @@ void Log::limit_clock(UnixTime limit, const std::string& what) {
   clock_limit_of_ = what;
 }
 
-void Log::check_clock() const {
-  if (held_ > 0) return;
-  const UnixTime now = settings_.clock.now(), last = at_.state.last_time;
+bool runs_ahead(const State& state, UnixTime now) {
+  const auto most = static_cast<UnixTime>(state.site.clock_days) * kDay;
+  return state.size > 0 && now - state.last_time > most;
+}
+
+void check_clock(const State& state, UnixTime now) {
+  const UnixTime last = state.last_time;
   const std::string says = "the clock says " + format_time(now);
   if (now + kTolerance < last)
     throw Error(ErrorKind::Denied, says + ", but the log's last entry is of " + format_time(last), kCorrect);
@@ -51,17 +57,22 @@ void Log::check_clock() const {
     throw Error(ErrorKind::Denied,
                 says + ", before this program was built (" + format_time(build_time()) + ")",
                 "set the workstation's clock");
-  const std::string confirm =
-      "where the date is right, say so once: --clock " + date_of(now) + "; else set the workstation's clock";
-  if (runs_ahead())
+  if (runs_ahead(state, now))
     throw Error(ErrorKind::Denied,
-                says + ", more than " + std::to_string(at_.state.site.clock_days) +
+                says + ", more than " + std::to_string(state.site.clock_days) +
                     " days after the log's last entry (" + format_time(last) + ")",
-                confirm);
+                confirm_hint(now));
+}
+
+void Log::check_clock() const {
+  if (held_ > 0) return;
+  const UnixTime now = settings_.clock.now();
+  audit::check_clock(at_.state, now);
   if (passes_limit())
     throw Error(ErrorKind::Denied,
-                says + ", after the end of " + clock_limit_of_ + " (" + format_time(clock_limit_) + ")",
-                confirm);
+                "the clock says " + format_time(now) + ", after the end of " + clock_limit_of_ + " (" +
+                    format_time(clock_limit_) + ")",
+                confirm_hint(now));
 }
 
 void Log::confirm_clock() {

@@ -5,6 +5,7 @@
 
 #include "appliance/audit/chain.h"
 #include "base/error.h"
+#include "base/text_file.h"
 
 namespace qpcseal::audit {
 
@@ -194,6 +195,36 @@ std::optional<LogCopy> walk(const Store& store, const std::string& note,
   return copy;
 }
 
+// Canonical JSON has no raw carriage return: a system on the way changed the line ends of such a copy.
+[[noreturn]] void name_changed_line_ends(const Store& store, const Error& error) {
+  constexpr std::uint64_t kLooked = kMaxEntrySize + 2;
+  const Fd entries = store.open_entries();
+  const std::string front = read_text(entries, 0, std::min(file_size(entries), kLooked));
+  if (front.find("\r\n") == std::string::npos && wide_encoding(front).empty()) throw Error(error);
+  throw Error(ErrorKind::LogDamaged,
+              store.entries_path().string() +
+                  ": its line ends are CR LF, or its text is UTF-16: the copy was changed on its way",
+              "copy the log's folder again as it is (a tar archive, or a copy in binary mode)");
+}
+
+LogCopy read_folder(const Store& store, const std::optional<tlog::VerifierKey>& key, Check check) {
+  std::string note = store.read_checkpoint();
+  if (check == Check::Proofs)
+    if (auto copy = stream_log(store, note, key)) return std::move(*copy);
+  while (true) {
+    Fd entries = store.open_entries();
+    const std::uint64_t end = file_size(entries);
+    LogCopy copy = read_once(std::move(entries), 0, end, note, key, check);
+    if (is_one_append(split_lines(copy.tail))) return copy;
+    // More than one append behind the checkpoint: a writer was at work meanwhile, or the checkpoint is old.
+    std::string again = store.read_checkpoint();
+    if (again == copy.note)
+      damaged(entry_name(copy.checkpoint.size) +
+              " and more stand behind the checkpoint: an older checkpoint was put back, or lines were added");
+    note = std::move(again);
+  }
+}
+
 }  // namespace
 
 std::string LogCopy::line(std::uint64_t seq) const {
@@ -239,20 +270,11 @@ LogCopy read_log(Fd file, std::uint64_t from, std::uint64_t size, std::string ch
 
 LogCopy read_log(const std::filesystem::path& dir, const std::optional<tlog::VerifierKey>& key, Check check) {
   const Store store = Store::open_to_read(dir);
-  std::string note = store.read_checkpoint();
-  if (check == Check::Proofs)
-    if (auto copy = stream_log(store, note, key)) return std::move(*copy);
-  while (true) {
-    Fd entries = store.open_entries();
-    const std::uint64_t end = file_size(entries);
-    LogCopy copy = read_once(std::move(entries), 0, end, note, key, check);
-    if (is_one_append(split_lines(copy.tail))) return copy;
-    // More than one append behind the checkpoint: a writer was at work meanwhile, or the checkpoint is old.
-    std::string again = store.read_checkpoint();
-    if (again == copy.note)
-      damaged(entry_name(copy.checkpoint.size) +
-              " and more stand behind the checkpoint: an older checkpoint was put back, or lines were added");
-    note = std::move(again);
+  try {
+    return read_folder(store, key, check);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::LogDamaged && error.kind() != ErrorKind::Malformed) throw;
+    name_changed_line_ends(store, error);
   }
 }
 

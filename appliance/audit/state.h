@@ -47,6 +47,9 @@ struct MekHistory {
   std::string transferee;   // who its destruction here named: SHA-256 of the recovery key's file, hex
   std::string check_value;  // of an imported one: by it the same key is known again, hex
   bool returned = false;    // the token lost it, and has it again from this appliance's own backup
+  // Times that it was, or may have been, in another maker's tool in the clear (mek-expose); since when.
+  std::uint64_t exposures = 0;
+  UnixTime exposed_since = 0;
 
   bool operator==(const MekHistory&) const = default;
 };
@@ -107,9 +110,14 @@ struct Ceremony {
   std::string id;         // hex, 16 bytes
   std::uint64_t seq = 0;  // of the entry that began it
   std::string outcome;    // empty while it goes on
+  bool acted = false;     // an act of it was begun
 
   bool operator==(const Ceremony&) const = default;
 };
+// Whether its plan may begin anew under the same signatures: it ended without an act.
+[[nodiscard]] inline bool may_begin_anew(const Ceremony& ceremony) {
+  return ceremony.outcome == "failed" && !ceremony.acted;
+}
 
 struct State {
   encoding::Json genesis;
@@ -154,5 +162,8 @@ struct State {
 
 // The key that was imported with this check value (hex) and came in, or may have. Null: none.
 const MekHistory* imported_before(const State& state, const std::string& check_value);
+
+// All kinds of entries, as docs/FORMAT.md section 6.1 lists them.
+std::vector<std::string> kind_names();
 
 }  // namespace qpcseal::audit

@@ -26,15 +26,21 @@ bool has_open_step(const State& state, const encoding::Json& ceremony) {
   });
 }
 
-// A plan serves once, not at all where officers rejected it, and one ceremony goes on at a time.
+// A plan serves once, again where its ceremony ended without an act, not at all where officers rejected it;
+// and one ceremony goes on at a time.
 void begin(State& state, const Entry& entry) {
   require(!state.approvals_used.contains(encoding::hex_member(entry.data, "plan_sha256", kDigestSize)),
           "a plan that was rejected");
   for (const auto& [plan, ceremony] : state.ceremonies)
     require(!ceremony.outcome.empty(), "a ceremony begins while another goes on");
-  const Ceremony next{encoding::hex_member(entry.data, "ceremony", kCeremonyIdSize), entry.seq, ""};
-  require(state.ceremonies.emplace(encoding::hex_member(entry.data, "plan_sha256", kDigestSize), next).second,
+  Ceremony next;
+  next.id = encoding::hex_member(entry.data, "ceremony", kCeremonyIdSize);
+  next.seq = entry.seq;
+  const auto [known, fresh] =
+      state.ceremonies.emplace(encoding::hex_member(entry.data, "plan_sha256", kDigestSize), next);
+  require(fresh || (may_begin_anew(known->second) && known->second.id != next.id),
           "a plan that was used before");
+  known->second = next;
 }
 
 void end(State& state, const Entry& entry, const OpenIntent& intent) {
@@ -51,9 +57,20 @@ void begin_step(State& state, const Entry& entry) {
 
 void end_step(State& /*state*/, const Entry& /*entry*/, const OpenIntent& /*intent*/) {}
 
+// Stops and resumes change nothing; the record of the ceremony names them.
+void stop_ceremony(State& state, const Entry& entry) {
+  static_cast<void>(ceremony_of(state, entry.data));
+  static_cast<void>(encoding::text_member(entry.data, "step"));
+  static_cast<void>(encoding::text_member(entry.data, "cause"));
+}
+
+void resume_ceremony(State& state, const Entry& entry) { static_cast<void>(ceremony_of(state, entry.data)); }
+
 }  // namespace
 
 const Kind kCeremony{"ceremony", nullptr, begin, end};
 const Kind kCeremonyStep{"ceremony-step", nullptr, begin_step, end_step};
+const Kind kCeremonyStop{"ceremony-stop", stop_ceremony};
+const Kind kCeremonyResume{"ceremony-resume", resume_ceremony};
 
 }  // namespace qpcseal::audit

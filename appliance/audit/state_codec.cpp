@@ -26,12 +26,20 @@ auto members(Either<State> auto& state) {
                   approvals_used, approvals_again, open, log_keys, witness_keys, witnessed);
 }
 auto members(Either<SiteFacts> auto& site) {
-  auto& [module_sha256, module_arguments, accept, anchor, clock_days] = site;
-  return std::tie(module_sha256, module_arguments, accept, anchor, clock_days);
+  auto& [module_sha256, module_arguments, accept, anchor, clock_days, programs, swap] = site;
+  return std::tie(module_sha256, module_arguments, accept, anchor, clock_days, programs, swap);
+}
+auto members(Either<PinnedFile> auto& file) {
+  auto& [path, sha256] = file;
+  return std::tie(path, sha256);
+}
+auto members(Either<PinnedProgram> auto& pinned) {
+  auto& [name, program, files] = pinned;
+  return std::tie(name, program, files);
 }
 auto members(Either<Ceremony> auto& ceremony) {
-  auto& [id, seq, outcome] = ceremony;
-  return std::tie(id, seq, outcome);
+  auto& [id, seq, outcome, acted] = ceremony;
+  return std::tie(id, seq, outcome, acted);
 }
 auto members(Either<ReleaseRecord> auto& release) {
   auto& [seq, mek_id, ueid, nonce, pub_sha256] = release;
@@ -48,9 +56,9 @@ auto members(Either<Challenge> auto& challenge) {
 }
 auto members(Either<MekHistory> auto& mek) {
   auto& [id, label, generation, created, encryptions, releases, state, origin, before, suspended, transferee,
-         check_value, returned] = mek;
+         check_value, returned, exposures, exposed_since] = mek;
   return std::tie(id, label, generation, created, encryptions, releases, state, origin, before, suspended,
-                  transferee, check_value, returned);
+                  transferee, check_value, returned, exposures, exposed_since);
 }
 auto members(Either<OpenIntent> auto& intent) {
   auto& [seq, kind, txn, data, wrapped] = intent;

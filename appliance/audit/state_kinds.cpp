@@ -8,16 +8,21 @@ namespace qpcseal::audit {
 
 namespace {
 
+const auto& all_kinds() {
+  static const std::array kinds = {&kGenesis, &kGenesisAccepted, &kOfficers, &kPolicy, &kTrust, &kRejection,
+                                   &kRecovery, &kRotateKey, &kSite, &kAnchorAccept, &kClock, &kClockCorrect,
+                                   &kTokenRestored, &kWitnessKey, &kWitness, &kChallenge, &kRelease, &kDenied,
+                                   &kMekGenerate, &kMekRotate, &kSeal, &kSealSet,
+                                   // the life of keys, and ceremonies
+                                   &kMekExpose, &kMekSuspend, &kMekResume, &kMekDestroy, &kMekBackup,
+                                   &kMekRestore, &kMekImport, &kMekDrill, &kShred, &kLeftovers, &kRecoveryKey,
+                                   &kPinChange, &kCeremony, &kCeremonyStep, &kCeremonyStop, &kCeremonyResume};
+  return kinds;
+}
+
 const Kind& kind_of(const std::string& name) {
-  static const std::array kinds = {
-      &kGenesis, &kGenesisAccepted, &kOfficers, &kPolicy, &kTrust, &kRejection, &kRecovery, &kRotateKey,
-      &kSite, &kAnchorAccept, &kClock, &kClockCorrect, &kTokenRestored, &kWitnessKey, &kWitness, &kChallenge,
-      &kRelease, &kDenied, &kMekGenerate, &kMekRotate, &kSeal,
-      // the life of keys, and ceremonies
-      &kMekSuspend, &kMekResume, &kMekDestroy, &kMekBackup, &kMekRestore, &kMekImport, &kMekDrill, &kShred,
-      &kLeftovers, &kRecoveryKey, &kPinChange, &kCeremony, &kCeremonyStep};
-  const auto found = std::ranges::find(kinds, name, &Kind::name);
-  require(found != kinds.end(), "its kind '" + name + "' is not known");
+  const auto found = std::ranges::find(all_kinds(), name, &Kind::name);
+  require(found != all_kinds().end(), "its kind '" + name + "' is not known");
   return **found;
 }
 
@@ -34,6 +39,8 @@ void use_approval(State& state, const Entry& entry) {
   if (approval == entry.data.end()) return;
   const std::string& nonce = encoding::hex_member(*approval, "nonce", kNonceSize);
   const std::string request = request_of(*approval);
+  for (auto& [plan, ceremony] : state.ceremonies)
+    if (ceremony.outcome.empty() && approval->value("ceremony", "") == ceremony.id) ceremony.acted = true;
   const auto again = state.approvals_again.find(nonce);
   if (again != state.approvals_again.end() && again->second == request) {
     state.approvals_again.erase(again);
@@ -79,10 +86,10 @@ void require_same(const encoding::Json& before, const encoding::Json& entry, con
   }
 }
 
-OpenIntent& intent_of(State& state, const Entry& entry, const std::string& what) {
+OpenIntent& intent_of(State& state, const Entry& entry, std::string_view what) {
   const auto found = state.open.find(*entry.intent);
   require(found != state.open.end() && found->second.kind == entry.kind && found->second.txn == entry.txn,
-          what + " without its intent");
+          std::string(what) + " without its intent");
   require_same(found->second.data, entry.data, "its intent");
   require_same(found->second.wrapped, entry.data, "what was wrapped");
   return found->second;
@@ -92,7 +99,11 @@ void apply_wrapped(State& state, const Kind& kind, const Entry& entry) {
   require(kind.wrapped != nullptr, "a '" + entry.kind + "' wraps nothing");
   OpenIntent& intent = intent_of(state, entry, "a wrapped key");
   require(!intent.is_wrapped(), "a key that is wrapped twice for one intent");
-  encoding::hex_member(entry.data, "wrapped_sha256", kDigestSize);
+  // The key itself is in a tool's hands, or a wrapped one is about to leave.
+  const bool exposed =
+      kind.name == kMekExpose.name || (kind.name == kRelease.name && entry.data.contains("exposed"));
+  encoding::hex_member(exposed ? encoding::member(entry.data, "exposed") : entry.data,
+                       exposed ? "tool_sha256" : "wrapped_sha256", kDigestSize);
   kind.wrapped(state, entry, intent);
   intent.wrapped = entry.data;
 }
@@ -111,9 +122,15 @@ void apply_result(State& state, const Kind& kind, const Entry& entry) {
 
 }  // namespace
 
-MekHistory& known_mek(State& state, const encoding::Json& data, const std::string& complaint) {
+std::vector<std::string> kind_names() {
+  std::vector<std::string> out;
+  for (const Kind* kind : all_kinds()) out.emplace_back(kind->name);
+  return out;
+}
+
+MekHistory& known_mek(State& state, const encoding::Json& data, std::string_view complaint) {
   const auto found = state.meks.find(bytes_member(data, "mek_id", kMekIdSize));
-  require(found != state.meks.end(), complaint);
+  require(found != state.meks.end(), std::string(complaint));
   return found->second;
 }
 

@@ -22,12 +22,14 @@ struct Kind {
 };
 
 // state_mek.cpp
-extern const Kind kMekGenerate, kMekRotate, kSeal;
+extern const Kind kMekGenerate, kMekRotate, kSeal, kSealSet;
 // state_life.cpp
 extern const Kind kMekSuspend, kMekResume, kMekDestroy, kMekBackup, kMekRestore, kMekImport, kMekDrill,
     kShred, kRecoveryKey, kPinChange, kLeftovers;
+// state_exposure.cpp
+extern const Kind kMekExpose;
 // state_ceremony.cpp
-extern const Kind kCeremony, kCeremonyStep;
+extern const Kind kCeremony, kCeremonyStep, kCeremonyStop, kCeremonyResume;
 // state_release.cpp
 extern const Kind kChallenge, kRelease, kDenied;
 // state_site.cpp
@@ -46,7 +48,7 @@ inline Bytes bytes_member(const encoding::Json& data, const char* key, std::size
   return from_hex(encoding::hex_member(data, key, size));
 }
 // The MEK that data's `mek_id` names. Error{Malformed} `complaint` where the log knows none.
-MekHistory& known_mek(State& state, const encoding::Json& data, const std::string& complaint);
+MekHistory& known_mek(State& state, const encoding::Json& data, std::string_view complaint);
 // Likewise, in use and not a copy that only wraps: `act` encrypts.
 MekHistory& encrypting_mek(State& state, const encoding::Json& data, const std::string& act);
 // Adds the `encryptions` of the data.
@@ -57,6 +59,9 @@ bool is_free_label(const State& state, const std::string& label, const Bytes& bu
 // crlNumbers that were seen, by issuer: a list of {issuer, number}. One below the highest so far is refused,
 // unless `older_too`.
 void raise_crls(State& state, const encoding::Json& crls, bool older_too);
+
+// A release whose key is not wrapped but in a tool: `exposed` of its wrapped entry. In state_exposure.cpp.
+void check_exposed(const State& state, const encoding::Json& exposed, const OpenIntent& release);
 
 // Whether the entry's time can follow the state's. Error{Malformed}. In state_repair.cpp.
 void check_time(const State& state, const Entry& entry);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The life of MEKs after they are made: suspended, backed up, restored, moved in, destroyed.
+#include <algorithm>
+
 #include "appliance/audit/state_kinds.h"
 #include "base/digest.h"
 
@@ -88,9 +90,21 @@ void follow_any_lost(MekHistory& mek, const MekHistory& known, const encoding::J
 void follow_use(MekHistory& mek, const MekHistory& known) {
   mek.releases = known.releases;
   mek.suspended = known.suspended;
+  mek.exposures = known.exposures;
+  mek.exposed_since = known.exposed_since;
   mek.transferee = known.transferee;
   mek.check_value = known.check_value;
   require(mek.encryptions >= known.encryptions, "an encryption count that goes down");
+}
+
+// At its source the vendor's tool had the key.
+void follow_exposure(MekHistory& mek, const encoding::Json& data) {
+  if (!data.contains("exposed_since")) return;
+  const std::uint64_t since = encoding::uint_member(data, "exposed_since");
+  require(since > 0 && since <= static_cast<std::uint64_t>(INT64_MAX), "an exposure at no time");
+  const auto time = static_cast<UnixTime>(since);
+  mek.exposed_since = mek.exposures == 0 ? time : std::min(mek.exposed_since, time);
+  mek.exposures = std::max<std::uint64_t>(mek.exposures, 1);
 }
 
 // By a backup a key of this appliance goes on as before (origin "returned"); a copy stays what it was, unless
@@ -120,6 +134,7 @@ void begin_restore(State& state, const Entry& entry) {
       require(was == "failed" || was == "destroyed", "a MEK id that is in use");
     follow_use(mek, known->second);
   }
+  follow_exposure(mek, entry.data);
   require(is_free_label(state, mek.label, mek.id), "a second MEK of one label");
   state.meks[mek.id] = std::move(mek);
 }

@@ -38,8 +38,33 @@ void end_generate(State& state, const Entry& entry, const OpenIntent& intent) {
   known_mek(state, intent.data, "an unknown MEK").state = entry.outcome;
 }
 
+// What officers approved the sealing of.
+void check_input_digest(const encoding::Json& intent) {
+  if (intent.contains("input_sha256")) encoding::hex_member(intent, "input_sha256", kDigestSize);
+}
+
+// A set's models are sealed one by one while it is open.
+void begin_set(State& state, const Entry& entry) {
+  check_input_digest(entry.data);
+  encrypting_mek(state, entry.data, "a set");
+}
+
+void end_set(State& /*state*/, const Entry& entry, const OpenIntent& /*intent*/) {
+  if (entry.outcome == "ok") encoding::hex_member(entry.data, "manifest_sha256", kDigestSize);
+}
+
+void require_open_set(const State& state, const Entry& entry) {
+  const auto set = state.open.find(encoding::uint_member(entry.data, "set"));
+  require(
+      set != state.open.end() && set->second.kind == kSealSet.name &&
+          encoding::text_member(set->second.data, "mek_id") == encoding::text_member(entry.data, "mek_id"),
+      "a seal of a set that is not open");
+}
+
 // Counted before they happen: what fails half way has used some of them.
 void begin_seal(State& state, const Entry& entry) {
+  if (entry.data.contains("set")) require_open_set(state, entry);
+  check_input_digest(entry.data);
   count_encryptions(encrypting_mek(state, entry.data, "a seal"), entry.data);
 }
 
@@ -77,5 +102,6 @@ bool is_free_label(const State& state, const std::string& label, const Bytes& bu
 const Kind kMekGenerate{"mek-generate", nullptr, begin_generate, end_generate};
 const Kind kMekRotate{"mek-rotate", nullptr, begin_rotate, end_generate};
 const Kind kSeal{"seal", nullptr, begin_seal, end_seal};
+const Kind kSealSet{"seal-set", nullptr, begin_set, end_set};
 
 }  // namespace qpcseal::audit

@@ -100,7 +100,10 @@ void check_wrapped_for(State& state, const OpenIntent& intent) {
 // From here on the key may have left, whatever the result says or does not say.
 void wrap_release(State& state, const Entry& entry, const OpenIntent& intent) {
   check_wrapped_for(state, intent);
-  encoding::hex_member(entry.data, "pub_sha256", kDigestSize);
+  if (const auto exposed = entry.data.find("exposed"); exposed != entry.data.end())
+    check_exposed(state, *exposed, intent);
+  else
+    encoding::hex_member(entry.data, "pub_sha256", kDigestSize);
   const encoding::Json& raised = encoding::member(entry.data, "raised");
   raise_floors(state, encoding::member(raised, "svn_floors"));
   raise_crls(state, encoding::member(raised, "crls"), true);
@@ -116,11 +119,12 @@ void uncount(State& state, const OpenIntent& intent) {
 void end_release(State& state, const Entry& entry, const OpenIntent& intent) {
   if (entry.outcome == "denied" || entry.outcome == "failed") uncount(state, intent);
   if (entry.outcome != "ok") return;
-  state.releases[encoding::text_member(intent.wrapped, "wrapped_sha256")] =
-      ReleaseRecord{entry.seq, bytes_member(intent.data, "mek_id", kMekIdSize),
-                    from_hex(encoding::text_member(intent.data, "ueid")),
-                    from_hex(encoding::text_member(intent.data, "nonce")),
-                    encoding::text_member(intent.wrapped, "pub_sha256")};
+  if (!intent.wrapped.contains("exposed"))
+    state.releases[encoding::text_member(intent.wrapped, "wrapped_sha256")] =
+        ReleaseRecord{entry.seq, bytes_member(intent.data, "mek_id", kMekIdSize),
+                      from_hex(encoding::text_member(intent.data, "ueid")),
+                      from_hex(encoding::text_member(intent.data, "nonce")),
+                      encoding::text_member(intent.wrapped, "pub_sha256")};
   Challenge* challenge = state.challenges.change(from_hex(encoding::text_member(intent.data, "nonce")));
   if (challenge != nullptr && challenge->intent == intent.seq) challenge->released_by = entry.seq;
 }

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/retry.h"
 #include "base/temporary.h"
+#include "base/text_file.h"
 
 namespace qpcseal::audit {
 
@@ -51,7 +52,7 @@ std::string Store::read_checkpoint() const {
   if (!std::filesystem::exists(checkpoint_path()))
     throw Error(ErrorKind::LogDamaged,
                 checkpoint_path().string() + " is missing: the log has no signed checkpoint");
-  return read_text_file(checkpoint_path(), tlog::kMaxCheckpointSize);
+  return read_plain_text(checkpoint_path(), tlog::kMaxCheckpointSize);
 }
 
 Fd Store::open_entries() const {

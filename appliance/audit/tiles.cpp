@@ -61,7 +61,7 @@ std::string tile_number(std::uint64_t number) {
 }
 
 void export_tiles(const LogCopy& log, const std::filesystem::path& dir) {
-  make_folder(dir, 0755);
+  make_output_folder(dir);
   if (!std::filesystem::is_empty(dir)) throw Error(ErrorKind::Io, dir.string() + " is not empty");
   for (unsigned level = 0; (log.checkpoint.size >> (kHeight * level)) > 0; ++level)
     export_level(log, dir / "tile", level);

@@ -35,7 +35,7 @@ site::Home make_stage(const site::Environment& environment, const Plan& plan, co
 void require_demo_appliance(const audit::State& state);
 
 // Makes MEKs for steps that expect one, all generations up to the one that is named, and backups for those
-// that open one; copies the other inputs from `folder` into `stage_folder`. Says what it made. In `plan` the
+// that open one; copies the other inputs from `dir` into `stage_folder`. Says what it made. In `plan` the
 // digests of what stands in become its own.
 std::vector<std::string> set_stage(site::Appliance& appliance, Plan& plan, const std::filesystem::path& dir,
                                    const std::filesystem::path& stage_folder);

@@ -23,12 +23,28 @@ class Reader {
       history_.end = entry.seq;
       history_.outcome = entry.outcome;
       history_.result = entry.data;
+    } else if (entry.kind == "ceremony-stop") {
+      const std::string& step = encoding::text_member(entry.data, "step");
+      history_.interruptions.push_back(
+          {entry.time, entry.time, step, encoding::text_member(entry.data, "cause"), std::nullopt});
+    } else if (entry.kind == "ceremony-resume") {
+      take_resume(entry);
     } else {
       take_act(entry);
     }
+    if (entry.kind.starts_with("ceremony") && entry.data.value("error", "") != kAbandoned && !history_.end)
+      history_.last_seen = entry.time;
   }
 
  private:
+  // A run that was killed did not say that it stopped.
+  void take_resume(const Entry& entry) {
+    auto& all = history_.interruptions;
+    if (all.empty() || all.back().resumed)
+      all.push_back({std::nullopt, history_.last_seen, "", "", std::nullopt});
+    all.back().resumed = entry.time;
+  }
+
   void take_step(const Entry& entry) {
     if (entry.phase == Phase::Intent) {
       Attempt next;
@@ -43,7 +59,7 @@ class Reader {
       for (Attempt& attempt : attempts) {
         if (attempt.seq != entry.intent) continue;
         attempt.outcome = entry.outcome;
-        attempt.ended = history_.ended = entry.time;
+        attempt.ended = entry.time;
         attempt.data = entry.data;
       }
     }
@@ -56,14 +72,17 @@ class Reader {
       if (open == open_.end()) return;
       add(open->second, {entry.seq, entry.kind, entry.outcome, open->second.data, entry.data});
       open_.erase(open);
+      history_.last_seen = entry.time;
       return;
     }
     const auto approval = entry.data.find("approval");
     if (approval == entry.data.end() || approval->value("ceremony", "") != id_) return;
     if (entry.phase == Phase::Intent) {
       open_.emplace(entry.seq, entry);
+      history_.last_seen = entry.time;
     } else {
       add(entry, {entry.seq, entry.kind, "ok", entry.data, entry.data});
+      history_.last_seen = entry.time;
     }
   }
 
@@ -80,6 +99,20 @@ class Reader {
   std::map<std::uint64_t, Entry> open_;
 };
 
+// The number of the entry that began it.
+std::optional<std::uint64_t> find_beginning(const audit::LogCopy& log, const std::string& plan_sha256,
+                                            const std::string& ceremony) {
+  std::optional<std::uint64_t> out;
+  log.each(0, log.state.size, [&](std::uint64_t seq, std::string_view line) {
+    const Entry entry = audit::parse_entry(line);
+    if (entry.kind == "ceremony" && entry.phase == Phase::Intent &&
+        entry.data.value("plan_sha256", "") == plan_sha256 && entry.data.value("ceremony", "") == ceremony)
+      out = seq;
+    return !out;
+  });
+  return out;
+}
+
 }  // namespace
 
 const Attempt* History::last_attempt(const std::string& step) const {
@@ -92,14 +125,18 @@ bool History::done(const std::string& step) const {
   return last != nullptr && last->outcome == "ok";
 }
 
-std::optional<History> find_history(const audit::LogCopy& log, const std::string& plan_sha256) {
+std::optional<History> find_history(const audit::LogCopy& log, const std::string& plan_sha256,
+                                    const std::string& ceremony) {
   const auto known = log.state.ceremonies.find(plan_sha256);
   if (known == log.state.ceremonies.end()) return std::nullopt;
+  const bool is_last = ceremony.empty() || ceremony == known->second.id;
+  const auto begun = is_last ? std::optional(known->second.seq) : find_beginning(log, plan_sha256, ceremony);
+  if (!begun) return std::nullopt;
   History out;
-  const Entry first = audit::parse_entry(log.line(known->second.seq));
+  const Entry first = audit::parse_entry(log.line(*begun));
   out.seq = first.seq;
   out.txn = first.txn;
-  out.began = out.ended = first.time;
+  out.began = out.last_seen = first.time;
   out.begin = first.data;
   Reader reader(first.data, out);
   log.each(first.seq + 1, log.state.size, [&](std::uint64_t, std::string_view line) {

@@ -26,11 +26,20 @@ struct Attempt {
   std::vector<LoggedAct> acts;
 };
 
+// A run that ended before the ceremony did, and the run that went on.
+struct Interruption {
+  std::optional<UnixTime> stopped;  // nothing: the program was killed, or the machine lost its power
+  UnixTime last_seen = 0;           // of the ceremony's entry before
+  std::string step, cause;          // where it stopped and why; empty where the log does not say
+  std::optional<UnixTime> resumed;  // nothing: the ceremony was not resumed
+};
+
 struct History {
   std::uint64_t seq = 0;  // of the entry that began it
   std::string txn;
-  UnixTime began = 0, ended = 0;  // ended: the last step's end
+  UnixTime began = 0, last_seen = 0;  // last_seen: of the last entry before it ended
   encoding::Json begin;
+  std::vector<Interruption> interruptions;
   std::map<std::string, std::vector<Attempt>> steps;  // by id
   std::optional<std::uint64_t> end;                   // the number of the entry that ended it
   std::string outcome;
@@ -41,7 +50,12 @@ struct History {
   [[nodiscard]] bool done(const std::string& step) const;
 };
 
-// Nothing where the log knows no ceremony of this plan.
-std::optional<History> find_history(const audit::LogCopy& log, const std::string& plan_sha256);
+// `error` of an attempt that was open when its ceremony was abandoned.
+inline constexpr const char* kAbandoned = "the ceremony was abandoned";
+
+// Of the plan's last ceremony, or of the one with this id: a plan may begin anew where nothing was done.
+// Nothing where the log knows no such ceremony.
+std::optional<History> find_history(const audit::LogCopy& log, const std::string& plan_sha256,
+                                    const std::string& ceremony = "");
 
 }  // namespace qpcseal::ceremony

@@ -10,6 +10,7 @@
 #include "appliance/keys/mek.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/terminal.h"
 #include "encoding/pgp_words.h"
 #include "encoding/toml.h"
 
@@ -120,10 +121,13 @@ Step read_step(TomlReader& reader, const Plan& plan) {
 }
 
 void refuse_twice(const Plan& plan, const TomlReader& reader) {
-  std::set<std::string> ids, outputs, people;
-  for (const Person& person : plan.people)
+  std::set<std::string> ids, outputs, people, officers;
+  for (const Person& person : plan.people) {
     if (!people.insert(person.name).second)
       reader.refuse(reader.line(), "'" + person.name + "' stands twice");
+    if (!person.officer.empty() && !officers.insert(person.officer).second)
+      reader.refuse(reader.line(), "officer '" + person.officer + "' stands twice");
+  }
   for (const Step& step : plan.steps) {
     if (!ids.insert(step.id).second) reader.refuse(step.line, "step '" + step.id + "' stands twice");
     const auto output = step.arguments.find("output");
@@ -139,6 +143,7 @@ Plan read_plan(TomlReader& reader, const std::string& file) {
     reader.refuse(reader.line_of_key("format"), "'format' must be \"qpcseal/plan/1\"");
   out.id = plain_name(reader, "ceremony");
   out.title = reader.text("title");
+  if (reader.has("place")) out.place = reader.text("place");
   out.appliance = reader.text("appliance");
   const Bytes aud = reader.hex("aud");
   if (aud.size() != 16) reader.refuse(reader.line_of_key("aud"), "'aud' has 16 bytes");
@@ -149,7 +154,8 @@ Plan read_plan(TomlReader& reader, const std::string& file) {
   out.rehearsed = flag(reader, "rehearsed");
   out.token = read_token(reader.table("token", "token"));
   for (TomlReader& inner : reader.tables("person", "person")) {
-    out.people.push_back({inner.text("name"), inner.text("role")});
+    out.people.push_back(
+        {inner.text("name"), inner.text("role"), inner.has("officer") ? inner.text("officer") : ""});
     inner.finish();
   }
   for (TomlReader& inner : reader.tables("step", "step")) out.steps.push_back(read_step(inner, out));
@@ -181,13 +187,7 @@ bool is_plan_text(std::string_view text) { return text.find(kFormat) != std::str
 
 Plan parse_plan(std::string_view text, const std::string& file) {
   if (text.size() > kMaxPlanSize) throw Error(ErrorKind::Malformed, file + ": more than 64 KiB");
-  toml::table table;
-  try {
-    table = toml::parse(text);
-  } catch (const toml::parse_error& error) {
-    throw Error(ErrorKind::Malformed, file + ":" + std::to_string(error.source().begin.line) + ": " +
-                                          std::string(error.description()));
-  }
+  const toml::table table = encoding::parse_toml(text, file);
   TomlReader reader(table, "plan", file);
   Plan out = read_plan(reader, file);
   out.text = std::string(text);
@@ -198,12 +198,15 @@ Plan parse_plan(std::string_view text, const std::string& file) {
 std::string show(const Plan& plan) {
   std::string out = "Ceremony '" + plan.id + "': " + plan.title + "\nappliance " + plan.appliance + " (" +
                     plan.aud + ")\nSHA-256   " + plan.sha256 + "\nin words:\n" +
-                    encoding::word_lines(from_hex(plan.sha256), "          ") + "until     " +
+                    encoding::word_lines(from_hex(plan.sha256), "  ", text_columns()) + "until     " +
                     format_time(plan.valid_until) + "; " + std::to_string(plan.threshold) +
                     " officers sign it; " +
                     (plan.rehearsed ? "it is rehearsed first" : "it runs without a rehearsal") +
                     "\ntoken     " + plan.token.manufacturer + ", " + plan.token.model + "\n";
-  for (const Person& person : plan.people) out += "person    " + person.name + ", " + person.role + "\n";
+  if (!plan.place.empty()) out += "place     " + plan.place + "\n";
+  for (const Person& person : plan.people)
+    out += "person    " + person.name + ", " + person.role +
+           (person.officer.empty() ? "" : "; signs as " + person.officer) + "\n";
   unsigned number = 0;
   for (const Step& step : plan.steps) {
     out += "step " + std::to_string(++number) + "    " + step.id + ": " + step.act;

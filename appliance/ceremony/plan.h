@@ -28,6 +28,7 @@ struct TokenRule {
 
 struct Person {
   std::string name, role;
+  std::string officer;  // the name under which they sign; empty: no officer
 };
 
 struct Step {
@@ -48,7 +49,7 @@ std::optional<std::string> step_output(const Step& step);
 
 struct Plan {
   std::string file, id, title, appliance, aud, sha256;  // aud: hex; sha256 of the bytes, hex
-  std::string text;
+  std::string text, place;                              // place: where it is held; empty: not named
   UnixTime valid_until = 0;
   unsigned threshold = 0;  // officers who must sign
   bool rehearsed = true;   // a run wants the record of a rehearsal

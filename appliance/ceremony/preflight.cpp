@@ -13,6 +13,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "policy/officers_needed.h"
 
 namespace qpcseal::ceremony {
 
@@ -122,7 +123,7 @@ Complaints check_policy(const Plan& plan, const policy::Policy& policy, UnixTime
     out.push_back("the policy expired at " + format_time(policy.expires.value));
   for (const Step& step : plan.steps) {
     if (!act_rule(step.act)->is_operation) continue;
-    const auto needed = policy.approvals_for(step.act);
+    const auto needed = policy::officers_needed(policy, step.act);
     if (!needed) {
       out.push_back("step '" + step.id + "': the policy does not allow '" + step.act + "'");
     } else if (*needed > static_cast<int>(plan.threshold)) {
@@ -186,7 +187,9 @@ Complaints check_place(const Plan& plan, const site::Home& home, const audit::St
   Complaints out;
   if (const std::string other = other_appliance(plan, state); !other.empty()) out.push_back(other);
   if (now >= plan.valid_until) out.push_back("the plan was valid until " + format_time(plan.valid_until));
-  if (state.ceremonies.contains(plan.sha256)) out.emplace_back("the plan was used before");
+  const auto used = state.ceremonies.find(plan.sha256);
+  if (used != state.ceremonies.end() && !audit::may_begin_anew(used->second))
+    out.emplace_back("the plan was used before");
   if (state.approvals_used.contains(plan.sha256)) out.emplace_back("the plan was rejected");
   std::size_t officers = 0;
   if (!state.officers_digest.empty())
@@ -194,6 +197,18 @@ Complaints check_place(const Plan& plan, const site::Home& home, const audit::St
   if (officers < plan.threshold)
     out.push_back("the plan wants " + std::to_string(plan.threshold) + " officers, this appliance has " +
                   std::to_string(officers) + " who may sign plans now");
+  return out;
+}
+
+Complaints check_officers(const Plan& plan, const site::Home& home, const audit::State& state) {
+  Complaints out;
+  std::set<std::string> known;
+  if (!state.officers_digest.empty())
+    for (const approval::Officer& officer : approval::read_officers(home.officers(), state).list)
+      known.insert(officer.name);
+  for (const Person& person : plan.people)
+    if (!person.officer.empty() && !known.contains(person.officer))
+      out.push_back("'" + person.name + "' signs as '" + person.officer + "', and no officer has that name");
   return out;
 }
 

@@ -31,6 +31,8 @@ std::string other_appliance(const Plan& plan, const audit::State& state);
 // Where and when: another appliance, a plan that expired, was used or rejected, or that more officers must
 // sign than may.
 Complaints check_place(const Plan& plan, const site::Home& home, const audit::State& state, UnixTime now);
+// People of the plan who are said to sign as officers that the officers file does not have.
+Complaints check_officers(const Plan& plan, const site::Home& home, const audit::State& state);
 // More officers who must sign than people in the plan.
 Complaints check_people(const Plan& plan);
 

@@ -1,25 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-// The record of a ceremony, a function of the log and the plan, so that it can be made again. Its digest is
-// in the log.
+// The record of a ceremony: a function of the log up to the entry that ends the ceremony, of what that entry
+// says, and of the plan. So it can be made again; its digest is in the log. FORMAT.md section 9.
 #pragma once
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "appliance/ceremony/history.h"
 #include "appliance/ceremony/plan.h"
 
 namespace qpcseal::ceremony {
 
-// `comparison` lists the differences from the rehearsal (null: there was none). Up to the entry that ends the
-// ceremony.
+inline constexpr std::string_view kRecordFormat = "qpcseal/ceremony-record/2";
+inline constexpr std::size_t kMaxRecord = std::size_t{8} << 20;  // bytes
+
+// How a ceremony ended, beside what its steps say. The entry that ends it has the same.
+struct Ending {
+  std::string outcome;        // as the log has it: "ok" or "failed"
+  std::string why;            // the reason of one that was abandoned; empty: it was not
+  std::string time;           // 2026-11-28T10:00:00Z
+  encoding::Json comparison;  // sentences, one for each difference from the rehearsal; null: there was none
+};
+
+// The ending that the log has of a ceremony that is over. Error{Malformed}.
+Ending logged_ending(const History& history);
+
 encoding::Json make_record(const audit::LogCopy& log, const Plan& plan, const History& history,
-                           const encoding::Json& comparison);
+                           const Ending& ending);
 
-// The same as a page that prints: no script, nothing from elsewhere.
-std::string make_page(const encoding::Json& record);
-
-// The differences of a run from its rehearsal: token, software, steps, acts and resulting attributes.
-// Times, ids, serial numbers and digests of outputs are left out: they must differ.
+// The differences of a run from its rehearsal, a sentence each: token, software, steps, acts and resulting
+// attributes. Times, ids, serial numbers and digests of outputs are left out: they must differ.
+// Error{Malformed} for what is no record.
 std::vector<std::string> differences(const encoding::Json& rehearsal, const encoding::Json& record);
 
 }  // namespace qpcseal::ceremony

@@ -14,15 +14,13 @@ namespace {
 
 using encoding::Json;
 
-constexpr std::size_t kMaxRecord = std::size_t{8} << 20;  // bytes
-
 // Whole, before anything is done by it: every member that is read later is there, and every step.
 void check_rehearsal(const Json& record, const std::string& from, const Plan& plan) {
   const auto bad = [&] {
     return Error(ErrorKind::Malformed, from + " is not a record as 'qpcseal ceremony rehearse' writes it");
   };
   try {
-    if (record.at("format") != "qpcseal/ceremony-record/1") throw bad();
+    if (record.at("format") != kRecordFormat) throw bad();
     if (record.at("plan").at("sha256") != plan.sha256)
       throw Error(ErrorKind::Denied, from + " is not the record of a rehearsal of this plan");
     static_cast<void>(differences(record, record));

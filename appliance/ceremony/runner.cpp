@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "appliance/ceremony/runner.h"
 
+#include <algorithm>
+
 #include "appliance/approval/quorum.h"
 #include "appliance/ceremony/fixtures.h"
 #include "appliance/ceremony/preflight.h"
@@ -9,8 +11,11 @@
 #include "appliance/ceremony/signers.h"
 #include "appliance/ceremony/step_runner.h"
 #include "appliance/site/archive.h"
+#include "appliance/site/logged_act.h"
+#include "base/current_error.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "encoding/pgp_words.h"
 
 namespace qpcseal::ceremony {
@@ -64,6 +69,7 @@ Json begin_data(site::Appliance& appliance, const Plan& plan, const Signed& by, 
   Json out{{"ceremony", to_hex(appliance.random().bytes(kIdSize))},
            {"plan_sha256", plan.sha256},
            {"plan_id", plan.id},
+           {"title", plan.title},
            {"threshold", plan.threshold},
            {"approvers", approval::as_json(by.tally.approvers)},
            {"signatures", by.signatures},
@@ -84,31 +90,52 @@ History current(const site::Appliance& appliance, const Plan& plan) {
 }
 
 CeremonyResult render(const audit::LogCopy& log, const Plan& plan, const History& history,
-                      const Json& comparison) {
-  const Json record = make_record(log, plan, history, comparison);
+                      const Ending& ending) {
+  const Json record = make_record(log, plan, history, ending);
   CeremonyResult out;
   out.ceremony = encoding::text_member(history.begin, "ceremony");
   out.record = encoding::canonical(record) + "\n";
-  out.page = make_page(record);
-  if (comparison.is_array())
-    for (const Json& line : comparison) out.differences.push_back(line.get<std::string>());
+  if (ending.comparison.is_array())
+    for (const Json& line : ending.comparison) out.differences.push_back(line.get<std::string>());
   return out;
 }
 
-// The record first, its digests into the log with the end.
+// The record first, its digest into the log with the end. `why`: of one that is abandoned.
 CeremonyResult conclude(site::Appliance& appliance, const CeremonyInputs& inputs, const std::string& outcome,
-                        Json data) {
+                        const std::string& why) {
   const audit::LogCopy log = audit::read_log(appliance.home().log(), std::nullopt);
   const History history = current(appliance, inputs.plan);
   const auto rehearsal = begun_with(appliance.home(), inputs, history.begin);
-  Json comparison = nullptr;
-  if (rehearsal) comparison = differences(rehearsal->record, make_record(log, inputs.plan, history, nullptr));
-  CeremonyResult out = render(log, inputs.plan, history, comparison);
-  data["comparison"] = comparison;
-  data["record_sha256"] = sha256_hex(out.record);
-  data["page_sha256"] = sha256_hex(out.page);
+  Ending ending{outcome, why, format_time(appliance.now()), nullptr};
+  if (rehearsal)
+    ending.comparison = differences(rehearsal->record, make_record(log, inputs.plan, history, ending));
+  CeremonyResult out = render(log, inputs.plan, history, ending);
+  Json data{
+      {"ended", ending.time}, {"comparison", ending.comparison}, {"record_sha256", sha256_hex(out.record)}};
+  if (!why.empty()) data["why"] = why;
   appliance.log().result({history.seq, history.txn, "ceremony"}, outcome, std::move(data));
   return out;
+}
+
+// The members that stops and resumes have.
+Json ids_of(const CeremonyIds& ids) { return {{"ceremony", ids.ceremony}, {"plan_sha256", ids.plan_sha256}}; }
+
+// A message of any origin, as one line that an entry can hold.
+std::string short_text(const std::string& message) {
+  constexpr std::size_t kMost = 512;  // bytes
+  std::string out = printable(message, Letters::All);
+  if (out.size() <= kMost) return out;
+  std::size_t end = kMost;
+  while (end > 0 && (static_cast<unsigned char>(out[end]) & 0xc0U) == 0x80U) --end;  // within a character
+  return out.substr(0, end) + "...";
+}
+
+// In a catch block.
+void log_stop(site::Appliance& appliance, const CeremonyIds& ids, const Step& step) {
+  Json data = ids_of(ids);
+  data["step"] = step.id;
+  data["cause"] = short_text(current_error().what());
+  site::log_failure([&] { appliance.log().event("ceremony-stop", std::move(data)); });
 }
 
 CeremonyResult go_on(site::Appliance& appliance, const CeremonyInputs& inputs, Console& console) {
@@ -119,9 +146,25 @@ CeremonyResult go_on(site::Appliance& appliance, const CeremonyInputs& inputs, C
   std::size_t number = 0;
   for (const Step& step : inputs.plan.steps) {
     ++number;
-    if (!begun.done(step.id)) runner.run(step, number);
+    if (begun.done(step.id)) continue;
+    try {
+      runner.run(step, number);
+    } catch (...) {
+      log_stop(appliance, frame, step);
+      throw;
+    }
   }
-  return conclude(appliance, inputs, "ok", Json::object());
+  return conclude(appliance, inputs, "ok", "");
+}
+
+// Names the ceremony to those who come back to it.
+void announce(const Plan& plan, const History& begun, Console& console) {
+  const auto done = std::ranges::count_if(plan.steps, [&](const Step& step) { return begun.done(step.id); });
+  console.say("Ceremony '" + plan.id + "': " + plan.title + "\nbegan " + format_time(begun.began) + "; " +
+              std::to_string(done) + " of " + std::to_string(plan.steps.size()) + " steps are done\n");
+  if (!begun.interruptions.empty() && !begun.interruptions.back().resumed)
+    console.say("stopped " + format_time(begun.interruptions.back().last_seen) + " at step '" +
+                begun.interruptions.back().step + "': " + begun.interruptions.back().cause + "\n");
 }
 
 History expect_open(const site::Appliance& appliance, const Plan& plan) {
@@ -136,9 +179,10 @@ void refuse_used(const Plan& plan, const audit::State& state) {
   if (state.approvals_used.contains(plan.sha256))
     throw Error(ErrorKind::ApprovalsMissing, "this plan was rejected", "make another one");
   for (const auto& [used, ceremony] : state.ceremonies) {
-    if (used == plan.sha256)
+    if (used == plan.sha256 && !audit::may_begin_anew(ceremony))
       throw Error(ErrorKind::ApprovalsMissing, "this plan was used before, and serves once",
-                  ceremony.outcome.empty() ? "'qpcseal ceremony resume' goes on with it" : "");
+                  ceremony.outcome.empty() ? "'qpcseal ceremony resume' goes on with it"
+                                           : "make a plan with another id, and let officers sign it");
     if (ceremony.outcome.empty())
       throw Error(ErrorKind::Denied, "another ceremony has not ended: " + ceremony.id,
                   "'qpcseal ceremony resume' goes on with it, or ends it with --abandon");
@@ -157,6 +201,7 @@ CeremonyResult run(site::Appliance& appliance, const CeremonyInputs& inputs, Con
   record_rejection(appliance, plan, signatures);
   const Signed by =
       check_signatures(plan, appliance.home(), appliance.log().state(), signatures, appliance.now());
+  refuse("the officers do not fit the plan", check_officers(plan, appliance.home(), appliance.log().state()));
   refuse("the policy does not fit the plan", check_policy(plan, appliance.policy(), appliance.now()));
   refuse("the keys do not fit the plan", check_meks(plan, appliance.log().state()));
   refuse("the files do not fit the plan", check_inputs(plan, inputs.dir));
@@ -181,6 +226,9 @@ CeremonyResult resume(site::Appliance& appliance, const CeremonyInputs& inputs, 
   if (!rehearsal && encoding::member(begun.begin, "rehearsal_sha256").is_string())
     throw Error(ErrorKind::Denied, "the ceremony was begun with a rehearsal's record, which was not kept",
                 "give it: --rehearsal RECORD");
+  announce(inputs.plan, begun, console);
+  const std::string& id = encoding::text_member(begun.begin, "ceremony");
+  appliance.log().event("ceremony-resume", ids_of({id, inputs.plan.sha256, {}}));
   return go_on(appliance, inputs, console);
 }
 
@@ -195,14 +243,14 @@ CeremonyResult abandon(site::Appliance& appliance, const CeremonyInputs& inputs,
                                 {"plan_sha256", inputs.plan.sha256},
                                 {"step", step},
                                 {"attempt", attempt.number},
-                                {"error", "the ceremony was abandoned"}});
-  return conclude(appliance, inputs, "failed", {{"why", why}});
+                                {"error", kAbandoned}});
+  return conclude(appliance, inputs, "failed", why);
 }
 
-CeremonyResult report(const audit::LogCopy& log, const Plan& plan) {
-  const auto history = find_history(log, plan.sha256);
+CeremonyResult report(const audit::LogCopy& log, const Plan& plan, const std::string& ceremony) {
+  const auto history = find_history(log, plan.sha256, ceremony);
   if (!history || !history->end) throw Error(ErrorKind::Usage, "no ceremony of this plan has ended");
-  CeremonyResult out = render(log, plan, *history, encoding::member(history->result, "comparison"));
+  CeremonyResult out = render(log, plan, *history, logged_ending(*history));
   if (sha256_hex(out.record) != encoding::text_member(history->result, "record_sha256"))
     throw Error(ErrorKind::Internal, "the record made again is not the one that the log names");
   return out;

@@ -17,7 +17,7 @@
 namespace qpcseal::ceremony {
 
 struct CeremonyResult {
-  std::string ceremony, record, page;    // id; the record as canonical JSON, and as HTML
+  std::string ceremony, record;          // id; the record as canonical JSON
   std::vector<std::string> differences;  // from the rehearsal
 };
 
@@ -25,13 +25,15 @@ struct CeremonyResult {
 // among the signatures is in the log then, and the plan serves no more. Error{Usage} where people stop: it
 // can go on. Plan, signatures and the rehearsal's record are kept in the home.
 CeremonyResult run(site::Appliance& appliance, const CeremonyInputs& inputs, Console& console);
-// Goes on with a ceremony of this plan, as long as its signatures count, policy and inputs fit. The
+// Where a run ends before the ceremony does, the log says when, at which step and why, unless the program was
+// killed. Goes on with a ceremony of this plan, as long as its signatures count, policy and inputs fit. The
 // rehearsal's record may be left out of the inputs. Error{Usage} where there is none, or it has ended.
 CeremonyResult resume(site::Appliance& appliance, const CeremonyInputs& inputs, Console& console);
 // Ends it where it stands, as failed. What its steps did stays done and is in the record.
 CeremonyResult abandon(site::Appliance& appliance, const CeremonyInputs& inputs, const std::string& why);
-// The record of one that has ended, made again from the log: the same bytes.
-CeremonyResult report(const audit::LogCopy& log, const Plan& plan);
+// The record of one that has ended, made again from the log: the same bytes. Of the plan's last ceremony, or
+// of the one with this id.
+CeremonyResult report(const audit::LogCopy& log, const Plan& plan, const std::string& ceremony = "");
 
 // The digest of the plan whose ceremony goes on or, where none does, of the one that began last.
 // Error{Usage} where there was none.

@@ -9,6 +9,7 @@
 #include "appliance/site/logged_act.h"
 #include "base/current_error.h"
 #include "base/file.h"
+#include "base/terminal.h"
 #include "encoding/pgp_words.h"
 
 namespace qpcseal::ceremony {
@@ -130,8 +131,8 @@ void StepRunner::act(const Step& step, const Attempt& attempt) {
       data["error"] = error.what();
       close(attempt, "failed", std::move(data));
     });
-    throw Error(error.kind(), "step '" + step.id + "': " + error.what(),
-                "'qpcseal ceremony resume' tries it again; with --abandon it ends the ceremony");
+    throw error.in_context("step '" + step.id + "'")
+        .with_hint("'qpcseal ceremony resume' tries it again; with --abandon it ends the ceremony");
   }
   appliance_.set_authority(nullptr);
 }
@@ -165,7 +166,7 @@ void StepRunner::finish(const Step& step, const Attempt& attempt) {
                       " is not there, or not what the step wrote",
                   "put the step's own file back and 'qpcseal ceremony resume'; or end it with --abandon");
     console_.say("  " + *output + ": SHA-256 " + *digest + "\n" +
-                 encoding::word_lines(from_hex(*digest), "    "));
+                 encoding::word_lines(from_hex(*digest), "    ", text_columns()));
     data["outputs"].push_back({{"file", *output}, {"sha256", *digest}});
   }
   std::string initials;

@@ -4,6 +4,7 @@
 #include "appliance/keys/spki.h"
 #include "base/error.h"
 #include "encoding/cbor.h"
+#include "encoding/file_kind.h"
 #include "tlog/note.h"
 
 namespace qpcseal::keys {
@@ -11,7 +12,7 @@ namespace qpcseal::keys {
 namespace {
 
 constexpr std::string_view kRecoveryType = "qpcseal/recovery-key/1", kBackupType = "qpcseal/backup/1",
-                           kHeaderType = "qpcseal/backup-header/1";
+                           kHeaderType = "qpcseal/backup-header/2";
 constexpr std::size_t kAud = 16, kPoint = 65, kDigest = 32, kNonce = 32, kSignature = 64;  // bytes
 constexpr std::size_t kMaxText = 128;                                                      // bytes
 
@@ -34,6 +35,12 @@ class Fields {
   [[nodiscard]] std::string text(std::int64_t key, std::size_t limit = kMaxText) const {
     const std::string_view out = at(key).as_text(type_);
     if (out.empty() || out.size() > limit) refuse(key);
+    return std::string(out);
+  }
+  // A token's, which may be blank: opencryptoki's soft token has no serial.
+  [[nodiscard]] std::string token_text(std::int64_t key) const {
+    const std::string_view out = at(key).as_text(type_);
+    if (out.size() > kMaxText) refuse(key);
     return std::string(out);
   }
   [[nodiscard]] std::uint64_t number(std::int64_t key) const { return at(key).as_unsigned(type_); }
@@ -66,11 +73,11 @@ Bytes point_of(const Fields& fields, std::int64_t key) {
 
 BackupHeader parse_header(ByteView bytes) {
   const cbor::Value map = cbor::parse(bytes, cbor::Level::Deterministic, "backup header");
-  const Fields fields(map, kHeaderType, 17);
+  const Fields fields(map, kHeaderType, 18);
   BackupHeader out;
   out.aud = fields.bytes(2, kAud);
   out.appliance_id = fields.text(3);
-  out.token_serial = fields.text(4);
+  out.token_serial = fields.token_text(4);
   out.mek_id = fields.bytes(5, keys::kMekIdSize);
   out.name = fields.text(6);
   out.generation = fields.number(7);
@@ -84,6 +91,7 @@ BackupHeader parse_header(ByteView bytes) {
   out.recovery_key = fields.bytes(15, kDigest);
   out.suite = suite_of(fields.number(16), kHeaderType);
   out.nonce = fields.bytes(17, kNonce);
+  out.exposed_since = fields.time(18);
   static_cast<void>(tlog::VerifierKey::parse(out.log_key));
   if (out.generation == 0 || out.generation > 999999999) fields.refuse(7);
   return out;
@@ -103,7 +111,9 @@ Bytes encode(const RecoveryKeyFile& file) {
   return out.take();
 }
 
-RecoveryKeyFile parse_recovery_key(ByteView bytes) {
+namespace {
+
+RecoveryKeyFile read_recovery_key(ByteView bytes) {
   const cbor::Value map = cbor::parse(bytes, cbor::Level::Deterministic, "recovery key");
   const Fields fields(map, kRecoveryType, 8);
   RecoveryKeyFile out;
@@ -113,17 +123,23 @@ RecoveryKeyFile parse_recovery_key(ByteView bytes) {
   if (out.suites.empty() || out.suites.size() > 2 ||
       (out.suites.size() == 2 && out.suites[0] == out.suites[1]))
     fields.refuse(3);
-  out.token_serial = fields.text(4);
-  out.token_model = fields.text(5);
+  out.token_serial = fields.token_text(4);
+  out.token_model = fields.token_text(5);
   out.aud = fields.bytes(6, kAud);
   out.appliance_id = fields.text(7);
   out.created = fields.time(8);
   return out;
 }
 
+}  // namespace
+
+RecoveryKeyFile parse_recovery_key(ByteView bytes) {
+  return encoding::as_kind(bytes, "a recovery key", [&] { return read_recovery_key(bytes); });
+}
+
 Bytes encode_header(const BackupHeader& header) {
   cbor::Writer out;
-  out.map(17).unsigned_(1).text(kHeaderType);
+  out.map(18).unsigned_(1).text(kHeaderType);
   out.unsigned_(2).bytes(header.aud).unsigned_(3).text(header.appliance_id);
   out.unsigned_(4).text(header.token_serial).unsigned_(5).bytes(header.mek_id);
   out.unsigned_(6).text(header.name).unsigned_(7).unsigned_(header.generation);
@@ -133,6 +149,7 @@ Bytes encode_header(const BackupHeader& header) {
   out.unsigned_(13).text(header.checkpoint).unsigned_(14).bytes(header.recovery_point);
   out.unsigned_(15).bytes(header.recovery_key);
   out.unsigned_(16).unsigned_(static_cast<std::uint64_t>(header.suite)).unsigned_(17).bytes(header.nonce);
+  out.unsigned_(18).unsigned_(static_cast<std::uint64_t>(header.exposed_since));
   return out.take();
 }
 
@@ -155,7 +172,9 @@ Bytes encode(const MekBackup& backup) {
   return out.take();
 }
 
-MekBackup parse_backup(ByteView bytes) {
+namespace {
+
+MekBackup read_backup(ByteView bytes) {
   const cbor::Value map = cbor::parse(bytes, cbor::Level::Deterministic, "backup");
   const Fields fields(map, kBackupType, 5);
   MekBackup out;
@@ -166,6 +185,12 @@ MekBackup parse_backup(ByteView bytes) {
   if (!keys::verify_with_spki(out.header.seal_key, signed_text(out.header_bytes, out.wrapped), out.signature))
     throw Error(ErrorKind::Denied, "the backup is not signed by the seal key that it names");
   return out;
+}
+
+}  // namespace
+
+MekBackup parse_backup(ByteView bytes) {
+  return encoding::as_kind(bytes, "a backup of a MEK", [&] { return read_backup(bytes); });
 }
 
 const std::pair<const std::string, std::string>* known_recovery_key(const audit::State& state,

@@ -46,7 +46,8 @@ struct BackupHeader {
   std::string log_key, checkpoint;     // the source's log: vkey, signed note
   Bytes recovery_point, recovery_key;  // to whom: point, SHA-256 of the key's file
   keys::Suite suite = keys::Suite::EcdhX963;
-  Bytes nonce;  // 32 bytes
+  Bytes nonce;                 // 32 bytes
+  UnixTime exposed_since = 0;  // since when the vendor's tool may know it, by the source's log; 0: never
 };
 struct MekBackup {
   BackupHeader header;

@@ -15,9 +15,6 @@ class TokenWorker final : public seal::GcmWorker {
   void encrypt(ByteView aad, ByteView plain, MutableBytes stored) override {
     encryptor_.encrypt(aad, plain, stored);
   }
-  void encrypt_stream(ByteView aad, const ByteStream& stream) override {
-    encryptor_.encrypt_stream(aad, stream);
-  }
 
  private:
   pkcs11::Session session_;

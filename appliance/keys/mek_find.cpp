@@ -63,7 +63,8 @@ Mek only_one(std::vector<Mek> all, const std::string& what, Matches matches) {
   if (all.size() == 1) return std::move(all.front());
   if (all.empty())
     throw Error(ErrorKind::Token, what + ": no such MEK in the token",
-                "'qpcseal mek list' shows what there is");
+                "'qpcseal mek list' shows what there is")
+        .with_code("mek-unknown");
   std::string list;
   for (const Mek& mek : all) list += (list.empty() ? "" : ", ") + mek.label + " (id " + to_hex(mek.id) + ")";
   throw Error(ErrorKind::Token, what + ": " + std::to_string(all.size()) + " keys match: " + list,

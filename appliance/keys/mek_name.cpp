@@ -15,7 +15,7 @@ constexpr std::size_t kMaxGenerationDigits = 9;
 }  // namespace
 
 bool is_name(std::string_view name) {
-  return !name.empty() && name.size() <= kMaxName && name.front() != '-' &&
+  return !name.empty() && name.size() <= kMaxName && name.front() != '-' && name != "." && name != ".." &&
          std::all_of(name.begin(), name.end(), [](char c) {
            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
                   c == '_' || c == '-';
@@ -26,7 +26,8 @@ void check_name(std::string_view name) {
   if (!is_name(name))
     throw Error(
         ErrorKind::Usage,
-        "'" + std::string(name) + "' is no name for a MEK: letters, digits, '.', '_' and '-', at most 64");
+        "'" + std::string(name) +
+            "' is no name for a MEK: letters, digits, '.', '_' and '-', at most 64, and not '.' or '..'");
 }
 
 std::string make_label(std::string_view name, std::uint64_t generation) {

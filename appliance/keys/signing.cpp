@@ -5,6 +5,7 @@
 #include <array>
 #include <set>
 
+#include "appliance/keys/contents.h"
 #include "appliance/keys/spki.h"
 #include "base/digest.h"
 #include "base/error.h"
@@ -26,20 +27,25 @@ constexpr std::array<std::uint8_t, 14> kEd25519Name{0x13, 0x0c, 'e', 'd', 'w', '
 
 std::string name_of(const std::string& label) { return "key '" + label + "'"; }
 
-Session::Pair generate(Session& session, const std::string& label, bool token, CK_KEY_TYPE key_type,
+struct PairName {
+  std::string label;
+  ByteView id;  // CKA_ID
+};
+
+Session::Pair generate(Session& session, const PairName& name, CK_KEY_TYPE key_type,
                        CK_MECHANISM_TYPE mechanism, ByteView curve) {
-  const Bytes id = copy(view(label));
+  const auto& [label, id] = name;
   Template publics, privates;
   publics.number(CKA_CLASS, CKO_PUBLIC_KEY)
       .number(CKA_KEY_TYPE, key_type)
-      .flag(CKA_TOKEN, token)
+      .flag(CKA_TOKEN, true)
       .flag(CKA_VERIFY, true)
       .text(CKA_LABEL, label)
       .bytes(CKA_ID, id)
       .bytes(CKA_EC_PARAMS, curve);
   privates.number(CKA_CLASS, CKO_PRIVATE_KEY)
       .number(CKA_KEY_TYPE, key_type)
-      .flag(CKA_TOKEN, token)
+      .flag(CKA_TOKEN, true)
       .flag(CKA_PRIVATE, true)
       .flag(CKA_SENSITIVE, true)
       .flag(CKA_EXTRACTABLE, false)
@@ -49,17 +55,17 @@ Session::Pair generate(Session& session, const std::string& label, bool token, C
   return session.generate_pair({mechanism, nullptr, 0}, publics, privates, name_of(label));
 }
 
-Session::Pair generate_ed25519(Session& session, const std::string& label, bool token) {
+Session::Pair generate_ed25519(Session& session, const PairName& name) {
   try {
-    return generate(session, label, token, CKK_EC_EDWARDS, CKM_EC_EDWARDS_KEY_PAIR_GEN, kEd25519Oid);
+    return generate(session, name, CKK_EC_EDWARDS, CKM_EC_EDWARDS_KEY_PAIR_GEN, kEd25519Oid);
   } catch (const Error&) {
-    return generate(session, label, token, CKK_EC_EDWARDS, CKM_EC_EDWARDS_KEY_PAIR_GEN, kEd25519Name);
+    return generate(session, name, CKK_EC_EDWARDS, CKM_EC_EDWARDS_KEY_PAIR_GEN, kEd25519Name);
   }
 }
 
-Session::Pair generate_of_type(Session& session, const std::string& label, bool token, SigningType type) {
-  if (type == SigningType::Ed25519) return generate_ed25519(session, label, token);
-  return generate(session, label, token, CKK_EC, CKM_EC_KEY_PAIR_GEN, kP256Oid);
+Session::Pair generate_of_type(Session& session, const PairName& name, SigningType type) {
+  if (type == SigningType::Ed25519) return generate_ed25519(session, name);
+  return generate(session, name, CKK_EC, CKM_EC_KEY_PAIR_GEN, kP256Oid);
 }
 
 Bytes spki_of(Session& session, const Object& key, SigningType type) {
@@ -82,7 +88,7 @@ Bytes sign_with(Session& session, const Object& key, SigningType type, ByteView 
 
 bool can_sign(Session& session, SigningType type) {
   return pkcs11::probe(session, [&] {
-    auto pair = generate_of_type(session, "qpcseal-probe", false, type);
+    auto pair = generate_of_type(session, {std::string(kProbeLabel), view(kProbeLabel)}, type);
     const pkcs11::ScopedObject private_key(session, std::move(pair.private_key)),
         public_key(session, std::move(pair.public_key));
     sign_with(session, private_key.get(), type, spki_of(session, public_key.get(), type), view("probe"));
@@ -147,8 +153,9 @@ bool has_signing_keys(Session& session) {
   return !session.find(wanted).empty() || !log_key_labels(session).empty();
 }
 
-void generate_signing_key(Session& session, const std::string& label, SigningType type) {
-  generate_of_type(session, label, true, type);
+Session::Pair generate_signing_key(Session& session, const std::string& label, SigningType type,
+                                   ByteView id) {
+  return generate_of_type(session, {label, id.empty() ? view(label) : id}, type);
 }
 
 SigningKey::SigningKey(Session& session, const std::string& label)

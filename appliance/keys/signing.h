@@ -16,8 +16,9 @@ inline constexpr const char* kLogKeyLabel = "qpcseal-log";
 
 using SigningType = tlog::KeyType;
 
-// Ed25519 where the token has EdDSA, else ECDSA P-256; found by making a session key, signing and verifying.
-// Nothing where it can do neither.
+// Ed25519 where the token has EdDSA, else ECDSA P-256; found by making a key pair in the token, signing and
+// verifying, for there are tokens that sign with session objects alone, and others that do not. The pair is
+// destroyed. Nothing where it can do neither.
 std::optional<SigningType> probe_signing(pkcs11::Session& session);
 
 // Labels of the log's keys that the token holds, in order: kLogKeyLabel, and "qpcseal-log#2" and so on after
@@ -30,8 +31,10 @@ void destroy_signing_key(pkcs11::Session& session, const std::string& label);
 // Whether the token holds a key with one of our labels.
 bool has_signing_keys(pkcs11::Session& session);
 
-// A key pair in the token: private, sensitive, never extractable. Error{Token}.
-void generate_signing_key(pkcs11::Session& session, const std::string& label, SigningType type);
+// A key pair in the token: private, sensitive, never extractable. Its CKA_ID is `id`, or the label.
+// Error{Token}.
+pkcs11::Session::Pair generate_signing_key(pkcs11::Session& session, const std::string& label,
+                                           SigningType type, ByteView id = {});
 
 class SigningKey {
  public:

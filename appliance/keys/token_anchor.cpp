@@ -32,6 +32,8 @@ std::optional<audit::AnchorState> value_of(pkcs11::Session& session, const pkcs1
   ByteReader reader(*value, "log anchor");
   audit::AnchorState state;
   state.size = reader.be(8);
+  if (state.size == 0)
+    return std::nullopt;  // of can_anchor(), cut short: a log has an entry before it has an anchor
   const ByteView root = reader.take(kRoot);
   reader.expect_end();
   std::copy(root.begin(), root.end(), state.root.begin());
@@ -85,6 +87,10 @@ void TokenAnchor::write(const audit::AnchorState& state) {
   for (const pkcs11::Object& object : old) {
     if (object.handle != newest) session_.destroy(object);
   }
+}
+
+void TokenAnchor::remove() {
+  for (const pkcs11::Object& object : anchors(session_)) session_.destroy(object);
 }
 
 bool can_anchor(pkcs11::Session& session) {

@@ -21,6 +21,8 @@ class TokenAnchor final : public audit::Anchor {
   std::optional<audit::AnchorState> read() override;
   // Makes the new one before it destroys the old.
   void write(const audit::AnchorState& state) override;
+  // All of them: of a log that is no more.
+  void remove();
 
  private:
   pkcs11::Session& session_;

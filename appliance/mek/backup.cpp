@@ -62,7 +62,9 @@ keys::BackupHeader header_of(site::Appliance& appliance, const keys::Mek& mek,
 
 // After the intent: the count in the header has the check value in it.
 Bytes wrap_backup(site::Appliance& appliance, const keys::Mek& mek, keys::BackupHeader header) {
-  header.encryptions = appliance.log().state().meks.at(mek.id).encryptions;
+  const audit::MekHistory& history = appliance.log().state().meks.at(mek.id);
+  header.encryptions = history.encryptions;
+  header.exposed_since = history.exposed_since;
   header.checkpoint = appliance.log().checkpoint();
   header.check_value = keys::make_check_value(appliance.session(), mek.object, mek.id, appliance.random());
   keys::MekBackup out;

@@ -187,6 +187,13 @@ Places places_of(const std::vector<HeldCard>& cards) {
   return out;
 }
 
+Step officers_step() {
+  return {
+      "Where the policy asks for officers, have them sign a request for each command below ('qpcseal request "
+      "new'), and give it to the command by --request and --approval.",
+      {}};
+}
+
 Step stop_step(const audit::MekHistory& mek) {
   Step step{"Stop releasing the key to cards.", {}};
   if (mek.state == "ok") step.commands.push_back("qpcseal mek suspend " + mek.label);
@@ -244,11 +251,13 @@ std::vector<HeldCard> without(const std::vector<HeldCard>& cards, bool HeldCard:
   return out;
 }
 
-void add_steps(CompromisePlan& plan) {
+void add_steps(CompromisePlan& plan, bool officers) {
   const std::string name(keys::name_in(plan.mek.label));
   const std::string next = plan.successor.empty() ? name : plan.successor;
   const std::vector<HeldCard> waiting = without(plan.cards, &HeldCard::again);
-  std::vector<Step> all{stop_step(plan.mek)};
+  std::vector<Step> all;
+  if (officers) all.push_back(officers_step());
+  all.push_back(stop_step(plan.mek));
   if (plan.successor.empty())
     all.push_back({"Make the key that takes its place.", {"qpcseal mek rotate " + name}});
   all.push_back(seal_step(plan, next));
@@ -268,6 +277,14 @@ void add_steps(CompromisePlan& plan) {
         {"Where a backup of it went (the log names " + std::to_string(plan.backups) +
              "; 'qpcseal audit show --kind mek-backup'), destroy what was restored from it, and the file.",
          {}});
+  if (plan.mek.exposures > 0)
+    all.push_back(
+        {"Where this workstation, or the vendor's tool on it, may be the cause: the tool had the key in "
+         "the clear " +
+             std::to_string(plan.mek.exposures) + " times since " + format_time(plan.mek.exposed_since) +
+             ". Make the new key and seal anew on a workstation that is set up afresh, and look into this "
+             "one.",
+         {"qpcseal audit show --kind mek-expose --mek " + plan.mek.label}});
   if (plan.mek.state != "destroyed")
     all.push_back({"Destroy the key, once nothing needs it.", {"qpcseal mek destroy " + plan.mek.label}});
   std::ranges::copy_if(all, std::back_inserter(plan.steps), [](const Step& step) {
@@ -282,7 +299,7 @@ CompromisePlan plan_compromise(const audit::LogCopy& log, const std::string& ref
   plan.mek = find(log.state, reference);
   if (const auto next = successor(log.state, plan.mek)) plan.successor = next->label;
   Reader(log, plan.mek).read_into(plan);
-  add_steps(plan);
+  add_steps(plan, !log.state.officers_digest.empty());
   return plan;
 }
 

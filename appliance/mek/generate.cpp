@@ -48,9 +48,19 @@ void refuse_known_name(site::Appliance& appliance, const std::string& name) {
       std::any_of(logged.begin(), logged.end(), [&](const auto& item) {
         return has_name(item.second.label) && item.second.state != "failed";
       });
-  if (known)
-    throw Error(ErrorKind::Usage, "there is a MEK '" + name + "' already",
-                "'qpcseal mek list' shows it; another name for another model");
+  if (!known) return;
+  const bool gone = std::ranges::none_of(meks, [&](const auto& mek) { return mek.name == name; }) &&
+                    std::ranges::all_of(logged, [&](const auto& item) {
+                      const std::string& state = item.second.state;
+                      return !has_name(item.second.label) || state == "failed" || state == "destroyed";
+                    });
+  if (gone)
+    throw Error(ErrorKind::Usage, "the MEK '" + name + "' was destroyed, and its name is not given again",
+                "'qpcseal audit show --mek " + name + "' shows when; choose another name")
+        .with_code("name-taken");
+  throw Error(ErrorKind::Usage, "there is a MEK '" + name + "' already",
+              "'qpcseal mek list' shows it; another name for another model")
+      .with_code("name-taken");
 }
 
 Json attribute_list(const std::vector<keys::AttributeReport>& reports) {

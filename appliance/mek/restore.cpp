@@ -8,6 +8,8 @@
 #include "appliance/mek/lifecycle.h"
 #include "appliance/site/logged_act.h"
 #include "base/error.h"
+#include "base/text_file.h"
+#include "encoding/file_kind.h"
 
 namespace qpcseal::mek {
 
@@ -144,6 +146,8 @@ void restore_logged(site::Appliance& appliance, const OpenedBackup& given, const
   intent["label"] = keys::make_label(out.header.name, out.header.generation);
   intent["generation"] = out.header.generation;
   intent["encryptions"] = out.header.encryptions;
+  if (out.header.exposed_since > 0)
+    intent["exposed_since"] = static_cast<std::uint64_t>(out.header.exposed_since);
   if (out.lost) intent["lost"] = *out.lost;
   const auto make = [&](const audit::Txn&) -> Json {
     check_value(appliance, given);
@@ -166,8 +170,10 @@ void restore_logged(site::Appliance& appliance, const OpenedBackup& given, const
 
 audit::Entry verify_destruction_receipt(const std::filesystem::path& receipt, const std::string& log_key,
                                         ByteView mek_id) {
-  const Bytes text = read_file(receipt, audit::kMaxReceiptSize);
-  audit::Entry entry = audit::check_receipt(text_view(text), tlog::VerifierKey::parse(log_key)).entry;
+  const std::string text = read_plain_text(receipt, audit::kMaxReceiptSize);
+  audit::Entry entry = encoding::as_kind(view(text), "a receipt", [&] {
+    return audit::check_receipt(text, tlog::VerifierKey::parse(log_key)).entry;
+  });
   if (entry.kind != "mek-destroy" || entry.phase != audit::Phase::Result || entry.outcome != "ok" ||
       encoding::hex_member(entry.data, "mek_id", keys::kMekIdSize) != to_hex(mek_id))
     throw Error(ErrorKind::Denied, receipt.string() + " is not the receipt of this key's end at its source");

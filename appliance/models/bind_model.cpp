@@ -28,16 +28,17 @@ bool is_bound_by(const SealedFile& file, const std::vector<release::Report>& rep
   return true;
 }
 
-std::vector<SealedFile> open_all(const site::Appliance& appliance, const keys::Mek& mek,
-                                 const BindModelOptions& options) {
-  std::vector<SealedFile> files = open_sealed(options.input_folder, options.output_folder.empty());
+SealedInput open_all(const site::Appliance& appliance, const keys::Mek& mek,
+                     const BindModelOptions& options) {
+  SealedInput input = open_sealed(options.input_folder, options.output_folder);
+  const std::vector<SealedFile>& files = input.files;
   if (files.size() > kMaxContainers)
     throw Error(ErrorKind::Usage,
                 options.input_folder.string() + " holds " + std::to_string(files.size()) +
                     " containers; one release binds at most " + std::to_string(kMaxContainers),
                 "release the key by 'wrap-mek', and bind any number by 'replace-mek'");
   require_mek(files, mek.id, mek.label);
-  require_sealed_here(files, appliance.log().state());
+  require_sealed_here(input, appliance.log().state());
   const site::PendingWraps pending(appliance.home(), appliance.log().state());
   for (const SealedFile& file : files) {
     if (file.parts() != options.reports.size())
@@ -50,7 +51,7 @@ std::vector<SealedFile> open_all(const site::Appliance& appliance, const keys::M
       throw Error(ErrorKind::Usage, file.path.string() + " is bound to a card already",
                   "--force binds it anew; the old binding is then gone");
   }
-  return files;
+  return input;
 }
 
 // What one card got, over these containers.
@@ -77,19 +78,22 @@ std::vector<seal::Slots> slots_of(const std::vector<release::Grant>& grants) {
 
 BoundModel bind_model(site::Appliance& appliance, const keys::Mek& mek, const BindModelOptions& options) {
   return with_context("binding '" + options.input_folder.string() + "'", [&] {
-    const std::vector<SealedFile> files = open_all(appliance, mek, options);
+    const SealedInput input = open_all(appliance, mek, options);
+    const std::vector<SealedFile>& files = input.files;
     const bool in_place = options.output_folder.empty();
     OutputSet outputs(options.existing);
     if (in_place) {
       require_writable(files);
     } else {
       outputs.dir(options.output_folder);
+      if (input.set) copy_rest_of_set(*input.set, input.dir, options.output_folder, outputs);
     }
     BoundModel model;
     std::vector<const Fd*> targets;
     for (const SealedFile& file : files) {
-      model.outputs.push_back(in_place ? file.path : options.output_folder / file.path.filename());
+      model.outputs.push_back(in_place ? file.path : options.output_folder / file.name);
       if (in_place) continue;
+      outputs.dir(model.outputs.back().parent_path());
       targets.push_back(&outputs.file(model.outputs.back()));
       with_context(model.outputs.back().string(), [&] { make_room(file, *targets.back()); });
     }

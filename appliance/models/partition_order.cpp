@@ -54,9 +54,11 @@ Names order_in_container(const std::vector<seal::Partition>& partitions) {
 }
 
 [[noreturn]] void refuse(const std::string& why) {
-  throw Error(ErrorKind::Malformed,
-              std::string(kPartitionInfo) + " " + why + ", so which card gets which partition is not known",
-              "where the partitions lie in the order of the cards: --partition-order container");
+  throw Error(
+      ErrorKind::Malformed,
+      std::string(kPartitionInfo) + " " + why + ", so which card gets which partition is not known",
+      "where the names of the partitions count the cards (X_slice00, X_slice01, ...): --partition-order "
+      "slices; where they lie in the order of the cards: --partition-order container");
 }
 
 Names order_by_metadata(const Fd& input, const qpc::Container& container, const Names& names) {
@@ -80,11 +82,34 @@ std::vector<std::string> order_in_json(std::string_view text, const std::vector<
   return found.size() == 1 ? found.front() : Names{};
 }
 
+std::vector<std::string> order_of_slices(const std::vector<std::string>& names) {
+  constexpr std::string_view kSlice = "_slice";
+  const auto stem_size = [&](const std::string& name) { return name.rfind(kSlice); };
+  Names out = names;
+  std::ranges::sort(out);  // as many digits in each, so that this is the order of the numbers
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const std::size_t stem = stem_size(out[i]);
+    if (stem == 0 || stem == std::string::npos || out[i].size() != out[0].size()) return {};
+    const std::string stem_and_word = out[i].substr(0, stem + kSlice.size());
+    const std::size_t digits = out[i].size() - stem_and_word.size();
+    std::string number = std::to_string(i);
+    if (number.size() < digits) number.insert(0, digits - number.size(), '0');
+    if (!out[0].starts_with(stem_and_word) || out[i] != stem_and_word + number) return {};
+  }
+  return out;
+}
+
 std::vector<seal::Partition> read_partitions(const Fd& input, const qpc::Container& container,
                                              PartitionOrder order) {
   std::vector<seal::Partition> found = seal::find_partitions(input, container);
   if (found.size() < 2 || order == PartitionOrder::Container) return found;
-  const Names wanted = order_by_metadata(input, container, order_in_container(found));
+  const Names names = order_in_container(found);
+  const Names wanted =
+      order == PartitionOrder::Slices ? order_of_slices(names) : order_by_metadata(input, container, names);
+  if (wanted.empty())
+    throw Error(ErrorKind::Malformed,
+                "the names of the partitions are not X_slice00, X_slice01, ... with one X",
+                "where the partitions lie in the order of the cards: --partition-order container");
   std::vector<seal::Partition> out;
   for (const std::string& name : wanted)
     out.push_back(*std::find_if(found.begin(), found.end(), [&](const auto& p) { return p.name == name; }));

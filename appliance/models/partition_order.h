@@ -14,9 +14,10 @@ inline constexpr const char* kPartitionInfo = "mdp_meta_info";
 enum class PartitionOrder {
   Metadata,   // as the segment mdp_meta_info names them
   Container,  // as they lie in the container
+  Slices,     // as their names count: X_slice00, X_slice01, ...
 };
 
-// Empty for a model of one part. Error{Malformed} where mdp_meta_info does not give the order.
+// Empty for a model of one part. Error{Malformed} where mdp_meta_info, or the names, do not give the order.
 std::vector<seal::Partition> read_partitions(const Fd& input, const qpc::Container& container,
                                              PartitionOrder order);
 
@@ -24,5 +25,9 @@ std::vector<seal::Partition> read_partitions(const Fd& input, const qpc::Contain
 // object with exactly one member whose value is one of them; no name is repeated. The vendor does not publish
 // the layout of mdp_meta_info, so anything else gives nothing.
 std::vector<std::string> order_in_json(std::string_view text, const std::vector<std::string>& names);
+
+// The names in the order of their numbers: each is X_sliceNN with one X for all and as many digits, from 0
+// without a gap. Anything else gives nothing.
+std::vector<std::string> order_of_slices(const std::vector<std::string>& names);
 
 }  // namespace qpcseal::models

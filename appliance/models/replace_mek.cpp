@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "appliance/models/replace_mek.h"
 
+#include <algorithm>
 #include <set>
 
 #include "base/error.h"
@@ -28,8 +29,8 @@ std::vector<std::string> ueids_of(const WrappedSet& wrapped) {
   return out;
 }
 
-// One container, several cards: a folder for each.
-void bind_for_each(const SealedFile& file, const WrappedSet& wrapped, const std::filesystem::path& output,
+// Containers of one part, several cards: a folder for each card with all of them.
+void bind_for_each(const SealedInput& input, const WrappedSet& wrapped, const std::filesystem::path& output,
                    OutputSet& outputs, ReplaceResult& result) {
   std::set<std::string> folders;
   for (const WrappedFor& card : wrapped.cards) {
@@ -37,23 +38,31 @@ void bind_for_each(const SealedFile& file, const WrappedSet& wrapped, const std:
       throw Error(ErrorKind::Usage, "two folders of wrapped MEKs are named '" + card.dir + "'");
     const std::filesystem::path dir = output / card.dir;
     outputs.dir(dir);
-    bind_to(file, {card.slots}, outputs.file(dir / file.path.filename()));
-    result.outputs.push_back({dir / file.path.filename(), {to_hex(card.ueid)}});
+    if (input.set) copy_rest_of_set(*input.set, input.dir, dir, outputs);
+    for (const SealedFile& file : input.files) {
+      outputs.dir((dir / file.name).parent_path());
+      bind_to(file, {card.slots}, outputs.file(dir / file.name));
+      result.outputs.push_back({dir / file.name, {to_hex(card.ueid)}});
+    }
   }
 }
 
-void bind_all(const std::vector<SealedFile>& files, const WrappedSet& wrapped,
-              const ReplaceMekOptions& options, ReplaceResult& result) {
+// All containers of the folder are for the same cards.
+void bind_all(const SealedInput& input, const WrappedSet& wrapped, const ReplaceMekOptions& options,
+              ReplaceResult& result) {
   OutputSet outputs(options.existing);
   outputs.dir(options.output_folder);
-  for (const SealedFile& file : files) {
-    if (file.parts() == 1 && wrapped.cards.size() > 1) {
-      bind_for_each(file, wrapped, options.output_folder, outputs, result);
-      continue;
+  const auto is_whole = [](const SealedFile& file) { return file.parts() == 1; };
+  if (wrapped.cards.size() > 1 && std::ranges::all_of(input.files, is_whole)) {
+    bind_for_each(input, wrapped, options.output_folder, outputs, result);
+  } else {
+    if (input.set) copy_rest_of_set(*input.set, input.dir, options.output_folder, outputs);
+    for (const SealedFile& file : input.files) {
+      const std::filesystem::path name = options.output_folder / file.name;
+      outputs.dir(name.parent_path());
+      bind_to(file, slots_of(wrapped), outputs.file(name));
+      result.outputs.push_back({name, ueids_of(wrapped)});
     }
-    const std::filesystem::path output = options.output_folder / file.path.filename();
-    bind_to(file, slots_of(wrapped), outputs.file(output));
-    result.outputs.push_back({output, ueids_of(wrapped)});
   }
   outputs.commit();
 }
@@ -71,15 +80,16 @@ ReplaceResult replace_meks(const ReplaceMekOptions& options, const std::optional
   refuse_repeated(wrapped);
   if (known) known->require(wrapped);
   const bool in_place = options.output_folder.empty();
-  const std::vector<SealedFile> files = open_sealed(options.sealed, in_place);
+  const SealedInput input = open_sealed(options.sealed, options.output_folder);
+  const std::vector<SealedFile>& files = input.files;
   require_mek(files, wrapped.mek_id, wrapped.mek);
-  if (known) require_sealed_here(files, known->state());
+  if (known) require_sealed_here(input, known->state());
   ReplaceResult result;
   result.log_checked = known.has_value();
   if (in_place) {
     replace_in_place(files, wrapped, result);
   } else {
-    bind_all(files, wrapped, options, result);
+    bind_all(input, wrapped, options, result);
   }
   return result;
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "appliance/keys/spki.h"
+#include "appliance/models/folder_files.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/temporary.h"
@@ -16,14 +17,25 @@ namespace {
 
 constexpr std::size_t kMaxFiles = 10000;
 
-std::vector<std::filesystem::path> containers_in(const std::filesystem::path& dir) {
+bool is_container(const std::filesystem::directory_entry& item) {
+  if (!item.is_regular_file() || item.is_symlink()) return false;
+  const Fd fd = open_to_read(item.path());
+  return qpc::is_qpc(fd, 0, file_size(fd));
+}
+
+// Below `dir`, at any depth; not below `left_out`, where earlier outputs may lie.
+std::vector<std::filesystem::path> containers_in(const std::filesystem::path& dir,
+                                                 const std::filesystem::path& left_out) {
   std::vector<std::filesystem::path> out;
-  std::error_code failed;
-  for (const auto& item : std::filesystem::directory_iterator(dir, failed)) {
-    if (item.path().filename().string().starts_with(".") || !item.is_regular_file() || item.is_symlink())
+  std::error_code failed, ignored;
+  auto item = std::filesystem::recursive_directory_iterator(dir, failed);
+  for (; !failed && item != std::filesystem::end(item); item.increment(failed)) {
+    const bool hidden = item->path().filename().string().starts_with(".");
+    if (hidden || (!left_out.empty() && std::filesystem::equivalent(item->path(), left_out, ignored))) {
+      if (item->is_directory()) item.disable_recursion_pending();
       continue;
-    const Fd fd = open_to_read(item.path());
-    if (qpc::is_qpc(fd, 0, file_size(fd))) out.push_back(item.path());
+    }
+    if (is_container(*item)) out.push_back(item->path());
     if (out.size() > kMaxFiles)
       throw Error(ErrorKind::Io, dir.string() + " holds more than 10000 containers");
   }
@@ -33,13 +45,26 @@ std::vector<std::filesystem::path> containers_in(const std::filesystem::path& di
   return out;
 }
 
-SealedFile open_one(const std::filesystem::path& path, bool finish) {
+SealedFile open_one(const std::filesystem::path& path, std::filesystem::path name, bool finish) {
   return with_context(path.string(), [&]() -> SealedFile {
     if (finish) seal::finish_binding(path);
     Fd fd = open_to_read(path);
     seal::SealedTree tree = seal::SealedTree::read(fd);
-    return {path, std::move(fd), std::move(tree)};
+    return {path, std::move(name), std::move(fd), std::move(tree)};
   });
+}
+
+void open_set(const std::filesystem::path& dir, bool finish, SealedInput& out) {
+  out.dir = dir;
+  check_set(*out.set, dir);
+  for (const seal::SetEntry& entry : out.set->manifest.entries) {
+    if (entry.kind != seal::SetKind::Model) continue;
+    if (finish) remove_leftovers_once((dir / entry.path).parent_path());
+    out.files.push_back(open_one(dir / entry.path, entry.path, finish));
+    const SealedFile& file = out.files.back();
+    if (file.tree.root().manifest.mek_id != out.set->manifest.mek_id)
+      throw Error(ErrorKind::Malformed, file.path.string() + " is sealed under another MEK than its set");
+  }
 }
 
 void require_ours(const SealedFile& file, const seal::SealedNode& node, const audit::State& state,
@@ -66,7 +91,7 @@ Error stopped_in_place(const Error& error, std::size_t bound, std::size_t all) {
         " containers, in the order of their names, have the new binding or get it when they are bound next; "
         "those behind them have their old one" +
         (hint.empty() ? "" : "; " + hint);
-  return {error.kind(), error.what(), hint, error.findings()};
+  return error.with_hint(std::move(hint));
 }
 
 }  // namespace
@@ -76,14 +101,22 @@ bool SealedFile::bound() const {
   return std::any_of(loads.begin(), loads.end(), [](const auto* node) { return node->slots().has_value(); });
 }
 
-std::vector<SealedFile> open_sealed(const std::filesystem::path& path, bool finish) {
-  std::vector<SealedFile> out;
+SealedInput open_sealed(const std::filesystem::path& path, const std::filesystem::path& output_folder) {
+  const bool finish = output_folder.empty();
+  SealedInput out;
   if (!std::filesystem::is_directory(std::filesystem::symlink_status(path))) {
-    out.push_back(open_one(path, finish));
+    out.files.push_back(open_one(path, path.filename(), finish));
     return out;
   }
-  if (finish) remove_leftovers_once(path);
-  for (const auto& file : containers_in(path)) out.push_back(open_one(file, finish));
+  out.set = read_set(path);
+  if (out.set) {
+    open_set(path, finish, out);
+    return out;
+  }
+  for (const auto& file : containers_in(path, output_folder)) {
+    if (finish) remove_leftovers_once(file.parent_path());
+    out.files.push_back(open_one(file, file.lexically_relative(path), finish));
+  }
   return out;
 }
 
@@ -105,6 +138,12 @@ void require_sealed_here(const std::vector<SealedFile>& files, const audit::Stat
     for (const seal::SealedNode& partition : file.tree.partitions())
       require_ours(file, partition, state, seal_key);
   }
+}
+
+void require_sealed_here(const SealedInput& input, const audit::State& state) {
+  if (input.set)
+    require_signed_here(*input.set, from_base64(encoding::text_member(state.genesis, "seal_key")));
+  require_sealed_here(input.files, state);
 }
 
 void make_room(const SealedFile& file, const Fd& output) {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sealed containers on disk, one file or all of a folder, and their binding.
+// Sealed containers on disk, one file, all of a folder, or a set, and their binding.
 #pragma once
 
 #include <filesystem>
 #include <vector>
 
 #include "appliance/audit/state.h"
+#include "appliance/models/sealed_set.h"
 #include "appliance/seal/bind.h"
 #include "appliance/seal/reader.h"
 #include "base/error.h"
@@ -16,6 +17,7 @@ namespace qpcseal::models {
 
 struct SealedFile {
   std::filesystem::path path;
+  std::filesystem::path name;  // below the folder that was given; its output's name too
   Fd fd;
   seal::SealedTree tree;
 
@@ -23,10 +25,18 @@ struct SealedFile {
   [[nodiscard]] bool bound() const;  // any part of it
 };
 
-// A file, or all QPC files directly in a folder, by name; names that begin with a dot are left out. With
-// `finish` a binding that was cut short is completed first. Error{Malformed} for one that is not sealed,
-// Error{Io} for a folder without any.
-std::vector<SealedFile> open_sealed(const std::filesystem::path& path, bool finish);
+// What a command was given. Of a set `files` are all of its containers.
+struct SealedInput {
+  std::vector<SealedFile> files;
+  std::optional<SealedSet> set;
+  std::filesystem::path dir;  // of the set
+};
+
+// A file, a set's folder, or all QPC files below another folder, at any depth, by name; names that begin with
+// a dot are left out, and so is `output_folder`. Where that is empty, files are bound in place, and a binding
+// that was cut short is completed first. Error{Malformed} for one that is not sealed, and for a set that is
+// not whole; Error{Io} for a folder without any.
+SealedInput open_sealed(const std::filesystem::path& path, const std::filesystem::path& output_folder);
 
 // Error{Denied} where one of them is sealed under another MEK.
 void require_mek(const std::vector<SealedFile>& files, const Bytes& mek_id, const std::string& label);
@@ -34,6 +44,8 @@ void require_mek(const std::vector<SealedFile>& files, const Bytes& mek_id, cons
 // Error{Denied} for a container that was sealed elsewhere: the log must have every manifest, and the
 // appliance's seal key must have signed it. Call it before a challenge is used up.
 void require_sealed_here(const std::vector<SealedFile>& files, const audit::State& state);
+// The same, and the seal key must have signed a set's list.
+void require_sealed_here(const SealedInput& input, const audit::State& state);
 
 // Shares the bytes of `file` with `output`, or reserves the space of a copy. Error{Io} where there is none.
 // Slot pages of shared bytes still need space when they are written.

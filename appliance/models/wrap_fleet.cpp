@@ -29,12 +29,12 @@ struct QueuedReport {
   std::optional<std::uint64_t> result;  // an earlier run finished it
 };
 
-QueuedReport preview(const audit::State& state, const std::filesystem::path& path) {
+QueuedReport preview(const audit::State& state, const std::filesystem::path& path, bool any_form) {
   QueuedReport out;
   out.path = path;
   release::Report report;
   try {
-    report = release::read_report(path);
+    report = release::read_report(path, any_form);
   } catch (const Error& error) {
     out.fault = error.what();
     return out;
@@ -74,7 +74,8 @@ class Fleet {
  public:
   Fleet(site::Appliance& appliance, const keys::Mek& mek, const FleetOptions& options)
       : appliance_(appliance), mek_(mek), options_(options) {
-    for (const auto& path : options.reports) all_.push_back(preview(appliance.log().state(), path));
+    for (const auto& path : options.reports)
+      all_.push_back(preview(appliance.log().state(), path, release::names_external(appliance.policy())));
     name_folders(all_);
     for (const QueuedReport& one : all_) remove_leftovers_once(options.output_folder / one.dir);
     if (options.existing == Existing::Refuse) refuse_other_output();
@@ -89,7 +90,7 @@ class Fleet {
   std::vector<FleetCard> run(const FleetProgress& progress) {
     std::optional<release::ReleaseApproval> approval;
     if (!todo_.empty()) approval = approve();
-    make_folder(options_.output_folder, 0755);
+    make_output_folder(options_.output_folder);
     require_writable_folder(options_.output_folder);
     std::size_t at = 0;
     while (at < todo_.size()) {
@@ -137,7 +138,7 @@ class Fleet {
     return out;
   }
 
-  // The files of the release that served this report, if they are all in `folder`; under `name` from here on.
+  // The files of the release that served this report, if they are all in `dir`; under `name` from here on.
   [[nodiscard]] std::optional<WrappedFor> files_of(const QueuedReport& one, const std::filesystem::path& dir,
                                                    const std::string& name) const {
     try {
@@ -225,7 +226,8 @@ class Fleet {
   // Nothing, and a fault of that card, where the file is another one by now.
   std::optional<release::Report> read_again(std::size_t i) {
     try {
-      release::Report report = release::read_report(all_[i].path);
+      release::Report report =
+          release::read_report(all_[i].path, release::names_external(appliance_.policy()));
       if (report.digest == all_[i].digest) return report;
       cards_[i].fault = all_[i].path.string() + " changed while this run was at work";
     } catch (const Error& error) {

@@ -58,7 +58,8 @@ bool is_there(const std::filesystem::path& path) {
 
 void refuse_file(const std::filesystem::path& path) {
   if (is_there(path))
-    throw Error(ErrorKind::Io, path.string() + " exists", "name another output, or replace it with --force");
+    throw Error(ErrorKind::Io, path.string() + " exists", "name another output, or replace it with --force")
+        .with_code("output-exists");
 }
 
 seal::Slots read_slots(const std::filesystem::path& dir) {

@@ -36,7 +36,10 @@ void keep_reports(const site::Home& home, const std::vector<const ReleaseItem*>&
 std::vector<ReleaseItem> verify_all(const site::Appliance& appliance, const std::vector<Report>& reports) {
   std::vector<ReleaseItem> out(reports.size());
   const UnixTime now = appliance.now();
-  const Verifier verifier(appliance.policy(), appliance.trust(), now);
+  if (!names_external(appliance.policy()))
+    for (const Report& report : reports)
+      with_context(report.name, [&] { attest::require_report_form(report.bytes); });
+  const Verifier verifier(appliance.policy(), appliance.trust(), now, &appliance.log().state());
   const Json judged = make_verdict_record(now, appliance.trust());
   const auto verify = [&](std::uint64_t i) {
     out[i].report = &reports[i];
@@ -77,6 +80,23 @@ void find_other_keys(const audit::State& state, const keys::Mek& mek, std::vecto
   }
 }
 
+void find_other_format(const audit::State& state, std::string_view format,
+                       std::vector<ReleaseItem>& candidates) {
+  for (ReleaseItem& c : candidates) {
+    if (!c.may_consume()) continue;
+    const auto challenge = state.challenges.find(c.claims().nonce);
+    if (challenge == state.challenges.end()) continue;
+    const auto* begun = unfinished_release(state, challenge->second, c.report->digest);
+    if (begun == nullptr || !begun->is_wrapped()) continue;
+    const std::string_view before =
+        begun->wrapped.contains("exposed") ? policy::kVendorFormat : policy::kOwnFormat;
+    if (before != format)
+      c.obstacle.push_back({"POL-FORMAT-BEGUN", "format",
+                            "its release was begun with --format " + std::string(before) + " and cut short",
+                            std::string(before), "the command that was cut short finishes it"});
+  }
+}
+
 void find_duplicates(std::vector<ReleaseItem>& candidates) {
   std::map<Bytes, std::vector<ReleaseItem*>> cards, nonces;
   for (ReleaseItem& c : candidates) {
@@ -96,7 +116,7 @@ void find_duplicates(std::vector<ReleaseItem>& candidates) {
   mark(nonces, "POL-CHALLENGE-TWICE", "nonce");
 }
 
-void decide(site::Appliance& appliance, const keys::Mek& mek, Count count,
+void decide(site::Appliance& appliance, const keys::Mek& mek, Count count, std::string_view format,
             const std::vector<ReleaseItem*>& candidates) {
   VerdictInputs question{appliance.policy(),
                          appliance.log().state(),
@@ -104,6 +124,7 @@ void decide(site::Appliance& appliance, const keys::Mek& mek, Count count,
                          keys::probe_suites(appliance.session()),
                          mek.id,
                          candidates.size()};
+  question.format = format;
   if (count == Count::Each) question.releases_wanted = 1;
   // The intents of these very releases count already.
   for (const ReleaseItem* c : candidates) question.own_releases += c->txn.kind.empty() ? 0 : 1;

@@ -45,6 +45,10 @@ void record_unverified(site::Appliance& appliance, const keys::Mek& mek,
 
 // Sets an obstacle for each report that answers another MEK's challenge. That challenge is not used up.
 void find_other_keys(const audit::State& state, const keys::Mek& mek, std::vector<ReleaseItem>& candidates);
+// Sets an obstacle for each report whose release was begun, and its key wrapped, in another format: that
+// release is not used up.
+void find_other_format(const audit::State& state, std::string_view format,
+                       std::vector<ReleaseItem>& candidates);
 // Sets an obstacle for all verified reports that come from one card, or answer one challenge.
 void find_duplicates(std::vector<ReleaseItem>& candidates);
 
@@ -52,7 +56,7 @@ enum class Count {
   Together,  // all of them want a release: one too many denies all
   Each,      // those that are allowed count, one after the other
 };
-void decide(site::Appliance& appliance, const keys::Mek& mek, Count count,
+void decide(site::Appliance& appliance, const keys::Mek& mek, Count count, std::string_view format,
             const std::vector<ReleaseItem*>& candidates);
 
 // Digest and serial of the policy in force, for the log.

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 
+#include "appliance/audit/store.h"
 #include "appliance/keys/wrap.h"
 #include "appliance/release/verdict.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "policy/evaluate.h"
 
 namespace qpcseal::release {
@@ -66,6 +68,34 @@ std::vector<attest::Request> make_requests(site::Appliance& appliance, const key
     entries.push_back(entry_of(out.back(), options, mek.label));
   }
   appliance.log().events("challenge", std::move(entries));
+  return out;
+}
+
+std::string new_request_hint(const Findings& findings, const std::string& mek) {
+  const bool stale = std::ranges::any_of(
+      findings, [](const Finding& finding) { return finding.id.starts_with("POL-CHALLENGE"); });
+  return stale
+             ? "the card answers a new request: qpcseal attest request --mek " + shell_word(mek) + " -o FILE"
+             : "";
+}
+
+std::map<Bytes, std::string> uses_of_challenges(const site::Home& home, const audit::State& state,
+                                                const std::vector<Bytes>& nonces) {
+  std::map<std::uint64_t, Bytes> wanted;  // by the entry that used them up
+  for (const Bytes& nonce : nonces) {
+    const auto challenge = state.challenges.find(nonce);
+    if (challenge != state.challenges.end() && challenge->second.consumed)
+      wanted.emplace(challenge->second.intent, nonce);
+  }
+  std::map<Bytes, std::string> out;
+  if (wanted.empty()) return out;
+  std::uint64_t at = 0;
+  audit::Store::open_to_read(home.log()).each_line([&](std::string_view entry) {
+    if (const auto found = wanted.find(at); found != wanted.end())
+      out[found->second] = "its challenge was used up by log entry " + std::to_string(at) + ", of " +
+                           format_time(audit::parse_entry(entry).time);
+    return at++ < wanted.rbegin()->first;
+  });
   return out;
 }
 

@@ -28,6 +28,7 @@ bool is_over(const audit::State& state, const audit::OpenIntent& open, UnixTime 
 
 // The copy in the home is not signed: the log says which one it is.
 bool is_what_the_log_says(const keys::WrappedMek& kept, const ReleaseItem& c) {
+  if (c.wrapped_before.contains("exposed")) return false;
   const auto said = [&](const char* name) { return encoding::text_member(c.wrapped_before, name); };
   return sha256_hex(kept.encrypt) == said("wrapped_sha256") && sha256_hex(kept.pub) == said("pub_sha256") &&
          keys::to_string(kept.suite) == said("suite") && kept.nonce == c.claims().nonce;
@@ -91,13 +92,16 @@ void consume(site::Appliance& appliance, const keys::Mek& mek, const ReleaseAppr
   for (std::size_t i = 0; i < fresh.size(); ++i) fresh[i]->txn = txns[i];
 }
 
-void find_lost_wraps(const site::PendingWraps& pending, const std::vector<ReleaseItem*>& candidates) {
+void find_lost_wraps(const site::PendingWraps& pending, std::string_view format,
+                     const std::vector<ReleaseItem*>& candidates) {
+  const bool own = format == policy::kOwnFormat;
   for (ReleaseItem* c : candidates) {
     if (!c->is_wrapped()) continue;
     const auto* kept = pending.find(c->report->digest);
-    if (kept != nullptr && is_what_the_log_says(*kept, *c)) continue;
+    if (own && kept != nullptr && is_what_the_log_says(*kept, *c)) continue;
     c->obstacle.push_back({"POL-CHALLENGE-USED", "challenge",
-                           "a key was wrapped for it, and that wrapped key is not in the home any more",
+                           "a key was wrapped for it, and that wrapped key is not in the home any more, or "
+                           "was exposed",
                            "used once", "no challenge gets a second wrap"});
   }
 }

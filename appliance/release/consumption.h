@@ -21,8 +21,10 @@ void look_up_challenges(const audit::State& state, const std::vector<ReleaseItem
 // left open is taken up by the same report, for the same MEK, under the same policy.
 void consume(site::Appliance& appliance, const keys::Mek& mek, const ReleaseApproval& approval,
              const std::vector<ReleaseItem*>& candidates);
-// Sets an obstacle for each whose MEK was wrapped before and whose wrapped MEK the home does not have any
-// more: no challenge gets a second wrap.
-void find_lost_wraps(const site::PendingWraps& pending, const std::vector<ReleaseItem*>& candidates);
+// Sets an obstacle for each whose MEK was exposed before, or was wrapped before and whose wrapped MEK the
+// home does not have any more: no challenge gets a second wrap. `format` is this release's: one in the
+// vendor's format never goes on.
+void find_lost_wraps(const site::PendingWraps& pending, std::string_view format,
+                     const std::vector<ReleaseItem*>& candidates);
 
 }  // namespace qpcseal::release

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "appliance/site/logged_act.h"
+#include "attest/devices.h"
 #include "base/error.h"
 #include "base/file_batch.h"
 
@@ -37,7 +38,8 @@ std::string line_of(const CardAddress& stop, int port) {
 
 void refuse_taken(const std::filesystem::path& path) {
   if (std::filesystem::exists(std::filesystem::symlink_status(path)))
-    throw Error(ErrorKind::Io, path.string() + " exists", "name another folder, or replace it with --force");
+    throw Error(ErrorKind::Io, path.string() + " exists", "name another folder, or replace it with --force")
+        .with_code("output-exists");
 }
 
 std::vector<ChallengeOptions> wishes_of(const std::vector<CardAddress>& stops) {
@@ -53,7 +55,8 @@ std::vector<CardAddress> card_addresses(const std::vector<std::string>& hosts,
                                         const std::vector<unsigned>& devices) {
   std::vector<CardAddress> out;
   std::set<std::string> seen;
-  for (const std::string& host : hosts) {
+  for (const std::string& given : hosts) {
+    const std::string host = with_context("--host", [&] { return attest::bare_host(given); });
     if (!is_host(host))
       throw Error(ErrorKind::Usage, "--host '" + host + "' is no name or address of a host");
     if (!seen.insert(name_of({host, 0})).second)
@@ -69,7 +72,7 @@ std::vector<CardAddress> card_addresses(const std::vector<std::string>& hosts,
 CourierBatch prepare_trip(site::Appliance& appliance, const keys::Mek& mek,
                           const std::vector<CardAddress>& stops, int port, const std::filesystem::path& dir,
                           Existing existing) {
-  make_folder(dir, 0755);
+  make_output_folder(dir);
   CourierBatch trip{dir, {}, 0};
   std::string batch_text;
   for (const CardAddress& stop : stops) {

@@ -32,7 +32,7 @@ std::vector<CardAddress> card_addresses(const std::vector<std::string>& hosts,
 
 struct CourierBatch {
   std::filesystem::path dir;
-  std::vector<std::string> requests;  // file names in `folder`
+  std::vector<std::string> requests;  // file names in `dir`
   UnixTime expiry = 0;
 };
 

@@ -61,9 +61,7 @@ std::vector<Grant> without_faults(std::vector<Grant> grants, std::vector<Release
 
 std::vector<Grant> wrap_all(site::Appliance& appliance, const keys::Mek& mek,
                             std::vector<ReleaseItem*>& candidates, const site::PendingWraps& pending) {
-  std::vector<Grant> grants;
-  grants.reserve(candidates.size());
-  for (const ReleaseItem* c : candidates) grants.push_back(grant_of(appliance.log().state(), *c));
+  std::vector<Grant> grants = grants_for(appliance, candidates);
   const auto worker = [&]() -> Work {
     const auto session =
         std::make_shared<pkcs11::Session>(appliance.module(), appliance.token(), pkcs11::Access::ReadOnly);
@@ -81,22 +79,33 @@ std::vector<Grant> wrap_all(site::Appliance& appliance, const keys::Mek& mek,
   return without_faults(std::move(grants), candidates);
 }
 
+std::vector<Grant> grants_for(const site::Appliance& appliance, const std::vector<ReleaseItem*>& candidates) {
+  std::vector<Grant> out;
+  out.reserve(candidates.size());
+  for (const ReleaseItem* c : candidates) out.push_back(grant_of(appliance.log().state(), *c));
+  return out;
+}
+
 std::map<Sha256Digest, keys::WrappedMek> wraps_of(const std::vector<Grant>& grants) {
   std::map<Sha256Digest, keys::WrappedMek> out;
   for (const Grant& grant : grants) out.emplace(grant.report_digest, grant.wrapped);
   return out;
 }
 
-Json wrapped_data(const keys::Mek& mek, const ReleaseItem& c, const keys::WrappedMek& wrapped) {
+Json wrapped_data(const keys::Mek& mek, const ReleaseItem& c, const Grant& grant) {
   const Json facts = granted_facts(c.verified, *c.verdict);
-  return {{"mek_id", to_hex(mek.id)},
-          {"mek", mek.label},
-          {"ueid", to_hex(c.claims().ueid)},
-          {"wrapped_sha256", sha256_hex(wrapped.encrypt)},
-          {"pub_sha256", sha256_hex(wrapped.pub)},
-          {"suite", facts.at("suite")},
-          {"session_key", facts.at("session_key")},
-          {"raised", {{"svn_floors", facts.at("svn_floors")}, {"crls", facts.at("crls")}}}};
+  Json out{{"mek_id", to_hex(mek.id)},
+           {"mek", mek.label},
+           {"ueid", to_hex(c.claims().ueid)},
+           {"suite", facts.at("suite")},
+           {"session_key", facts.at("session_key")},
+           {"raised", {{"svn_floors", facts.at("svn_floors")}, {"crls", facts.at("crls")}}}};
+  if (!grant.exposed.is_null())
+    out["exposed"] = grant.exposed;
+  else
+    out.update({{"wrapped_sha256", sha256_hex(grant.wrapped.encrypt)},
+                {"pub_sha256", sha256_hex(grant.wrapped.pub)}});
+  return out;
 }
 
 audit::Outcome denied_outcome(const site::Appliance& appliance, const ReleaseItem& c) {
@@ -115,12 +124,15 @@ audit::Outcome granted_outcome(const site::Appliance& appliance, const keys::Mek
   Json data = granted_facts(c.verified, *c.verdict);
   data.update({{"mek_id", to_hex(mek.id)},
                {"mek", mek.label},
-               {"wrapped_sha256", sha256_hex(grant.wrapped.encrypt)},
                {"report_sha256", to_hex(grant.report_digest)},
                {"policy", policy_facts(appliance)},
                {"judged", c.judged},
                {"token_serial", appliance.token().serial},
                {"act", std::move(act)}});
+  if (!grant.exposed.is_null())
+    data["exposed"] = grant.exposed;
+  else
+    data["wrapped_sha256"] = sha256_hex(grant.wrapped.encrypt);
   return {c.txn, "ok", std::move(data)};
 }
 

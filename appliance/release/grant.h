@@ -24,9 +24,15 @@ struct Grant {
   std::vector<policy::SvnFloor> svn_minimums;  // what the release demanded
   std::string host;                            // from the request; may be empty
   std::optional<std::uint64_t> device;         // number on that host
-  keys::WrappedMek wrapped;
+  keys::WrappedMek wrapped;                    // empty where the vendor's tool got the key, and
+  encoding::Json exposed;                      // else null: {"tool_sha256"}
   std::uint64_t entry = 0;  // of the result in the log: reserved by wrap(), there after commit()
 
+  // "ecdh-x963-aeskw", ..., or "vendor".
+  [[nodiscard]] std::string suite_name() const {
+    return exposed.is_null() ? std::string(keys::to_string(wrapped.suite))
+                             : std::string(policy::kVendorFormat);
+  }
   [[nodiscard]] seal::Slots slots() const { return {wrapped.encrypt, wrapped.nonce, wrapped.pub}; }
 };
 
@@ -35,11 +41,12 @@ struct Grant {
 // removed from `candidates`; Error{Token} where all fail.
 std::vector<Grant> wrap_all(site::Appliance& appliance, const keys::Mek& mek,
                             std::vector<ReleaseItem*>& candidates, const site::PendingWraps& pending);
+// Grants without a key yet, one a candidate.
+std::vector<Grant> grants_for(const site::Appliance& appliance, const std::vector<ReleaseItem*>& candidates);
 std::map<Sha256Digest, keys::WrappedMek> wraps_of(const std::vector<Grant>& grants);
 
 // Of the entry between wrap and delivery.
-encoding::Json wrapped_data(const keys::Mek& mek, const ReleaseItem& candidate,
-                            const keys::WrappedMek& wrapped);
+encoding::Json wrapped_data(const keys::Mek& mek, const ReleaseItem& candidate, const Grant& grant);
 // "denied", or "unknown" where a key was wrapped before.
 audit::Outcome denied_outcome(const site::Appliance& appliance, const ReleaseItem& candidate);
 audit::Outcome granted_outcome(const site::Appliance& appliance, const keys::Mek& mek,

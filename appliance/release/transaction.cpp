@@ -2,8 +2,10 @@
 #include "appliance/release/transaction.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 
+#include "appliance/release/challenge.h"
 #include "appliance/release/consumption.h"
 #include "appliance/site/logged_act.h"
 #include "base/error.h"
@@ -14,32 +16,62 @@ namespace {
 
 using encoding::Json;
 
-std::string words_of(const ReleaseItem& c) {
-  return c.report->name + " is denied: " + finding_ids(c.findings());
+bool is_used(const ReleaseItem& c) {
+  const Findings& findings = c.findings();
+  return std::ranges::find(findings, "POL-CHALLENGE-USED", &Finding::id) != findings.end();
 }
 
-// All denied reports at once; their findings name the report where there is more than one.
-[[noreturn]] void deny(const std::vector<const ReleaseItem*>& denied) {
-  if (denied.size() == 1)
-    throw Error(ErrorKind::Denied, words_of(*denied[0]), "'qpcseal attest verify' shows what the card says",
-                denied[0]->findings());
-  std::string words;
-  Findings all;
+// Why each is denied, and what used up its challenge.
+std::string words_of(const site::Appliance& appliance, const std::vector<const ReleaseItem*>& denied) {
+  std::vector<Bytes> nonces;
+  for (const ReleaseItem* c : denied)
+    if (is_used(*c)) nonces.push_back(c->claims().nonce);
+  const auto uses = uses_of_challenges(appliance.home(), appliance.log().state(), nonces);
+  std::string out;
   for (const ReleaseItem* c : denied) {
-    words += (words.empty() ? "" : "; ") + words_of(*c);
+    out += (out.empty() ? "" : "; ") + c->report->name + " is denied: " + finding_ids(c->findings());
+    if (!is_used(*c)) continue;
+    const auto use = uses.find(c->claims().nonce);
+    out += "; " + (use == uses.end() ? std::string() : use->second);
+  }
+  return out;
+}
+
+// Each finding, which names its report where there is more than one.
+Findings findings_of(const std::vector<const ReleaseItem*>& denied) {
+  if (denied.size() == 1) return denied[0]->findings();
+  Findings out;
+  for (const ReleaseItem* c : denied) {
     for (Finding finding : c->findings()) {
       finding.claim.insert(0, c->report->name + ": ");
-      all.push_back(std::move(finding));
+      out.push_back(std::move(finding));
     }
   }
-  throw Error(ErrorKind::Denied, words, "'qpcseal attest verify' shows what each card says", all);
+  return out;
 }
 
-void deny_any(const std::vector<ReleaseItem>& candidates, bool (*passes)(const ReleaseItem&)) {
+// All denied reports at once. `others` passed, and their answers are used up all the same.
+[[noreturn]] void deny(const site::Appliance& appliance, const keys::Mek& mek,
+                       const std::vector<const ReleaseItem*>& denied, std::size_t others) {
+  const std::string words = words_of(appliance, denied);
+  Findings findings = findings_of(denied);
+  std::string hint = new_request_hint(findings, mek.label);
+  if (others > 0)
+    hint = std::string(others == 1 ? "the other card's answer is" : "the other cards' answers are") +
+           " used up, too: ask all of them anew (qpcseal attest request)";
+  if (hint.empty())
+    hint = denied.size() == 1 ? "'qpcseal attest verify' shows what the card says"
+                              : "'qpcseal attest verify' shows what each card says";
+  throw Error(ErrorKind::Denied, words, std::move(hint), std::move(findings));
+}
+
+void deny_any(const site::Appliance& appliance, const keys::Mek& mek,
+              const std::vector<ReleaseItem>& candidates, bool (*passes)(const ReleaseItem&),
+              std::size_t others = 0) {
   std::vector<const ReleaseItem*> denied;
   for (const ReleaseItem& c : candidates)
     if (!passes(c)) denied.push_back(&c);
-  if (!denied.empty()) deny(denied);
+  if (!denied.empty()) deny(appliance, mek, denied, others);
 }
 
 std::vector<ReleaseItem*> select(std::vector<ReleaseItem>& candidates, bool (ReleaseItem::*quality)() const) {
@@ -66,7 +98,7 @@ void count_wrapped(site::Appliance& appliance, const keys::Mek& mek, site::Pendi
   std::map<Sha256Digest, keys::WrappedMek> keys;
   for (const auto& [candidate, grant] : wraps) {
     txns.push_back(candidate->txn);
-    data.push_back(wrapped_data(mek, *candidate, grant->wrapped));
+    data.push_back(wrapped_data(mek, *candidate, *grant));
     keys.emplace(grant->report_digest, grant->wrapped);
   }
   pending.prepare(keys);
@@ -95,10 +127,11 @@ void publish(OutputSet& outputs) {
 }
 
 Transaction::Transaction(site::Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
-                         const ReleaseApproval& approval, Mode mode)
+                         const ReleaseApproval& approval, Mode mode, std::string_view format)
     : appliance_(appliance),
       mek_(mek),
       mode_(mode),
+      format_(format),
       candidates_(verify_all(appliance, reports)),
       pending_(appliance.home(), appliance.log().state()) {
   begin(approval);
@@ -107,20 +140,23 @@ Transaction::Transaction(site::Appliance& appliance, const keys::Mek& mek, const
 void Transaction::begin(const ReleaseApproval& approval) {
   const bool all = mode_ == Mode::AllOrNone;
   record_unverified(appliance_, mek_, candidates_);
-  if (all) deny_any(candidates_, [](const ReleaseItem& c) { return c.verifies(); });
+  if (all) deny_any(appliance_, mek_, candidates_, [](const ReleaseItem& c) { return c.verifies(); });
   find_other_keys(appliance_.log().state(), mek_, candidates_);
+  find_other_format(appliance_.log().state(), format_, candidates_);
   find_duplicates(candidates_);
-  if (all) deny_any(candidates_, [](const ReleaseItem& c) { return c.obstacle.empty(); });
+  if (all) deny_any(appliance_, mek_, candidates_, [](const ReleaseItem& c) { return c.obstacle.empty(); });
   const std::vector<ReleaseItem*> verified = select(candidates_, &ReleaseItem::may_consume);
   if (verified.empty()) return;
   close_stale(appliance_, mek_, verified);
   consume(appliance_, mek_, approval, verified);
-  find_lost_wraps(pending_, verified);
-  decide(appliance_, mek_, all ? Count::Together : Count::Each, verified);
+  find_lost_wraps(pending_, format_, verified);
+  decide(appliance_, mek_, all ? Count::Together : Count::Each, format_, verified);
   allowed_ = select(candidates_, &ReleaseItem::allowed);
   const bool denied = allowed_.size() < verified.size();
   if (denied) log_denials(appliance_, verified, all);
-  if (denied && all) deny_any(candidates_, [](const ReleaseItem& c) { return c.allowed(); });
+  if (denied && all)
+    deny_any(
+        appliance_, mek_, candidates_, [](const ReleaseItem& c) { return c.allowed(); }, allowed_.size());
 }
 
 bool Transaction::would_pass(site::Appliance& appliance, const keys::Mek& mek,
@@ -134,12 +170,13 @@ bool Transaction::would_pass(site::Appliance& appliance, const keys::Mek& mek,
   std::vector<ReleaseItem*> all;
   for (ReleaseItem& c : candidates) all.push_back(&c);
   look_up_challenges(appliance.log().state(), all);
-  decide(appliance, mek, Count::Together, all);
+  decide(appliance, mek, Count::Together, policy::kOwnFormat, all);
   return std::ranges::all_of(candidates, [](const ReleaseItem& c) { return c.allowed(); });
 }
 
 const std::vector<Grant>& Transaction::wrap() {
   if (allowed_.empty()) return grants_;
+  if (format_ != policy::kOwnFormat) throw Error(ErrorKind::Internal, "a wrap in another format than ours");
   grants_ = wrap_all(appliance_, mek_, allowed_, pending_);
   if (mode_ == Mode::AllOrNone)
     for (const ReleaseItem& c : candidates_)
@@ -148,21 +185,40 @@ const std::vector<Grant>& Transaction::wrap() {
   for (std::size_t i = 0; i < allowed_.size(); ++i)
     if (!allowed_[i]->is_wrapped()) fresh[allowed_[i]->txn.id].emplace_back(allowed_[i], &grants_[i]);
   for (const auto& [txn, wraps] : fresh) count_wrapped(appliance_, mek_, pending_, wraps);
-  // Nobody else writes to the log while we hold its lock.
-  for (std::size_t i = 0; i < grants_.size(); ++i) grants_[i].entry = appliance_.log().state().size + i;
+  reserve_entries();
   return grants_;
 }
 
-void Transaction::commit(std::vector<Json> acts) {
-  if (grants_.empty()) return;
+// Nobody else writes to the log while we hold its lock.
+void Transaction::reserve_entries() {
+  for (std::size_t i = 0; i < grants_.size(); ++i) grants_[i].entry = appliance_.log().state().size + i;
+}
+
+void Transaction::prepare_exposed(const Json& exposed, std::vector<audit::Txn>& txns,
+                                  std::vector<Json>& data) {
+  grants_ = grants_for(appliance_, allowed_);
+  for (Grant& grant : grants_) grant.exposed = exposed;
+  for (std::size_t i = 0; i < allowed_.size(); ++i) {
+    txns.push_back(allowed_[i]->txn);
+    data.push_back(wrapped_data(mek_, *allowed_[i], grants_[i]));
+  }
+}
+
+void Transaction::add_unknown(const std::string& why, std::vector<audit::Outcome>& outcomes) const {
+  for (const ReleaseItem* c : allowed_) outcomes.push_back({c->txn, "unknown", {{"error", why}}});
+}
+
+void Transaction::commit(std::vector<Json> acts, std::vector<audit::Outcome> more) {
+  if (grants_.empty() && more.empty()) return;
   std::vector<audit::Outcome> outcomes;
   for (std::size_t i = 0; i < grants_.size(); ++i)
     outcomes.push_back(granted_outcome(appliance_, mek_, *allowed_[i], grants_[i], std::move(acts.at(i))));
+  std::ranges::move(more, std::back_inserter(outcomes));
   const auto entries = appliance_.log().results(std::move(outcomes));
   for (std::size_t i = 0; i < grants_.size(); ++i)
     if (entries[i] != grants_[i].entry)
       throw Error(ErrorKind::Internal, "the results have other log entries than those that were reserved");
-  pending_.drop(wraps_of(grants_));
+  if (format_ == policy::kOwnFormat) pending_.drop(wraps_of(grants_));
 }
 
 }  // namespace qpcseal::release

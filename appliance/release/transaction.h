@@ -33,10 +33,12 @@ class Transaction {
 
   // Verifies the reports, uses up their challenges (intents), and decides. `reports` must outlive the
   // transaction. Reports that use no challenge up: one that does not verify (logged as "denied"), one that
-  // answers another MEK's challenge, two of one card or challenge. AllOrNone: Error{Denied} with all
-  // findings, Error{Usage} for two reports of one card or challenge.
+  // answers another MEK's challenge, one whose release was begun in another format, two of one card or
+  // challenge. AllOrNone: Error{Denied} with all findings, Error{Usage} for two reports of one card or
+  // challenge.
+  // Format "vendor": the key is to be exposed (exposure.h), and wrap() is not for it.
   Transaction(site::Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
-              const ReleaseApproval& approval, Mode mode);
+              const ReleaseApproval& approval, Mode mode, std::string_view format = policy::kOwnFormat);
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
 
@@ -50,8 +52,15 @@ class Transaction {
   // are in the reports' order. Each: a report whose wrap fails gets a fault, and its release stays open.
   const std::vector<Grant>& wrap();
 
-  // Appends the results. `acts` says what was done with each grant, one object a grant.
-  void commit(std::vector<encoding::Json> acts);
+  // Appends the results. `acts` says what was done with each grant, one object a grant; `more` comes behind.
+  void commit(std::vector<encoding::Json> acts, std::vector<audit::Outcome> more = {});
+
+  // For Exposure, in place of wrap(): the `wrapped` entries that name the cards to which the tool releases
+  // the MEK; the entry numbers of the results; and the outcomes where the tool failed.
+  void prepare_exposed(const encoding::Json& exposed, std::vector<audit::Txn>& txns,
+                       std::vector<encoding::Json>& data);
+  void reserve_entries();
+  void add_unknown(const std::string& why, std::vector<audit::Outcome>& outcomes) const;
 
   [[nodiscard]] const std::vector<Grant>& grants() const { return grants_; }
   // In the reports' order: findings() and fault say why one has no grant.
@@ -63,6 +72,7 @@ class Transaction {
   site::Appliance& appliance_;
   const keys::Mek& mek_;
   Mode mode_;
+  std::string format_;
   std::vector<ReleaseItem> candidates_;
   std::vector<ReleaseItem*> allowed_;  // once wrapped: those that have a grant
   site::PendingWraps pending_;

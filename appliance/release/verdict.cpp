@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "attest/external.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -82,6 +83,37 @@ attest::VerifyContext context_of(const policy::Policy& policy, const std::string
   return context;
 }
 
+// A nonce is 32 random bytes: where they stand in a report, its maker was asked.
+std::vector<attest::ExpectedChallenge> challenges_in(const audit::State& state, ByteView report) {
+  constexpr std::size_t kNonce = 32;  // bytes
+  std::vector<attest::ExpectedChallenge> out;
+  for (std::size_t at = 0; at + kNonce <= report.size(); ++at) {
+    const auto found = state.challenges.find(copy(report.subspan(at, kNonce)));
+    if (found == state.challenges.end()) continue;
+    const audit::Challenge& challenge = found->second;
+    if (std::ranges::find(out, challenge.nonce, &attest::ExpectedChallenge::nonce) != out.end()) continue;
+    out.push_back({challenge.nonce, from_hex(encoding::text_member(state.genesis, "aud")), challenge.ueid,
+                   challenge.expires});
+  }
+  return out;
+}
+
+std::unique_ptr<attest::Scheme> external_scheme(const std::string& id, const audit::State* state) {
+  if (state == nullptr)
+    throw Error(ErrorKind::Denied,
+                "evidence of scheme '" + id + "' is verified by a program of the site's alone",
+                "the log says which one it was, and what it answered");
+  const std::string name = id.substr(policy::kExternalScheme.size());
+  const audit::PinnedProgram* pinned = audit::find_program(state->site, name);
+  if (pinned == nullptr)
+    throw Error(ErrorKind::Denied,
+                "the policy names scheme '" + id + "', and the site's facts pin no such program",
+                "'qpcseal site change --program " + name + "=PATH' pins one");
+  attest::VerifierProgram program{name, {pinned->program.path, pinned->program.sha256}, {}};
+  for (const audit::PinnedFile& file : pinned->files) program.files.push_back({file.path, file.sha256});
+  return attest::make_external_scheme(program);
+}
+
 std::vector<std::string> schemes_of(const policy::Policy& policy) {
   std::vector<std::string> out;
   for (const policy::DeviceClass& device : policy.devices)
@@ -92,29 +124,49 @@ std::vector<std::string> schemes_of(const policy::Policy& policy) {
 
 }  // namespace
 
-Report read_report(const std::filesystem::path& path) {
-  Report report = read_unchecked_report(path);
-  with_context(path.string(), [&] { attest::require_report_form(report.bytes); });
-  return report;
+bool names_external(const policy::Policy& policy) {
+  return std::ranges::any_of(policy.devices, [](const policy::DeviceClass& device) {
+    return device.scheme.value.starts_with(policy::kExternalScheme);
+  });
 }
 
-Report read_unchecked_report(const std::filesystem::path& path) {
+namespace {
+
+Report read_any(const std::filesystem::path& path, bool any_form) {
   Report report{path.string(), read_file(path, attest::kMaxReport), {}};
   if (report.bytes.empty())
     throw Error(ErrorKind::Malformed, path.string() + " is empty, not an attestation report");
-  with_context(path.string(), [&] { attest::refuse_bare_key(report.bytes); });
+  with_context(path.string(), [&] { attest::refuse_other_kind(report.bytes, any_form); });
   report.digest = sha256(report.bytes);
   return report;
 }
 
-Verifier::Verifier(const policy::Policy& policy, const trust::Trust& trust, UnixTime now)
+}  // namespace
+
+Report read_report(const std::filesystem::path& path, bool any_form) {
+  Report report = read_any(path, any_form);
+  if (!any_form) with_context(path.string(), [&] { attest::require_report_form(report.bytes); });
+  return report;
+}
+
+Report read_unchecked_report(const std::filesystem::path& path, bool any_form) {
+  return read_any(path, any_form);
+}
+
+Verifier::Verifier(const policy::Policy& policy, const trust::Trust& trust, UnixTime now,
+                   const audit::State* state)
     : collateral_(trust.collateral) {
   for (const std::string& id : schemes_of(policy)) {
-    auto scheme = attest::find_scheme(id);
+    const bool external = id.starts_with(policy::kExternalScheme);
+    auto scheme = external ? external_scheme(id, state) : attest::find_scheme(id);
     if (!scheme)
       throw Error(ErrorKind::Denied,
                   "the policy names scheme '" + id + "', which this program does not know");
     ways_.push_back({std::move(scheme), context_of(policy, id, trust, now)});
+    if (external)
+      ways_.back().context.find_challenges = [state](ByteView report) {
+        return challenges_in(*state, report);
+      };
   }
 }
 
@@ -129,8 +181,8 @@ Verified Verifier::verify(const Report& report) const {
 }
 
 Verified verify_attestation(const Report& report, const policy::Policy& policy, const trust::Trust& trust,
-                            UnixTime now) {
-  return Verifier(policy, trust, now).verify(report);
+                            UnixTime now, const audit::State* state) {
+  return Verifier(policy, trust, now, state).verify(report);
 }
 
 bool verify_alike(const policy::Policy& a, const policy::Policy& b) {
@@ -214,8 +266,10 @@ Verdict judge(const VerdictInputs& inputs, const policy::ChallengeFacts& challen
   facts.card_releases = inputs.card_releases(claims.ueid);
   for (const auto& [subject, svn] : inputs.state.svn_floors)
     facts.svn_floors.push_back({subject.scheme, subject.hwmodel, subject.name, svn});
+  facts.format = inputs.format;
   std::optional<keys::Suite> suite;
-  if (claims.session_key) suite = choose_suite(inputs, facts.mek.label, peer_type(claims.session_key->type));
+  if (claims.session_key && inputs.format == policy::kOwnFormat)
+    suite = choose_suite(inputs, facts.mek.label, peer_type(claims.session_key->type));
   facts.suite = suite ? static_cast<unsigned>(*suite) : 0;
   return {policy::evaluate(inputs.policy, facts), suite, facts.mek.id, facts.mek.label};
 }

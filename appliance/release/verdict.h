@@ -25,9 +25,10 @@ struct Report {
 
 // Error{Io}; Error{Malformed} for an empty or oversized file, for a bare public key, and for a file without
 // the form of a known scheme's reports.
-Report read_report(const std::filesystem::path& path);
+// `any_form`: without the last check, where the policy names a verifier of the site's (names_external).
+Report read_report(const std::filesystem::path& path, bool any_form = false);
 // The same without the last check, for a command that shows why a file is no report.
-Report read_unchecked_report(const std::filesystem::path& path);
+Report read_unchecked_report(const std::filesystem::path& path, bool any_form);
 
 // The report after its signature, path and claims are verified, with all findings.
 struct Verified {
@@ -35,12 +36,18 @@ struct Verified {
   attest::Evidence evidence;
   policy::CollateralFacts collateral;  // what it was verified with
 };
+// Whether a class of the policy has a scheme "external:NAME".
+[[nodiscard]] bool names_external(const policy::Policy& policy);
+
 // Tries the schemes that the policy names, for any number of reports. Certificates and lists that reports
 // share are parsed once. Several threads may use one object.
 class Verifier {
  public:
   // Error{Denied} where the policy names a scheme that is not known.
-  Verifier(const policy::Policy& policy, const trust::Trust& trust, UnixTime now);
+  // `state`: for schemes "external:NAME", whose programs and challenges the log has; it must outlive the
+  // verifier. Error{Denied} where the policy names one and there is no log, or no such program.
+  Verifier(const policy::Policy& policy, const trust::Trust& trust, UnixTime now,
+           const audit::State* state = nullptr);
   [[nodiscard]] Verified verify(const Report& report) const;
 
  private:
@@ -52,7 +59,7 @@ class Verifier {
   policy::CollateralFacts collateral_;
 };
 Verified verify_attestation(const Report& report, const policy::Policy& policy, const trust::Trust& trust,
-                            UnixTime now);
+                            UnixTime now, const audit::State* state = nullptr);
 // Whether both policies verify every report alike: the same schemes in the same order, each with the same
 // roots.
 [[nodiscard]] bool verify_alike(const policy::Policy& a, const policy::Policy& b);
@@ -65,6 +72,7 @@ struct VerdictInputs {
       suites;                   // what the token serves; empty: not known, the policy's first is assumed
   std::optional<Bytes> mek_id;  // the MEK that is to be released; nothing: the challenge's
   std::uint64_t releases_wanted = 1;
+  std::string format{policy::kOwnFormat};
   // Open releases among those to be decided. The state counts them already; they are not counted twice.
   std::uint64_t own_releases = 0;       // of the MEK
   std::uint64_t own_card_releases = 0;  // to the card

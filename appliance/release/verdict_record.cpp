@@ -128,28 +128,43 @@ bool is_verdict(const audit::Entry& entry) {
   return judged || is_unverified(entry);
 }
 
+namespace {
+
+// Whom the site let verify in our stead.
+Json with_verifier(Json out, const Verified& verified) {
+  if (!verified.evidence.verifier) return out;
+  const attest::ExternalVerifier& by = *verified.evidence.verifier;
+  out["verifier"] = {{"program_sha256", by.program_sha256}};
+  if (!by.name.empty())
+    out["verifier"].update({{"name", by.name}, {"version", by.version}, {"chain", by.chain}});
+  return out;
+}
+
+}  // namespace
+
 Json granted_facts(const Verified& verified, const Verdict& verdict) {
   const attest::Claims& claims = verified.evidence.claims.value();
   const attest::SessionKey& key = claims.session_key.value();
-  return {{"nonce", to_hex(claims.nonce)},
-          {"ueid", to_hex(claims.ueid)},
-          {"device_class", verdict.decision.device_class()},
-          {"trust_vector", trust_json(verdict.decision.trust())},
-          {"svn_floors", floors_json(verdict.decision.svn_minimums())},
-          {"crls", crls_json(verified.evidence.crls)},
-          {"session_key", {{"type", attest::to_string(key.type)}, {"sha256", sha256_hex(key.public_key)}}},
-          {"suite", keys::to_string(verdict.suite.value())}};
+  Json out{{"nonce", to_hex(claims.nonce)},
+           {"ueid", to_hex(claims.ueid)},
+           {"device_class", verdict.decision.device_class()},
+           {"trust_vector", trust_json(verdict.decision.trust())},
+           {"svn_floors", floors_json(verdict.decision.svn_minimums())},
+           {"crls", crls_json(verified.evidence.crls)},
+           {"session_key", {{"type", attest::to_string(key.type)}, {"sha256", sha256_hex(key.public_key)}}},
+           {"suite", verdict.suite ? keys::to_string(*verdict.suite) : policy::kVendorFormat}};
+  return with_verifier(std::move(out), verified);
 }
 
 Json denied_facts(const Verified& verified, const Verdict& verdict) {
-  return with_findings({{"ueid", to_hex(verified.evidence.claims.value().ueid)},
-                        {"trust_vector", trust_json(verdict.decision.trust())}},
-                       verdict.decision.findings());
+  Json out{{"ueid", to_hex(verified.evidence.claims.value().ueid)},
+           {"trust_vector", trust_json(verdict.decision.trust())}};
+  return with_findings(with_verifier(std::move(out), verified), verdict.decision.findings());
 }
 
 Json unverified_facts(const Verified& verified) {
-  return with_findings({{"trust_vector", trust_json(policy::appraise(verified.evidence.findings, false))}},
-                       verified.evidence.findings);
+  Json out{{"trust_vector", trust_json(policy::appraise(verified.evidence.findings, false))}};
+  return with_findings(with_verifier(std::move(out), verified), verified.evidence.findings);
 }
 
 Json make_verdict_record(UnixTime verified_at, const trust::Trust& trust) {
@@ -172,6 +187,7 @@ Json make_verdict_record(const VerdictInputs& inputs, const policy::ChallengeFac
   out["card_releases"] = inputs.card_releases(claims.ueid);
   out["suites"] = suites_json(inputs.suites);
   out["svn_floors"] = floors_json(state, claims);
+  if (inputs.format != policy::kOwnFormat) out["format"] = inputs.format;
   return out;
 }
 
@@ -192,6 +208,7 @@ RecordedInputs parse_recorded_inputs(const Json& judged, const audit::Entry& gen
   out.now = static_cast<UnixTime>(encoding::uint_member(judged, "time"));
   out.suites = suites_of(encoding::member(judged, "suites"));
   out.wanted = encoding::uint_member(judged, "wanted");
+  if (judged.contains("format")) out.format = encoding::text_member(judged, "format");
   out.state.genesis = genesis.data;
   if (challenge != nullptr) put_challenge(out.state, *challenge, encoding::bool_member(judged, "consumed"));
   audit::MekHistory mek;

@@ -34,6 +34,7 @@ struct RecordedInputs {
   UnixTime now = 0;
   std::vector<keys::SuiteAbility> suites;
   std::uint64_t wanted = 0;
+  std::string format{policy::kOwnFormat};
   audit::State state;  // with what counts, and nothing else
 };
 // `genesis`, `challenge`: these entries; the latter null where the log knew no such challenge.

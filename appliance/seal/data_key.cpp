@@ -4,7 +4,6 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
-#include <array>
 
 #include "appliance/seal/format.h"
 #include "base/error.h"
@@ -32,33 +31,21 @@ class HostGcm final : public GcmWorker {
   }
 
   void encrypt(ByteView aad, ByteView plain, MutableBytes stored) override {
-    if (stored.size() != plain.size() + kChunkOverhead) throw Error(ErrorKind::Internal, "HostGcm: sizes");
-    encrypt_stream(aad, memory_stream(plain, stored));
-  }
-
-  // Each piece is encrypted where it lies.
-  void encrypt_stream(ByteView aad, const ByteStream& stream) override {
-    std::array<std::uint8_t, kIvSize> iv;
+    if (stored.size() != plain.size() + kIvSize + kTagSize)
+      throw Error(ErrorKind::Internal, "HostGcm: sizes");
+    const MutableBytes iv = stored.first(kIvSize), tag = stored.last(kTagSize);
     random_.fill(iv);
     require(EVP_EncryptInit_ex2(context_.get(), nullptr, nullptr, iv.data(), nullptr), "EVP_EncryptInit_ex2");
     update(nullptr, aad);
-    stream.write(iv);
-    for (std::uint64_t at = 0; at < stream.size; at += kPiece) {
-      const MutableBytes piece =
-          MutableBytes(piece_).first(std::min<std::uint64_t>(kPiece, stream.size - at));
-      stream.read(piece);
-      update(piece.data(), piece);
-      stream.write(piece);
-    }
-    std::array<std::uint8_t, kTagSize> tag;
+    for (std::size_t at = 0; at < plain.size(); at += kPiece)
+      update(stored.data() + kIvSize + at, plain.subspan(at, std::min(kPiece, plain.size() - at)));
     int none = 0;
     require(EVP_EncryptFinal_ex(context_.get(), tag.data(), &none), "EVP_EncryptFinal_ex");
     require(EVP_CIPHER_CTX_ctrl(context_.get(), EVP_CTRL_AEAD_GET_TAG, kTagSize, tag.data()), "GET_TAG");
-    stream.write(tag);
   }
 
  private:
-  static constexpr std::size_t kPiece = std::size_t{64} << 10;  // bytes; it stays in the processor's cache
+  static constexpr std::size_t kPiece = std::size_t{64} << 10U;  // bytes a call, whose length is an int
 
   void update(std::uint8_t* out, ByteView in) {
     int written = 0;
@@ -68,7 +55,6 @@ class HostGcm final : public GcmWorker {
 
   Random& random_;
   std::unique_ptr<EVP_CIPHER_CTX, FreeContext> context_;
-  Bytes piece_ = Bytes(kPiece);
 };
 
 }  // namespace

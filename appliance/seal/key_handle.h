@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "base/stream.h"
+#include "base/bytes.h"
 
 namespace qpcseal::seal {
 
@@ -18,8 +18,6 @@ class GcmWorker {
   // `stored` = IV (12 bytes, fresh) || ciphertext || tag (16 bytes), 28 bytes more than `plain`. No copy of
   // `plain` stays behind. Error{Internal} on other sizes.
   virtual void encrypt(ByteView aad, ByteView plain, MutableBytes stored) = 0;
-  // The same, for messages of any size.
-  virtual void encrypt_stream(ByteView aad, const ByteStream& stream) = 0;
 };
 
 class KeyHandle {

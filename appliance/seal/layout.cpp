@@ -31,14 +31,14 @@ struct Window {
   }
 };
 
-// The last six names, in their order and of their sizes; returns the input's segments before them.
+// The last seven names, in their order and of their sizes; returns the input's segments before them.
 std::vector<qpc::Segment> split_off_added(const std::vector<qpc::Segment>& all) {
   if (all.size() < kAddedNames.size()) refuse_sealed("it lacks segments that sealing adds");
   const std::size_t own = all.size() - kAddedNames.size();
   for (std::size_t i = 0; i < kAddedNames.size(); ++i)
     if (all[own + i].name != kAddedNames[i] || all[own + i].offset != 0)
       refuse_sealed("the added segments are not in their order");
-  if (all[own].size > kMaxManifest) refuse_sealed("the manifest is too large");
+  if (all[own + 1].size > kMaxManifest) refuse_sealed("the manifest is too large");
   return {all.begin(), all.begin() + static_cast<std::ptrdiff_t>(own)};
 }
 
@@ -67,11 +67,11 @@ void refuse_sealed(const std::string& why) {
               "it was changed, or cut short, after it was sealed");
 }
 
-Layout plan_layout(std::vector<qpc::Segment> stored, std::uint64_t manifest_size) {
+Layout plan_layout(std::vector<qpc::Segment> stored, std::uint64_t aead_size, std::uint64_t manifest_size) {
   Layout out;
   out.segments = std::move(stored);
-  const std::array<std::uint64_t, 6> sizes{manifest_size, kTagSegmentSize, kSignatureSize,
-                                           kSlotSize,     kSlotSize,       kSlotSize};
+  const std::array<std::uint64_t, kAddedNames.size()> sizes{
+      aead_size, manifest_size, kTagSegmentSize, kSignatureSize, kSlotSize, kSlotSize, kSlotSize};
   for (std::size_t i = 0; i < kAddedNames.size(); ++i)
     out.segments.push_back({std::string(kAddedNames[i]), sizes[i], 0, 0});
   out.slot_page = align(qpc::front_size(out.segments));
@@ -107,11 +107,12 @@ SealedContainer SealedContainer::read(const Fd& file, std::uint64_t begin, std::
   const Window window{file, begin};
   SealedContainer out;
   out.begin_ = begin;
-  out.layout_ = plan_layout(own, container.segments()[own.size()].size);
+  out.layout_ =
+      plan_layout(own, container.segments()[own.size()].size, container.segments()[own.size() + 1].size);
   if (out.layout_.file_size != container.file_size()) refuse_sealed("its size is not that of its segments");
   compare_front(window, out.layout_);
   check_padding(window, out.layout_);
-  const qpc::Segment& manifest = out.layout_.segments[own.size()];
+  const qpc::Segment& manifest = out.layout_.segments[own.size() + 1];
   out.manifest_ = window.read(manifest.data_position, manifest.data_position + manifest.size);
   out.slot_page_ = window.read(out.layout_.slot_page, out.layout_.slot_page + kPageSize);
   return out;

@@ -9,7 +9,7 @@ namespace qpcseal::seal {
 namespace {
 
 constexpr std::size_t kId = 16;
-constexpr std::uint64_t kMembers = 10, kSegmentMembers = 5;
+constexpr std::uint64_t kMembers = 10, kSegmentMembers = 6;
 
 const cbor::Value& need(const cbor::Value& map, std::int64_t key) {
   const cbor::Value* value = map.find(key);
@@ -24,13 +24,19 @@ Bytes id_of(const cbor::Value& value) {
   return copy(bytes);
 }
 
+qpc::Extent range_of(const cbor::Value& value) {
+  const auto& items = value.as_array("clear range");
+  if (items.size() != 2) throw Error(ErrorKind::Malformed, "manifest: a clear range has two members");
+  return {items[0].as_unsigned("first"), items[1].as_unsigned("length")};
+}
+
 ManifestSegment segment_of(const cbor::Value& value) {
   const auto& items = value.as_array("manifest segment");
   if (items.size() != kSegmentMembers)
-    throw Error(ErrorKind::Malformed, "manifest: a segment has five members");
+    throw Error(ErrorKind::Malformed, "manifest: a segment has six members");
   ManifestSegment out;
   out.name = items[0].as_text("segment name");
-  out.stored_size = items[1].as_unsigned("stored size");
+  out.size = items[1].as_unsigned("size");
   out.offset = items[2].as_unsigned("offset");
   const std::uint64_t kind = items[3].as_unsigned("kind");
   const ByteView digest = items[4].as_bytes("digest");
@@ -38,6 +44,9 @@ ManifestSegment segment_of(const cbor::Value& value) {
     throw Error(ErrorKind::Malformed, "manifest: segment '" + out.name + "' has an unknown kind or digest");
   out.kind = static_cast<SegmentKind>(kind);
   std::copy(digest.begin(), digest.end(), out.digest.begin());
+  for (const cbor::Value& range : items[5].as_array("clear ranges")) out.clear.push_back(range_of(range));
+  if (out.kind != SegmentKind::Sealed ? !out.clear.empty() : !are_well_formed(out.clear, out.size))
+    throw Error(ErrorKind::Malformed, "manifest: the clear ranges of '" + out.name + "' are none");
   return out;
 }
 
@@ -52,8 +61,9 @@ Bytes encode_manifest(const Manifest& manifest) {
   out.unsigned_(8).unsigned_(manifest.partition_index).unsigned_(9).unsigned_(manifest.partition_count);
   out.unsigned_(10).array(manifest.segments.size());
   for (const ManifestSegment& segment : manifest.segments) {
-    out.array(kSegmentMembers).text(segment.name).unsigned_(segment.stored_size).unsigned_(segment.offset);
-    out.unsigned_(static_cast<std::uint64_t>(segment.kind)).bytes(segment.digest);
+    out.array(kSegmentMembers).text(segment.name).unsigned_(segment.size).unsigned_(segment.offset);
+    out.unsigned_(static_cast<std::uint64_t>(segment.kind)).bytes(segment.digest).array(segment.clear.size());
+    for (const qpc::Extent& range : segment.clear) out.array(2).unsigned_(range.first).unsigned_(range.size);
   }
   return out.take();
 }
@@ -71,8 +81,13 @@ Manifest parse_manifest(ByteView bytes) {
   out.root_seal_id = id_of(need(root, 7));
   out.partition_index = need(root, 8).as_unsigned("partition index");
   out.partition_count = need(root, 9).as_unsigned("partition count");
-  for (const cbor::Value& segment : need(root, 10).as_array("segments"))
+  std::size_t ranges = 0;
+  for (const cbor::Value& segment : need(root, 10).as_array("segments")) {
     out.segments.push_back(segment_of(segment));
+    ranges += out.segments.back().clear.size();
+  }
+  if (ranges > kMaxClearRangesInAll)
+    throw Error(ErrorKind::Malformed, "manifest: more than 1024 clear ranges");
   if (out.model_name.empty() || out.model_name.size() > kMaxModelName ||
       out.partition_index >= out.partition_count)
     throw Error(ErrorKind::Malformed, "manifest: model name or partition out of range");

@@ -21,6 +21,7 @@ SealOptions options_for(const Partition& partition, const SealOptions& root, std
                         std::uint64_t count) {
   SealOptions options = root;
   options.segments = partition.segments;
+  options.clear = partition.clear;
   options.inner.clear();
   options.root_seal_id = root.seal_id;
   options.seal_id.clear();
@@ -75,7 +76,7 @@ std::vector<Partition> find_partitions(const Fd& input, const qpc::Container& co
   for (const qpc::Segment* segment : containers_in(input, container))
     with_context("segment '" + segment->name + "'", [&] {
       Partition partition{
-          segment->name, qpc::Container::read(input, segment->data_position, segment->size), {}};
+          segment->name, qpc::Container::read(input, segment->data_position, segment->size), {}, {}};
       check_plain(partition.container);
       if (!containers_in(input, partition.container).empty())
         throw Error(ErrorKind::Malformed, "an inner container that holds containers itself");

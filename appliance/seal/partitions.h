@@ -11,13 +11,14 @@ namespace qpcseal::seal {
 inline constexpr std::size_t kMaxPartitions = 256;
 
 struct Partition {
-  std::string name;                   // its segment in the outer container
-  qpc::Container container;           // as it lies in the input
-  std::vector<std::string> segments;  // of it, to be sealed
+  std::string name;                          // its segment in the outer container
+  qpc::Container container;                  // as it lies in the input
+  std::vector<std::string> segments;         // of it, to be sealed
+  std::map<std::string, ClearRanges> clear;  // of them, what stays readable
 };
 
-// The segments that are containers, in row order; `segments` of each is empty. Error{Malformed} for one that
-// starts as a container and is none, that may not be sealed, or that holds containers itself.
+// The segments that are containers, in row order; `segments` and `clear` of each are empty. Error{Malformed}
+// for one that starts as a container and is none, that may not be sealed, or that holds containers itself.
 std::vector<Partition> find_partitions(const Fd& input, const qpc::Container& container);
 
 struct NestedResult {

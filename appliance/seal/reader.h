@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // A sealed model as it lies in a file: the container, and the containers in it (FORMAT.md sections 2
-// and 2.4). Layouts and manifests are held against each other; no digest of data, tag or signature is
-// checked.
+// and 2.4). Layouts, manifests and the fronts in seal.aead are held against each other; no digest of data,
+// tag or signature is checked.
 #pragma once
 
 #include <optional>
 
+#include "appliance/seal/format.h"
 #include "appliance/seal/layout.h"
 #include "appliance/seal/manifest.h"
 #include "appliance/seal/slots.h"
@@ -16,6 +17,7 @@ struct SealedNode {
   std::string segment;  // its name in the outer container; empty: the outermost
   SealedContainer container;
   Manifest manifest;
+  std::vector<SegmentHeader> headers;  // of the sealed segments, in row order
 
   [[nodiscard]] std::uint64_t slot_page() const {  // in the file
     return container.begin() + container.layout().slot_page;

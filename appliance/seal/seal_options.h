@@ -2,6 +2,7 @@
 // What is sealed, and how.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -15,14 +16,15 @@ namespace qpcseal::seal {
 // A segment that is a container itself: where it was sealed into the output already.
 struct InnerSeal {
   std::string name;
-  std::uint64_t stored_size = 0;   // bytes, of the sealed container
+  std::uint64_t size = 0;          // bytes, of the sealed container
   Sha256Digest manifest_digest{};  // of its manifest
 };
 
 struct SealOptions {
   Mode mode = Mode::Token;
-  std::vector<std::string> segments;  // to be sealed; each in the container and not empty
-  std::vector<InnerSeal> inner;       // not to be touched: see appliance/seal/partitions.h
+  std::vector<std::string> segments;         // to be sealed; each in the container and not empty
+  std::map<std::string, ClearRanges> clear;  // of them, what stays readable; well formed
+  std::vector<InnerSeal> inner;              // not to be touched: see appliance/seal/partitions.h
   UnixTime created = 0;
   std::string model_name;
   std::uint64_t model_version = 0;

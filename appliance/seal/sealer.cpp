@@ -1,22 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "appliance/seal/sealer.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <map>
-#include <mutex>
+#include <optional>
 
 #include "appliance/seal/data_key.h"
 #include "appliance/seal/layout.h"
 #include "appliance/seal/segment_plan.h"
+#include "base/bulk_file.h"
 #include "base/error.h"
 #include "base/parallel.h"
+#include "base/piece_digest.h"
 
 namespace qpcseal::seal {
 
 namespace {
 
-constexpr std::size_t kCopyPiece = std::size_t{64} << 10;  // bytes; it stays in the processor's cache
+// What one thread has for itself.
+struct Tools {
+  explicit Tools(std::uint64_t chunk) : plain(chunk + (2 * kPage)), stored(chunk + (2 * kPage)) {}
+  // Of a chunk that is encrypted, IV and tag lie before and behind its pages.
+  [[nodiscard]] MutableBytes message(std::uint64_t size) {
+    return stored.bytes().subspan(kPage - kIvSize, kIvSize + size + kTagSize);
+  }
+  [[nodiscard]] MutableBytes chunk(std::uint64_t size) { return stored.bytes().subspan(kPage, size); }
+
+  std::unique_ptr<GcmWorker> token;
+  std::map<const Part*, std::unique_ptr<GcmWorker>> data_keys;
+  PageBuffer plain, stored;
+  PieceDigester digester;
+};
+
+// Its size first: bytes that come out of order then change nothing but themselves.
+void grow(const Fd& file, std::uint64_t size) {
+  if (file_size(file) < size && ftruncate(file.get(), static_cast<off_t>(size)) != 0)
+    throw_errno("ftruncate");
+}
 
 class Sealing {
  public:
@@ -26,7 +49,8 @@ class Sealing {
         options_(options),
         key_(key),
         random_(random),
-        token_(key.open_worker()) {
+        token_(key.open_worker()),
+        bulk_(std::in_place, output) {
     seal_id_ = options.seal_id.empty() ? random.bytes(kIdSize) : options.seal_id;
   }
 
@@ -44,47 +68,43 @@ class Sealing {
     for (std::size_t i = 0; i < parts_.size(); ++i) {
       Part& part = parts_[i];
       part = part_for(container.segments()[i], options_);
-      if (part.sealed) prepare_header(part);
-      part.digests.resize(part.tasks());
+      if (part.sealed) prepare_aead(part);
+      part.digest = std::make_unique<SegmentDigest>(part.size());
       part.first_task = tasks_;
       tasks_ += part.tasks();
-      if (part.inner == nullptr) total_ += part.source->size;
+      if (part.inner == nullptr) total_ += part.size();
     }
   }
 
-  void prepare_header(Part& part) {
+  // All of its part of seal.aead but the entries.
+  void prepare_aead(Part& part) {
     part.header.mek_id = copy(key_.id());
     part.header.seal_id = seal_id_;
     const auto header = encode_header(part.header);
-    part.header_block = copy(header);
-    if (options_.mode == Mode::Token) return;
-    part.data_key = make_data_key(random_);
-    part.header_block.resize(kHeaderSize + kWrappedDataKeySize);
-    const MutableBytes wrapped = MutableBytes(part.header_block).subspan(kHeaderSize);
-    token_->encrypt(data_key_aad(header, part.source->name), part.data_key.bytes(), wrapped);
+    part.aead = copy(header);
+    if (options_.mode == Mode::Envelope) {
+      part.data_key = make_data_key(random_);
+      part.aead.resize(kHeaderSize + kWrappedDataKeySize);
+      token_->encrypt(data_key_aad(header, part.source->name), part.data_key.bytes(),
+                      MutableBytes(part.aead).subspan(kHeaderSize));
+    }
+    append(part.aead, encode_ranges(part.header.clear));
+    part.aead.resize(part.header.part_size());
   }
 
   void place(const Layout& layout) {
     for (std::size_t i = 0; i < parts_.size(); ++i)
       parts_[i].position = options_.begin + layout.segments[i].data_position;
+    grow(output_, options_.begin + layout.file_size);
   }
 
   // One worker thread: its own session, its own buffers.
   Work make_worker() {
-    struct Tools {
-      std::unique_ptr<GcmWorker> token;
-      std::map<const Part*, std::unique_ptr<GcmWorker>> data_keys;
-      Bytes piece = Bytes(kCopyPiece);
-    };
-    auto tools = std::make_shared<Tools>();
+    auto tools = std::make_shared<Tools>(std::uint64_t{1} << options_.chunk_log2);
     if (options_.mode == Mode::Token) tools->token = key_.open_worker();
     return [this, tools](std::uint64_t task) {
       Part& part = part_of(task);
-      if (!part.sealed) return copy_clear(part, tools->piece);
-      auto& data_key = tools->data_keys[&part];
-      if (options_.mode == Mode::Envelope && !data_key) data_key = open_data_key(part.data_key, random_);
-      GcmWorker& worker = options_.mode == Mode::Token ? *tools->token : *data_key;
-      encrypt_chunk(part, task - part.first_task, worker);
+      store_chunk(part, task - part.first_task, *tools);
     };
   }
 
@@ -95,46 +115,52 @@ class Sealing {
     return *std::prev(after);
   }
 
-  void copy_clear(Part& part, Bytes& buffer) {
-    Sha256 hash;
-    for (std::uint64_t at = 0; at < part.source->size;) {
-      const MutableBytes piece =
-          MutableBytes(buffer).first(std::min<std::uint64_t>(buffer.size(), part.source->size - at));
-      read_exact(input_, piece, part.source->data_position + at);
-      hash.update(piece);
-      write(piece, part.position + at);
-      at += piece.size();
-      done_ += piece.size();
+  GcmWorker& worker_for(const Part& part, Tools& tools) {
+    if (options_.mode == Mode::Token) return *tools.token;
+    auto& data_key = tools.data_keys[&part];
+    if (!data_key) data_key = open_data_key(part.data_key, random_);
+    return *data_key;
+  }
+
+  // Read, encrypted, hashed and written in one go; all that it needs is in the processor's cache.
+  void store_chunk(Part& part, std::uint64_t index, Tools& tools) {
+    const qpc::Extent chunk = part.header.chunk(index);
+    const MutableBytes stored = tools.chunk(whole_pages(chunk.size)), used = stored.first(chunk.size);
+    const std::uint64_t from = part.source->data_position + chunk.first;
+    const std::uint64_t sealed = part.sealed ? part.header.sealed_in_chunk(index) : 0;
+    const MutableBytes plain = input_.read(tools.plain, from, chunk.size);
+    if (sealed == chunk.size) {
+      encrypt(part, index, plain, tools.message(chunk.size), tools);
+    } else {
+      std::ranges::copy(plain, used.begin());
+      if (sealed > 0) encrypt_between(part, index, used, tools);
     }
-    part.digests[0] = hash.finish();
+    std::ranges::fill(stored.subspan(chunk.size), std::uint8_t{0});  // the rest of its last page
+    part.digest->add(index, tools.digester.digests(used));
+    bulk_->write(stored, part.position + chunk.first);
+    done_ += chunk.size;
   }
 
-  // The kernel lets one thread at a time write to a file, and the others wait for it busily: here they sleep.
-  void write(ByteView bytes, std::uint64_t position) {
-    const std::lock_guard lock(writing_);
-    write_exact(output_, bytes, position);
+  // `stored` becomes IV || ciphertext || tag.
+  void encrypt(Part& part, std::uint64_t index, ByteView plain, MutableBytes stored, Tools& tools) {
+    const SegmentHeader& header = part.header;
+    worker_for(part, tools)
+        .encrypt(chunk_aad(ByteView(part.aead).first(kHeaderSize), part.source->name, index,
+                           index == header.last_sealed_chunk()),
+                 plain, stored);
+    const MutableBytes entry = MutableBytes(part.aead).subspan(
+        header.front_size() + (header.entries_before(index) * kEntrySize), kEntrySize);
+    std::ranges::copy(stored.first(kIvSize), entry.begin());
+    std::ranges::copy(stored.last(kTagSize), entry.subspan(kIvSize).begin());
   }
 
-  // Piece by piece read, encrypted, hashed and written, so that the pieces stay in the processor's cache.
-  void encrypt_chunk(Part& part, std::uint64_t index, GcmWorker& worker) {
-    const std::uint64_t size = part.header.chunk_plain_size(index);
-    std::uint64_t from = part.source->data_position + index * part.header.chunk_size();
-    std::uint64_t to = part.position + part.header.chunk_position(index);
-    Sha256 hash;
-    const auto read = [&](MutableBytes piece) {
-      read_exact(input_, piece, from);
-      from += piece.size();
-    };
-    const auto store = [&](ByteView piece) {
-      hash.update(piece);
-      write(piece, to);
-      to += piece.size();
-    };
-    worker.encrypt_stream(chunk_aad(ByteView(part.header_block).first(kHeaderSize), part.source->name, index,
-                                    index + 1 == part.header.chunk_count()),
-                          {size, read, store});
-    part.digests[index] = hash.finish();
-    done_ += size;
+  // A chunk with clear ranges in it.
+  void encrypt_between(Part& part, std::uint64_t index, MutableBytes chunk, Tools& tools) {
+    const std::uint64_t first = part.header.chunk(index).first;
+    const Bytes plain = gather_sealed(part.header.clear, first, chunk);
+    Bytes stored(plain.size() + kIvSize + kTagSize);
+    encrypt(part, index, plain, stored, tools);
+    scatter_sealed(part.header.clear, first, ByteView(stored).subspan(kIvSize, plain.size()), chunk);
   }
 
   void encrypt_all(const Progress& progress) {
@@ -144,24 +170,24 @@ class Sealing {
     run_parallel(options_.threads, tasks_, [this] { return make_worker(); }, tick);
   }
 
-  static Sha256Digest digest_of(const Part& part) {
-    if (part.inner != nullptr) return part.inner->manifest_digest;
-    if (!part.sealed) return part.digests[0];
-    Sha256 hash;
-    hash.update(part.header_block);
-    for (const Sha256Digest& digest : part.digests) hash.update(digest);
-    return hash.finish();
-  }
-
   [[nodiscard]] Manifest manifest() const {
     Manifest out = make_manifest(options_, seal_id_, key_.id());
-    for (const Part& part : parts_) out.segments.push_back(make_row(part, digest_of(part)));
+    for (const Part& part : parts_) {
+      const bool inner = part.inner != nullptr;
+      out.segments.push_back(
+          make_row(part, inner ? part.inner->manifest_digest : part.digest->finish(part.aead)));
+    }
+    return out;
+  }
+
+  [[nodiscard]] Bytes aead() const {
+    Bytes out;
+    for (const Part& part : parts_) append(out, part.aead);
     return out;
   }
 
   SealResult finish(const Layout& layout, SealSigner& signer) {
-    for (const Part& part : parts_)
-      if (part.sealed) write_exact(output_, part.header_block, part.position);
+    bulk_.reset();
     const Bytes bytes = encode_manifest(manifest());
     if (bytes.size() > kMaxManifest)  // check_plain() bounds the segments, qpc::Container their names
       throw Error(ErrorKind::Internal, "a manifest of " + std::to_string(bytes.size()) + " bytes");
@@ -169,18 +195,19 @@ class Sealing {
     Bytes tag(kTagSegmentSize);
     token_->encrypt(view(kManifestText), digest, tag);
     const Bytes signature = signer.sign(seal_message(digest));
-    const std::size_t own = parts_.size();
     const std::uint64_t begin = options_.begin;
-    write_exact(output_, bytes, begin + layout.segments[own].data_position);
-    write_exact(output_, tag, begin + layout.segments[own + 1].data_position);
-    write_exact(output_, signature, begin + layout.segments[own + 2].data_position);
+    const Bytes aead = this->aead();
+    std::size_t row = parts_.size();
+    for (const ByteView added : {ByteView(aead), ByteView(bytes), ByteView(tag), ByteView(signature)})
+      write_exact(output_, added, begin + layout.segments[row++].data_position);
     write_exact(output_, qpc::encode_front(layout.segments, layout.file_size), begin);
     if (file_size(output_) != begin + layout.file_size || signature.size() != kSignatureSize)
       throw Error(ErrorKind::Internal, "the sealed container does not have the size of its layout");
     return {seal_id_, digest, 0, begin + layout.slot_page, layout.file_size};
   }
 
-  const Fd &input_, &output_;
+  BulkReader input_;
+  const Fd& output_;
   const SealOptions& options_;
   KeyHandle& key_;
   Random& random_;
@@ -189,7 +216,7 @@ class Sealing {
   std::vector<Part> parts_;
   std::uint64_t tasks_ = 0, total_ = 0;
   std::atomic<std::uint64_t> done_{0};
-  std::mutex writing_;
+  std::optional<BulkWriter> bulk_;
 };
 
 }  // namespace

@@ -29,7 +29,9 @@ Part part_for(const qpc::Segment& segment, const SealOptions& options) {
   part.sealed = part.inner == nullptr && wants(options, segment.name);
   part.header.mode = options.mode;
   part.header.chunk_log2 = options.chunk_log2;
-  part.header.plain_size = segment.size;
+  part.header.size = segment.size;
+  const auto clear = options.clear.find(segment.name);
+  if (part.sealed && clear != options.clear.end()) part.header.clear = clear->second;
   return part;
 }
 
@@ -46,7 +48,7 @@ Manifest make_manifest(const SealOptions& options, const Bytes& seal_id, ByteVie
 }
 
 ManifestSegment make_row(const Part& part, const Sha256Digest& digest) {
-  return {part.source->name, part.stored_size(), part.source->offset, part.kind(), digest};
+  return {part.source->name, part.size(), part.source->offset, part.kind(), digest, part.header.clear};
 }
 
 void check_wanted(const qpc::Container& container, const SealOptions& options) {
@@ -56,6 +58,12 @@ void check_wanted(const qpc::Container& container, const SealOptions& options) {
       throw Error(ErrorKind::Malformed, "segment '" + name + "' is to be sealed but is " +
                                             (segment == nullptr ? "not there" : "empty"));
   }
+  std::size_t ranges = 0;
+  for (const auto& [name, clear] : options.clear) ranges += clear.size();
+  if (ranges > kMaxClearRangesInAll)
+    throw Error(ErrorKind::Malformed,
+                std::to_string(ranges) + " ranges of it would stay readable, at most 1024 may",
+                "a policy with elf = \"whole\" leaves none");
   if (options.segments.empty() && options.inner.empty())
     throw Error(ErrorKind::Malformed, "no segment to seal");
 }
@@ -67,7 +75,7 @@ void check_plain(const qpc::Container& container) {
   constexpr std::uint64_t kMost = qpc::kMaxSegments - kAddedNames.size();
   if (container.segments().size() > kMost)
     throw Error(ErrorKind::Malformed, std::to_string(container.segments().size()) + " segments, at most " +
-                                          std::to_string(kMost) + " can be sealed: sealing adds six");
+                                          std::to_string(kMost) + " can be sealed: sealing adds seven");
   for (const qpc::Segment& segment : container.segments())
     if (qpc::is_reserved_name(segment.name))
       throw Error(
@@ -78,11 +86,8 @@ void check_plain(const qpc::Container& container) {
 std::uint64_t encryptions_needed(const qpc::Container& container, const SealOptions& options) {
   std::uint64_t count = 1;  // the tag
   for (const qpc::Segment& segment : container.segments()) {
-    if (!wants(options, segment.name)) continue;
-    SegmentHeader header;
-    header.chunk_log2 = options.chunk_log2;
-    header.plain_size = segment.size;
-    count += options.mode == Mode::Token ? header.chunk_count() : 1;
+    const Part part = part_for(segment, options);
+    if (part.sealed) count += options.mode == Mode::Token ? part.header.entries() : 1;
   }
   return count;
 }
@@ -90,12 +95,14 @@ std::uint64_t encryptions_needed(const qpc::Container& container, const SealOpti
 Layout planned_layout(const qpc::Container& container, const SealOptions& options) {
   Manifest manifest = make_manifest(options, Bytes(kIdSize), Bytes(kIdSize));
   std::vector<qpc::Segment> rows;
+  std::uint64_t aead = 0;
   for (const qpc::Segment& segment : container.segments()) {
     const Part part = part_for(segment, options);
-    rows.push_back({segment.name, part.stored_size(), segment.offset, 0});
+    rows.push_back({segment.name, part.size(), segment.offset, 0});
     manifest.segments.push_back(make_row(part, {}));
+    aead += part.aead_size();
   }
-  return plan_layout(std::move(rows), encode_manifest(manifest).size());
+  return plan_layout(std::move(rows), aead, encode_manifest(manifest).size());
 }
 
 }  // namespace qpcseal::seal

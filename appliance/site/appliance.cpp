@@ -5,6 +5,7 @@
 #include <array>
 
 #include "appliance/site/archive.h"
+#include "appliance/site/health.h"
 #include "appliance/site/home_swap.h"
 #include "appliance/site/key_census.h"
 #include "appliance/site/log_key.h"
@@ -14,6 +15,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/temporary.h"
+#include "policy/officers_needed.h"
 
 namespace qpcseal::site {
 
@@ -82,6 +84,9 @@ Appliance::Appliance(const Environment& environment, const Repair& repair)
   if (environment.status != nullptr) environment.status->acted = repaired;
   if (!environment.on_warning) return;
   for (const keys::Mek& mek : missing_) environment.on_warning(missing_text(mek));
+  if (const std::string notice = policy_notice(policy_.expires.value, now(), kPolicyReminder);
+      !notice.empty())
+    environment.on_warning(notice);
 }
 
 // In place: the log holds on to its signer, and the signer to its key.
@@ -171,10 +176,8 @@ std::unique_ptr<seal::KeyHandle> Appliance::open_key(const keys::Mek& mek) {
 namespace {
 
 // Whether the clock is so far from the log that it says nothing of whether a request is valid.
-bool doubts(UnixTime clock, const audit::State& state, const policy::Policy& policy) {
-  constexpr UnixTime kDay = 86400;  // seconds
-  return clock < state.last_time || clock >= policy.expires.value ||
-         clock - state.last_time > static_cast<UnixTime>(state.site.clock_days) * kDay;
+bool doubts(UnixTime clock, const audit::Log& log, const policy::Policy& policy) {
+  return clock < log.state().last_time || clock >= policy.expires.value || log.runs_ahead();
 }
 
 // When the request for the operation was made, but never before the log's last entry.
@@ -197,7 +200,7 @@ Json Appliance::approve(const std::string& operation, const Json& parameters) {
     if (!stops_a_key) log_->check_clock();
     return authority_(operation, parameters);
   }
-  const auto needed = policy_.approvals_for(operation);
+  const auto needed = policy::officers_needed(policy_, operation);
   if (!needed)
     throw Error(ErrorKind::Denied,
                 "the policy does not allow '" + operation + "': [approvals] does not name it");
@@ -206,14 +209,12 @@ Json Appliance::approve(const std::string& operation, const Json& parameters) {
     log_->check_clock();
   }
   if (*needed == 0) return nullptr;
-  std::vector<std::string> requests;
-  for (const auto& path : approvals_.requests)
-    requests.push_back(read_text_file(path, approval::kMaxApprovalRequest));
+  const std::vector<std::string> requests = approval::read_requests(approvals_.requests);
   const approval::Officers officers = approval::read_officers(home_.officers(), log_->state());
   const auto was_head = [&](std::uint64_t size, const std::string& root) {
     return size <= log_->tree().size() && to_hex(log_->tree().root(size)) == root;
   };
-  const bool doubted = stops_a_key && doubts(clock_.now(), log_->state(), policy_);
+  const bool doubted = stops_a_key && doubts(clock_.now(), *log_, policy_);
   const UnixTime moment = doubted ? moment_of(operation, requests, log_->state().last_time) : now();
   const approval::ApprovalResult judgement =
       approval::judge_approval({log_->state(), was_head, policy_, officers, moment}, operation, parameters,

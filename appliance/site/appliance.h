@@ -15,7 +15,7 @@
 #include "appliance/keys/token_anchor.h"
 #include "appliance/site/home.h"
 #include "appliance/site/in_force.h"
-#include "appliance/site/pin_files.h"
+#include "appliance/site/pin_login.h"
 #include "appliance/site/repair.h"
 #include "appliance/site/token_guard.h"
 #include "appliance/trust/trust_folder.h"
@@ -36,7 +36,11 @@ struct Environment {
   std::optional<std::string> confirmed_date = {};  // "2026-11-28": somebody says that it is today
   audit::AppendStatus* status = nullptr;           // what the command logged, and what failed behind it
   std::function<void(const std::string& warning)> on_warning = {};  // what the start found wrong, and goes on
+  // Asked once the site's facts are known and before its module's code is loaded; what it throws ends the
+  // command.
+  std::function<void(const Home& home, const Site& site, const audit::SiteFacts& facts)> before_module = {};
   bool urgent = false;  // the act must go on while the disk is full: it gets the home's reserve of room
+  pkcs11::LastTry last_try = pkcs11::LastTry::Refuse;
 };
 
 class Appliance {

@@ -144,7 +144,7 @@ std::vector<std::string> kept_signatures(const Home& home, const Json& approvers
 }
 
 std::vector<std::string> found_signatures(const Home& home, const approval::Officers& officers,
-                                          std::string_view name_space, const std::string& text,
+                                          std::string_view sig_namespace, const std::string& text,
                                           UnixTime now) {
   std::vector<std::filesystem::path> paths;
   for (const auto& item : std::filesystem::directory_iterator(home.approvals()))
@@ -153,7 +153,7 @@ std::vector<std::string> found_signatures(const Home& home, const approval::Offi
   std::map<std::string, std::string> found;  // by the officer's name, one each
   for (const auto& path : paths) {
     const std::string signature = read_text_file(path, approval::kMaxSshsig);
-    const auto tally = approval::tally_signatures(officers, name_space, view(text), {signature}, now);
+    const auto tally = approval::tally_signatures(officers, sig_namespace, view(text), {signature}, now);
     if (!tally.approvers.empty()) found.emplace(tally.approvers.front().name, signature);
   }
   std::vector<std::string> out;

@@ -33,12 +33,13 @@ std::string archive_get(const Home& home, const std::string& digest, const char*
 // The trust material of this digest, as the home kept it: a folder, or a collateral bundle. Error{Io}.
 std::string kept_trust(const Home& home, const std::string& digest);
 
-// The signature of each of `approvers` (json_of(), in their order). Error{Io} where one was not kept.
+// The signature of each of `approvers` (as_json(), in their order). Error{Io} where one was not kept.
 std::vector<std::string> kept_signatures(const Home& home, const encoding::Json& approvers);
-// One signature of `text` in `name_space`, as of `now`, for each officer who signed: for the first policy,
+// One signature of `text` in `sig_namespace`, as of `now`, for each officer who signed: for the first policy,
 // whose signatures the log does not name.
 std::vector<std::string> found_signatures(const Home& home, const approval::Officers& officers,
-                                          std::string_view name_space, const std::string& text, UnixTime now);
+                                          std::string_view sig_namespace, const std::string& text,
+                                          UnixTime now);
 
 // A trust folder as one line of canonical JSON (FORMAT.md section 6.7).
 std::string encode_trust(const trust::Trust& trust);

@@ -7,6 +7,7 @@
 #include "attest/certpath.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text_file.h"
 #include "encoding/json_findings.h"
 
 namespace qpcseal::site {
@@ -87,7 +88,7 @@ int officers_for(const Appliance& appliance, const trust::Collateral& bundle) {
 
 Installed import_collateral(Appliance& appliance, const std::filesystem::path& file,
                             const std::vector<std::filesystem::path>& paths) {
-  const std::string text = read_text_file(file, trust::kMaxCollateral);
+  const std::string text = read_plain_text(file, trust::kMaxCollateral);
   const trust::Collateral bundle = trust::parse_collateral(text);
   const audit::State& state = appliance.log().state();
   check_serial(bundle, state);

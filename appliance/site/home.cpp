@@ -2,6 +2,7 @@
 #include "appliance/site/home.h"
 
 #include <pwd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <toml++/toml.h>
@@ -15,6 +16,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/ownership.h"
+#include "base/text.h"
+#include "encoding/toml.h"
 
 namespace qpcseal::site {
 
@@ -39,6 +42,20 @@ std::string take_string(toml::table& table, const char* key) {
   if (!value) throw Error(ErrorKind::Malformed, std::string("'") + key + "' is missing or not a string");
   table.erase(key);
   return *value;
+}
+
+std::vector<std::string> take_strings(toml::table& table, const char* key) {
+  std::vector<std::string> out;
+  const toml::array* list = table[key].as_array();
+  if (list == nullptr) throw Error(ErrorKind::Malformed, std::string("'") + key + "' is not a list");
+  for (const toml::node& item : *list) {
+    const auto value = item.value_exact<std::string>();
+    if (!value || !value->starts_with('/'))
+      throw Error(ErrorKind::Malformed, std::string("'") + key + "' is a list of absolute paths");
+    out.push_back(*value);
+  }
+  table.erase(key);
+  return out;
 }
 
 bool take_bool(toml::table& table, const char* key) {
@@ -67,6 +84,7 @@ Site site_from(toml::table table) {
   site.token_serial = take_string(table, "token_serial");
   site.embedded = take_bool(table, "embedded");
   site.pin_source = take_string(table, "pin_source");
+  if (table.contains("module_files")) site.module_files = take_strings(table, "module_files");
   if (!table.empty())
     throw Error(ErrorKind::Malformed, "unknown key '" + std::string(table.begin()->first.str()) + "'");
   return site;
@@ -102,6 +120,15 @@ Home locate_home() {
   throw Error(ErrorKind::Usage, "no home folder", "set QPCSEAL_HOME to an absolute path");
 }
 
+std::optional<Home> find_home() {
+  try {
+    Home home = locate_home();
+    if (std::filesystem::exists(home.site())) return home;
+  } catch (const Error&) {  // NOLINT(bugprone-empty-catch): none can be named
+  }
+  return std::nullopt;
+}
+
 // Every command asks, so that no more than the first entry is read of a log that may be long.
 bool is_demo_home() noexcept {
   try {
@@ -116,7 +143,25 @@ bool is_demo_home() noexcept {
   }
 }
 
+namespace {
+
+// What root makes here, the home's user could not change: nothing is done.
+void refuse_root_elsewhere(const Home& home) {
+  struct stat status{};
+  if (geteuid() != 0 || stat(home.root.c_str(), &status) != 0 || status.st_uid == 0) return;
+  const passwd* owner = getpwuid(status.st_uid);
+  const std::string name = owner != nullptr ? owner->pw_name : "#" + std::to_string(status.st_uid);
+  throw Error(
+      ErrorKind::Denied,
+      home.root.string() + " belongs to user " + name + ", and this process is root's: nothing was done",
+      "sudo -u " + shell_word(name) + " env QPCSEAL_HOME=" + shell_word(home.root.string()) + " qpcseal ...")
+      .with_code("wrong-user");
+}
+
+}  // namespace
+
 void check_ownership(const Home& home) {
+  refuse_root_elsewhere(home);
   Ownership owners;
   owners.check(home.root);
   for (const auto& path : {home.site(), home.policy(), home.officers(), home.collateral(), home.approvals(),
@@ -138,18 +183,13 @@ Site Site::read(const std::filesystem::path& path) {
   if (!std::filesystem::exists(path))
     throw Error(ErrorKind::Io, "no appliance at " + path.parent_path().string(),
                 "run 'qpcseal init', or set QPCSEAL_HOME to the home of one");
-  const Bytes bytes = read_file(path, kMaxSiteSize);
+  toml::table table = encoding::parse_toml(read_text_file(path, kMaxSiteSize), path.string());
   return with_context(path.string(), [&] {
-    try {
-      Site site = site_from(toml::parse(text_view(bytes)));
-      if (site.pin_source.starts_with(kFilePrefix))
-        site.pin_source = std::string(kFilePrefix) +
-                          (path.parent_path() / site.pin_source.substr(kFilePrefix.size())).string();
-      return site;
-    } catch (const toml::parse_error& error) {
-      throw Error(ErrorKind::Malformed, "line " + std::to_string(error.source().begin.line) + ": " +
-                                            std::string(error.description()));
-    }
+    Site site = site_from(std::move(table));
+    if (site.pin_source.starts_with(kFilePrefix))
+      site.pin_source = std::string(kFilePrefix) +
+                        (path.parent_path() / site.pin_source.substr(kFilePrefix.size())).string();
+    return site;
   });
 }
 
@@ -167,6 +207,10 @@ std::string Site::text(const Home& home) const {
   line("pin_source",
        quoted(pin_source.starts_with(inside) ? std::string(kFilePrefix) + pin_source.substr(inside.size())
                                              : pin_source));
+  if (module_files.empty()) return out;
+  std::string list;
+  for (const std::string& file : module_files) list += (list.empty() ? "" : ", ") + quoted(file);
+  line("module_files", "[" + list + "]");
   return out;
 }
 
@@ -181,8 +225,9 @@ Sha256Digest module_digest(const audit::SiteFacts& facts) {
 
 void check_facts(const audit::SiteFacts& facts) {
   for (const std::string& name : facts.accept)
-    if (!keys::is_desired(name))
-      throw Error(ErrorKind::Usage, "--accept " + name + ": no such attribute; 'qpcseal doctor' lists them");
+    if (!keys::is_desired(name) && name != audit::kModuleNetwork && name != audit::kUnconfined)
+      throw Error(ErrorKind::Usage, "--accept " + name + ": no such attribute; 'qpcseal doctor' lists them",
+                  "beside attributes: module-network, unconfined");
   if (facts.clock_days < 1 || facts.clock_days > audit::kMaxClockDays)
     throw Error(ErrorKind::Usage, "--clock-days: 1 to " + std::to_string(audit::kMaxClockDays) + ", not " +
                                       std::to_string(facts.clock_days));

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,8 @@ struct Home {
 // QPCSEAL_HOME, else /var/lib/qpcseal for the user `qpcseal`, else $XDG_DATA_HOME/qpcseal, else
 // ~/.local/share/qpcseal. Error{Usage} when none of them can be named; the path must be absolute.
 Home locate_home();
+// The same where an appliance lies there; nothing where none does, or none can be named.
+std::optional<Home> find_home();
 // Whether there is a home that was made without officers (init --insecure-demo), as the first entry of its
 // log says. False where the log cannot be read: the command that needs the log reports why.
 [[nodiscard]] bool is_demo_home() noexcept;
@@ -61,7 +64,9 @@ struct Site {
   std::string token_label,
       token_serial;        // to find the token; what it is, its keys say. The serial may be empty
   bool embedded = false;   // SoftHSM with its objects under the home
-  std::string pin_source;  // "tty" or "file:PATH"
+  std::string pin_source;  // "tty", "pinpad" or "file:PATH"
+  // What the module reads and writes beside its own folder: absolute paths. All else is refused to it.
+  std::vector<std::string> module_files;
 
   // A PIN file's path in site.toml is relative to the home, or absolute; here it is absolute.
   static Site read(const std::filesystem::path& path);

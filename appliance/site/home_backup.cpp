@@ -6,6 +6,7 @@
 #include "appliance/site/home_swap.h"
 #include "appliance/site/seen_checkpoints.h"
 #include "base/error.h"
+#include "base/text_file.h"
 #include "encoding/tar.h"
 
 namespace qpcseal::site {
@@ -100,7 +101,7 @@ bool begins_with(const Fd& lines, const audit::LogCopy& log) {
 void refuse_loss_of_damaged(const Home& home, const audit::LogCopy& log, const std::string& file) {
   const path checkpoint = home.log() / "checkpoint", entries = home.log() / "entries.jsonl";
   if (std::filesystem::is_regular_file(checkpoint)) {
-    const std::string note = read_text_file(checkpoint, tlog::kMaxCheckpointSize);
+    const std::string note = read_plain_text(checkpoint, tlog::kMaxCheckpointSize);
     if (const auto size = size_signed_by(log.state, note); size && *size > log.checkpoint.size)
       throw refuse_loss("the home's checkpoint has " + std::to_string(*size) + " entries, the backup " +
                             std::to_string(log.checkpoint.size),

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether the home can be written to, and room for what must be written on a full disk.
 #include <fcntl.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
 
 #include "appliance/site/home.h"
 #include "base/file.h"
+#include "base/free_room.h"
 #include "base/retry.h"
 
 namespace qpcseal::site {
@@ -17,12 +17,6 @@ namespace {
 // The disk counts as nearly full below so many reserves: logging in, an append and its checkpoint take less.
 constexpr std::uint64_t kPlenty = 4;
 
-std::uint64_t room_in(const std::filesystem::path& dir) {
-  struct statvfs status{};
-  if (statvfs(dir.c_str(), &status) != 0) return 0;
-  return static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
-}
-
 }  // namespace
 
 bool is_read_only(const Home& home) {
@@ -31,7 +25,7 @@ bool is_read_only(const Home& home) {
 
 void keep_reserve(const Home& home) noexcept {
   try {
-    if (std::filesystem::exists(home.reserve()) || room_in(home.log()) < kPlenty * kReserve) return;
+    if (std::filesystem::exists(home.reserve()) || free_room(home.log()) < kPlenty * kReserve) return;
     const std::string name = home.reserve().string();
     const Fd file(retry_interrupted(
         [&] { return open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600); }));
@@ -45,7 +39,7 @@ void keep_reserve(const Home& home) noexcept {
 
 void give_up_reserve(const Home& home) noexcept {
   try {
-    if (room_in(home.log()) < kPlenty * kReserve) unlink(home.reserve().c_str());
+    if (free_room(home.log()) < kPlenty * kReserve) unlink(home.reserve().c_str());
   } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the act finds out whether there is room
   }
 }

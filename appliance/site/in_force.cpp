@@ -19,7 +19,7 @@ trust::Trust trust_in_folder(const Home& home) {
     return trust::read_trust(home.trust());
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::Malformed) throw;
-    throw Error(error.kind(), error.what(), kPutBack);
+    throw error.with_hint(kPutBack);
   }
 }
 

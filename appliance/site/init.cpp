@@ -5,11 +5,14 @@
 
 #include "appliance/approval/officers.h"
 #include "appliance/site/archive.h"
+#include "appliance/site/doctor.h"
 #include "appliance/site/pin.h"
 #include "appliance/site/pinned_files.h"
+#include "appliance/site/unfinished_init.h"
 #include "appliance/site/vouched.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/program.h"
 
 namespace qpcseal::site {
 
@@ -24,28 +27,43 @@ constexpr const char* kEmbeddedLabel = "qpcseal";
 constexpr std::size_t kAudSize = 16, kPinEntropy = 16;  // bytes
 constexpr std::size_t kMaxTrustName = 100;              // bytes, of a file in an archive (tar)
 
-void check_options(const InitOptions& options, const Home& home) {
+void check_options(const InitOptions& options) {
   const auto refuse = [](const char* why) { throw Error(ErrorKind::Usage, why); };
+  if (options.appliance_id.empty()) refuse("--appliance-id is missing");
+  if (options.policy.empty()) refuse("--policy is missing");
+  if (options.trust.empty()) refuse("--trust is missing");
   if (!options.insecure_demo && options.officers.empty()) refuse("--officers is missing: who may approve?");
   if (!options.embedded && options.module.empty()) refuse("--module is missing (or --embedded)");
-  if (!options.embedded && options.token_label.empty()) refuse("--token is missing");
+  if (!options.embedded && options.token.empty()) refuse("--token is missing (or --serial, or --slot)");
+  if (options.embedded && (!options.token.serial.empty() || options.token.slot))
+    refuse("--serial and --slot choose a token that is there; --embedded makes one");
   if (!tlog::is_key_name(options.appliance_id))
     refuse("--appliance-id: letters, digits and punctuation but '+', 1 to 128");
   if (options.appliance_id == policy::kAnyAppliance)
     refuse("--appliance-id: 'any' is what a policy says that names no appliance");
   if (options.pin_source.starts_with("file:") && !options.pin_source.starts_with("file:/"))
     refuse("--pin-source: an absolute path behind 'file:'");
+  if (options.embedded && options.pin_source == kPinPad) refuse("--embedded: that token has no PIN pad");
+}
+
+void check_home(const Home& home) {
+  if (read_unfinished_init(home))
+    throw Error(
+        ErrorKind::Io, "an init was cut short in " + home.root.string(),
+        "'qpcseal init --resume' with all options begins again, 'qpcseal init --undo' removes what it made");
   if (std::filesystem::exists(home.site()) || std::filesystem::exists(home.log()))
     throw Error(ErrorKind::Io, home.root.string() + " already exists and holds an appliance",
                 "choose another QPCSEAL_HOME");
+  if (std::filesystem::exists(home.root) && !std::filesystem::is_empty(home.root))
+    throw Error(ErrorKind::Io, home.root.string() + " already exists and is not empty",
+                "choose another QPCSEAL_HOME");
 }
 
-void make_home(const Home& home) {
-  std::filesystem::create_directories(home.root.parent_path());
-  make_folder(home.root);
-  make_folder(home.reports());
-  make_folder(home.trust());
-}
+// What an init has made so far.
+struct Progress {
+  UnfinishedInit made;
+  bool keys_left = false;  // it failed, and its keys could not be taken out of the token
+};
 
 void write_text(const std::filesystem::path& path, std::string_view text) {
   write_file(path, view(text), Existing::Refuse, 0600);
@@ -80,9 +98,10 @@ void make_embedded_token(const Home& home, Site& site, const Environment& enviro
 Site site_of(const InitOptions& options) {
   Site site;
   site.module = options.module.empty() ? find_softhsm() : options.module;
-  site.token_label = options.token_label.empty() ? kEmbeddedLabel : options.token_label;
+  site.token_label = options.embedded && options.token.label.empty() ? kEmbeddedLabel : options.token.label;
   site.embedded = options.embedded;
   site.pin_source = options.pin_source;
+  site.module_files = options.module_files;
   return site;
 }
 
@@ -96,14 +115,27 @@ audit::SiteFacts facts_of(const InitOptions& options, const Site& site, const Ho
   return facts;
 }
 
-void make_keys(pkcs11::Session& session) {
+// Everything that doctor asks, before a key is made that would stay in the token.
+Diagnosis check_token(pkcs11::Session& session, const audit::SiteFacts& facts) {
   if (keys::has_signing_keys(session))
     throw Error(ErrorKind::Token, "the token already holds keys of an appliance",
                 "use a token of its own for each appliance");
-  const auto type = keys::probe_signing(session);
-  if (!type) throw Error(ErrorKind::Token, "the token can sign neither with Ed25519 nor with ECDSA P-256");
-  keys::generate_signing_key(session, keys::kLogKeyLabel, *type);
-  keys::generate_signing_key(session, keys::kSealKeyLabel, *type);
+  // Of trials that were cut short; nothing else of the token is ours to judge.
+  for (const keys::Leftover& left : keys::list_contents(session).leftovers)
+    if (left.probe) session.destroy(left.object);
+  Diagnosis found = probe(session, facts.accept);
+  if (found.faults.empty()) return found;
+  std::string faults;
+  for (const std::string& fault : found.faults) faults += (faults.empty() ? "" : "; ") + fault;
+  throw Error(
+      ErrorKind::Token, "this token cannot serve: " + faults,
+      "'qpcseal doctor --module MODULE --token LABEL' shows all that it can do; --accept NAME takes an "
+      "attribute that it lacks");
+}
+
+void make_keys(pkcs11::Session& session, keys::SigningType type, ByteView id) {
+  keys::generate_signing_key(session, keys::kLogKeyLabel, type, init_key_id(id, 1));
+  keys::generate_signing_key(session, keys::kSealKeyLabel, type, init_key_id(id, 2));
 }
 
 Json genesis_of(const Environment& environment, const InitOptions& options, const InitResult& made,
@@ -153,22 +185,14 @@ void copy_inputs(const Environment& environment, const InitOptions& options) {
   archive_approval(home, text, ".signed", approval::counted(signatures, approvers));
 }
 
-InitResult build(const Environment& environment, const InitOptions& options) {
+// Keys, log and site.toml: what is made behind the checks, and undone where a step fails.
+void make_appliance(const Environment& environment, const InitOptions& options, const Site& site,
+                    audit::SiteFacts& facts, pkcs11::Session& session, const Diagnosis& found,
+                    ByteView key_id, InitResult& result) {
   const Home& home = environment.home;
-  copy_inputs(environment, options);
-  Site site = site_of(options);
-  audit::SiteFacts facts = facts_of(options, site, home);
-  const audit::Lock lock(home.lock(), environment.lock_timeout, environment.on_wait);
-  if (site.embedded) make_embedded_token(home, site, environment, options);
-  const SecretBuffer pin = read_pin(site.pin_source, environment.pin_fd, site.token_label);
-  const pkcs11::Module module(site.module, module_digest(facts), with_home(facts.module_arguments, home));
-  InitResult result;
-  result.token = module.token(site.token_label, "");
-  pkcs11::Session session(module, result.token, pkcs11::Access::ReadWrite);
-  session.login(pin);
-  make_keys(session);
-  result.lacking = keys::probe_desired(session);
-  result.anchor = facts.anchor = keys::can_anchor(session);
+  result.lacking = found.lacking;
+  result.anchor = facts.anchor = found.anchor;
+  make_keys(session, found.signing.value(), key_id);
   keys::SigningKey log_key(session, keys::kLogKeyLabel), seal_key(session, keys::kSealKeyLabel);
   keys::LogSigner signer(log_key);
   result.log_key = tlog::VerifierKey(options.appliance_id, signer.type(), signer.public_key()).text();
@@ -179,9 +203,60 @@ InitResult build(const Environment& environment, const InitOptions& options) {
                           "qpcseal " + std::string(software_version()), result.anchor ? &anchor : nullptr},
                          signer, options.appliance_id, genesis_of(environment, options, result, facts));
   result.genesis = to_hex(log.tree().leaf(0));
-  site.token_serial = result.token.serial;
   if (site.embedded) TokenGuard(home).keep();
   write_text(home.site(), site.text(home));  // last: a home without it is no appliance
+}
+
+// The keys of an init that failed leave the token; where they cannot, the error says so and the home stays.
+[[noreturn]] void give_up(pkcs11::Session& session, Progress& progress, const Error& error) {
+  try {
+    remove_init_keys(session, progress.made.key_id);
+  } catch (const Error& behind) {
+    progress.keys_left = true;
+    throw Error(
+        error.kind(),
+        std::string(error.what()) + "; and the keys that it made are still in the token: " + behind.what(),
+        "'qpcseal init --undo' removes them", error.findings());
+  }
+  throw error;
+}
+
+// Later commands find it by its label and its serial.
+pkcs11::TokenInfo choose_token(const pkcs11::Module& module, const InitOptions& options, Site& site) {
+  pkcs11::TokenChoice choice = options.token;
+  if (site.embedded) choice.label = site.token_label;
+  pkcs11::TokenInfo token = find_token(module, choice);
+  site.token_label = token.label;
+  site.token_serial = token.serial;
+  static_cast<void>(find_token(module, {site.token_label, site.token_serial, {}}));
+  return token;
+}
+
+InitResult build(const Environment& environment, const InitOptions& options, Progress& progress) {
+  const Home& home = environment.home;
+  copy_inputs(environment, options);
+  Site site = site_of(options);
+  audit::SiteFacts facts = facts_of(options, site, home);
+  const audit::Lock lock(home.lock(), environment.lock_timeout, environment.on_wait);
+  if (environment.before_module) environment.before_module(home, site, facts);
+  if (site.embedded) make_embedded_token(home, site, environment, options);
+  const pkcs11::Module module(site.module, module_digest(facts), with_home(facts.module_arguments, home));
+  InitResult result;
+  result.token = choose_token(module, options, site);
+  const SecretBuffer pin = read_pin(site.pin_source, environment.pin_fd, site.token_label);
+  pkcs11::Session session(module, result.token, pkcs11::Access::ReadWrite);
+  session.login(pin, environment.last_try);
+  const Diagnosis found = check_token(session, facts);
+  progress.made = {progress.made.made_home, site, facts.module_sha256, facts.module_arguments,
+                   environment.random.bytes(kInitKeyId)};
+  write_unfinished_init(home, progress.made);  // before the token has a key
+  try {
+    make_appliance(environment, options, site, facts, session, found, progress.made.key_id, result);
+  } catch (const std::exception& error) {
+    if (site.embedded) throw;  // its objects go with the home's files
+    give_up(session, progress, as_error(error));
+  }
+  remove_unfinished_init(home);
   return result;
 }
 
@@ -198,20 +273,20 @@ std::string find_softhsm() {
 
 InitResult init(const Environment& environment, const InitOptions& options) {
   const Home& home = environment.home;
-  check_options(options, home);
-  const bool existed = std::filesystem::exists(home.root);
-  if (existed && !std::filesystem::is_empty(home.root))
-    throw Error(ErrorKind::Io, home.root.string() + " already exists and is not empty",
-                "choose another QPCSEAL_HOME");
-  make_home(home);
+  check_options(options);
+  check_home(home);
+  Progress progress;
+  progress.made.made_home = !std::filesystem::exists(home.root);
+  std::filesystem::create_directories(home.root.parent_path());
+  make_folder(home.root);
   try {
     check_ownership(home);
-    return build(environment, options);
+    write_unfinished_init(home, progress.made);
+    make_folder(home.reports());
+    make_folder(home.trust());
+    return build(environment, options, progress);
   } catch (...) {
-    std::error_code ignored;
-    for (const auto& item : std::filesystem::directory_iterator(home.root, ignored))
-      std::filesystem::remove_all(item, ignored);
-    if (!existed) std::filesystem::remove(home.root, ignored);
+    if (!progress.keys_left) remove_init_files(home, progress.made.made_home);
     throw;
   }
 }

@@ -8,13 +8,14 @@
 #include <vector>
 
 #include "appliance/site/appliance.h"
+#include "pkcs11/token_choice.h"
 
 namespace qpcseal::site {
 
 struct InitOptions {
   std::string module;            // absolute path; empty with `embedded`: SoftHSM2 where Debian puts it
   std::string module_arguments;  // C_Initialize's pReserved string
-  std::string token_label;       // default with `embedded`: "qpcseal"
+  pkcs11::TokenChoice token;     // with `embedded` its label alone, by default "qpcseal"
   bool embedded = false;
   std::string appliance_id;
   std::filesystem::path officers, policy, trust;         // officers may be empty with insecure_demo
@@ -23,6 +24,7 @@ struct InitOptions {
   std::vector<std::string> accept;               // desired key attributes that the token may lack
   std::uint64_t clock_days = audit::kClockDays;  // site_facts.h
   bool insecure_demo = false;
+  std::vector<std::string> module_files;  // Site
 };
 
 struct InitResult {
@@ -30,12 +32,13 @@ struct InitResult {
   Bytes seal_key;       // SubjectPublicKeyInfo
   std::string genesis;  // SHA-256 of the genesis entry's line, hex
   pkcs11::TokenInfo token;
-  std::vector<std::string> lacking;  // desired key attributes that the token does not honour
+  std::vector<std::string> lacking;  // desired key attributes that the token does not honour, all accepted
   bool anchor = false;
 };
 
 // Error{Usage}, Error{Io} where the home exists, Error{Token} where the token holds our keys already or lacks
-// what is needed. Nothing is left behind in the home when it fails.
+// what is needed: it asks all that doctor asks before it makes a key. What it made, in the home and in the
+// token, is undone when it fails; after a kill undo_init() (unfinished_init.h) does it.
 InitResult init(const Environment& environment, const InitOptions& options);
 
 // Where SoftHSM2 is on this machine; Error{Token} when it is not.

@@ -9,6 +9,7 @@
 #include "attest/certpath.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "pkcs11/token_choice.h"
 
 namespace qpcseal::site {
 
@@ -36,13 +37,15 @@ std::optional<UnixTime> end_of_crls(const policy::Policy& policy, const trust::T
 
 void Appliance::open_token(const Environment& environment, const audit::SiteFacts& facts) {
   prepare_module(home_, site_);
+  if (environment.before_module) environment.before_module(home_, site_, facts);
   const SecretBuffer pin = read_pin(site_.pin_source, environment.pin_fd, site_.token_label);
   if (site_.embedded) guard_.emplace(home_).prepare();
   module_.emplace(site_.module, module_digest(facts), with_home(facts.module_arguments, home_));
-  token_ = module_->token(site_.token_label, site_.token_serial);
+  token_ = pkcs11::find_token(*module_, {site_.token_label, site_.token_serial, {}});
   session_.emplace(*module_, token_, pkcs11::Access::ReadWrite);
-  pin_taken_ = login_user(*module_, *session_, pin,
-                          environment.pin_fd ? std::nullopt : pin_file_path(site_.pin_source));
+  pin_taken_ =
+      login_user(*module_, *session_, pin,
+                 environment.pin_fd ? std::nullopt : pin_file_path(site_.pin_source), environment.last_try);
   if (!guard_) return;
   guard_->check_login();
   session_->on_destroy([this] { guard_->before_destroy(); });

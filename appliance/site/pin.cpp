@@ -15,6 +15,8 @@
 #include "base/file.h"
 #include "base/print.h"
 #include "base/signals.h"
+#include "base/text.h"
+#include "base/text_file.h"
 
 namespace qpcseal::site {
 
@@ -22,7 +24,25 @@ namespace {
 
 constexpr std::size_t kMaxPin = 255;  // bytes
 
-// Reads up to a newline or the end. The newline is not part of the PIN.
+// What an editor added to the PIN in a file, and what no PIN has. A token would take it for part of the PIN,
+// and count a failed try.
+void clean_pin(SecretBuffer& pin, const std::string& what) {
+  const auto begins = [&](std::string_view text) { return text_view(pin.bytes()).starts_with(text); };
+  if (begins("\xFF\xFE") || begins("\xFE\xFF"))
+    throw Error(ErrorKind::Token, what + ": UTF-16 text, so no PIN as the token takes it",
+                "write the PIN as plain text (UTF-8)");
+  if (begins(kByteOrderMark)) {
+    std::ranges::copy(pin.bytes().subspan(kByteOrderMark.size()), pin.bytes().begin());
+    pin.truncate(pin.size() - kByteOrderMark.size());
+  }
+  if (!pin.empty() && pin.bytes().back() == '\r') pin.truncate(pin.size() - 1);
+  const auto is_control = [](std::uint8_t c) { return c < ' ' || c == 0x7F; };
+  if (std::ranges::any_of(pin.bytes(), is_control))
+    throw Error(ErrorKind::Token, what + ": the PIN holds a control character; the token was not asked");
+}
+
+// Reads up to a newline or the end. The newline is not part of the PIN, nor are a byte order mark before it
+// and a carriage return behind it.
 SecretBuffer read_line(int fd, const std::string& what) {
   SecretBuffer pin(kMaxPin);
   std::size_t size = 0;
@@ -35,7 +55,8 @@ SecretBuffer read_line(int fd, const std::string& what) {
     ++size;
   }
   pin.truncate(size);
-  if (size == 0) throw Error(ErrorKind::Token, what + ": the PIN is empty");
+  clean_pin(pin, what);
+  if (pin.empty()) throw Error(ErrorKind::Token, what + ": the PIN is empty");
   return pin;
 }
 
@@ -84,10 +105,14 @@ SecretBuffer from_file(const std::string& path) {
   const Fd file = open_to_read(path);
   struct stat status{};
   if (fstat(file.get(), &status) != 0) throw_errno(path);
-  if (status.st_uid != geteuid() || (status.st_mode & 077) != 0)
+  if (status.st_uid != geteuid())
     throw Error(ErrorKind::Token,
-                "PIN file " + path + " must belong to the user and be readable by nobody else",
-                "chmod 0600 " + path);
+                "PIN file " + path + " belongs to user " + std::to_string(status.st_uid) +
+                    ", not to the user of this process (" + std::to_string(geteuid()) + ")",
+                "chown " + std::to_string(geteuid()) + " " + shell_word(path));
+  if ((status.st_mode & 077) != 0)
+    throw Error(ErrorKind::Token, "PIN file " + path + " must be readable by nobody else",
+                "chmod 0600 " + shell_word(path));
   return read_line(file.get(), path);
 }
 
@@ -95,9 +120,13 @@ SecretBuffer from_file(const std::string& path) {
 
 SecretBuffer read_pin(const std::string& source, std::optional<int> fd, const std::string& token_label) {
   if (fd) return read_line(*fd, "--pin-fd " + std::to_string(*fd));
-  if (source == "tty") return ask("PIN for token '" + token_label + "': ");
+  if (source == kTerminal) return ask("PIN for token '" + token_label + "': ");
+  if (source == kPinPad) {
+    print_error("qpcseal: type the PIN of token '" + printable(token_label) + "' on its own pad\n");
+    return {};
+  }
   if (source.starts_with(kFilePrefix)) return from_file(source.substr(kFilePrefix.size()));
-  throw Error(ErrorKind::Usage, "pin_source '" + source + "' is neither \"tty\" nor \"file:/path\"");
+  throw Error(ErrorKind::Usage, "pin_source '" + source + "' is none of \"tty\", \"pinpad\", \"file:/path\"");
 }
 
 SecretBuffer read_new_pin(std::optional<int> fd, const std::string& token_label) {

@@ -10,10 +10,15 @@
 
 namespace qpcseal::site {
 
+inline constexpr std::string_view kTerminal = "tty";      // a source that is the terminal
+inline constexpr std::string_view kPinPad = "pinpad";     // a source that is the token itself
 inline constexpr std::string_view kFilePrefix = "file:";  // of a source that is a file
 
-// `source` is "tty" or "file:/absolute/path"; `fd` (--pin-fd) goes before it. A file must belong to the user
-// and be 0600 or 0400. Error{Token} where no PIN can be had; Error{Usage} for a source of another form.
+// `source` is "tty", "file:/absolute/path", or "pinpad": an empty PIN, for the token asks on its own pad,
+// which is said on the terminal. `fd` (--pin-fd) goes before it. A file must belong to the user and be 0600
+// or 0400. A byte order mark before the PIN and a carriage return behind it are not part of it; Error{Token}
+// for other control characters, UTF-16, and where no PIN can be had; Error{Usage} for a source of another
+// form.
 SecretBuffer read_pin(const std::string& source, std::optional<int> fd, const std::string& token_label);
 // Asks twice on /dev/tty. Error{Usage} when the two differ.
 SecretBuffer read_new_pin(std::optional<int> fd, const std::string& token_label);

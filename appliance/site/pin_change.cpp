@@ -2,7 +2,7 @@
 #include "appliance/site/pin_change.h"
 
 #include "appliance/site/logged_act.h"
-#include "appliance/site/pin_files.h"
+#include "appliance/site/pin_login.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "pkcs11/user_pin.h"

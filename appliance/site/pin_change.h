@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A new PIN for the token's user. pin_files.h tells where the new one lies meanwhile.
+// A new PIN for the token's user. pin_login.h tells where the new one lies meanwhile.
 #pragma once
 
 #include "appliance/site/appliance.h"

@@ -39,13 +39,13 @@ bool surely_holds(const std::filesystem::path& file, const std::string& digest) 
 approval::Tally count(const approval::Officers& officers, const SignedFile& file,
                       const std::vector<std::string>& signatures, int needed, UnixTime now) {
   approval::Tally tally =
-      approval::tally_signatures(officers, file.name_space, view(file.text), signatures, now);
+      approval::tally_signatures(officers, file.sig_namespace, view(file.text), signatures, now);
   if (tally.approvers.size() < static_cast<std::size_t>(needed))
     throw Error(
         ErrorKind::ApprovalsMissing,
         "the file must be signed by " + std::to_string(needed) + " officers, in namespace " +
-            std::string(file.name_space) + "; what counts is " + std::to_string(tally.approvers.size()),
-        "'qpcseal policy sign' or 'trust sign', or ssh-keygen -Y sign -n " + std::string(file.name_space),
+            std::string(file.sig_namespace) + "; what counts is " + std::to_string(tally.approvers.size()),
+        "'qpcseal policy sign' or 'trust sign', or ssh-keygen -Y sign -n " + std::string(file.sig_namespace),
         tally.findings);
   return tally;
 }
@@ -83,13 +83,13 @@ void refuse_too_few(const policy::Policy& policy, const approval::Officers& offi
     const bool changes =
         operation == "policy-change" || operation == "officers-change" || operation == "trust-import";
     const int needed = std::max(count.value, changes ? 1 : 0);
-    const std::string_view name_space = namespace_of(operation);
-    if (const std::size_t people = approval::count_signers(officers, name_space, now);
+    const std::string_view sig_namespace = namespace_of(operation);
+    if (const std::size_t people = approval::count_signers(officers, sig_namespace, now);
         people < static_cast<std::size_t>(needed))
       throw Error(ErrorKind::Usage, "'" + operation + "' needs " + std::to_string(needed) + " officers (" +
                                         policy.at(count.line) + "), the officers file lists " +
                                         std::to_string(people) + " who may sign in " +
-                                        std::string(name_space) + " now");
+                                        std::string(sig_namespace) + " now");
   }
 }
 

@@ -34,8 +34,8 @@ Installed install_officers(Appliance& appliance, const std::filesystem::path& fi
 
 // A file whose own bytes officers sign.
 struct SignedFile {
-  std::string operation;        // of the policy's [approvals]
-  std::string_view name_space;  // e.g. policy@qpcseal
+  std::string operation;           // of the policy's [approvals]
+  std::string_view sig_namespace;  // e.g. policy@qpcseal
   const std::string& text;
   int least = 1;  // officers, outside a demonstration
 };

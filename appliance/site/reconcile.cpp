@@ -75,6 +75,8 @@ Reconciliation look_up(pkcs11::Session& session, std::vector<keys::Mek>& there, 
   if (is_pinned(intent.kind))
     return {was_installed(home, intent) ? "ok" : "failed", "by the file that is there"};
   if (creates_key(intent.kind)) return roll_back(session, there, intent.data);
+  if (intent.kind == "mek-expose" && !intent.is_wrapped())
+    return {"failed", "the key did not leave the token"};
   if (intent.kind == "mek-destroy")
     return with_id(there, intent.data).empty() ? Reconciliation{"ok", "no key with this id in the token"}
                                                : Reconciliation{"failed", "the key is in the token"};
@@ -82,6 +84,8 @@ Reconciliation look_up(pkcs11::Session& session, std::vector<keys::Mek>& there, 
   if (intent.kind == "pin-change" && pin == PinTaken::Next) return {"ok", "the token has the new PIN"};
   if (intent.kind == "pin-change" && pin == PinTaken::GivenNotNext)
     return {"failed", "the token has the PIN from before"};
+  // seal.set gets its name after the result alone. What was sealed has entries of its own.
+  if (intent.kind == "seal-set") return {"failed", "the set has no list"};
   if (intent.kind == "rotate-key") return {"failed", "the log's key is the one before"};
   return {"unknown", ""};
 }
@@ -121,7 +125,8 @@ void Appliance::reconcile() {
   std::vector<keys::Mek>& there = found_there.meks;
   const auto open = log_->state().open;
   for (const auto& [seq, intent] : open) {
-    if (stays_open(intent.kind)) continue;
+    const bool exposed = intent.wrapped.is_object() && intent.wrapped.contains("exposed");
+    if (stays_open(intent.kind) && !exposed) continue;  // what a tool had cannot go on
     const Reconciliation found = look_up(*session_, there, home_, log_->state(), pin_taken_, intent);
     Json data = Json::object();
     if (!found.what.empty()) data["reconciled"] = found.what;

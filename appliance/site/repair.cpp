@@ -36,6 +36,53 @@ void agree_alone(bool yes, const std::string& operation) {
                 "--yes does it without; read in docs/OPERATIONS.md what it costs first");
 }
 
+constexpr std::size_t kMaxProgramFile = std::size_t{512} << 20;  // bytes
+
+audit::PinnedFile pin(const std::string& path) {
+  if (!audit::is_program_path(path))
+    throw Error(ErrorKind::Usage,
+                "'" + path + "' is no plain absolute path that a program can have in its sandbox");
+  return {path, sha256_hex(read_file(path, kMaxProgramFile))};
+}
+
+audit::PinnedProgram pin_program(const std::string& name, const std::vector<std::string>& paths) {
+  if (!audit::is_program_name(name))
+    throw Error(ErrorKind::Usage, "'" + name + "' is no name of a program: letters, digits, '.', '_', '-'");
+  if (paths.size() > audit::kMaxProgramFiles + 1)
+    throw Error(ErrorKind::Usage, "program '" + name + "' has more than 12 files");
+  audit::PinnedProgram out{name, pin(paths.front()), {}};
+  for (std::size_t i = 1; i < paths.size(); ++i) out.files.push_back(pin(paths[i]));
+  std::ranges::sort(out.files, {}, &audit::PinnedFile::path);
+  for (std::size_t i = 0; i < out.files.size(); ++i)
+    if (out.files[i].path == out.program.path || (i > 0 && out.files[i].path == out.files[i - 1].path))
+      throw Error(ErrorKind::Usage, out.files[i].path + " is given twice");
+  return out;
+}
+
+void change_programs(audit::SiteFacts& facts, const SiteChange& change) {
+  const auto drop = [&](const std::string& name) {
+    return std::erase_if(facts.programs, [&](const auto& p) { return p.name == name; });
+  };
+  for (const std::string& name : change.forget_programs)
+    if (drop(name) == 0) throw Error(ErrorKind::Usage, "the site's facts pin no program '" + name + "'");
+  for (const auto& [name, paths] : change.programs) {
+    drop(name);
+    facts.programs.push_back(pin_program(name, paths));
+  }
+  std::ranges::sort(facts.programs, {}, &audit::PinnedProgram::name);
+  if (facts.programs.size() > audit::kMaxPrograms) throw Error(ErrorKind::Usage, "more than 6 programs");
+}
+
+// One line for people: "NAME=PATH SHA256 +PATH SHA256".
+std::string words_of(const std::vector<audit::PinnedProgram>& programs) {
+  std::string out;
+  for (const audit::PinnedProgram& each : programs) {
+    out += (out.empty() ? "" : ", ") + each.name + "=" + each.program.path + " " + each.program.sha256;
+    for (const audit::PinnedFile& file : each.files) out += " +" + file.path + " " + file.sha256;
+  }
+  return out.empty() ? "none" : out;
+}
+
 }  // namespace
 
 audit::SiteFacts changed(audit::SiteFacts facts, const SiteChange& change, const Home& home) {
@@ -44,6 +91,8 @@ audit::SiteFacts changed(audit::SiteFacts facts, const SiteChange& change, const
   if (change.accept) facts.accept = *change.accept;
   if (change.anchor) facts.anchor = *change.anchor;
   if (change.clock_days) facts.clock_days = *change.clock_days;
+  change_programs(facts, change);
+  if (change.swap) facts.swap = *change.swap;
   check_facts(facts);
   return facts;
 }
@@ -55,6 +104,8 @@ Json request_parameters(const audit::SiteFacts& before, const audit::SiteFacts& 
   if (now.accept != before.accept) out["accept"] = join(now.accept);
   if (now.anchor != before.anchor) out["anchor"] = now.anchor ? "true" : "false";
   if (now.clock_days != before.clock_days) out["clock_days"] = now.clock_days;
+  if (now.programs != before.programs) out["programs"] = words_of(now.programs);
+  if (now.swap != before.swap) out["swap"] = now.swap ? "true" : "false";
   return out;
 }
 
@@ -72,9 +123,7 @@ Json approve_repair(const Home& home, const audit::LogCopy& log, const approval:
   }
   if (!state.genesis_accepted && !encoding::bool_member(state.genesis, "insecure_demo"))
     throw Error(ErrorKind::ApprovalsMissing, "the officers have not signed the genesis yet");
-  std::vector<std::string> requests;
-  for (const auto& path : files.requests)
-    requests.push_back(read_text_file(path, approval::kMaxApprovalRequest));
+  const std::vector<std::string> requests = approval::read_requests(files.requests);
   const approval::Officers officers = approval::read_officers(home.officers(), state);
   const auto was_head = [&](std::uint64_t size, const std::string& root) {
     return size <= log.tree.size() && to_hex(log.tree.root(size)) == root;

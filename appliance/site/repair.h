@@ -2,10 +2,11 @@
 // Repairs of an appliance that does not open, or that refuses to act: new site facts, an anchor that is too
 // old, a wrong clock. Officers sign a repair as they sign other acts, but their signatures are verified from
 // the log alone, before a module is loaded. Each repair has a quorum even where the policy does not name the
-// operation, so that no policy locks an appliance for good (officers_needed() in approval/quorum.h). A
-// demonstration without officers takes `yes` instead.
+// operation, so that no policy locks an appliance for good (policy/officers_needed.h). A demonstration
+// without officers takes `yes` instead.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,6 +24,10 @@ struct SiteChange {
   std::optional<std::vector<std::string>> accept;
   std::optional<bool> anchor;
   std::optional<std::uint64_t> clock_days;
+  // Programs to pin, or to pin anew, by name: paths as they are on this machine now, the program's first.
+  std::map<std::string, std::vector<std::string>> programs;
+  std::vector<std::string> forget_programs;
+  std::optional<bool> swap;
 };
 
 struct Repair {

@@ -14,9 +14,13 @@ using encoding::Json;
 constexpr const char* kSoftHsmModel = "SoftHSM v2";
 
 void refuse_options(const MachineOptions& options) {
-  if (options.module.empty() && options.token_label.empty() && options.pin_source.empty()) return;
-  throw Error(ErrorKind::Usage, "--module, --token and --pin-source are for a home without a site.toml",
-              "the one that is there stays; edit it, or move it away");
+  if (options.module.empty() && options.token_label.empty() && options.token_serial.empty() &&
+      options.pin_source.empty() && options.module_files.empty())
+    return;
+  throw Error(
+      ErrorKind::Usage,
+      "--module, --token, --serial, --pin-source and --module-files are for a home without a site.toml",
+      "the one that is there stays; edit it, or move it away");
 }
 
 bool may_be_embedded(const Home& home, const Json& token) {
@@ -49,8 +53,10 @@ Site site_for(const Home& home, const audit::State& state, const MachineOptions&
     throw Error(ErrorKind::Usage, "--module must be an absolute path, not '" + site.module + "'");
   site.token_label =
       options.token_label.empty() ? encoding::text_member(token, "label") : options.token_label;
-  site.token_serial = encoding::text_member(token, "serial");
+  site.token_serial =
+      options.token_serial.empty() ? encoding::text_member(token, "serial") : options.token_serial;
   site.pin_source = options.pin_source.empty() ? default_pin_source(home) : options.pin_source;
+  site.module_files = options.module_files;
   return site;
 }
 

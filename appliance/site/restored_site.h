@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "appliance/audit/state.h"
 #include "appliance/site/home.h"
@@ -11,7 +12,8 @@ namespace qpcseal::site {
 
 // What site.toml says of a machine that has none; empty: the default.
 struct MachineOptions {
-  std::string module, token_label, pin_source;
+  std::string module, token_label, token_serial, pin_source;
+  std::vector<std::string> module_files;
 };
 
 // The machine's own site.toml where there is one; else a new one, by the options. The embedded token is the

@@ -64,7 +64,7 @@ void remove_if_there(const path& file) {
 
 TokenGuard::TokenGuard(const Home& home) : tokens_(home.tokens()), copies_(home.token_copies()) {}
 
-// Of the tokens below `folder`, sorted.
+// Of the tokens below `dir`, sorted.
 std::vector<TokenGuard::Name> TokenGuard::objects_in(const path& dir) const {
   std::vector<Name> out;
   for (const path& token : folders_in(dir))

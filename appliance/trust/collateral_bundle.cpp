@@ -8,6 +8,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "encoding/file_kind.h"
 #include "encoding/json.h"
 
 namespace qpcseal::trust {
@@ -99,7 +100,9 @@ std::string encode_collateral(const Collateral& bundle) {
   return encoding::canonical(out) + "\n";
 }
 
-Collateral parse_collateral(std::string_view text) {
+namespace {
+
+Collateral read_collateral(std::string_view text) {
   if (text.size() > kMaxCollateral) throw bad("more than 4 MiB");
   if (!text.ends_with('\n')) throw bad("it does not end with a line feed");
   const Json json = encoding::parse_canonical(text.substr(0, text.size() - 1), "collateral bundle");
@@ -120,6 +123,12 @@ Collateral parse_collateral(std::string_view text) {
   out.revoked_ueids = read_list(json.at("revoked_ueids"), "revoked_ueids", kMaxRevoked, from_hex);
   if (encode_collateral(out) != text) throw bad("it is not in its one written form");
   return out;
+}
+
+}  // namespace
+
+Collateral parse_collateral(std::string_view text) {
+  return encoding::as_kind(view(text), "a collateral bundle", [&] { return read_collateral(text); });
 }
 
 std::string show_collateral(const Collateral& bundle) {

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text_file.h"
 
 namespace qpcseal::trust {
 
@@ -18,9 +19,14 @@ namespace {
 
 constexpr std::size_t kMaxFile = 65536, kMaxFiles = 64;
 
-// The one PEM block of type `type`, decoded; or the bytes themselves where there is no PEM armour.
+constexpr std::uint8_t kSequence = 0x30;  // with which DER of certificates and CRLs begins
+
+// The one PEM block of type `type`, decoded, with whatever text stands before it; or the bytes themselves
+// where there is no PEM armour.
 Bytes unarmour(const Bytes& bytes, std::string_view type) {
-  if (!text_view(bytes).starts_with("-----BEGIN")) return bytes;
+  if (bytes.empty() || bytes.front() == kSequence) return bytes;
+  refuse_wide_text(text_view(bytes));
+  if (text_view(bytes).find("-----BEGIN ") == std::string_view::npos) return bytes;
   const std::unique_ptr<BIO, decltype(&BIO_free)> bio(
       BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())), BIO_free);
   char *name = nullptr, *header = nullptr;
@@ -54,8 +60,16 @@ void require_der(const Bytes& der, Item* (*decode)(Item**, const unsigned char**
   if (!whole) throw Error(ErrorKind::Malformed, std::string("not a ") + what);
 }
 
+// FAT gives names in capitals.
+std::string extension_of(const std::string& name) {
+  std::string out = std::filesystem::path(name).extension();
+  std::ranges::transform(out, out.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return out;
+}
+
 void add_file(Trust& trust, const std::string& name, const Bytes& bytes) {
-  const std::string extension = std::filesystem::path(name).extension();
+  const std::string extension = extension_of(name);
   if (extension == ".crl") {
     Bytes der = unarmour(bytes, PEM_STRING_X509_CRL);
     require_der<X509_CRL>(der, d2i_X509_CRL, X509_CRL_free, "CRL");

@@ -69,6 +69,17 @@ const approval::Officers& Authority::officers_at(std::uint64_t seq) const {
   return verdict::officers_at(officers_, seq);
 }
 
+std::vector<std::string> Authority::recorded_signers(const Entry& entry, std::string_view sig_namespace,
+                                                     const std::string& text,
+                                                     const std::vector<std::string>& signatures,
+                                                     const char* what) const {
+  const Json& named = encoding::member(entry.data, "approvers");
+  if (named.empty()) return nobody(signatures, what);
+  const auto approvers = tally_all(officers_at(entry.seq), sig_namespace, text, signatures, entry.time);
+  if (approval::as_json(approvers) != named) throw damaged("others signed than the log says");
+  return signer_names(approvers);
+}
+
 const Authority::PolicySince& Authority::file_at(std::uint64_t seq) const {
   return *std::ranges::find_if(policies_.rbegin(), policies_.rend(),
                                [&](const PolicySince& one) { return one.since < seq || one.since == 0; });
@@ -126,16 +137,7 @@ void Authority::add_policy(const Json& item, const Entry& entry) {
   next.policy = policy::parse_policy(next.text);
   if (next.policy.serial.value <= policies_.back().policy.serial.value)
     throw damaged("a policy whose serial does not rise");
-  const std::vector<std::string> signatures = signatures_in(item);
-  const Json& named = encoding::member(entry.data, "approvers");
-  if (named.empty()) {
-    next.signers = nobody(signatures, "a policy");
-  } else {
-    const auto approvers =
-        tally_all(officers_at(entry.seq), site::kPolicyNamespace, next.text, signatures, entry.time);
-    if (approval::as_json(approvers) != named) throw damaged("others signed than the log says");
-    next.signers = signer_names(approvers);
-  }
+  next.signers = recorded_signers(entry, site::kPolicyNamespace, next.text, signatures_in(item), "a policy");
   check_number(next.policy, next.signers.size());
   const approval::Officers* officers = officers_.empty() ? nullptr : &officers_at(entry.seq);
   site::check_policy(next.policy, {appliance(), officers, is_demo(subject_.genesis), false}, entry.time);

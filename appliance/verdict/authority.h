@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "appliance/approval/approval_request.h"
@@ -23,6 +24,15 @@ class Authority {
   [[nodiscard]] const policy::Policy& policy_at(std::uint64_t seq) const { return file_at(seq).policy; }
   // Who signed the policy of the verdict: names.
   [[nodiscard]] const std::vector<std::string>& policy_signers() const { return policies_.back().signers; }
+
+  // The names of the approvers that the intent `entry` records, whose signatures of `text` are verified
+  // again. `what` names the file in an error. Error{LogDamaged} where others signed, or somebody where it
+  // records none.
+  [[nodiscard]] std::vector<std::string> recorded_signers(const audit::Entry& entry,
+                                                          std::string_view sig_namespace,
+                                                          const std::string& text,
+                                                          const std::vector<std::string>& signatures,
+                                                          const char* what) const;
 
   // Verifies the approval that `entry` carries again, by the facts of that time. Returns the approvers'
   // names. Error{LogDamaged}.

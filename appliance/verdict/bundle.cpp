@@ -147,7 +147,8 @@ void recompute_release(const Parts& parts, const policy::Policy& policy, const r
                                         recorded.now,
                                         recorded.suites,
                                         from_hex(encoding::text_member(parts.intent->data, "mek_id")),
-                                        recorded.wanted};
+                                        recorded.wanted,
+                                        recorded.format};
   const auto challenge =
       release::challenge_facts(recorded.state, verified.evidence.claims.value().nonce, parts.report);
   const release::Verdict again = release::judge(question, challenge, verified);

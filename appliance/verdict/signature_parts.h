@@ -24,7 +24,7 @@ const approval::Officers& officers_at(const std::vector<OfficersSince>& files, s
 // The texts of a part's member "signatures". Error{Malformed}.
 std::vector<std::string> signatures_in(const encoding::Json& part);
 // Each signature counts, of these officers. Error{LogDamaged} with findings.
-std::vector<approval::Approver> tally_all(const approval::Officers& officers, std::string_view name_space,
+std::vector<approval::Approver> tally_all(const approval::Officers& officers, std::string_view sig_namespace,
                                           const std::string& text, const std::vector<std::string>& signatures,
                                           UnixTime now);
 std::vector<std::string> signer_names(const std::vector<approval::Approver>& approvers);

@@ -57,8 +57,14 @@ modes = ["token"]
 # (for tokens without KDFs), 3 RSA-OAEP with SHA-256. 4, RSA-OAEP with SHA-1, binds a wrapped key to no
 # challenge and is better left out.
 suites = [1, 2, 3]
-# Segments to encrypt beside network.elf and constants.bin. The host's runtime must still read the descriptors.
+# Left out, formats is ["qpcseal"]. ["vendor"] hands these keys to the vendor's own tool IN THE CLEAR, for stock
+# cards (docs/VENDOR-SDK.md); it wants mek-expose below.
+# Segments to encrypt beside network.elf, constants.bin and opstatsdesc.bin, and NAME.crc of each. The host's runtime
+# must still read the descriptors.
 segments = []
+# What the host's runtime reads of network.elf, an ELF file, stays readable: its headers, and the section metadata_fb or
+# metadata. elf = "host-readable" refuses a network.elf that has neither; elf = "whole" leaves nothing readable, for
+# hosts that need not read it. elf_sections = ["metadata_fb", "metadata"] names the sections.
 # How often a key may be released to cards, and how many encryptions it may do (at most 2^32, the limit for
 # random nonces), over its whole life.
 max_releases = 1000000

@@ -1,13 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <array>
 #include <exception>
+#include <span>
 
+#include "base/build_commit.h"
 #include "base/clock.h"
-#include "base/error.h"
 #include "base/print.h"
+#include "base/program.h"
+#include "cli/completion.h"
 #include "cli/exit_code.h"
 #include "cli/man_page.h"
+#include "cli/named_files.h"
+#include "cli/suggest.h"
 #include "device/cli/commands.h"
 #include "device/loader/load_commands.h"
+#include "process/file_access.h"
+#include "process/harden.h"
+#include "process/system_calls.h"
 
 namespace qpcseal::device {
 namespace {
@@ -19,7 +28,7 @@ int fail(int code, const std::string& message, const std::string& hint) {
 
 void add_commands(CLI::App& app, Context& context) {
   app.require_subcommand(1);
-  app.set_version_flag("--version", "qpcseal-device " + std::string(software_version()));
+  app.set_version_flag("--version,-V", version_line("qpcseal-device"));
   app.footer(
       "Exit codes: 0 done, 1 internal, 2 usage, 3 input/output, 4 malformed input, 5 refused by the card.\n"
       "Simulated cards keep their keys in files: they are for trials and tests, never for real models.");
@@ -33,6 +42,7 @@ void add_commands(CLI::App& app, Context& context) {
   add_load(app, context);
   add_compare(app, context);
   add_sample(app, context);
+  cli::add_help_commands(app);
   cli::add_manual(app, {"qpcseal-device",
                         "simulated cards, their session service and a reference loader",
                         std::string(software_version()),
@@ -41,22 +51,45 @@ void add_commands(CLI::App& app, Context& context) {
                         {"qpcseal(1)", "qpcseal-attest(1)"}});
 }
 
+// The card that answers has sockets; every other command has files alone.
+void confine(const CLI::App& app, std::span<char* const> words) {
+  constexpr std::array<std::string_view, 6> kWritten = {
+      "--dir", "--out", "--roots-out", "--port-file", "--attestation_report", "--output"};
+  const CLI::App& command = cli::chosen_command(app);
+  process::close_others(process::named_descriptors(words));
+  const bool serves = command.get_name() == "serve";
+  static_cast<void>(process::filter_calls(serves ? process::Calls::Network : process::Calls::Files));
+  process::FileAccess files = process::system_files();
+  const cli::NamedFiles named = cli::named_files(command, kWritten);
+  files.read.insert(files.read.end(), named.read.begin(), named.read.end());
+  files.write.insert(files.write.end(), named.write.begin(), named.write.end());
+  static_cast<void>(process::restrict_files(files));
+}
+
 int run(int argc, char** argv) {
-  CLI::App app{"Simulated accelerator cards, their session service and a reference loader."};
+  CLI::App app{"Simulated accelerator cards, their session service and a reference loader.",
+               "qpcseal-device"};
   Context context;
   add_commands(app, context);
+  if (cli::print_completions(app, {argv + 1, argv + argc},
+                             [](const auto&) { return std::vector<std::string>(); }))
+    return 0;
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return cli::print_help(app, error);
+    if (const auto unknown = cli::unknown_word(app, {argv + 1, argv + argc}))
+      return fail(2, unknown->what(), unknown->hint());
     return fail(2, error.what(), "qpcseal-device --help, or qpcseal-device COMMAND --help");
-  }
-  try {
-    return context.command();
   } catch (const Error& error) {
     return fail(cli::exit_code(error.kind()), error.what(), error.hint());
-  } catch (const std::exception& error) {
-    return fail(1, std::string("internal: ") + error.what(), "");
+  }
+  try {
+    confine(app, std::span(argv, static_cast<std::size_t>(argc)));
+    return context.command();
+  } catch (const std::exception& thrown) {
+    const Error error = as_error(thrown);
+    return fail(cli::exit_code(error.kind()), error.what(), error.hint());
   }
 }
 
@@ -66,6 +99,8 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
+    qpcseal::process::harden();
+    qpcseal::take_umask();
     return qpcseal::device::run(argc, argv);
   } catch (const std::exception& error) {
     qpcseal::print_failure("qpcseal-device", error.what());

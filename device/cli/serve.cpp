@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <memory>
 
+#include "attest/devices.h"
 #include "base/error.h"
 #include "base/print.h"
 #include "device/card/answer.h"
@@ -88,11 +89,6 @@ sigset_t block_stop_signals() {
   return set;
 }
 
-std::string endpoint(const std::string& address, int port) {
-  const bool v6 = address.find(':') != std::string::npos;
-  return (v6 ? "[" + address + "]" : address) + ":" + std::to_string(port);
-}
-
 int run_serve(const ServeOptions& options) {
   static_cast<void>(card_numbers(options.dir));
   gpr_set_log_function(
@@ -101,17 +97,18 @@ int run_serve(const ServeOptions& options) {
   Service service(options.dir);
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort(endpoint(options.address, options.port), grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(attest::host_and_port(options.address, options.port),
+                           grpc::InsecureServerCredentials(), &port);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a port that another server has is an error
   builder.SetMaxReceiveMessageSize(kMaxMessage);
   builder.RegisterService(&service);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (!server || port == 0)
-    throw Error(ErrorKind::Io, endpoint(options.address, options.port) + ": cannot listen there",
+    throw Error(ErrorKind::Io, attest::host_and_port(options.address, options.port) + ": cannot listen there",
                 "another server may have that port already, or the address is not one of this machine's");
   if (!options.port_file.empty())
     write_file(options.port_file, view(std::to_string(port) + "\n"), Existing::Replace);
-  print("listening on " + endpoint(options.address, port) + "\n");
+  print("listening on " + attest::host_and_port(options.address, port) + "\n");
   int signal = 0;
   ::sigwait(&stop, &signal);
   server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(2));

@@ -141,17 +141,31 @@ SecretBuffer unwrap_oaep(const Card& card, ByteView wrapped, bool sha2, ByteView
 
 }  // namespace
 
-bool open_gcm(ByteView key, ByteView aad, ByteView stored, MutableBytes out) {
+bool open_in_place(ByteView key, ByteView aad, ByteView entry, MutableBytes sealed) {
+  constexpr std::size_t kStep = std::size_t{1} << 20U;  // bytes a call, whose length is an int
   const CipherPtr cipher(EVP_CIPHER_CTX_new());
-  if (stored.size() != out.size() + kIv + kTag || !cipher) return false;
-  Bytes tag = copy(stored.last(kTag));
+  if (entry.size() != kIv + kTag || !cipher) return false;
+  Bytes tag = copy(entry.last(kTag));
   int size = 0;
-  return EVP_DecryptInit_ex2(cipher.get(), EVP_aes_128_gcm(), key.data(), stored.data(), nullptr) == 1 &&
-         EVP_DecryptUpdate(cipher.get(), nullptr, &size, aad.data(), static_cast<int>(aad.size())) == 1 &&
-         EVP_DecryptUpdate(cipher.get(), out.data(), &size, stored.data() + kIv,
-                           static_cast<int>(out.size())) == 1 &&
-         EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_SET_TAG, kTag, tag.data()) == 1 &&
-         EVP_DecryptFinal_ex(cipher.get(), out.data() + size, &size) == 1;
+  if (EVP_DecryptInit_ex2(cipher.get(), EVP_aes_128_gcm(), key.data(), entry.data(), nullptr) != 1 ||
+      EVP_DecryptUpdate(cipher.get(), nullptr, &size, aad.data(), static_cast<int>(aad.size())) != 1)
+    return false;
+  for (std::size_t at = 0; at < sealed.size(); at += kStep) {
+    const MutableBytes step = sealed.subspan(at, std::min(kStep, sealed.size() - at));
+    if (EVP_DecryptUpdate(cipher.get(), step.data(), &size, step.data(), static_cast<int>(step.size())) != 1)
+      return false;
+  }
+  std::array<std::uint8_t, kTag> none{};
+  return EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_SET_TAG, kTag, tag.data()) == 1 &&
+         EVP_DecryptFinal_ex(cipher.get(), none.data(), &size) == 1;
+}
+
+bool open_gcm(ByteView key, ByteView aad, ByteView stored, MutableBytes out) {
+  if (stored.size() != out.size() + kIv + kTag) return false;
+  Bytes entry = copy(stored.first(kIv));
+  append(entry, stored.last(kTag));
+  std::ranges::copy(stored.subspan(kIv, out.size()), out.begin());
+  return open_in_place(key, aad, entry, out);
 }
 
 bool verify_seal(EVP_PKEY* key, ByteView message, ByteView signature) {

@@ -13,6 +13,8 @@ namespace qpcseal::device {
 // Plain text of iv(12) | ciphertext | tag(16) into `out` (stored.size() - 28 bytes); false where the tag is
 // not right.
 [[nodiscard]] bool open_gcm(ByteView key, ByteView aad, ByteView stored, MutableBytes out);
+// The same where IV and tag lie elsewhere: `sealed` becomes plain in its place. `entry` = iv(12) | tag(16).
+[[nodiscard]] bool open_in_place(ByteView key, ByteView aad, ByteView entry, MutableBytes sealed);
 
 // 64 bytes: Ed25519, or ECDSA P-256 with SHA-256 as r || s, by the kind of the key.
 [[nodiscard]] bool verify_seal(EVP_PKEY* key, ByteView message, ByteView signature);

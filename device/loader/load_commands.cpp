@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "device/loader/host_settings.h"
 #include "device/loader/load.h"
+#include "device/loader/loaded_set.h"
 #include "qpc/container.h"
 
 namespace qpcseal::device {
@@ -50,12 +51,33 @@ std::uint64_t largest_part(const std::filesystem::path& path) {
   return out > 0 ? out : file_size(file);
 }
 
+// Every model of a set's folder.
+int run_load_set(const LoadOptions& options, std::span<const Card> cards,
+                 const std::optional<std::filesystem::path>& out) {
+  const LoadedSet set =
+      load_set(options.file, cards, out, options.force ? Existing::Replace : Existing::Refuse);
+  nlohmann::ordered_json json{
+      {"set", set.name}, {"models", nlohmann::ordered_json::array()}, {"others", set.others}};
+  std::string text;
+  for (const auto& [path, loaded] : set.models) {
+    nlohmann::ordered_json one{{"path", path}, {"cards", nlohmann::ordered_json::array()}};
+    for (const LoadedPart& part : loaded.parts) {
+      one["cards"].push_back(json_of(part));
+      text += printable(path) + ": " + part_text(part, loaded.model_name, loaded.model_version);
+    }
+    json["models"].push_back(std::move(one));
+  }
+  print(options.json ? json_text(json) : text);
+  return 0;
+}
+
 int run_load(const LoadOptions& options) {
   std::vector<Card> cards;
   for (const unsigned number : attest::parse_devices(options.devices))
     cards.push_back(open_card(options.dir, number));
   std::optional<std::filesystem::path> out;
   if (!options.out.empty()) out = options.out;
+  if (is_set(options.file)) return run_load_set(options, cards, out);
   const HostSettings host = settings_for(largest_part(options.file));
   print_error(settings_text(host));  // before a load that may take long
   const Loaded loaded = load(options.file, cards, out, options.force ? Existing::Replace : Existing::Refuse);
@@ -122,8 +144,9 @@ void add_load(CLI::App& app, Context& context) {
       ->add_option("--device,-d", options->devices,
                    "Which card; for a model in partitions one for each, in their order: 0,1,2,3 or 0-3")
       ->required();
-  command->add_option("FILE", options->file, "The sealed container")->required();
-  command->add_option("--out", options->out, "Write the plain QPC that the card sees");
+  command->add_option("FILE", options->file, "The sealed container, or the folder of a set")->required();
+  command->add_option("--out", options->out,
+                      "Write the plain QPC that the card sees; of a set a folder of them");
   command->add_flag("--force", options->force, "Replace an existing file");
   command->add_flag("--json", options->json, "Print the result as JSON");
   command->callback([&context, options] { context.command = [options] { return run_load(*options); }; });

@@ -12,8 +12,9 @@ namespace qpcseal::device {
 namespace {
 
 constexpr std::uint64_t kPage = 4096, kSlot = 1024, kMaxManifest = 1310720;  // bytes
-constexpr std::array<std::string_view, 6> kSix{"seal.manifest", "seal.tag",  "seal.sig",
-                                               "MEK.encrypt",   "MEK.nonce", "MEK.pub"};
+constexpr std::array<std::string_view, 7> kSeven{"seal.aead",   "seal.manifest", "seal.tag", "seal.sig",
+                                                 "MEK.encrypt", "MEK.nonce",     "MEK.pub"};
+constexpr std::size_t kMaxGaps = 64, kMaxGapsInAll = 1024;
 
 [[noreturn]] void refuse_container(const std::string& why) {
   throw Error(ErrorKind::Denied, "container refused: " + why);
@@ -88,14 +89,33 @@ const cbor::Value& member(const cbor::Value& map, std::int64_t key) {
   return *value;
 }
 
+// Each begins behind the end of the one before, and a byte further.
+std::vector<Gap> gaps_of(const cbor::Value& value, std::uint64_t size) {
+  std::vector<Gap> out;
+  std::uint64_t free = 0, clear = 0;  // where the next may begin; how much is clear
+  for (const cbor::Value& pair : value.as_array("clear ranges")) {
+    const auto& numbers = pair.as_array("range");
+    require(numbers.size() == 2, "a clear range is no pair");
+    const Gap gap{numbers[0].as_unsigned("first"), numbers[1].as_unsigned("length")};
+    require(gap.length > 0 && gap.first >= free && gap.first < size && gap.length <= size - gap.first,
+            "clear ranges are not in order or not inside");
+    free = gap.first + gap.length + 1;
+    clear += gap.length;
+    out.push_back(gap);
+  }
+  require(out.size() <= kMaxGaps && clear < size, "too much is clear");
+  return out;
+}
+
 ManifestEntry listed_of(const cbor::Value& value, const qpc::Segment& row) {
   const auto& parts = value.as_array("segment");
-  require(parts.size() == 5, "the manifest lists a segment in another form");
+  require(parts.size() == 6, "the manifest lists a segment in another form");
   ManifestEntry out{std::string(parts[0].as_text("name")),
                     parts[1].as_unsigned("size"),
                     parts[2].as_unsigned("offset"),
                     row.data_position,
                     Kind::Clear,
+                    {},
                     {}};
   const std::uint64_t kind = parts[3].as_unsigned("kind");
   const ByteView digest = parts[4].as_bytes("digest");
@@ -104,13 +124,18 @@ ManifestEntry listed_of(const cbor::Value& value, const qpc::Segment& row) {
           "the segments are not those of the manifest");
   out.kind = static_cast<Kind>(kind);  // NOLINT(clang-analyzer-optin.core.EnumCastOutOfRange): required above
   std::copy(digest.begin(), digest.end(), out.digest.begin());
+  if (out.kind == Kind::SealedContainer) {
+    out.gaps = gaps_of(parts[5], out.size);
+  } else {
+    require(parts[5].as_array("clear ranges").empty(), "clear ranges of a segment that is not sealed");
+  }
   return out;
 }
 
 void read_manifest(SealedContainer& out, const std::vector<qpc::Segment>& rows) {
   const cbor::Value map =
       cbor::parse_large(out.manifest, cbor::Level::Deterministic, "manifest", kMaxManifest);
-  require(map.as_map("manifest").size() == 10 && member(map, 1).as_text("type") == "qpcseal/manifest/1",
+  require(map.as_map("manifest").size() == 10 && member(map, 1).as_text("type") == "qpcseal/manifest/2",
           "the manifest is of another kind");
   out.seal_id = id_of(map.find(2));
   out.mek_id = id_of(map.find(3));
@@ -121,8 +146,13 @@ void read_manifest(SealedContainer& out, const std::vector<qpc::Segment>& rows) 
   out.partition_index = member(map, 8).as_unsigned("index");
   out.partition_count = member(map, 9).as_unsigned("count");
   const auto& list = member(map, 10).as_array("segments");
-  require(list.size() + kSix.size() == rows.size(), "the segments are not those of the manifest");
-  for (std::size_t i = 0; i < list.size(); ++i) out.segments.push_back(listed_of(list[i], rows[i]));
+  require(list.size() + kSeven.size() == rows.size(), "the segments are not those of the manifest");
+  std::size_t gaps = 0;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    out.segments.push_back(listed_of(list[i], rows[i]));
+    gaps += out.segments.back().gaps.size();
+  }
+  require(gaps <= kMaxGapsInAll, "more than 1024 clear ranges");
 }
 
 // Which partition of how many this is, and of which model: as its manifest says and as it must be.
@@ -135,30 +165,39 @@ void check_inner(const SealedContainer& inner, const ManifestEntry& listed, cons
     require(segment.kind != Kind::Inner, "a partition that holds containers itself");
 }
 
+// Bytes that seal.aead has at most: every segment sealed in the smallest chunks, with the most ranges.
+std::uint64_t most_aead(const std::vector<qpc::Segment>& rows, std::size_t own) {
+  std::uint64_t most = 0;
+  for (std::size_t i = 0; i < own; ++i) most += 64 + 44 + kMaxGaps * 16 + (rows[i].size / 65536 + 1) * 28;
+  return most;
+}
+
 }  // namespace
 
 SealedContainer read_sealed(const Fd& file, std::uint64_t begin, std::uint64_t size) {
   const qpc::Container container = qpc::Container::read(file, begin, size);
   const auto& rows = container.segments();
   if (!container.is_sealed()) throw Error(ErrorKind::Malformed, "this QPC is not sealed");
-  require(rows.size() >= kSix.size() && container.base() == 0, "it lacks segments of a sealed container");
-  const std::size_t own = rows.size() - kSix.size();
-  for (std::size_t i = 0; i < kSix.size(); ++i)
-    require(rows[own + i].name == kSix[i] && rows[own + i].offset == 0,
+  require(rows.size() >= kSeven.size() && container.base() == 0, "it lacks segments of a sealed container");
+  const std::size_t own = rows.size() - kSeven.size();
+  for (std::size_t i = 0; i < kSeven.size(); ++i)
+    require(rows[own + i].name == kSeven[i] && rows[own + i].offset == 0,
             "the added segments are not in order");
-  require(rows[own].size <= kMaxManifest && rows[own + 1].size == 60 && rows[own + 2].size == 64,
+  require(rows[own].size <= most_aead(rows, own), "seal.aead is larger than its segments could need");
+  require(rows[own + 1].size <= kMaxManifest && rows[own + 2].size == 60 && rows[own + 3].size == 64,
           "manifest, tag or signature have other sizes");
-  const std::uint64_t slots_at = rows[own + 3].data_position;
+  const std::uint64_t slots_at = rows[own + 4].data_position;
   for (std::size_t i = 0; i < 3; ++i)
-    require(rows[own + 3 + i].size == kSlot && rows[own + 3 + i].data_position == slots_at + i * kSlot,
+    require(rows[own + 4 + i].size == kSlot && rows[own + 4 + i].data_position == slots_at + i * kSlot,
             "the MEK slots are not in one page");
   check_layout(file, container, slots_at);
   SealedContainer out;
   out.begin = begin;
   out.wrapped = read_slots(read_at(file, slots_at, kPage));
-  out.manifest = read_at(file, rows[own].data_position, rows[own].size);
-  out.tag = read_at(file, rows[own + 1].data_position, 60);
-  out.signature = read_at(file, rows[own + 2].data_position, 64);
+  out.aead = read_at(file, rows[own].data_position, rows[own].size);
+  out.manifest = read_at(file, rows[own + 1].data_position, rows[own + 1].size);
+  out.tag = read_at(file, rows[own + 2].data_position, 60);
+  out.signature = read_at(file, rows[own + 3].data_position, 64);
   try {
     read_manifest(out, rows);
   } catch (const Error& error) {

@@ -15,11 +15,18 @@ namespace qpcseal::device {
 
 enum class Kind : unsigned { Clear = 0, SealedContainer = 1, Inner = 2 };
 
+// Bytes of a sealed segment that are clear, from `first` on.
+struct Gap {
+  std::uint64_t first = 0, length = 0;
+  bool operator==(const Gap&) const = default;
+};
+
 struct ManifestEntry {
   std::string name;
   std::uint64_t size = 0, offset = 0, position = 0;
   Kind kind = Kind::Clear;
   Sha256Digest digest{};
+  std::vector<Gap> gaps;  // in order, as FORMAT.md section 2.1 has them
 };
 
 struct SealedContainer {
@@ -30,7 +37,7 @@ struct SealedContainer {
   std::uint64_t partition_index = 0, partition_count = 1;
   std::string model_name;
   std::uint64_t model_version = 0;
-  Bytes manifest, tag, signature;
+  Bytes aead, manifest, tag, signature;
   std::optional<Wrapped> wrapped;  // nothing: unbound
 };
 

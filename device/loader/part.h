@@ -21,7 +21,7 @@ class PartitionLoader {
   void check_origin(const Card& card) const;
   // The MEK in its slots, by this card's session key.
   [[nodiscard]] SecretBuffer unwrap(const Card& card) const;
-  // The tag, and the front of each sealed segment.
+  // The tag, and the parts of seal.aead.
   void open(ByteView mek);
 
   // The plain container's rows as they will lie, counted from its begin. A partition has the plain size that
@@ -33,20 +33,27 @@ class PartitionLoader {
   void run(const Fd* out, std::uint64_t begin, const std::vector<qpc::Segment>& rows) const;
 
  private:
-  struct Header {
-    Bytes block;  // 64 bytes
+  // A sealed segment's part of seal.aead, and what its chunks are.
+  struct Front {
+    ByteView bytes;   // all of the part
+    ByteView header;  // 64 bytes
     unsigned mode = 0;
-    std::uint64_t chunk = 0, plain = 0, count = 0, begin = 0;
+    std::uint64_t chunk = 0, count = 0, last = 0;  // chunk size; how many; the last with sealed bytes
+    std::size_t entries = 0;                       // where the first entry is in the part
+    std::vector<std::uint64_t> entry;              // of each chunk, from 0
   };
-  [[nodiscard]] Header read_header(const ManifestEntry& segment) const;
-  [[nodiscard]] SecretBuffer key_for(const ManifestEntry& segment, const Header& header) const;
-  void open_sealed(std::size_t index, const Fd* out, std::uint64_t place) const;
-  void copy_clear(const ManifestEntry& segment, const Fd* out, std::uint64_t place) const;
+  struct Worker;  // what one thread has for itself
+  [[nodiscard]] Front read_front(const ManifestEntry& segment, ByteView rest) const;
+  void read_chunks(Front& front, const ManifestEntry& segment) const;
+  [[nodiscard]] SecretBuffer key_for(const ManifestEntry& segment, const Front& front) const;
+  void read_segment(std::size_t index, const Fd* out, std::uint64_t place) const;
+  void open_chunk(const ManifestEntry& segment, const Front& front, std::uint64_t index, ByteView key,
+                  MutableBytes stored) const;
 
   const Fd& file_;
   const SealedContainer& sealed_;
   SecretBuffer mek_;
-  std::vector<Header> headers_;
+  std::vector<Front> fronts_;  // of each segment; of one that is not sealed without anything
 };
 
 }  // namespace qpcseal::device

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "device/loader/load_commands.h"
+#include "device/loader/sample_elf.h"
 #include "qpc/container.h"
 
 namespace qpcseal::device {
@@ -87,10 +88,15 @@ std::pair<Bytes, std::uint64_t> build_from_files(Rows& rows) {
   return {qpc::encode_front(rows, size), size};
 }
 
+std::uint64_t code_size(std::uint64_t constants) { return (constants / 4) + 1; }
+
 Rows model_rows(std::uint64_t size) {
-  return {{"network.elf", size / 4 + 1, 0, 0}, {"constants.bin", size, size / 2, 0},
-          {"constantsdesc.bin", 512, 0, 0},    {"networkdesc.bin", 2048, 0, 0},
-          {"metadata.crc", 4, 0, 0},           {"constants.bin.crc", 4, 0, 0}};
+  return {{"network.elf", sample_elf(code_size(size)).size(code_size(size)), 0, 0},
+          {"constants.bin", size, size / 2, 0},
+          {"constantsdesc.bin", 512, 0, 0},
+          {"networkdesc.bin", 2048, 0, 0},
+          {"metadata.crc", 4, 0, 0},
+          {"constants.bin.crc", 4, 0, 0}};
 }
 
 std::uint64_t write_model(const SampleOptions& options, const Fd& file) {
@@ -107,13 +113,20 @@ std::uint64_t write_model(const SampleOptions& options, const Fd& file) {
       write_exact(file, part, rows[i].data_position + at);
     }
   }
+  const SampleElf elf = sample_elf(code_size(options.size));
+  write_exact(file, elf.head, rows[0].data_position);
+  write_exact(file, elf.tail, rows[0].data_position + rows[0].size - elf.tail.size());
   return size;
 }
 
 Bytes inner_model(std::uint64_t size, std::uint64_t seed) {
   Rows rows = model_rows(size);
   Bytes out = build_from_files(rows).first;
-  for (std::size_t i = 0; i < rows.size(); ++i) append(out, filled(rows[i].size, seed + i + 1));
+  const SampleElf elf = sample_elf(code_size(size));
+  append(out, elf.head);
+  append(out, filled(code_size(size), seed + 1));
+  append(out, elf.tail);
+  for (std::size_t i = 1; i < rows.size(); ++i) append(out, filled(rows[i].size, seed + i + 1));
   return out;
 }
 

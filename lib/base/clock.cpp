@@ -56,6 +56,13 @@ UnixTime parse_time(std::string_view text) {
   return sys_days{date}.time_since_epoch().count() * UnixTime{86400} + hour * 3600 + minute * 60 + second;
 }
 
+UnixTime parse_time_or_day(std::string_view text, OfDay which) {
+  constexpr std::size_t kDay = 10;  // characters
+  if (text.size() == kDay)
+    return parse_time(std::string(text) + (which == OfDay::First ? "T00:00:00Z" : "T23:59:59Z"));
+  return parse_time(text);
+}
+
 UnixTime build_time() { return QPCSEAL_BUILD_TIME; }
 
 std::string_view software_version() { return QPCSEAL_VERSION; }

@@ -25,6 +25,10 @@ class SystemClock final : public Clock {
 std::string format_time(UnixTime time);
 UnixTime parse_time(std::string_view text);
 
+// A time as above, or a day ("2026-11-24", UTC): its first second, or its last.
+enum class OfDay { First, Last };
+UnixTime parse_time_or_day(std::string_view text, OfDay which);
+
 // The time of this program's sources, no later clock reading may lie below it.
 UnixTime build_time();
 // "0.2.0"

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one exception type. A kind maps to an exit code in one switch (appliance/cli/main.cpp).
+// The one exception type. A kind maps to an exit code in one switch (lib/cli/exit_code.cpp).
 #pragma once
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -21,6 +22,7 @@ enum class ErrorKind {
   ApprovalsMissing,  // officers have not agreed
   LogDamaged,        // the audit log does not verify
   DoneWithFault,     // the act is done and logged, and a step behind its log entry failed
+  Interrupted,       // a signal asked to stop, and nothing half-done was left
 };
 
 class Error : public std::runtime_error {
@@ -31,11 +33,21 @@ class Error : public std::runtime_error {
   [[nodiscard]] const std::string& hint() const noexcept { return hint_; }
   // All reasons of a denial.
   [[nodiscard]] const Findings& findings() const noexcept { return findings_; }
+  // The cause in a word for programs ("output-exists"), the same whatever the message says;
+  // docs/OPERATIONS.md lists them. Where no cause was named, the kind's ("denied").
+  [[nodiscard]] std::string_view code() const noexcept;
+
+  // The same error with a cause, of text that lives as long as the program; with another hint; or with
+  // "context: " before its message.
+  [[nodiscard]] Error with_code(std::string_view code) const;
+  [[nodiscard]] Error with_hint(std::string hint) const;
+  [[nodiscard]] Error in_context(const std::string& context) const;
 
  private:
   ErrorKind kind_;
   std::string hint_;
   Findings findings_;
+  std::string_view code_;
 };
 
 // What the standard library says of files, as Error{Io}.
@@ -47,10 +59,9 @@ decltype(auto) with_context(const std::string& context, Act&& act) {
   try {
     return std::forward<Act>(act)();
   } catch (const Error& error) {
-    throw Error(error.kind(), context + ": " + error.what(), error.hint(), error.findings());
+    throw error.in_context(context);
   } catch (const std::system_error& error) {
-    const Error same = io_error(error);
-    throw Error(same.kind(), context + ": " + same.what(), same.hint());
+    throw io_error(error).in_context(context);
   }
 }
 

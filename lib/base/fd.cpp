@@ -2,6 +2,7 @@
 #include "base/fd.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +16,29 @@ namespace qpcseal {
 namespace {
 
 constexpr std::size_t kStep = std::size_t{1} << 30;  // one read or write moves at most 1 GiB
+
+constexpr std::uint64_t kMaxInput = std::uint64_t{64} << 20;  // bytes
+
+Fd read_standard_input() {
+  Fd out(memfd_create("input", MFD_CLOEXEC));
+  if (!out) throw_errno("memfd_create");
+  Bytes piece(std::size_t{1} << 16);
+  for (std::uint64_t size = 0;;) {
+    const ssize_t got = retry_interrupted([&] { return read(STDIN_FILENO, piece.data(), piece.size()); });
+    if (got < 0) throw_errno("standard input");
+    if (got == 0) return out;
+    write_exact(out, ByteView(piece).first(static_cast<std::size_t>(got)), size);
+    size += static_cast<std::uint64_t>(got);
+    if (size > kMaxInput) throw Error(ErrorKind::Malformed, "standard input: more than 64 MiB; name a file");
+  }
+}
+
+Fd open_standard_input() {
+  static const Fd input = read_standard_input();
+  Fd copy(fcntl(input.get(), F_DUPFD_CLOEXEC, 0));
+  if (!copy) throw_errno("standard input");
+  return copy;
+}
 
 }  // namespace
 
@@ -35,6 +59,7 @@ void Fd::close() {
 }
 
 Fd open_to_read(const std::filesystem::path& path) {
+  if (path == kStandard) return open_standard_input();
   // O_NONBLOCK: opening a FIFO must not wait for a writer.
   Fd fd(
       retry_interrupted([&] { return open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK); }));

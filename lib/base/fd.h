@@ -30,7 +30,10 @@ class Fd {
   int fd_ = -1;
 };
 
-// Opens a regular file to read: O_NOFOLLOW, O_CLOEXEC. Error{Io} names the path and the cause (a link, a
+// The name that stands for standard input and standard output, where a person gives one.
+inline constexpr const char* kStandard = "-";
+// Opens a regular file to read: O_NOFOLLOW, O_CLOEXEC. kStandard: all of standard input, at most 64 MiB, each
+// time the same. Error{Io} names the path and the cause (a link, a
 // folder, a device are refused).
 Fd open_to_read(const std::filesystem::path& path);
 std::uint64_t file_size(const Fd& fd);

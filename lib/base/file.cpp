@@ -2,6 +2,7 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/file_name.h"
+#include "base/print.h"
 #include "base/retry.h"
 #include "base/temporary.h"
 
@@ -65,6 +67,11 @@ TemporaryFile named_copy(const Fd& from, const std::filesystem::path& name) {
 
 AtomicFile::AtomicFile(std::filesystem::path final_name, Existing existing, unsigned mode)
     : final_(std::move(final_name)), existing_(existing) {
+  if (final_ == kStandard) {
+    fd_ = Fd(memfd_create("output", MFD_CLOEXEC));
+    if (!fd_) throw_errno("memfd_create");
+    return;
+  }
   check_name(final_, existing_);
   remove_leftovers_once(parent_dir(final_));
   if (existing_ == Existing::Refuse) fd_ = open_unnamed(parent_dir(final_));
@@ -101,9 +108,16 @@ void AtomicFile::discard() noexcept {
   temporary_.clear();
 }
 
-void AtomicFile::sync() { sync_file(fd_, final_); }
+void AtomicFile::sync() {
+  if (final_ != kStandard) sync_file(fd_, final_);
+}
 
 void AtomicFile::commit() {
+  if (final_ == kStandard) {
+    Bytes bytes(file_size(fd_));
+    read_exact(fd_, bytes, 0);
+    return write_output(text_view(bytes));
+  }
   sync();
   if (temporary_.empty() && !link_unnamed(fd_, final_)) {
     TemporaryFile named = named_copy(fd_, final_);
@@ -134,8 +148,8 @@ void sync_folder(const std::filesystem::path& dir) {
 }
 
 bool make_unsynced_folder(const std::filesystem::path& dir, unsigned mode) {
-  if (mkdir(dir.c_str(), mode) == 0) {
-    if (chmod(dir.c_str(), mode) != 0 && !medium_cannot(errno)) throw_errno(dir.string());
+  if (mkdir(dir.c_str(), masked(mode)) == 0) {
+    if (chmod(dir.c_str(), masked(mode)) != 0 && !medium_cannot(errno)) throw_errno(dir.string());
     return true;
   }
   if (errno != EEXIST) throw_errno(dir.string());
@@ -148,6 +162,17 @@ bool make_unsynced_folder(const std::filesystem::path& dir, unsigned mode) {
 // What is put into the folder is synced with it, and lost with its name.
 void make_folder(const std::filesystem::path& dir, unsigned mode) {
   if (make_unsynced_folder(dir, mode)) sync_folder(parent_dir(dir));
+}
+
+std::vector<std::filesystem::path> make_output_folder(const std::filesystem::path& dir) {
+  std::vector<std::filesystem::path> made;
+  const std::filesystem::path above =
+      dir.has_filename() ? dir.parent_path() : dir.parent_path().parent_path();
+  if (!above.empty() && !std::filesystem::exists(above)) made = make_output_folder(above);
+  const bool there = std::filesystem::exists(std::filesystem::symlink_status(dir));
+  make_folder(dir, 0755);
+  if (!there) made.push_back(dir);
+  return made;
 }
 
 void require_writable_folder(const std::filesystem::path& dir) {

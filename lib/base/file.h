@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/fd.h"
@@ -12,6 +13,7 @@ namespace qpcseal {
 // A file being written beside its final name. commit() syncs it, gives it the final name and syncs the
 // folder; without commit nothing appears. Existing::Refuse: an existing name is Error{Io} at construction and
 // again, atomically, at commit (link(2), renameat2 NOREPLACE); a commit that fails takes the name back.
+// kStandard as the name: commit() writes it to standard output.
 class AtomicFile {
  public:
   AtomicFile(std::filesystem::path final_name, Existing existing, unsigned mode = 0644);
@@ -34,9 +36,12 @@ class AtomicFile {
 
 void write_file(const std::filesystem::path& path, ByteView bytes, Existing existing, unsigned mode = 0644);
 void sync_folder(const std::filesystem::path& dir);
-// Makes one folder with `mode`, whatever the umask; fine when it exists as a real folder, Error{Io}
+// Makes one folder with `mode`, less the user's umask; fine when it exists as a real folder, Error{Io}
 // otherwise.
 void make_folder(const std::filesystem::path& dir, unsigned mode = 0700);
+// Makes a folder for outputs (0755), and those above it that are missing. Returns the ones that it made, the
+// highest first.
+std::vector<std::filesystem::path> make_output_folder(const std::filesystem::path& dir);
 // Error{Io} where this process can make no files in it.
 void require_writable_folder(const std::filesystem::path& dir);
 

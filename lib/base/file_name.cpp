@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/file_name.h"
+#include "base/program.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -52,7 +53,8 @@ std::filesystem::path parent_dir(const std::filesystem::path& path) {
 }
 
 Error exists_error(const std::filesystem::path& path) {
-  return {ErrorKind::Io, path.string() + " exists", "name another output, or replace it with --force"};
+  return Error(ErrorKind::Io, path.string() + " exists", "name another output, or replace it with --force")
+      .with_code("output-exists");
 }
 
 bool medium_cannot(int code) {
@@ -68,11 +70,14 @@ void check_name(const std::filesystem::path& path, Existing existing) {
   if (existing == Existing::Refuse) throw exists_error(path);
   if (!S_ISREG(status.st_mode))
     throw Error(ErrorKind::Io,
-                path.string() + " is " + kind_of(status.st_mode) + ", and only files are replaced");
+                path.string() + " is " + kind_of(status.st_mode) + ", and only files are replaced")
+        .with_code("output-not-a-file");
 }
 
+unsigned masked(unsigned mode) { return mode & ~(umask_of_user() & 077U); }
+
 void set_mode(const Fd& fd, unsigned mode, const std::filesystem::path& what) {
-  if (retry_interrupted([&] { return fchmod(fd.get(), mode); }) != 0 && !medium_cannot(errno))
+  if (retry_interrupted([&] { return fchmod(fd.get(), masked(mode)); }) != 0 && !medium_cannot(errno))
     throw_errno(what.string());
 }
 

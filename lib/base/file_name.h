@@ -20,7 +20,9 @@ bool make_unsynced_folder(const std::filesystem::path& dir, unsigned mode);
 // Error{Io} where the name cannot be given: with Existing::Refuse a name that is taken, with
 // Existing::Replace a name that is not a regular file's (a link, a pipe, a device stay what they are).
 void check_name(const std::filesystem::path& path, Existing existing);
-// fchmod(2), where the medium has modes. Error{Io} names `what`.
+// `mode` less what the user's umask takes from group and others (base/program.h).
+[[nodiscard]] unsigned masked(unsigned mode);
+// fchmod(2) to masked(mode), where the medium has modes. Error{Io} names `what`.
 void set_mode(const Fd& fd, unsigned mode, const std::filesystem::path& what);
 // Gives a complete file its final name and takes away the name `from`. With Existing::Refuse an existing `to`
 // is Error{Io}, atomically: renameat2(RENAME_NOREPLACE) or link(2). A medium with neither gets a look at the

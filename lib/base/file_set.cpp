@@ -6,18 +6,34 @@
 
 #include <cerrno>
 
+#include "base/bulk_file.h"
 #include "base/error.h"
+#include "base/free_room.h"
+#include "base/retry.h"
 #include "base/temporary.h"
 
 namespace qpcseal {
 
+namespace {
+
+[[noreturn]] void refuse_size(std::uint64_t size) {
+  throw_errno("no room for " + std::to_string(size) + " bytes");
+}
+
+// Memory that is reserved is memory that is filled, before anything else can be done.
+void look_for_memory(const Fd& file, std::uint64_t size) {
+  if (free_room(file) >= whole_pages(size)) return;
+  errno = ENOSPC;
+  refuse_size(size);
+}
+
+}  // namespace
+
 void reserve(const Fd& file, std::uint64_t size) {
-  int result = 0;
-  do {
-    result = fallocate(file.get(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size));
-  } while (result != 0 && errno == EINTR);
-  if (result != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
-    throw_errno("no room for " + std::to_string(size) + " bytes");
+  if (is_in_memory(file)) return look_for_memory(file, size);
+  const int result = retry_interrupted(
+      [&] { return fallocate(file.get(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size)); });
+  if (result != 0 && errno != EOPNOTSUPP && errno != ENOSYS) refuse_size(size);
 }
 
 OutputSet::~OutputSet() {
@@ -28,10 +44,9 @@ OutputSet::~OutputSet() {
 }
 
 void OutputSet::dir(const std::filesystem::path& path) {
-  const bool there = std::filesystem::exists(std::filesystem::symlink_status(path));
-  make_folder(path, 0755);
-  if (!there) folders_.push_back(path);
-  if (there) remove_leftovers_once(path);
+  const auto made = make_output_folder(path);
+  folders_.insert(folders_.end(), made.begin(), made.end());
+  if (made.empty()) remove_leftovers_once(path);
 }
 
 const Fd& OutputSet::file(const std::filesystem::path& path) {

@@ -14,7 +14,7 @@
 namespace qpcseal {
 
 // Takes the room on disk that `file`, empty yet, will need, where the file system can: a disk that is too
-// full is found before a key is released. Error{Io}.
+// full is found before a key is released. In memory it only looks whether there is room. Error{Io}.
 void reserve(const Fd& file, std::uint64_t size);
 
 // Files without their names until commit(): those of file() appear first, then those of write(), each in the
@@ -28,7 +28,7 @@ class OutputSet {
   OutputSet& operator=(const OutputSet&) = delete;
   ~OutputSet();  // without commit: folders that were made are removed again
 
-  // Makes a folder (0755) where there is none.
+  // As make_output_folder().
   void dir(const std::filesystem::path& path);
   // Error{Io} where the name is taken and must not be replaced. The reference holds until commit().
   const Fd& file(const std::filesystem::path& path);

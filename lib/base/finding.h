@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One reason against a piece of evidence or a wish, as a value. Attestation and policy both collect all they
-// find.
+// One reason against a piece of evidence or a request, as a value. Attestation and policy both collect all
+// they find.
 #pragma once
 
 #include <string>

@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -56,7 +57,16 @@ void run_parallel(unsigned threads, std::uint64_t count, const std::function<Wor
   crew.running = wanted;
   std::vector<std::jthread> members;
   members.reserve(wanted);
-  for (unsigned i = 0; i < wanted; ++i) members.emplace_back([&] { crew.work(count, make_worker); });
+  for (unsigned i = 0; i < wanted; ++i) {
+    try {
+      members.emplace_back([&] { crew.work(count, make_worker); });
+    } catch (const std::system_error&) {  // a limit on threads: those that there are do it all
+      if (members.empty()) throw;
+      const std::lock_guard lock(crew.mutex);
+      crew.running -= wanted - i;
+      break;
+    }
+  }
   {
     std::unique_lock lock(crew.mutex);
     while (!crew.done.wait_for(lock, kTick, [&] { return crew.running == 0; })) {

@@ -3,27 +3,53 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 
 #include "base/error.h"
+#include "base/terminal.h"
 #include "base/text.h"
 
 namespace qpcseal {
 
 namespace {
 
+bool has_reader_left = false;
+bool is_output_taken = false;  // by a file's bytes
+
+std::string fit(std::string_view text, int descriptor) {
+  return wrap_lines(printable_lines(text), terminal_size(descriptor).columns);
+}
+
 void write_error(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+
+void write_to_output(std::string_view bytes) {
+  if (has_reader_left) return;
+  if (std::fwrite(bytes.data(), 1, bytes.size(), stdout) == bytes.size() && std::fflush(stdout) == 0) return;
+  has_reader_left = errno == EPIPE;
+  if (!has_reader_left)
+    throw Error(ErrorKind::Io, "standard output: the result could not be written: " + errno_text(errno));
+}
 
 }  // namespace
 
-void print(std::string_view text) {
-  const std::string shown = printable_lines(text);
-  if (std::fwrite(shown.data(), 1, shown.size(), stdout) != shown.size() || std::fflush(stdout) != 0)
-    throw Error(ErrorKind::Io, "standard output: the result could not be written");
+void print(std::string_view text, Lines lines) {
+  if (is_output_taken) return print_error(text);
+  write_to_output(lines == Lines::Wrap ? fit(text, STDOUT_FILENO) : printable_lines(text));
 }
 
+void write_output(std::string_view bytes) {
+  if (isatty(STDOUT_FILENO) != 0)
+    throw Error(ErrorKind::Usage, "'-' is standard output, and that is a terminal",
+                "redirect it to a file or a pipe");
+  is_output_taken = true;
+  write_to_output(bytes);
+}
+
+bool reader_left() { return has_reader_left; }
+
 void print_error(std::string_view text) {
-  write_error(printable_lines(text));
+  write_error(fit(text, STDERR_FILENO));
   std::fflush(stderr);
 }
 
@@ -38,7 +64,7 @@ void draw_line(std::string_view text) {
 }
 
 void print_to(int terminal, std::string_view text) {
-  const std::string shown = printable_lines(text);
+  const std::string shown = fit(text, terminal);
   if (write(terminal, shown.data(), shown.size()) < 0) throw_errno("/dev/tty");
 }
 

@@ -10,10 +10,21 @@
 
 namespace qpcseal {
 
-// To standard output, whole and flushed. Error{Io} where that fails.
-void print(std::string_view text);
+// Text for people is broken between words at the width of the terminal; everything else, such as JSON and
+// files, keeps its lines. What goes to a pipe or a file is never broken.
+enum class Lines { Keep, Wrap };
 
-// To standard error; what cannot be written there is lost.
+// To standard output, whole and flushed. Error{Io} where that fails. A pipe whose reader has left (`| head`)
+// is no failure: from then on nothing is written, and nobody misses it.
+void print(std::string_view text, Lines lines = Lines::Keep);
+// Whether the reader of standard output has left, so that the rest need not be made.
+bool reader_left();
+
+// A file's bytes to standard output, as they are: for an output that is named "-". From then on print()
+// writes to standard error, and only text for people does. Error{Usage} where standard output is a terminal.
+void write_output(std::string_view bytes);
+
+// To standard error, for people; what cannot be written there is lost.
 void print_error(std::string_view text);
 // "PROGRAM: error: MESSAGE", and "hint: HINT" where there is one, each as one line.
 void print_failure(std::string_view program, std::string_view message, std::string_view hint = {});
@@ -21,7 +32,7 @@ void print_failure(std::string_view program, std::string_view message, std::stri
 // A line on standard error that the next one overwrites; an empty one clears it.
 void draw_line(std::string_view text);
 
-// To an open terminal. Error{Io} where that fails.
+// To an open terminal, for people. Error{Io} where that fails.
 void print_to(int terminal, std::string_view text);
 
 // JSON as the programs print it: indented, and nothing but ASCII, so that no reader's terminal can be steered

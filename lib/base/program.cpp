@@ -1,11 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/program.h"
 
+#include <sys/stat.h>
+
 #include <csignal>
 #include <new>
 #include <system_error>
 
 namespace qpcseal {
+
+namespace {
+
+unsigned user_mask = 0;
+
+}  // namespace
+
+void take_umask() { user_mask = umask(077); }
+
+unsigned umask_of_user() { return user_mask; }
+
+UserUmask::UserUmask() : own_(umask(user_mask)) {}
+UserUmask::~UserUmask() { umask(own_); }
 
 void make_write_signals_errors() {
   std::signal(SIGPIPE, SIG_IGN);

@@ -20,7 +20,8 @@ SecretBuffer::SecretBuffer(std::size_t size) {
   if (memory == MAP_FAILED) throw Error(ErrorKind::Io, "no memory for a secret: " + errno_text(errno));
   data_ = static_cast<std::uint8_t*>(memory);
   mapped_ = rounded;
-  if (mlock(memory, rounded) != 0 || madvise(memory, rounded, MADV_DONTDUMP) != 0) {
+  if (mlock(memory, rounded) != 0 || madvise(memory, rounded, MADV_DONTDUMP) != 0 ||
+      madvise(memory, rounded, MADV_WIPEONFORK) != 0) {
     const int code = errno;
     release();
     throw Error(ErrorKind::Io, "cannot lock memory for a secret: " + errno_text(code),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one type for secret bytes: locked in memory, left out of core dumps, zeroed, neither copyable nor
-// printable.
+// The one type for secret bytes: locked in memory, left out of core dumps and of child processes, zeroed,
+// neither copyable nor printable.
 #pragma once
 
 #include "base/bytes.h"

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/file_name.h"
 #include "base/random.h"
+#include "base/remove_tree.h"
 #include "base/retry.h"
 
 namespace qpcseal {
@@ -50,13 +51,6 @@ bool is_named(const Fd& fd, const std::filesystem::path& name) {
          open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino;
 }
 
-// What is in the folder, itself a folder of plain files, and then the folder.
-void remove_staged(const Fd& dir, const std::filesystem::path& name) {
-  for (const auto& item : std::filesystem::directory_iterator(name))
-    unlinkat(dir.get(), item.path().filename().c_str(), 0);
-  rmdir(name.c_str());
-}
-
 void remove_unheld(const std::filesystem::path& name) {
   const Fd fd(
       retry_interrupted([&] { return open(name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK); }));
@@ -65,7 +59,7 @@ void remove_unheld(const std::filesystem::path& name) {
   if (retry_interrupted([&] { return flock(fd.get(), LOCK_EX | LOCK_NB); }) != 0 || !is_named(fd, name))
     return;
   if (S_ISDIR(status.st_mode)) {
-    remove_staged(fd, name);
+    remove_tree(name);
   } else {
     unlink(name.c_str());
   }

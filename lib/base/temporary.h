@@ -26,7 +26,7 @@ TemporaryFile create_temporary(const std::filesystem::path& final_name, unsigned
 // The same for a folder (0700), for files that are to appear in `parent` or below.
 TemporaryFile create_temporary_folder(const std::filesystem::path& parent);
 
-// Removes the temporary files and folders in `folder` that nobody holds. Ignores errors: a leftover is no
+// Removes the temporary files and folders in `dir` that nobody holds. Ignores errors: a leftover is no
 // reason to refuse an act.
 void remove_leftovers(const std::filesystem::path& dir) noexcept;
 // The same, once for each folder of a process.

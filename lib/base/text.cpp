@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "base/utf8.h"
+
 namespace qpcseal {
 
 namespace {
@@ -113,6 +115,15 @@ std::string printable(std::string_view text, Letters letters) { return shown(tex
 
 std::string printable_lines(std::string_view text, Letters letters) { return shown(text, letters, true); }
 
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const Character character = front_of(text);
+    if (!character.valid) return false;
+    text.remove_prefix(character.size);
+  }
+  return true;
+}
+
 bool has_unseen(std::string_view text) {
   while (!text.empty()) {
     const Character character = front_of(text);
@@ -120,6 +131,16 @@ bool has_unseen(std::string_view text) {
     text.remove_prefix(character.size);
   }
   return false;
+}
+
+std::string valid_utf8(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const Character next = front_of(text);
+    out += next.valid ? text.substr(0, next.size) : std::string_view("\xef\xbf\xbd");
+    text.remove_prefix(next.size);
+  }
+  return out;
 }
 
 std::size_t display_width(std::string_view text) {

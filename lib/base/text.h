@@ -29,6 +29,9 @@ std::string printable_lines(std::string_view text, Letters letters = terminal_le
 // Whether the text holds an unseen character.
 bool has_unseen(std::string_view text);
 
+// Each byte that is no UTF-8 as U+FFFD: what files and JSON can hold.
+std::string valid_utf8(std::string_view text);
+
 // How many columns of a terminal the text takes: its characters, of which a combining mark takes none.
 std::size_t display_width(std::string_view text);
 

@@ -23,6 +23,8 @@ int exit_code(ErrorKind kind) {
       return 8;
     case ErrorKind::DoneWithFault:
       return 9;
+    case ErrorKind::Interrupted:
+      return 130;  // 128 + SIGINT, as shells say it
   }
   return 1;
 }

@@ -6,7 +6,7 @@
 
 namespace qpcseal::cli {
 
-// 1 to 9, the same in all programs; each lists those that it can end with in its help.
+// 1 to 9 and 130, the same in all programs; each lists those that it can end with in its help.
 int exit_code(ErrorKind kind);
 
 }  // namespace qpcseal::cli

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/man_page.h"
 #include "base/print.h"
+#include "cli/command_tree.h"
 
 #include <algorithm>
 #include <memory>
@@ -64,11 +65,6 @@ std::vector<const CLI::Option*> options_of(const CLI::App& app, bool positional)
   return out;
 }
 
-std::vector<const CLI::App*> commands_of(const CLI::App& app) {
-  auto out = app.get_subcommands([](const CLI::App* command) { return !command->get_group().empty(); });
-  return out;
-}
-
 // What stands for the value: "TEXT", "UINT in [1 - 64]", "{token,envelope}"; empty for a flag. CLI11 puts the
 // type before what a check says, which says more.
 std::string value_of(const CLI::Option& option) {
@@ -123,9 +119,9 @@ std::string own_footer(const CLI::App& command, const std::string& common) {
 
 // A command that has commands is only their heading.
 void add_commands(std::string& out, const CLI::App& app, const std::string& path, const std::string& footer) {
-  for (const CLI::App* command : commands_of(app)) {
+  for (const CLI::App* command : shown_commands(app)) {
     const std::string name = path + " " + command->get_name();
-    if (!commands_of(*command).empty()) {
+    if (!shown_commands(*command).empty()) {
       add_commands(out, *command, name, footer);
       continue;
     }
@@ -165,13 +161,13 @@ std::string man_page(const CLI::App& app, const ManualFacts& facts) {
   std::string out = ".TH " + plain(upper(facts.program)) + " 1 \"" + facts.date + "\" \"" +
                     plain(facts.program + " " + facts.version) + "\" \"qpcseal\"\n.SH NAME\n" +
                     plain(facts.program) + " \\- " + plain(facts.purpose) + "\n.SH SYNOPSIS\n";
-  const bool has_commands = !commands_of(app).empty();
-  out += has_commands ? bold(facts.program) + " \\fIcommand\\fR [\\fIoptions\\fR]\n"
-                      : synopsis_of(app, facts.program) + "\n";
+  const bool has_commands = !shown_commands(app).empty();
+  const std::string path = facts.path.empty() ? facts.program : facts.path;
+  out += has_commands ? bold(path) + " \\fIcommand\\fR [\\fIoptions\\fR]\n" : synopsis_of(app, path) + "\n";
   out += ".SH DESCRIPTION\n" + paragraphs(app.get_description()) + ".SH OPTIONS\n" + options_text(app);
   if (has_commands) {
     out += ".SH COMMANDS\n";
-    add_commands(out, app, facts.program, app.get_footer());
+    add_commands(out, app, path, app.get_footer());
   }
   for (const ManualSection& section : facts.sections)
     out += ".SH " + plain(section.title) + "\n" + paragraphs(section.text);
@@ -182,8 +178,9 @@ std::string man_page(const CLI::App& app, const ManualFacts& facts) {
   return out;
 }
 
-void add_manual(CLI::App& app, ManualFacts facts) {
-  use_formatter(app, std::make_shared<PlainFormatter>());
+namespace {
+
+void add_page(CLI::App& app, ManualFacts facts) {
   app.add_flag_callback(
          "--man",
          [&app, facts = std::move(facts)] {
@@ -195,10 +192,38 @@ void add_manual(CLI::App& app, ManualFacts facts) {
       ->group("");
 }
 
+// "qpcseal-mek"; another name where a program has that one.
+std::string page_name(const ManualFacts& of_program, const std::string& group) {
+  const std::string name = of_program.program + "-" + group;
+  const bool taken = std::ranges::find(of_program.see_also, name + "(1)") != of_program.see_also.end();
+  return taken ? name + "-commands" : name;
+}
+
+// A group's page says what the program's says of its commands.
+void add_group_pages(CLI::App& app, const ManualFacts& of_program) {
+  for (CLI::App* group :
+       app.get_subcommands([](const CLI::App* command) { return !shown_commands(*command).empty(); }))
+    add_page(*group, {page_name(of_program, group->get_name()),
+                      group->get_description(),
+                      of_program.version,
+                      of_program.date,
+                      {},
+                      {of_program.program + "(1)"},
+                      of_program.program + " " + group->get_name()});
+}
+
+}  // namespace
+
+void add_manual(CLI::App& app, ManualFacts facts) {
+  use_formatter(app, std::make_shared<PlainFormatter>());
+  add_group_pages(app, facts);
+  add_page(app, std::move(facts));
+}
+
 int print_help(const CLI::App& app, const CLI::ParseError& asked) {
   std::ostringstream out;
   const int code = app.exit(asked, out, out);
-  print(out.str());
+  print(out.str(), Lines::Wrap);
   return code;
 }
 

@@ -6,34 +6,13 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/utf8.h"
 
 namespace qpcseal::cbor {
 
 namespace {
 
 constexpr std::uint64_t kFalse = 20, kTrue = 21, kNull = 22;
-
-// UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, nothing above U+10FFFF.
-bool valid_utf8(ByteView text) {
-  static constexpr std::uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
-  for (std::size_t i = 0; i < text.size();) {
-    const std::uint8_t lead = text[i];
-    const std::size_t size = lead < 0x80       ? 1
-                             : lead >> 5 == 6  ? 2
-                             : lead >> 4 == 14 ? 3
-                             : lead >> 3 == 30 ? 4
-                                               : 0;
-    if (size == 0 || i + size > text.size()) return false;
-    std::uint32_t code = size == 1 ? lead : lead & (0x7fU >> size);
-    for (std::size_t k = 1; k < size; ++k) {
-      if ((text[i + k] & 0xc0) != 0x80) return false;
-      code = code << 6 | (text[i + k] & 0x3fU);
-    }
-    if (code < kLeast[size] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) return false;
-    i += size;
-  }
-  return true;
-}
 
 bool less(ByteView a, ByteView b) { return std::ranges::lexicographical_compare(a, b); }
 
@@ -97,7 +76,7 @@ class Parser {
       case 3:
         value.type_ = Type::Text;
         value.string_ = take(value.number_);
-        if (!valid_utf8(value.string_)) fail("text that is not UTF-8");
+        if (!is_utf8(text_view(value.string_))) fail("text that is not UTF-8");
         return;
       case 4:
         return array(value, depth);

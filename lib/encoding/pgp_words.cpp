@@ -91,11 +91,21 @@ std::string to_words(ByteView bytes) {
   return out;
 }
 
-std::string word_lines(ByteView bytes, std::string_view indent) {
-  constexpr std::size_t kPerLine = 8;
+std::string word_lines(ByteView bytes, std::string_view indent, std::size_t columns) {
+  constexpr std::size_t kLongestEven = 9, kLongestOdd = 11, kGap = 2;  // letters
+  constexpr std::size_t kPair = kLongestEven + kLongestOdd + (2 * kGap);
+  std::size_t per_line = 8;
+  while (per_line > 2 && indent.size() + (per_line / 2 * kPair) - kGap > columns) per_line /= 2;
   std::string out;
-  for (std::size_t at = 0; at < bytes.size(); at += kPerLine)
-    out += std::string(indent) + to_words(bytes.subspan(at, std::min(kPerLine, bytes.size() - at))) + "\n";
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    if (i % per_line == 0) out += indent;
+    const std::string word = (i % 2 == 0 ? kEven : kOdd)[bytes[i]];
+    out += word;
+    if (i % per_line == per_line - 1 || i + 1 == bytes.size())
+      out += '\n';
+    else
+      out.append((i % 2 == 0 ? kLongestEven : kLongestOdd) + kGap - word.size(), ' ');
+  }
   return out;
 }
 

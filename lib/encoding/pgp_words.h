@@ -13,7 +13,8 @@ namespace qpcseal::encoding {
 
 // One word a byte, with a space between.
 std::string to_words(ByteView bytes);
-// The same in lines of eight words, as they are read aloud; each begins with `indent` and ends the line.
-std::string word_lines(ByteView bytes, std::string_view indent);
+// The same in columns, as they are read aloud: in lines of eight, four or two words, as many as fit into
+// `columns`; each begins with `indent` and ends the line.
+std::string word_lines(ByteView bytes, std::string_view indent, std::size_t columns = 80);
 
 }  // namespace qpcseal::encoding

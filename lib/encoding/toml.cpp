@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/text_file.h"
 
 namespace qpcseal::encoding {
 namespace {
@@ -15,6 +16,16 @@ std::string in_quotes(std::string_view key) { return "'" + std::string(key) + "'
 bool clean(std::string_view text) { return !text.empty() && !has_unseen(text); }
 
 }  // namespace
+
+toml::table parse_toml(std::string_view text, const std::string& file) {
+  with_context(file, [&] { refuse_wide_text(text); });
+  try {
+    return toml::parse(text);
+  } catch (const toml::parse_error& error) {
+    throw Error(ErrorKind::Malformed, file + ":" + std::to_string(error.source().begin.line) + ": " +
+                                          std::string(error.description()));
+  }
+}
 
 void TomlReader::refuse(int line, const std::string& why) const {
   throw Error(ErrorKind::Malformed, file_ + ":" + std::to_string(line) + ": " + what_ + ": " + why);

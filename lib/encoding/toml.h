@@ -15,6 +15,9 @@
 
 namespace qpcseal::encoding {
 
+// Error{Malformed} names the file and the line, or UTF-16 text for what it is.
+toml::table parse_toml(std::string_view text, const std::string& file);
+
 class TomlReader {
  public:
   TomlReader(const toml::table& table, std::string what, std::string file)

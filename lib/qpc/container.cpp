@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/utf8.h"
 
 namespace qpcseal::qpc {
 
@@ -61,8 +62,9 @@ std::string read_name(const Fd& file, std::uint64_t position, std::uint64_t limi
   const auto end = std::ranges::find(bytes, 0);
   if (end == bytes.end()) throw bad(what + " is not terminated within 255 bytes");
   std::string name(bytes.begin(), end);
-  const auto plain = [](char c) { return c > 0x20 && c < 0x7f && c != '/'; };
-  if (name.empty() || !std::ranges::all_of(name, plain)) throw bad(what + " is empty or not plain text");
+  const auto control = [](char c) { return (c >= 0 && c < 0x20) || c == 0x7f || c == '/'; };
+  if (name.empty() || std::ranges::any_of(name, control) || !is_utf8(name))
+    throw bad(what + " is empty, no UTF-8, or has a control character or '/'");
   return name;
 }
 
@@ -101,7 +103,8 @@ Container Container::read(const Fd& file, std::uint64_t begin, std::uint64_t siz
     const std::string what = "segment '" + segment.name + "'";
     const std::uint64_t data_position = resolve(data_pointer, segment.size, header, what);
     segment.data_position = begin + data_position;
-    if (segment.offset > segment.size) throw bad(what + ": its offset field lies beyond its size");
+    if (segment.name == kConstants && segment.offset > segment.size)
+      throw bad(what + ": its offset field lies beyond its size");
     ranges.push_back({name_position, name_position + segment.name.size() + 1, "the name of " + what});
     if (segment.size > 0) ranges.push_back({data_position, data_position + segment.size, what});
     out.segments_.push_back(std::move(segment));

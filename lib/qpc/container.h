@@ -20,11 +20,12 @@ inline constexpr std::uint32_t kMagic = 0x00A1CD7C;
 inline constexpr std::size_t kHeaderSize = 40, kRowSize = 32;  // bytes
 inline constexpr std::uint64_t kMaxSegments = 4096;
 inline constexpr std::size_t kMaxName = 255;  // bytes, without the NUL
+inline constexpr std::string_view kConstants = "constants.bin";
 
 struct Segment {
   std::string name;
   std::uint64_t size = 0;           // bytes
-  std::uint64_t offset = 0;         // the table's `offset` field, kept as it is
+  std::uint64_t offset = 0;         // the table's `offset` field; of constants.bin at most its size
   std::uint64_t data_position = 0;  // in the file, whatever the container's own begin
 };
 

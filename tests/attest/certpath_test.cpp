@@ -126,6 +126,35 @@ TEST_F(Path, AnOlderListThanOneAcceptedIsRefused) {
   EXPECT_THAT(ids(verify().findings), IsEmpty());
 }
 
+Bytes forged(Bytes der) {
+  der.back() ^= 1;  // in the signature
+  return der;
+}
+
+TEST_F(Path, AnIntermediateIsVerifiedOnceForTheSameBytes) {
+  for (int i = 0; i < 3; ++i) EXPECT_THAT(ids(verify().findings), IsEmpty());
+  EXPECT_EQ(anchors.parsed->verified(), 1U);
+  card.leaf = make_identity(card.leaf_spec(), make_ec_key("P-384"), &card.issuer);
+  EXPECT_THAT(ids(verify().findings), IsEmpty());
+  EXPECT_EQ(anchors.parsed->verified(), 1U);
+}
+
+TEST_F(Path, AForgedSignatureIsRefusedWhateverWasVerifiedBefore) {
+  const Bytes leaf = card.leaf.der(), issuer = card.issuer.der();
+  const auto with = [&](const Bytes& one, const Bytes& other) {
+    return ids(verify_path({one, other}, anchors, {.identity = to_hex(card.ueid)}, kTestNow).findings);
+  };
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(with(leaf, forged(issuer)), ElementsAre("ATT-CHAIN"));
+    EXPECT_THAT(with(leaf, issuer), IsEmpty());
+    EXPECT_THAT(with(forged(leaf), issuer), ElementsAre("ATT-CHAIN"));
+  }
+  // Signed by another key under the same issuer's name.
+  const Identity other = make_identity(TestCard::issuer_spec(), make_ec_key("P-384"), &card.root);
+  const Identity stranger = make_identity(card.leaf_spec(), make_ec_key("P-384"), &other);
+  EXPECT_THAT(with(stranger.der(), issuer), Contains(::testing::StartsWith("ATT-CHAIN")));
+}
+
 // What was parsed before serves other paths, and decides nothing for them.
 TEST_F(Path, WhatIsParsedOnceIsJudgedEachTime) {
   const Bytes leaf = card.leaf.der(), issuer = card.issuer.der();

@@ -83,6 +83,7 @@ TEST_F(Contradictions, OnlyAKeyInUseIsReleasedSealsAndIsBackedUp) {
   happen("mek-suspend", {{"mek_id", kSomeMek}});
   EXPECT_ERROR(Malformed, "release of a MEK that is 'suspended'", wrap(release(1)));
   EXPECT_ERROR(Malformed, "seal under a MEK that is 'suspended'", begin("seal", act));
+  EXPECT_ERROR(Malformed, "set under a MEK that is 'suspended'", begin("seal-set", act));
   EXPECT_ERROR(Malformed, "backup under a MEK that is 'suspended'", begin("mek-backup", act));
 }
 
@@ -118,6 +119,20 @@ TEST_F(Contradictions, ACountOfEncryptionsNeverGoesDown) {
   EXPECT_ERROR(Malformed, "no number holds",
                begin("seal", {{"mek_id", kSomeMek}, {"encryptions", UINT64_MAX}}));
   EXPECT_EQ(host.open().state().meks.at(from_hex(kSomeMek)).encryptions, 5U);
+}
+
+TEST_F(Contradictions, ASetsModelIsSealedWhileTheSetIsOpen) {
+  const auto seal = [&](const std::string& mek, std::uint64_t set) {
+    return host.open().intent("seal", {{"mek_id", mek}, {"encryptions", 1}, {"set", set}});
+  };
+  EXPECT_ERROR(Malformed, "a seal of a set that is not open", seal(kSomeMek, 1));
+  const Txn set = host.open().intent("seal-set", {{"mek_id", kSomeMek}});
+  EXPECT_ERROR(Malformed, "a seal of a set that is not open", seal(kSomeOther, set.seq));
+  const Txn model = seal(kSomeMek, set.seq);
+  EXPECT_ERROR(Malformed, "a seal of a set that is not open", seal(kSomeMek, model.seq));
+  EXPECT_ERROR(Malformed, "'manifest_sha256'", host.open().result(set, "ok", encoding::Json::object()));
+  host.open().result(set, "ok", {{"manifest_sha256", kSomeFile}});
+  EXPECT_ERROR(Malformed, "a seal of a set that is not open", seal(kSomeMek, set.seq));
 }
 
 TEST_F(Contradictions, ASealListsItsPartitions) {

@@ -305,6 +305,25 @@ TEST_F(Replay, OfficersAreThereFromTheGenesisOrNever) {
   EXPECT_ERROR(Malformed, "'officers'", begin("no digest"));
 }
 
+TEST_F(Replay, AStopAndAResumeAreOfACeremonyThatGoesOn) {
+  const encoding::Json ids{{"ceremony", kFirstOf}, {"plan_sha256", kDigest}};
+  encoding::Json stop = ids;
+  stop.update({{"step", "s1"}, {"cause", "the lamp went out"}});
+  EXPECT_ERROR(Malformed, "does not go on", event("ceremony-stop", stop));
+  EXPECT_ERROR(Malformed, "does not go on", event("ceremony-resume", ids));
+  const std::uint64_t begun = intent("ceremony", ids);
+  for (const char* member : {"step", "cause"}) {
+    encoding::Json bad = stop;
+    bad.erase(member);
+    EXPECT_ERROR(Malformed, member, event("ceremony-stop", bad));
+  }
+  event("ceremony-stop", stop);
+  event("ceremony-resume", ids);
+  result("ceremony", begun, "ok");
+  EXPECT_ERROR(Malformed, "does not go on", event("ceremony-stop", stop));
+  EXPECT_ERROR(Malformed, "does not go on", event("ceremony-resume", ids));
+}
+
 TEST_F(Replay, OneCeremonyAtATimeAndEachPlanOnce) {
   const encoding::Json first{{"ceremony", kFirstOf}, {"plan_sha256", kDigest}};
   encoding::Json step = first;

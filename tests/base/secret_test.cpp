@@ -75,6 +75,17 @@ TEST(Secret, IsZeroLockedAndLeftOutOfCoreDumps) {
   EXPECT_NE(mapping.flags.find(" dd"), std::string::npos) << mapping.flags;
 }
 
+TEST(Secret, AChildProcessHasZerosInItsPlace) {
+  SecretBuffer secret(5000);
+  std::fill(secret.bytes().begin(), secret.bytes().end(), std::uint8_t{0xaa});
+  const pid_t child = fork();
+  if (child == 0) _exit(all_zero(secret.bytes()) ? 0 : 1);
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(secret.bytes()[4999], 0xaa);
+}
+
 TEST(Secret, TheSameIsNotSoOfOrdinaryMemory) {
   const Bytes plain(1 << 20, 1);  // proves that mapping_of can say no
   const Mapping mapping = mapping_of(plain.data());

@@ -14,8 +14,10 @@
 
 #include "base/file.h"
 #include "base/file_batch.h"
+#include "base/remove_tree.h"
 #include "tests/base/syscall_spy.h"
 #include "tests/base/temp_folder.h"
+#include "tests/process/in_child.h"
 
 namespace qpcseal {
 namespace {
@@ -123,6 +125,33 @@ TEST(Leftovers, StayOnAMediumWithoutLocks) {
   const TemporaryFile file = create_temporary(folder / "out", 0600);
   remove_leftovers(folder.path());
   EXPECT_TRUE(fs::exists(file.name)) << "nothing says that nobody writes it";
+}
+
+TEST(RemoveTree, RemovesFoldersOfAnyModeAndFollowsNoLink) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root becomes somebody else";
+  const TempFolder temp;
+  ASSERT_EQ(chown(temp.path().c_str(), 65534, 65534), 0);
+  write_file(temp / "kept", view("x"), Existing::Refuse);
+  EXPECT_EQ(process::tests::in_child([&] {
+              if (setgid(65534) != 0 || setuid(65534) != 0) return 9;
+              const std::filesystem::path tree = temp / "tree";
+              std::filesystem::create_directories(tree / "a/b");
+              write_file(tree / "a/b/set-id", view("x"), Existing::Refuse);
+              std::filesystem::create_symlink("../kept", tree / "link");
+              std::filesystem::create_directory_symlink("..", tree / "a/up");
+              for (const char* name : {"a/b", "a"})
+                if (chmod((tree / name).c_str(), 0111) != 0) return 8;
+              return remove_tree(tree) && !std::filesystem::exists(tree) ? 0 : 1;
+            }),
+            0);
+  EXPECT_EQ(temp.names(), std::vector<std::string>{"kept"});
+}
+
+TEST(RemoveTree, SaysThatItCannot) {
+  const TempFolder temp;
+  write_file(temp / "file", view("x"), Existing::Refuse);
+  EXPECT_FALSE(remove_tree(temp / "file/below"));
+  EXPECT_TRUE(remove_tree(temp / "nothing"));
 }
 
 }  // namespace

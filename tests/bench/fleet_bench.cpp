@@ -91,7 +91,8 @@ void run_batch(site::Appliance& appliance, const keys::Mek& mek, const release::
   std::vector<ReleaseItem*> all;
   for (ReleaseItem& c : candidates) all.push_back(&c);
   steps.intents += seconds_of([&] { release::consume(appliance, mek, approval, all); });
-  steps.judge += seconds_of([&] { release::decide(appliance, mek, release::Count::Each, all); });
+  steps.judge +=
+      seconds_of([&] { release::decide(appliance, mek, release::Count::Each, policy::kOwnFormat, all); });
   for (const ReleaseItem* c : all)
     if (!c->allowed()) throw Error(ErrorKind::Internal, "denied: " + c->findings().front().id);
   std::vector<release::Grant> grants;

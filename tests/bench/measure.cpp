@@ -87,6 +87,7 @@ std::vector<Row> measure(const std::vector<Case>& cases, unsigned rounds) {
   for (unsigned round = 0; round <= rounds; ++round) {
     for (std::size_t i = 0; i < cases.size(); ++i) {
       if (terminal) std::fprintf(stderr, "\rround %u of %u: %-40s", round, rounds, cases[i].name.c_str());
+      if (cases[i].before) cases[i].before();
       const Cost cost = with_context(cases[i].name, [&] { return cost_of(cases[i].run); });
       if (round > 0) rows[i].costs.push_back(cost);
       if (cases[i].after) cases[i].after();

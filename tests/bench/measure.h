@@ -17,9 +17,10 @@ struct Cost {
 
 struct Case {
   std::string name;
-  double units = 0;                  // done by one run: bytes, reports, wraps, ...
-  std::function<void()> run;         // timed
-  std::function<void()> after = {};  // not timed: cleans up for the next run
+  double units = 0;                   // done by one run: bytes, reports, wraps, ...
+  std::function<void()> run;          // timed
+  std::function<void()> after = {};   // not timed: cleans up for the next run
+  std::function<void()> before = {};  // not timed
 };
 
 struct Row {

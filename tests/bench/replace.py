@@ -24,7 +24,7 @@ ROUNDS = 5
 
 def plain_qpc(path, size):
     """network.elf of 64 KiB, then `size` bytes of nothing in a segment that no policy seals."""
-    segments = [(b"network.elf", 65536), (b"weights.bin", size)]
+    segments = [(b"network.elf", 65536), (b"networkdesc.bin", 64), (b"weights.bin", size)]
     names_at = 40 + 32 * len(segments)
     names = b"".join(name + b"\0" for name, _ in segments)
     at, rows, name_at = names_at + len(names), b"", names_at
@@ -34,7 +34,7 @@ def plain_qpc(path, size):
         at += length
     with open(path, "wb") as file:
         file.write(struct.pack("<IBBHQQQQ", 0x00A1CD7C, 0, 1, 1, at, 0, len(segments), 40) + rows + names)
-        file.write(bytes([7]) * 65536)
+        file.write(bytes([7]) * (65536 + 64))
         file.truncate(at)
 
 

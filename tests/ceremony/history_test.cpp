@@ -61,7 +61,8 @@ TEST_F(CeremonyLog, OfACeremonyThatJustBegan) {
   EXPECT_EQ(history.seq, txn.seq);
   EXPECT_EQ(history.txn, txn.id);
   EXPECT_EQ(history.began, site.host.clock.time);
-  EXPECT_EQ(history.ended, history.began);
+  EXPECT_EQ(history.last_seen, history.began);
+  EXPECT_THAT(history.interruptions, IsEmpty());
   EXPECT_EQ(history.begin.at("note"), "first");
   EXPECT_THAT(history.steps, IsEmpty());
   EXPECT_EQ(history.end, std::nullopt);
@@ -86,7 +87,7 @@ TEST_F(CeremonyLog, CountsTheAttemptsOfAStep) {
   EXPECT_FALSE(history.done("one"));
   end(second, "ok");
   EXPECT_TRUE(read().done("one"));
-  EXPECT_EQ(read().ended, site.host.clock.time);
+  EXPECT_EQ(read().last_seen, site.host.clock.time);
 }
 
 TEST_F(CeremonyLog, HasTheActsUnderTheirAttempt) {
@@ -121,6 +122,29 @@ TEST_F(CeremonyLog, EndsWithItsResult) {
   EXPECT_EQ(history.result.at("page"), "x");
   EXPECT_EQ(history.steps.size(), 1U);
   EXPECT_THAT(find_history(site.copy(), next)->steps, IsEmpty());
+}
+
+TEST_F(CeremonyLog, NamesEachStopAndResume) {
+  begin();
+  const UnixTime start = site.host.clock.time;
+  const Json ids{{"ceremony", kId}, {"plan_sha256", kPlan}};
+  Json stopped = ids;
+  stopped.update({{"step", "one"}, {"cause", "stopped: the input ended"}});
+  site.host.clock.time += 10;
+  site.log->event("ceremony-stop", stopped);
+  site.host.clock.time += 10;
+  site.log->event("ceremony-resume", ids);
+  end(step("one", 1), "ok");
+  site.host.clock.time += 10;  // killed here, and resumed
+  site.log->event("ceremony-resume", ids);
+  const std::vector<Interruption> all = read().interruptions;
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0].stopped, start + 10);
+  EXPECT_EQ(all[0].step + ", " + all[0].cause, "one, stopped: the input ended");
+  EXPECT_EQ(all[0].resumed, start + 20);
+  EXPECT_EQ(all[1].stopped, std::nullopt) << "a run that is killed says nothing";
+  EXPECT_EQ(all[1].last_seen, start + 20);
+  EXPECT_EQ(all[1].resumed, start + 30);
 }
 
 TEST_F(CeremonyLog, ADemonstrationMayBeRehearsedIn) {

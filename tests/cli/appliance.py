@@ -189,12 +189,12 @@ class Officer:
         names = ",".join(name + "@qpcseal" for name in NAMESPACES)
         return f'{self.name} namespaces="{names}"{options} {self.key.with_suffix(".pub").read_text()}'
 
-    def sign(self, file, name_space="approval"):
+    def sign(self, file, sig_namespace="approval"):
         """What `ssh-keygen -Y sign` makes of the file; the signature's path."""
         file = pathlib.Path(file)
         made = file.with_name(file.name + ".sig")
         made.unlink(missing_ok=True)
-        run("ssh-keygen", "-q", "-Y", "sign", "-f", self.key, "-n", name_space + "@qpcseal", file)
+        run("ssh-keygen", "-q", "-Y", "sign", "-f", self.key, "-n", sig_namespace + "@qpcseal", file)
         return made.rename(file.with_name(f"{file.name}.{self.name}.sig"))
 
 

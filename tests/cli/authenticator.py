@@ -40,10 +40,10 @@ class SecurityKey:
     def public(self):
         return f"{self.kind} {base64.b64encode(self.blob).decode()}"
 
-    def sign(self, message, name_space, flags=USER_PRESENT):
+    def sign(self, message, sig_namespace, flags=USER_PRESENT):
         """The text of a .sig file."""
         self.counter += 1
-        data = (b"SSHSIG" + string(name_space.encode()) + string(b"") + string(b"sha512") +
+        data = (b"SSHSIG" + string(sig_namespace.encode()) + string(b"") + string(b"sha512") +
                 string(hashlib.sha512(message).digest()))
         tail = struct.pack(">BI", flags, self.counter)
         signed = hashlib.sha256(APPLICATION).digest() + tail + hashlib.sha256(data).digest()
@@ -53,7 +53,7 @@ class SecurityKey:
             r, s = utils.decode_dss_signature(self.key.sign(signed, ec.ECDSA(hashes.SHA256())))
             signature = mpint(r) + mpint(s)
         wire = string(self.kind.encode()) + string(signature) + tail
-        blob = (b"SSHSIG" + struct.pack(">I", 1) + string(self.blob) + string(name_space.encode()) + string(b"") +
+        blob = (b"SSHSIG" + struct.pack(">I", 1) + string(self.blob) + string(sig_namespace.encode()) + string(b"") +
                 string(b"sha512") + string(wire))
         text = base64.b64encode(blob).decode()
         lines = "\n".join(text[i:i + 70] for i in range(0, len(text), 70))

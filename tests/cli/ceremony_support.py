@@ -42,11 +42,11 @@ class TokenOfficer(Officer):
         public = run("ssh-add", "-L", env=self.env).stdout.split()
         self.key.with_suffix(".pub").write_text(f"{public[0]} {public[1]} {name}\n")
 
-    def sign(self, file, name_space="approval"):
+    def sign(self, file, sig_namespace="approval"):
         file = pathlib.Path(file)
         made = file.with_name(file.name + ".sig")
         made.unlink(missing_ok=True)
-        run("ssh-keygen", "-q", "-Y", "sign", "-f", self.key.with_suffix(".pub"), "-n", name_space + "@qpcseal", file,
+        run("ssh-keygen", "-q", "-Y", "sign", "-f", self.key.with_suffix(".pub"), "-n", sig_namespace + "@qpcseal", file,
             env=self.env)
         return made.rename(file.with_name(f"{file.name}.{self.name}.sig"))
 
@@ -113,7 +113,7 @@ def answer(prompt):
 
 
 class Terminal:
-    """qpcseal in a pseudo-terminal. `respond` gets each prompt and gives an answer, or None to hang up."""
+    """qpcseal in a pseudo-terminal. `respond` gets each prompt and gives an answer, a signal, or None to hang up."""
 
     def __init__(self, env, *command, respond=answer):
         self.text = ""
@@ -145,6 +145,9 @@ class Terminal:
             if line.endswith(": "):
                 said = respond(line)
                 answered = len(self.text)
+                if isinstance(said, int):  # a signal
+                    self.process.send_signal(said)
+                    continue
                 os.write(master, b"\x04" if said is None else said.encode() + b"\n")
         raise AssertionError("the terminal went quiet:\n" + self.text)
 

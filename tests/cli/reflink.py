@@ -6,6 +6,16 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+import time
+
+
+def unmount(mount, seconds=20):
+    """Waits for what was killed with a file open there."""
+    end = time.monotonic() + seconds
+    while subprocess.run(["umount", str(mount)], check=False).returncode != 0:
+        if time.monotonic() > end:
+            raise TimeoutError(f"{mount} stays busy")
+        time.sleep(0.2)
 
 
 @contextlib.contextmanager
@@ -28,7 +38,7 @@ def mounted(size="400M"):
             yield mount
     finally:
         if done is not None and done.returncode == 0:
-            subprocess.run(["umount", str(mount)], check=True)
+            unmount(mount)
         shutil.rmtree(work)
 
 

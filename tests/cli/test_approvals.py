@@ -2,9 +2,12 @@
 
 import datetime
 import hashlib
+import os
+import subprocess
+import time
 import unittest
 
-from appliance import GuardedAppliance, Officer
+from appliance import GuardedAppliance, Officer, QPCSEAL
 
 
 def later(hours):
@@ -52,6 +55,8 @@ class Approvals(unittest.TestCase):
     def test_two_of_three_in_any_order(self):
         self.generate(self.carl.sign(self.request), self.anna.sign(self.request))
         entry = self.appliance.json("audit", "show", "--kind", "mek-generate", "--mek", self.name)["entries"][0]
+        shown = self.appliance.qpcseal("audit", "show", "--kind", "mek-generate", "--mek", self.name).stdout
+        self.assertEqual(shown.count("agreed by carl, anna"), 2, shown)  # intent and result
         approval = entry["data"]["approval"]
         digest = hashlib.sha256(self.request.read_bytes()).hexdigest()
         self.assertEqual(approval["request_sha256"], digest)
@@ -116,7 +121,7 @@ class Approvals(unittest.TestCase):
         self.generate(*signatures)
         again = self.generate(*signatures, expect=2)  # the name is taken already
         self.assertIn("already", again.stderr)
-        seal = self.appliance.request("seal", "--mek", self.name, "--param", "model=model", name=self.name + ".seal")
+        seal = self.appliance.request("seal", "--mek", self.name, "--qpc", self.model, name=self.name + ".seal")
         signatures = self.anna.sign(seal), self.bela.sign(seal)
         model = self.model
         for out, expect in (("one", 0), ("two", 7)):
@@ -139,7 +144,7 @@ class Approvals(unittest.TestCase):
     def test_what_is_no_request_in_its_written_form(self):
         good = self.request.read_text()
         bad = self.request.with_name("bad")
-        for text in (good + "\n", good.replace(": ", ":  ", 1), good[:-1], good.replace("\n", "\r\n"),
+        for text in (good + "\n", good.replace(": ", ":  ", 1), good[:-1],
                      good.replace("threshold: 2", "threshold: 02"), good.replace(self.name, self.name + "\u202e"),
                      "", good.replace("operation", "Operation"),
                      good.replace("parameter name", "parameter nam\u00e9")):
@@ -162,7 +167,7 @@ class Approvals(unittest.TestCase):
     def test_seal_and_release_in_one_command(self):
         self.generate(self.anna.sign(self.request), self.bela.sign(self.request))
         report = self.appliance.attest(self.name, name=self.name + ".dat")
-        seal = self.appliance.approved("seal", "--mek", self.name, "--param", "model=model", name="s")
+        seal = self.appliance.approved("seal", "--mek", self.name, "--qpc", self.model, name="s")
         release = self.appliance.approved("release", "--mek", self.name, "--report", report, by=(1, 2), name="r")
         model = self.model
         command = ("encrypt-model", "--qpc", model, "--mek", self.name, "--output-dir", self.appliance.root / "both",
@@ -181,8 +186,105 @@ class Approvals(unittest.TestCase):
                          ("mek-generate", said["sha256"], {"name": "x"}))
         self.appliance.qpcseal("request", "new", "mek-generate", "--param", "name=x", "-o", out, expect=3)
         self.appliance.qpcseal("request", "new", "mek-rotate", "-o", out, "--force", expect=2)
-        self.appliance.qpcseal("request", "new", "nonsense", "-o", out, "--force", expect=5)
+        self.appliance.qpcseal("request", "new", "nonsense", "-o", out, "--force", expect=2)
         self.appliance.qpcseal("request", "new", "seal", "--mek", "nobody", "-o", out, "--force", expect=2)
+
+
+class Inputs(unittest.TestCase):
+    """A request for a seal is about one input: no other is sealed under it."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.appliance = GuardedAppliance(guarded=("seal",))
+        cls.appliance.qpcseal("mek", "generate", "m")
+        cls.model = cls.appliance.sample()
+        cls.other = cls.appliance.root / "other" / "model.qpc"
+        cls.other.parent.mkdir()
+        data = bytearray(cls.model.read_bytes())
+        data[-1] ^= 1  # of a segment's content
+        cls.other.write_bytes(data)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.appliance.close()
+
+    def setUp(self):
+        self.out = self.appliance.root / self.id().rsplit(".", 1)[1]
+
+    def seal(self, inputs, approved, *more, expect=0):
+        return self.appliance.qpcseal("encrypt-model", "--qpc", inputs, "--mek", "m", "--output-dir", self.out, *approved,
+                                      *more, expect=expect)
+
+    def test_the_model_of_the_request_is_sealed_and_logged(self):
+        digest = hashlib.sha256(self.model.read_bytes()).hexdigest()
+        request = self.appliance.request("seal", "--mek", "m", "--qpc", self.model, name="ok.request")
+        self.assertIn(f'parameter input_sha256: "{digest}"\nparameter mek:', request.read_text())
+        self.seal(self.model, ["--request", request, "--approval", *(o.sign(request) for o in self.appliance.officers[:2])])
+        intent = [e for e in self.appliance.json("audit", "show", "--kind", "seal")["entries"] if e["phase"] == "intent"][-1]
+        self.assertEqual(intent["data"]["input_sha256"], digest)
+
+    def test_another_model_of_the_same_name_is_refused(self):
+        approved = self.appliance.approved("seal", "--mek", "m", "--qpc", self.model)
+        said = self.seal(self.other, approved, expect=7)
+        self.assertIn("parameter 'input_sha256'", said.stderr)
+        self.assertFalse(self.out.exists())
+        self.seal(self.model, approved)  # it was not used up
+
+    def test_a_request_without_the_digest_is_not_written(self):
+        said = self.appliance.qpcseal("request", "new", "seal", "--mek", "m", "--param", "model=model", "-o", self.out,
+                                      expect=2)
+        self.assertIn("'input_sha256' is missing", said.stderr)
+
+    def set_of(self, name):
+        folder = self.appliance.root / name
+        (folder / "part").mkdir(parents=True)
+        for path in ("a.qpc", "part/b.qpc"):
+            (folder / path).write_bytes(self.model.read_bytes())
+        (folder / "tokenizer.json").write_text("{}")
+        return folder
+
+    def test_of_a_set_every_file_counts(self):
+        for name, change in (("added", lambda folder: (folder / "more.txt").write_text("x")),
+                             ("renamed", lambda folder: (folder / "a.qpc").rename(folder / "c.qpc")),
+                             ("model", lambda folder: (folder / "part" / "b.qpc").write_bytes(self.other.read_bytes())),
+                             ("file", lambda folder: (folder / "tokenizer.json").write_text("[]")),
+                             ("removed", lambda folder: (folder / "tokenizer.json").unlink())):
+            with self.subTest(name):
+                folder = self.set_of("set-" + name)
+                approved = self.appliance.approved("seal", "--mek", "m", "--qpc", folder)
+                change(folder)
+                self.assertIn("parameter 'input_sha256'", self.seal(folder, approved, expect=7).stderr)
+                self.assertFalse(self.out.exists())
+
+    def test_a_set_is_named_by_its_files_digests(self):
+        folder = self.set_of("served")
+        lines = "".join(f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n"
+                        for name in ("a.qpc", "part/b.qpc", "tokenizer.json"))
+        request = self.appliance.request("seal", "--mek", "m", "--qpc", folder, name="set.request")
+        self.assertIn(f'input_sha256: "{hashlib.sha256(lines.encode()).hexdigest()}"', request.read_text())
+        self.assertIn('model: "served"', request.read_text())
+        self.seal(folder, self.appliance.approved("seal", "--mek", "m", "--qpc", folder))
+
+    def test_an_officer_signs_only_the_model_in_hand(self):
+        request = self.appliance.request("seal", "--mek", "m", "--qpc", self.model, name="hand.request")
+        options = ("approve", request, "--module", "/none.so", "--token", "none", "--yes-digest", "00" * 32)
+        said = self.appliance.qpcseal(*options, "--qpc", self.other, expect=5)
+        self.assertIn("about another input", said.stderr)
+        said = self.appliance.qpcseal(*options, "--qpc", self.model, expect=2)
+        self.assertIn("names other bytes", said.stderr)
+
+    def test_an_input_that_is_written_to_meanwhile(self):
+        model = self.appliance.sample("large.qpc", 64 << 20)
+        approved = self.appliance.approved("seal", "--mek", "m", "--qpc", model)
+        command = [QPCSEAL, "encrypt-model", "--qpc", model, "--mek", "m", "--output-dir", self.out, *approved]
+        sealing = subprocess.Popen([str(word) for word in command], env=self.appliance.env, stderr=subprocess.PIPE, text=True)
+        while sealing.poll() is None:  # from before the input is read until it is sealed
+            os.utime(model)
+            time.sleep(0.005)
+        said = sealing.communicate(timeout=60)[1]
+        self.assertEqual(sealing.returncode, 3, said)
+        self.assertIn("was written to while it was sealed", said)
+        self.assertFalse((self.out / "programqpc.bin").exists())
 
 
 if __name__ == "__main__":

@@ -153,7 +153,8 @@ class Audit(unittest.TestCase):
     def test_a_log_cut_back_is_found_by_an_earlier_checkpoint(self):
         late = self.path("late")
         self.appliance.qpcseal("audit", "checkpoint", "-o", late)
-        self.appliance.qpcseal("audit", "verify", "--earlier", self.early)
+        self.assertIn(f"continues the checkpoint {self.early}",
+                      self.appliance.qpcseal("audit", "verify", "--earlier", self.early).stdout)
         copy = self.path("copy")
         copy.mkdir()
         size = int(self.early.read_text().splitlines()[1])
@@ -182,9 +183,27 @@ class Audit(unittest.TestCase):
         of_mek = self.appliance.json("audit", "show", "--mek", "resnet50")["entries"]
         self.assertEqual([entry["seq"] for entry in of_mek], list(range(1, len(everything))), "results too")
         self.assertEqual(self.appliance.json("audit", "show", "--mek", of_mek[0]["data"]["mek_id"])["entries"], of_mek)
-        self.assertEqual(self.appliance.json("audit", "show", "--mek", "resnet5")["entries"], [])
+        self.assertIn("no entry of a MEK", self.appliance.qpcseal("audit", "show", "--mek", "resnet5", expect=2).stderr)
         self.assertIn(card, self.appliance.qpcseal("audit", "show").stdout)
         self.appliance.qpcseal("audit", "show", "--since", "yesterday", expect=4)
+        self.assertEqual(self.appliance.json("audit", "show", "--outcome", "ok")["entries"],
+                         [entry for entry in everything if entry.get("outcome") == "ok"])
+        self.assertEqual(self.appliance.json("audit", "show", "--outcome", "denied")["entries"], [])
+        self.assertIn("--outcome denied", self.appliance.qpcseal("audit", "show", "--kind", "denied").stdout)
+        self.appliance.qpcseal("audit", "show", "--outcome", "fine", expect=2)
+
+    def test_a_copy_read_without_a_key_is_called_one(self):
+        copy, page = self.path("copy"), self.path("page.html")
+        shutil.copytree(self.log, copy)
+        words = "no more than that the log agrees with itself"
+        for command in (("verify",), ("show",), ("checkpoint",), ("report", "-o", page, "--force")):
+            said = run(QPCSEAL, "audit", *command, "--log", copy, env=NOWHERE)
+            self.assertEqual((said.stdout + said.stderr).count(words), 1, command)
+            if command[0] == "report":
+                self.assertIn("No verification key", page.read_text())
+            said = run(QPCSEAL, "audit", *command, "--log", copy, "--key", self.vkey, env=NOWHERE)
+            self.assertNotIn(words, said.stdout + said.stderr)
+        self.assertNotIn("No verification key", page.read_text())
 
     def test_receipt(self):
         entry = self.appliance.json("audit", "show", "--kind", "release")["entries"][2]

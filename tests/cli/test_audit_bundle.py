@@ -1,6 +1,7 @@
 """Bundles: a verdict computed again from what it rested on, where there is no home and no token."""
 
 import base64
+import contextlib
 import copy
 import json
 import os
@@ -94,6 +95,32 @@ class Desk(unittest.TestCase):
                 self.assertIn("error: " + str(path), said, f"{way} {change}")
                 count += 1
         return count
+
+
+class Texts(Desk):
+    """What a bundle's writer writes its reader reads, whatever letters a policy has."""
+
+    @classmethod
+    def tearDownClass(cls):
+        pass
+
+    def check_class(self, name):
+        in_toml = json.dumps(name, ensure_ascii=False)
+        edit = lambda text: "# \u00fc\u202e\U0001f511\n" + text.replace('"simulated"', in_toml)  # noqa: E731
+        with contextlib.closing(Appliance(cards=1, policy_edit=edit)) as self.appliance:
+            self.appliance.qpcseal("mek", "generate", "resnet50")
+            report = self.appliance.attest("resnet50")
+            self.appliance.qpcseal("encrypt-model", "--qpc", self.appliance.sample(), "--mek", "resnet50", "--output-dir",
+                                   self.appliance.root / "sealed", "--pub-keys", report)
+            entries = self.appliance.json("audit", "show")["entries"]
+            self.key = self.appliance.qpcseal("trust", "show", "--log-key").stdout.strip()
+            said = self.check(self.bundle(entries[-1]["seq"]))
+            self.assertEqual(name, said["recomputed"]["device_class"])
+
+    def test_a_class_of_cards_of_any_name(self):
+        for name in (" ", "x" * 4096, "Schl\u00fcssel \U0001f511", '"\\\'{} \\u0000#'):  # the policy has no others
+            with self.subTest(name=name):
+                self.check_class(name)
 
 
 class Bundle(Desk):

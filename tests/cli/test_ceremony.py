@@ -6,6 +6,7 @@ import html.parser
 import json
 import os
 import shutil
+import signal
 import subprocess
 import unittest
 
@@ -74,8 +75,9 @@ class Ceremony(unittest.TestCase):
         end = [e for e in entries if e["phase"] == "result"][-1]
         self.assertEqual(end["data"]["record_sha256"], hashlib.sha256(record_bytes).hexdigest())
         page_bytes = (self.out() / "record.html").read_bytes()
-        self.assertEqual(end["data"]["page_sha256"], hashlib.sha256(page_bytes).hexdigest())
         self.assertEqual(end["data"]["comparison"], [])
+        self.assertEqual((record["outcome"]["result"], record["interruptions"]), ("complete", []))
+        self.assertIn(hashlib.sha256(record_bytes).hexdigest(), page_bytes.decode())
         self.assertEqual([a["name"] for a in record["approvers"]], ["anna", "bela", "carl", "dora"])
         self.assertEqual(record["plan"]["sha256"], hashlib.sha256(self.plan.read_bytes()).hexdigest())
         made = record["steps"][1]["attempts"][0]
@@ -93,6 +95,7 @@ class Ceremony(unittest.TestCase):
         self.site.qpcseal("ceremony", "report", self.plan, "-o", again)
         self.assertEqual((again / "record.json").read_bytes(), record_bytes)
         self.assertEqual((again / "record.html").read_bytes(), page_bytes)
+        self.check_it(again)
         # And a plan serves once.
         shutil.rmtree(self.out())
         (self.folder / (self.name + ".checkpoint")).unlink()
@@ -277,6 +280,80 @@ class Ceremony(unittest.TestCase):
         self.assertEqual(self.labels().count(self.name + "#1"), 1)
         record = json.loads((self.out() / "record.json").read_text())
         self.assertTrue(all(step["done"] for step in record["steps"]))
+        # Each run that ended before its ceremony said when, where and why; the next one went on.
+        self.assertEqual(len(record["interruptions"]), turn)
+        for stop in record["interruptions"]:
+            self.assertEqual(stop["cause"], "stopped: the input ended")
+            self.assertIn(stop["step"], [step["id"] for step in record["steps"]])
+            self.assertLessEqual(stop["stopped"], stop["resumed"])
+        self.assertIn("steps are done", terminal.text)
+        self.assertIn("at step '" + record["interruptions"][-1]["step"], terminal.text)
+
+    def check_it(self, folder, *more, expect=0):
+        """`ceremony check`, with a copy of the log and the key that an auditor has."""
+        copy = self.folder / "log-copy"
+        if not copy.exists():
+            shutil.copytree(self.site.root / "home" / "log", copy)
+        key = self.site.json("audit", "show", "--kind", "genesis")["entries"][0]["data"]["log_key"]
+        said = run(QPCSEAL, "ceremony", "check", folder / "record.json", "--log", copy, "--key", key, *more, expect=expect,
+                   env=dict(self.site.env, QPCSEAL_HOME="/nonexistent"))
+        return said.stdout + said.stderr
+
+    def test_a_record_is_held_against_the_log(self):
+        options = self.options()
+        self.site.qpcseal("ceremony", "run", *options, *self.site.sign_plan(self.plan), stdin=script())
+        out = self.out()
+        said = self.check_it(out, "--page", out / "record.html")
+        for words in ("complete", "the page is the page of this record", "the record is the one that the log has"):
+            self.assertIn(words, said)
+        rehearsed = self.check_it(self.folder / (self.plan.stem + "-rehearsal"), expect=5)
+        self.assertIn("the log has no ceremony of this record's plan", rehearsed)
+        page = out / "record.html"
+        page.write_text(page.read_text().replace("COMPLETE", "COMPLETE "))
+        self.assertIn("is not the page of this record", self.check_it(out, "--page", page, expect=5))
+        record = out / "record.json"
+        honest = record.read_text()
+        for was, lie, where in (('"deviation":""', '"deviation":"x"', "/steps/0/attempts/0/deviation"),
+                                ('"result":"complete"', '"result":"failed"', "/outcome/result"),
+                                ('"interruptions":[]', '"interruptions":[0]', "/interruptions/"),
+                                ("\n", "\n\n", "its layout")):
+            self.assertIn(was, honest)
+            record.write_text(honest.replace(was, lie, 1))
+            said = self.check_it(out, expect=5)
+            self.assertIn("differs from the log in " + where, said)
+        record.write_text('{"format": "qpcseal/ceremony-record/1"}')
+        self.assertIn("is no record of a ceremony", self.check_it(out, expect=4))
+        record.write_text(honest)
+        self.check_it(out)
+
+    def test_officers_are_people_of_the_plan(self):
+        text = self.plan.read_text()
+        self.plan.write_text(text.replace('officer = "bela"', 'officer = "nobody"'))
+        said = self.site.qpcseal("ceremony", "lint", self.plan, "--dir", self.folder, expect=5).stdout
+        self.assertIn("'Bela Balog' signs as 'nobody', and no officer has that name", said)
+        self.assertIn("no officer has that name", self.refused(*self.site.sign_plan(self.plan), expect=5))
+        self.plan.write_text(text)
+        out = self.site.qpcseal("ceremony", "run", *self.options(), *self.site.sign_plan(self.plan), stdin=script())
+        self.assertNotIn("nobody", out.stdout)
+        page = (self.out() / "record.html").read_text()
+        self.assertIn("the plan names no person for this officer", page)  # anna and dora signed
+        self.assertIn("Bela Balog, officer bela, did not sign the plan.", page)
+
+    def test_interrupted_and_killed(self):
+        """What the keyboard, the terminal and a kill do: the record names the first two, and says that it lacks the last."""
+        options, signatures = self.options(), self.site.sign_plan(self.plan)
+        commands = [["ceremony", "run", *options, *signatures]] + [["ceremony", "resume", *options]] * 2
+        for number, command in zip((signal.SIGINT, signal.SIGTERM, signal.SIGKILL), commands):
+            terminal = Terminal(self.site.env, *command, respond=lambda prompt, number=number: (
+                number if "'go'" in prompt else answer(prompt)))
+            self.assertNotEqual(terminal.code, 0, terminal.text)
+        Terminal(self.site.env, *commands[1])
+        stops = json.loads((self.out() / "record.json").read_text())["interruptions"]
+        self.assertEqual([stop["cause"] for stop in stops], ["stopped: interrupted (Ctrl-C)",
+                                                              "stopped: the program was told to end (SIGTERM)", None])
+        self.assertIsNone(stops[2]["stopped"])
+        self.assertTrue(all(stop["resumed"] for stop in stops))
+        self.assertIn("the program was killed", (self.out() / "record.html").read_text())
 
     def test_abandon(self):
         options, signatures = self.options(), self.site.sign_plan(self.plan)
@@ -291,8 +368,49 @@ class Ceremony(unittest.TestCase):
         self.site.qpcseal("ceremony", "resume", *options, "--abandon", "--why", "fire alarm")
         entries = self.site.json("audit", "show", "--kind", "ceremony")["entries"]
         self.assertEqual((entries[-1]["outcome"], entries[-1]["data"]["why"]), ("failed", "fire alarm"))
+        record = json.loads((self.out() / "record.json").read_text())
+        self.assertEqual((record["outcome"]["result"], record["outcome"]["why"]), ("abandoned", "fire alarm"))
+        self.assertEqual([(stop["cause"], stop["resumed"]) for stop in record["interruptions"]],
+                         [("stopped: 'stop' was typed", None)])
+        page = (self.out() / "record.html").read_text()
+        self.assertIn("ABANDONED", page)
+        self.assertIn("because: fire alarm", page)
+        self.assertIn("was not done; in the rehearsal it was.", page)
+        self.assertIn("abandoned because: fire alarm", self.check_it(self.out()))
+        report = self.folder / "audit.html"
+        self.site.qpcseal("audit", "report", "-o", report)
+        self.assertRegex(report.read_text(), "<td[^>]*>First key for resnet50</td><td[^>]*><span class=\"bad\">abandoned</span>")
+        self.assertIn("fire alarm", report.read_text())
+        shown = self.site.qpcseal("audit", "show", "--kind", "ceremony").stdout
+        self.assertIn("because fire alarm", shown)
+        self.assertIn("because stopped: 'stop' was typed", self.site.qpcseal("audit", "show", "--kind", "ceremony-stop").stdout)
         self.site.qpcseal("ceremony", "resume", *options, "--force", expect=2)
         self.assertNotIn(self.name + "#1", self.labels())
+
+    def test_abandoned_before_its_first_act_it_begins_anew(self):
+        """Under the same signatures; both records are those of the log."""
+        options, signatures = self.options(), self.site.sign_plan(self.plan)
+        Terminal(self.site.env, "ceremony", "run", *options, *signatures,
+                 respond=lambda p: "stop" if "'go'" in p else answer(p))
+        self.site.qpcseal("ceremony", "resume", *options, "--abandon", "--why", "fire alarm")
+        first = self.out().rename(self.out().with_name("first-" + self.name))
+        self.site.qpcseal("ceremony", "lint", self.plan, "--dir", self.plan.parent)
+        terminal = Terminal(self.site.env, "ceremony", "run", *options, *signatures)
+        self.assertEqual(terminal.code, 0, terminal.text)
+        self.assertIn(self.name + "#1", self.labels())
+        self.check_it(self.out())
+        self.assertIn("abandoned because: fire alarm", self.check_it(first))
+        said = self.site.qpcseal("ceremony", "run", *options, "--force", *signatures, expect=7, stdin=script())
+        self.assertIn("used before", said.stderr)
+
+    def test_abandoned_after_an_act_it_does_not(self):
+        options, signatures = self.options(), self.site.sign_plan(self.plan)
+        Terminal(self.site.env, "ceremony", "run", *options, *signatures,
+                 respond=lambda p: "stop" if "initials" in p and self.name + "#1" in self.labels() else answer(p))
+        self.assertIn(self.name + "#1", self.labels())
+        self.site.qpcseal("ceremony", "resume", *options, "--abandon", "--why", "lunch")
+        said = self.site.qpcseal("ceremony", "run", *options, "--force", *signatures, expect=7, stdin=script())
+        self.assertIn("used before", said.stderr)
 
 
 class Sweep:

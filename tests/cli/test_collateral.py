@@ -38,8 +38,8 @@ class Collateral(unittest.TestCase):
                                "--force", *more, **how)
         return file
 
-    def load(self, file, *officers, expect=0, name_space="collateral"):
-        signatures = [officer.sign(file, name_space) for officer in officers]
+    def load(self, file, *officers, expect=0, sig_namespace="collateral"):
+        signatures = [officer.sign(file, sig_namespace) for officer in officers]
         return self.appliance.qpcseal("trust", "import", file, *(["--approval", *signatures] if signatures else []),
                                       expect=expect)
 
@@ -67,7 +67,7 @@ class Collateral(unittest.TestCase):
     def test_quorum_serial_and_form(self):
         file = self.bundle(3)
         self.assertIn("what counts is 1", self.load(file, self.anna, expect=7).stderr)
-        self.assertIn("POL-SIGNATURE-BAD", self.load(file, self.anna, self.bela, expect=7, name_space="policy").stderr)
+        self.assertIn("POL-SIGNATURE-BAD", self.load(file, self.anna, self.bela, expect=7, sig_namespace="policy").stderr)
         self.load(file, self.anna, self.bela)
         self.assertEqual(self.appliance.json("trust", "show")["bundle"]["serial"], 3)
         for serial in (3, 2):

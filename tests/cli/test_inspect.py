@@ -32,8 +32,11 @@ class Inspect(Case):
         self.assertEqual(self.appliance.json("inspect", sealed)["mek"], "resnet50#1")
         plain = {s["name"]: s["size"] for s in self.inspect(self.model)["segments"]}
         for segment in said["segments"]:
-            self.assertEqual(segment["plain_size"], plain[segment["name"]])
-            self.assertEqual(segment["kind"] == "sealed", segment["name"] in ("network.elf", "constants.bin"))
+            name, size, clear = segment["name"], segment["size"], segment["clear_bytes"]
+            self.assertEqual(size, plain[name])
+            sealed_name = name in ("network.elf", "constants.bin", "constants.bin.crc")
+            self.assertEqual(segment["kind"], "sealed" if sealed_name else "clear")
+            self.assertTrue(0 < clear < size if name == "network.elf" else clear == (0 if sealed_name else size), name)
         wrapped = self.wrap([self.attest()])
         self.replace(sealed, [wrapped], "--in-place")
         said = self.inspect(sealed)

@@ -160,7 +160,7 @@ class Inspect(unittest.TestCase):
         for name, value in (("type", "recovery key"), ("recovery_key_sha256", made["sha256"]), ("words", made["words"]),
                             ("appliance", "test"), ("token_serial", made["token_serial"])):
             self.assertEqual(seen[name], value)
-        self.assertIn(made["words"], first.qpcseal("inspect", key).stdout)
+        self.assertIn(made["words"], " ".join(first.qpcseal("inspect", key).stdout.split()))
         seen = first.json("inspect", backup)
         genesis = first.json("audit", "show", "--kind", "genesis")["entries"][0]["data"]
         for name, value in (("type", "backup"), ("mek", "k#1"), ("mek_id", out["id"]), ("backup_sha256", out["sha256"]),

@@ -35,7 +35,7 @@ class LongLog(unittest.TestCase):
             self.assertLess(self.peak(*command), 32, command)
 
     def test_json_that_is_streamed_is_laid_out_like_all_other(self):
-        for more in ((), ("--kind", "mek-generate"), ("--kind", "nothing")):
+        for more in ((), ("--kind", "mek-generate"), ("--kind", "rotate-key")):
             text = self.appliance.qpcseal("audit", "show", "--json", *more).stdout
             value = json.loads(text)
             self.assertTrue(value["insecure_demo"])

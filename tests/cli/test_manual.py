@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -56,6 +57,32 @@ class Manual(unittest.TestCase):
         for path, text in tree(QPCSEAL):
             self.assertIn("Exit codes: 0 done", text, " ".join(path))
 
+    def test_every_command_has_an_example_that_it_takes(self):
+        for path, text in tree(QPCSEAL):
+            if commands_of(text):
+                continue
+            name = " ".join(path)
+            self.assertIn("Examples:\n  qpcseal", text, name)
+            for example in re.findall(r"(?m)^  (qpcseal .*)$", text.split("Examples:\n")[1]):
+                words = shlex.split(example.split(" > ")[0].split(" < ")[0])[1:]
+                self.assertEqual(tuple(words[:len(path)]), path)
+                for word in words:
+                    if word.startswith("--"):
+                        self.assertIn(word, text.split("Examples:")[0], example)
+
+    def test_every_command_names_the_home(self):
+        for path, text in tree(QPCSEAL):
+            self.assertIn("QPCSEAL_HOME", text, " ".join(path))
+
+    def test_a_group_of_commands_has_a_page(self):
+        page = run(QPCSEAL, "mek", "--man", env=ENV).stdout.replace("\\-", "-")
+        self.assertTrue(page.startswith(".TH QPCSEAL-MEK 1 "))
+        self.assertIn(".SS qpcseal mek list\n", page)
+        self.assertNotIn(".SS qpcseal audit", page)
+        self.assertIn("qpcseal(1)", page)
+        page = run(QPCSEAL, "attest", "--man", env=ENV).stdout.replace("\\-", "-")
+        self.assertTrue(page.startswith(".TH QPCSEAL-ATTEST-COMMANDS 1 "))  # qpcseal-attest(1) is a program's
+
     def test_no_option_without_a_description(self):
         for program in (QPCSEAL, ATTEST, DEVICE):
             for path, text in tree(program):
@@ -69,10 +96,11 @@ class Manual(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             for program in (QPCSEAL, ATTEST, DEVICE):
                 page = os.path.join(folder, os.path.basename(program) + ".1")
-                with open(page, "w", encoding="utf-8") as file:
-                    file.write(run(program, "--man", env=ENV).stdout)
-                done = subprocess.run([*command, page], capture_output=True, text=True, check=False)
-                self.assertEqual((done.returncode, done.stderr), (0, ""), page)
+                for group in ((), *((("mek",), ("audit",), ("ceremony",)) if program == QPCSEAL else ())):
+                    with open(page, "w", encoding="utf-8") as file:
+                        file.write(run(program, *group, "--man", env=ENV).stdout)
+                    done = subprocess.run([*command, page], capture_output=True, text=True, check=False)
+                    self.assertEqual((done.returncode, done.stderr), (0, ""), (page, group))
 
     @unittest.skipUnless(shutil.which("groff"), "groff is not installed")
     def test_groff_finds_nothing(self):

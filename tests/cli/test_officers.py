@@ -1,15 +1,19 @@
 """Officers: their tokens and security keys, the genesis, changes of the policy and of the officers themselves."""
 
+import fcntl
 import hashlib
+import json
 import os
 import pathlib
 import pty
 import re
+import struct
 import subprocess
+import termios
 import time
 import unittest
 
-from appliance import Appliance, GuardedAppliance, Officer, QPCSEAL, run
+from appliance import Appliance, GuardedAppliance, Officer, QPCSEAL, run, shifted
 from authenticator import SecurityKey, USER_VERIFIED
 
 MODULE = "/usr/lib/softhsm/libsofthsm2.so"
@@ -78,9 +82,9 @@ class Tokens(unittest.TestCase):
         self.name = self.id().rsplit(".", 1)[1].replace("test_", "")
         self.file = self.appliance.request("mek-generate", "--param", f"name={self.name}", name=self.name)
 
-    def verify_by_ssh_keygen(self, signature, name, file=None, expect=0, name_space="approval"):
+    def verify_by_ssh_keygen(self, signature, name, file=None, expect=0, sig_namespace="approval"):
         result = subprocess.run(["ssh-keygen", "-Y", "verify", "-f", self.appliance.officers_file, "-I", name, "-n",
-                                 name_space + "@qpcseal", "-s", signature], input=(file or self.file).read_bytes(),
+                                 sig_namespace + "@qpcseal", "-s", signature], input=(file or self.file).read_bytes(),
                                 capture_output=True, check=False)
         self.assertEqual(result.returncode == 0, expect == 0, result.stdout + result.stderr)
 
@@ -99,12 +103,12 @@ class Tokens(unittest.TestCase):
         policy.write_text(self.appliance.policy.read_text().replace("serial = 1\n", "serial = 2\n"))
         bundle = self.appliance.root / "bundle"
         self.appliance.qpcseal("trust", "bundle", "--serial", 1, "--trust", self.appliance.trust, "-o", bundle)
-        for file, command, name_space, bring_in in (
+        for file, command, sig_namespace, bring_in in (
                 (policy, ("policy", "sign"), "policy", ("policy", "install")),
                 (bundle, ("trust", "sign"), "collateral", ("trust", "import"))):
             second = self.emil.approve(file, command=command)
             signature = self.dora.approve(file, command=command)
-            self.verify_by_ssh_keygen(signature, "dora", file, name_space=name_space)
+            self.verify_by_ssh_keygen(signature, "dora", file, sig_namespace=sig_namespace)
             self.verify_by_ssh_keygen(signature, "dora", file, expect=1)
             approval = self.dora.approve(file, command=command, expect=2, digest="00" * 32)
             self.assertIn("names other bytes", approval.stderr)
@@ -174,18 +178,22 @@ class Tokens(unittest.TestCase):
         refused = self.generate(no, self.emil.approve(self.file), self.sign_with_key(self.file, "fred"), expect=7)
         self.assertIn("rejected by dora", refused.stderr)
 
-    def answer(self, text, file=None):
+    def answer(self, text, file=None, *more, command=("approve",), env=None, size=(200, 0), at_more="", until=b"to stop: "):
         """The exit code of `approve` where a person on a terminal answers, and what was on the screen."""
         file = file or self.file
         out = file.with_name(self.name + ".tty.sig")
         out.unlink(missing_ok=True)
         pid, terminal = pty.fork()
         if pid == 0:
-            os.execve(QPCSEAL, [QPCSEAL, "approve", str(file), *self.dora.token_options(), "-o", str(out)],
-                      self.dora.env)
-        screen = b""
-        while b"to stop: " not in screen:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+            os.execve(QPCSEAL, [QPCSEAL, *command, str(file), *map(str, self.dora.token_options()), "-o", str(out),
+                                *map(str, more)], env or self.dora.env)
+        screen, seen = b"", 0
+        while until not in screen:
             screen += os.read(terminal, 4096)
+            if b"no signature: " in screen[seen:]:
+                seen = len(screen)
+                os.write(terminal, at_more.encode() + b"\n")
         os.write(terminal, text.encode() + b"\n")
         try:
             while chunk := os.read(terminal, 4096):
@@ -193,6 +201,116 @@ class Tokens(unittest.TestCase):
         except OSError:
             pass  # the terminal is gone with the program
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), screen.decode(), out
+
+    def long_plan(self):
+        """A policy of more lines than a screen has, with letters of another language."""
+        file = self.appliance.root / "long.toml"
+        file.write_text("# Prüfstelle für Schlüssel\n" + self.appliance.policy.read_text().replace("serial = 1\n", "serial = 2\n") +
+                        "".join(f"# line {number}\n" for number in range(80)), encoding="utf-8")
+        return file
+
+    def test_a_long_text_is_shown_a_screenful_at_a_time(self):
+        env = {**self.dora.env, "LC_ALL": "C.UTF-8"}
+        for rows, columns in ((24, 80), (10, 40)):
+            code, screen, out = self.answer("Yes", self.long_plan(), command=("policy", "sign"), env=env, size=(rows, columns))
+            self.assertEqual(code, 0, screen)
+            self.assertTrue(out.exists())
+            pages = re.split(r"-- more: \d+ of \d+ lines\. Enter:\s+go\s+on;\s+q:\s+no\s+signature: ", screen.replace("\r", ""))
+            self.assertGreater(len(pages), 2)
+            for page in pages[:-1]:  # what was typed ends the line of the question
+                self.assertLessEqual(sum(max(1, -(-len(line) // columns)) for line in page.lstrip("\n").splitlines()), rows, page)
+            numbers = re.findall(r"-- more: (\d+) of (\d+) lines", screen)
+            self.assertEqual(len({last for _, last in numbers}), 1)
+            self.assertLess(int(numbers[-1][0]), int(numbers[-1][1]))
+            self.assertLess(screen.rindex("-- more"), screen.index("Sign this?"))
+
+    def test_letters_of_every_language_are_shown(self):
+        env = {**self.dora.env, "LC_ALL": "C.UTF-8"}
+        plan = self.appliance.root / "words.request"
+        plan.write_text(self.file.read_text())
+        screen = self.answer("no", self.long_plan(), command=("policy", "sign"), env=env)[1]
+        self.assertNotIn("\\xc3", screen)
+
+    def test_q_is_no_signature(self):
+        code, screen, out = self.answer("", self.long_plan(), command=("policy", "sign"), size=(24, 80), at_more="q",
+                                        until=b"not signed")
+        self.assertEqual(code, 2, screen)
+        self.assertNotIn("Sign this?", screen)
+        self.assertFalse(out.exists())
+
+    def test_a_text_that_fits_is_shown_at_once(self):
+        code, screen, _ = self.answer("Yes", size=(60, 100))
+        self.assertEqual(code, 0, screen)
+        self.assertNotIn("-- more", screen)
+
+    def test_a_release_shows_each_card(self):
+        self.generate(self.dora.approve(self.file), self.emil.approve(self.file))
+        good = self.appliance.attest(self.name, name="1.report", request=("--host", "node-7", "--device", "0"))
+        bad = self.appliance.root / "2.report"
+        bad.write_bytes(good.read_bytes()[:-1] + b"\0")
+        ueid = self.appliance.json("attest", "verify", good)["card"]["ueid"]
+        request = self.appliance.request("release", "--mek", self.name, "--report", good, bad, name="cards.request")
+        files = ("--policy", self.appliance.policy, "--trust", self.appliance.trust)
+        here = {**self.dora.env, "QPCSEAL_HOME": self.appliance.env["QPCSEAL_HOME"]}
+        for env, more, host, log in ((here, (), "host node-7, device 0, ", True), (self.dora.env, files, "", False)):
+            screen = self.answer("no", request, "--report", good, bad, *more, env=env)[1].replace("\r", "")
+            self.assertIn(f"  1. {host}card {ueid}, class simulated: ALLOWED\n", screen)
+            self.assertIn(f"  2. {bad}: DENIED, it does not verify\n    ATT-SIGNATURE", screen)
+            self.assertEqual("The log is not at hand" in screen, not log)
+        self.assertIn("NOBODY LOOKED: the policy is not at hand", self.answer("no", request, "--report", good, bad)[1])
+        self.assertIn("NOBODY LOOKED: the reports are not at hand", self.answer("no", request, env=here)[1])
+        other = self.appliance.root / "other.toml"
+        other.write_text(self.appliance.policy.read_text() + "\n")
+        said = self.dora.approve(request, "--report", good, bad, "--policy", other, "--trust", self.appliance.trust, expect=5)
+        self.assertIn("is not the policy of the request", said.stderr)
+        # A card that the policy in force refuses is shown as such before anybody signs.
+        wrap = ("wrap-mek", "--mek", self.name, "--pub-keys", good, "--output-dir", self.appliance.root / "shown",
+                *self.appliance.approved("release", "--mek", self.name, "--report", good, name="r"))
+        self.appliance.qpcseal(*wrap)
+        screen = self.answer("no", request, "--report", good, bad, env=here)[1]
+        self.assertRegex(screen, f"card {ueid}: DENIED\\s+POL-CHALLENGE-USED")
+
+    def test_a_policy_shows_what_it_changes(self):
+        policy = self.appliance.root / "changed.toml"
+        policy.write_text(self.appliance.policy.read_text().replace("serial = 1\n", "serial = 9\n").replace(
+            "min_dbgstat = ", "min_dbgstat = 4 # was "))
+        sign = ("policy", "sign")
+        here = {**self.dora.env, "QPCSEAL_HOME": self.appliance.env["QPCSEAL_HOME"]}
+        for env, more in ((here, ()), (self.dora.env, ("--against", self.appliance.policy))):
+            screen = self.answer("no", policy, *more, command=sign, env=env)[1].replace("\r", "")
+            self.assertRegex(screen, "What changes against the policy with serial [12]:\n")
+            self.assertRegex(screen, "class 'simulated': least dbgstat\n  was \\d\n  is  4\n")
+        self.assertIn("NOT COMPARED: the policy in force is not at hand", self.answer("no", policy, command=sign)[1])
+
+    def test_a_new_key_for_an_officer(self):
+        zoe = TokenOfficer(self.appliance.root, "zoe")
+        new = ("officer-key", "new", *zoe.token_options(), "--name", "hans")
+        line_file = self.appliance.root / "hans.line"
+        said = json.loads(run(QPCSEAL, *new, "-o", line_file, "--json", env=zoe.env).stdout)
+        self.assertEqual(line_file.read_text(), said["line"])
+        public = zoe.folder / "hans.pub"
+        public.write_text(" ".join(said["line"].split()[2:]) + "\n")
+        shown = run("ssh-keygen", "-l", "-f", public).stdout
+        self.assertIn(said["fingerprint"], shown)
+        self.assertIn("256", shown.split()[0])
+        out = self.file.with_name(self.name + ".hans.sig")
+        digest = hashlib.sha256(self.file.read_bytes()).hexdigest()
+        run(QPCSEAL, "approve", self.file, *zoe.token_options(), "--key", "hans", "--yes-digest", digest, "-o", out,
+            env=zoe.env)
+        allowed = zoe.folder / "allowed"
+        allowed.write_text(said["line"])
+        result = subprocess.run(["ssh-keygen", "-Y", "verify", "-f", allowed, "-I", "hans", "-n", "approval@qpcseal", "-s",
+                                 out], input=self.file.read_bytes(), capture_output=True, check=False)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        for name, value in (("CKA_EXTRACTABLE", "never extractable"), ("CKA_SENSITIVE", "sensitive")):
+            listed = run("pkcs11-tool", "--module", MODULE, "--token-label", "zoe", "--login", "--pin", PIN,
+                         "--list-objects", "--type", "privkey", env=zoe.env).stdout
+            self.assertIn(value, listed.split("hans", 1)[1].split("Private Key", 1)[0], name)
+        again = run(QPCSEAL, *new, env=zoe.env, expect=6)
+        self.assertIn("the token has a key 'hans' already", again.stderr)
+        run(QPCSEAL, "officer-key", "new", *zoe.token_options(), "--name", "two words", env=zoe.env, expect=4)
+        run(QPCSEAL, "officer-key", "new", *zoe.token_options(), "--name", "ida", "--namespaces", "", expect=4,
+            env=zoe.env)
 
     def test_asks_for_an_exact_yes(self):
         for word in ("yes", "Y", "", "Yes!", " Yes"):
@@ -215,7 +333,7 @@ class Tokens(unittest.TestCase):
             self.assertIn(seen, screen)
         code, screen, out = self.answer("Yes", plan)
         self.assertEqual(code, 0, screen)
-        self.verify_by_ssh_keygen(out, "dora", plan, expect=1, name_space="approval")
+        self.verify_by_ssh_keygen(out, "dora", plan, expect=1, sig_namespace="approval")
         found = subprocess.run(["ssh-keygen", "-Y", "check-novalidate", "-n", "plan@qpcseal", "-s", out],
                                input=plan.read_bytes(), capture_output=True, check=False)
         self.assertEqual(found.returncode, 0, found.stderr)
@@ -252,8 +370,8 @@ class Changes(unittest.TestCase):
         file.write_text(edit(text))
         return file
 
-    def install(self, file, *officers, expect=0, name_space="policy"):
-        signatures = [officer.sign(file, name_space) for officer in officers]
+    def install(self, file, *officers, expect=0, sig_namespace="policy"):
+        signatures = [officer.sign(file, sig_namespace) for officer in officers]
         return self.appliance.qpcseal("policy", "install", file, *(["--approval", *signatures] if signatures else []),
                                       expect=expect)
 
@@ -262,7 +380,7 @@ class Changes(unittest.TestCase):
         for officers, word in (((), "2 officers"), ((self.anna,), "what counts is 1")):
             self.assertIn(word, self.install(file, *officers, expect=7).stderr)
         self.assertIn("POL-SIGNATURE-BAD",
-                      self.install(file, self.anna, self.bela, expect=7, name_space="approval").stderr)
+                      self.install(file, self.anna, self.bela, expect=7, sig_namespace="approval").stderr)
         self.install(file, self.anna, self.carl)
         said = self.appliance.json("policy", "show")
         self.assertEqual((said["serial"], said["sha256"]), (7, hashlib.sha256(file.read_bytes()).hexdigest()))
@@ -326,6 +444,17 @@ class Changes(unittest.TestCase):
         self.assertIn("was ALLOWED, would be DENIED", text)
         same = self.appliance.qpcseal("policy", "diff", file, file).stdout
         self.assertIn("mean the same", same)
+
+        # The answer is about the card: a report that is given again by mistake, or comes too late, changes nothing.
+        wrap = ("wrap-mek", "--mek", "m", "--output-dir", self.appliance.root / "wrapped", "--pub-keys")
+        self.assertIn("POL-CHALLENGE-USED", self.appliance.qpcseal(*wrap, report, expect=5).stderr)
+        late = self.appliance.attest("m", device=1, name="late.dat")
+        said = run(QPCSEAL, *wrap, late, env=shifted(self.appliance.env, 3 * 86400), expect=5)
+        self.assertIn("POL-CHALLENGE-EXPIRED", said.stderr)
+        said = self.appliance.json("policy", "diff", self.appliance.policy, file)
+        self.assertEqual([(verdict["before"], verdict["after"]) for verdict in said["verdicts"]], [(True, False)] * 2)
+        reasons = {finding["id"] for verdict in said["verdicts"] for finding in verdict["findings_after"]}
+        self.assertEqual((said["verdicts_changed"], reasons), (2, {"POL-DBGSTAT"}))
 
     def officers_request(self, file, *signers, name="officers-request"):
         digest = hashlib.sha256(file.read_bytes()).hexdigest()

@@ -158,7 +158,7 @@ class Partitions(Case):
         inner = kinds["partition-1.qpc"]
         self.assertEqual((inner["kind"], inner["partition"]), ("inner container", 0))
         self.assertEqual({s["name"] for s in inner["segments"] if s["kind"] == "sealed"},
-                         {"network.elf", "constants.bin"})
+                         {"network.elf", "constants.bin", "constants.bin.crc"})
         self.assertEqual([p["bound"] for p in said["partitions"]], [True, True])
         self.assertEqual(said["mode"], "token")
         nowhere = json.loads(run(self.appliance_binary(), "inspect", sealed, "--json",

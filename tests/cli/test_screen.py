@@ -1,11 +1,16 @@
 """Nothing from outside reaches a terminal as it is: no control characters, no characters that reorder or hide others."""
 
+import fcntl
 import json
+import os
 import pathlib
+import pty
 import re
 import shutil
+import struct
 import subprocess
 import tempfile
+import termios
 import unittest
 
 from appliance import Appliance, ATTEST, DEVICE, QPCSEAL
@@ -80,6 +85,55 @@ class Screen(unittest.TestCase):
                               env=dict(appliance.env, LC_ALL="C.UTF-8"), capture_output=True, check=True)
         self.assertTrue(done.stdout.isascii(), done.stdout)
         self.assertIn(str(out), json.dumps(json.loads(done.stdout), ensure_ascii=False))
+
+
+class Width(unittest.TestCase):
+    """Text for people is broken between words where the terminal ends; files, pipes and JSON are not."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.appliance = Appliance(cards=1)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.appliance.close()
+
+    def shown(self, columns, *command):
+        pid, terminal = pty.fork()
+        if pid == 0:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+            os.execve(QPCSEAL, [QPCSEAL, *command], self.appliance.env)
+        screen = b""
+        try:
+            while chunk := os.read(terminal, 4096):
+                screen += chunk
+        except OSError:
+            pass  # the terminal is gone with the program
+        os.waitpid(pid, 0)
+        return screen.decode().replace("\r\n", "\n")
+
+    def test_lines_end_between_words(self):
+        for command in (["status"], ["mek", "--help"], ["audit", "checkpoint"], ["mek", "show", "no such key"]):
+            for columns in (40, 80):
+                with self.subTest(command=command, columns=columns):
+                    for line in self.shown(columns, *command).splitlines():
+                        self.assertTrue(len(line) <= columns or " " not in line.strip(), line)
+
+    def test_no_word_is_lost(self):
+        piped = subprocess.run([QPCSEAL, "mek", "--help"], env=self.appliance.env, capture_output=True, text=True, check=True)
+        self.assertGreater(max(map(len, piped.stdout.splitlines())), 60)
+        self.assertEqual(self.shown(40, "mek", "--help").split(), piped.stdout.split())
+
+    def test_words_of_a_checkpoint_stand_in_columns(self):
+        for columns, rows in ((40, 16), (80, 8), (130, 4)):
+            lines = [line for line in self.shown(columns, "audit", "checkpoint").splitlines() if re.match(r"  \w+ ", line)]
+            self.assertEqual(len(lines), rows)
+            starts = {tuple(found.start() for found in re.finditer(r"\S+", line)) for line in lines}
+            self.assertEqual(len(starts), 1, lines)
+
+    def test_json_keeps_its_lines(self):
+        text = self.shown(40, "status", "--json")
+        self.assertTrue(json.loads(text[text.index("{"):])["healthy"])
 
 
 if __name__ == "__main__":

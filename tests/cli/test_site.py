@@ -266,7 +266,13 @@ class Others(Case):
 
     @unittest.skipUnless(os.geteuid() == 0, "only root can give files away")
     def test_what_belongs_to_others_is_refused(self):
-        for path in (self.home / "site.toml", self.home, self.home / "log" / "checkpoint"):
+        os.chown(self.home, 65534, -1)
+        before = {path: path.stat().st_mtime_ns for path in self.home.rglob("*")}
+        hint = self.refused("belongs to user", ("mek", "list"))
+        self.assertRegex(hint, f"^sudo -u [^ ]+ env QPCSEAL_HOME={self.home} qpcseal ...$")
+        self.assertEqual({path: path.stat().st_mtime_ns for path in self.home.rglob("*")}, before)
+        os.chown(self.home, 0, -1)
+        for path in (self.home / "site.toml", self.home / "log" / "checkpoint"):
             os.chown(path, 65534, -1)
             self.assertEqual(self.refused("belongs to user", ("mek", "list")), f"chown root {path}")
             os.chown(path, 0, -1)

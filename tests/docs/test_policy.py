@@ -15,7 +15,7 @@ TABLE = re.compile(r'\.tables?\("([a-z]+)"')
 ROW = re.compile(r"^\| `([a-z_-]+)` \|", re.MULTILINE)
 # Where the keys that a function reads through `reader` or `inner` are documented.
 SECTIONS = {
-    ("parse_policy", "reader"): "## Top level",
+    ("read_policy", "reader"): "## Top level",
     ("read_appliance", "reader"): "## Top level",
     ("read_device", "reader"): "## `[[device]]`",
     ("read_hardware", "reader"): "## `[[device]]`",
@@ -25,6 +25,7 @@ SECTIONS = {
     ("read_measurement", "reader"): "### `[[device.measurement]]`",
     ("read_mek", "reader"): "## `[[mek]]`",
     ("check_segments", "reader"): "## `[[mek]]`",
+    ("read_elf_rules", "reader"): "## `[[mek]]`",
 }
 
 
@@ -40,7 +41,7 @@ def section(heading):
 
 def keys_in_code():
     """section -> the keys that the parser reads there."""
-    text, out = source("parse.cpp"), {}
+    text, out = source("parse.cpp") + source("parse_mek.cpp"), {}
     tables = set(TABLE.findall(text))
     for name, body in FUNCTION.findall(text):
         for receiver, key in READ.findall(body):

@@ -188,7 +188,7 @@ class LoopDevices(acts.Acts):
                     self.look_at(self.copies / self.live_root.name)
                     self.check_copy(where, over, kind, there)
                 finally:
-                    subprocess.run(["umount", str(self.copies)], check=True)
+                    reflink.unmount(self.copies)
             image.unlink()
 
     def sweep_way(self, way):
@@ -211,7 +211,7 @@ class LoopDevices(acts.Acts):
                 number += 1
             self.appliance.close()
         finally:
-            subprocess.run(["umount", str(live)], check=True)
+            reflink.unmount(live)
             self.image.unlink()
         print(f"\n{way}, seed {self.seed}: {sum(self.counts.values())} clones, {self.over} after the command's end, "
               f"{time.monotonic() - begun:.0f} s: {self.counts}", flush=True)

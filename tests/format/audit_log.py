@@ -13,7 +13,7 @@ from qpc_format import FormatError, require
 
 PHASES = {"intent", "wrapped", "result", "event"}
 OUTCOMES = {"ok", "denied", "failed", "unknown"}
-WRAPPED_FIRST = {"release", "mek-backup"}  # an `ok` of these needs a wrapped entry
+WRAPPED_FIRST = {"release", "mek-backup", "mek-expose"}  # an `ok` of these needs a wrapped entry
 MEMBERS = {"v", "seq", "time", "kind", "phase", "txn", "software", "prev", "intent", "outcome", "data"}
 
 

@@ -44,12 +44,12 @@ def reclose(data, **changed):
 
 def resealed(data, edit, **options):
     """The same container with a manifest edited by `edit`, tagged and signed anew."""
-    six, _ = decryptor.read_layout(data)
-    manifest = edit(sf.decode_manifest(six["seal.manifest"].data))
+    seven, _ = decryptor.read_layout(data)
+    manifest = edit(sf.decode_manifest(seven["seal.manifest"].data))
     encoded = manifest if isinstance(manifest, bytes) else manifest.encode()
     tag = sealer.make_tag(MEK, filler("tag iv", 12), encoded)
-    six = {"seal.manifest": encoded, "seal.tag": tag, "seal.sig": sealer.sign(SEAL_KEY, encoded)}
-    return reclose(data, **six, **options)
+    changed = {"seal.manifest": encoded, "seal.tag": tag, "seal.sig": sealer.sign(SEAL_KEY, encoded)}
+    return reclose(data, **{**changed, **options})
 
 
 class Refusals(unittest.TestCase):

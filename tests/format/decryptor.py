@@ -27,7 +27,7 @@ ERRORS = (FormatError, strict_cbor.CborError, InvalidTag, InvalidSignature, keyw
 
 def gcm_open(key, stored, aad):
     """`stored` is iv | ciphertext | tag."""
-    require(len(stored) >= sf.PER_CHUNK, "too short for an IV and a tag")
+    require(len(stored) >= sf.ENTRY_SIZE, "too short for an IV and a tag")
     return AESGCM(key).decrypt(stored[:12], stored[12:], aad)
 
 
@@ -43,47 +43,63 @@ def check_signature(seal_key, manifest_bytes, signature):
 
 
 def read_layout(data):
-    """Returns ({name: Segment} of the six, [other Segment]); refuses every layout but the canonical one."""
+    """Returns ({name: Segment} of the seven, [other Segment]); refuses every layout but the canonical one."""
     segments = qpc_format.read(data, output=True)[1]
-    require(tuple(s.name for s in segments[-6:]) == sf.SIX, "the last six segments are not a seal's")
-    require(all(s.offset == 0 for s in segments[-6:]), "a seal's segment with an offset")
+    require(tuple(s.name for s in segments[-7:]) == sf.SEVEN, "the last seven segments are not a seal's")
+    require(all(s.offset == 0 for s in segments[-7:]), "a seal's segment with an offset")
     require(len(segments[-5].data) == 60, "seal.tag is not 60 bytes")
     require(len(segments[-4].data) == 64, "seal.sig is not 64 bytes")
     require(all(len(s.data) == sf.SLOT for s in segments[-3:]), "a slot is not 1024 bytes")
     require(sf.lay_out([(s.name, s.offset, s.data) for s in segments]) == data, "the layout is not canonical")
-    return {s.name: s for s in segments[-6:]}, segments[:-6]
+    return {s.name: s for s in segments[-7:]}, segments[:-7]
 
 
-def read_slots(six):
+def read_slots(seven):
     """Returns the three contents, or None where the container is unbound."""
-    contents = [sf.unpack_slot(six[name].data) for name in sf.SLOTS]
+    contents = [sf.unpack_slot(seven[name].data) for name in sf.SLOTS]
     require(all(contents) or not any(contents), "one slot is empty and another is not")
     return contents if all(contents) else None
 
 
-def check_digest(entry, segment):
-    require((entry.name, entry.offset) == (segment.name, segment.offset), "manifest and table differ")
-    require(entry.stored_size == len(segment.data), "a stored size differs from the manifest's")
+def check_digest(entry, segment, part):
     require(entry.name != "" and not entry.name.startswith(("seal.", "MEK.")), "a reserved name")
     if entry.kind == sf.INNER:
-        six, _ = read_layout(segment.data)
-        require(entry.digest == sf.sha256(six["seal.manifest"].data), "inner container's digest differs")
+        seven, _ = read_layout(segment.data)
+        require(entry.digest == sf.sha256(seven["seal.manifest"].data), "inner container's digest differs")
     else:
-        digest = sf.sealed_digest if entry.kind == sf.SEALED else sf.sha256
-        require(entry.digest == digest(segment.data), f"digest of {entry.name} differs")
+        require(entry.digest == sf.segment_digest(segment.data, part), f"digest of {entry.name} differs")
 
 
-def open_segment(mek, manifest, name, stored):
-    header = sf.unpack_header(stored)
-    require((header.mek_id, header.seal_id) == (manifest.mek_id, manifest.seal_id), "segment of another seal")
+def read_parts(manifest, aead):
+    """[(header, part of seal.aead)] for each entry, (None, b"") for one that is not sealed."""
+    found = []
+    for entry in manifest.entries:
+        if entry.kind != sf.SEALED:
+            found.append((None, b""))
+            continue
+        header = sf.unpack_front(aead)
+        require((header.mek_id, header.seal_id) == (manifest.mek_id, manifest.seal_id), "segment of another seal")
+        require((header.size, header.clear) == (entry.size, entry.clear), "a part of seal.aead that is another's")
+        require(len(aead) >= header.part_size, "seal.aead is cut short")
+        found.append((header, aead[: header.part_size]))
+        aead = aead[header.part_size :]
+    require(not aead, "seal.aead goes on behind its last part")
+    return found
+
+
+def open_segment(mek, header, part, name, stored):
     key = mek
     if header.mode == sf.ENVELOPE:
-        key = gcm_open(mek, stored[sf.HEADER_SIZE : header.block_size], sf.data_key_aad(header, name))
-    last = len(header.chunk_sizes) - 1
-    return b"".join(
-        gcm_open(key, chunk, sf.chunk_aad(header, name, index, index == last))
-        for index, chunk in enumerate(sf.stored_chunks(header, stored))
-    )
+        key = gcm_open(mek, part[sf.HEADER_SIZE : header.block_size], sf.data_key_aad(header, name))
+    plain, chunks = bytearray(stored), header.chunks()
+    for number, (index, stretches) in enumerate(chunks):
+        entry = part[header.front_size + sf.ENTRY_SIZE * number :][: sf.ENTRY_SIZE]
+        message = b"".join(stored[first:end] for first, end in stretches)
+        aad = sf.chunk_aad(header, name, index, index == chunks[-1][0])
+        opened = gcm_open(key, entry[:12] + message + entry[12:], aad)
+        for first, end in stretches:
+            plain[first:end], opened = opened[: end - first], opened[end - first :]
+    return bytes(plain)
 
 
 def find_mek(slots, manifest, session_key, ueid):
@@ -116,12 +132,12 @@ def open_container(data, mek=None, session_key=None, ueid=None, seal_key=None, i
 
     Keys are `cryptography` objects, mek and ueid are bytes. An inner container comes back as a plain QPC.
     """
-    six, others = read_layout(data)
-    slots = read_slots(six)
-    manifest_bytes = six["seal.manifest"].data
+    seven, others = read_layout(data)
+    slots = read_slots(seven)
+    manifest_bytes = seven["seal.manifest"].data
     manifest = sf.decode_manifest(manifest_bytes)
     if seal_key is not None:
-        check_signature(seal_key, manifest_bytes, six["seal.sig"].data)
+        check_signature(seal_key, manifest_bytes, seven["seal.sig"].data)
     nested = any(entry.kind == sf.INNER for entry in manifest.entries)
     require(not nested or slots is None, "slots in use beside partitions")
     require(not nested or not inner, "partitions in a partition")
@@ -131,19 +147,23 @@ def open_container(data, mek=None, session_key=None, ueid=None, seal_key=None, i
             mek = find_partition_mek(manifest, others, session_key, ueid)
         else:
             mek = find_mek(slots, manifest, session_key, ueid)
-    tagged = gcm_open(mek, six["seal.tag"].data, sf.TAG_AAD)
+    tagged = gcm_open(mek, seven["seal.tag"].data, sf.TAG_AAD)
     require(tagged == sf.sha256(manifest_bytes), "seal.tag is of another manifest")
     require(len(manifest.entries) == len(others), "manifest and table differ")
 
-    segments, inners = [], []
     for entry, segment in zip(manifest.entries, others):
-        check_digest(entry, segment)
+        require((entry.name, entry.offset) == (segment.name, segment.offset), "manifest and table differ")
+        require(entry.size == len(segment.data), "a size differs from the manifest's")
+    parts = read_parts(manifest, seven["seal.aead"].data)
+    segments, inners = [], []
+    for entry, segment, (header, part) in zip(manifest.entries, others, parts):
+        check_digest(entry, segment, part)
         if entry.kind == sf.INNER:
             partition, opened = open_inner(entry, segment, manifest, mek, seal_key)
             inners.append(partition)
             segments.append(opened)
         elif entry.kind == sf.SEALED:
-            segments.append((entry.name, entry.offset, open_segment(mek, manifest, entry.name, segment.data)))
+            segments.append((entry.name, entry.offset, open_segment(mek, header, part, entry.name, segment.data)))
         else:
             segments.append((entry.name, entry.offset, segment.data))
     check_partitions(inners)

@@ -90,33 +90,32 @@ def plain_container(_):
 
 
 def sealed_segment(_):
-    cases = []
-    for mode in (sf.TOKEN, sf.ENVELOPE):
-        for size in (1, 16, 65535, 65536, 65537, 131072):
-            name, draw = "network.elf", Ivs(f"segment {mode} {size}")
-            header = sf.SegmentHeader(mode, 16, size, MEK_ID, SEAL_ID)
-            stored = sealer.seal_segment(MEK, header, name, rule_bytes(size), draw)
-            inputs = {"mode": mode, "log2_chunk": 16, "mek": MEK, "mek_id": MEK_ID, "seal_id": SEAL_ID}
-            inputs.update(name=name, plaintext_size=size, plaintext_rule=PLAINTEXT_RULE, chunk_ivs=draw.hex)
-            if mode == sf.ENVELOPE:
-                inputs.update(data_key=draw.hex[0], data_key_iv=draw.hex[1], chunk_ivs=draw.hex[2:])
-            expected = {"header": header.pack(), "stored_size": len(stored), "digest": sf.sealed_digest(stored)}
-            expected.update(stored_sha256=sf.sha256(stored), last_chunk_aad=last_aad(header, name))
-            if size <= 16:
-                expected["stored"] = stored
-            cases.append(case(f"mode {mode}, {size} bytes", inputs, **expected))
-    return cases
+    sizes = [(size, ()) for size in (1, 16, 32767, 32768, 32769, 65535, 65536, 65537, 131072)]
+    sizes += [(100, ((0, 52), (90, 10))), (200000, ((0, 52), (65536, 65536), (199999, 1)))]
+    return [segment_case(mode, size, clear) for mode in (sf.TOKEN, sf.ENVELOPE) for size, clear in sizes]
 
 
-def last_aad(header, name):
-    return sf.chunk_aad(header, name, len(header.chunk_sizes) - 1, True)
+def segment_case(mode, size, clear):
+    name, draw = "network.elf", Ivs(f"segment {mode} {size}")
+    header = sf.SegmentHeader(mode, 16, size, MEK_ID, SEAL_ID, clear)
+    stored, part = sealer.seal_segment(MEK, header, name, rule_bytes(size), draw)
+    inputs = {"mode": mode, "log2_chunk": 16, "mek": MEK, "mek_id": MEK_ID, "seal_id": SEAL_ID}
+    inputs.update(name=name, size=size, plaintext_rule=PLAINTEXT_RULE, clear=[list(pair) for pair in clear])
+    inputs.update(chunk_ivs=draw.hex)
+    if mode == sf.ENVELOPE:
+        inputs.update(data_key=draw.hex[0], data_key_iv=draw.hex[1], chunk_ivs=draw.hex[2:])
+    expected = {"part": part, "digest": sf.segment_digest(stored, part), "stored_sha256": sf.sha256(stored)}
+    expected["last_chunk_aad"] = sf.chunk_aad(header, name, header.chunks()[-1][0], True)
+    if size <= 100:
+        expected["stored"] = stored
+    return case(f"mode {mode}, {size} bytes", inputs, **expected)
 
 
 def example_manifest(**changes):
     entries = (
-        sf.Entry("network.elf", 165, 0, sf.SEALED, filler("digest 1", 32)),
+        sf.Entry("network.elf", 165, 0, sf.SEALED, filler("digest 1", 32), ((0, 64), (100, 20))),
         sf.Entry("constants.bin", 4294967296, 65536, sf.SEALED, filler("digest 2", 32)),
-        sf.Entry("networkdesc.bin", 0, 0, sf.CLEAR, sf.sha256(b"")),
+        sf.Entry("networkdesc.bin", 0, 0, sf.CLEAR, sf.segment_digest(b"")),
     )
     fields = (SEAL_ID, MEK_ID, 1790000000, "resnet-50 größer", 24, SEAL_ID, 0, 1, entries)
     return dataclasses.replace(sf.Manifest(*fields), **changes)
@@ -124,7 +123,9 @@ def example_manifest(**changes):
 
 def manifest_inputs(manifest):
     result = {k: v.hex() if isinstance(v, bytes) else v for k, v in dataclasses.asdict(manifest).items()}
-    result["entries"] = [{**row, "digest": row["digest"].hex()} for row in result["entries"]]
+    result["entries"] = [
+        {**row, "digest": row["digest"].hex(), "clear": [list(pair) for pair in row["clear"]]} for row in result["entries"]
+    ]
     return result
 
 
@@ -232,33 +233,44 @@ def evidence(old):
 
 def container(_):
     segments = [("networkdesc.bin", 0, rule_bytes(40)), ("empty.bin", 0, b""), ("network.elf", 0, rule_bytes(100))]
+    more = segments + [("ein Name, größer", 7, rule_bytes(5)), ("constants.bin", 3, rule_bytes(300))]
+    clear = (("network.elf", ((0, 52), (90, 10))),)
+    return [
+        container_case("mode 2, bound by suite 1", segments, mode=sf.ENVELOPE),
+        container_case("mode 1, with clear ranges, bound by suite 1", more, mode=sf.TOKEN, clear=clear),
+    ]
+
+
+def container_case(about, segments, **changes):
     rows = [{"name": name, "offset": offset, "data": data.hex()} for name, offset, data in segments]
     session, ephemeral = (ec_key(name, ec.SECP256R1()) for name in ("session", "ephemeral"))
     filled = wrapping.wrap(1, MEK, MEK_ID, NONCE, session.public_key(), UEID, ephemeral=ephemeral)
-    plan = sealer.Plan(MEK, MEK_ID, SEAL_ID, SEAL_KEY, mode=sf.ENVELOPE, log2_chunk=16, created=1790000000)
+    plan = sealer.Plan(MEK, MEK_ID, SEAL_ID, SEAL_KEY, log2_chunk=16, created=1790000000, **changes)
     draw = Ivs("container")
     data = sealer.seal(plan, segments, draw, filled)
     opened = decryptor.open_container(data, session_key=session, ueid=UEID, seal_key=SEAL_KEY.public_key())
     require(opened["segments"] == segments, "the container does not open")
     inputs = {"mode": plan.mode, "log2_chunk": plan.log2_chunk, "mek": MEK, "mek_id": MEK_ID, "seal_id": SEAL_ID}
     inputs.update(created=plan.created, model=plan.model, model_version=plan.model_version, segments=rows)
+    inputs.update(sealed=[name for name, _, _ in segments if name in plan.sealed])
+    inputs.update(clear={name: [list(pair) for pair in ranges] for name, ranges in plan.clear})
     inputs.update(seal_private_key=pem(SEAL_KEY), seal_public_key=pem(SEAL_KEY.public_key()))
     inputs.update(session_private_key=pem(session), ueid=UEID, ephemeral_private_key=pem(ephemeral), nonce=NONCE)
-    inputs["random_values"] = draw.hex  # data key, its IV, the chunk's IV, the IV of seal.tag
+    inputs["random_values"] = draw.hex  # per segment data key and its IV (mode 2), each chunk's IV; the IV of seal.tag
     text = base64.b64encode(data).decode()
-    return [case("mode 2, bound by suite 1", inputs, container_base64=text, container_sha256=sf.sha256(data))]
+    return case(about, inputs, container_base64=text, container_sha256=sf.sha256(data))
 
 
 FILES = {
     "plain_container": (plain_container, "QPC containers, section 1"),
-    "sealed_segment": (sealed_segment, "sealed segments, section 2.1, and their digests, section 2.2"),
+    "sealed_segment": (sealed_segment, "sealed segments, their parts of seal.aead, section 2.1, and their digests, section 2.2"),
     "manifest": (manifest, "seal.manifest, section 2.2"),
     "tag_and_signature": (tag_and_signature, "seal.tag and seal.sig, section 2.3"),
     "slots": (slots, "the slot page, section 2"),
     "wrap": (wrap, "wrapped keys, section 3"),
     "request": (request, "attestation requests, section 4"),
     "evidence": (evidence, "evidence, section 5; made once, since ECDSA draws its own random values"),
-    "container": (container, "one whole sealed container, section 2"),
+    "container": (container, "whole sealed containers, section 2"),
 }
 
 

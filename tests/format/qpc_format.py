@@ -53,7 +53,7 @@ def read(data, *, output=False):
         name_at = place(name_pointer, 1)
         name = _read_name(data, name_at)
         at = place(data_pointer, length)
-        used += [(name_at, len(name) + 1), (at, length)]
+        used += [(name_at, len(name.encode("utf-8")) + 1), (at, length)]
         require(name != "constants.bin" or offset <= length, "static part larger than constants.bin")
         segments.append(Segment(name, offset, data[at : at + length], at, name_at))
     require(len({segment.name for segment in segments}) == count, "two equal names")
@@ -74,12 +74,16 @@ def _read_name(data, at):
     require(end != -1, "a name without its end, or longer than 255 bytes")
     name = data[at:end]
     check_name(name)
-    return name.decode("ascii")
+    return name.decode("utf-8")
 
 
 def check_name(name):
     require(1 <= len(name) <= MAX_NAME, "an empty or long name")
-    require(all(0x20 <= byte <= 0x7E and byte != 0x2F for byte in name), "a name with bytes that are not allowed")
+    require(all(byte >= 0x20 and byte not in (0x2F, 0x7F) for byte in name), "a name with bytes that are not allowed")
+    try:
+        name.decode("utf-8")
+    except UnicodeDecodeError:
+        require(False, "a name that is not UTF-8")
 
 
 def _refuse_overlap(ranges):
@@ -100,7 +104,7 @@ def assemble(segments, size, base=0):
     for row, segment in enumerate(segments):
         fields = (len(segment.data), segment.offset, base + segment.name_at, base + segment.at)
         ROW.pack_into(out, HEADER.size + row * ROW.size, *fields)
-        out[segment.name_at : segment.name_at + len(segment.name)] = segment.name.encode("ascii")
+        out[segment.name_at : segment.name_at + len(segment.name.encode("utf-8"))] = segment.name.encode("utf-8")
         out[segment.at : segment.at + len(segment.data)] = segment.data
     return bytes(out)
 
@@ -110,7 +114,7 @@ def write(segments, *, base=0, step=1):
     placed, cursor = [], HEADER.size + ROW.size * len(segments)
     for name, offset, data in segments:
         placed.append(Segment(name, offset, data, name_at=cursor))
-        cursor = align(cursor + len(name) + 1, step)
+        cursor = align(cursor + len(name.encode("utf-8")) + 1, step)
     for segment in placed:
         segment.at = cursor
         cursor = align(cursor + len(segment.data), step)

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 import qpc_format
 import sealed_format as sf
 
-SEALED_BY_DEFAULT = ("network.elf", "constants.bin")
+SEALED_BY_DEFAULT = ("network.elf", "constants.bin")  # and more; it is enough for what is made here
 
 
 def gcm_seal(key, iv, plaintext, aad):
@@ -21,16 +21,22 @@ def gcm_seal(key, iv, plaintext, aad):
 
 
 def seal_segment(mek, header, name, plaintext, draw):
-    block, key = header.pack(), mek
+    """Returns the stored bytes and the part of seal.aead."""
+    part, key = header.pack(), mek
     if header.mode == sf.ENVELOPE:
         key = draw(16)
-        block += gcm_seal(mek, draw(12), key, sf.data_key_aad(header, name))
-    parts, at, last = [block], 0, len(header.chunk_sizes) - 1
-    for index, size in enumerate(header.chunk_sizes):
-        aad = sf.chunk_aad(header, name, index, index == last)
-        parts.append(gcm_seal(key, draw(12), plaintext[at : at + size], aad))
-        at += size
-    return b"".join(parts)
+        part += gcm_seal(mek, draw(12), key, sf.data_key_aad(header, name))
+    part += header.pack_ranges()
+    stored, chunks = bytearray(plaintext), header.chunks()
+    for index, stretches in chunks:
+        message = b"".join(plaintext[first:end] for first, end in stretches)
+        sealed = gcm_seal(key, draw(12), message, sf.chunk_aad(header, name, index, index == chunks[-1][0]))
+        part += sealed[:12] + sealed[-16:]
+        at = 12
+        for first, end in stretches:
+            stored[first:end] = sealed[at : at + end - first]
+            at += end - first
+    return bytes(stored), part
 
 
 def make_tag(mek, iv, manifest_bytes):
@@ -63,24 +69,27 @@ class Plan:
     count: int = 1
     sealed: tuple = SEALED_BY_DEFAULT
     inner: tuple = ()  # names of the segments that are sealed containers already
+    clear: tuple = ()  # of (name, ((first, length), ...))
 
 
 def seal(plan, segments, draw, slots=(b"", b"", b"")):
     """Seals [(name, offset, bytes)]. `slots` are the contents of the MEK slots, as wrapping.wrap returns them."""
-    stored, entries = [], []
+    stored, entries, aead = [], [], b""
     for name, offset, data in segments:
-        kind, digest = sf.CLEAR, sf.sha256
+        kind, ranges, part = sf.CLEAR, (), b""
         if name in plan.inner:
-            kind, digest = sf.INNER, inner_digest
+            kind = sf.INNER
         elif name in plan.sealed and data:
-            header = sf.SegmentHeader(plan.mode, plan.log2_chunk, len(data), plan.mek_id, plan.seal_id)
-            data = seal_segment(plan.mek, header, name, data, draw)
-            kind, digest = sf.SEALED, sf.sealed_digest
+            kind, ranges = sf.SEALED, dict(plan.clear).get(name, ())
+            header = sf.SegmentHeader(plan.mode, plan.log2_chunk, len(data), plan.mek_id, plan.seal_id, ranges)
+            data, part = seal_segment(plan.mek, header, name, data, draw)
+        digest = inner_digest(data) if kind == sf.INNER else sf.segment_digest(data, part)
         stored.append((name, offset, data))
-        entries.append(sf.Entry(name, len(data), offset, kind, digest(data)))
+        entries.append(sf.Entry(name, len(data), offset, kind, digest, ranges))
+        aead += part
     manifest = make_manifest(plan, entries).encode()
     tag = make_tag(plan.mek, draw(12), manifest)
-    return close(stored, manifest, tag, sign(plan.seal_key, manifest), slots)
+    return close(stored, aead, manifest, tag, sign(plan.seal_key, manifest), slots)
 
 
 def make_manifest(plan, entries):
@@ -89,10 +98,10 @@ def make_manifest(plan, entries):
     return sf.Manifest(plan.seal_id, plan.mek_id, *rest, tuple(entries))
 
 
-def close(stored, manifest, tag, signature, slots=(b"", b"", b"")):
-    """The canonical file from stored segments and the contents of the six."""
-    six = [manifest, tag, signature] + [sf.pack_slot(content) for content in slots]
-    return sf.lay_out(stored + [(name, 0, data) for name, data in zip(sf.SIX, six)])
+def close(stored, aead, manifest, tag, signature, slots=(b"", b"", b"")):
+    """The canonical file from stored segments and the contents of the seven."""
+    seven = [aead, manifest, tag, signature] + [sf.pack_slot(content) for content in slots]
+    return sf.lay_out(stored + [(name, 0, data) for name, data in zip(sf.SEVEN, seven)])
 
 
 def inner_digest(container):

@@ -34,6 +34,18 @@ class RoundTrip(unittest.TestCase):
                     data = sealed(segments, log2_chunk=log2_chunk)
                     self.assertEqual(decryptor.open_container(data, mek=MEK)["segments"], segments)
 
+    def test_clear_ranges_stay_where_they_are(self):
+        segments = [("network.elf", 0, filler("elf", 5 * 65536 + 9))]
+        for ranges in (((0, 52),), ((100, 9), (65536, 65536)), ((65535, 2),), ((0, 2 * 65536), (3 * 65536 + 1, 2 * 65536 + 8))):
+            for mode in (sf.TOKEN, sf.ENVELOPE):
+                data = sealed(segments, mode=mode, clear=(("network.elf", ranges),))
+                self.assertEqual(decryptor.open_container(data, mek=MEK)["segments"], segments)
+                stored = qpc_format.read(data)[1][0].data
+                clear = {at for first, length in ranges for at in range(first, first + length)}
+                same = sum(a == b for at, (a, b) in enumerate(zip(stored, segments[0][2])) if at not in clear)
+                self.assertTrue(all(stored[at] == segments[0][2][at] for at in clear))
+                self.assertLess(same, len(stored) // 100)
+
     def test_every_suite(self):
         for suite, kind in SUITES:
             with self.subTest(suite=suite, kind=kind):
@@ -66,7 +78,7 @@ class RoundTrip(unittest.TestCase):
             self.assertEqual(decryptor.open_container(sealed(segments), mek=MEK)["segments"], segments)
 
     def test_as_many_segments_as_a_container_may_have(self):
-        segments = [(f"{number:04}-".ljust(255, "n"), 0, b"") for number in range(4090)]
+        segments = [(f"{number:04}-".ljust(255, "n"), 0, b"") for number in range(4089)]
         self.assertEqual(decryptor.open_container(sealed(segments), mek=MEK)["segments"], segments)
 
 

@@ -86,10 +86,13 @@ class PlainContainer(unittest.TestCase):
                 self.refused(self.patched(at, code, value, segments), message)
 
     def test_names(self):
-        for name in ("", "a/b", "a\x7f", "a\n", "n" * 256):
+        for name in ("", "a/b", "a\x7f", "a\n", "n" * 256, "é" * 128):
             with self.subTest(name=name):
                 self.refused(qpc_format.write_from_files([(name, 0, b"x")]), "name")
-        qpc_format.read(qpc_format.write_from_files([("n" * 255, 0, b"x"), ("a b~", 7, b"")]))
+        broken = qpc_format.write_from_files([("ab", 0, b"x")]).replace(b"ab\0", b"a\xc3\0")
+        self.refused(broken, "UTF-8")
+        segments = [("n" * 255, 0, b"x"), ("a b~", 7, b""), ("größer", 0, b"y")]
+        self.assertEqual(self.read(qpc_format.write_from_files(segments)), (0, segments))
         for name in ("seal.x", "MEK.pub"):
             with self.assertRaises(FormatError):
                 qpc_format.read_input(qpc_format.write_from_files([(name, 0, b"x")]))

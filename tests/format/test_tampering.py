@@ -11,7 +11,7 @@ import decryptor
 import qpc_format
 import sealed_format as sf
 import strict_cbor
-from containers import Refusals, reclose, resealed, sealed, slots_for
+from containers import SEAL_KEY, Refusals, reclose, resealed, sealed, slots_for
 from material import MEK, MEK_ID, SEAL_ID, SEGMENTS, ec_key, ed25519_key, filler
 from qpc_format import FormatError
 
@@ -41,14 +41,15 @@ class Layout(Refusals):
         struct.pack_into("<Q", grown, 8, len(grown))
         self.refused(grown, "canonical")
 
-    def test_the_six(self):
+    def test_the_seven(self):
         rows = [(s.name, s.offset, s.data) for s in qpc_format.read(sealed())[1]]
-        self.refused(sf.lay_out(rows[:-6] + [rows[-5], rows[-6]] + rows[-4:]), "last six")
-        self.refused(sf.lay_out(rows[-6:] + rows[:-6]), "last six")
-        self.refused(sf.lay_out(rows[:6] + [("seal.manifest", 1, rows[6][2])] + rows[7:]), "offset")
+        self.refused(sf.lay_out(rows[:-7] + [rows[-6], rows[-7]] + rows[-5:]), "last seven")
+        self.refused(sf.lay_out(rows[-7:] + rows[:-7]), "last seven")
+        self.refused(sf.lay_out(rows[:-7] + rows[-6:]), "last seven")
+        self.refused(sf.lay_out(rows[:7] + [("seal.manifest", 1, rows[7][2])] + rows[8:]), "offset")
         for name, size in (("seal.tag", 59), ("seal.sig", 65), ("MEK.nonce", 1023)):
             self.refused(reclose(sealed(), **{name: bytes(size)}), name if size != 1023 else "1024")
-        self.refused(qpc_format.write_from_files(SEGMENTS), "last six")
+        self.refused(qpc_format.write_from_files(SEGMENTS), "last seven")
 
     def test_slots(self):
         full = sf.pack_slot(filler("slot", 1022))
@@ -71,15 +72,40 @@ class Tampering(Refusals):
     def test_segments(self):
         for name in ("network.elf", "constants.bin"):
             for mode in (sf.TOKEN, sf.ENVELOPE):
-                for at in (70, 120, -1, -20):
+                for at in (0, 70, 120, -1, -20):
                     self.refused(self.flip(name, at, mode=mode), "digest of")
         self.refused(self.flip("networkdesc.bin", 3), "digest of")
 
+    def test_clear_ranges_are_covered_too(self):
+        clear = (("network.elf", ((0, 64), (1000, 200), (70000, 1))),)
+        decryptor.open_container(sealed(clear=clear), mek=MEK, seal_key=SEAL_KEY.public_key())
+        for at in (0, 63, 64, 1000, 1199, 1200, 70000):
+            self.refused(self.flip("network.elf", at, clear=clear), "digest of")
+
     def test_header_of_a_segment(self):
-        cases = [(0, "version 1"), (8, "version 1"), (9, ""), (11, "reserved"), (15, "reserved"), (63, "reserved")]
-        for at, message in cases + [(10, ""), (16, "stored size"), (24, "digest of"), (40, "digest of")]:
+        cases = [(0, "version 2"), (8, "version 2"), (9, ""), (11, "reserved"), (15, "reserved"), (63, "reserved")]
+        cases += [(10, ""), (16, "another's"), (24, "another seal"), (40, "another seal"), (56, "")]
+        for at, message in cases:
             with self.subTest(at=at):
-                self.refused(self.flip("network.elf", at), message)
+                self.refused(self.flip("seal.aead", at), message)
+
+    def test_every_byte_of_seal_aead(self):
+        for mode in (sf.TOKEN, sf.ENVELOPE):
+            for at in range(len(self.aead(mode=mode, clear=self.CLEAR))):
+                self.refused(self.flip("seal.aead", at, mode=mode, clear=self.CLEAR), None)
+
+    CLEAR = (("network.elf", ((0, 64), (1000, 200))),)
+
+    def aead(self, **changes):
+        return decryptor.read_layout(sealed(**changes))[0]["seal.aead"].data
+
+    def test_seal_aead_is_its_parts_and_nothing_else(self):
+        aead = self.aead()
+        for changed in (b"", aead[:-1], aead[:-28], aead[:70], aead + b"\0", aead + aead, aead[120:]):
+            self.refused(reclose(sealed(), **{"seal.aead": changed}), None)
+        two = decryptor.read_parts(sf.decode_manifest(decryptor.read_layout(sealed())[0]["seal.manifest"].data), aead)
+        swapped = two[1][1] + two[0][1]
+        self.refused(reclose(sealed(), **{"seal.aead": swapped}), "another's")
 
     def test_manifest_tag_signature(self):
         self.refused(self.flip("seal.manifest", 30), None, InvalidSignature)
@@ -93,15 +119,24 @@ class Tampering(Refusals):
         def header(mode=1, log2_chunk=16, size=5):
             return sf.SegmentHeader(mode, log2_chunk, size, MEK_ID, SEAL_ID)
 
-        cases = [(header(mode=0), "mode"), (header(mode=3), "mode"), (header(size=0), "empty plaintext")]
-        cases += [(header(log2_chunk=15), "chunk size"), (header(log2_chunk=25), "chunk size")]
+        def ranges(*clear):
+            return dataclasses.replace(header(size=1000), clear=clear)
+
+        cases = [(header(mode=0), "mode"), (header(mode=3), "mode"), (header(size=0), "a size"), (header(size=(1 << 48) + 1), "a size")]
+        cases += [(header(log2_chunk=15), "chunk size"), (header(log2_chunk=21), "chunk size")]
+        cases += [(ranges((0, 0)), "empty"), (ranges((5, 5), (10, 5)), "apart"), (ranges((50, 5), (10, 5)), "order")]
+        cases += [(ranges((999, 2)), "outside"), (ranges((0, 1000)), "nothing is sealed"), (ranges((0, 1 << 63)), "outside")]
+        cases += [(ranges(*((2 * at, 1) for at in range(65))), "too many")]
         for changed, message in cases:
             with self.subTest(changed), self.assertRaises(FormatError) as caught:
-                sf.unpack_header(changed.pack().ljust(changed.stored_size, b"\0"))
+                sf.unpack_front(changed.pack() + bytes(44 if changed.mode == 2 else 0) + changed.pack_ranges())
             self.assertIn(message, str(caught.exception))
-        with self.assertRaises(FormatError):
-            sf.unpack_header(header().pack()[:63])
-        sf.unpack_header(header(log2_chunk=24).pack().ljust(header().stored_size, b"\0"))
+        for short in (header().pack()[:63], ranges((5, 5)).pack(), header(mode=2).pack()):
+            with self.assertRaises(FormatError):
+                sf.unpack_front(short)
+        most = ranges(*((2 * at, 1) for at in range(64)))
+        self.assertEqual(sf.unpack_front(most.pack() + most.pack_ranges() + b"more"), most)
+        sf.unpack_front(header(log2_chunk=20, size=1 << 48).pack())
 
     def test_a_tag_of_another_manifest(self):
         """Whoever may sign but not use the MEK cannot carry an old tag over to a new manifest."""
@@ -127,23 +162,29 @@ class Tampering(Refusals):
     def test_chunks_cannot_move(self):
         """Even with digests, tag and signature made anew, the chunks' own tags hold order, name and end."""
         data = sealed()
-        stored = next(s.data for s in qpc_format.read(data)[1] if s.name == "constants.bin")
-        header = sf.unpack_header(stored)
-        first, second = sf.stored_chunks(header, stored)
-        swapped = stored[:64] + second + first
-        shorter = dataclasses.replace(header, plaintext_size=65536).pack() + first
-        for changed in (swapped, shorter):
-            self.refused(self.with_segment(data, "constants.bin", changed), None, InvalidTag)
-        other = next(s.data for s in qpc_format.read(sealed())[1] if s.name == "network.elf")
-        self.refused(self.with_segment(data, "constants.bin", other), None, InvalidTag)
+        seven, others = decryptor.read_layout(data)
+        parts = decryptor.read_parts(sf.decode_manifest(seven["seal.manifest"].data), seven["seal.aead"].data)
+        network, constants = others[0].data, others[1].data
+        header, part = parts[1]
+        first, second = part[64:92], part[92:]
+        swapped = (constants[65536:] + constants[:65536], part[:64] + second + first)
+        shorter = (constants[:65536], dataclasses.replace(header, size=65536).pack() + first)
+        for stored, part_of_it in (swapped, shorter):
+            self.refused(self.with_segment(data, parts, stored, part_of_it), None, InvalidTag)
+        other = (network, parts[0][1])
+        self.refused(self.with_segment(data, parts, *other), None, InvalidTag)
+        wider = dataclasses.replace(header, clear=((0, 1),))
+        more = wider.pack() + wider.pack_ranges() + part[64:]
+        self.refused(self.with_segment(data, parts, constants, more, wider.clear), None, InvalidTag)
 
-    def with_segment(self, data, name, stored):
+    def with_segment(self, data, parts, stored, part, clear=()):
+        """Another constants.bin, with all that can be made without the MEK's encryptions made anew."""
         def edit(manifest):
-            change = {"stored_size": len(stored), "digest": sf.sealed_digest(stored)}
-            rows = [dataclasses.replace(e, **change) if e.name == name else e for e in manifest.entries]
+            change = {"size": len(stored), "digest": sf.segment_digest(stored, part), "clear": clear}
+            rows = [dataclasses.replace(e, **change) if e.name == "constants.bin" else e for e in manifest.entries]
             return dataclasses.replace(manifest, entries=tuple(rows))
 
-        return resealed(data, edit, **{name: stored})
+        return resealed(data, edit, **{"constants.bin": stored, "seal.aead": parts[0][1] + part})
 
     def test_a_manifest_that_tells_something_else(self):
         def with_entry(**change):
@@ -155,8 +196,9 @@ class Tampering(Refusals):
         cases = [
             (with_entry(name="network.elg"), "differ"),
             (with_entry(offset=1), "differ"),
-            (with_entry(stored_size=1), "stored size"),
-            (with_entry(kind=0), "digest"),
+            (with_entry(size=1), "a size differs"),
+            (with_entry(kind=0), "another's"),
+            (with_entry(clear=((0, 5),)), "another's"),
             (with_entry(digest=bytes(32)), "digest"),
             (lambda m: dataclasses.replace(m, entries=m.entries[:-1]), "differ"),
             (lambda m: dataclasses.replace(m, entries=m.entries[1:] + m.entries[:1]), "differ"),
@@ -169,9 +211,11 @@ class Tampering(Refusals):
     def test_manifest_is_strict(self):
         encoded = sf.decode_manifest(decryptor.read_layout(sealed())[0]["seal.manifest"].data).encode()
         fields = strict_cbor.decode(encoded)
-        changes = [(1, "qpcseal/manifest/2"), (2, b"short"), (4, -1), (4, "x"), (5, ""), (5, "é" * 65), (6, True)]
-        changes += [(9, None), (10, {}), (10, [[]]), (10, [["a", 1, 0, 3, bytes(32)]]), (10, [["a", 1, 0, 0, b""]])]
-        rows = (["a", -1, 0, 0, bytes(32)], ["a", 1, None, 0, bytes(32)], [b"a", 1, 0, 0, bytes(32)])
+        changes = [(1, "qpcseal/manifest/1"), (2, b"short"), (4, -1), (4, "x"), (5, ""), (5, "é" * 65), (6, True)]
+        changes += [(9, None), (10, {}), (10, [[]]), (10, [["a", 1, 0, 3, bytes(32), []]]), (10, [["a", 1, 0, 0, b"", []]])]
+        rows = (["a", -1, 0, 0, bytes(32), []], ["a", 1, None, 0, bytes(32), []], [b"a", 1, 0, 0, bytes(32), []])
+        rows += (["a", 1, 0, 0, bytes(32)], ["a", 9, 0, 0, bytes(32), [[0, 1]]], ["a", 9, 0, 1, bytes(32), [[0, 9]]])
+        rows += (["a", 9, 0, 1, bytes(32), [[0]]], ["a", 9, 0, 1, bytes(32), [[0, 1, 2]]], ["a", 9, 0, 1, bytes(32), {}])
         changes += [(10, [row]) for row in rows]
         for key, value in changes + [(11, 0), (-1, 0)]:
             with self.subTest(key=key, value=value), self.assertRaises(FormatError):

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "pkcs11/token_choice.h"
 #include "tests/forward/forwarded.h"
 
 namespace qpcseal::testing {
@@ -235,8 +236,8 @@ TEST_F(Carries, WhatTheTokenSaysOfItself) {
   };
   EXPECT_GT(list(far_).size(), 50U);
   EXPECT_EQ(list(far_), list(direct.session));
-  const auto there = far_module_.token("forwarded", "");
-  EXPECT_EQ(there.serial, direct.module.token("forwarded", "").serial);
+  const auto there = find_token(far_module_, {"forwarded", "", {}});
+  EXPECT_EQ(there.serial, find_token(direct.module, {"forwarded", "", {}}).serial);
   CK_MECHANISM_INFO one{}, two{};
   ASSERT_EQ(far_->C_GetMechanismInfo(far_.slot(), CKM_AES_KEY_GEN, &one), CKR_OK);
   ASSERT_EQ(direct.session->C_GetMechanismInfo(direct.session.slot(), CKM_AES_KEY_GEN, &two), CKR_OK);
@@ -275,7 +276,7 @@ TEST(Clients, OneAfterTheOtherAndAgainAfterARestart) {
   EXPECT_THROW(server.module(), Error);
   server.start();
   const pkcs11::Module module = server.module();
-  EXPECT_EQ(module.token("forwarded", "").label, "forwarded");
+  EXPECT_EQ(find_token(module, {"forwarded", "", {}}).label, "forwarded");
 }
 
 TEST(Clients, ASocketPathIsNeeded) {

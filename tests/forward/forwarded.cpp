@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "pkcs11/token_choice.h"
 
 namespace qpcseal::testing {
 namespace {
@@ -120,7 +121,7 @@ pkcs11::Template extractable_aes(std::string_view label) {
 }
 
 RawSession::RawSession(const pkcs11::Module& module)
-    : calls_(module.calls()), slot_(module.token(kLabel, "").slot) {
+    : calls_(module.calls()), slot_(pkcs11::find_token(module, {kLabel, "", {}}).slot) {
   pkcs11::check(calls_.C_OpenSession(slot_, CKF_SERIAL_SESSION | CKF_RW_SESSION, nullptr, nullptr, &handle_),
                 "C_OpenSession");
   const SecretBuffer pin = test_pin();

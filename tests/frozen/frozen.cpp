@@ -70,6 +70,12 @@ Bytes GivenSigner::sign(ByteView message) {
   return out;
 }
 
+seal::ClearRanges ranges_of(const json& pairs) {
+  seal::ClearRanges out;
+  for (const json& pair : pairs) out.push_back({pair.at(0), pair.at(1)});
+  return out;
+}
+
 Fd file_of(ByteView bytes) {
   Fd file(open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (!file) throw_errno("O_TMPFILE");

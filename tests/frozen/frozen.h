@@ -69,6 +69,9 @@ Fd plain_file(const std::vector<PlainSegment>& segments);
 Fd file_of(ByteView bytes);
 Bytes contents(const Fd& file);
 
+// [[first, length], ...]
+seal::ClearRanges ranges_of(const json& pairs);
+
 // Each byte of `good` changed in turn: `accepted` must say no (or throw) every time. Returns how often.
 std::size_t sweep(const Bytes& good, const std::function<bool(const Bytes&)>& accepted);
 

@@ -2,6 +2,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "qpc/container.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -16,7 +17,9 @@ QPCSEAL_FUZZ_TARGET(input) {
     for (const qpc::Segment& segment : container.segments()) {
       fuzz::require(segment.data_position <= input.size(), "data outside the file");
       fuzz::require(segment.size <= input.size() - segment.data_position, "data beyond the file");
-      fuzz::require(segment.offset <= segment.size, "offset beyond the size");
+      fuzz::require(segment.name != qpc::kConstants || segment.offset <= segment.size,
+                    "offset beyond the size");
+      fuzz::require(is_utf8(segment.name), "a name that is no UTF-8");
       fuzz::require(container.find(segment.name) == &segment, "two segments of one name");
     }
   });

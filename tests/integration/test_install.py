@@ -27,7 +27,7 @@ class Install(unittest.TestCase):
             for program in sorted(PROGRAMS):
                 said = run(program, "--version")
                 self.assertEqual((said.returncode, said.stderr), (0, ""))
-                self.assertRegex(said.stdout, r"\d+\.\d+\.\d+")
+                self.assertRegex(said.stdout, rf"^{program} \d+\.\d+\.\d+ \(commit ([0-9a-f]{{12}}(-dirty)?|unknown)\)\n$")
                 self.assertEqual(run(program, "--help").returncode, 0)
                 self.assertEqual(run(program, "--nonsense").returncode, 2)
             self.assertEqual(run("qpcseal-device", "sample", "--out", "model.qpc").returncode, 0)

@@ -23,7 +23,7 @@ struct Segment {
   std::uint64_t offset = 0;
 };
 
-// A container in memory: the input's segments as stored, then the six.
+// A container in memory: the input's segments as stored, then the seven.
 struct Parts {
   std::vector<Segment> segments;
   Segment& at(std::string_view name);
@@ -40,6 +40,7 @@ struct Wish {
   std::string mek = "resnet50";  // made when first used
   std::size_t constants = 150;   // bytes of constants.bin
   bool bound = true;
+  bool readable = false;  // network.elf keeps its first 52 bytes and 20 in the middle
 };
 
 class Bench {

@@ -11,6 +11,8 @@
 #include "appliance/seal/data_key.h"
 #include "appliance/seal/format.h"
 #include "appliance/seal/manifest.h"
+#include "appliance/seal/segment_digest.h"
+#include "base/piece_digest.h"
 #include "tests/loader/bench.h"
 
 namespace qpcseal::testing {
@@ -18,7 +20,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr std::size_t kSix = seal::kAddedNames.size();
+constexpr std::size_t kSeven = seal::kAddedNames.size();
 constexpr std::size_t kChunk = std::size_t{1} << 16;
 
 class Splice : public ::testing::TestWithParam<seal::Mode> {
@@ -55,8 +57,8 @@ TEST_P(Splice, DroppedSegments) {
   for (std::size_t i = 0; i < size; ++i)
     refused("dropped " + std::to_string(i),
             [&](Parts& p) { p.segments.erase(p.segments.begin() + static_cast<std::ptrdiff_t>(i)); });
-  refused("all dropped but the six", [&](Parts& p) {
-    p.segments.erase(p.segments.begin(), p.segments.end() - static_cast<std::ptrdiff_t>(kSix));
+  refused("all dropped but the seven", [&](Parts& p) {
+    p.segments.erase(p.segments.begin(), p.segments.end() - static_cast<std::ptrdiff_t>(kSeven));
   });
 }
 
@@ -91,11 +93,8 @@ TEST_P(Splice, AddedSegments) {
 TEST_P(Splice, OtherOffsets) {
   const std::size_t size = take_apart(good_).segments.size();
   for (std::size_t i = 0; i < size; ++i)
-    refused("offset of " + std::to_string(i), [&](Parts& p) {
-      p.segments[i].offset =
-          p.segments[i].offset == 0 ? std::min<std::size_t>(1, p.segments[i].data.size()) : 0;
-      if (p.segments[i].data.empty()) p.segments[i].name += "x";  // an empty one has no other offset
-    });
+    refused("offset of " + std::to_string(i),
+            [&](Parts& p) { p.segments[i].offset = p.segments[i].offset == 0 ? 1 : 0; });
 }
 
 TEST_P(Splice, FromAnotherContainerOrAnOlderOne) {
@@ -170,42 +169,84 @@ TEST_P(Splice, OlderThanTheCardAccepts) {
   count_ = 1;
 }
 
-// Chunks within one segment: moved, dropped, doubled, from elsewhere.
+// The part of seal.aead of constants.bin, the last one.
+MutableBytes constants_part(Parts& parts) {
+  MutableBytes aead = parts.at("seal.aead").data;
+  const std::size_t first = seal::parse_front(aead).part_size();
+  return aead.subspan(first);
+}
+
+// Chunks within one segment: moved, dropped, doubled, from elsewhere; with their entries in seal.aead or
+// without.
 TEST_P(Splice, Chunks) {
   good_ = bench_.seal({.mode = GetParam(), .constants = 2 * kChunk + 9});
   other_ = bench_.seal({.mode = GetParam(), .constants = 2 * kChunk + 9});
   ASSERT_EQ(refusal(good_), "");
-  const std::size_t first = GetParam() == seal::Mode::Token ? 64 : 108, step = kChunk + 28;
-  const auto chunk = [&](Bytes& data, std::size_t i) {
-    return MutableBytes(data).subspan(first + i * step, std::min(step, data.size() - first - i * step));
-  };
-  refused("chunks 0 and 1 swapped", [&](Parts& p) {
+  const std::size_t front = GetParam() == seal::Mode::Token ? 64 : 108;
+  const auto chunk = [&](Parts& p, std::size_t i) {
     Bytes& data = p.at("constants.bin").data;
-    std::swap_ranges(chunk(data, 0).begin(), chunk(data, 0).end(), chunk(data, 1).begin());
+    return MutableBytes(data).subspan(i * kChunk, std::min(kChunk, data.size() - i * kChunk));
+  };
+  const auto entry = [&](Parts& p, std::size_t i) {
+    return constants_part(p).subspan(front + i * seal::kEntrySize, seal::kEntrySize);
+  };
+  const auto swap = [&](MutableBytes a, MutableBytes b) { std::swap_ranges(a.begin(), a.end(), b.begin()); };
+  refused("chunks 0 and 1 swapped", [&](Parts& p) { swap(chunk(p, 0), chunk(p, 1)); });
+  refused("entries 0 and 1 swapped", [&](Parts& p) { swap(entry(p, 0), entry(p, 1)); });
+  refused("chunks 0 and 1 swapped with their entries", [&](Parts& p) {
+    swap(chunk(p, 0), chunk(p, 1));
+    swap(entry(p, 0), entry(p, 1));
   });
   for (const std::size_t i : {0, 1, 2})
     refused("chunk of the other container", [&](Parts& p) {
       Parts donor = take_apart(other_);
-      std::ranges::copy(chunk(donor.at("constants.bin").data, i),
-                        chunk(p.at("constants.bin").data, i).begin());
+      std::ranges::copy(chunk(donor, i), chunk(p, i).begin());
+      std::ranges::copy(entry(donor, i), entry(p, i).begin());
     });
   refused("last chunk dropped, the header adjusted", [&](Parts& p) {
-    Bytes& data = p.at("constants.bin").data;
-    data.resize(first + 2 * step);
+    p.at("constants.bin").data.resize(2 * kChunk);
     Bytes size;
     append_le(size, 2 * kChunk, 8);
-    std::ranges::copy(size, data.begin() + 16);
+    std::ranges::copy(size, constants_part(p).subspan(16).begin());
+    Bytes& aead = p.at("seal.aead").data;
+    aead.resize(aead.size() - seal::kEntrySize);
   });
-  refused("last chunk dropped", [&](Parts& p) { p.at("constants.bin").data.resize(first + 2 * step); });
+  refused("last chunk dropped", [&](Parts& p) { p.at("constants.bin").data.resize(2 * kChunk); });
+}
+
+TEST_P(Splice, PartsOfSealAead) {
+  const auto aead = [](Parts& p) -> Bytes& { return p.at("seal.aead").data; };
+  refused("none", [&](Parts& p) { aead(p).clear(); });
+  refused("cut short", [&](Parts& p) { aead(p).pop_back(); });
+  refused("without the last entry", [&](Parts& p) { aead(p).resize(aead(p).size() - seal::kEntrySize); });
+  refused("with more behind it", [&](Parts& p) { aead(p).push_back(0); });
+  refused("with an entry more", [&](Parts& p) { aead(p).resize(aead(p).size() + seal::kEntrySize); });
+  refused("swapped", [&](Parts& p) {
+    const std::size_t first = seal::parse_front(aead(p)).part_size();
+    std::ranges::rotate(aead(p), aead(p).begin() + static_cast<std::ptrdiff_t>(first));
+  });
+  refused("doubled", [&](Parts& p) {
+    const Bytes once = aead(p);
+    append(aead(p), once);
+  });
+  refused("all segments clear instead", [&](Parts& p) {
+    aead(p).clear();
+    seal::Manifest manifest = seal::parse_manifest(p.at("seal.manifest").data);
+    for (seal::ManifestSegment& row : manifest.segments) row.kind = seal::SegmentKind::Clear;
+    p.at("seal.manifest").data = seal::encode_manifest(manifest);
+  });
 }
 
 // A broken card that knows the MEK can make segments and tags; it cannot sign.
 TEST_P(Splice, ForgedWithTheMek) {
   const SecretBuffer mek = bench_.mek_value(good_);
   Parts parts = take_apart(good_);
-  parts.at("constantsdesc.bin").data[0] ^= 1;
+  Bytes& descriptor = parts.at("constantsdesc.bin").data;
+  descriptor[0] ^= 1;
   seal::Manifest manifest = seal::parse_manifest(parts.at("seal.manifest").data);
-  manifest.segments[1].digest = sha256(parts.at("constantsdesc.bin").data);
+  seal::SegmentDigest digest(descriptor.size());
+  digest.add(0, PieceDigester().digests(descriptor));
+  manifest.segments[1].digest = digest.finish({});
   parts.at("seal.manifest").data = seal::encode_manifest(manifest);
   SystemRandom random;
   const MutableBytes tag = parts.at("seal.tag").data;

@@ -45,11 +45,18 @@ void refused(const Fd& file, const std::filesystem::path& path, const device::Ca
   write_exact(file, good.subspan(at, 1), at);
 }
 
-class Sweep : public ::testing::TestWithParam<seal::Mode> {};
+class Sweep : public ::testing::TestWithParam<std::tuple<seal::Mode, bool>> {
+ protected:
+  Wish wanted() { return {.mode = std::get<0>(GetParam()), .readable = std::get<1>(GetParam())}; }
+  std::string name() {
+    return std::string(seal::to_string(std::get<0>(GetParam()))) +
+           (std::get<1>(GetParam()) ? ", clear ranges" : "");
+  }
+};
 
 TEST_P(Sweep, EveryByteOfABoundContainerIsNeeded) {
   Bench bench;
-  const Bytes good = bench.seal({.mode = GetParam()});
+  const Bytes good = bench.seal(wanted());
   const device::Card card = bench.card();
   ASSERT_EQ(bench.refusal(good, card), "");
   const auto places = map_of(good, bench.file());
@@ -67,13 +74,13 @@ TEST_P(Sweep, EveryByteOfABoundContainerIsNeeded) {
     list += "  " + place + " " + std::to_string(count);
   }
   EXPECT_EQ(total, good.size());
-  std::cout << "mode " << seal::to_string(GetParam()) << ": " << total << " of " << good.size()
+  std::cout << "mode " << name() << ": " << total << " of " << good.size()
             << " changed bytes refused:" << list << "\n";
 }
 
 TEST_P(Sweep, EveryBitOfTheFrontAndTheSlots) {
   Bench bench;
-  const Bytes good = bench.seal({.mode = GetParam()});
+  const Bytes good = bench.seal(wanted());
   const device::Card card = bench.card();
   const Fd file(open(bench.file().c_str(), O_RDWR | O_CLOEXEC));
   std::uint64_t count = 0;
@@ -81,12 +88,12 @@ TEST_P(Sweep, EveryBitOfTheFrontAndTheSlots) {
     for (unsigned bit = 0; bit < 8; ++bit, ++count)
       refused(file, bench.file(), card, good, at, static_cast<std::uint8_t>(1U << bit));
   }
-  std::cout << "mode " << seal::to_string(GetParam()) << ": " << count << " flipped bits refused\n";
+  std::cout << "mode " << name() << ": " << count << " flipped bits refused\n";
 }
 
 TEST_P(Sweep, EveryLengthButItsOwn) {
   Bench bench;
-  const Bytes good = bench.seal({.mode = GetParam()});
+  const Bytes good = bench.seal(wanted());
   const device::Card card = bench.card();
   std::uint64_t count = 0;
   for (std::uint64_t size = 0; size<good.size(); size += size + 600> good.size() || size < 600 ? 1 : 509) {
@@ -99,11 +106,16 @@ TEST_P(Sweep, EveryLengthButItsOwn) {
     EXPECT_NE(bench.refusal(longer, card), "") << more << " bytes more";
     ++count;
   }
-  std::cout << "mode " << seal::to_string(GetParam()) << ": " << count << " other lengths refused\n";
+  std::cout << "mode " << name() << ": " << count << " other lengths refused\n";
 }
 
-INSTANTIATE_TEST_SUITE_P(BothModes, Sweep, ::testing::Values(seal::Mode::Token, seal::Mode::Envelope),
-                         [](const auto& one) { return std::string(seal::to_string(one.param)); });
+INSTANTIATE_TEST_SUITE_P(BothModes, Sweep,
+                         ::testing::Combine(::testing::Values(seal::Mode::Token, seal::Mode::Envelope),
+                                            ::testing::Bool()),
+                         [](const auto& one) {
+                           return std::string(seal::to_string(std::get<0>(one.param))) +
+                                  (std::get<1>(one.param) ? "_readable" : "");
+                         });
 
 }  // namespace
 }  // namespace qpcseal::testing

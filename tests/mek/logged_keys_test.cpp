@@ -10,6 +10,7 @@
 #include "appliance/mek/lifecycle.h"
 #include "appliance/mek/rotate.h"
 #include "appliance/site/key_census.h"
+#include "tests/audit/mek_histories.h"
 #include "tests/base/expect_error.h"
 #include "tests/site/logged_home.h"
 
@@ -18,6 +19,8 @@ namespace {
 
 using encoding::Json;
 using qpcseal::testing::LoggedHome;
+using qpcseal::testing::mek_history;
+using qpcseal::testing::state_with;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -26,27 +29,12 @@ using ::testing::Not;
 
 std::string hex_id(std::uint8_t number) { return to_hex(Bytes(16, number)); }
 
-audit::MekHistory history_of(std::uint8_t id, const std::string& label, std::uint64_t generation,
-                             const std::string& state) {
-  audit::MekHistory out;
-  out.id = Bytes(16, id);
-  out.label = label;
-  out.generation = generation;
-  out.state = state;
-  return out;
-}
-
-audit::State state_of(const std::vector<audit::MekHistory>& keys) {
-  audit::State out;
-  for (const audit::MekHistory& key : keys) out.meks[key.id] = key;
-  return out;
-}
-
 TEST(Successor, IsTheNewestGenerationInUse) {
-  const audit::MekHistory first = history_of(1, "a#1", 1, "ok");
-  const audit::State state = state_of({first, history_of(2, "a#2", 2, "ok"), history_of(3, "a#3", 3, "ok"),
-                                       history_of(4, "a#4", 4, "suspended"),
-                                       history_of(5, "a#5", 5, "pending"), history_of(6, "b#9", 9, "ok")});
+  const audit::MekHistory first = mek_history(1, "a#1", 1, "ok");
+  const audit::State state =
+      state_with({first, mek_history(2, "a#2", 2, "ok"), mek_history(3, "a#3", 3, "ok"),
+                  mek_history(4, "a#4", 4, "suspended"), mek_history(5, "a#5", 5, "pending"),
+                  mek_history(6, "b#9", 9, "ok")});
   EXPECT_EQ(successor(state, first)->label, "a#3");
   EXPECT_EQ(successor(state, state.meks.at(Bytes(16, 2)))->label, "a#3");
   EXPECT_FALSE(successor(state, state.meks.at(Bytes(16, 3))));
@@ -54,14 +42,14 @@ TEST(Successor, IsTheNewestGenerationInUse) {
 }
 
 TEST(ReplacedKey, SealsNothingMoreWhateverBecameOfTheNext) {
-  const keys::Mek first = site::recorded_mek(history_of(1, "a#1", 1, "ok"));
+  const keys::Mek first = site::recorded_mek(mek_history(1, "a#1", 1, "ok"));
   for (const char* made : {"ok", "suspended", "destroyed"})
     EXPECT_ERROR(Denied, "a#1 seals nothing more: a#2 took its place",
-                 refuse_replaced(state_of({history_of(2, "a#2", 2, made)}), first));
+                 refuse_replaced(state_with({mek_history(2, "a#2", 2, made)}), first));
   for (const char* never : {"pending", "failed", "unknown", "destroying"})
-    EXPECT_NO_THROW(refuse_replaced(state_of({history_of(2, "a#2", 2, never)}), first)) << never;
-  EXPECT_NO_THROW(refuse_replaced(state_of({history_of(2, "b#2", 2, "ok")}), first)) << "another name";
-  EXPECT_NO_THROW(refuse_replaced(state_of({history_of(2, "a#1", 1, "ok")}), first)) << "no newer one";
+    EXPECT_NO_THROW(refuse_replaced(state_with({mek_history(2, "a#2", 2, never)}), first)) << never;
+  EXPECT_NO_THROW(refuse_replaced(state_with({mek_history(2, "b#2", 2, "ok")}), first)) << "another name";
+  EXPECT_NO_THROW(refuse_replaced(state_with({mek_history(2, "a#1", 1, "ok")}), first)) << "no newer one";
 }
 
 TEST(ImportCheckValue, KnowsAKeyByItsBytes) {
@@ -81,7 +69,7 @@ TEST(ImportCheckValue, KnowsAKeyByItsBytes) {
 }
 
 TEST(KeyParameters, AreWhatOfficersSee) {
-  EXPECT_EQ(request_parameters(site::recorded_mek(history_of(1, "a#1", 1, "ok"))),
+  EXPECT_EQ(request_parameters(site::recorded_mek(mek_history(1, "a#1", 1, "ok"))),
             Json({{"mek", "a#1"}, {"mek_id", hex_id(1)}}));
   keys::BackupHeader header;
   header.name = "a";

@@ -79,6 +79,9 @@ TEST(PolicyDiff, HidesNoRule) {
       {"suites = [1, 2]", "suites = [2, 1]"},
       {"segments = [\"extra.bin\"]", "segments = [\"other.bin\"]"},
       {"max_releases = 10", "max_releases = 11"},
+      {"max_releases = 10", "max_releases = 10\nelf = \"host-readable\""},
+      {"max_releases = 10", "max_releases = 10\nelf = \"whole\""},
+      {"max_releases = 10", "max_releases = 10\nelf_sections = [\"metadata\"]"},
       {"max_encryptions = 1000", "max_encryptions = 1001"},
       {"seal = 1", "seal = 0"},
       {"mek-generate = 0", "mek-generate = 0\nmek-destroy = 2"}};

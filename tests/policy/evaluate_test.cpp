@@ -312,6 +312,10 @@ TEST(Seal, EachFactCounts) {
        {"one segment fewer", [](SealFacts& f) { f.segments.pop_back(); }, "POL-SEGMENTS"},
        {"one segment more", [](SealFacts& f) { f.segments.push_back("networkdesc.bin"); }, "POL-SEGMENTS"},
        {"one twice", [](SealFacts& f) { f.segments.push_back("network.elf"); }, "POL-SEGMENTS"},
+       {"a CRC of what is sealed left clear", [](SealFacts& f) { f.available.push_back("extra.bin.crc"); },
+        "POL-SEGMENTS"},
+       {"statistics left clear", [](SealFacts& f) { f.available.push_back("opstatsdesc.bin"); },
+        "POL-SEGMENTS"},
        {"nothing to seal", [](SealFacts& f) { f.segments = {}, f.available = {"networkdesc.bin"}; },
         "POL-SEGMENTS"},
        {"one encryption too many", [](SealFacts& f) { f.encryptions_wanted = 901; }, "POL-ENCRYPTIONS"},
@@ -320,11 +324,34 @@ TEST(Seal, EachFactCounts) {
        {"another key", [](SealFacts& f) { f.mek.label = "bert#1"; }, "POL-MEK"}});
 }
 
+// Only where the policy demands it; else encrypt-model says that a host cannot read it.
+TEST(Seal, WhatAHostCannotReadIsRefusedWhereThePolicySaysSo) {
+  SealFacts facts = sample_seal_facts();
+  facts.whole = {{"network.elf", "it is no ELF file"}};
+  Policy policy = sample_policy();
+  EXPECT_TRUE(evaluate(policy, facts).allowed());
+  policy.meks[0].elf.value = ElfRule::Whole;
+  EXPECT_TRUE(evaluate(policy, facts).allowed());
+  policy.meks[0].elf.value = ElfRule::HostReadable;
+  const Findings findings = evaluate(policy, facts).findings();
+  ASSERT_EQ(findings.size(), 1U);
+  EXPECT_EQ(findings[0].id, "POL-ELF");
+  EXPECT_EQ(findings[0].claim, "network.elf");
+  EXPECT_EQ(findings[0].observed, "it is no ELF file");
+  facts.whole.clear();
+  EXPECT_TRUE(evaluate(policy, facts).allowed());
+}
+
 TEST(Seal, SegmentsInTheContainersOrder) {
   const Policy policy = sample_policy();
   EXPECT_THAT(segments_to_seal(policy, "resnet50#1", sample_seal_facts().available),
               ElementsAre("constants.bin", "network.elf", "extra.bin"));
-  EXPECT_THAT(segments_to_seal(policy, "resnet50#1", {"metadata.crc"}), IsEmpty());
+  EXPECT_THAT(segments_to_seal(policy, "resnet50#1", {"metadata.crc", ".crc", "networkdesc.bin.crc", "crc"}),
+              IsEmpty());
+  EXPECT_THAT(
+      segments_to_seal(policy, "resnet50#1",
+                       {"network.elf.crc", "opstatsdesc.bin", "a", "extra.bin.crc", "extra.bin.crc.crc"}),
+      ElementsAre("network.elf.crc", "opstatsdesc.bin", "extra.bin.crc"));
   EXPECT_ERROR(Denied, "bert", segments_to_seal(policy, "bert#1", {"network.elf"}));
 }
 

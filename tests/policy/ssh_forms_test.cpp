@@ -43,7 +43,7 @@ struct File {
   std::string magic = "SSHSIG";
   std::uint32_t version = 1;
   Bytes blob = approval::ssh_key_blob(key.get());
-  std::string name_space = kFormsNamespace;
+  std::string sig_namespace = kFormsNamespace;
   Bytes reserved;
   std::string hash = "sha512";
   std::string type = "ssh-ed25519";
@@ -56,14 +56,14 @@ struct File {
     append(wire, after_signature);
     append(out, magic);
     append_be(out, version, 4);
-    append(out, strings({blob, view(name_space), reserved, view(hash), wire}));
+    append(out, strings({blob, view(sig_namespace), reserved, view(hash), wire}));
     append(out, after_all);
     return kBegin + to_base64(out) + "\n" + kEnd;
   }
 };
 
-bool good(const std::string& text, std::string_view name_space = kFormsNamespace) {
-  return approval::verify_sshsig(approval::parse_sshsig(text), name_space, view(kMessage));
+bool good(const std::string& text, std::string_view sig_namespace = kFormsNamespace) {
+  return approval::verify_sshsig(approval::parse_sshsig(text), sig_namespace, view(kMessage));
 }
 
 TEST(SshFile, EachFieldIsAsItHasToBe) {
@@ -84,7 +84,7 @@ TEST(SshFile, EachFieldIsAsItHasToBe) {
     EXPECT_ERROR(Malformed, says, good(file.text()));
   }
   void (*const bad[])(File&) = {
-      [](File& f) { f.name_space = "plan@qpcseal"; }, [](File& f) { f.type = "ecdsa-sha2-nistp256"; },
+      [](File& f) { f.sig_namespace = "plan@qpcseal"; }, [](File& f) { f.type = "ecdsa-sha2-nistp256"; },
       [](File& f) { f.signature.pop_back(); }, [](File& f) { f.signature.push_back(0); },
       [](File& f) { f.signature.clear(); }};
   for (const auto change : bad) {
@@ -96,7 +96,7 @@ TEST(SshFile, EachFieldIsAsItHasToBe) {
 
 TEST(SshFile, NoNamespaceIsNone) {
   File file;
-  file.name_space.clear();
+  file.sig_namespace.clear();
   file.signature = sign_raw(file.key.get(), nullptr, approval::sshsig_signed_data("", view(kMessage)));
   EXPECT_FALSE(good(file.text(), ""));
 }

@@ -45,9 +45,9 @@ class SshKeygen : public ::testing::Test {
   void make_key(const std::string& name, const std::string& type) const {
     ASSERT_EQ(shell("ssh-keygen -q -N '' -f " + name + " " + type), 0);
   }
-  [[nodiscard]] std::string sign(const std::string& key, const std::string& name_space) const {
-    EXPECT_EQ(shell("rm -f message.sig && ssh-keygen -Y sign -f " + key + " -n " + name_space + " message"),
-              0);
+  [[nodiscard]] std::string sign(const std::string& key, const std::string& sig_namespace) const {
+    EXPECT_EQ(
+        shell("rm -f message.sig && ssh-keygen -Y sign -f " + key + " -n " + sig_namespace + " message"), 0);
     return read("message.sig");
   }
   // "KEYTYPE BASE64" of a .pub file.

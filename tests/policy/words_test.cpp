@@ -91,7 +91,8 @@ TEST(Show, DoesNotHideWhatIsLoose) {
   EXPECT_THAT(show(policy), HasSubstr("It is for ANY appliance."));
   EXPECT_THAT(show(policy), HasSubstr("less than 25 hours old"));
   EXPECT_THAT(show(policy), HasSubstr("revoked UEIDs: none"));
-  EXPECT_THAT(show(policy), HasSubstr("seal network.elf, constants.bin in mode"));
+  EXPECT_THAT(show(policy),
+              HasSubstr("seal network.elf, constants.bin, opstatsdesc.bin (and NAME.crc of each) in mode"));
   policy.devices[0].challenge_lifetime.value = 90 * 60;
   EXPECT_THAT(show(policy), HasSubstr("less than 90 minutes old"));
 }
@@ -100,6 +101,19 @@ bool warns(const Policy& policy, const std::string& part) {
   const std::vector<Warning> warnings = lint(policy);
   return std::any_of(warnings.begin(), warnings.end(),
                      [&](const Warning& warning) { return warning.text.find(part) != std::string::npos; });
+}
+
+TEST(Lint, GoesByLine) {
+  Policy policy = sample_policy();
+  policy.devices[0].crl_required = {false, 30};
+  policy.meks[0].max_releases = {0, 9};
+  policy.devices[0].min_dbgstat.value = 1;
+  policy.devices[0].min_dbgstat.line = 100;
+  std::vector<std::string> rules;
+  for (const Warning& warning : lint(policy)) rules.push_back(warning.rule);
+  const std::vector<std::string> ours{policy.at(9), policy.at(30), policy.at(100)};
+  std::erase_if(rules, [&](const std::string& rule) { return std::ranges::find(ours, rule) == ours.end(); });
+  EXPECT_EQ(rules, ours);
 }
 
 TEST(Lint, EachWarningAppearsWhenItShould) {
@@ -203,6 +217,10 @@ TEST(Lint, WarnsOfWeakOperationsThatDecideWhatCounts) {
   EXPECT_FALSE(none.is_weak("policy-change")) << "somebody signs it";
   EXPECT_FALSE(none.is_weak("seal"));
   EXPECT_TRUE(warns(none, weak));
+  none.approvals["mek-expose"].value = 0;
+  EXPECT_TRUE(none.is_weak("mek-expose")) << "a key in the clear";
+  none.approvals["seal"].value = 1;
+  EXPECT_FALSE(none.is_weak("mek-expose")) << "an exposure needs as many";
 }
 
 TEST(Lint, WarnsOfWeakTrustImportWhereThePolicyHasReferences) {
@@ -215,6 +233,11 @@ TEST(Lint, WarnsOfWeakTrustImportWhereThePolicyHasReferences) {
   EXPECT_TRUE(warns(in_card, weak));
   in_submodule.devices.front().submods.value.push_back({"soc", {{"fw", {}, {"fw"}, 0, 0}}, 0});
   EXPECT_TRUE(warns(in_submodule, weak));
+}
+
+TEST(Show, AnExposureNeedsAsManyOfficersAsSealAndRelease) {
+  const Policy policy = parse_policy(sample_policy_text("seal = 1", "seal = 3\nmek-expose = 0"));
+  EXPECT_THAT(show(policy), HasSubstr("mek-expose: 3\n"));
 }
 
 TEST(Lint, APolicyThatCouldNeverBeReplaced) {

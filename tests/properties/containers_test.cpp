@@ -68,12 +68,31 @@ std::vector<std::string> some_of(Dice& dice, const std::vector<TestSegment>& seg
   return out;
 }
 
+// Of some of the wanted segments, what stays readable.
+std::map<std::string, seal::ClearRanges> ranges_from(Dice& dice, const std::vector<TestSegment>& segments,
+                                                     const std::vector<std::string>& wanted) {
+  std::map<std::string, seal::ClearRanges> out;
+  for (const TestSegment& segment : segments) {
+    if (std::ranges::find(wanted, segment.name) == wanted.end() || dice.one_in(2)) continue;
+    std::vector<qpc::Extent> extents;
+    for (std::size_t i = dice.upto(5); i > 0; --i) {
+      const std::size_t first = dice.upto(segment.data.size() - 1);
+      const std::size_t most = segment.data.size() - first;
+      extents.push_back({first, dice.upto(dice.one_in(3) ? most : std::min<std::size_t>(most, 300))});
+    }
+    const seal::ClearRanges ranges = seal::merged(std::move(extents));
+    if (!ranges.empty() && seal::are_well_formed(ranges, segment.data.size())) out[segment.name] = ranges;
+  }
+  return out;
+}
+
 // A model of random shape; some have nothing that could be sealed.
 class Model {
  public:
   explicit Model(std::uint64_t seed) : dice_(seed) {
     segments_ = segments_from(dice_, dice_.upto(dice_.one_in(5) ? kMaxSegments : 8));
     wanted_ = some_of(dice_, segments_);
+    clear_ = ranges_from(dice_, segments_, wanted_);
     if (dice_.one_in(2)) add_partitions();
     input_ = testing::make_qpc(segments_);
   }
@@ -87,7 +106,10 @@ class Model {
     const qpc::Container container = qpc::Container::read(input_);
     std::vector<seal::Partition> partitions = seal::find_partitions(input_, container);
     ASSERT_EQ(partitions.size(), inner_wanted_.size());
-    for (seal::Partition& partition : partitions) partition.segments = inner_wanted_.at(partition.name);
+    for (seal::Partition& partition : partitions) {
+      partition.segments = inner_wanted_.at(partition.name);
+      partition.clear = inner_clear_.at(partition.name);
+    }
     for (std::size_t i = partitions.size(); i > 1; --i)
       std::swap(partitions[i - 1], partitions[dice_.upto(i - 1)]);
     seal::SealOptions options;
@@ -97,6 +119,7 @@ class Model {
     options.model_version = dice_.upto(1000);
     options.chunk_log2 = kChunkLog2;
     options.segments = wanted_;
+    options.clear = clear_;
     options.threads = 2;
     SystemRandom random;
     const auto result =
@@ -114,6 +137,7 @@ class Model {
       inner[0].offset = 0;
       const std::string name = "partition" + std::to_string(i);
       inner_wanted_[name] = some_of(dice_, inner);
+      inner_clear_[name] = ranges_from(dice_, inner, inner_wanted_[name]);
       segments_.insert(segments_.begin() + static_cast<std::ptrdiff_t>(dice_.upto(segments_.size())),
                        {name, testing::contents(testing::make_qpc(inner)), 0});
     }
@@ -123,6 +147,8 @@ class Model {
   std::vector<TestSegment> segments_;
   std::vector<std::string> wanted_;
   std::map<std::string, std::vector<std::string>> inner_wanted_;
+  std::map<std::string, seal::ClearRanges> clear_;
+  std::map<std::string, std::map<std::string, seal::ClearRanges>> inner_clear_;
   Fd input_;
   testing::HostKey key_;
   testing::FixedSigner signer_;

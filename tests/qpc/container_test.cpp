@@ -11,6 +11,7 @@
 #include <limits>
 #include <random>
 
+#include "base/utf8.h"
 #include "tests/base/expect_error.h"
 #include "tests/qpc/builder.h"
 
@@ -51,8 +52,12 @@ void expect_invariants(const Container& read, const Bytes& bytes) {
   for (const Segment& segment : read.segments()) {
     ASSERT_FALSE(segment.name.empty());
     ASSERT_LE(segment.name.size(), kMaxName);
-    for (const char c : segment.name) ASSERT_TRUE(c > 0x20 && c < 0x7f && c != '/') << segment.name;
-    ASSERT_LE(segment.offset, segment.size);
+    for (const char c : segment.name)
+      ASSERT_TRUE((c < 0 || c >= 0x20) && c != 0x7f && c != '/') << segment.name;
+    ASSERT_TRUE(is_utf8(segment.name)) << segment.name;
+    if (segment.name == kConstants) {
+      ASSERT_LE(segment.offset, segment.size);
+    }
     ASSERT_LE(segment.data_position, bytes.size());
     ASSERT_LE(segment.size, bytes.size() - segment.data_position);
     if (segment.size > 0) ranges.emplace_back(segment.data_position, segment.data_position + segment.size);
@@ -173,7 +178,7 @@ std::vector<Lie> header_lies() {
       {"count 4096 in a small file", set(testing::kCountAt, kMaxSegments), "table points outside"},
       {"count 2^64-1", set(testing::kCountAt, kMost), "segments, at most"},
       {"count 2^59: times 32 it would wrap", set(testing::kCountAt, std::uint64_t{1} << 59), "at most"},
-      {"table over the header", point(testing::kTableAt, 0), "the name of segment 0"},
+      {"table over the header", point(testing::kTableAt, 0), "segment "},
       {"table one byte into the header", point(testing::kTableAt, kHeaderSize - 1), "the name of segment 0"},
       {"table before the file", point(testing::kTableAt, kMost), "the segment table points"},
       {"table outside the file", point(testing::kTableAt, 1 << 20), "table points outside"},
@@ -188,8 +193,8 @@ std::vector<Lie> row_lies() {
       {"size beyond the end", set(testing::row_size_at(3), 10000), "'networkdesc.bin' points outside"},
       {"size over the next segment", set(testing::row_size_at(1), 45), "overlaps"},
       {"offset beyond the size", set(testing::row_offset_at(1), 34), "offset field"},
-      {"offset 2^64-1", set(testing::row_offset_at(0), kMost), "offset field"},
-      {"name before the file", set(testing::row_name_at(2), 0), "the name of segment 2"},
+      {"offset 2^64-1", set(testing::row_offset_at(1), kMost), "offset field"},
+      {"name before the file", set(testing::row_name_at(2), 0), "the name of segment "},
       {"name outside the file", point(testing::row_name_at(2), 1 << 20), "name of segment 2 points outside"},
       {"name at the very end", [](Bytes& b) { point(testing::row_name_at(2), b.size())(b); },
        "name of segment 2 points outside"},
@@ -197,17 +202,16 @@ std::vector<Lie> row_lies() {
       {"two rows share a name", alias(testing::row_name_at(2), testing::row_name_at(1)),
        "two segments are named"},
       {"a name inside another", alias(testing::row_name_at(2), testing::row_name_at(1), 3), "overlaps"},
-      {"a name inside the magic", point(testing::row_name_at(2), 0), "the name of segment 2"},
+      {"a name inside the magic", point(testing::row_name_at(2), 0), "the name of segment "},
       {"a name inside the table", point(testing::row_name_at(2), testing::row_at(0)),
        "overlaps the segment table"},
-      {"an empty name", name_byte(0, 0, 0), "empty or not plain"},
-      {"a control character", name_byte(0, 3, 7), "empty or not plain"},
-      {"a line feed", name_byte(0, 3, '\n'), "empty or not plain"},
-      {"an escape", name_byte(0, 3, 0x1b), "empty or not plain"},
-      {"a space", name_byte(0, 3, ' '), "empty or not plain"},
-      {"a slash", name_byte(0, 3, '/'), "empty or not plain"},
-      {"delete", name_byte(0, 3, 0x7f), "empty or not plain"},
-      {"a byte above ASCII", name_byte(0, 3, 0xc3), "empty or not plain"},
+      {"an empty name", name_byte(0, 0, 0), "is empty, no UTF-8"},
+      {"a control character", name_byte(0, 3, 7), "is empty, no UTF-8"},
+      {"a line feed", name_byte(0, 3, '\n'), "is empty, no UTF-8"},
+      {"an escape", name_byte(0, 3, 0x1b), "is empty, no UTF-8"},
+      {"a slash", name_byte(0, 3, '/'), "is empty, no UTF-8"},
+      {"delete", name_byte(0, 3, 0x7f), "is empty, no UTF-8"},
+      {"a byte above ASCII", name_byte(0, 3, 0xc3), "is empty, no UTF-8"},
       {"data before the file", set(testing::row_data_at(0), 0), "segment 'network.elf'"},
       {"data outside the file", point(testing::row_data_at(0), 1 << 20), "'network.elf' points outside"},
       {"data pointer 2^64-1", set(testing::row_data_at(0), kMost), "points outside"},
@@ -271,6 +275,24 @@ TEST(Container, EmptySegmentsMayPointAnywhereInTheFile) {
   Bytes outside = good;
   put_le(outside, testing::row_data_at(0), good.size() + 1);
   EXPECT_ERROR(Malformed, "points outside", read_qpc(outside));
+}
+
+TEST(Container, NamesMayHaveBlanksAndLettersOfAnyLanguage) {
+  for (const char* name : {"a b", " ",
+                           "gr\xc3\xb6\xc3\x9f"
+                           "er",
+                           "\xe6\xa8\xa1\xe5\x9e\x8b", "\xf0\x9f\xa7\xa0", "\xc2\x85"})
+    EXPECT_EQ(read_qpc(build_qpc({{name, {1}, 0}}, Flavour::File)).segments()[0].name, name);
+  for (const char* name : {"\xc3", "a\xff", "\xc0\xaf", "\xed\xa0\x80", "\xf5\x80\x80\x80", "\xe6\xa8"})
+    EXPECT_ERROR(Malformed, "no UTF-8", read_qpc(build_qpc({{name, {1}, 0}}, Flavour::File)));
+}
+
+// Elsewhere it means nothing that is known here, and is kept.
+TEST(Container, TheOffsetIsBoundedForConstantsAlone) {
+  EXPECT_EQ(read_qpc(build_qpc({{"constants.bin", {1, 2}, 2}}, Flavour::File)).segments()[0].offset, 2U);
+  EXPECT_ERROR(Malformed, "offset field", read_qpc(build_qpc({{"constants.bin", {1, 2}, 3}}, Flavour::File)));
+  for (const char* name : {"network.elf", "constants.bin2", "other"})
+    EXPECT_EQ(read_qpc(build_qpc({{name, {1, 2}, kMost}}, Flavour::File)).segments()[0].offset, kMost);
 }
 
 TEST(Container, ReservedNames) {

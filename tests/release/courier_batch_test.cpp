@@ -32,16 +32,16 @@ TEST(CardAddresses, AreNamesAndAddresses) {
        {std::string("a"), std::string("host-1.plant.example"), std::string("10.0.0.7"),
         std::string("fe80:0:0:0:0:0:0:1"), std::string("A_b"), std::string(253, 'a')})
     EXPECT_EQ(card_addresses({host}, {0}).front().host, host);
-  for (const std::string& host :
-       {std::string(), std::string(".a"), std::string("-a"), std::string("a b"), std::string("a/b"),
-        std::string("../a"), std::string("a\n"), std::string("a%eth0"), std::string("[::1]"),
-        std::string("h\xc3\xb6st"), std::string(254, 'a')})
+  EXPECT_EQ(card_addresses({"[::1]"}, {0}).front().host, "::1");
+  for (const std::string& host : {std::string(), std::string(".a"), std::string("-a"), std::string("a b"),
+                                  std::string("a/b"), std::string("../a"), std::string("a\n"),
+                                  std::string("a%eth0"), std::string("h\xc3\xb6st"), std::string(254, 'a')})
     EXPECT_ERROR(Usage, "--host '" + host + "' is no name or address of a host", card_addresses({host}, {0}));
 }
 
 TEST(CardAddresses, AreOfHostsThatComeOnce) {
   EXPECT_ERROR(Usage, "--host 'a' comes twice", card_addresses({"a", "b", "a"}, {0}));
-  EXPECT_ERROR(Usage, "--host 'fe80_1' comes twice", card_addresses({"fe80:1", "fe80_1"}, {0}))
+  EXPECT_ERROR(Usage, "--host 'fe80__1' comes twice", card_addresses({"fe80::1", "fe80__1"}, {0}))
       << "their files would have one name";
 }
 

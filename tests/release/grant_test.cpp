@@ -19,6 +19,12 @@ keys::WrappedMek wrapped_by(std::uint8_t fill) {
   return {keys::Suite::EcdhX963, Bytes(46, fill), Bytes(32, fill), Bytes(65, fill)};
 }
 
+Grant grant_of(keys::WrappedMek wrapped) {
+  Grant out;
+  out.wrapped = std::move(wrapped);
+  return out;
+}
+
 class Wrapped : public ::testing::Test {
  protected:
   testing::TempFolder folder;
@@ -62,13 +68,13 @@ class Wrapped : public ::testing::Test {
   const Findings& obstacle() {
     item.obstacle.clear();
     look_up_challenges(desk.state, {&item});
-    find_lost_wraps(site::PendingWraps(home, desk.state), {&item});
+    find_lost_wraps(site::PendingWraps(home, desk.state), policy::kOwnFormat, {&item});
     return item.obstacle;
   }
 };
 
 TEST_F(Wrapped, IsLoggedByItsDigests) {
-  const encoding::Json data = wrapped_data(mek, item, wrapped_by(1));
+  const encoding::Json data = wrapped_data(mek, item, grant_of(wrapped_by(1)));
   EXPECT_EQ(data.at("mek"), "resnet50#1");
   EXPECT_EQ(data.at("mek_id"), to_hex(desk.mek_id));
   EXPECT_EQ(data.at("ueid"), to_hex(card.ueid));
@@ -148,7 +154,7 @@ TEST_F(Wrapped, ReleaseOfAnotherReportUsesTheChallengeUp) {
 }
 
 TEST_F(Wrapped, KeyOfTheHomeIsTheOneInTheLogOrNoneGoesOut) {
-  open_release(wrapped_data(mek, item, wrap(1)));
+  open_release(wrapped_data(mek, item, grant_of(wrap(1))));
   ASSERT_EQ(obstacle().size(), 1U);
   EXPECT_EQ(item.obstacle.front().id, "POL-CHALLENGE-USED");
   keep(wrap(2));

@@ -5,6 +5,7 @@
 
 #include "appliance/approval/officers.h"
 #include "appliance/site/pinned_files.h"
+#include "attest/scheme.h"
 #include "tests/base/expect_error.h"
 #include "tests/policy/sample.h"
 
@@ -77,6 +78,21 @@ TEST(PolicyPlace, RefusesAWeakChangeButInDemonstrations) {
   EXPECT_ERROR(Denied, "needs 1 officers",
                site::check_policy(policy, {"plant-1", nullptr, false, false}, kThen));
   EXPECT_NO_THROW(site::check_policy(policy, {"plant-1", nullptr, true, false}, kThen));
+}
+
+TEST(PolicyPlace, RefusesAnExposureThatNobodyAgreesToButInDemonstrations) {
+  policy::Policy policy = sample_policy();
+  for (auto& [operation, count] : policy.approvals) count.value = 0;
+  policy.approvals["mek-expose"].value = 0;
+  EXPECT_ERROR(Denied, "'mek-expose' needs 0 officers",
+               site::check_policy(policy, {"plant-1", nullptr, false, false}, kThen));
+  EXPECT_NO_THROW(site::check_policy(policy, {"plant-1", nullptr, true, false}, kThen));
+}
+
+TEST(Schemes, OfPoliciesAreThoseOfThisProgram) {
+  std::vector<std::string> known;
+  for (const auto& scheme : attest::all_schemes()) known.emplace_back(scheme->id());
+  EXPECT_THAT(known, ::testing::UnorderedElementsAreArray(policy::kSchemes));
 }
 
 }  // namespace

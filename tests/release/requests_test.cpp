@@ -51,11 +51,11 @@ TEST_F(Requests, AreInTheLogEachWithANonceOfItsOwn) {
 
 TEST_F(Requests, GoWithABatchThatNamesTheirReports) {
   const auto dir = demo().folder / "trip";
-  const auto stops = card_addresses({"h1", "fe80:1"}, {0});
+  const auto stops = card_addresses({"h1", "fe80::1"}, {0});
   const CourierBatch trip = prepare_trip(appliance, mek, stops, kSessionPort, dir, Existing::Refuse);
-  EXPECT_THAT(trip.requests, ElementsAre("h1-0.request", "fe80_1-0.request"));
+  EXPECT_THAT(trip.requests, ElementsAre("h1-0.request", "fe80__1-0.request"));
   EXPECT_EQ(testing::read_text(dir / kBatchName),
-            "h1 62473 0 h1-0.request h1-0.report\nfe80:1 62473 0 fe80_1-0.request fe80_1-0.report\n");
+            "h1 62473 0 h1-0.request h1-0.report\nfe80::1 62473 0 fe80__1-0.request fe80__1-0.report\n");
   for (const std::string& name : trip.requests) EXPECT_TRUE(std::filesystem::exists(dir / name)) << name;
   const std::uint64_t before = size();
   EXPECT_ERROR(Io, "h1-0.request exists", prepare_trip(appliance, mek, stops, 1, dir, Existing::Refuse));

@@ -33,6 +33,32 @@ TEST(PartitionOrder, IsUnknownWhereAnythingIsDoubtful) {
   }
 }
 
+TEST(PartitionOrder, OfSlicesIsThatOfTheirNumbers) {
+  EXPECT_THAT(models::order_of_slices({"m_slice01", "m_slice00", "m_slice02"}),
+              ElementsAre("m_slice00", "m_slice01", "m_slice02"));
+  EXPECT_THAT(models::order_of_slices({"a_slice1_slice1", "a_slice1_slice0"}),
+              ElementsAre("a_slice1_slice0", "a_slice1_slice1"));
+  std::vector<std::string> many;
+  for (int i = 255; i >= 0; --i)
+    many.push_back("m_slice" + std::string(i < 100 ? i < 10 ? "00" : "0" : "") + std::to_string(i));
+  std::vector<std::string> right(many.rbegin(), many.rend());
+  EXPECT_EQ(models::order_of_slices(many), right);
+  for (const std::vector<std::string>& names :
+       std::vector<std::vector<std::string>>{{"m_slice00", "m_slice02"},      // a gap
+                                             {"m_slice01", "m_slice02"},      // not from 0
+                                             {"m_slice00", "n_slice01"},      // two models
+                                             {"m_slice0", "m_slice01"},       // other digits
+                                             {"m_slice00", "m_slice01.qpc"},  // something behind
+                                             {"m_slice0a", "m_slice0b"},      // no digits
+                                             {"m_slice", "m_slice1"},
+                                             {"m_slice+0", "m_slice+1"},
+                                             {"_slice00", "_slice01"},
+                                             {"slice00", "slice01"},
+                                             {"m00", "m01"},
+                                             {"m_slice00", "m_slice00"}})
+    EXPECT_THAT(models::order_of_slices(names), IsEmpty()) << names[0] << " " << names[1];
+}
+
 TEST(PartitionOrder, SurvivesDeepNesting) {
   EXPECT_THAT(order(std::string(100000, '[') + std::string(100000, ']')), IsEmpty());
   std::string deep = R"(["a", "b", "c"])";

@@ -73,8 +73,8 @@ TEST_F(DemoSite, IsNotMadeOfOptionsThatDoNotFit) {
   refused("--officers is missing", [](InitOptions& it) { it.insecure_demo = false; });
   refused("--module is missing", [](InitOptions& it) { it.embedded = false; });
   refused("--token is missing", [](InitOptions& it) { it.embedded = false, it.module = "/m.so"; });
-  for (const std::string& name :
-       {std::string(), std::string("a+b"), std::string("a b"), std::string(129, 'a')})
+  refused("--appliance-id is missing", [](InitOptions& it) { it.appliance_id.clear(); });
+  for (const std::string& name : {std::string("a+b"), std::string("a b"), std::string(129, 'a')})
     refused("--appliance-id: letters", [&](InitOptions& it) { it.appliance_id = name; });
   refused("'any' is what a policy says", [](InitOptions& it) { it.appliance_id = "any"; });
   refused("--pin-source: an absolute path", [](InitOptions& it) { it.pin_source = "file:pin"; });
@@ -121,7 +121,7 @@ TEST_F(DemoSite, LogsInWithWhicheverPinTheTokenHas) {
   const Site site = Site::read(demo().home.site());
   prepare_module(demo().home, site);
   const pkcs11::Module module(site.module, pkcs11::Module::digest_of(site.module), "");
-  const pkcs11::TokenInfo token = module.token(site.token_label, "");
+  const pkcs11::TokenInfo token = pkcs11::find_token(module, {site.token_label, {}, {}});
   const fs::path file = folder / "pin", next = next_pin_file(file);
   const SecretBuffer good = read_pin(site.pin_source, std::nullopt, "");
   const auto login = [&](const SecretBuffer& pin) {
@@ -215,7 +215,7 @@ TEST_F(DemoSite, MayRefuseABackupThatWasCut) {
 
 TEST_F(DemoSite, HasATokenThatCanServe) {
   demo().close();
-  const Diagnosis found = diagnose(demo().environment(), Site::read(demo().home.site()));
+  const Diagnosis found = diagnose(demo().environment(), {Site::read(demo().home.site()), {}, {}});
   EXPECT_THAT(found.faults, IsEmpty());
   EXPECT_THAT(found.leftovers, IsEmpty());
   EXPECT_EQ(found.token.serial, demo().made.token.serial);

@@ -106,7 +106,7 @@ class SiteFile : public ::testing::Test {
  protected:
   TempFolder folder;
   Home home{folder.path()};
-  Site site{"/usr/lib/module.so", "label", "serial", true, "tty"};
+  Site site{"/usr/lib/module.so", "label", "serial", true, "tty", {}};
 
   Site read_back() {
     write_text(home.site(), site.text(home));
@@ -165,7 +165,7 @@ TEST_F(SiteFile, RefusesMissingUnknownAndMistypedKeys) {
                  read_as(text_with(std::string(key) + " = ", std::string(key) + " = 7 #")));
   }
   EXPECT_ERROR(Malformed, "unknown key 'color'", read_as(site.text(home) + "color = \"red\"\n"));
-  EXPECT_ERROR(Malformed, home.site().string() + ": line 2", read_as("module = \"a\"\nnothing\n"));
+  EXPECT_ERROR(Malformed, home.site().string() + ":2: ", read_as("module = \"a\"\nnothing\n"));
 }
 
 TEST_F(SiteFile, RefusesFactsThatTheLogHas) {

@@ -119,7 +119,7 @@ class RestoredSite : public ::testing::Test {
  protected:
   LoggedHome site;
   audit::State state = site.copy().state;
-  MachineOptions options{"/usr/lib/module.so", "", ""};
+  MachineOptions options{"/usr/lib/module.so", "", "", "", {}};
   [[nodiscard]] Site made() const { return site_for(site.home, state, options); }
 };
 
@@ -163,12 +163,15 @@ TEST_F(RestoredSite, IsTheEmbeddedTokensWhereTheHomeOrTheLogSaysSo) {
 }
 
 TEST_F(RestoredSite, IsTheMachinesOwnWhereItHasOne) {
-  const Site own{"/opt/own.so", "own", "9", false, "tty"};
+  const Site own{"/opt/own.so", "own", "9", false, "tty", {}};
   write_text(site.home.site(), own.text(site.home));
   for (const MachineOptions& given :
-       {MachineOptions{"/m.so", "", ""}, MachineOptions{"", "label", ""}, MachineOptions{"", "", "tty"}})
-    EXPECT_ERROR(Usage, "--module, --token and --pin-source are for a home without a site.toml",
-                 site_for(site.home, state, given));
+       {MachineOptions{"/m.so", "", "", "", {}}, MachineOptions{"", "label", "", "", {}},
+        MachineOptions{"", "", "", "tty", {}}})
+    EXPECT_ERROR(
+        Usage,
+        "--module, --token, --serial, --pin-source and --module-files are for a home without a site.toml",
+        site_for(site.home, state, given));
   EXPECT_EQ(site_for(site.home, state, {}).module, "/opt/own.so");
   write_text(site.home.site(), "module = 7\n");
   EXPECT_ERROR(Malformed, "site.toml", site_for(site.home, state, {}));

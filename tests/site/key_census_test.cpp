@@ -5,28 +5,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/audit/mek_histories.h"
+
 namespace qpcseal::site {
 namespace {
 
+using qpcseal::testing::mek_history;
+using qpcseal::testing::state_with;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-audit::MekHistory history_of(std::uint8_t id, const std::string& label, std::uint64_t generation,
-                             const std::string& state) {
-  audit::MekHistory out;
-  out.id = Bytes(16, id);
-  out.label = label;
-  out.generation = generation;
-  out.state = state;
-  return out;
-}
-
-audit::State state_of(const std::vector<audit::MekHistory>& keys) {
-  audit::State out;
-  for (const audit::MekHistory& key : keys) out.meks[key.id] = key;
-  return out;
-}
 
 std::vector<std::string> labels_of(const std::vector<keys::Mek>& meks) {
   std::vector<std::string> out;
@@ -35,7 +23,8 @@ std::vector<std::string> labels_of(const std::vector<keys::Mek>& meks) {
 }
 
 TEST(KeyCensus, MissesTheKeysThatTheTokenDoesNotHave) {
-  const audit::State state = state_of({history_of(1, "a#1", 1, "ok"), history_of(2, "b#1", 1, "suspended")});
+  const audit::State state =
+      state_with({mek_history(1, "a#1", 1, "ok"), mek_history(2, "b#1", 1, "suspended")});
   EXPECT_THAT(labels_of(missing_keys({}, state)), ElementsAre("a#1", "b#1"));
   EXPECT_THAT(labels_of(missing_keys({recorded_mek(state.meks.at(Bytes(16, 1)))}, state)),
               ElementsAre("b#1"));
@@ -44,24 +33,24 @@ TEST(KeyCensus, MissesTheKeysThatTheTokenDoesNotHave) {
 
 TEST(KeyCensus, MissesNoKeyThatNeedNotBeThere) {
   for (const char* state : {"pending", "failed", "unknown", "destroying", "destroyed", ""})
-    EXPECT_THAT(missing_keys({}, state_of({history_of(1, "a#1", 1, state)})), IsEmpty()) << state;
+    EXPECT_THAT(missing_keys({}, state_with({mek_history(1, "a#1", 1, state)})), IsEmpty()) << state;
 }
 
 TEST(KeyCensus, KnowsAKeyByItsIdNotByItsLabel) {
-  const audit::State state = state_of({history_of(1, "a#1", 1, "ok")});
-  EXPECT_THAT(labels_of(missing_keys({recorded_mek(history_of(2, "a#1", 1, "ok"))}, state)),
+  const audit::State state = state_with({mek_history(1, "a#1", 1, "ok")});
+  EXPECT_THAT(labels_of(missing_keys({recorded_mek(mek_history(2, "a#1", 1, "ok"))}, state)),
               ElementsAre("a#1"));
-  EXPECT_THAT(missing_keys({recorded_mek(history_of(1, "z#9", 9, "ok"))}, state), IsEmpty());
+  EXPECT_THAT(missing_keys({recorded_mek(mek_history(1, "z#9", 9, "ok"))}, state), IsEmpty());
 }
 
 TEST(KeyCensus, IsInOrderOfNamesAndGenerations) {
-  const audit::State state = state_of({history_of(1, "b#10", 10, "ok"), history_of(2, "b#9", 9, "ok"),
-                                       history_of(3, "a#2", 2, "ok"), history_of(4, "a.b#1", 1, "ok")});
+  const audit::State state = state_with({mek_history(1, "b#10", 10, "ok"), mek_history(2, "b#9", 9, "ok"),
+                                         mek_history(3, "a#2", 2, "ok"), mek_history(4, "a.b#1", 1, "ok")});
   EXPECT_THAT(labels_of(missing_keys({}, state)), ElementsAre("a#2", "a.b#1", "b#9", "b#10"));
 }
 
 TEST(KeyCensus, AKeyOfTheLogHasNoHandle) {
-  const keys::Mek mek = recorded_mek(history_of(0xab, "resnet#3", 3, "ok"));
+  const keys::Mek mek = recorded_mek(mek_history(0xab, "resnet#3", 3, "ok"));
   EXPECT_EQ(mek.object.handle, CK_INVALID_HANDLE);
   EXPECT_EQ(mek.label, "resnet#3");
   EXPECT_EQ(mek.name, "resnet");
@@ -70,7 +59,7 @@ TEST(KeyCensus, AKeyOfTheLogHasNoHandle) {
 }
 
 TEST(KeyCensus, SaysWhichKeyIsGoneAndWhatBringsItBack) {
-  const keys::Mek mek = recorded_mek(history_of(0xab, "resnet#3", 3, "ok"));
+  const keys::Mek mek = recorded_mek(mek_history(0xab, "resnet#3", 3, "ok"));
   EXPECT_EQ(missing_text(mek),
             "resnet#3 (id abababababababababababababababab) is in the log and not in the "
             "token: the token lost it");

@@ -136,9 +136,9 @@ TEST_F(OwnedHome, ReservesNothingThroughALinkOrWithoutALog) {
 
 TEST_F(OwnedHome, ConfiguresTheModuleOfAnEmbeddedTokenAlone) {
   unsetenv("SOFTHSM2_CONF");
-  prepare_module(home, {"/m.so", "label", "", false, "tty"});
+  prepare_module(home, {"/m.so", "label", "", false, "tty", {}});
   EXPECT_EQ(std::getenv("SOFTHSM2_CONF"), nullptr);
-  const Site embedded{"/m.so", "label", "", true, "tty"};
+  const Site embedded{"/m.so", "label", "", true, "tty", {}};
   prepare_module(home, embedded);
   const char* file = std::getenv("SOFTHSM2_CONF");
   ASSERT_NE(file, nullptr);

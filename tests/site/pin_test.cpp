@@ -14,7 +14,7 @@
 #include <thread>
 #include <vector>
 
-#include "appliance/site/pin_files.h"
+#include "appliance/site/pin_login.h"
 #include "base/fd.h"
 #include "tests/audit/host_log.h"
 #include "tests/base/expect_error.h"
@@ -49,12 +49,8 @@ TEST(PinDescriptor, GivesALineWithoutItsEnd) {
   EXPECT_EQ(pin_in("1234\n"), "1234");
   EXPECT_EQ(pin_in("1234"), "1234");
   EXPECT_EQ(pin_in(" 12 34 \n"), " 12 34 ") << "a space is part of a PIN";
-  EXPECT_EQ(pin_in(std::string("12\0"
-                               "34\r\n",
-                               7)),
-            std::string("12\0"
-                        "34\r",
-                        6));
+  EXPECT_EQ(pin_in("1234\r\n"), "1234") << "as other systems end a line";
+  EXPECT_ERROR(Token, "holds a control character", pin_in(std::string("12\0", 3) + "34\n"));
 }
 
 TEST(PinDescriptor, IsReadNoFurtherThanTheLine) {
@@ -102,8 +98,33 @@ TEST_F(PinFile, IsReadWhereNobodyElseCan) {
 TEST_F(PinFile, IsRefusedWhereOthersCanReadOrWriteIt) {
   for (const mode_t more : {0040U, 0020U, 0010U, 0004U, 0002U, 0001U}) {
     chmod(file.c_str(), 0600U | more);
-    EXPECT_ERROR(Token, "PIN file " + file.string() + " must belong to the user", read()) << more;
+    EXPECT_ERROR(Token, "PIN file " + file.string() + " must be readable by nobody else", read()) << more;
   }
+}
+
+TEST_F(PinFile, HasNothingThatAnEditorAdded) {
+  for (const char* text : {"1234\r\n",
+                           "\xEF\xBB\xBF"
+                           "1234\n",
+                           "\xEF\xBB\xBF"
+                           "1234\r",
+                           "1234"}) {
+    put(text, 0600);
+    EXPECT_EQ(text_of(read()), "1234") << text;
+  }
+}
+
+TEST_F(PinFile, IsRefusedWithWhatNoPinHas) {
+  put("12\t34\n", 0600);
+  EXPECT_ERROR(Token, "control character", read());
+  put(std::string("1\0002\0", 4), 0600);
+  EXPECT_ERROR(Token, "control character", read());
+  put("\xFF\xFE"
+      "1",
+      0600);
+  EXPECT_ERROR(Token, "UTF-16", read());
+  put("\r\n", 0600);
+  EXPECT_ERROR(Token, "the PIN is empty", read());
 }
 
 TEST_F(PinFile, IsARegularFileThatIsThere) {
@@ -120,7 +141,7 @@ TEST_F(PinFile, IsNotReadWhereADescriptorIsGiven) {
 
 TEST(PinSource, IsATerminalOrAFile) {
   for (const char* source : {"", "env:PIN", "TTY", "/etc/pin", "1234"})
-    EXPECT_ERROR(Usage, std::string("pin_source '") + source + "' is neither",
+    EXPECT_ERROR(Usage, std::string("pin_source '") + source + "' is none of",
                  read_pin(source, std::nullopt, "t"));
 }
 

@@ -227,7 +227,7 @@ class MovedModule : public ::testing::Test {
     facts.module_sha256 = sha256_hex("code");
     genesis["site"] = audit::as_json(facts);
     static_cast<void>(audit::Log::create(host.settings(), host.signer, testing::kOrigin, genesis));
-    const Site site{folder / "module.so", "label", "", false, "tty"};
+    const Site site{folder / "module.so", "label", "", false, "tty", {}};
     write_file(home.site(), view(site.text(home)), Existing::Replace, 0600);
   }
   [[nodiscard]] bool moves(const SiteChange& change) const { return moves_module_only(environment, change); }

@@ -22,10 +22,11 @@ std::string demo_policy(const TestCard& card) {
   return text;
 }
 
-DemoAppliance::DemoAppliance() {
+DemoAppliance::DemoAppliance(const std::function<std::string(std::string)>& edit) {
   std::filesystem::create_directory(folder / "trust");
   write_file(folder / "trust/root.der", card.root.der(), Existing::Refuse);
-  write_text(folder / "policy.toml", demo_policy(card));
+  const std::string policy = demo_policy(card);
+  write_text(folder / "policy.toml", edit ? edit(policy) : policy);
   made = site::init(environment(), init_options());
 }
 

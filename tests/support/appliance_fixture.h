@@ -20,7 +20,8 @@ std::string demo_policy(const TestCard& card);
 
 class DemoAppliance {
  public:
-  DemoAppliance();
+  // `edit`: makes another policy out of demo_policy().
+  explicit DemoAppliance(const std::function<std::string(std::string)>& edit = {});
   DemoAppliance(const DemoAppliance&) = delete;
   DemoAppliance& operator=(const DemoAppliance&) = delete;
 

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "pkcs11/token_choice.h"
 
 namespace qpcseal::testing {
 
@@ -37,7 +38,7 @@ SecretBuffer test_pin() {
 
 void TestToken::open(const std::string& path, const std::string& label, const std::string& arguments) {
   module_.emplace(path, pkcs11::Module::digest_of(path), arguments);
-  info_ = module_->token(label, "");
+  info_ = find_token(*module_, {label, "", {}});
   session_.emplace(*module_, info_, pkcs11::Access::ReadWrite);
   session_->login(test_pin());
 }

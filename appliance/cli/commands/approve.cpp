@@ -5,11 +5,14 @@
 #include "appliance/ceremony/plan.h"
 #include "appliance/cli/commands/context.h"
 #include "appliance/cli/commands/sign.h"
+#include "appliance/cli/output/release_preview.h"
 #include "appliance/cli/output/report_paths.h"
+#include "appliance/models/seal_input.h"
 #include "appliance/release/approval.h"
 #include "appliance/site/genesis.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text_file.h"
 
 namespace qpcseal::cli {
 
@@ -17,28 +20,46 @@ namespace {
 
 struct ApproveOptions {
   std::string path;
-  std::vector<std::string> reports;
+  PreviewInputs preview;
+  std::vector<std::string> models;
   bool reject = false;
 };
 
+// A model that the officer has in hand is the one that is to be sealed.
+void check_model(const approval::ApprovalRequest& request, const std::vector<std::string>& models) {
+  if (request.operation != "seal")
+    throw Error(ErrorKind::Usage, "--qpc is for requests of seals; this one is of " + request.operation);
+  const models::SealInput input = models::read_seal_input({models.begin(), models.end()});
+  if (encoding::text_member(request.parameters, "input_sha256") == to_hex(input.digest)) return;
+  throw Error(ErrorKind::Denied,
+              "the request is about another input than this, whose SHA-256 is " + to_hex(input.digest),
+              "the request names " + encoding::text_member(request.parameters, "input_sha256"));
+}
+
 // What the officer has in hand is what the request is about.
 void check_reports(const approval::ApprovalRequest& request, const std::vector<Sha256Digest>& reports) {
-  if (request.operation != "release")
+  const bool exposure = request.operation == "mek-expose";
+  if (request.operation != "release" && !exposure)
     throw Error(ErrorKind::Usage,
-                "--report is for requests of releases; this one is of " + request.operation);
+                "--report is for requests of releases and exposures; this one is of " + request.operation);
   const auto& asked = request.parameters;
   const Bytes mek_id = from_hex(encoding::text_member(asked, "mek_id"));
-  if (asked != release::release_parameters(encoding::text_member(asked, "mek"), mek_id, reports))
+  const auto held = release::release_parameters(encoding::text_member(asked, "mek"), mek_id, reports);
+  const bool same = exposure
+                        ? held.contains("reports") && encoding::member(asked, "reports") == held.at("reports")
+                        : asked == held;
+  if (!same)
     throw Error(ErrorKind::Denied,
                 "the request is about other reports than these " + std::to_string(reports.size()),
                 "same files, same order? A folder stands for its reports by name");
 }
 
 Signing rejection_of(const std::string& path, const std::string& text, const std::string& shown,
-                     const char* what, std::string_view name_space) {
+                     const char* what, std::string_view sig_namespace) {
   const std::string rejection = approval::rejection_text(text);
   return {path + ".rejection", rejection,
-          shown + "\nYou REJECT this " + what + ". What you sign is:\n" + rejection, std::string(name_space)};
+          shown + "\nYou REJECT this " + what + ". What you sign is:\n" + rejection,
+          std::string(sig_namespace)};
 }
 
 // The plan in short, then its bytes.
@@ -49,9 +70,12 @@ Signing signing_of_plan(const std::string& path, const std::string& text, bool r
 }
 
 // A request for approval or a plan, or its rejection; or an appliance's genesis.
-Signing signing_of_approve(const ApproveOptions& options) {
-  const auto& [path, reports, reject] = options;
-  const std::string text = read_text_file(path, approval::kMaxApprovalRequest);
+Signing signing_of_approve(const ApproveOptions& options, UnixTime now) {
+  const auto& [path, preview, models, reject] = options;
+  const std::vector<std::string>& reports = preview.reports;
+  // A plan's bytes count as its author saved them; the others have one written form.
+  const std::string saved = read_text_file(path, approval::kMaxApprovalRequest);
+  const std::string text = with_context(path, [&] { return plain_text(saved); });
   if (site::is_genesis_text(text)) {
     if (reject) throw Error(ErrorKind::Usage, "a genesis is not rejected: leave it unsigned");
     if (!reports.empty()) throw Error(ErrorKind::Usage, "a genesis has no reports");
@@ -60,14 +84,17 @@ Signing signing_of_approve(const ApproveOptions& options) {
   }
   if (!approval::is_approval_request(text) && ceremony::is_plan_text(text)) {
     if (!reports.empty()) throw Error(ErrorKind::Usage, "a plan has no reports");
-    return signing_of_plan(path, text, reject);
+    return signing_of_plan(path, saved, reject);
   }
   const approval::ApprovalRequest request =
       with_context(path, [&] { return approval::parse_approval_request(text); });
-  const std::string name_space(approval::approval_namespace(request.operation));
+  const std::string sig_namespace(approval::approval_namespace(request.operation));
+  if (!models.empty()) check_model(request, models);
   if (!reports.empty()) check_reports(request, report_digests(reports));
-  if (!reject) return {path, text, text, name_space};
-  return rejection_of(path, text, text, "request", name_space);
+  const std::string shown =
+      request.operation == "release" ? text + release_preview(request, preview, now) : text;
+  if (!reject) return {path, text, shown, sig_namespace};
+  return rejection_of(path, text, shown, "request", sig_namespace);
 }
 
 }  // namespace
@@ -81,13 +108,21 @@ void add_approve(CLI::App& app, Context& context) {
                    "The request ('qpcseal request new'), plan, or genesis ('qpcseal genesis show')")
       ->required();
   command->add_option(
-      "--report", request->reports,
-      "Sign a request for a release only if it covers exactly these reports, as for 'request new'");
+      "--report", request->preview.reports,
+      "Sign a request for a release only if it covers exactly these reports, as for 'request new', and show "
+      "the verdict on each card");
+  command->add_option(
+      "--policy", request->preview.policy,
+      "The policy that reports are judged by, where this machine has no home; the request names it");
+  command->add_option("--trust", request->preview.trust,
+                      "Likewise, the folder of roots and revocation lists");
+  command->add_option("--qpc", request->models,
+                      "Sign a request for a seal only if it is of exactly this model, as for 'request new'");
   command->add_flag("--reject", request->reject, "Sign a rejection of the request or plan instead");
   auto options = add_sign_options(*command, context);
   command->callback([&context, request, options] {
     context.command = [&context, request, options] {
-      return sign(context, signing_of_approve(*request), *options);
+      return sign(context, signing_of_approve(*request, context.clock.now()), *options);
     };
   });
 }

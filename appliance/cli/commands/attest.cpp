@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <memory>
 
 #include "appliance/audit/read.h"
 #include "appliance/cli/commands/context.h"
 #include "appliance/cli/output/claims.h"
+#include "appliance/release/challenge.h"
 #include "appliance/release/verdict.h"
 #include "base/error.h"
+#include "base/fd.h"
 
 namespace qpcseal::cli {
 
@@ -67,25 +70,46 @@ Report report_of(const JudgedReport& j) {
   return report;
 }
 
+// The format that the challenge's MEK may have: our own, where its rule names it.
+std::string format_of(const policy::Policy& policy, const audit::State& state, const Bytes& nonce) {
+  const auto challenge = state.challenges.find(nonce);
+  if (challenge == state.challenges.end()) return std::string(policy::kOwnFormat);
+  const auto mek = state.meks.find(challenge->second.mek_id);
+  const policy::MekRule* rule = mek == state.meks.end() ? nullptr : policy.mek(mek->second.label);
+  if (rule == nullptr ||
+      std::ranges::find(rule->formats.value, policy::kOwnFormat) != rule->formats.value.end())
+    return std::string(policy::kOwnFormat);
+  return rule->formats.value.front();
+}
+
 // Reads the home without lock or token, and changes nothing.
 Report verify_attest(Context& context, const std::string& path) {
-  const release::Report given = release::read_unchecked_report(path);
+  static_cast<void>(open_to_read(path));  // before a home is looked for
   const site::Home home = site::locate_home();
   const audit::State state = audit::read_log(home.log(), std::nullopt).state;
   const policy::Policy policy = site::read_policy(home, state);
+  const release::Report given = release::read_unchecked_report(path, release::names_external(policy));
   const trust::Trust trust = site::read_pinned_trust(home, state);
   const UnixTime now = std::max({context.clock.now(), state.last_time, build_time()});
-  const release::Verified verified = release::verify_attestation(given, policy, trust, now);
+  const release::Verified verified = release::verify_attestation(given, policy, trust, now, &state);
   const attest::Evidence& evidence = verified.evidence;
   if (!evidence.claims)
     return report_of({verified.scheme, false, evidence.findings, policy::appraise(evidence.findings, false),
                       std::nullopt, "", ""});
+  release::VerdictInputs question{policy, state, now, {}, std::nullopt, 1};
+  question.format = format_of(policy, state, evidence.claims->nonce);
   const release::Verdict judged =
-      release::judge({policy, state, now, {}, std::nullopt, 1},
-                     release::challenge_facts(state, evidence.claims->nonce, given), verified);
+      release::judge(question, release::challenge_facts(state, evidence.claims->nonce, given), verified);
   const policy::Decision& decision = judged.decision;
-  return report_of({verified.scheme, decision.allowed(), decision.findings(), decision.trust(),
-                    evidence.claims, judged.mek_label, decision.device_class()});
+  Report report = report_of({verified.scheme, decision.allowed(), decision.findings(), decision.trust(),
+                             evidence.claims, judged.mek_label, decision.device_class()});
+  if (decision.allowed()) return report;
+  const auto uses = release::uses_of_challenges(home, state, {evidence.claims->nonce});
+  const std::string mek = judged.mek_label.empty() ? "NAME" : judged.mek_label;
+  const std::string again = release::new_request_hint(decision.findings(), mek);
+  for (const auto& [nonce, use] : uses) report.text += use + "\n";
+  if (!again.empty()) report.text += again + "\n";
+  return report;
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "appliance/site/logged_act.h"
 #include "attest/devices.h"
 #include "attest/evidence.h"
+#include "base/digest.h"
 #include "base/error.h"
 #include "base/file_set.h"
 
@@ -20,7 +21,7 @@ struct AttestRequestOptions {
   std::optional<std::string> ueid, device;
   std::vector<std::string> hosts;
   int port = release::kSessionPort;
-  bool force = false;
+  bool force = false, raw = false;
 
   [[nodiscard]] Existing existing() const { return force ? Existing::Replace : Existing::Refuse; }
 };
@@ -40,20 +41,30 @@ Report one(site::Appliance& appliance, const keys::Mek& mek, const AttestRequest
   AtomicFile output(options.output, options.existing());
   with_context(options.output, [&] { reserve(output.fd(), kRequestRoom); });
   const attest::Request made = release::make_requests(appliance, mek, {wanted}).front();
+  const Bytes encoded = options.raw ? made.nonce : attest::encode_request(made);
   site::after_result("the challenge is made", release::kNewRequest, [&] {
-    write_exact(output.fd(), attest::encode_request(made), 0);
+    write_exact(output.fd(), encoded, 0);
     output.commit();
   });
   const std::string host = wanted.host.empty() ? "HOST" : wanted.host;
   const std::string device = wanted.device ? std::to_string(*wanted.device) : "N";
   Report report;
   report.json = {{"output", options.output},
+                 {"sha256", sha256_hex(encoded)},
                  {"mek", mek.label},
                  {"nonce", to_hex(made.nonce)},
                  {"expires", format_time(made.expiry)}};
+  report.json["raw"] = options.raw;
+  report.written = {options.output};
   report.text = "request " + printable(options.output) + " for " + mek.label + ", to be answered by " +
-                format_time(made.expiry) + "\ntake it to the card's host: qpcseal-attest --ip " + host +
-                " --device " + device + " -i " + printable(options.output) + " -o report.dat\n";
+                format_time(made.expiry) + "\n";
+  if (options.raw)
+    report.text +=
+        "it is the bare nonce, 32 bytes, for the vendor's own client: QAicRemoteAttestationClient.py --ip " +
+        host + " -d " + device + " -i " + printable(options.output) + " -o report.dat\n";
+  else
+    report.text += "take it to the card's host: qpcseal-attest --ip " + host + " --device " + device +
+                   " -i " + printable(options.output) + " -o report.dat\n";
   return report;
 }
 
@@ -69,6 +80,8 @@ Report many(site::Appliance& appliance, const keys::Mek& mek, const AttestReques
                  {"batch", batch},
                  {"expires", format_time(trip.expiry)},
                  {"requests", trip.requests}};
+  report.written = {batch};
+  for (const auto& name : trip.requests) report.written.push_back(trip.dir / name);
   report.text = std::to_string(stops.size()) + (stops.size() == 1 ? " request" : " requests") + " for " +
                 mek.label + " in " + printable(trip.dir.string()) + ", to be answered by " +
                 format_time(trip.expiry) + "\ntake the folder along: qpcseal-attest --batch " +
@@ -80,6 +93,9 @@ Report run_attest_request(Context& context, const AttestRequestOptions& options)
   const auto devices = options.device ? attest::parse_devices(*options.device) : std::vector<unsigned>{};
   const bool dir = std::filesystem::is_directory(options.output) || options.output.ends_with('/');
   const bool several = devices.size() > 1 || options.hosts.size() > 1 || dir;
+  if (several && options.raw)
+    throw Error(ErrorKind::Usage,
+                "--raw makes one request; qpcseal-attest, which carries many, takes them as they are");
   if (several && (devices.empty() || options.hosts.empty()))
     throw Error(ErrorKind::Usage, "requests for several cards need --host and --device: where each is to go",
                 "for one card without a place, -o names a file");
@@ -88,7 +104,7 @@ Report run_attest_request(Context& context, const AttestRequestOptions& options)
   const keys::Mek mek = appliance.find_mek(options.mek);
   if (several) return many(appliance, mek, options, stops);
   release::ChallengeOptions wanted;
-  if (!options.hosts.empty()) wanted.host = options.hosts.front();
+  if (!stops.empty()) wanted.host = stops.front().host;
   if (!devices.empty()) wanted.device = devices.front();
   return one(appliance, mek, options, std::move(wanted));
 }
@@ -113,6 +129,9 @@ void add_attest_request(CLI::App& parent, Context& context) {
                    "File for the request; for several cards a folder, which gets HOST-N.request for each and "
                    "`batch` for qpcseal-attest --batch")
       ->required();
+  command->add_flag(
+      "--raw", options->raw,
+      "The nonce alone, 32 bytes, as the vendor's client takes a request: for a scheme external:NAME");
   command->add_flag("--force", options->force, "Replace existing files");
   add_output_options(*command, context);
   add_token_options(*command, context);

@@ -3,8 +3,11 @@
 
 #include "appliance/audit/tiles.h"
 #include "appliance/cli/commands/audit_options.h"
+#include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/print.h"
+#include "base/terminal.h"
 #include "encoding/pgp_words.h"
 
 namespace qpcseal::cli {
@@ -14,16 +17,19 @@ namespace {
 Report show_checkpoint(const AuditOptions& options) {
   const audit::LogCopy log = read_log(options);
   if (!options.output.empty()) write_output(options, log.note);
-  const std::string root = to_hex(log.checkpoint.root), words = encoding::to_words(log.checkpoint.root);
+  const std::string root = to_hex(log.checkpoint.root);
   Report report;
-  report.json = {{"size", log.checkpoint.size}, {"root", root}, {"words", words}, {"note", log.note}};
-  report.text = "size  " + std::to_string(log.checkpoint.size) + "\nroot  " + root + "\nwords ";
-  constexpr std::size_t kLine = 8;  // words
-  for (std::size_t i = 0, count = 0; i < words.size(); ++i) {
-    const bool wrap = words[i] == ' ' && ++count % kLine == 0;
-    report.text += wrap ? "\n      " : std::string(1, words[i]);
+  report.json = {{"size", log.checkpoint.size},
+                 {"root", root},
+                 {"words", encoding::to_words(log.checkpoint.root)},
+                 {"note", log.note}};
+  report.log_entry = log.state.size - 1;
+  if (!options.output.empty()) {
+    report.json.update({{"output", options.output}, {"sha256", sha256_hex(log.note)}});
+    report.written = {options.output};
   }
-  report.text += "\n";
+  report.text = "size  " + std::to_string(log.checkpoint.size) + "\nroot  " + root +
+                "\nthe root in words:\n" + encoding::word_lines(log.checkpoint.root, "  ", text_columns());
   return report;
 }
 
@@ -32,35 +38,54 @@ Report export_log(const AuditOptions& options) {
   audit::export_tiles(log, options.output);
   Report report;
   report.json = {{"folder", options.output}, {"size", log.checkpoint.size}};
+  report.written = {options.output};
+  report.log_entry = log.state.size - 1;
   report.text = "wrote " + std::to_string(log.checkpoint.size) + " entries to " + options.output + "\n";
   return report;
 }
 
 Report show_log(AuditOptions options) {
-  if (!options.since.empty()) options.filter.since = parse_time(options.since);
-  if (!options.until.empty()) options.filter.until = parse_time(options.until);
-  return show_entries(read_log(options), options.filter);
+  read_period(options);
+  audit::LogCopy log = read_log(options);
+  require_known(log, options.filter);
+  return show_entries(std::move(log), options.filter);
 }
 
 void add_show(CLI::App& audit, Context& context, const SharedAuditOptions& options) {
   CLI::App* app =
       add_audit_command(audit, context, options, "show", "The entries, of a verified log", show_log);
   add_log_options(*app, options);
-  app->add_option("--since", options->since, "Not before this time (2026-11-24T08:30:00Z)");
-  app->add_option("--until", options->until, "Not after this time");
+  add_period_options(*app, options);
   app->add_option("--mek", options->filter.mek, "Of this MEK: name, name#generation or id");
-  app->add_option("--card", options->filter.card, "Of this card (ueid)");
+  app->add_option("--card", options->filter.card, "Of this card: its ueid, or how that begins");
   app->add_option("--kind", options->filter.kind, "Of this kind, e.g. release");
+  app->add_option("--outcome", options->filter.outcome, "Results with this outcome")
+      ->check(CLI::IsMember({"ok", "denied", "failed", "unknown"}));
 }
 
 }  // namespace
+
+const char* const kKeyNotGiven =
+    "the key was taken from the log, so this shows no more than that the log agrees with itself; --key VKEY "
+    "is "
+    "the auditor's own copy";
 
 audit::LogCopy read_log(const AuditOptions& options, audit::Check check) {
   const std::filesystem::path dir =
       options.dir.empty() ? site::locate_home().log() : std::filesystem::path(options.dir);
   std::optional<tlog::VerifierKey> key;
-  if (!options.key.empty()) key = tlog::VerifierKey::parse(options.key);
-  return audit::read_log(dir, key, check);
+  if (!options.key.empty()) key = tlog::VerifierKey::parse(vkey_text(options.key));
+  audit::LogCopy log = audit::read_log(dir, key, check);
+  if (!options.dir.empty() && !key) print_error(std::string("note: ") + kKeyNotGiven + "\n");
+  return log;
+}
+
+void read_period(AuditOptions& options) {
+  const auto read = [](const std::string& text, const char* option, OfDay which) {
+    return with_context(option, [&] { return parse_time_or_day(text, which); });
+  };
+  if (!options.since.empty()) options.filter.since = read(options.since, "--since", OfDay::First);
+  if (!options.until.empty()) options.filter.until = read(options.until, "--until", OfDay::Last);
 }
 
 void write_output(const AuditOptions& options, const std::string& text) {
@@ -69,7 +94,13 @@ void write_output(const AuditOptions& options, const std::string& text) {
 
 void add_log_options(CLI::App& app, const SharedAuditOptions& options) {
   app.add_option("--log", options->dir, "The log's folder, or a copy (default: this appliance's)");
-  app.add_option("--key", options->key, "The log's first verification key: name+id+key");
+  app.add_option("--key", options->key,
+                 "The log's first verification key: name+id+key, or a file that holds it");
+}
+
+void add_period_options(CLI::App& app, const SharedAuditOptions& options) {
+  app.add_option("--since", options->since, "Not before this day or time (2026-11-24, 2026-11-24T08:30:00Z)");
+  app.add_option("--until", options->until, "Not after this day or time");
 }
 
 void add_output(CLI::App& app, const SharedAuditOptions& options, const char* help) {

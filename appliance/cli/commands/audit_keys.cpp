@@ -4,6 +4,7 @@
 #include "appliance/site/witnesses.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text_file.h"
 
 namespace qpcseal::cli {
 
@@ -20,7 +21,8 @@ Report rotate_log_key(Context& context) {
   return report;
 }
 
-Report trust(Context& context, const std::string& vkey, bool trusted) {
+Report trust(Context& context, const std::string& key_or_file, bool trusted) {
+  const std::string vkey = vkey_text(key_or_file);
   site::Appliance appliance(context.environment());
   site::trust_witness(appliance, vkey, trusted);
   Report report;
@@ -30,7 +32,7 @@ Report trust(Context& context, const std::string& vkey, bool trusted) {
 }
 
 Report import_note(Context& context, const std::string& path) {
-  const std::string note(text_view(read_file(path, tlog::kMaxCheckpointSize)));
+  const std::string note = read_plain_text(path, tlog::kMaxCheckpointSize);
   site::Appliance appliance(context.environment());
   const site::Witnessing seen = with_context(path, [&] { return site::import_witness(appliance, note); });
   Report report;
@@ -63,7 +65,8 @@ Report list_witnesses(const AuditOptions& options) {
 void add_trust(CLI::App& witness, Context& context, const char* name, const char* help, bool trusted) {
   CLI::App* app = witness.add_subcommand(name, help);
   const auto vkey = std::make_shared<std::string>();
-  app->add_option("VKEY", *vkey, "The witness's key for cosignatures: name+id+key")->required();
+  app->add_option("VKEY", *vkey, "The witness's key for cosignatures: name+id+key, or a file that holds it")
+      ->required();
   add_output_options(*app, context);
   add_token_options(*app, context);
   add_approval_options(*app, context);

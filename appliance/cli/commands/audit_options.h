@@ -7,6 +7,7 @@
 
 #include "appliance/cli/commands/audit_show.h"
 #include "appliance/cli/commands/context.h"
+#include "appliance/cli/commands/vkey.h"
 
 namespace qpcseal::cli {
 
@@ -20,11 +21,17 @@ struct AuditOptions {
 };
 using SharedAuditOptions = std::shared_ptr<AuditOptions>;
 
-// The log that the options name, verified. Error{LogDamaged}, Error{Io}.
+// What a reader is told where no key was given.
+extern const char* const kKeyNotGiven;
+// The log that the options name, verified. Says so on standard error where it is a copy and no key was given.
+// Error{LogDamaged}, Error{Io}.
 audit::LogCopy read_log(const AuditOptions& options, audit::Check check = audit::Check::Everything);
 void write_output(const AuditOptions& options, const std::string& text);
+// --since and --until into the filter. Error{Malformed}.
+void read_period(AuditOptions& options);
 
 void add_log_options(CLI::App& app, const SharedAuditOptions& options);
+void add_period_options(CLI::App& app, const SharedAuditOptions& options);
 void add_output(CLI::App& app, const SharedAuditOptions& options, const char* help);
 
 // A subcommand with --json that runs `act(options)`.

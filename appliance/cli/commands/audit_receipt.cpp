@@ -3,8 +3,11 @@
 
 #include "appliance/cli/commands/audit_options.h"
 #include "appliance/verdict/bundle.h"
+#include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text_file.h"
+#include "encoding/file_kind.h"
 
 namespace qpcseal::cli {
 
@@ -21,13 +24,17 @@ std::string nature_of(const audit::Entry& entry) {
 
 Report receipt(const AuditOptions& options) {
   const audit::LogCopy log = read_log(options);
-  write_output(options, options.bundle ? verdict::make_bundle(site::locate_home(), log, options.entry)
-                                       : audit::make_receipt(log, options.entry));
+  const std::string text = options.bundle ? verdict::make_bundle(site::locate_home(), log, options.entry)
+                                          : audit::make_receipt(log, options.entry);
+  write_output(options, text);
   const audit::Entry entry = audit::parse_entry(log.line(options.entry));
   Report report;
   report.json = {
       {"entry", options.entry},   {"kind", entry.kind},     {"phase", audit::to_string(entry.phase)},
-      {"outcome", entry.outcome}, {"file", options.output}, {"log_key", log.key.text()}};
+      {"outcome", entry.outcome}, {"file", options.output}, {"sha256", sha256_hex(text)},
+      {"log_key", log.key.text()}};
+  report.written = {options.output};
+  report.log_entry = log.state.size - 1;
   report.text = "wrote " + printable(options.output) + ": entry " + std::to_string(options.entry) + ", " +
                 nature_of(entry) + "\ncheck it with: qpcseal audit check-receipt " + options.output +
                 " --key '" + log.key.text() + "'\n";
@@ -82,6 +89,7 @@ std::string recomputed_words(const verdict::Recomputed& again) {
   const auto signers = [&](const char* what, const std::vector<std::string>& names) {
     if (!names.empty()) out += std::string(what) + " signed by " + printable(join(names)) + "\n";
   };
+  if (again.signatures.policy.empty()) out += "nobody signed the policy: a demonstration\n";
   signers("policy", again.signatures.policy);
   signers("collateral", again.signatures.trust);
   signers("release", again.signatures.release);
@@ -104,12 +112,12 @@ Report describe_receipt(const verdict::Recomputed& again) {
 }
 
 Report check_receipt_file(const AuditOptions& options) {
-  const Bytes bytes = read_file(options.file, verdict::kMaxBundle);
-  const std::string_view text = text_view(bytes);
-  const auto key = tlog::VerifierKey::parse(options.key);
+  const std::string text = read_plain_text(options.file, verdict::kMaxBundle);
+  const auto key = tlog::VerifierKey::parse(vkey_text(options.key));
   return with_context(options.file, [&] {
-    return verdict::is_bundle(text) ? describe_receipt(verdict::check_bundle(text, key))
-                                    : describe_receipt(audit::check_receipt(text, key));
+    if (verdict::is_bundle(text)) return describe_receipt(verdict::check_bundle(text, key));
+    return encoding::as_kind(view(text), "a receipt",
+                             [&] { return describe_receipt(audit::check_receipt(text, key)); });
   });
 }
 
@@ -126,8 +134,9 @@ void add_audit_receipts(CLI::App& audit, Context& context, const SharedAuditOpti
   app = add_audit_command(audit, context, options, "check-receipt",
                           "Check a receipt; needs nothing but the key", check_receipt_file);
   app->add_option("FILE", options->file, "A receipt, or a bundle: its verdict is computed again")->required();
-  app->add_option("--key", options->key,
-                  "The log's verification key, the present one or an earlier: name+id+key")
+  app->add_option(
+         "--key", options->key,
+         "The log's verification key, the present one or an earlier: name+id+key, or a file that holds it")
       ->required();
 }
 

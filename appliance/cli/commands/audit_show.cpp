@@ -5,6 +5,9 @@
 #include <functional>
 #include <memory>
 
+#include "base/error.h"
+#include "cli/suggest.h"
+
 namespace qpcseal::cli {
 
 namespace {
@@ -68,8 +71,54 @@ std::string text_at(const Json& data, const char* key) {
 bool EntryFilter::keeps(const audit::Entry& entry, const std::map<Bytes, audit::MekHistory>& meks) const {
   if ((since && entry.time < *since) || (until && entry.time > *until)) return false;
   if (!kind.empty() && entry.kind != kind) return false;
+  if (!outcome.empty() && entry.outcome != outcome) return false;
   if (!mek.empty() && !names_mek(entry.data, mek, meks)) return false;
-  return card.empty() || text_at(entry.data, "ueid") == card;
+  return card.empty() || text_at(entry.data, "ueid").starts_with(card);
+}
+
+namespace {
+
+Error unknown_name(const std::string& what, const std::string& name, const std::vector<std::string>& known,
+                   const std::string& list) {
+  const std::string meant = did_you_mean(name, known);
+  return {ErrorKind::Usage, "the log has no entry of " + what + " '" + name + "'",
+          meant.empty() ? list : meant};
+}
+
+bool has_any(const audit::LogCopy& log, const EntryFilter& filter) {
+  bool found = false;
+  each_kept(log, filter, [&](const audit::Entry&, auto) { found = true; });
+  return found;
+}
+
+std::vector<std::string> labels_of(const audit::State& state) {
+  std::vector<std::string> out;
+  for (const auto& [id, mek] : state.meks) {
+    out.push_back(mek.label);
+    out.push_back(mek.label.substr(0, mek.label.rfind('#')));
+  }
+  return out;
+}
+
+}  // namespace
+
+void require_known(const audit::LogCopy& log, const EntryFilter& filter) {
+  const std::vector<std::string> kinds = audit::kind_names();
+  if (!filter.kind.empty() && std::ranges::find(kinds, filter.kind) == kinds.end()) {
+    const std::string meant = did_you_mean(filter.kind, kinds);
+    throw Error(ErrorKind::Usage, "there is no kind of entry '" + filter.kind + "'",
+                meant.empty() ? "kinds: " + qpcseal::join(kinds) : meant);
+  }
+  EntryFilter one;
+  one.mek = filter.mek;
+  if (!one.mek.empty() && !has_any(log, one))
+    throw unknown_name("a MEK", one.mek, labels_of(log.state), "'qpcseal audit show' names all");
+  one = {};
+  one.card = filter.card;
+  if (one.card.empty() || has_any(log, one)) return;
+  std::vector<std::string> cards;
+  for (const auto& [ueid, count] : log.state.card_releases) cards.push_back(to_hex(ueid));
+  throw unknown_name("a card", one.card, cards, "a card's number (ueid) is in hex, in small letters");
 }
 
 audit::Entry Joined::next(audit::Entry entry) {
@@ -89,21 +138,123 @@ audit::Entry joined_entry(const audit::LogCopy& log, std::uint64_t seq) {
   return join(std::move(entry), of_intent);
 }
 
+namespace {
+
+// A digest, so that two can be told apart.
+std::string begin_of(const std::string& hex) {
+  constexpr std::size_t kShown = 16;
+  return hex.size() <= kShown ? hex : hex.substr(0, kShown) + "...";
+}
+
+std::string number_at(const Json& data, const char* key) {
+  const auto found = data.find(key);
+  return found != data.end() && found->is_number() ? found->dump() : std::string();
+}
+
+std::string time_at(const Json& data, const char* key) {
+  const auto found = data.find(key);
+  return found != data.end() && found->is_number_integer() ? format_time(found->get<UnixTime>())
+                                                           : std::string();
+}
+
+std::string approver_list(const Json& data, const char* key) {
+  std::vector<std::string> names;
+  const auto found = data.find(key);
+  if (found != data.end() && found->is_array())
+    for (const Json& one : *found) names.push_back(text_at(one, "name"));
+  return qpcseal::join(names);
+}
+
+// The officers whose request an act had, in its intent and in its result.
+std::string agreeing(const Json& data) {
+  std::string out;
+  for (const char* key : {"approval", "agreed"})
+    if (const auto found = data.find(key); found != data.end() && out.empty())
+      out = approver_list(*found, "approvers");
+  return out;
+}
+
+// The members of an object that differ between `old` and `new`, with both values.
+std::string site_changes(const Json& data) {
+  const auto before = data.find("old"), now = data.find("new");
+  if (before == data.end() || now == data.end() || !before->is_object() || !now->is_object()) return "";
+  std::string out;
+  for (const auto& [name, value] : now->items())
+    if (const Json was = before->value(name, Json()); was != value)
+      out += (out.empty() ? "" : ", ") + name + " " + was.dump() + " -> " + value.dump();
+  return out;
+}
+
+// size and root of a checkpoint in the data.
+std::string point_at(const Json& data, const char* key) {
+  const auto found = data.find(key);
+  if (found == data.end()) return "";
+  if (found->is_null()) return "none";
+  return found->is_object() ? number_at(*found, "size") + " entries" : "";
+}
+
+// A key that the vendor's tool had, or may have had.
+bool is_exposure(const audit::Entry& entry) {
+  return entry.data.contains("exposed") ||
+         (entry.kind == "mek-expose" && entry.phase == audit::Phase::Result && entry.outcome != "failed" &&
+          entry.outcome != "denied");
+}
+
+// What an entry is about, in the order in which a reader asks: each a word and its value.
+std::vector<std::pair<std::string, std::string>> subject_parts(const audit::Entry& entry) {
+  const Json& data = entry.data;
+  const auto digest = [&](const char* key) { return begin_of(text_at(data, key)); };
+  return {{"", text_at(data, "appliance_id")},
+          {"MEK ", data.contains("mek") ? text_at(data, "mek") : text_at(data, "label")},
+          {"model ", text_at(data, "model")},
+          {"card ", text_at(data, "ueid")},
+          {"host ", text_at(data, "host")},
+          {"suite ", text_at(data, "suite")},
+          {"", is_exposure(entry) ? "EXPOSED to the vendor's tool" : ""},
+          {"ceremony ", text_at(data, "title")},
+          {"step ", text_at(data, "step")},
+          {"attempt ", number_at(data, "attempt")},
+          {entry.kind == "ceremony-step" ? "act " : "by ", text_at(data, "act")},
+          {"operation ", text_at(data, "operation")},
+          {"serial ", number_at(data, "serial")},
+          {"SHA-256 ", entry.kind == "ceremony" ? "" : digest("digest")},
+          {"recovery key ", digest("recovery_key_sha256")},
+          {"backup ", digest("backup_sha256")},
+          {"transferee ", digest(audit::kTransfereeKey)},
+          {"days ", number_at(data, "days")},
+          {"genesis ", digest("text_sha256")},
+          {"place ", digest("place_sha256")},
+          {"token ", entry.kind == "pin-change" ? text_at(data, "token_serial") : ""},
+          {"log key ", entry.kind == "rotate-key" ? text_at(data, "log_key") : ""},
+          {"witness ", text_at(data, "vkey")},
+          {"size ", entry.kind == "witness" ? number_at(data, "size") : ""},
+          {"anchor ", point_at(data, "anchor")},
+          {"log ", point_at(data, "log")},
+          {"", site_changes(data)},
+          {"date ", text_at(data, "confirmed")},
+          {"from ", time_at(data, "old_floor")},
+          {"to ", time_at(data, "new_floor")},
+          {"files ", entry.kind == "token-restored" ? number_at(data, "count") : ""},
+          {"objects ", data.contains("objects") && data.at("objects").is_array()
+                           ? std::to_string(data.at("objects").size())
+                           : ""},
+          {"quarantine ", text_at(data, "quarantine")},
+          {"request ", entry.kind == "rejection" ? digest("request_sha256") : ""},
+          {"by ", approver_list(data, "approvers") + approver_list(data, "rejecters")},
+          {"agreed by ", agreeing(data)},
+          {"", findings_of(data)},
+          {"because ", text_at(data, "cause") + text_at(data, "why")},
+          {"", text_at(data, "reconciled")},
+          {"", text_at(data, "error")}};
+}
+
+}  // namespace
+
 std::string entry_subject(const audit::Entry& entry) {
   std::string out;
-  const auto add = [&](const std::string& what, const std::string& value) {
+  for (const auto& [what, value] : subject_parts(entry))
     if (!value.empty()) out += (out.empty() ? "" : "  ") + what + value;
-  };
-  add("", text_at(entry.data, "appliance_id"));
-  add("MEK ", text_at(entry.data, "mek"));
-  if (!entry.data.contains("mek")) add("MEK ", text_at(entry.data, "label"));
-  add("model ", text_at(entry.data, "model"));
-  add("card ", text_at(entry.data, "ueid"));
-  add("suite ", text_at(entry.data, "suite"));
-  add("quarantine ", text_at(entry.data, "quarantine"));
-  add("", findings_of(entry.data));
-  add("", text_at(entry.data, "error"));
-  return printable(out);
+  return printable(out.empty() ? begin_of(entry.txn) : out);
 }
 
 Report show_entries(audit::LogCopy log, const EntryFilter& filter) {
@@ -118,8 +269,15 @@ Report show_entries(audit::LogCopy log, const EntryFilter& filter) {
     widen(widths, head);
     each_kept(*shared, filter, [&](const audit::Entry& entry, auto) { widen(widths, row_of(entry)); });
     put(table_line(head, widths));
-    each_kept(*shared, filter,
-              [&](const audit::Entry& entry, auto) { put(table_line(row_of(entry), widths)); });
+    bool any = false;
+    each_kept(*shared, filter, [&](const audit::Entry& entry, auto) {
+      put(table_line(row_of(entry), widths));
+      any = true;
+    });
+    if (any) return;
+    put("no entry is of all that was asked for\n");
+    if (filter.kind == "denied")
+      put("('denied' is a report that did not verify; a release that policy denied: --outcome denied)\n");
   };
   report.streamed->write_items = [shared, filter](const auto& put) {
     each_kept(*shared, filter,

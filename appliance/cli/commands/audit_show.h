@@ -15,12 +15,16 @@ namespace qpcseal::cli {
 struct EntryFilter {
   std::optional<UnixTime> since, until;
   std::string mek;   // name, name#generation or id in hex
-  std::string card;  // ueid in hex
-  std::string kind;
+  std::string card;  // ueid in hex, or how it begins
+  std::string kind, outcome;
 
   // `entry` as Joined gives it, `meks` those of the log.
   [[nodiscard]] bool keeps(const audit::Entry& entry, const std::map<Bytes, audit::MekHistory>& meks) const;
 };
+
+// Error{Usage} for a kind that there is not, and for a MEK or a card of which the log has no entry: an empty
+// list would read as if nothing had happened.
+void require_known(const audit::LogCopy& log, const EntryFilter& filter);
 
 // A result has the outcome of an act, its intent the subject. Takes all entries in order and returns each, a
 // result with the data of its intent.

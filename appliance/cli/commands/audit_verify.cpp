@@ -3,19 +3,20 @@
 #include "appliance/site/seen_checkpoints.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text_file.h"
 #include "tlog/cosignature.h"
 
 namespace qpcseal::cli {
 
 namespace {
 
-std::string read_note(const std::string& path) { return read_text_file(path, tlog::kMaxCheckpointSize); }
+std::string read_note(const std::string& path) { return read_plain_text(path, tlog::kMaxCheckpointSize); }
 
 // The witness is the one given, or one that the log says is trusted.
 tlog::Cosigned open_witnessed(const AuditOptions& options, const audit::LogCopy& log,
                               const std::string& note) {
   if (!options.witness_key.empty())
-    return tlog::open_cosigned(note, tlog::WitnessKey::parse(options.witness_key));
+    return tlog::open_cosigned(note, tlog::WitnessKey::parse(vkey_text(options.witness_key)));
   for (const std::string& vkey : log.state.witness_keys) {
     try {
       return tlog::open_cosigned(note, tlog::WitnessKey::parse(vkey));
@@ -35,6 +36,13 @@ void check_witness(const AuditOptions& options, const audit::LogCopy& log, Repor
   report.json["witness"] = {{"size", seen.checkpoint.size}, {"time", format_time(seen.time)}};
   report.text += "a witness saw the first " + std::to_string(seen.checkpoint.size) + " entries on " +
                  format_time(seen.time) + "\n";
+}
+
+void check_earlier(const AuditOptions& options, const audit::LogCopy& log, Report& report) {
+  const std::string note = read_note(options.earlier);
+  site::require_continues(log.state, log.tree, note, options.earlier);
+  report.json["continues"] = options.earlier;
+  report.text += "it continues the checkpoint " + printable(options.earlier) + "\n";
 }
 
 Report summary(const AuditOptions& options, const audit::LogCopy& log) {
@@ -68,13 +76,9 @@ Report verify_log(const AuditOptions& options) {
   const audit::LogCopy log =
       read_log(options, options.quick ? audit::Check::Proofs : audit::Check::Everything);
   Report report = summary(options, log);
-  if (!options.earlier.empty())
-    site::require_continues(log.state, log.tree, read_note(options.earlier), options.earlier);
+  if (!options.earlier.empty()) check_earlier(options, log, report);
   if (!options.witness.empty()) check_witness(options, log, report);
-  if (options.key.empty())
-    report.text +=
-        "note: the key was taken from the log, so this shows no more than that the log agrees with "
-        "itself; --key VKEY is the auditor's own copy\n";
+  if (options.key.empty() && options.dir.empty()) report.text += std::string("note: ") + kKeyNotGiven + "\n";
   return report;
 }
 

@@ -6,8 +6,10 @@
 #include "appliance/ceremony/runner.h"
 #include "appliance/cli/commands/context.h"
 #include "appliance/cli/output/line_console.h"
+#include "appliance/cli/output/record_page.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/terminal.h"
 #include "encoding/pgp_words.h"
 
 namespace qpcseal::cli {
@@ -43,9 +45,9 @@ ceremony::CeremonyInputs inputs_from(const CeremonyOptions& options) {
 void write_record(const ceremony::CeremonyResult& done, const CeremonyOptions& options) {
   const std::filesystem::path dir = options.output;
   const Existing existing = options.force ? Existing::Replace : Existing::Refuse;
-  make_folder(dir, 0755);
+  make_output_folder(dir);
   write_file(dir / "record.json", view(done.record), existing);
-  write_file(dir / "record.html", view(done.page), existing);
+  write_file(dir / "record.html", view(make_record_page(done.record)), existing);
 }
 
 Report ceremony_report(const ceremony::CeremonyResult& done, const CeremonyOptions& options,
@@ -55,10 +57,11 @@ Report ceremony_report(const ceremony::CeremonyResult& done, const CeremonyOptio
   report.json = {{"ceremony", done.ceremony},
                  {"record", (std::filesystem::path(options.output) / "record.json").string()},
                  {"record_sha256", digest},
-                 {"page_sha256", sha256_hex(done.page)},
                  {"differences", done.differences}};
+  report.written = {std::filesystem::path(options.output) / "record.json",
+                    std::filesystem::path(options.output) / "record.html"};
   report.text = what + "\nrecord " + printable(options.output) + "/record.json and record.html\nSHA-256 " +
-                digest + "\n" + encoding::word_lines(from_hex(digest), "  ");
+                digest + "\n" + encoding::word_lines(from_hex(digest), "  ", text_columns());
   for (const std::string& line : done.differences)
     report.text += "differs from the rehearsal: " + printable(line) + "\n";
   return report;
@@ -85,6 +88,7 @@ Report lint(Context& context, const CeremonyOptions& options) {
   if (at_home) {
     const audit::State state = audit::read_log(home.log(), std::nullopt).state;
     add(ceremony::check_place(inputs.plan, home, state, context.clock.now()));
+    add(ceremony::check_officers(inputs.plan, home, state));
     add(ceremony::check_policy(inputs.plan, site::read_policy(home, state), context.clock.now()));
     add(ceremony::check_meks(inputs.plan, state));
   }
@@ -160,7 +164,9 @@ Report remake_record(Context& /*context*/, const CeremonyOptions& options) {
   const audit::LogCopy log = audit::read_log(site::locate_home().log(), std::nullopt);
   const ceremony::CeremonyResult done = ceremony::report(log, inputs.plan);
   write_record(done, options);
-  return ceremony_report(done, options, "the record, made again from the log");
+  Report out = ceremony_report(done, options, "the record, made again from the log");
+  out.log_entry = log.state.size - 1;
+  return out;
 }
 
 using Run = Report (*)(Context&, const CeremonyOptions&);
@@ -228,6 +234,7 @@ void add_ceremony(CLI::App& app, Context& context) {
   add_record(*add_ceremony_command(*parent, context, "report", "Make the record again from the log", options,
                                    remake_record, true),
              options);
+  add_ceremony_check(*parent, context);
 }
 
 }  // namespace qpcseal::cli

@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text_file.h"
 
 namespace qpcseal::cli {
 
@@ -51,6 +52,7 @@ Report make_collateral(Context& context, const CollateralOptions& options) {
                  {"serial", bundle.serial},
                  {"not_after", format_time(bundle.not_after)},
                  {"sha256", digest}};
+  report.written = {options.output};
   report.text = trust::show_collateral(bundle) + "SHA-256 " + digest + "\nin " + options.output +
                 ": officers sign it by 'qpcseal trust sign', or 'ssh-keygen -Y sign -f KEY -n "
                 "collateral@qpcseal'\n";
@@ -58,13 +60,13 @@ Report make_collateral(Context& context, const CollateralOptions& options) {
 }
 
 Signing signing_of_collateral(const std::string& path) {
-  const std::string text = read_text_file(path, trust::kMaxCollateral);
+  const std::string text = read_plain_text(path, trust::kMaxCollateral);
   return {path, text, trust::show_collateral(trust::parse_collateral(text)),
           std::string(site::kTrustNamespace)};
 }
 
 Report import(Context& context, const std::string& path) {
-  site::Appliance appliance(context.environment());
+  site::Appliance appliance(context.environment({path}));
   const auto done = site::import_collateral(appliance, path, context.approvals.signatures);
   Report report;
   report.json = {{"serial", done.serial}, {"sha256", done.digest}, {"approvers", done.approvers.size()}};

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 
+#include "appliance/cli/confinement.h"
 #include "appliance/cli/output/report.h"
 #include "appliance/site/appliance.h"
 
@@ -16,20 +17,30 @@ struct Context {
   bool json = false;
   std::optional<int> pin_fd;
   unsigned lock_timeout = 60;  // seconds
+  bool last_try = false;       // log in although one more wrong PIN locks the token
   approval::ApprovalFiles approvals;
   std::optional<std::string> confirmed_date;
   audit::AppendStatus status;
   std::function<Report()> command;
 
+  Confinement confinement;
   SystemClock clock;
   SystemRandom random;
-  // The home and how to reach its token; says on the terminal when another qpcseal is at work.
-  [[nodiscard]] site::Environment environment();
+  // The home and how to reach its token; says on the terminal when another qpcseal is at work. First looks
+  // for `inputs`, files or folders, and for the requests and signatures: one that is missing is Error{Io}
+  // before the lock is taken and a PIN is asked for. Empty paths are left out.
+  [[nodiscard]] site::Environment environment(const std::vector<std::filesystem::path>& inputs = {});
+  // The same for a command that only reads: it waits for nobody (Error{Io} "lock-busy").
+  [[nodiscard]] site::Environment environment_to_read();
+  // Before the module of this site is loaded. Error{Io} where the kernel cannot confine it, and the facts do
+  // not accept that.
+  void confine(const site::Home& home, const site::Site& site, const audit::SiteFacts& facts);
 };
 
-// Adds --json, and for commands that open the token --pin-fd and --lock-timeout.
+// Adds --json, and for commands that open the token --pin-fd, --last-try and --lock-timeout.
 void add_output_options(CLI::App& app, Context& context);
 void add_token_options(CLI::App& app, Context& context);
+void add_last_try(CLI::App& app, Context& context);  // part of it
 // --clock, which the program takes before the command and each command that opens the token behind it.
 void add_clock_option(CLI::App& app, Context& context);
 // --request and --approval, for commands whose act officers may have to agree to.
@@ -37,6 +48,7 @@ void add_approval_options(CLI::App& app, Context& context);
 
 void add_init(CLI::App& app, Context& context);
 void add_doctor(CLI::App& app, Context& context);
+void add_status(CLI::App& app, Context& context);
 void add_mek(CLI::App& app, Context& context);
 void add_mek_life(CLI::App& mek, Context& context);    // subcommands of mek
 void add_mek_backup(CLI::App& mek, Context& context);  // likewise
@@ -44,6 +56,7 @@ void add_mek_drills(CLI::App& mek, Context& context);  // likewise
 void add_recovery_key(CLI::App& app, Context& context);
 void add_pin(CLI::App& app, Context& context);
 void add_ceremony(CLI::App& app, Context& context);
+void add_ceremony_check(CLI::App& ceremony, Context& context);  // subcommand of ceremony
 void add_encrypt_model(CLI::App& app, Context& context);
 void add_encrypt_with_session_keys(CLI::App& app, Context& context);
 void add_wrap_mek(CLI::App& app, Context& context);
@@ -55,6 +68,7 @@ void add_policy(CLI::App& app, Context& context);
 void add_trust(CLI::App& app, Context& context);
 void add_approve(CLI::App& app, Context& context);
 void add_officers(CLI::App& app, Context& context);
+void add_officer_key(CLI::App& app, Context& context);
 void add_genesis(CLI::App& app, Context& context);
 void add_requests(CLI::App& app, Context& context);
 void add_audit(CLI::App& app, Context& context);
@@ -63,5 +77,10 @@ void add_site(CLI::App& app, Context& context);
 void add_clock(CLI::App& app, Context& context);
 void add_anchor_accept(CLI::App& audit, Context& context);  // subcommand of audit
 void add_inspect(CLI::App& app, Context& context);
+void add_completion(CLI::App& app, Context& context);
+// What an option or an argument takes, for completion.
+std::vector<std::string> completed_values(const std::string& name);
+void add_run(CLI::App& app, Context& context);    // they run commands of `app`
+void add_shell(CLI::App& app, Context& context);  // likewise
 
 }  // namespace qpcseal::cli

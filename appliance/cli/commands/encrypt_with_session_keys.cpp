@@ -2,7 +2,10 @@
 #include <memory>
 
 #include "appliance/cli/commands/context.h"
+#include "appliance/cli/commands/vendor_options.h"
 #include "appliance/cli/output/grants.h"
+#include "appliance/cli/output/report_paths.h"
+#include "appliance/cli/output/vendor_output.h"
 #include "appliance/models/seal_model.h"
 
 namespace qpcseal::cli {
@@ -14,18 +17,30 @@ struct EncryptWithSessionKeysOptions {
   std::string mek;
   std::vector<std::string> reports;
   bool force = false;
+  VendorOptions vendor;
 };
+
+Report bind_vendor(Context& context, const EncryptWithSessionKeysOptions& options) {
+  const std::vector<release::Report> reports = read_reports({options.reports.begin(), options.reports.end()});
+  site::Appliance appliance(context.environment());
+  const keys::Mek mek = appliance.find_mek(options.mek);
+  return render_vendor(
+      vendor::run_vendor_tool(appliance, mek,
+                              {vendor::VendorAct::EncryptWithSessionKeys, options.wanted.input_folder,
+                               options.wanted.output_folder, reports, options.force, options.vendor.time()}),
+      &mek);
+}
 
 Report run_encrypt_with_session_keys(Context& context, EncryptWithSessionKeysOptions& options) {
   options.wanted.rebind = options.force;
   options.wanted.existing = options.force ? Existing::Replace : Existing::Refuse;
-  for (const std::string& path : options.reports)
-    options.wanted.reports.push_back(release::read_report(path));
-  site::Appliance appliance(context.environment());
+  options.wanted.reports = read_reports({options.reports.begin(), options.reports.end()});
+  site::Appliance appliance(context.environment({options.wanted.input_folder}));
   const keys::Mek mek = appliance.find_mek(options.mek);
   const models::BoundModel model = models::bind_model(appliance, mek, options.wanted);
   Report report;
   report.json = {{"outputs", nlohmann::ordered_json::array()}, {"mek", mek.label}};
+  report.written = model.outputs;
   for (const std::filesystem::path& output : model.outputs) {
     report.json["outputs"].push_back(output.string());
     report.text += "bound " + printable(output.string()) + "\n";
@@ -50,12 +65,16 @@ void add_encrypt_with_session_keys(CLI::App& app, Context& context) {
                    "Attestation reports: one, or one a partition in their order")
       ->required();
   command->add_option("--output-dir", options->wanted.output_folder, "Default: in place");
+  add_vendor_options(*command, options->vendor);
   command->add_flag("--force", options->force, "Bind a bound container anew; replace an existing output");
   add_output_options(*command, context);
   add_token_options(*command, context);
   add_approval_options(*command, context);
   command->callback([&context, options] {
-    context.command = [&context, options] { return run_encrypt_with_session_keys(context, *options); };
+    context.command = [&context, options] {
+      return options->vendor.vendor() ? bind_vendor(context, *options)
+                                      : run_encrypt_with_session_keys(context, *options);
+    };
   });
 }
 

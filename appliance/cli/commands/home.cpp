@@ -5,6 +5,8 @@
 #include <memory>
 
 #include "appliance/cli/commands/context.h"
+#include "appliance/cli/commands/token_options.h"
+#include "appliance/cli/commands/vkey.h"
 #include "base/file.h"
 
 namespace qpcseal::cli {
@@ -46,7 +48,7 @@ std::string words_of_home(const site::HomeManifest& manifest) {
 
 std::optional<tlog::VerifierKey> key_in(const HomeOptions& options) {
   if (options.key.empty()) return std::nullopt;
-  return tlog::VerifierKey::parse(options.key);
+  return tlog::VerifierKey::parse(vkey_text(options.key));
 }
 
 Report back_up_home(Context& context, const HomeOptions& options) {
@@ -56,6 +58,8 @@ Report back_up_home(Context& context, const HomeOptions& options) {
   report.json = {{"file", options.file}};
   report.json.update(json_of_home(made.manifest));
   report.json["left_out"] = made.left_out;
+  report.written = {options.file};
+  report.log_entry = made.manifest.log_size - 1;
   report.text = "wrote " + options.file + ": " + words_of_home(made.manifest);
   for (const std::string& name : made.left_out)
     report.text += "left out, for nothing in the log vouches for it: " + printable(name) + "\n";
@@ -153,7 +157,10 @@ void add_home(CLI::App& app, Context& context) {
   one->add_flag("--force", options->force, "Move the present state aside");
   one->add_option("--module", options->machine.module, "Where there is no site.toml: the PKCS #11 module");
   one->add_option("--token", options->machine.token_label, "The token's label (default: as in the log)");
-  one->add_option("--pin-source", options->machine.pin_source, "tty or file:/path (default: tty)");
+  one->add_option("--serial", options->machine.token_serial, "The token's serial (default: as in the log)");
+  one->add_option("--pin-source", options->machine.pin_source,
+                  "tty (default), pinpad (the token's own), or file:/path");
+  add_module_files(*one, options->machine.module_files);
   add_lock_options(*one, context);
   one->callback([&context, options] {
     context.command = [&context, options] { return restore_home(context, *options); };

@@ -7,6 +7,7 @@
 #include "appliance/cli/output/claims.h"
 #include "appliance/cli/output/inspect_container.h"
 #include "appliance/cli/output/inspect_json.h"
+#include "appliance/cli/output/set_report.h"
 #include "appliance/mek/backup.h"
 #include "appliance/verdict/bundle.h"
 #include "attest/request.h"
@@ -14,6 +15,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/terminal.h"
 #include "encoding/pgp_words.h"
 #include "qpc/container.h"
 
@@ -75,7 +77,8 @@ Report inspect_approval(const std::string& text) {
                  {"threshold", request.threshold},
                  {"sha256", to_hex(digest)},
                  {"words", encoding::to_words(digest)}};
-  report.text = text + "\nSHA-256 " + to_hex(digest) + "\n" + encoding::to_words(digest) + "\n";
+  report.text =
+      text + "\nSHA-256 " + to_hex(digest) + "\n" + encoding::word_lines(digest, "  ", text_columns());
   return report;
 }
 
@@ -98,11 +101,11 @@ Report inspect_recovery_key(ByteView bytes) {
                  {"created", format_time(file.created)}};
   report.text = "recovery key: what it SAYS; its appliance's officers read these words to the source's\n" +
                 table({{"recovery_key_sha256", to_hex(digest)},
-                       {"words", encoding::to_words(digest)},
                        {"appliance", printable(file.appliance_id) + " (aud " + to_hex(file.aud) + ")"},
                        {"token", printable(file.token_model) + ", serial " + printable(file.token_serial)},
                        {"suites", suites},
-                       {"created", format_time(file.created)}});
+                       {"created", format_time(file.created)}}) +
+                "recovery_key_sha256 in words:\n" + encoding::word_lines(digest, "  ", text_columns());
   return report;
 }
 
@@ -124,6 +127,10 @@ Report inspect_backup(ByteView bytes) {
   rows.push_back({"recovery_key_sha256", to_hex(header.recovery_key)});
   rows.push_back({"suite", std::string(keys::to_string(header.suite))});
   rows.push_back({"encryptions", std::to_string(header.encryptions)});
+  if (header.exposed_since > 0) {
+    rows.push_back({"EXPOSED since", format_time(header.exposed_since)});
+    report.json["exposed_since"] = format_time(header.exposed_since);
+  }
   rows.push_back({"created", format_time(header.created)});
   report.text = "backup of a MEK: what it SAYS, signed by the seal key that it names\n" + table(rows);
   return report;
@@ -150,6 +157,7 @@ Report inspect_bytes(ByteView bytes) {
 }
 
 Report run_inspect(const std::string& path) {
+  if (is_set_or_its_list(path)) return inspect_set(path);
   const Fd file = open_to_read(path);
   return with_context(path, [&] {
     if (qpc::is_qpc(file, 0, file_size(file))) return inspect_container(file);
@@ -165,7 +173,8 @@ void add_inspect(CLI::App& app, Context& context) {
   auto path = std::make_shared<std::string>();
   command
       ->add_option("FILE", *path,
-                   "QPC, sealed QPC, report, request, request for approval, receipt, bundle, config.json of "
+                   "QPC, sealed QPC, seal.set or the folder of a set, report, request, request for approval, "
+                   "receipt, bundle, config.json of "
                    "wrapped MEKs, recovery key or backup")
       ->required();
   add_output_options(*command, context);

@@ -3,10 +3,12 @@
 
 #include <memory>
 
+#include "appliance/audit/read.h"
 #include "appliance/cli/commands/context.h"
 #include "appliance/mek/generate.h"
 #include "appliance/mek/rotate.h"
 #include "appliance/site/key_census.h"
+#include "base/error.h"
 
 namespace qpcseal::cli {
 
@@ -38,11 +40,24 @@ Report rotate_mek(Context& context, const std::string& name) {
   return report;
 }
 
+// Whoever had the workstation since then may have the key.
+std::string exposed_text(const audit::MekHistory& history) {
+  if (history.exposures == 0) return "never";
+  return "EXPOSED since " + format_time(history.exposed_since) + ", " + std::to_string(history.exposures) +
+         (history.exposures == 1 ? " time" : " times");
+}
+
+void add_exposed(nlohmann::ordered_json& json, const audit::MekHistory& history) {
+  json["exposures"] = history.exposures;
+  json["exposed_since"] = history.exposures == 0 ? nlohmann::ordered_json(nullptr)
+                                                 : nlohmann::ordered_json(format_time(history.exposed_since));
+}
+
 Report list_meks(const std::vector<mek::MekView>& views) {
   Report report;
   report.json = nlohmann::ordered_json::array();
   std::vector<std::vector<std::string>> rows{
-      {"LABEL", "ID", "CREATED", "ENCRYPTIONS", "RELEASES", "ORIGIN", "STATE"}};
+      {"LABEL", "ID", "CREATED", "ENCRYPTIONS", "RELEASES", "ORIGIN", "STATE", "EXPOSED"}};
   for (const mek::MekView& view : views) {
     const audit::MekHistory none;
     const audit::MekHistory& history = view.history ? *view.history : none;
@@ -50,7 +65,8 @@ Report list_meks(const std::vector<mek::MekView>& views) {
     const std::string created = view.history ? format_time(history.created) : "";
     rows.push_back({view.mek.label, to_hex(view.mek.id), created, std::to_string(history.encryptions),
                     std::to_string(history.releases), view.history ? history.origin : "",
-                    view.missing ? "MISSING from the token (" + history.state + " in the log)" : state});
+                    view.missing ? "MISSING from the token (" + history.state + " in the log)" : state,
+                    exposed_text(history)});
     report.json.push_back({{"label", view.mek.label},
                            {"id", to_hex(view.mek.id)},
                            {"created", created},
@@ -58,6 +74,7 @@ Report list_meks(const std::vector<mek::MekView>& views) {
                            {"releases", history.releases},
                            {"origin", view.history ? history.origin : ""},
                            {"state", state}});
+    add_exposed(report.json.back(), history);
     if (view.missing) report.json.back()["logged_state"] = history.state;
   }
   report.text =
@@ -65,19 +82,37 @@ Report list_meks(const std::vector<mek::MekView>& views) {
   return report;
 }
 
-Report list_meks(Context& context) {
-  if (const site::Home home = site::locate_home(); site::is_read_only(home)) {
-    Report report = list_meks(mek::list_logged(home));
-    report.text += "as the log says: the home cannot be written to, and the token was not asked\n";
+// Reading waits for nobody: while another command holds the lock, the log answers.
+template <typename FromToken, typename FromLog>
+Report read_or_ask_log(FromToken from_token, FromLog from_log) {
+  const site::Home home = site::locate_home();
+  const auto logged = [&](const std::string& why) {
+    Report report = from_log(home);
+    report.text += "as the log says: " + why + ", and the token was not asked\n";
     return report;
+  };
+  if (site::is_read_only(home)) return logged("the home cannot be written to");
+  try {
+    return from_token();
+  } catch (const Error& error) {
+    if (error.code() != "lock-busy") throw;
+    return logged("another qpcseal is at work");
   }
-  site::Appliance appliance(context.environment());
+}
+
+Report list_in_token(Context& context) {
+  site::Appliance appliance(context.environment_to_read());
   Report report = list_meks(mek::list(appliance));
   for (const keys::Mek& mek : appliance.missing())
     report.text += mek.label + ": " + site::missing_hint(mek) + "\n";
   for (const keys::Leftover& left : appliance.leftovers())
     report.text += "half made: a " + left.object.name + "; 'qpcseal mek cleanup' removes it\n";
   return report;
+}
+
+Report list_meks(Context& context) {
+  return read_or_ask_log([&] { return list_in_token(context); },
+                         [](const site::Home& home) { return list_meks(mek::list_logged(home)); });
 }
 
 Report cleanup(Context& context) {
@@ -115,8 +150,8 @@ keys::Origin origin_of(const site::Appliance& appliance, const keys::Mek& mek) {
   return keys::origin_from(known->second.origin).value_or(keys::Origin::Generated);
 }
 
-Report show_mek(Context& context, const std::string& reference) {
-  site::Appliance appliance(context.environment());
+Report show_in_token(Context& context, const std::string& reference) {
+  site::Appliance appliance(context.environment_to_read());
   if (const auto lost = appliance.find_missing(reference)) return show_missing(appliance, *lost);
   const keys::Mek mek = keys::find_mek(appliance.session(), reference);
   const keys::Origin origin = origin_of(appliance, mek);
@@ -140,8 +175,42 @@ Report show_mek(Context& context, const std::string& reference) {
                                          {"accepted", attribute.accepted}});
     if (!attribute.good && !attribute.accepted) report.exit_code = 6;
   }
-  report.text = mek.label + "  id " + to_hex(mek.id) + "  " + origin_name + "\n" + table(rows);
+  const audit::MekHistory history =
+      known == appliance.log().state().meks.end() ? audit::MekHistory{} : known->second;
+  add_exposed(report.json, history);
+  report.text = mek.label + "  id " + to_hex(mek.id) + "  " + origin_name + "\n" +
+                (history.exposures > 0 ? exposed_text(history) + " to the vendor's tool\n" : "") +
+                table(rows);
   return report;
+}
+
+// By label, or by name the newest.
+Report show_logged(const site::Home& home, const std::string& reference) {
+  const audit::State state = audit::read_log(home.log(), std::nullopt).state;
+  const audit::MekHistory* found = nullptr;
+  for (const auto& [id, mek] : state.meks) {
+    const bool named = mek.label == reference || keys::name_in(mek.label) == reference;
+    if (named && mek.state != "failed" && (found == nullptr || mek.generation > found->generation))
+      found = &mek;
+  }
+  if (found == nullptr)
+    throw Error(ErrorKind::Token, "the log knows no MEK '" + reference + "'",
+                "'qpcseal mek list' shows what there is")
+        .with_code("mek-unknown");
+  Report report;
+  report.json = {{"label", found->label},
+                 {"id", to_hex(found->id)},
+                 {"origin", found->origin},
+                 {"logged_state", found->state},
+                 {"attributes", nullptr}};
+  report.text =
+      found->label + "  id " + to_hex(found->id) + "  " + found->origin + "  " + found->state + "\n";
+  return report;
+}
+
+Report show_mek(Context& context, const std::string& reference) {
+  return read_or_ask_log([&] { return show_in_token(context, reference); },
+                         [&](const site::Home& home) { return show_logged(home, reference); });
 }
 
 CLI::App* add_mek_command(CLI::App& parent, Context& context, const char* name, const char* help,

@@ -3,6 +3,7 @@
 
 #include "appliance/cli/commands/context.h"
 #include "appliance/mek/backup.h"
+#include "base/terminal.h"
 #include "encoding/pgp_words.h"
 
 namespace qpcseal::cli {
@@ -23,11 +24,12 @@ Report describe_backup(const mek::RecoveryKeyMade& made, const MekBackupOptions&
                  {"words", encoding::to_words(from_hex(made.sha256))},
                  {"token_serial", made.file.token_serial},
                  {"suites", nlohmann::ordered_json::array()}};
+  report.written = {options.output};
   for (const keys::Suite suite : made.file.suites) report.json["suites"].push_back(keys::to_string(suite));
   report.text = "recovery key in the token with serial " + made.file.token_serial +
                 "\nits public half is in " + printable(options.output) + "\nSHA-256 " + made.sha256 +
-                "\nwords   " + encoding::to_words(from_hex(made.sha256)) +
-                "\nThe officers of each source compare these before they approve a backup to it.\n";
+                "\nin words:\n" + encoding::word_lines(from_hex(made.sha256), "  ", text_columns()) +
+                "The officers of each source compare these before they approve a backup to it.\n";
   return report;
 }
 
@@ -44,11 +46,13 @@ Report show_recovery_key(Context& context, const MekBackupOptions& options) {
   site::Appliance appliance(context.environment());
   const auto made = mek::recovery_key_in_force(appliance);
   write_file(options.output, encode(made.file), options.existing());
-  return describe_backup(made, options);
+  Report report = describe_backup(made, options);
+  report.log_entry = appliance.log().state().size - 1;
+  return report;
 }
 
 Report back_up_mek(Context& context, const MekBackupOptions& options) {
-  site::Appliance appliance(context.environment());
+  site::Appliance appliance(context.environment({options.recovery_key}));
   const mek::BackupMade made =
       mek::backup(appliance, {options.mek, options.recovery_key, options.output, options.existing()});
   Report report;
@@ -59,6 +63,7 @@ Report back_up_mek(Context& context, const MekBackupOptions& options) {
                  {"recovery_key_sha256", made.recovery_key_sha256},
                  {"suite", keys::to_string(made.suite)},
                  {"encryptions", made.encryptions}};
+  report.written = {options.output};
   report.text = made.mek.label + " is backed up in " + printable(options.output) + ", by suite " +
                 std::string(keys::to_string(made.suite)) + "\nSHA-256       " + made.sha256 +
                 "\nrecovery key  " + made.recovery_key_sha256 + "\n";
@@ -74,7 +79,7 @@ std::string origin_text(const mek::RestoredMek& back) {
 }
 
 Report restore_mek(Context& context, const MekBackupOptions& options) {
-  site::Appliance appliance(context.environment());
+  site::Appliance appliance(context.environment({options.file, options.retirement}));
   mek::MekRestoreOptions wanted{options.file, std::nullopt};
   if (!options.retirement.empty()) wanted.retirement = options.retirement;
   const mek::RestoredMek back = mek::restore(appliance, wanted);
@@ -87,12 +92,17 @@ Report restore_mek(Context& context, const MekBackupOptions& options) {
                  {"state", back.suspended ? "suspended" : "ok"}};
   report.text = "restored " + back.mek.label + " (id " + to_hex(back.mek.id) + ") in token " +
                 appliance.token().label + "; the check value holds\n" + origin_text(back);
+  if (back.header.exposed_since > 0) {
+    report.json["exposed_since"] = format_time(back.header.exposed_since);
+    report.text += "it is EXPOSED since " + format_time(back.header.exposed_since) +
+                   ": at its source the vendor's tool had it in the clear\n";
+  }
   if (back.suspended) report.text += "it was suspended here before, and is again: nothing uses it\n";
   return report;
 }
 
 Report drill(Context& context, const MekBackupOptions& options) {
-  site::Appliance appliance(context.environment());
+  site::Appliance appliance(context.environment({options.file}));
   const mek::Drilled done =
       mek::drill(appliance, options.file, options.days, options.output, options.existing());
   const std::string label = keys::make_label(done.header.name, done.header.generation);
@@ -101,6 +111,7 @@ Report drill(Context& context, const MekBackupOptions& options) {
                  {"id", to_hex(done.header.mek_id)},
                  {"certificate", options.output},
                  {"expires", format_time(done.expires)}};
+  report.written = {options.output};
   report.text = "the backup of " + label +
                 " opens in this token and its check value holds; the key did not " + "stay\ncertificate " +
                 printable(options.output) + ", good until " + format_time(done.expires) + "\n";

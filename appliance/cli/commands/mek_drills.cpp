@@ -9,6 +9,7 @@
 #include "appliance/mek/backup.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text_file.h"
 
 namespace qpcseal::cli {
 
@@ -48,8 +49,8 @@ std::set<Bytes> ended(const audit::LogCopy& log, const std::map<Bytes, Drilled>&
                       const std::vector<std::string>& receipts) {
   std::set<Bytes> out;
   for (const std::string& path : receipts) {
-    const Bytes bytes = read_file(path, audit::kMaxReceiptSize);
-    const audit::Entry said = with_context(path, [&] { return audit::entry_of_receipt(text_view(bytes)); });
+    const std::string text = read_plain_text(path, audit::kMaxReceiptSize);
+    const audit::Entry said = with_context(path, [&] { return audit::entry_of_receipt(text); });
     const Bytes id = from_hex(encoding::text_member(said.data, "mek_id"));
     const auto found = drilled.find(id);
     if (found == drilled.end())

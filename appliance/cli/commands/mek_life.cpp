@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
 #include <memory>
 
 #include "appliance/cli/commands/context.h"
+#include "appliance/cli/commands/sign.h"
 #include "appliance/mek/lifecycle.h"
+#include "base/error.h"
 
 namespace qpcseal::cli {
 
@@ -32,8 +36,17 @@ struct DestroyOptions {
   std::optional<std::string> transferee;
 };
 
+// A person at a terminal types the name once more. Officers have read it in the request that they signed.
+void confirm_destruction(const Context& context, const std::string& mek) {
+  if (!context.approvals.signatures.empty() || isatty(STDIN_FILENO) == 0) return;
+  const std::string answer = ask_terminal("'" + mek + "' is destroyed for good. Type its name again: ");
+  if (answer != mek) throw Error(ErrorKind::Usage, "not destroyed: the answer was not '" + mek + "'");
+}
+
 Report destroy(Context& context, const DestroyOptions& options) {
-  site::Appliance appliance(context.environment());
+  const site::Environment environment = context.environment({options.transferee.value_or("")});
+  confirm_destruction(context, options.mek);
+  site::Appliance appliance(environment);
   const mek::Destroyed gone = mek::destroy(appliance, options.mek, options.transferee);
   Report report = life_report(gone.mek, "destroyed", "is destroyed; a search of the token finds it no more");
   report.json["encryptions"] = gone.encryptions;
@@ -48,7 +61,7 @@ struct ImportOptions {
 };
 
 Report import_key(Context& context, const ImportOptions& options) {
-  site::Appliance appliance(context.environment());
+  site::Appliance appliance(context.environment({options.file}));
   const mek::Imported in = mek::import_file(appliance, options.name, options.file, options.shred);
   Report report = life_report(in.mek, appliance.log().state().meks.at(in.mek.id).state.c_str(),
                               (in.known      ? "was imported before, and is in token "

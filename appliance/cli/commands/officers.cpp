@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/terminal.h"
 #include "encoding/pgp_words.h"
 
 namespace qpcseal::cli {
@@ -52,7 +53,7 @@ Report show_officers(const std::string& path) {
 }
 
 Report install_officers(Context& context, const std::string& path) {
-  site::Appliance appliance(context.environment());
+  site::Appliance appliance(context.environment({path}));
   const site::Installed done = site::install_officers(appliance, path);
   Report report;
   report.json = {{"officers_sha256", done.digest}};
@@ -71,10 +72,13 @@ Report show_genesis(const std::string& output) {
   report.json = {{"accepted", log.state.genesis_accepted},
                  {"sha256", to_hex(digest)},
                  {"words", encoding::to_words(digest)}};
-  report.text = text + "\nSHA-256 " + to_hex(digest) + "\n" + encoding::word_lines(digest, "  ");
+  report.text =
+      text + "\nSHA-256 " + to_hex(digest) + "\n" + encoding::word_lines(digest, "  ", text_columns());
   if (output.empty()) return report;
   write_file(output, view(text), Existing::Refuse);
   report.json["output"] = output;
+  report.written = {output};
+  report.log_entry = log.state.size - 1;
   report.text += "\nin " + output +
                  ": every officer signs it by 'qpcseal approve', or 'ssh-keygen -Y sign -f KEY -n "
                  "approval@qpcseal'\n";

@@ -1,42 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "appliance/site/pin.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <array>
 #include <memory>
 
 #include "appliance/cli/commands/context.h"
 #include "appliance/site/appliance.h"
 #include "appliance/site/pin_change.h"
 #include "base/error.h"
-#include "base/file.h"
+#include "base/pipe.h"
 
 namespace qpcseal::cli {
 
 namespace {
 
-// The PIN, to be read once from a descriptor: the appliance logs in with it, and the change needs it again.
-Fd descriptor_with(const SecretBuffer& pin) {
-  std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0) throw_errno("pipe");
-  Fd from(ends[0]);
-  const Fd to(ends[1]);
-  if (write(to.get(), pin.bytes().data(), pin.size()) != static_cast<ssize_t>(pin.size()))
-    throw_errno("pipe");
-  return from;
-}
-
 Report change_pin(Context& context, std::optional<int> new_pin_fd) {
   site::Environment environment = context.environment();
   const site::Site site = site::Site::read(environment.home.site());
   const bool in_file = site::pin_file_path(site.pin_source) && !environment.pin_fd;
+  if (site.pin_source == site::kPinPad)
+    throw Error(ErrorKind::Usage, "a token with a PIN pad takes its new PIN there",
+                "its maker's tool changes the PIN; nothing here knows it");
   std::optional<SecretBuffer> old_pin;
   std::optional<Fd> again;
   if (!in_file) {
     old_pin = site::read_pin(site.pin_source, environment.pin_fd, site.token_label);
-    again = descriptor_with(*old_pin);
+    again = pipe_with(old_pin->bytes());  // the appliance logs in with it, and the change needs it again
     environment.pin_fd = again->get();
   }
   const SecretBuffer new_pin = site::read_new_pin(new_pin_fd, site.token_label);

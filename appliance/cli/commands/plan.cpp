@@ -12,6 +12,14 @@ namespace {
 using nlohmann::ordered_json;
 using Rows = std::vector<std::vector<std::string>>;
 
+// The workstation is one more place that may have it.
+std::string exposed_text(const audit::MekHistory& mek) {
+  if (mek.exposures == 0) return {};
+  return "EXPOSED: the vendor's tool on this workstation had it in the clear " +
+         std::to_string(mek.exposures) + (mek.exposures == 1 ? " time" : " times") + ", since " +
+         format_time(mek.exposed_since) + "\n\n";
+}
+
 std::string containers_text(const mek::CompromisePlan& plan) {
   if (plan.containers.empty()) return "no container was sealed under it\n";
   Rows rows{{"SEALED", "MODEL", "VERSION", "SEAL ID", "SINCE SEALED UNDER"}};
@@ -50,6 +58,7 @@ ordered_json json_of_plan(const mek::CompromisePlan& plan) {
       {"state", plan.mek.state},
       {"successor", plan.successor.empty() ? ordered_json(nullptr) : ordered_json(plan.successor)},
       {"backups", plan.backups},
+      {"exposures", plan.mek.exposures},
       {"containers", ordered_json::array()},
       {"cards", ordered_json::array()},
       {"steps", ordered_json::array()}};
@@ -85,7 +94,8 @@ Report compromise(const std::string& reference) {
   report.json = json_of_plan(plan);
   report.text = plan.mek.label + " (id " + to_hex(plan.mek.id) + "), " +
                 (plan.successor.empty() ? "not rotated yet" : "replaced by " + plan.successor) + "\n\n" +
-                containers_text(plan) + "\n" + cards_text(plan) + "\n" + steps_text(plan);
+                exposed_text(plan.mek) + containers_text(plan) + "\n" + cards_text(plan) + "\n" +
+                steps_text(plan);
   return report;
 }
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "appliance/audit/read.h"
 #include "appliance/cli/commands/context.h"
 #include "appliance/cli/commands/sign.h"
 #include "appliance/site/pinned_files.h"
-#include "appliance/verdict/replay.h"
+#include "appliance/verdict/changed_verdicts.h"
 #include "base/digest.h"
+#include "base/error.h"
 #include "base/file.h"
 #include "policy/diff.h"
 #include "policy/policy.h"
@@ -52,18 +54,46 @@ Report show_policy() {
   return report;
 }
 
-// The officer reads what the policy means, and what is odd about it.
-Signing signing_of_policy(const std::string& path) {
+std::string changes_text(const std::vector<policy::Change>& changes) {
+  std::string out;
+  for (const policy::Change& change : changes) {
+    out += printable(change.rule) + "\n";
+    if (change.before) out += "  was " + printable(*change.before) + "\n";
+    out += change.after ? "  is  " + printable(*change.after) + "\n" : "  is gone\n";
+  }
+  return out;
+}
+
+// The policy that is in force, or that the officer named for it; nothing where none is at hand.
+std::optional<policy::Policy> policy_before(const std::string& against) {
+  if (!against.empty()) return read_policy_file(against);
+  const auto home = site::find_home();
+  if (!home) return std::nullopt;
+  return site::read_policy(*home, audit::read_log(home->log(), std::nullopt).state);
+}
+
+std::string difference_to(const std::optional<policy::Policy>& before, const policy::Policy& next) {
+  if (!before)
+    return "\nNOT COMPARED: the policy in force is not at hand (--against FILE shows what changes)\n";
+  const std::string serial = std::to_string(before->serial.value);
+  const auto changes = policy::diff(*before, next);
+  return "\nWhat changes against the policy with serial " + serial + ":\n" +
+         (changes.empty() ? "the two policies mean the same\n" : changes_text(changes));
+}
+
+// The officer reads what the policy means, what is odd about it, and what it changes.
+Signing signing_of_policy(const std::string& path, const std::string& against) {
   const std::string text = read_text_file(path, policy::kMaxPolicySize);
   const policy::Policy parsed = policy::parse_policy(text, path);
   std::string shown = policy::show(parsed);
   for (const policy::Warning& warning : policy::lint(parsed))
     shown += "\nwarning: " + warning.rule + ": " + warning.text;
+  shown += (shown.ends_with('\n') ? "" : "\n") + difference_to(policy_before(against), parsed);
   return {path, text, shown, std::string(site::kPolicyNamespace)};
 }
 
 Report install_policy(Context& context, const std::string& path) {
-  site::Appliance appliance(context.environment());
+  site::Appliance appliance(context.environment({path}));
   const auto done = site::install_policy(appliance, path, context.approvals.signatures);
   Report report;
   std::string names;
@@ -78,28 +108,19 @@ void add_changes(Report& report, const std::vector<policy::Change>& changes) {
   report.json["changes"] = OrderedJson::array();
   for (const policy::Change& change : changes) {
     OrderedJson item{{"rule", change.rule}, {"before", nullptr}, {"after", nullptr}};
-    report.text += printable(change.rule) + "\n";
-    if (change.before) {
-      item["before"] = *change.before;
-      report.text += "  was " + printable(*change.before) + "\n";
-    }
-    if (change.after) {
-      item["after"] = *change.after;
-      report.text += "  is  " + printable(*change.after) + "\n";
-    } else {
-      report.text += "  is gone\n";
-    }
+    if (change.before) item["before"] = *change.before;
+    if (change.after) item["after"] = *change.after;
     report.json["changes"].push_back(std::move(item));
   }
-  if (changes.empty()) report.text += "the two policies mean the same\n";
+  report.text += changes.empty() ? "the two policies mean the same\n" : changes_text(changes);
 }
 
 const char* word(bool allowed) { return allowed ? "ALLOWED" : "DENIED"; }
 
-void add_replay(Report& report, const std::vector<verdict::Replayed>& replayed) {
+void add_changes(Report& report, const std::vector<verdict::ChangedVerdict>& replayed) {
   OrderedJson& list = report.json["verdicts"] = OrderedJson::array();
   std::size_t changed = 0;
-  for (const verdict::Replayed& each : replayed) {
+  for (const verdict::ChangedVerdict& each : replayed) {
     list.push_back({{"report_sha256", each.report},
                     {"ueid", each.ueid},
                     {"before", each.before},
@@ -118,14 +139,15 @@ void add_replay(Report& report, const std::vector<verdict::Replayed>& replayed) 
                  std::to_string(changed) + " verdict(s) change\n";
 }
 
-// Replayed where this machine has an appliance.
+// Judged again where this machine has an appliance.
 Report diff(const std::string& old_path, const std::string& new_path) {
   const policy::Policy before = read_policy_file(old_path), after = read_policy_file(new_path);
   Report report;
   add_changes(report, policy::diff(before, after));
   const site::Home home = site::locate_home();
   if (!std::filesystem::exists(home.site())) return report;
-  add_replay(report, verdict::replay(home, audit::read_log(home.log(), std::nullopt), before, after));
+  add_changes(report,
+              verdict::changed_verdicts(home, audit::read_log(home.log(), std::nullopt), before, after));
   return report;
 }
 
@@ -161,9 +183,15 @@ void add_policy(CLI::App& app, Context& context) {
   add_output_options(*showing, context);
   showing->callback([&context] { context.command = [] { return show_policy(); }; });
   CLI::App* signing = add_file_command(*policy, "sign", "Sign a policy with an officer's own token", path);
+  auto against = std::make_shared<std::string>();
+  signing->add_option(
+      "--against", *against,
+      "Show what changes against this policy (default: the one in force, where the home is here)");
   auto options = add_sign_options(*signing, context);
-  signing->callback([&context, path, options] {
-    context.command = [&context, path, options] { return sign(context, signing_of_policy(*path), *options); };
+  signing->callback([&context, path, against, options] {
+    context.command = [&context, path, against, options] {
+      return sign(context, signing_of_policy(*path, *against), *options);
+    };
   });
   CLI::App* installing =
       add_file_command(*policy, "install", "Bring a policy into force that enough officers signed", path);

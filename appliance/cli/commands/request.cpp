@@ -5,13 +5,19 @@
 
 #include "appliance/approval/quorum.h"
 #include "appliance/cli/commands/context.h"
+#include "appliance/cli/commands/program_options.h"
 #include "appliance/cli/commands/request_parameters.h"
 #include "appliance/cli/output/report_paths.h"
 #include "appliance/mek/backup.h"
 #include "appliance/mek/lifecycle.h"
+#include "appliance/models/seal_input.h"
 #include "appliance/release/approval.h"
+#include "appliance/release/exposure.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/file_digest.h"
+#include "base/terminal.h"
+#include "cli/suggest.h"
 #include "encoding/pgp_words.h"
 
 namespace qpcseal::cli {
@@ -23,6 +29,8 @@ using encoding::Json;
 struct RequestOptions {
   std::string operation, mek, lifetime = "7d", output;
   std::string backup, recovery_key, transferee, mek_file;  // files that parameters are read from
+  std::vector<std::string> models;                         // likewise
+  ProgramOptions programs;                                 // likewise
   unsigned days = 0;                                       // 0: as 'mek drill' does
   std::vector<std::string> parameters, digests, reports;
   bool force = false;
@@ -105,10 +113,57 @@ void put_log_facts(Json& out, const audit::LogCopy& log, const std::string& oper
   put(out, "log_root", to_hex(log.checkpoint.root));
 }
 
+// Officers see all programs as they will be, with their SHA-256.
+void put_programs(Json& out, const audit::State& state, const RequestOptions& options) {
+  site::SiteChange change;
+  take_programs(options.programs, change);
+  if (change.programs.empty() && change.forget_programs.empty()) return;
+  if (options.operation != "site-change")
+    throw Error(ErrorKind::Usage, "--program is for operation 'site-change'");
+  const Json parameters =
+      site::request_parameters(state.site, site::changed(state.site, change, site::locate_home()));
+  if (parameters.contains("programs")) put(out, "programs", parameters.at("programs"));
+}
+
+std::vector<std::filesystem::path> paths_of(const std::vector<std::string>& names) {
+  return {names.begin(), names.end()};
+}
+
+// The model as the command will be given it.
+void put_model(Json& out, const RequestOptions& options) {
+  refuse_elsewhere(options, options.models.empty() ? "" : options.models.front(), "--qpc",
+                   {"mek-expose", "seal"});
+  if (options.operation != "seal" || options.models.empty()) return;
+  const models::SealInput input = models::read_seal_input(paths_of(options.models));
+  put(out, "input_sha256", to_hex(input.digest));
+  if (!out.contains("model")) out["model"] = input.model;
+}
+
+// The tool as it is pinned, the reports and the model: what the command will be given.
+void put_exposure(Json& out, const audit::State& state, const RequestOptions& options) {
+  const auto* tool = audit::find_program(state.site, audit::kVendorTool);
+  if (options.operation != "mek-expose") return;
+  if (tool == nullptr)
+    throw Error(ErrorKind::Denied, "the site's facts pin no program 'qaic-encrypt'",
+                "'qpcseal site change --program qaic-encrypt=PATH'");
+  if (!out.contains("mek")) return;  // which is missed next
+  const std::string act = out.contains("act") ? out.at("act") : Json("");
+  if (options.models.size() != (act == "encrypt-model" ? 1U : 0U))
+    throw Error(ErrorKind::Usage,
+                "--qpc, the one model that is encrypted, goes with --param act=encrypt-model");
+  const Json known = release::expose_parameters(
+      out.at("mek"), from_hex(out.at("mek_id").get_ref<const std::string&>()), *tool,
+      {act, options.reports.empty() ? std::vector<Sha256Digest>{} : report_digests(options.reports),
+       options.models.empty() ? "" : to_hex(file_digest(open_to_read(options.models.front())))});
+  for (const auto& [name, value] : known.items())
+    if (!out.contains(name)) out[name] = value;
+}
+
 Json given_parameters(const audit::LogCopy& log, const RequestOptions& options) {
   const audit::State& state = log.state;
   Json out = Json::object();
   put_log_facts(out, log, options.operation);
+  put_programs(out, state, options);
   for (const std::string& text : options.parameters) {
     auto [name, value] = split(text, "--param");
     put(out, name, std::move(value));
@@ -123,13 +178,16 @@ Json given_parameters(const audit::LogCopy& log, const RequestOptions& options) 
     put(out, "mek_id", to_hex(mek.id));
   }
   read_files(out, options);
+  put_model(out, options);
+  put_exposure(out, state, options);
   check_parameters(options.operation, out);
   return out;
 }
 
 Json request_parameters(const audit::LogCopy& log, const RequestOptions& options) {
   if (options.operation != "release") {
-    if (!options.reports.empty()) throw Error(ErrorKind::Usage, "--report is for operation 'release'");
+    if (!options.reports.empty() && options.operation != "mek-expose")
+      throw Error(ErrorKind::Usage, "--report is for operations 'release' and 'mek-expose'");
     return given_parameters(log, options);
   }
   const bool whole = !options.mek.empty() && !options.reports.empty();
@@ -153,7 +211,21 @@ std::int64_t lifetime_of(const std::string& text) {
   return seconds;
 }
 
+std::vector<std::string> operation_names() {
+  const auto names = policy::operations();
+  return {names.begin(), names.end()};
+}
+
+void require_operation(const std::string& name) {
+  const std::vector<std::string> known = operation_names();
+  if (std::ranges::find(known, name) != known.end()) return;
+  const std::string meant = did_you_mean(name, known);
+  throw Error(ErrorKind::Usage, "unknown operation '" + name + "'",
+              meant.empty() ? "operations: " + join(known) : meant);
+}
+
 Report make_request(Context& context, const RequestOptions& options) {
+  require_operation(options.operation);
   const std::int64_t lifetime = lifetime_of(options.lifetime);
   const site::Home home = site::locate_home();
   const audit::LogCopy log = audit::read_log(home.log(), std::nullopt);
@@ -166,20 +238,23 @@ Report make_request(Context& context, const RequestOptions& options) {
       log, policy, options.operation, request_parameters(log, options), now, lifetime, context.random);
   const std::string text = approval::encode_approval_request(request);
   write_file(options.output, view(text), options.force ? Existing::Replace : Existing::Refuse);
-  const std::string digest = sha256_hex(text), words = encoding::to_words(sha256(view(text)));
-  const std::string name_space(approval::approval_namespace(options.operation));
+  const Sha256Digest digest = sha256(view(text));
+  const std::string sig_namespace(approval::approval_namespace(options.operation));
   Report report;
   report.json = {{"output", options.output},
                  {"operation", options.operation},
-                 {"sha256", digest},
-                 {"words", words},
-                 {"namespace", name_space},
+                 {"sha256", to_hex(digest)},
+                 {"words", encoding::to_words(digest)},
+                 {"namespace", sig_namespace},
                  {"threshold", request.threshold},
                  {"not_after", format_time(request.not_after)}};
-  report.text = text + "\nSHA-256 " + digest + "\n" + words + "\n\nin " + options.output + ": " +
+  report.written = {options.output};
+  report.log_entry = log.state.size - 1;
+  report.text = text + "\nSHA-256 " + to_hex(digest) + "\n" +
+                encoding::word_lines(digest, "  ", text_columns()) + "\nin " + options.output + ": " +
                 std::to_string(request.threshold) +
-                " officer(s) sign it by 'qpcseal approve', or 'ssh-keygen -Y sign -f KEY -n " + name_space +
-                " " + options.output + "'\n";
+                " officer(s) sign it by 'qpcseal approve', or 'ssh-keygen -Y sign -f KEY -n " +
+                sig_namespace + " " + options.output + "'\n";
   return report;
 }
 
@@ -190,7 +265,9 @@ void add_requests(CLI::App& app, Context& context) {
   request->require_subcommand(1);
   CLI::App* command = request->add_subcommand("new", "A request for one act; needs the home, but no token");
   auto options = std::make_shared<RequestOptions>();
-  command->add_option("OPERATION", options->operation, "As in the policy's [approvals], e.g. mek-generate")
+  command
+      ->add_option("OPERATION", options->operation,
+                   "As in the policy's [approvals]: " + join(operation_names()))
       ->required();
   command->add_option("--mek", options->mek, "The key that the act is about: parameters mek and mek_id");
   command->add_option("--param", options->parameters, "NAME=VALUE, a parameter of the act");
@@ -204,7 +281,12 @@ void add_requests(CLI::App& app, Context& context) {
   command->add_option("--transfer-to", options->transferee, "The transferee's recovery key, for mek-destroy");
   command->add_option("--file", options->mek_file, "The MEK file, for mek-import: its check value is taken");
   command->add_option("--report", options->reports,
-                      "Attestation reports, for operation release: as for the command itself, in its order");
+                      "Attestation reports, for operations release and mek-expose: as for the command "
+                      "itself, in its order");
+  command->add_option("--qpc", options->models,
+                      "The model, for seal as for encrypt-model: its SHA-256 and name are taken; and for "
+                      "mek-expose of encrypt-model");
+  add_program_options(*command, options->programs);
   command->add_option("--valid", options->lifetime, "Hours or days from now: 12h, 7d (default)");
   command->add_option("-o,--output", options->output, "File for the request")->required();
   command->add_flag("--force", options->force, "Replace an existing file");

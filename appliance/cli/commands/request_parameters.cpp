@@ -21,8 +21,8 @@ constexpr std::size_t kMostDigits = 9;
 
 struct Parameter {
   std::string_view name;
-  std::size_t hex = 0;  // bytes in hex; 0: any text
-  bool number = false, optional = false;
+  std::size_t hex = 0;                                  // bytes in hex; 0: any text
+  bool number = false, optional = false, list = false;  // a list: of values in hex
 };
 struct Operation {
   std::string_view name;
@@ -34,13 +34,21 @@ constexpr Parameter kMek{"mek"}, kMekId{"mek_id", keys::kMekIdSize}, kBackup{"ba
 
 const std::vector<Operation>& operations() {
   static const std::vector<Operation> kOperations = {
-      {"seal", {kMek, kMekId, {"model"}}},
+      {"seal", {kMek, kMekId, {"model"}, {"input_sha256", kDigest}}},
       {"mek-generate", {{"name"}}},
       {"mek-rotate", {kMek, kMekId}},
       {"mek-backup", {kMek, kMekId, {"recovery_key_sha256", kDigest}}},
       {"mek-restore", {kMek, kMekId, kBackup, kSource, kSerial, kSealKey, {"origin"}}},
       {"mek-import", {{"name"}, {"check_value", audit::kImportCheckSize}}},
       {"mek-drill", {kMek, kMekId, kBackup, kSource, kSerial, kSealKey, {"days", 0, true}}},
+      {"mek-expose",
+       {kMek,
+        kMekId,
+        {"act"},
+        {"tool_sha256", kDigest},
+        {"program_sha256", kDigest},
+        {"reports", kDigest, false, false, true},
+        {"model_sha256", kDigest, false, true}}},
       {"mek-suspend", {kMek, kMekId}},
       {"mek-resume", {kMek, kMekId}},
       {"mek-destroy", {kMek, kMekId, {audit::kTransfereeKey, kDigest, false, true}}},
@@ -53,7 +61,9 @@ const std::vector<Operation>& operations() {
         {"module_arguments", 0, false, true},
         {"accept", 0, false, true},
         {"anchor", 0, false, true},
-        {"clock_days", 0, true, true}}},
+        {"clock_days", 0, true, true},
+        {"programs", 0, false, true},
+        {"swap", 0, false, true}}},
       {"anchor-accept", {{"anchor"}, {"log_size", 0, true}, {"log_root", kDigest}}},
       {"clock-correct", {{"old_floor"}}}};
   return kOperations;
@@ -78,7 +88,9 @@ void check_value(const Operation& operation, const Parameter& parameter, Json& v
       refuse("a number");
     value = std::stoull(text);
   }
-  if (parameter.hex > 0 && !encoding::is_hex(value.get_ref<const std::string&>(), parameter.hex))
+  if (parameter.list && !value.is_array()) refuse("a list, of the files that --report names");
+  if (parameter.hex > 0 && !parameter.list &&
+      !encoding::is_hex(value.get_ref<const std::string&>(), parameter.hex))
     refuse(std::to_string(parameter.hex) + " bytes in hex");
 }
 

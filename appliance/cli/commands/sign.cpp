@@ -2,14 +2,18 @@
 #include "appliance/cli/commands/sign.h"
 
 #include <fcntl.h>
-#include <unistd.h>
+#include <openssl/x509.h>
 
 #include "appliance/approval/sshsig_sign.h"
+#include "appliance/cli/commands/token_options.h"
+#include "appliance/cli/output/pager.h"
+#include "appliance/keys/officer_token.h"
 #include "appliance/site/pin.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/print.h"
+#include "base/terminal.h"
 #include "encoding/pgp_words.h"
 #include "pkcs11/officer_key.h"
 
@@ -19,15 +23,12 @@ namespace {
 
 constexpr std::string_view kAnswer = "Yes";
 
-std::string ask(const std::string& question) {
-  const Fd tty(open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY));
+Fd open_terminal() {
+  Fd tty(open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY));
   if (!tty)
-    throw Error(ErrorKind::Usage, "no terminal to ask for a Yes",
+    throw Error(ErrorKind::Usage, "no terminal to ask for an answer",
                 "a script that knows what it signs gives --yes-digest SHA256");
-  print_to(tty.get(), question);
-  std::string answer;
-  for (char c = 0; answer.size() < 64 && read(tty.get(), &c, 1) == 1 && c != '\n';) answer += c;
-  return answer;
+  return tty;
 }
 
 void confirm(const Signing& signing, const Sha256Digest& digest, const SignOptions& options) {
@@ -38,22 +39,64 @@ void confirm(const Signing& signing, const Sha256Digest& digest, const SignOptio
     return;
   }
   const std::string end = signing.shown.ends_with('\n') ? "" : "\n";
-  const std::string question = signing.shown + end + "\nSHA-256 " + to_hex(digest) + "\n" +
-                               encoding::word_lines(digest, "  ") + "namespace " + signing.name_space +
-                               "\n\nSign this? Type Yes to sign, anything else to stop: ";
-  if (ask(question) != kAnswer) throw Error(ErrorKind::Usage, "not signed: the answer was not 'Yes'");
+  const Fd tty = open_terminal();
+  const std::size_t columns = terminal_size(tty.get()).columns;
+  const std::string shown = signing.shown + end + "\nSHA-256 " + to_hex(digest) + "\n" +
+                            encoding::word_lines(digest, "  ", columns == 0 ? text_columns() : columns) +
+                            "namespace " + signing.sig_namespace + "\n\n";
+  constexpr std::size_t kQuestionRows = 2;
+  if (!page_text(tty, shown, kQuestionRows, "no signature"))
+    throw Error(ErrorKind::Usage, "not signed: 'q' was typed before the end of the text");
+  print_to(tty.get(), "Sign this? Type Yes to sign, anything else to stop: ");
+  if (read_answer(tty) != kAnswer) throw Error(ErrorKind::Usage, "not signed: the answer was not 'Yes'");
+}
+
+struct Signature {
+  std::string text, fingerprint;
+};
+
+Signature sign_with_libp11(const Signing& signing, const SignOptions& options, const SecretBuffer& pin,
+                           pkcs11::LastTry last_try) {
+  const pkcs11::OfficerKey key(options.module, options.token, options.key, pin, last_try);
+  if (key.get() == nullptr) return {};
+  return {approval::sign_sshsig(key.get(), signing.sig_namespace, view(signing.text)),
+          approval::ssh_fingerprint(approval::ssh_key_blob(key.get()))};
+}
+
+Signature sign_in_session(const Signing& signing, const SignOptions& options, const SecretBuffer& pin,
+                          pkcs11::LastTry last_try) {
+  keys::OfficerToken token(options.module, options.token, options.key, pin, last_try);
+  const unsigned char* spki = token.key().spki().data();
+  const approval::EvpKey half(d2i_PUBKEY(nullptr, &spki, static_cast<long>(token.key().spki().size())));
+  if (!half) throw Error(ErrorKind::Token, "the key's public half cannot be read");
+  keys::LogSigner signer(token.key());
+  return {approval::sign_sshsig(
+              half.get(), [&](ByteView data) { return signer.sign(data); }, signing.sig_namespace,
+              view(signing.text)),
+          approval::ssh_fingerprint(approval::ssh_key_blob(half.get()))};
 }
 
 }  // namespace
 
+std::string ask_terminal(const std::string& question) {
+  const Fd tty = open_terminal();
+  print_to(tty.get(), question);
+  return read_answer(tty);
+}
+
 std::shared_ptr<SignOptions> add_sign_options(CLI::App& command, Context& context) {
   auto options = std::make_shared<SignOptions>();
   command.add_option("--module", options->module, "The officer's PKCS #11 module, absolute path")->required();
-  command.add_option("--token", options->token, "Label of the officer's token")->required();
+  add_module_files(command, options->module_files);
+  command.add_flag("--module-network", options->module_network,
+                   "The module reaches its token over the network");
+  add_token_choice(command, options->token, "Label of the officer's token");
   command.add_option("--key", options->key, "Label of the key (default: the token's one ECDSA key)");
-  command.add_option("--pin-source", options->pin_source, "tty (default) or file:/absolute/path, mode 0600");
+  command.add_option("--pin-source", options->pin_source,
+                     "tty (default), pinpad (the token's own), or file:/absolute/path, mode 0600");
   command.add_option("--pin-fd", context.pin_fd, "Read the token's PIN from this descriptor")
       ->check(CLI::Range(0, 1023));
+  add_last_try(command, context);
   command.add_option("-o,--output", options->output, "File for the signature (default: FILE.sig)");
   command.add_option("--yes-digest", options->yes_digest,
                      "Sign without asking, if the SHA-256 of what is signed is this one");
@@ -67,19 +110,24 @@ Report sign(Context& context, const Signing& signing, const SignOptions& options
   const std::string output = options.output.empty() ? signing.file + ".sig" : options.output;
   AtomicFile file(output, options.force ? Existing::Replace : Existing::Refuse);
   confirm(signing, digest, options);
-  const SecretBuffer pin = site::read_pin(options.pin_source, context.pin_fd, options.token);
-  const pkcs11::OfficerKey key(options.module, options.token, options.key, pin);
-  const std::string signature = approval::sign_sshsig(key.get(), signing.name_space, view(signing.text));
-  write_exact(file.fd(), view(signature), 0);
+  if (options.token.empty()) throw Error(ErrorKind::Usage, "--token is missing (or --serial, or --slot)");
+  context.confinement.before_module(
+      {options.module, "", options.pin_source, options.module_files, options.module_network, {}, {}});
+  const SecretBuffer pin = site::read_pin(options.pin_source, context.pin_fd, options.token.name());
+  const auto last_try = context.last_try ? pkcs11::LastTry::Take : pkcs11::LastTry::Refuse;
+  Signature made = sign_with_libp11(signing, options, pin, last_try);
+  if (made.text.empty()) made = sign_in_session(signing, options, pin, last_try);
+  write_exact(file.fd(), view(made.text), 0);
   file.commit();
-  const std::string fingerprint = approval::ssh_fingerprint(approval::ssh_key_blob(key.get()));
   Report report;
   report.json = {{"output", output},
-                 {"namespace", signing.name_space},
+                 {"namespace", signing.sig_namespace},
                  {"sha256", to_hex(digest)},
                  {"words", encoding::to_words(digest)},
-                 {"key", fingerprint}};
-  report.text = "signed by key " + fingerprint + " in namespace " + signing.name_space + ": " + output + "\n";
+                 {"key", made.fingerprint}};
+  report.written = {output};
+  report.text =
+      "signed by key " + made.fingerprint + " in namespace " + signing.sig_namespace + ": " + output + "\n";
   return report;
 }
 

@@ -7,24 +7,33 @@
 #include <string>
 
 #include "appliance/cli/commands/context.h"
+#include "pkcs11/token_choice.h"
 
 namespace qpcseal::cli {
 
 struct SignOptions {
-  std::string module, token, key, pin_source = "tty";
+  std::string module, key, pin_source = "tty";
+  pkcs11::TokenChoice token;
+  std::vector<std::string> module_files;
+  bool module_network = false;
   std::string output;      // default: what is signed, with ".sig"
   std::string yes_digest;  // SHA-256, hex: stands for the answer `Yes`
   bool force = false;
 };
 
-// --module, --token, --key, --pin-source, --pin-fd, -o, --yes-digest, --force, --json.
+// --module, --module-files, --module-network, --token, --serial, --slot, --key, --pin-source, --pin-fd,
+// --last-try, -o,
+// --yes-digest, --force, --json.
 std::shared_ptr<SignOptions> add_sign_options(CLI::App& command, Context& context);
 
+// What a person answers at /dev/tty, one line. Error{Usage} without a terminal.
+std::string ask_terminal(const std::string& question);
+
 struct Signing {
-  std::string file;        // where `text` came from, or would be
-  std::string text;        // what is signed
-  std::string shown;       // what the officer reads above the digest
-  std::string name_space;  // e.g. approval@qpcseal
+  std::string file;           // where `text` came from, or would be
+  std::string text;           // what is signed
+  std::string shown;          // what the officer reads above the digest
+  std::string sig_namespace;  // e.g. approval@qpcseal
 };
 // Error{Usage} where the answer is not exactly `Yes`, or --yes-digest names other bytes.
 Report sign(Context& context, const Signing& signing, const SignOptions& options);

@@ -2,11 +2,15 @@
 #include <memory>
 
 #include "appliance/cli/commands/context.h"
+#include "appliance/cli/commands/vendor_options.h"
 #include "appliance/cli/output/grants.h"
 #include "appliance/cli/output/progress.h"
 #include "appliance/cli/output/report_paths.h"
+#include "appliance/cli/output/vendor_output.h"
 #include "appliance/models/wrap_fleet.h"
 #include "appliance/models/wrap_mek.h"
+#include "appliance/release/challenge.h"
+#include "base/error.h"
 
 namespace qpcseal::cli {
 
@@ -17,6 +21,7 @@ struct WrapMekOptions {
   std::vector<std::string> reports;
   std::filesystem::path output;
   bool force = false, skip_denied = false;
+  VendorOptions vendor;
 
   [[nodiscard]] Existing existing() const { return force ? Existing::Replace : Existing::Refuse; }
 };
@@ -33,11 +38,13 @@ Report render_wrap_mek(const models::WrapResult& done, const keys::Mek& mek, con
                  {"mek_id", to_hex(mek.id)},
                  {"released", as_json(done.grants)}};
   std::vector<std::vector<std::string>> rows{{"FOLDER", "CARD", "SUITE", "LOG ENTRY"}};
+  report.written = {options.output / models::kConfigName};
   for (std::size_t i = 0; i < done.grants.size(); ++i) {
     const release::Grant& grant = done.grants[i];
     report.json["released"][i]["folder"] = done.folders[i];
-    rows.push_back({done.folders[i], to_hex(grant.claims.ueid),
-                    std::string(keys::to_string(grant.wrapped.suite)), std::to_string(grant.entry)});
+    rows.push_back(
+        {done.folders[i], to_hex(grant.claims.ueid), grant.suite_name(), std::to_string(grant.entry)});
+    report.written.push_back(options.output / done.folders[i]);
   }
   report.text = "wrapped " + mek.label + " for " + std::to_string(done.grants.size()) +
                 (done.grants.size() == 1 ? " card" : " cards") + " into " +
@@ -68,17 +75,28 @@ Report render_wrap_mek(const std::vector<models::FleetCard>& cards, const keys::
   for (const models::FleetCard& card : cards) {
     report.json[card.denied() ? "denied" : "released"].push_back(entry_of(card));
     earlier += card.earlier ? 1 : 0;
-    if (!card.denied()) continue;
+    if (!card.denied()) {
+      report.written.push_back(options.output / card.dir);
+      continue;
+    }
     denied += "DENIED " + printable(card.report) + "\n";
     if (!card.fault.empty()) denied += "  " + printable(card.fault) + "\n";
     for (const std::string& line : finding_lines(card.findings)) denied += "  " + line + "\n";
   }
   const std::size_t released = report.json["released"].size();
+  if (released > 0) report.written.push_back(options.output / models::kConfigName);
   report.exit_code = released == cards.size() ? 0 : 5;
   report.text = denied + "wrapped " + mek.label + " for " + std::to_string(released) + " of " +
                 std::to_string(cards.size()) + " cards into " + printable(options.output.string());
   if (earlier > 0) report.text += ", " + std::to_string(earlier) + " of them in an earlier run";
+  if (earlier > 0 && earlier == released)
+    report.text += "\nnothing new was released; a card that was reset since then answers a new request only";
   report.text += "\n" + (released > 0 ? next_step(options) : "");
+  Findings all;
+  for (const models::FleetCard& card : cards)
+    all.insert(all.end(), card.findings.begin(), card.findings.end());
+  if (const std::string again = release::new_request_hint(all, mek.label); !again.empty())
+    report.text += again + "\n";
   return report;
 }
 
@@ -92,15 +110,39 @@ Report serve_fleet(site::Appliance& appliance, const keys::Mek& mek, const WrapM
       mek, options);
 }
 
-Report run_wrap_mek(Context& context, const WrapMekOptions& options) {
-  std::vector<std::filesystem::path> paths = report_paths(options.reports);
-  models::WrapMekOptions wanted{{}, options.output, options.existing()};
-  if (!options.skip_denied)
-    for (const auto& path : paths) wanted.reports.push_back(release::read_report(path));
+Report wrap_vendor(Context& context, const WrapMekOptions& options) {
+  if (options.skip_denied) throw Error(ErrorKind::Usage, "--skip-denied is not for --format vendor");
+  const std::vector<release::Report> reports = read_reports(report_paths(options.reports));
   site::Appliance appliance(context.environment());
   const keys::Mek mek = appliance.find_mek(options.mek);
-  if (options.skip_denied) return serve_fleet(appliance, mek, options, std::move(paths));
-  return render_wrap_mek(models::wrap_to_files(appliance, mek, wanted), mek, options);
+  return render_vendor(
+      vendor::run_vendor_tool(
+          appliance, mek,
+          {vendor::VendorAct::WrapMek, {}, options.output, reports, options.force, options.vendor.time()}),
+      &mek);
+}
+
+// Cards of a trip that did not answer.
+void name_missing(Report& report, const WrapMekOptions& options) {
+  const std::vector<std::string> missing = requests_without_report(options.reports);
+  if (missing.empty()) return;
+  report.json["without_report"] = missing;
+  report.text += "no report is there for " + std::to_string(missing.size()) +
+                 (missing.size() == 1 ? " request: " : " requests: ") + printable(join(missing)) + "\n";
+}
+
+Report run_wrap_mek(Context& context, const WrapMekOptions& options) {
+  if (options.vendor.vendor()) return wrap_vendor(context, options);
+  std::vector<std::filesystem::path> paths = report_paths(options.reports);
+  models::WrapMekOptions wanted{{}, options.output, options.existing()};
+  if (!options.skip_denied) wanted.reports = read_reports(paths);
+  site::Appliance appliance(context.environment());
+  const keys::Mek mek = appliance.find_mek(options.mek);
+  Report report = options.skip_denied
+                      ? serve_fleet(appliance, mek, options, std::move(paths))
+                      : render_wrap_mek(models::wrap_to_files(appliance, mek, wanted), mek, options);
+  name_missing(report, options);
+  return report;
 }
 
 }  // namespace
@@ -124,6 +166,7 @@ void add_wrap_mek(CLI::App& app, Context& context) {
   command->add_flag("--skip-denied", options->skip_denied,
                     "Serve the cards that pass, list the others, and end with exit code 5 if there were any. "
                     "After an interruption, the same command goes on");
+  add_vendor_options(*command, options->vendor);
   command->add_flag("--force", options->force, "Replace existing outputs");
   add_output_options(*command, context);
   add_token_options(*command, context);

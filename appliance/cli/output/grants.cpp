@@ -9,9 +9,8 @@ std::string text_of(const std::vector<release::Grant>& grants) {
   std::string out;
   for (const release::Grant& grant : grants) {
     out += "released to card " + to_hex(grant.claims.ueid) + " (class " + printable(grant.device_class) +
-           "), suite " + std::string(keys::to_string(grant.wrapped.suite)) + ", log entry " +
-           std::to_string(grant.entry) + "\n";
-    if (grant.wrapped.suite == keys::Suite::OaepSha1)
+           "), suite " + grant.suite_name() + ", log entry " + std::to_string(grant.entry) + "\n";
+    if (grant.exposed.is_null() && grant.wrapped.suite == keys::Suite::OaepSha1)
       out += "note: this suite binds no context to the wrapped key; the policy allows it\n";
   }
   return out;
@@ -24,7 +23,7 @@ nlohmann::ordered_json as_json(const std::vector<release::Grant>& grants) {
   for (const release::Grant& grant : grants)
     out.push_back({{"ueid", to_hex(grant.claims.ueid)},
                    {"device_class", grant.device_class},
-                   {"suite", keys::to_string(grant.wrapped.suite)},
+                   {"suite", grant.suite_name()},
                    {"report_sha256", to_hex(grant.report_digest)},
                    {"nonce", to_hex(grant.claims.nonce)},
                    {"receipt", {{"entry", grant.entry}}}});

@@ -38,11 +38,25 @@ figure { margin: 0 0 1rem; }
 figure svg { width: 100%; height: auto; }
 figcaption { font-size: .85rem; color: var(--soft); }
 .key::before { content: ""; display: inline-block; width: .7em; height: .7em; margin: 0 .35em 0 1em; background: currentColor; }
-@page { size: A4; margin: 16mm 14mm; }
+summary { cursor: pointer; }
+details table { margin: .4rem 0 .4rem 1rem; width: calc(100% - 1rem); }
+@media screen and (max-width: 40rem) {
+  body { padding: 1rem .8rem 3rem; }
+  .rows thead { display: none; }
+  .rows, .rows tbody, .rows tr { display: block; }
+  .rows tr { padding: .4rem 0; border-bottom: 1px solid var(--soft); }
+  .rows td { display: block; border: 0; padding: .1rem 0; overflow-wrap: anywhere; }
+  .rows td[data-head]::before { content: attr(data-head) ": "; color: var(--soft); }
+  .words { columns: 2; }
+  figure { overflow-x: auto; } figure svg { min-width: 34rem; }
+}
+@page { size: A4; margin: 16mm 14mm 18mm;
+  @bottom-right { content: "page " counter(page) " of " counter(pages); font: 8pt sans-serif; } }
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; }
   h2, h3 { break-after: avoid; }
   tr, .box, .tiles, figure { break-inside: avoid; }
+  details::details-content { content-visibility: visible; display: block; }
   thead { display: table-header-group; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
@@ -80,13 +94,22 @@ std::string element(std::string_view tag, std::string_view inner, std::string_vi
 std::string table_top(const std::vector<std::string>& head) {
   std::string top;
   for (const std::string& cell : head) top += element("th", cell);
-  return "<table>" + element("thead", element("tr", top)) + "\n<tbody>";
+  return "<table class=\"rows\">" + element("thead", element("tr", top)) + "\n<tbody>";
 }
 
-std::string table_row(const std::vector<std::string>& cells) {
+std::string table_row(const std::vector<std::string>& head, const std::vector<std::string>& cells) {
   std::string out;
-  for (const std::string& cell : cells) out += element("td", cell);
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    const bool named = i < head.size() && !head[i].empty();
+    out += element("td", cells[i], named ? "data-head=\"" + head[i] + "\"" : "");
+  }
   return element("tr", out) + "\n";
+}
+
+std::string folded_row(std::size_t columns, std::string_view summary, std::string_view inner) {
+  return element("tr", element("td", element("details", element("summary", summary) + std::string(inner)),
+                               "class=\"fold\" colspan=\"" + std::to_string(columns) + "\"")) +
+         "\n";
 }
 
 std::string table_end() { return "</tbody></table>\n"; }
@@ -95,7 +118,7 @@ std::string table(const std::vector<std::string>& head, const std::vector<std::v
                   std::string_view none) {
   if (rows.empty()) return element("p", none, "class=\"soft\"") + "\n";
   std::string out = table_top(head);
-  for (const auto& row : rows) out += table_row(row);
+  for (const auto& row : rows) out += table_row(head, row);
   return out + table_end();
 }
 
@@ -122,12 +145,13 @@ std::string columns(const std::vector<Column>& columns) {
   return out;
 }
 
-std::string page_top(std::string_view title) {
+std::string page_top(std::string_view title, std::string_view style) {
   return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
          "'unsafe-inline'\">\n"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n" +
-         element("title", text(title)) + "\n" + element("style", kStyle) + "\n</head>\n<body>\n";
+         element("title", text(title)) + "\n" + element("style", std::string(kStyle) + std::string(style)) +
+         "\n</head>\n<body>\n";
 }
 
 std::string page_end() { return "</body>\n</html>\n"; }

@@ -8,7 +8,7 @@
 
 namespace qpcseal::cli::html {
 
-// Printable ASCII with what HTML could read as markup escaped, in attributes too; other bytes as \xNN.
+// As html_text() (base/text.h): what could be read as markup is escaped, in attributes too.
 std::string text(std::string_view raw);
 std::string code(std::string_view raw);  // text() in <code>
 // `inner` is HTML already; `attributes` too.
@@ -17,10 +17,13 @@ std::string element(std::string_view tag, std::string_view inner, std::string_vi
 std::string table(const std::vector<std::string>& head, const std::vector<std::vector<std::string>>& rows,
                   std::string_view none);
 
-// A table with rows, in pieces: top, rows, end.
+// A table with rows, in pieces: top, rows, end. On a narrow screen each row stands as a block, and each cell
+// with its head beside it. `head` is ours: it becomes an attribute too.
 std::string table_top(const std::vector<std::string>& head);
-std::string table_row(const std::vector<std::string>& cells);
+std::string table_row(const std::vector<std::string>& head, const std::vector<std::string>& cells);
 std::string table_end();
+// A row as wide as the table that opens and shows `inner`; on paper it is the one line `summary`, HTML.
+std::string folded_row(std::size_t columns, std::string_view summary, std::string_view inner);
 
 // Counts over time, as stacked columns in one picture (SVG).
 struct Column {
@@ -32,7 +35,8 @@ std::string columns(const std::vector<Column>& columns);
 // The whole page, for screen and A4 paper, that loads nothing from anywhere.
 std::string page(std::string_view title, std::string_view body);
 // The same in pieces: top, body, end.
-std::string page_top(std::string_view title);
+// `style`: further rules, nothing from outside.
+std::string page_top(std::string_view title, std::string_view style = {});
 std::string page_end();
 
 }  // namespace qpcseal::cli::html

@@ -17,19 +17,19 @@ namespace {
 using Rows = std::vector<std::vector<std::string>>;
 using OrderedJson = nlohmann::ordered_json;
 
-const std::vector<std::string> kHead{"SEGMENT", "SIZE", "PLAIN SIZE", "OFFSET", "KIND"};
+const std::vector<std::string> kHead{"SEGMENT", "SIZE", "CLEAR", "OFFSET", "KIND"};
 
 struct Row {
   std::string name, kind;
-  std::uint64_t size = 0, plain = 0, offset = 0;
+  std::uint64_t size = 0, clear = 0, offset = 0;  // clear: bytes that are not sealed
 };
 
 void add_row(OrderedJson& json, Rows& rows, const Row& row, const std::string& indent) {
-  rows.push_back({indent + printable(row.name), std::to_string(row.size), std::to_string(row.plain),
+  rows.push_back({indent + printable(row.name), std::to_string(row.size), std::to_string(row.clear),
                   std::to_string(row.offset), row.kind});
   json.push_back({{"name", row.name},
                   {"size", row.size},
-                  {"plain_size", row.plain},
+                  {"clear_bytes", row.clear},
                   {"offset", row.offset},
                   {"kind", row.kind}});
 }
@@ -59,12 +59,6 @@ Report inspect_plain(const Fd& file, const qpc::Container& container) {
   return report;
 }
 
-seal::SegmentHeader header_of(const Fd& file, const seal::SealedNode& node, std::size_t row) {
-  Bytes header(seal::kHeaderSize);
-  read_exact(file, header, node.container.begin() + node.container.layout().segments[row].data_position);
-  return seal::parse_header(header);
-}
-
 std::string kind_of(seal::SegmentKind kind) {
   if (kind == seal::SegmentKind::Sealed) return "sealed";
   return kind == seal::SegmentKind::Inner ? "inner container" : "clear";
@@ -76,30 +70,37 @@ const seal::SealedNode* partition_named(const seal::SealedTree& tree, const std:
   return nullptr;
 }
 
-OrderedJson add_sealed(const Fd& file, const seal::SealedTree& tree, const seal::SealedNode& node, Rows& rows,
+// Bytes that everybody can read; of an inner container its own rows say it.
+std::uint64_t clear_bytes(const seal::ManifestSegment& listed) {
+  if (listed.kind != seal::SegmentKind::Sealed)
+    return listed.kind == seal::SegmentKind::Clear ? listed.size : 0;
+  return listed.size - seal::sealed_bytes(listed.clear, {0, listed.size});
+}
+
+OrderedJson add_sealed(const seal::SealedTree& tree, const seal::SealedNode& node, Rows& rows,
                        const std::string& indent) {
   OrderedJson out = OrderedJson::array();
-  for (std::size_t i = 0; i < node.manifest.segments.size(); ++i) {
-    const seal::ManifestSegment& listed = node.manifest.segments[i];
-    const bool sealed = listed.kind == seal::SegmentKind::Sealed;
-    const std::uint64_t plain = sealed ? header_of(file, node, i).plain_size : listed.stored_size;
-    add_row(out, rows, {listed.name, kind_of(listed.kind), listed.stored_size, plain, listed.offset}, indent);
+  for (const seal::ManifestSegment& listed : node.manifest.segments) {
+    add_row(out, rows, {listed.name, kind_of(listed.kind), listed.size, clear_bytes(listed), listed.offset},
+            indent);
+    if (listed.kind == seal::SegmentKind::Sealed) {
+      out.back()["clear"] = OrderedJson::array();
+      for (const qpc::Extent& range : listed.clear) out.back()["clear"].push_back({range.first, range.size});
+    }
     if (listed.kind != seal::SegmentKind::Inner) continue;
     const seal::SealedNode* inner = partition_named(tree, listed.name);
     out.back()["partition"] = inner->manifest.partition_index;
-    out.back()["segments"] = add_sealed(file, tree, *inner, rows, indent + "  ");
+    out.back()["segments"] = add_sealed(tree, *inner, rows, indent + "  ");
   }
   return out;
 }
 
 // Of the first sealed segment; all of a model have the same.
-std::string mode_of(const Fd& file, const seal::SealedTree& tree) {
+std::string mode_of(const seal::SealedTree& tree) {
   std::vector<const seal::SealedNode*> nodes = tree.loads();
   nodes.push_back(&tree.root());
   for (const seal::SealedNode* node : nodes)
-    for (std::size_t i = 0; i < node->manifest.segments.size(); ++i)
-      if (node->manifest.segments[i].kind == seal::SegmentKind::Sealed)
-        return std::string(seal::to_string(header_of(file, *node, i).mode));
+    if (!node->headers.empty()) return std::string(seal::to_string(node->headers.front().mode));
   return "none";
 }
 
@@ -151,7 +152,7 @@ void add_bindings(Report& report, const seal::SealedTree& tree) {
 Report inspect_sealed(const Fd& file) {
   const seal::SealedTree tree = seal::SealedTree::read(file);
   const seal::Manifest& manifest = tree.root().manifest;
-  const std::string mode = mode_of(file, tree);
+  const std::string mode = mode_of(tree);
   const auto label = label_of(manifest.mek_id);
   Report report;
   Rows rows{kHead};
@@ -164,7 +165,7 @@ Report inspect_sealed(const Fd& file) {
                  {"model", manifest.model_name},
                  {"model_version", manifest.model_version},
                  {"created", format_time(manifest.created)},
-                 {"segments", add_sealed(file, tree, tree.root(), rows, "")}};
+                 {"segments", add_sealed(tree, tree.root(), rows, "")}};
   report.text = "sealed QPC, " + std::to_string(tree.file_size()) +
                 " bytes (the seal itself is NOT verified here)\nmodel " + printable(manifest.model_name) +
                 ", version " + std::to_string(manifest.model_version) + ", sealed " +

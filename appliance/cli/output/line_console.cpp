@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "appliance/cli/output/line_console.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,9 +16,27 @@ namespace {
 
 constexpr std::size_t kMaxLine = 1024;  // bytes
 
+volatile std::sig_atomic_t stop_signal = 0;
+
+void note_stop_signal(int signal) { stop_signal = signal; }
+
 [[noreturn]] void stop(const char* why) {
   throw Error(ErrorKind::Usage, std::string("stopped: ") + why,
               "what was done is in the log; 'qpcseal ceremony resume' goes on, with --abandon it ends");
+}
+
+// Until there is input, or its end. A signal that comes just before the call is seen after half a second.
+void await_input() {
+  constexpr int kPause = 500;  // milliseconds
+  pollfd input{STDIN_FILENO, POLLIN, 0};
+  int ready = 0;
+  while (ready == 0) {
+    if (stop_signal == SIGINT) stop("interrupted (Ctrl-C)");
+    if (stop_signal == SIGHUP) stop("the terminal was closed");
+    if (stop_signal != 0) stop("the program was told to end (SIGTERM)");
+    ready = poll(&input, 1, kPause);
+    if (ready < 0 && errno == EINTR) ready = 0;
+  }
 }
 
 // Byte by byte, so that nothing of the next answer is taken.
@@ -25,9 +44,10 @@ std::string read_line() {
   std::string out;
   char c = 0;
   while (out.size() <= kMaxLine) {
+    await_input();
     const ssize_t got = read(STDIN_FILENO, &c, 1);
     if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) stop("no answer");
+    if (got <= 0) stop("the input ended");
     if (c == '\n') return out;
     if (c != '\r') out += c;
   }
@@ -36,13 +56,16 @@ std::string read_line() {
 
 }  // namespace
 
+LineConsole::LineConsole()
+    : signals_({SIGINT, SIGTERM, SIGHUP}, note_stop_signal, SA_RESETHAND | SA_RESTART) {}
+
 void LineConsole::say(const std::string& text) { print_error(text); }
 
 std::string LineConsole::ask(const std::string& prompt) {
   say(prompt);
   const std::string answer =
       printable(read_line(), Letters::All);  // the record keeps every language's letters
-  if (answer == "stop") stop("as was asked");
+  if (answer == "stop") stop("'stop' was typed");
   return answer;
 }
 

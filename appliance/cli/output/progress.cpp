@@ -35,7 +35,8 @@ ProgressBar::~ProgressBar() {
 }
 
 void ProgressBar::update(std::uint64_t done, std::uint64_t total) {
-  if (interrupted != 0) throw Error(ErrorKind::Io, "interrupted", "run it again; nothing half-done was left");
+  if (interrupted != 0)
+    throw Error(ErrorKind::Interrupted, "interrupted", "run it again; nothing half-done was left");
   if (!terminal_ || total == 0) return;
   const auto now = std::chrono::steady_clock::now();
   if (now - start_ < 1s || now - last_ < 100ms) return;

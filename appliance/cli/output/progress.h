@@ -18,8 +18,8 @@ class ProgressBar {
   ~ProgressBar();
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
-  // Called from one thread, as often as one likes; draws at most ten times a second. Error{Io} after SIGINT,
-  // SIGTERM or SIGHUP, so that the act is undone; a second signal ends the process at once.
+  // Called from one thread, as often as one likes; draws at most ten times a second. Error{Interrupted} after
+  // SIGINT, SIGTERM or SIGHUP, so that the act is undone; a second signal ends the process at once.
   void update(std::uint64_t done, std::uint64_t total);
 
  private:

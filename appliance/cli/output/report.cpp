@@ -2,12 +2,32 @@
 #include "appliance/cli/output/report.h"
 
 #include <algorithm>
+#include <set>
 #include <vector>
 
+#include "base/file_digest.h"
 #include "base/print.h"
 #include "encoding/json_findings.h"
 
 namespace qpcseal::cli {
+
+void add_written(Report& report) {
+  namespace fs = std::filesystem;
+  std::set<fs::path> files;
+  for (const fs::path& path : report.written) {
+    if (!fs::is_directory(path)) {
+      files.insert(path);
+      continue;
+    }
+    for (const auto& item : fs::recursive_directory_iterator(path))
+      if (item.is_regular_file()) files.insert(item.path().lexically_normal());
+  }
+  files.erase(kStandard);
+  if (files.empty()) return;
+  auto& list = report.json["written"] = nlohmann::ordered_json::array();
+  for (const fs::path& file : files)
+    list.push_back({{"path", file.string()}, {"sha256", to_hex(file_digest(open_to_read(file)))}});
+}
 
 std::vector<std::string> finding_lines(const Findings& findings) {
   std::vector<std::string> out;
@@ -33,7 +53,7 @@ std::string table_line(const Cells& row, const Widths& widths) {
     line += row[i];
     if (i + 1 < row.size()) line.append(widths[i] - display_width(row[i]) + 2, ' ');
   }
-  return line + "\n";
+  return line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
 }
 
 std::string table(const std::vector<Cells>& rows) {

@@ -2,6 +2,7 @@
 // What a command returns, and the one printer that renders it as text or as JSON.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -28,7 +29,14 @@ struct Report {
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
   int exit_code = 0;
   std::optional<Streamed> streamed = std::nullopt;
+  std::vector<std::filesystem::path> written = {};  // files that the command made; a folder: all below it
+  std::optional<std::uint64_t> log_entry =
+      std::nullopt;  // the last one that a command read, which wrote none
 };
+
+// json's member `written`: each file with its SHA-256, read again. What went to standard output has no name.
+// Error{Io}.
+void add_written(Report& report);
 
 // Hands the whole result to `put`, as text or as JSON (lib/base/print.h).
 void put_report(const Report& report, bool json, const std::function<void(std::string_view)>& put);

@@ -5,8 +5,10 @@
 #include <sstream>
 
 #include "appliance/release/verdict.h"
+#include "appliance/site/home.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text_file.h"
 
 namespace qpcseal::cli {
 
@@ -62,17 +64,16 @@ path beside(const path& list, const std::string& name) {
   if (name.find_first_of(std::string_view("/\0", 2)) != std::string::npos || name.front() == '.')
     throw Error(ErrorKind::Malformed, "'" + name + "' is not the name of a file beside the list",
                 "name the folder of the reports instead of a list, or put the list beside them");
-  return list.parent_path() / name;
+  const path dir = list.has_parent_path() ? list.parent_path() : path(".");  // never "-" alone
+  return dir / name;
 }
 
 std::vector<path> in_list(const path& list) {
-  const Bytes bytes = read_file(list, kMaxList);
-  std::istringstream lines{std::string(qpcseal::text_view(bytes))};
+  std::istringstream lines(read_plain_text(list, kMaxList));
   std::vector<path> out;
   std::string line;
   std::uint64_t number = 0;
   while (std::getline(lines, line)) {
-    if (line.ends_with('\r')) line.pop_back();
     ++number;
     if (line.empty() || line.front() == '#') continue;
     out.push_back(
@@ -80,6 +81,18 @@ std::vector<path> in_list(const path& list) {
   }
   if (out.empty()) throw Error(ErrorKind::Usage, list.string() + ": no report in the list");
   return out;
+}
+
+// Whether this home's policy names a verifier of the site's. Only for an early word: the release asks the
+// policy in force, and refuses such a report before anything is kept or logged.
+bool may_have_any_form() {
+  try {
+    const site::Home home = site::locate_home();
+    return release::names_external(
+        policy::parse_policy(read_text_file(home.policy(), policy::kMaxPolicySize)));
+  } catch (const Error&) {
+    return false;
+  }
 }
 
 }  // namespace
@@ -101,9 +114,30 @@ std::vector<path> report_paths(const std::vector<std::string>& arguments) {
   return out;
 }
 
+std::vector<release::Report> read_reports(const std::vector<path>& paths) {
+  std::vector<release::Report> out;
+  const bool any_form = may_have_any_form();
+  for (const path& report : paths) out.push_back(release::read_report(report, any_form));
+  return out;
+}
+
 std::vector<Sha256Digest> report_digests(const std::vector<std::string>& arguments) {
   std::vector<Sha256Digest> out;
-  for (const path& report : report_paths(arguments)) out.push_back(release::read_report(report).digest);
+  for (const release::Report& report : read_reports(report_paths(arguments))) out.push_back(report.digest);
+  return out;
+}
+
+std::vector<std::string> requests_without_report(const std::vector<std::string>& arguments) {
+  std::vector<std::string> out;
+  for (const std::string& argument : arguments) {
+    if (!std::filesystem::is_directory(argument)) continue;
+    for (const auto& item : std::filesystem::directory_iterator(argument)) {
+      path report = item.path();
+      if (report.extension() == ".request" && !std::filesystem::exists(report.replace_extension(".report")))
+        out.push_back(item.path().filename().string());
+    }
+  }
+  std::ranges::sort(out, comes_before);
   return out;
 }
 

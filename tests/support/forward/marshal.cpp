@@ -25,7 +25,7 @@ void put(Writer& out, const CK_ECDH1_DERIVE_PARAMS& ecdh) {
 }
 
 void put(Writer& out, const CK_KEY_DERIVATION_STRING_DATA& data) {
-  out.byte(kString).blob(data.string_data, data.string_data_len);
+  out.byte(kString).blob(data.pData, data.ulLen);
 }
 
 void put(Writer& out, const CK_RSA_PKCS_OAEP_PARAMS& oaep) {
@@ -149,8 +149,8 @@ void Mechanism::read_ecdh(Reader& in) {
 
 void Mechanism::read_string(Reader& in) {
   first_ = in.blob();
-  string_.string_data = first_.pointer();
-  string_.string_data_len = first_.length;
+  string_.pData = first_.pointer();
+  string_.ulLen = first_.length;
   use(string_);
 }
 

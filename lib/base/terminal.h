@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The size of a terminal, and text laid out for it.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace qpcseal {
+
+struct TerminalSize {
+  std::size_t columns = 0, rows = 0;  // 0: unknown, or the descriptor is no terminal
+};
+TerminalSize terminal_size(int descriptor);
+// Of the terminal on standard output, else of that on standard error; 80 where neither is one.
+std::size_t text_columns();
+
+// Lines of more than `columns` are broken at blanks; the rest goes below the line's own indentation, or below
+// the last column of a table's row. A word that is longer than a line stays whole. 0 columns: unchanged.
+std::string wrap_lines(std::string_view text, std::size_t columns);
+
+}  // namespace qpcseal

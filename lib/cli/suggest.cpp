@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/suggest.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "base/text.h"
+#include "cli/command_tree.h"
+
+namespace qpcseal::cli {
+
+namespace {
+
+// Optimal string alignment.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::vector<std::size_t>> cost(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
+  for (std::size_t i = 0; i <= a.size(); ++i) cost[i][0] = i;
+  for (std::size_t k = 0; k <= b.size(); ++k) cost[0][k] = k;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    for (std::size_t k = 1; k <= b.size(); ++k) {
+      const std::size_t differs = a[i - 1] == b[k - 1] ? 0 : 1;
+      cost[i][k] = std::min({cost[i - 1][k] + 1, cost[i][k - 1] + 1, cost[i - 1][k - 1] + differs});
+      const bool swapped = i > 1 && k > 1 && a[i - 1] == b[k - 2] && a[i - 2] == b[k - 1];
+      if (swapped) cost[i][k] = std::min(cost[i][k], cost[i - 2][k - 2] + 1);
+    }
+  }
+  return cost[a.size()][b.size()];
+}
+
+std::vector<std::string> command_names(const CLI::App& app) {
+  std::vector<std::string> out;
+  for (const CLI::App* command : shown_commands(app)) out.push_back(command->get_name());
+  return out;
+}
+
+std::vector<std::string> option_names(const CLI::App& app) {
+  std::vector<std::string> out;
+  for (const CLI::Option* option : app.get_options())
+    for (const std::string& name : option->get_lnames()) out.push_back("--" + name);
+  return out;
+}
+
+std::string path_of(const CLI::App& app) {
+  return app.get_parent() == nullptr ? app.get_name() : path_of(*app.get_parent()) + " " + app.get_name();
+}
+
+Error unknown_command(const CLI::App& app, const std::string& word) {
+  const std::vector<std::string> names = command_names(app);
+  const std::string meant = did_you_mean(word, names);
+  return {ErrorKind::Usage, "unknown command '" + word + "' of '" + path_of(app) + "'",
+          meant.empty() ? "its commands: " + join(names) : meant};
+}
+
+Error unknown_option(const CLI::App& app, const std::string& word) {
+  const std::string meant = did_you_mean(word, option_names(app));
+  return {ErrorKind::Usage, "unknown option '" + word + "' of '" + path_of(app) + "'",
+          meant.empty() ? "'" + path_of(app) + " --help' lists its options" : meant};
+}
+
+}  // namespace
+
+std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& known) {
+  std::optional<std::string> out;
+  std::size_t best = word.size() / 3 + 2;  // one more than may differ
+  for (const std::string& one : known) {
+    const bool begun = word.size() >= 3 && one.starts_with(word);
+    const std::size_t changes = begun ? 1 : distance(word, one);
+    if (changes >= best || changes >= one.size()) continue;
+    best = changes;
+    out = one;
+  }
+  return out;
+}
+
+std::string did_you_mean(std::string_view word, const std::vector<std::string>& known) {
+  const auto meant = nearest(word, known);
+  return meant ? "did you mean '" + *meant + "'?" : std::string();
+}
+
+std::optional<Error> unknown_word(const CLI::App& app, const std::vector<std::string>& words) {
+  const CLI::App* at = &app;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    if (word == "--") return std::nullopt;
+    if (word.starts_with("--")) {
+      const std::string name = word.substr(0, word.find('='));
+      const CLI::Option* option = at->get_option_no_throw(name);
+      if (option == nullptr) return unknown_option(*at, name);
+      if (name == word && option->get_items_expected_min() > 0) ++i;  // its value
+    } else if (!word.starts_with('-') && !shown_commands(*at).empty()) {
+      const CLI::App* command = find_command(*at, word);
+      if (command == nullptr) return unknown_command(*at, word);
+      at = command;
+    }
+  }
+  if (!shown_commands(*at).empty())
+    return Error(ErrorKind::Usage, "'" + path_of(*at) + "' needs a command",
+                 "its commands: " + join(command_names(*at)));
+  return std::nullopt;
+}
+
+void add_help_commands(CLI::App& app) {
+  CLI::App* help = app.add_subcommand("help", "The help of a command, as its --help");
+  const auto words = std::make_shared<std::vector<std::string>>();
+  help->add_option("COMMAND", *words, "The command's words, e.g. mek list");
+  help->callback([&app, words] {
+    const CLI::App* at = &app;
+    for (const std::string& word : *words) {
+      const CLI::App* next = find_command(*at, word);
+      if (next == nullptr) throw Error(unknown_command(*at, word));
+      at = next;
+    }
+    // Not App::help(): that is of the command that was given, which is `help`.
+    std::string text = at->get_formatter()->make_help(at, path_of(*at), CLI::AppFormatMode::Normal);
+    while (text.ends_with('\n')) text.pop_back();
+    throw CLI::CallForVersion(text, 0);
+  });
+  app.add_subcommand("version", "The program's version, as --version")->callback([&app] {
+    throw CLI::CallForVersion(app.version(), 0);
+  });
+}
+
+}  // namespace qpcseal::cli

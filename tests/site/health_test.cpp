@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "appliance/site/health.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/site/logged_home.h"
+
+namespace qpcseal::site {
+namespace {
+
+using qpcseal::testing::LoggedHome;
+
+constexpr UnixTime kNow = 1800000000;
+
+TEST(PolicyNotice, IsGivenFromItsDayOnUntilThePolicyEnds) {
+  const auto notice = [](UnixTime left) { return policy_notice(kNow + left, kNow, kPolicyNotice); };
+  EXPECT_EQ(notice(kPolicyNotice + 1), "");
+  EXPECT_EQ(notice(kPolicyNotice).substr(0, 31), "the policy expires in 30 days, ");
+  EXPECT_EQ(notice(audit::kDay).substr(0, 30), "the policy expires in 1 day, a");
+  EXPECT_EQ(notice(audit::kDay - 1).substr(0, 39), "the policy expires in less than a day, ");
+  EXPECT_EQ(notice(0), "");
+}
+
+class Morning : public ::testing::Test {
+ protected:
+  LoggedHome site;
+  HomeHealth look(UnixTime later = 0) { return look_at_home(site.home, site.host.clock.time + later); }
+  static const HealthCheck& check(const HomeHealth& health, const std::string& id) {
+    for (const HealthCheck& one : health.checks)
+      if (one.id == id) return one;
+    throw std::runtime_error("no check " + id);
+  }
+};
+
+TEST_F(Morning, SaysHowTheNextCommandWouldFail) {
+  const HomeHealth health = look();
+  EXPECT_EQ(check(health, "log").health, Health::Fine);
+  EXPECT_EQ(check(health, "genesis").health, Health::Fault);
+  EXPECT_EQ(check(health, "genesis").kind, ErrorKind::ApprovalsMissing);
+  ASSERT_NE(first_fault(health.checks), nullptr);
+  site.accept_genesis();
+  EXPECT_EQ(check(look(), "genesis").health, Health::Fine);
+}
+
+TEST_F(Morning, FindsAClockBehindAndFarAheadOfTheLog) {
+  EXPECT_EQ(check(look(), "clock").health, Health::Fine);
+  EXPECT_EQ(check(look(-301), "clock").kind, ErrorKind::Denied);
+  EXPECT_EQ(check(look(7 * audit::kDay), "clock").health, Health::Fine);
+  EXPECT_EQ(check(look((7 * audit::kDay) + 1), "clock").health, Health::Fault);
+}
+
+TEST_F(Morning, StopsAtADamagedLogWithTheStateUnknown) {
+  testing::write_text(site.home.log() / "entries.jsonl", "nonsense\n");
+  const HomeHealth health = look();
+  EXPECT_EQ(check(health, "log").kind, ErrorKind::LogDamaged);
+  EXPECT_FALSE(health.state);
+  for (const HealthCheck& one : health.checks) EXPECT_NE(one.id, "policy");
+}
+
+TEST_F(Morning, FindsFilesThatTheLogDoesNotName) {
+  testing::write_text(site.home.policy(), site.policy_text + "\n");
+  testing::write_text(site.home.officers(), site.officers_text + "\n");
+  const HomeHealth health = look();
+  for (const char* id : {"policy", "officers"}) {
+    EXPECT_EQ(check(health, id).health, Health::Fault) << id;
+    EXPECT_EQ(check(health, id).kind, ErrorKind::Denied) << id;
+  }
+}
+
+TEST_F(Morning, NamesACeremonyThatGoesOn) {
+  site.log->intent("ceremony", {{"ceremony", std::string(32, '1')}, {"plan_sha256", std::string(64, '2')}});
+  const HomeHealth health = look();
+  const HealthCheck& found = check(health, "open acts");
+  EXPECT_EQ(found.health, Health::Warning);
+  EXPECT_EQ(found.text, "a ceremony has not ended");
+}
+
+}  // namespace
+}  // namespace qpcseal::site

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// The order of an exposure: the key stays in the token until the log says that it leaves, and leaves once.
+#include "appliance/release/exposure.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "appliance/mek/generate.h"
+#include "appliance/mek/lifecycle.h"
+#include "base/digest.h"
+#include "tests/base/expect_error.h"
+#include "tests/confine/sandbox_here.h"
+#include "tests/support/appliance_fixture.h"
+
+namespace qpcseal::release {
+namespace {
+
+using encoding::Json;
+using qpcseal::testing::DemoAppliance;
+using ::testing::ElementsAre;
+
+std::string with_vendor_format(std::string policy) {
+  const std::string suites = "suites = [1, 2, 3]\n";
+  policy.insert(policy.find(suites), "formats = [\"vendor\"]\n");
+  return policy;
+}
+
+// One appliance for all tests, each with a key of its own; a shell script stands for the tool.
+class Exposures : public qpcseal::testing::InSandbox {
+ protected:
+  void SetUp() override {
+    InSandbox::SetUp();
+    if (IsSkipped()) return;
+    const rlimit none{1, 1};
+    ASSERT_TRUE(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 && setrlimit(RLIMIT_CORE, &none) == 0);
+    appliance_ = &demo().open();
+    mek_ = mek::generate(*appliance_, ::testing::UnitTest::GetInstance()->current_test_info()->name());
+  }
+  static DemoAppliance& demo() {
+    static DemoAppliance one(with_vendor_format);
+    static const bool pinned = pin(one);
+    EXPECT_TRUE(pinned);
+    return one;
+  }
+  static bool pin(DemoAppliance& one) {
+    const std::string tool = one.folder / "tool";
+    testing::write_text(tool, "#!/bin/sh\n");
+    site::Repair repair{site::SiteChange{}, false, true};
+    repair.site->programs[std::string(audit::kVendorTool)] = {tool};
+    repair.site->swap = true;
+    const site::Appliance repaired(one.environment(), repair);
+    return chmod(tool.c_str(), 0755) == 0;
+  }
+  Exposure exposure() { return Exposure(*appliance_, mek_, {"encrypt-model", {}, sha256_hex("model")}); }
+  [[nodiscard]] std::uint64_t exposures() const {
+    return appliance_->log().state().meks.at(mek_.id).exposures;
+  }
+
+  site::Appliance* appliance_ = nullptr;
+  keys::Mek mek_;
+};
+
+TEST_F(Exposures, HandTheKeyOutOnceTheLogSaysSo) {
+  Exposure one = exposure();
+  EXPECT_ERROR(Internal, "before the log says so", one.fetch());
+  one.begin(Json::object());
+  EXPECT_ERROR(Internal, "before the log says so", one.fetch());
+  EXPECT_EQ(exposures(), 0U);
+  one.record(nullptr);
+  EXPECT_EQ(exposures(), 1U);
+  EXPECT_EQ(one.fetch().size(), 16U);
+  EXPECT_ERROR(Internal, "before the log says so", one.fetch()) << "once";
+  one.fail(nullptr, "the tool failed");
+  EXPECT_THAT(demo().last_entries(3), ElementsAre("mek-expose", "mek-expose", "mek-expose unknown"));
+}
+
+TEST_F(Exposures, AreOverWithTheirResult) {
+  Exposure one = exposure();
+  one.begin(Json::object());
+  one.record(nullptr);
+  one.commit(nullptr, Json::array({{{"name", "a"}, {"size", 1}, {"sha256", sha256_hex("x")}}}), {});
+  EXPECT_ERROR(Internal, "before the log says so", one.fetch());
+  EXPECT_THAT(demo().last_entries(1), ElementsAre("mek-expose ok"));
+}
+
+TEST_F(Exposures, AreTriedAndThenNothingIsUsedUp) {
+  const std::uint64_t before = appliance_->log().state().size;
+  static_cast<void>(exposure());
+  EXPECT_EQ(appliance_->log().state().size, before);
+}
+
+TEST_F(Exposures, AreNotOfASuspendedKey) {
+  {
+    Exposure one = exposure();
+    one.begin(Json::object());
+    mek::suspend(*appliance_, mek_.label);
+    EXPECT_ERROR(Malformed, "'suspended'", one.record(nullptr));
+    EXPECT_ERROR(Internal, "before the log says so", one.fetch());
+  }
+  demo().close();  // its log takes nothing more
+}
+
+}  // namespace
+}  // namespace qpcseal::release
