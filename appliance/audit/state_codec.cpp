@@ -124,7 +124,7 @@ class Encoder {
   }
   template <Struct T>
   void put(const T& value) {
-    std::apply([this](const auto&... member) { (put(member), ...); }, members(value));
+    std::apply([this](const auto&... member) { (this->put(member), ...); }, members(value));
   }
 
  private:
@@ -206,7 +206,7 @@ class Decoder {
   }
   template <Struct T>
   void get(T& value) {
-    std::apply([this](auto&... member) { (get(member), ...); }, members(value));
+    std::apply([this](auto&... member) { (this->get(member), ...); }, members(value));
   }
 
  private:

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text_file.h"
+#include "cli/exit_code.h"
 #include "encoding/file_kind.h"
 
 namespace qpcseal::cli {
@@ -51,7 +52,7 @@ void add_expiry(Report& report, const audit::Entry& entry) {
   report.text +=
       (holds ? "the drill's certificate holds until " : "EXPIRED: the drill's certificate held until ") +
       format_time(expires) + "\n";
-  if (!holds) report.exit_code = 5;
+  if (!holds) report.exit_code = exit_code(ErrorKind::Denied);
 }
 
 Report describe_receipt(const audit::Receipt& got) {

@@ -9,6 +9,7 @@
 #include "appliance/release/exposure.h"
 #include "base/error.h"
 #include "base/print.h"
+#include "cli/exit_code.h"
 
 namespace qpcseal::cli {
 
@@ -166,7 +167,7 @@ void add_programs(Report& report, const audit::State& state) {
   for (Finding& finding : release::check_sandbox()) findings.push_back(std::move(finding));
   for (const std::string& line : finding_lines(findings)) report.text += "FAULT: " + line + "\n";
   report.json["program_findings"] = as_json(findings);
-  if (!findings.empty() && report.exit_code == 0) report.exit_code = 5;
+  if (!findings.empty() && report.exit_code == 0) report.exit_code = exit_code(ErrorKind::Denied);
 }
 
 // The table [token] of a ceremony's plan, as this token is.

@@ -9,6 +9,7 @@
 #include "appliance/mek/rotate.h"
 #include "appliance/site/key_census.h"
 #include "base/error.h"
+#include "cli/exit_code.h"
 
 namespace qpcseal::cli {
 
@@ -129,7 +130,7 @@ Report cleanup(Context& context) {
 Report show_missing(const site::Appliance& appliance, const keys::Mek& mek) {
   const audit::MekHistory& history = appliance.log().state().meks.at(mek.id);
   Report report;
-  report.exit_code = 6;
+  report.exit_code = exit_code(ErrorKind::Token);
   report.json = {
       {"label", mek.label}, {"id", to_hex(mek.id)},          {"origin", history.origin},
       {"state", "missing"}, {"logged_state", history.state}, {"attributes", nlohmann::ordered_json::array()}};
@@ -173,7 +174,7 @@ Report show_in_token(Context& context, const std::string& reference) {
                                          {"required", attribute.required},
                                          {"good", attribute.good},
                                          {"accepted", attribute.accepted}});
-    if (!attribute.good && !attribute.accepted) report.exit_code = 6;
+    if (!attribute.good && !attribute.accepted) report.exit_code = exit_code(ErrorKind::Token);
   }
   const audit::MekHistory history =
       known == appliance.log().state().meks.end() ? audit::MekHistory{} : known->second;

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text_file.h"
+#include "cli/exit_code.h"
 
 namespace qpcseal::cli {
 
@@ -82,7 +83,7 @@ Report drills(Context& context, const std::vector<std::string>& receipts) {
   for (const auto& [id, expires] : log.state.drills) {
     const bool holds = now < expires && !drilled.at(id).in_false_time,
                over = gone.contains(id) || ended_here(log.state, id);
-    if (!holds && !over) report.exit_code = 5;
+    if (!holds && !over) report.exit_code = exit_code(ErrorKind::Denied);
     const std::string& label = drilled.at(id).label;
     report.json.push_back({{"label", label},
                            {"id", to_hex(id)},

@@ -7,6 +7,7 @@
 #include "appliance/cli/commands/sign.h"
 #include "appliance/mek/lifecycle.h"
 #include "base/error.h"
+#include "cli/exit_code.h"
 
 namespace qpcseal::cli {
 
@@ -82,7 +83,7 @@ Report import_key(Context& context, const ImportOptions& options) {
   if (!in.shred_error.empty()) {
     report.json["shred_error"] = in.shred_error;
     report.text += "THE FILE IS STILL THERE: " + printable(in.shred_error) + "\n";
-    report.exit_code = 3;
+    report.exit_code = exit_code(ErrorKind::Io);
   }
   return report;
 }
