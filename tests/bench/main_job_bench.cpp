@@ -170,8 +170,8 @@ void print_results(const std::vector<Row>& rows) {
     return std::any_of(rows.begin(), rows.end(), [&](const Row& row) { return row.name == name; });
   };
   std::printf("\nRatios of rates, median (worst .. best round):\n");
-  print_ratio(rows, "encrypt-model, token", "bound, token", 0.9);
-  print_ratio(rows, "encrypt-model, envelope", "bound, envelope", 0.9);
+  print_ratio(rows, "encrypt-model, token", "bound, token", 0.9, &Cost::cpu);
+  print_ratio(rows, "encrypt-model, envelope", "bound, envelope", 0.9, &Cost::cpu);
   if (has("age")) {
     print_ratio(rows, "encrypt-model, token", "age", 1.5);
     print_ratio(rows, "encrypt-model, envelope", "age", 2);

@@ -109,12 +109,19 @@ void print_table(const std::vector<Row>& rows, const Unit& unit) {
   }
 }
 
-void print_ratio(const std::vector<Row>& rows, const std::string& a, const std::string& b, double aim) {
+void print_ratio(const std::vector<Row>& rows, const std::string& a, const std::string& b) {
+  print_ratio(rows, a, b, 0);
+}
+
+void print_ratio(const std::vector<Row>& rows, const std::string& a, const std::string& b, double aim,
+                 double Cost::* by) {
   const Row &first = row_named(rows, a), &second = row_named(rows, b);
   const Spread wall = ratio(first, second, &Cost::wall), cpu = ratio(first, second, &Cost::cpu);
   std::printf("%-30s / %-30s %6.2f (%.2f .. %.2f), by processor time %.2f (%.2f .. %.2f)", a.c_str(),
               b.c_str(), wall.median, wall.low, wall.high, cpu.median, cpu.low, cpu.high);
-  if (aim > 0) std::printf(", aim %.2f: %s", aim, wall.median >= aim ? "reached" : "NOT reached");
+  if (aim > 0)
+    std::printf(", aim %.2f by %s: %s", aim, by == &Cost::cpu ? "processor time" : "the clock",
+                (by == &Cost::cpu ? cpu : wall).median >= aim ? "reached" : "NOT reached");
   std::printf("\n");
 }
 

@@ -40,8 +40,11 @@ struct Unit {
 // For each row: units a second by the clock (median, worst and best round), and a second of processor time.
 void print_table(const std::vector<Row>& rows, const Unit& unit);
 // Rate of row `a` as a multiple of that of row `b`: the median, worst and best of the rounds' ratios, by
-// clock and by processor time. `aim`, where not 0, is what the median by the clock should reach.
-void print_ratio(const std::vector<Row>& rows, const std::string& a, const std::string& b, double aim = 0);
+// clock and by processor time.
+void print_ratio(const std::vector<Row>& rows, const std::string& a, const std::string& b);
+// The same, and whether the median by `by` reaches `aim`.
+void print_ratio(const std::vector<Row>& rows, const std::string& a, const std::string& b, double aim,
+                 double Cost::* by = &Cost::wall);
 
 // Processor, cores, kernel and load: figures mean little without.
 void print_machine();
