@@ -73,7 +73,7 @@ class Desk {
 };
 
 struct Steps {
-  double verify = 0, intents = 0, judge = 0, wrap = 0, bare = 0, results = 0;
+  double verify = 0, intents = 0, judge = 0, wrap = 0, bare = 0, wrapped = 0, results = 0;
 };
 
 void bare_wraps(site::Appliance& appliance, const keys::Mek& mek, const std::vector<ReleaseItem*>& all) {
@@ -85,6 +85,17 @@ void bare_wraps(site::Appliance& appliance, const keys::Mek& mek, const std::vec
     };
   };
   run_parallel(default_threads(), all.size(), worker, {});
+}
+
+void log_wrapped(site::Appliance& appliance, const keys::Mek& mek, const std::vector<ReleaseItem*>& all,
+                 const std::vector<release::Grant>& grants) {
+  std::vector<audit::Txn> txns;
+  std::vector<encoding::Json> data;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    txns.push_back(all[i]->txn);
+    data.push_back(release::wrapped_data(mek, *all[i], grants[i]));
+  }
+  appliance.log().wrapped(txns, std::move(data));
 }
 
 void run_batch(site::Appliance& appliance, const keys::Mek& mek, const release::ReleaseApproval& approval,
@@ -102,6 +113,7 @@ void run_batch(site::Appliance& appliance, const keys::Mek& mek, const release::
   const site::PendingWraps pending(appliance.home(), appliance.log().state());
   steps.wrap += seconds_of([&] { grants = release::wrap_all(appliance, mek, all, pending); });
   steps.bare += seconds_of([&] { bare_wraps(appliance, mek, all); });
+  steps.wrapped += seconds_of([&] { log_wrapped(appliance, mek, all, grants); });
   steps.results += seconds_of([&] {
     std::vector<audit::Outcome> outcomes;
     for (std::size_t i = 0; i < all.size(); ++i)
@@ -161,6 +173,7 @@ void run(std::size_t cards) {
   print_step("judge", steps.judge, cards);
   print_step("wrap", steps.wrap, cards);
   print_step("  the bare calls", steps.bare, cards);
+  print_step("log the wrapped keys", steps.wrapped, cards);
   print_step("log results", steps.results, cards);
   std::printf("  wrap / bare: %.2f of the rate (aim 0.70)\n", steps.bare / steps.wrap);
   const std::string second = desk.trip("second");
