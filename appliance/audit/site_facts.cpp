@@ -40,7 +40,7 @@ PinnedProgram parse_program(const encoding::Json& json) {
 }
 
 // Facts without them look as they did before there were any.
-void parse_programs(const encoding::Json& json, SiteFacts& out) {
+void parse_optional(const encoding::Json& json, SiteFacts& out) {
   if (const auto programs = json.find("programs"); programs != json.end()) {
     require_fact(programs->is_array() && !programs->empty() && programs->size() <= kMaxPrograms,
                  "'programs' are no short list");
@@ -55,6 +55,7 @@ void parse_programs(const encoding::Json& json, SiteFacts& out) {
     out.swap = encoding::bool_member(json, "swap");
     require_fact(out.swap, "'swap' stands there only as true");
   }
+  if (json.contains("image")) out.image = encoding::hex_member(json, "image", kImageSize);
 }
 
 }  // namespace
@@ -98,15 +99,15 @@ encoding::Json as_json(const SiteFacts& facts) {
                      {"clock_days", facts.clock_days}};
   for (const PinnedProgram& program : facts.programs) out["programs"].push_back(as_json(program));
   if (facts.swap) out["swap"] = true;
+  if (!facts.image.empty()) out["image"] = facts.image;
   return out;
 }
 
 SiteFacts parse_site_facts(const encoding::Json& json) {
   SiteFacts out;
-  parse_programs(json, out);
+  parse_optional(json, out);
   encoding::Json rest = json;
-  rest.erase("programs");
-  rest.erase("swap");
+  for (const char* optional : {"programs", "swap", "image"}) rest.erase(optional);
   encoding::expect_keys(rest, {"module_sha256", "module_arguments", "accept", "anchor", "clock_days"},
                         "site");
   out.module_sha256 = encoding::hex_member(json, "module_sha256", sizeof(Sha256Digest));

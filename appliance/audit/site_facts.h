@@ -34,6 +34,7 @@ struct PinnedProgram {
 };
 inline constexpr std::string_view kVendorTool = "qaic-encrypt";
 inline constexpr std::size_t kMaxPrograms = 6, kMaxProgramFiles = 12;
+inline constexpr std::size_t kImageSize = 32;  // bytes, of an image's root hash (dm-verity)
 
 struct SiteFacts {
   std::string module_sha256;     // of the PKCS #11 module's file, hex
@@ -44,6 +45,7 @@ struct SiteFacts {
   std::uint64_t clock_days = kClockDays;  // entries further apart need a confirmed clock; 1 to 90
   std::vector<PinnedProgram> programs;    // by name
   bool swap = false;                      // a key may be exposed while the workstation swaps memory to a disk
+  std::string image;  // root hash of the image that must run, hex; empty: none is demanded
 
   [[nodiscard]] bool accepts(std::string_view name) const;
 

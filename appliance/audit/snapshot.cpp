@@ -10,7 +10,7 @@ namespace qpcseal::audit {
 
 namespace {
 
-constexpr std::string_view kMagic("qpcseal/snapshot/5\0", 19);
+constexpr std::string_view kMagic("qpcseal/snapshot/6\0", 19);
 
 Bytes message_of(ByteView body) {
   Bytes out = copy(view(kMagic));

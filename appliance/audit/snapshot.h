@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The state after a replay of the log, signed by the log key, so that the next run begins there:
 //
-//   "qpcseal/snapshot/5" 00 | u32be body size | body | u16be signature size | signature
+//   "qpcseal/snapshot/6" 00 | u32be body size | body | u16be signature size | signature
 //   body = lp(vkey text) | u64be size | root (32) | u64be bytes | digest of the first `bytes` bytes of
 //          entries.jsonl (pieces_digest.h, 32) | u8 count | that many hashes: the tree's edge (merkle.h) |
 //          state (state_codec.h)
-//   signature, by that key, over "qpcseal/snapshot/5" 00 || SHA-256(body)
+//   signature, by that key, over "qpcseal/snapshot/6" 00 || SHA-256(body)
 //
 // A snapshot only saves time. One that does not fit in every way is ignored.
 #pragma once

@@ -26,11 +26,20 @@ bool has_open_step(const State& state, const encoding::Json& ceremony) {
   });
 }
 
+// Where the site's facts name an image, a ceremony says that it began under it.
+void require_image(const State& state, const encoding::Json& ceremony) {
+  if (state.site.image.empty()) return;
+  const encoding::Json& environment = encoding::member(ceremony, "environment");
+  require(encoding::member(environment, "image") == state.site.image,
+          "a ceremony under another image than the site's");
+}
+
 // A plan serves once, again where its ceremony ended without an act, not at all where officers rejected it;
 // and one ceremony goes on at a time.
 void begin(State& state, const Entry& entry) {
   require(!state.approvals_used.contains(encoding::hex_member(entry.data, "plan_sha256", kDigestSize)),
           "a plan that was rejected");
+  require_image(state, entry.data);
   for (const auto& [plan, ceremony] : state.ceremonies)
     require(!ceremony.outcome.empty(), "a ceremony begins while another goes on");
   Ceremony next;

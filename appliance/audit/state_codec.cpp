@@ -26,8 +26,8 @@ auto members(Either<State> auto& state) {
                   approvals_used, approvals_again, open, log_keys, witness_keys, witnessed);
 }
 auto members(Either<SiteFacts> auto& site) {
-  auto& [module_sha256, module_arguments, accept, anchor, clock_days, programs, swap] = site;
-  return std::tie(module_sha256, module_arguments, accept, anchor, clock_days, programs, swap);
+  auto& [module_sha256, module_arguments, accept, anchor, clock_days, programs, swap, image] = site;
+  return std::tie(module_sha256, module_arguments, accept, anchor, clock_days, programs, swap, image);
 }
 auto members(Either<PinnedFile> auto& file) {
   auto& [path, sha256] = file;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "appliance/audit/site_facts.h"
 #include "appliance/ceremony/step_rules.h"
 #include "appliance/keys/mek.h"
 #include "base/digest.h"
@@ -136,6 +137,13 @@ void refuse_twice(const Plan& plan, const TomlReader& reader) {
   }
 }
 
+std::string read_image(TomlReader& reader) {
+  const Bytes out = reader.hex("image");
+  if (out.size() != audit::kImageSize)
+    reader.refuse(reader.line_of_key("image"), "'image' is no root hash of an image: 64 hex digits");
+  return to_hex(out);
+}
+
 Plan read_plan(TomlReader& reader, const std::string& file) {
   Plan out;
   out.file = file;
@@ -144,6 +152,7 @@ Plan read_plan(TomlReader& reader, const std::string& file) {
   out.id = plain_name(reader, "ceremony");
   out.title = reader.text("title");
   if (reader.has("place")) out.place = reader.text("place");
+  if (reader.has("image")) out.image = read_image(reader);
   out.appliance = reader.text("appliance");
   const Bytes aud = reader.hex("aud");
   if (aud.size() != 16) reader.refuse(reader.line_of_key("aud"), "'aud' has 16 bytes");
@@ -204,6 +213,9 @@ std::string show(const Plan& plan) {
                     (plan.rehearsed ? "it is rehearsed first" : "it runs without a rehearsal") +
                     "\ntoken     " + plan.token.manufacturer + ", " + plan.token.model + "\n";
   if (!plan.place.empty()) out += "place     " + plan.place + "\n";
+  if (!plan.image.empty())
+    out += "image     " + plan.image + "\nin words:\n" +
+           encoding::word_lines(from_hex(plan.image), "  ", text_columns());
   for (const Person& person : plan.people)
     out += "person    " + person.name + ", " + person.role +
            (person.officer.empty() ? "" : "; signs as " + person.officer) + "\n";

@@ -50,6 +50,7 @@ std::optional<std::string> step_output(const Step& step);
 struct Plan {
   std::string file, id, title, appliance, aud, sha256;  // aud: hex; sha256 of the bytes, hex
   std::string text, place;                              // place: where it is held; empty: not named
+  std::string image;  // root hash of the image that must run, hex; empty: any, or none
   UnixTime valid_until = 0;
   unsigned threshold = 0;  // officers who must sign
   bool rehearsed = true;   // a run wants the record of a rehearsal

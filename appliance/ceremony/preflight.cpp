@@ -34,7 +34,7 @@ std::string os_name() {
   const std::size_t at = text_view(text).find(kKey);
   if (at == std::string_view::npos) return name;
   const std::string_view rest = text_view(text).substr(at + kKey.size());
-  return std::string(rest.substr(0, rest.find('"'))) + ", " + name;
+  return std::string(rest.substr(0, rest.find("\""))) + ", " + name;
 }
 
 std::string binary_digest() {
@@ -114,6 +114,8 @@ void add_missing(Complaints& out, const Json& have, const Json& want, const std:
   for (const Json& one : want)
     if (std::find(have.begin(), have.end(), one) == have.end()) out.push_back(what + " " + one.dump());
 }
+
+site::ImageDemand demand_of(const Plan& plan) { return {"IMG-PLAN", "the plan", "demands", plan.image}; }
 
 }  // namespace
 
@@ -212,6 +214,26 @@ Complaints check_officers(const Plan& plan, const site::Home& home, const audit:
   return out;
 }
 
+Complaints check_image(const Plan& plan, const site::RunningImage& running) {
+  if (plan.image.empty() || plan.image == running.root_hash) return {};
+  return {site::other_image(demand_of(plan), running, "").what()};
+}
+
+void expect_image(const Plan& plan, const site::RunningImage& running) {
+  if (check_image(plan, running).empty()) return;
+  throw site::other_image(demand_of(plan), running,
+                          "boot that image, or let officers sign a plan that demands this one");
+}
+
+// The record names one image: that of the whole ceremony.
+void expect_same_image(const History& begun, const site::RunningImage& running) {
+  const Json image = encoding::member(begun.begin, "environment").value("image", Json());
+  const std::string before = image.is_null() ? "" : image.get<std::string>();
+  if (before == running.root_hash) return;
+  throw site::other_image({"IMG-BEGUN", "the ceremony", "began under", before}, running,
+                          "boot what it began under; 'qpcseal ceremony resume --abandon' ends it");
+}
+
 Complaints check_people(const Plan& plan) {
   if (plan.threshold <= plan.people.size()) return {};
   return {"the plan wants " + std::to_string(plan.threshold) + " officers and names " +
@@ -221,7 +243,9 @@ Complaints check_people(const Plan& plan) {
 Json describe_environment(site::Appliance& appliance) {
   const pkcs11::TokenInfo& token = appliance.token();
   const auto signing = keys::probe_signing(appliance.session());
+  const std::string& image = appliance.image().root_hash;
   return {{"os", os_name()},
+          {"image", image.empty() ? Json(nullptr) : Json(image)},
           {"binary_sha256", binary_digest()},
           {"software", "qpcseal " + std::string(software_version())},
           {"module", appliance.site().module},

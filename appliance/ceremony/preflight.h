@@ -33,6 +33,12 @@ std::string other_appliance(const Plan& plan, const audit::State& state);
 Complaints check_place(const Plan& plan, const site::Home& home, const audit::State& state, UnixTime now);
 // People of the plan who are said to sign as officers that the officers file does not have.
 Complaints check_officers(const Plan& plan, const site::Home& home, const audit::State& state);
+// Another image than the plan demands, or none.
+Complaints check_image(const Plan& plan, const site::RunningImage& running);
+// The same as an error, Error{Denied}; and where a ceremony that began under an image would go on under
+// another, or under none.
+void expect_image(const Plan& plan, const site::RunningImage& running);
+void expect_same_image(const History& begun, const site::RunningImage& running);
 // More officers who must sign than people in the plan.
 Complaints check_people(const Plan& plan);
 

@@ -178,6 +178,10 @@ Ending logged_ending(const History& history) {
           encoding::text_member(history.result, "ended"), encoding::member(history.result, "comparison")};
 }
 
+bool has_planned_image(const Plan& plan, const Json& environment) {
+  return plan.image.empty() || encoding::member(environment, "image") == plan.image;
+}
+
 Json make_record(const audit::LogCopy& log, const Plan& plan, const History& history, const Ending& ending) {
   const std::uint64_t end = history.end.value_or(log.state.size);
   Json out{{"format", kRecordFormat},
@@ -212,6 +216,7 @@ Json make_record(const audit::LogCopy& log, const Plan& plan, const History& his
 
 std::vector<std::string> differences(const Json& rehearsal, const Json& record) {
   static constexpr std::pair<const char*, const char*> kFacts[] = {
+      {"image", "The running image (root hash)"},
       {"os", "The operating system"},
       {"software", "The software"},
       {"binary_sha256", "The program (SHA-256)"},

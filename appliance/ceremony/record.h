@@ -26,11 +26,15 @@ struct Ending {
 // The ending that the log has of a ceremony that is over. Error{Malformed}.
 Ending logged_ending(const History& history);
 
+// Whether the ceremony began under the image that its plan demands, where it demands one. `environment`: of
+// the record, or of the entry that began it. Error{Malformed} where it names no image, not even null.
+[[nodiscard]] bool has_planned_image(const Plan& plan, const encoding::Json& environment);
+
 encoding::Json make_record(const audit::LogCopy& log, const Plan& plan, const History& history,
                            const Ending& ending);
 
-// The differences of a run from its rehearsal, a sentence each: token, software, steps, acts and resulting
-// attributes. Times, ids, serial numbers and digests of outputs are left out: they must differ.
+// The differences of a run from its rehearsal, a sentence each: image, token, software, steps, acts and
+// resulting attributes. Times, ids, serial numbers and digests of outputs are left out: they must differ.
 // Error{Malformed} for what is no record.
 std::vector<std::string> differences(const encoding::Json& rehearsal, const encoding::Json& record);
 

@@ -201,6 +201,7 @@ CeremonyResult run(site::Appliance& appliance, const CeremonyInputs& inputs, Con
   record_rejection(appliance, plan, signatures);
   const Signed by =
       check_signatures(plan, appliance.home(), appliance.log().state(), signatures, appliance.now());
+  expect_image(plan, appliance.image());
   refuse("the officers do not fit the plan", check_officers(plan, appliance.home(), appliance.log().state()));
   refuse("the policy does not fit the plan", check_policy(plan, appliance.policy(), appliance.now()));
   refuse("the keys do not fit the plan", check_meks(plan, appliance.log().state()));
@@ -218,6 +219,7 @@ CeremonyResult run(site::Appliance& appliance, const CeremonyInputs& inputs, Con
 
 CeremonyResult resume(site::Appliance& appliance, const CeremonyInputs& inputs, Console& console) {
   const History begun = expect_open(appliance, inputs.plan);
+  expect_same_image(begun, appliance.image());
   check_signers(inputs.plan, appliance.home(), appliance.log().state(), begun.begin, appliance.now());
   refuse("the policy no longer fits the plan",
          check_policy(inputs.plan, appliance.policy(), appliance.now()));

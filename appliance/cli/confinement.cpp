@@ -8,6 +8,7 @@
 #include "appliance/cli/token_files.h"
 #include "appliance/site/home.h"
 #include "appliance/site/pin_login.h"
+#include "appliance/site/running_image.h"
 #include "base/error.h"
 #include "cli/named_files.h"
 #include "confine/launcher.h"
@@ -118,6 +119,7 @@ void Confinement::begin(const CLI::App& app, std::span<char* const> words) {
   process::close_others(given_descriptors(command, words));
   memory_locked_ = process::lock_memory();
   files_ = process::system_files();
+  if (const path verity = site::verity_file(); !verity.empty()) files_.read.push_back(verity);
   add_named(files_, command);
   const bool with_token = has(command, "--pin-fd");
   const bool launched = !with_token && runs_programs(command);

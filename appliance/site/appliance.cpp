@@ -41,7 +41,8 @@ Appliance::Appliance(const Environment& environment, const Repair& repair)
     : home_(environment.home),
       approvals_(environment.approvals),
       clock_(environment.clock),
-      random_(environment.random) {
+      random_(environment.random),
+      image_(environment.image) {
   check_ownership(home_);
   site_ = Site::read(home_.site());
   lock_.emplace(home_.lock(), environment.lock_timeout, environment.on_wait);
@@ -50,6 +51,8 @@ Appliance::Appliance(const Environment& environment, const Repair& repair)
   environment.urgent ? give_up_reserve(home_) : keep_reserve(home_);
   remove_temporaries(home_);
   audit::LogCursor at = audit::find_position(home_.log());
+  const bool repairs = repair.site || repair.accept_anchor;
+  if (!repairs && !environment.urgent) expect_image(at.state.site, image_);
   for (const std::string& file : put_back_lost(home_, at.state))
     if (environment.on_warning)
       environment.on_warning(file +

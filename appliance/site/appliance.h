@@ -17,6 +17,7 @@
 #include "appliance/site/in_force.h"
 #include "appliance/site/pin_login.h"
 #include "appliance/site/repair.h"
+#include "appliance/site/running_image.h"
 #include "appliance/site/token_guard.h"
 #include "appliance/trust/trust_folder.h"
 #include "base/clock.h"
@@ -39,16 +40,18 @@ struct Environment {
   // Asked once the site's facts are known and before its module's code is loaded; what it throws ends the
   // command.
   std::function<void(const Home& home, const Site& site, const audit::SiteFacts& facts)> before_module = {};
-  bool urgent = false;  // the act must go on while the disk is full: it gets the home's reserve of room
+  // The act must go on: while the disk is full it gets the home's reserve of room, and no image is demanded.
+  bool urgent = false;
   pkcs11::LastTry last_try = pkcs11::LastTry::Refuse;
+  RunningImage image = {};  // of this machine; none where nobody looked
 };
 
 class Appliance {
  public:
   // Error{Io} no home, Error{Token}, Error{LogDamaged}, Error{Denied} where policy, trust, token or keys are
   // not those of the log, or others could change files of the home. Reconciles what an earlier run left open.
-  // The module is loaded only if it is the one that the log names; a repair that officers agreed to is done
-  // first.
+  // The module is loaded only if it is the one that the log names, and the image that the site's facts name
+  // runs; a repair that officers agreed to is done first, under any image.
   explicit Appliance(const Environment& environment, const Repair& repair = {});
 
   [[nodiscard]] const Home& home() const { return home_; }
@@ -59,6 +62,7 @@ class Appliance {
   [[nodiscard]] const trust::Trust& trust() const { return trust_; }
   [[nodiscard]] const pkcs11::Module& module() const { return *module_; }
   [[nodiscard]] const pkcs11::TokenInfo& token() const { return token_; }
+  [[nodiscard]] const RunningImage& image() const { return image_; }
   pkcs11::Session& session() { return *session_; }
   keys::SigningKey& seal_key() { return *seal_key_; }
   // Replaces the log key: the old key signs the new one and is destroyed. Returns the new vkey text. Officers
@@ -124,6 +128,7 @@ class Appliance {
   Random& random_;
   std::optional<audit::Lock> lock_;
   Site site_;
+  RunningImage image_;
   std::optional<TokenGuard> guard_;  // of an embedded token
   std::optional<pkcs11::Module> module_;
   pkcs11::TokenInfo token_;

@@ -15,11 +15,23 @@ namespace {
 
 using encoding::Json;
 
-constexpr std::string_view kTitle = "qpcseal genesis 2\n";
-constexpr std::array<std::string_view, 15> kGenesisLines = {
-    "appliance",        "aud",          "token serial", "log key",    "seal key sha256", "module sha256",
-    "module arguments", "accepted",     "anchor",       "clock days", "policy serial",   "policy sha256",
-    "officers sha256",  "trust sha256", "genesis entry"};
+constexpr std::string_view kTitle = "qpcseal genesis 3\n";
+constexpr std::array<std::string_view, 16> kGenesisLines = {"appliance",
+                                                            "aud",
+                                                            "token serial",
+                                                            "log key",
+                                                            "seal key sha256",
+                                                            "module sha256",
+                                                            "module arguments",
+                                                            "accepted",
+                                                            "anchor",
+                                                            "clock days",
+                                                            "image",
+                                                            "policy serial",
+                                                            "policy sha256",
+                                                            "officers sha256",
+                                                            "trust sha256",
+                                                            "genesis entry"};
 
 std::string json_text(const std::string& text) { return Json(text).dump(-1, ' ', true); }
 
@@ -46,6 +58,7 @@ std::string genesis_text(const audit::State& state, const tlog::Hash& leaf) {
       Json(site.accept).dump(),
       site.anchor ? "true" : "false",
       std::to_string(site.clock_days),
+      site.image.empty() ? "none" : site.image,
       std::to_string(encoding::uint_member(policy, "serial")),
       encoding::text_member(policy, "digest"),
       encoding::text_member(genesis, "officers"),

@@ -31,7 +31,8 @@ std::string days_to(UnixTime end, UnixTime now) {
 
 class Look {
  public:
-  Look(const Home& home, UnixTime now) : home_(home), now_(now) {}
+  Look(const Home& home, UnixTime now, const RunningImage& running)
+      : home_(home), now_(now), running_(running) {}
 
   HomeHealth all() && {
     attempt("permissions", [&] {
@@ -42,6 +43,7 @@ class Look {
     attempt("module", [&] { module(); });
     attempt("pin", [&] { pin(); });
     if (out_.state) {
+      attempt("image", [&] { image(); });
       attempt("clock", [&] { clock(); });
       attempt("genesis", [&] { genesis(); });
       attempt("policy", [&] { policy(); });
@@ -93,6 +95,16 @@ class Look {
     // As the next command reads it, so that it is refused here for what it will be refused for.
     static_cast<void>(read_pin(site.pin_source, std::nullopt, site.token_label));
     fine("is in a file that nobody else can read");
+  }
+
+  // A claim that does not count is said even where no image is demanded: somebody believes that one runs.
+  void image() {
+    const audit::SiteFacts& facts = out_.state->site;
+    expect_image(facts, running_);
+    if (!facts.image.empty()) return fine("it is the one of the site's facts");
+    const std::string text = image_text(running_) + " runs, and the site's facts demand none";
+    if (!running_.why_not.empty()) return warn(text, "boot the image as it was built");
+    fine(text);
   }
 
   void clock() {
@@ -227,6 +239,7 @@ class Look {
 
   const Home& home_;
   UnixTime now_;
+  const RunningImage& running_;
   std::string id_;
   HomeHealth out_;
   std::optional<policy::Policy> policy_;
@@ -234,7 +247,9 @@ class Look {
 
 }  // namespace
 
-HomeHealth look_at_home(const Home& home, UnixTime now) { return Look(home, now).all(); }
+HomeHealth look_at_home(const Home& home, UnixTime now, const RunningImage& running) {
+  return Look(home, now, running).all();
+}
 
 std::string policy_notice(UnixTime expires, UnixTime now, UnixTime notice) {
   if (now >= expires || expires - now > notice) return "";

@@ -9,6 +9,7 @@
 
 #include "appliance/audit/position.h"
 #include "appliance/site/home.h"
+#include "appliance/site/running_image.h"
 #include "base/clock.h"
 #include "base/error.h"
 
@@ -42,9 +43,9 @@ inline constexpr UnixTime kPolicyReminder = 7 * audit::kDay;    // likewise, by 
 inline constexpr UnixTime kCollateralNotice = 7 * audit::kDay;  // of revocation lists and bundles
 inline constexpr UnixTime kDrillNotice = 30 * audit::kDay;
 
-// Checks owner and modes, log, module, clock, genesis, policy, officers, trust material, drills, open acts,
-// disk and swap. Throws nothing: what cannot be read is a fault.
-HomeHealth look_at_home(const Home& home, UnixTime now);
+// Checks owner and modes, log, module, image, clock, genesis, policy, officers, trust material, drills, open
+// acts, disk and swap. Throws nothing: what cannot be read is a fault.
+HomeHealth look_at_home(const Home& home, UnixTime now, const RunningImage& running);
 
 // "the policy expires in 12 days, at 2026-12-11T00:00:00Z"; empty where its end is further off than `notice`.
 std::string policy_notice(UnixTime expires, UnixTime now, UnixTime notice);

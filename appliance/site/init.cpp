@@ -105,12 +105,15 @@ Site site_of(const InitOptions& options) {
   return site;
 }
 
-audit::SiteFacts facts_of(const InitOptions& options, const Site& site, const Home& home) {
+audit::SiteFacts facts_of(const Environment& environment, const InitOptions& options, const Site& site) {
   audit::SiteFacts facts;
   facts.module_sha256 = to_hex(pkcs11::Module::digest_of(site.module));
-  facts.module_arguments = without_home(options.module_arguments, home);
+  facts.module_arguments = without_home(options.module_arguments, environment.home);
   facts.accept = options.accept;
   facts.clock_days = options.clock_days;
+  facts.image = environment.image.root_hash;
+  if (!environment.image.why_not.empty() && environment.on_warning)
+    environment.on_warning("no image goes into the site's facts: " + environment.image.why_not);
   check_facts(facts);
   return facts;
 }
@@ -192,6 +195,7 @@ void make_appliance(const Environment& environment, const InitOptions& options, 
   const Home& home = environment.home;
   result.lacking = found.lacking;
   result.anchor = facts.anchor = found.anchor;
+  result.image = facts.image;
   make_keys(session, found.signing.value(), key_id);
   keys::SigningKey log_key(session, keys::kLogKeyLabel), seal_key(session, keys::kSealKeyLabel);
   keys::LogSigner signer(log_key);
@@ -236,7 +240,7 @@ InitResult build(const Environment& environment, const InitOptions& options, Pro
   const Home& home = environment.home;
   copy_inputs(environment, options);
   Site site = site_of(options);
-  audit::SiteFacts facts = facts_of(options, site, home);
+  audit::SiteFacts facts = facts_of(environment, options, site);
   const audit::Lock lock(home.lock(), environment.lock_timeout, environment.on_wait);
   if (environment.before_module) environment.before_module(home, site, facts);
   if (site.embedded) make_embedded_token(home, site, environment, options);

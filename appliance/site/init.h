@@ -34,6 +34,7 @@ struct InitResult {
   pkcs11::TokenInfo token;
   std::vector<std::string> lacking;  // desired key attributes that the token does not honour, all accepted
   bool anchor = false;
+  std::string image;  // root hash in the site's facts, hex; empty: no image ran
 };
 
 // Error{Usage}, Error{Io} where the home exists, Error{Token} where the token holds our keys already or lacks

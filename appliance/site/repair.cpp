@@ -73,6 +73,12 @@ void change_programs(audit::SiteFacts& facts, const SiteChange& change) {
   if (facts.programs.size() > audit::kMaxPrograms) throw Error(ErrorKind::Usage, "more than 6 programs");
 }
 
+std::string image_fact(const std::string& text) {
+  if (text == kNoImage) return "";
+  if (encoding::is_hex(text, audit::kImageSize)) return text;
+  throw Error(ErrorKind::Usage, "'" + text + "' is no root hash of an image: 64 hex digits in lower case");
+}
+
 // One line for people: "NAME=PATH SHA256 +PATH SHA256".
 std::string words_of(const std::vector<audit::PinnedProgram>& programs) {
   std::string out;
@@ -93,6 +99,7 @@ audit::SiteFacts changed(audit::SiteFacts facts, const SiteChange& change, const
   if (change.clock_days) facts.clock_days = *change.clock_days;
   change_programs(facts, change);
   if (change.swap) facts.swap = *change.swap;
+  if (change.image) facts.image = image_fact(*change.image);
   check_facts(facts);
   return facts;
 }
@@ -106,6 +113,7 @@ Json request_parameters(const audit::SiteFacts& before, const audit::SiteFacts& 
   if (now.clock_days != before.clock_days) out["clock_days"] = now.clock_days;
   if (now.programs != before.programs) out["programs"] = words_of(now.programs);
   if (now.swap != before.swap) out["swap"] = now.swap ? "true" : "false";
+  if (now.image != before.image) out["image"] = now.image.empty() ? std::string(kNoImage) : now.image;
   return out;
 }
 

@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "appliance/approval/quorum.h"
@@ -16,6 +17,8 @@
 #include "appliance/site/home.h"
 
 namespace qpcseal::site {
+
+inline constexpr std::string_view kNoImage = "none";
 
 // What is not named stays as it is.
 struct SiteChange {
@@ -28,6 +31,7 @@ struct SiteChange {
   std::map<std::string, std::vector<std::string>> programs;
   std::vector<std::string> forget_programs;
   std::optional<bool> swap;
+  std::optional<std::string> image;  // root hash, hex; kNoImage: none is demanded
 };
 
 struct Repair {

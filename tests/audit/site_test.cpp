@@ -66,6 +66,44 @@ TEST_F(SiteLog, FactsAreReadStrictly) {
   EXPECT_ERROR(Malformed, "site", parse_site_facts(with("more", true)));
 }
 
+TEST_F(SiteLog, AnImageStandsInTheFactsOnlyWhereOneIsNamed) {
+  EXPECT_FALSE(as_json(site_facts()).contains("image"));
+  SiteFacts named = site_facts();
+  named.image = std::string(64, '1');
+  EXPECT_EQ(as_json(named)["image"], named.image);
+  EXPECT_EQ(parse_site_facts(as_json(named)), named);
+  for (const encoding::Json& bad : {encoding::Json(""), encoding::Json("11"), encoding::Json(nullptr),
+                                    encoding::Json(std::string(64, 'A')), encoding::Json("none")}) {
+    encoding::Json json = as_json(named);
+    json["image"] = bad;
+    EXPECT_ERROR(Malformed, "image", parse_site_facts(json)) << bad.dump();
+  }
+  open().event("site", change(site_facts(), named));
+  EXPECT_EQ(open().state().site.image, named.image) << "the snapshot has it";
+}
+
+// Where the facts name an image, no ceremony is under another.
+TEST_F(SiteLog, ACeremonyBeginsUnderTheImageOfTheFacts) {
+  const auto ceremony = [](char plan, const encoding::Json& image) {
+    return encoding::Json{{"ceremony", std::string(32, plan)},
+                          {"plan_sha256", std::string(64, plan)},
+                          {"environment", {{"image", image}}}};
+  };
+  Log log = open();
+  log.result(log.intent("ceremony", ceremony('1', nullptr)), "ok", encoding::Json::object());
+  log.result(log.intent("ceremony", ceremony('2', std::string(64, '9'))), "ok", encoding::Json::object());
+  SiteFacts named = site_facts();
+  named.image = std::string(64, '1');
+  log.event("site", change(site_facts(), named));
+  EXPECT_ERROR(Malformed, "another image than the site's", log.intent("ceremony", ceremony('3', nullptr)));
+  EXPECT_ERROR(Malformed, "another image than the site's",
+               log.intent("ceremony", ceremony('3', std::string(64, '9'))));
+  EXPECT_ERROR(
+      Malformed, "environment",
+      log.intent("ceremony", {{"ceremony", std::string(32, '3')}, {"plan_sha256", std::string(64, '3')}}));
+  log.intent("ceremony", ceremony('3', named.image));
+}
+
 TEST_F(SiteLog, AChangeNamesTheFactsInForceAndOthers) {
   SiteFacts next = site_facts();
   next.module_sha256 = std::string(64, '1');

@@ -189,6 +189,45 @@ TEST(Plan, IsHeldAgainstTheKeys) {
   }
 }
 
+TEST(Plan, CanDemandAnImage) {
+  const std::string root(64, 'a'), other(64, 'b');
+  const auto demanding = [](const std::string& image) {
+    return parse_plan(changed("rehearsed = true", "rehearsed = true\nimage = " + image), "p.toml");
+  };
+  const Plan any = parse_plan(sample(), "p.toml"), one = demanding('"' + root + '"');
+  EXPECT_EQ(any.image, "");
+  EXPECT_EQ(one.image, root);
+  EXPECT_EQ(show(any).find("image"), std::string::npos);
+  EXPECT_NE(show(one).find("image     " + root + "\nin words:\n"), std::string::npos);
+  for (const char* bad : {"\"\"", "\"aa\"", "\"none\"", "true", "[]"})
+    EXPECT_ERROR(Malformed, "image", demanding(bad)) << bad;
+
+  for (const site::RunningImage& running : {site::RunningImage{}, {root, ""}, {other, ""}})
+    EXPECT_TRUE(check_image(any, running).empty());
+  EXPECT_TRUE(check_image(one, {root, ""}).empty());
+  EXPECT_EQ(check_image(one, {other, ""}),
+            Complaints{"the plan demands image " + root + ", and image " + other + " runs here"});
+  EXPECT_EQ(check_image(one, {}), Complaints{"the plan demands image " + root + ", and no image runs here"});
+}
+
+TEST(Plan, IsRefusedUnderAnotherImage) {
+  Plan plan;
+  EXPECT_NO_THROW(expect_image(plan, {}));
+  plan.image = std::string(64, 'a');
+  EXPECT_NO_THROW(expect_image(plan, {plan.image, ""}));
+  EXPECT_ERROR(Denied, "and no image (why) runs here", expect_image(plan, {"", "why"}));
+  History begun;
+  begun.begin = {{"environment", {{"image", plan.image}}}};
+  EXPECT_NO_THROW(expect_same_image(begun, {plan.image, ""}));
+  EXPECT_ERROR(Denied, "the ceremony began under image " + plan.image + ", and no image runs here",
+               expect_same_image(begun, {}));
+  for (const encoding::Json& none : {encoding::Json{{"image", nullptr}}, encoding::Json::object()}) {
+    begun.begin["environment"] = none;
+    EXPECT_NO_THROW(expect_same_image(begun, {}));
+    EXPECT_ERROR(Denied, "the ceremony began under no image", expect_same_image(begun, {plan.image, ""}));
+  }
+}
+
 TEST(Plan, IsHeldAgainstTheToken) {
   const Plan plan = parse_plan(sample(), "p.toml");
   const encoding::Json good{{"token", {{"manufacturer", "SoftHSM project"}, {"model", "SoftHSM v2"}}},

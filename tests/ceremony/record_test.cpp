@@ -55,6 +55,7 @@ Json sample_record() {
       {"rejections", Json::array()},
       {"environment",
        {{"os", "O"},
+        {"image", std::string(64, 'a')},
         {"binary_sha256", "1"},
         {"software", "s"},
         {"module", "m"},
@@ -123,6 +124,25 @@ TEST(Page, IsHeadedAsARecordWithItsOutcomeFirst) {
   EXPECT_THAT(text_of(abandoned), HasSubstr("ABANDONED"));
   EXPECT_THAT(text_of(abandoned), HasSubstr("The ceremony was abandoned, because: the lamp went out"));
   EXPECT_THAT(text_of(abandoned), Not(HasSubstr("COMPLETE")));
+}
+
+TEST(Page, NamesTheImageOrThatNoneRan) {
+  EXPECT_THAT(text_of(sample_record()), HasSubstr("image" + std::string(64, 'a') + " in words"));
+  Json none = sample_record();
+  none["environment"]["image"] = nullptr;
+  EXPECT_THAT(text_of(none), HasSubstr("imagenone system"));
+  none["environment"].erase("image");
+  EXPECT_ERROR(Malformed, "lacks members", page_of(none));
+}
+
+TEST(PlannedImage, IsTheOneThatTheRecordNames) {
+  Plan plan;
+  EXPECT_TRUE(has_planned_image(plan, {{"image", nullptr}}));
+  plan.image = std::string(64, 'a');
+  EXPECT_TRUE(has_planned_image(plan, {{"image", plan.image}}));
+  EXPECT_FALSE(has_planned_image(plan, {{"image", nullptr}}));
+  EXPECT_FALSE(has_planned_image(plan, {{"image", std::string(64, 'b')}}));
+  EXPECT_ERROR(Malformed, "image", has_planned_image(plan, Json::object()));
 }
 
 TEST(Page, TellsEachStop) {
@@ -236,6 +256,9 @@ TEST(Differences, AreSentences) {
               ElementsAre("The token's firmware: '2.6' in the rehearsal, '9' in the ceremony."));
   EXPECT_THAT(differs(Pointer("/environment/module_sha256"), "9"),
               ElementsAre("The token's module (SHA-256): '2' in the rehearsal, '9' in the ceremony."));
+  EXPECT_THAT(differs(Pointer("/environment/image"), nullptr),
+              ElementsAre("The running image (root hash): '" + std::string(64, 'a') +
+                          "' in the rehearsal, none in the ceremony."));
   EXPECT_THAT(differs(Pointer("/environment/lacking"), {"local"}),
               ElementsAre("The key attributes that the token lacks: none in the rehearsal, local in the "
                           "ceremony."));

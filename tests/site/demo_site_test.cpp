@@ -91,6 +91,53 @@ TEST_F(DemoSite, IsNotMadeWhereSomethingIs) {
   EXPECT_EQ(read_text(folder / "home/mine"), "x");
 }
 
+// Under another image than the facts name nothing is done but what stops a key, and repairs.
+TEST_F(DemoSite, ActsUnderTheImageOfItsFactsAlone) {
+  const RunningImage first{std::string(64, '1'), ""}, second{std::string(64, '2'), ""};
+  Environment at = elsewhere();
+  at.image = first;
+  EXPECT_EQ(init(at, demo().init_options()).image, first.root_hash);
+  EXPECT_EQ(Appliance(at).facts().image, first.root_hash);
+  for (const RunningImage& other :
+       {second, RunningImage{}, RunningImage{"", "a claim that does not count"}}) {
+    at.image = other;
+    EXPECT_ERROR(Denied, "the site's facts name image " + first.root_hash, Appliance(at));
+  }
+  at.urgent = true;
+  EXPECT_NO_THROW(Appliance(at).image());
+  at.urgent = false;
+  const auto size = [&] { return audit::read_log(at.home.log(), std::nullopt).state.size; };
+  EXPECT_EQ(size(), 1U) << "nothing was written";
+
+  Repair days;
+  days.site.emplace().clock_days = 9;
+  days.yes = true;
+  at.image = second;
+  EXPECT_EQ(Appliance(at, days).facts().clock_days, 9U) << "a repair of something else";
+  EXPECT_ERROR(Denied, "the site's facts name image", Appliance(at));
+  Repair image;
+  image.site.emplace().image = second.root_hash;
+  EXPECT_ERROR(Usage, "--yes does it without", Appliance(at, image));
+  image.yes = true;
+  EXPECT_EQ(Appliance(at, image).facts().image, second.root_hash);
+  EXPECT_EQ(Appliance(at).image().root_hash, second.root_hash);
+  at.image = first;
+  EXPECT_ERROR(Denied, "the site's facts name image " + second.root_hash, Appliance(at));
+  image.site->image = "none";
+  EXPECT_EQ(Appliance(at, image).facts().image, "");
+  at.image = {};
+  EXPECT_NO_THROW(Appliance(at).image()) << "nothing is demanded";
+}
+
+TEST_F(DemoSite, SaysWhyNoImageIsInItsFacts) {
+  Environment at = elsewhere();
+  at.image.why_not = "roothash= is no word";
+  std::string warned;
+  at.on_warning = [&](const std::string& warning) { warned += warning; };
+  EXPECT_EQ(init(at, demo().init_options()).image, "");
+  EXPECT_EQ(warned, "no image goes into the site's facts: roothash= is no word");
+}
+
 TEST_F(DemoSite, NeedsTrustMaterialThatABackupCanHold) {
   fs::create_directory(folder / "trust");
   write_file(folder / "trust/.root.der", demo().card.root.der(), Existing::Refuse);

@@ -24,7 +24,10 @@ TEST(PolicyNotice, IsGivenFromItsDayOnUntilThePolicyEnds) {
 class Morning : public ::testing::Test {
  protected:
   LoggedHome site;
-  HomeHealth look(UnixTime later = 0) { return look_at_home(site.home, site.host.clock.time + later); }
+  RunningImage running;
+  HomeHealth look(UnixTime later = 0) {
+    return look_at_home(site.home, site.host.clock.time + later, running);
+  }
   static const HealthCheck& check(const HomeHealth& health, const std::string& id) {
     for (const HealthCheck& one : health.checks)
       if (one.id == id) return one;
@@ -73,6 +76,35 @@ TEST_F(Morning, NamesACeremonyThatGoesOn) {
   const HealthCheck& found = check(health, "open acts");
   EXPECT_EQ(found.health, Health::Warning);
   EXPECT_EQ(found.text, "a ceremony has not ended");
+}
+
+TEST_F(Morning, TellsTheImageThatRunsFromTheOneOfTheFacts) {
+  const std::string root(64, '1'), other(64, '2');
+  const auto image = [&](const RunningImage& now) {
+    running = now;
+    return check(look(), "image");
+  };
+  EXPECT_EQ(image({}).text, "no image runs, and the site's facts demand none");
+  EXPECT_EQ(image({root, ""}).text, "image " + root + " runs, and the site's facts demand none");
+  EXPECT_EQ(image({root, ""}).health, Health::Fine) << "nothing is demanded";
+  const HealthCheck claimed = image({"", "roothash= is no word"});
+  EXPECT_EQ(claimed.health, Health::Warning);
+  EXPECT_EQ(claimed.text, "no image (roothash= is no word) runs, and the site's facts demand none");
+
+  audit::SiteFacts next = testing::site_facts();
+  next.image = root;
+  site.log->event("site", {{"old", as_json(testing::site_facts())},
+                           {"new", as_json(next)},
+                           {"approval", {{"nonce", other}, {"request_sha256", other}}}});
+  EXPECT_EQ(image({root, ""}).text, "it is the one of the site's facts");
+  EXPECT_EQ(image({root, ""}).health, Health::Fine);
+  for (const RunningImage& bad : {RunningImage{other, ""}, RunningImage{}, RunningImage{"", "bad"}}) {
+    const HealthCheck found = image(bad);
+    EXPECT_EQ(found.health, Health::Fault);
+    EXPECT_EQ(found.kind, ErrorKind::Denied);
+    EXPECT_NE(found.text.find("the site's facts name image " + root), std::string::npos) << found.text;
+    EXPECT_NE(found.hint.find("qpcseal site change --image"), std::string::npos) << found.hint;
+  }
 }
 
 }  // namespace

@@ -63,6 +63,21 @@ TEST(ChangedFacts, AreOnesThatATokenCanHave) {
   EXPECT_ERROR(Usage, "--accept nothing", changed(old_facts(), change, Home{"/srv"}));
 }
 
+TEST(ChangedFacts, NameAnImageByItsRootHashOrNone) {
+  SiteChange change;
+  change.image = std::string(64, 'a');
+  const audit::SiteFacts named = changed(old_facts(), change, Home{"/srv"});
+  EXPECT_EQ(named.image, std::string(64, 'a'));
+  EXPECT_EQ(changed(named, {}, Home{"/srv"}), named);
+  change.image = "none";
+  EXPECT_EQ(changed(named, change, Home{"/srv"}), old_facts());
+  for (const std::string& bad :
+       {std::string(63, 'a'), std::string(64, 'A'), std::string("any"), std::string()}) {
+    change.image = bad;
+    EXPECT_ERROR(Usage, "no root hash of an image", changed(named, change, Home{"/srv"}));
+  }
+}
+
 TEST(SiteChangeParameters, AreTheMembersThatDiffer) {
   EXPECT_EQ(request_parameters(old_facts(), old_facts()), Json::object());
   audit::SiteFacts now = old_facts();
@@ -81,6 +96,10 @@ TEST(SiteChangeParameters, AreTheMembersThatDiffer) {
   now = old_facts();
   now.clock_days = 8;
   EXPECT_EQ(request_parameters(old_facts(), now), Json({{"clock_days", 8}}));
+  now = old_facts();
+  now.image = std::string(64, 'a');
+  EXPECT_EQ(request_parameters(old_facts(), now), Json({{"image", std::string(64, 'a')}}));
+  EXPECT_EQ(request_parameters(now, old_facts()), Json({{"image", "none"}}));
 }
 
 TEST(AnchorParameters, NameTheAnchorAndTheLog) {

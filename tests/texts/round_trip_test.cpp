@@ -180,6 +180,11 @@ TEST_P(Texts, OfATokenAndAPersonInAGenesis) {
                    {"trust", std::string(64, '4')}};
   site::check_genesis_text(site::genesis_text(state, {}));
   EXPECT_EQ(audit::genesis_facts(state.genesis), facts);
+  EXPECT_NE(site::genesis_text(state, {}).find("\nimage: none\n"), std::string::npos);
+  facts.image = std::string(64, '5');
+  state.genesis["site"] = audit::as_json(facts);
+  site::check_genesis_text(site::genesis_text(state, {}));
+  EXPECT_NE(site::genesis_text(state, {}).find("\nimage: " + facts.image + "\n"), std::string::npos);
 }
 
 INSTANTIATE_TEST_SUITE_P(Blank, Texts, ::testing::Values("", " ", "\n", std::string(1, '\0')));

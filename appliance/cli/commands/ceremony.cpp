@@ -91,6 +91,7 @@ Report lint(Context& context, const CeremonyOptions& options) {
     add(ceremony::check_officers(inputs.plan, home, state));
     add(ceremony::check_policy(inputs.plan, site::read_policy(home, state), context.clock.now()));
     add(ceremony::check_meks(inputs.plan, state));
+    add(ceremony::check_image(inputs.plan, context.image()));
   }
   Report report;
   report.json = {{"plan", inputs.plan.id},
@@ -120,7 +121,12 @@ Report rehearse_in(Context& context, const site::Home& home, ceremony::CeremonyI
   ceremony::Console& console = options.ask ? static_cast<ceremony::Console&>(people) : nobody;
   const ceremony::CeremonyResult done = ceremony::rehearse(appliance, inputs, console, stand_ins);
   write_record(done, options);
-  return ceremony_report(done, options, "the plan was rehearsed");
+  Report report = ceremony_report(done, options, "the plan was rehearsed");
+  const ceremony::Complaints complaints = ceremony::check_image(inputs.plan, appliance.image());
+  report.json["complaints"] = complaints;
+  for (const std::string& line : complaints)
+    report.text += "the ceremony would not begin here: " + printable(line) + "\n";
+  return report;
 }
 
 Report rehearse(Context& context, const CeremonyOptions& options) {

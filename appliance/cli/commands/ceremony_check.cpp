@@ -35,6 +35,15 @@ std::string differing_members(const Json& logged, const Json& given) {
   return out.empty() ? "its layout" : out;
 }
 
+void expect_planned_image(const ceremony::Plan& plan, const Json& environment) {
+  if (ceremony::has_planned_image(plan, environment)) return;
+  const Json& ran = environment.at("image");
+  const std::string found = ran.is_string() ? ran.get<std::string>() : "none";
+  throw Error(ErrorKind::Denied,
+              "the ceremony ran under image " + found + ", and its plan demands " + plan.image, "",
+              {{"IMG-RECORD", "image", found, plan.image, "the plan"}});
+}
+
 // The record's text, held against the log. Throws where they differ.
 Json checked_record(const audit::LogCopy& log, const std::string& text, const std::string& file) {
   const Json record = encoding::parse_json(text, file);
@@ -61,6 +70,7 @@ Json checked_record(const audit::LogCopy& log, const std::string& text, const st
                 file + " is not the record of this ceremony: it differs from the log in " +
                     differing_members(encoding::parse_json(made, "the log's record"), record),
                 "'qpcseal ceremony report' makes the record again from the log");
+  expect_planned_image(plan, encoding::member(record, "environment"));
   return record;
 }
 
@@ -85,6 +95,7 @@ Report check_record(const CheckOptions& options) {
                  {"outcome", outcome.at("result").get<std::string>()},
                  {"began", record.at("began").get<std::string>()},
                  {"ended", record.at("ended").get<std::string>()},
+                 {"image", record.at("environment").at("image")},
                  {"record_sha256", digest},
                  {"page_checked", !options.page.empty()},
                  {"size", log.checkpoint.size},

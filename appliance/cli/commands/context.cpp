@@ -46,7 +46,8 @@ site::Environment Context::environment(const std::vector<std::filesystem::path>&
             confine(home, site, facts);
           },
           false,
-          last_try ? pkcs11::LastTry::Take : pkcs11::LastTry::Refuse};
+          last_try ? pkcs11::LastTry::Take : pkcs11::LastTry::Refuse,
+          image()};
 }
 
 void Context::confine(const site::Home& home, const site::Site& site, const audit::SiteFacts& facts) {

@@ -57,7 +57,8 @@ std::string anchor_text(const site::Diagnosis& found) {
   return "in the token, a folder of files: an old log put back with it is noticed by witnesses alone";
 }
 
-Report render_doctor(const site::Diagnosis& found, const Confinement& confinement) {
+Report render_doctor(const site::Diagnosis& found, const Confinement& confinement,
+                     const site::RunningImage& running) {
   std::vector<Row> rows{
       {"module", printable(found.module)},
       {"SHA-256", found.module_sha256},
@@ -93,6 +94,7 @@ Report render_doctor(const site::Diagnosis& found, const Confinement& confinemen
   for (const keys::Leftover& left : found.leftovers) report.json["leftovers"].push_back(left.object.name);
   for (const auto& ability : found.suites)
     report.json["suites"].push_back(static_cast<unsigned>(ability.suite));
+  add_image(report, running);
   report.exit_code = found.faults.empty() ? 0 : 6;
   return report;
 }
@@ -202,11 +204,11 @@ site::Diagnosis diagnose_home(const site::Environment& environment, const site::
 // The morning look: home and log, then the token.
 Report look_at_appliance(const Context& context, const site::Environment& environment,
                          const site::DoctorTarget& target) {
-  site::HomeHealth home = site::look_at_home(environment.home, environment.clock.now());
+  site::HomeHealth home = site::look_at_home(environment.home, environment.clock.now(), environment.image);
   std::vector<site::HealthCheck>& checks = home.checks;
   const site::Diagnosis token = diagnose_home(environment, target, checks);
   checks.insert(checks.end(), token.checks.begin(), token.checks.end());
-  Report report = render_doctor(token, context.confinement);
+  Report report = render_doctor(token, context.confinement, environment.image);
   add_checks(report, checks);
   add_programs(report, home.state ? *home.state : audit::find_position(environment.home.log()).state);
   report.json["healthy"] = report.exit_code == 0;
@@ -231,7 +233,7 @@ Report run_doctor(Context& context, const DoctorOptions& options) {
   const site::DoctorTarget target = target_of(environment, options);
   if (options.list) return render_list(site::list_tokens(environment, target));
   if (options.module.empty()) return look_at_appliance(context, environment, target);
-  return render_doctor(site::diagnose(environment, target), context.confinement);
+  return render_doctor(site::diagnose(environment, target), context.confinement, environment.image);
 }
 
 }  // namespace

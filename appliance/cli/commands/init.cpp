@@ -12,22 +12,25 @@ namespace {
 
 Report render_init(const site::InitResult& made, const site::InitOptions& options, const site::Home& home) {
   Report report;
-  report.json = {{"home", home.root.string()},
-                 {"appliance_id", options.appliance_id},
-                 {"log_key", made.log_key},
-                 {"seal_key", to_base64(made.seal_key)},
-                 {"genesis_sha256", made.genesis},
-                 {"token", made.token.label},
-                 {"token_serial", made.token.serial},
-                 {"lacking", made.lacking},
-                 {"anchor", made.anchor},
-                 {"insecure_demo", options.insecure_demo}};
+  report.json = {
+      {"home", home.root.string()},
+      {"appliance_id", options.appliance_id},
+      {"log_key", made.log_key},
+      {"seal_key", to_base64(made.seal_key)},
+      {"genesis_sha256", made.genesis},
+      {"token", made.token.label},
+      {"token_serial", made.token.serial},
+      {"lacking", made.lacking},
+      {"anchor", made.anchor},
+      {"image", made.image.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(made.image)},
+      {"insecure_demo", options.insecure_demo}};
   report.text = "appliance " + options.appliance_id + " in " + home.root.string() + "\n" + "token     " +
                 made.token.label + " (" + made.token.model + ", serial " + made.token.serial + ")\n" +
                 "log key   " + made.log_key + "\n          keep it apart: it verifies the log\n" +
                 "genesis   " + made.genesis + "\n" +
                 "token lacks: " + (made.lacking.empty() ? "none" : join(made.lacking)) +
-                "; log anchor in the token: " + (made.anchor ? "yes" : "no") + "\n";
+                "; log anchor in the token: " + (made.anchor ? "yes" : "no") + "\n" + "image     " +
+                (made.image.empty() ? "none runs, and none is demanded" : made.image) + "\n";
   if (options.insecure_demo)
     report.text += "INSECURE DEMO: no officers, an unsigned policy, the PIN in a file. For trials only.\n";
   else

@@ -63,7 +63,8 @@ const std::vector<Operation>& operations() {
         {"anchor", 0, false, true},
         {"clock_days", 0, true, true},
         {"programs", 0, false, true},
-        {"swap", 0, false, true}}},
+        {"swap", 0, false, true},
+        {"image", 0, false, true}}},
       {"anchor-accept", {{"anchor"}, {"log_size", 0, true}, {"log_root", kDigest}}},
       {"clock-correct", {{"old_floor"}}}};
   return kOperations;

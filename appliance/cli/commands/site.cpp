@@ -16,6 +16,7 @@ struct SiteOptions {
   site::SiteChange change;
   std::optional<std::string> anchor;  // "yes", "no"
   std::optional<std::string> swap;    // "accept", "refuse"
+  std::optional<std::string> image;   // "running", "none", or a root hash
   std::vector<std::string> accept;
   ProgramOptions programs;
   bool accept_none = false, yes = false;
@@ -44,6 +45,7 @@ nlohmann::ordered_json facts_json(const audit::SiteFacts& facts) {
   // As in the log: what is not pinned is not there.
   if (!facts.programs.empty()) out["programs"] = programs_json(facts);
   if (facts.swap) out["swap"] = true;
+  if (!facts.image.empty()) out["image"] = facts.image;
   return out;
 }
 
@@ -60,6 +62,7 @@ std::vector<std::vector<std::string>> rows_of(const audit::SiteFacts& facts) {
       out.push_back({"  and its file", printable(file.path) + " " + file.sha256});
   }
   if (facts.swap) out.push_back({"swap", "ACCEPTED while a key is exposed"});
+  out.push_back({"image that must run", facts.image.empty() ? "none" : facts.image});
   return out;
 }
 
@@ -117,6 +120,15 @@ void add_program_options(CLI::App& command, ProgramOptions& options) {
 
 namespace {
 
+// "running": of this machine.
+std::string image_from(const std::string& option, const site::RunningImage& running) {
+  if (option != "running") return option;
+  if (running.root_hash.empty())
+    throw Error(ErrorKind::Usage, "--image running: " + site::image_text(running) + " runs here",
+                "--image none demands none");
+  return running.root_hash;
+}
+
 Report change_site(Context& context, const SiteOptions& options) {
   site::Repair repair{options.change, false, options.yes};
   take_programs(options.programs, *repair.site);
@@ -124,6 +136,7 @@ Report change_site(Context& context, const SiteOptions& options) {
   if (options.anchor) repair.site->anchor = *options.anchor == "yes";
   if (options.accept_none || !options.accept.empty()) repair.site->accept = options.accept;
   const site::Environment environment = context.environment();
+  if (options.image) repair.site->image = image_from(*options.image, environment.image);
   Report report;
   if (site::moves_module_only(environment, *repair.site)) {
     report.json = {{"module", *repair.site->module}, {"changed", false}};
@@ -139,9 +152,9 @@ Report change_site(Context& context, const SiteOptions& options) {
 }
 
 void add_change(CLI::App& site, Context& context) {
-  CLI::App* command = site.add_subcommand(
-      "change",
-      "Change site facts, as officers approved (site-change); needed after an upgrade of the module");
+  CLI::App* command = site.add_subcommand("change",
+                                          "Change site facts, as officers approved (site-change); needed "
+                                          "after an upgrade of the module or image");
   auto options = std::make_shared<SiteOptions>();
   command->add_option("--module", options->change.module,
                       "The module's file, absolute path: its SHA-256 is the new fact");
@@ -158,6 +171,8 @@ void add_change(CLI::App& site, Context& context) {
   command
       ->add_option("--swap", options->swap, "Whether a key may be exposed while swap is on: accept or refuse")
       ->check(CLI::IsMember({"accept", "refuse"}));
+  command->add_option("--image", options->image,
+                      "Image that must run, else acts are refused: its root hash, 'running', or 'none'");
   command->add_flag("--yes", options->yes, "In a demonstration without officers");
   add_output_options(*command, context);
   add_token_options(*command, context);

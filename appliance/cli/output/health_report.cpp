@@ -4,7 +4,9 @@
 #include <map>
 
 #include "base/clock.h"
+#include "base/terminal.h"
 #include "cli/exit_code.h"
+#include "encoding/pgp_words.h"
 
 namespace qpcseal::cli {
 
@@ -60,6 +62,17 @@ void add_state(Metrics& out, const audit::State& state) {
 }
 
 }  // namespace
+
+void add_image(Report& report, const site::RunningImage& running) {
+  const bool runs = !running.root_hash.empty();
+  report.text += "running image: " + (runs ? running.root_hash : "none") + "\n";
+  if (runs) report.text += encoding::word_lines(from_hex(running.root_hash), "  ", text_columns());
+  if (!running.why_not.empty()) report.text += "  " + printable(running.why_not) + "\n";
+  report.json["image"] = runs ? nlohmann::ordered_json(running.root_hash) : nullptr;
+  report.json["image_words"] =
+      runs ? nlohmann::ordered_json(encoding::to_words(from_hex(running.root_hash))) : nullptr;
+  if (!running.why_not.empty()) report.json["image_refused"] = running.why_not;
+}
 
 void add_checks(Report& report, const std::vector<site::HealthCheck>& checks) {
   std::vector<Cells> rows;

@@ -12,6 +12,9 @@ namespace qpcseal::cli {
 
 // A line a check, with hints under what is not fine. Its exit code is that of the first fault, as the next
 // command would end; 0 where there is none.
+// The running image, in words too, for people to compare aloud.
+void add_image(Report& report, const site::RunningImage& running);
+
 void add_checks(Report& report, const std::vector<site::HealthCheck>& checks);
 
 // Metrics in Prometheus' text format, each with its help.

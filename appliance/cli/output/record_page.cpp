@@ -130,7 +130,8 @@ std::string deviations(const Json& record) {
   const Json& comparison = record.at("comparison");
   if (!comparison.is_array()) return out + paragraph("There was no rehearsal to compare with.");
   if (comparison.empty())
-    return out + paragraph("None. Compared were token, software, steps, acts and the attributes of keys.");
+    return out +
+           paragraph("None. Compared were image, token, software, steps, acts and the attributes of keys.");
   return out + list(comparison.get<std::vector<std::string>>());
 }
 

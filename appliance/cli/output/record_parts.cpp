@@ -101,6 +101,8 @@ std::string identities(const Json& record) {
 std::string machine(const Json& record) {
   const Json &facts = record.at("environment"), &token = facts.at("token");
   Facts out;
+  out.add("image", facts.at("image"));
+  if (facts.at("image").is_string()) out.add("in words", digest_words(said(facts.at("image"))));
   out.add("system", facts.at("os"))
       .add("software", facts.at("software"))
       .add("program's SHA-256", facts.at("binary_sha256"))
