@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import pathlib
+import re
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
@@ -14,6 +15,7 @@ from qpc_format import FormatError, require
 PHASES = {"intent", "wrapped", "result", "event"}
 OUTCOMES = {"ok", "denied", "failed", "unknown"}
 WRAPPED_FIRST = {"release", "mek-backup", "mek-expose"}  # an `ok` of these needs a wrapped entry
+DIGEST = re.compile("[0-9a-f]{64}")
 MEMBERS = {"v", "seq", "time", "kind", "phase", "txn", "software", "prev", "intent", "outcome", "data"}
 
 
@@ -110,6 +112,27 @@ class Acts:
         self.closed.add(number)
 
 
+class Image:
+    """The image that the site facts name, if they do: no ceremony begins under another."""
+
+    def __init__(self):
+        self.named = None
+
+    def take(self, facts, seq):
+        self.named = facts.get("image")
+        require(self.named is None or DIGEST.fullmatch(self.named), f"entry {seq}: an image that is no root hash")
+
+    def add(self, entry):
+        seq, kind, data = entry["seq"], entry["kind"], entry["data"]
+        if kind == "genesis":
+            self.take(data.get("site", {}), seq)
+        elif kind == "site":
+            require(data["old"].get("image") == self.named, f"entry {seq}: facts that were not in force")
+            self.take(data["new"], seq)
+        elif (kind, entry["phase"]) == ("ceremony", "intent") and self.named is not None:
+            require(data.get("environment", {}).get("image") == self.named, f"entry {seq}: under another image than the facts name")
+
+
 def check_entry(entry, before, prev):
     seq = entry["seq"]
     require(entry.keys() <= MEMBERS and entry["v"] == 1, f"entry {seq}: members")
@@ -126,13 +149,14 @@ def verify(folder, vkey):
     size = int(note.split("\n")[1])
     require(0 < size < len(lines), "fewer entries than the checkpoint has")
     lines = lines[:size]
-    entries, acts, prev = [], Acts(), bytes(32)
+    entries, acts, image, prev = [], Acts(), Image(), bytes(32)
     for number, line in enumerate(lines):
         entry = json.loads(line)
         require(canonical(entry) == line and len(line) <= 65535, f"entry {number}: not canonical")
         require(entry["seq"] == number, f"entry {number}: another number")
         check_entry(entry, entries[-1] if entries else entry, prev)
         acts.add(entry)
+        image.add(entry)
         if (entry["kind"], entry.get("outcome")) == ("rotate-key", "ok"):
             key = follow_rotation(entry, key)
         entries.append(entry)

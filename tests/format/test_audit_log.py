@@ -112,6 +112,35 @@ class AuditLog(unittest.TestCase):
         self.log.key = ed25519_key("another")
         self.refused("signature")
 
+    def test_a_ceremony_under_another_image_than_the_facts_name(self):
+        one, two = "1" * 64, "2" * 64
+
+        def change(old, new):
+            self.log.add("site", old={"image": old} if old else {}, new={"image": new} if new else {})
+
+        def ceremony(environment):
+            self.log.add("ceremony", "intent", environment=environment)
+
+        ceremony({"image": None})
+        change(None, one)
+        ceremony({"image": one})
+        change(one, two)
+        ceremony({"image": two})
+        change(two, None)
+        ceremony({"image": one})
+        self.verify()
+        for wrong in ({"image": two}, {"image": None}, {}):
+            self.log = Writer()
+            change(None, one)
+            ceremony(wrong)
+            self.refused("entry 2: under another image")
+        self.log = Writer()
+        change(two, one)
+        self.refused("not in force")
+        self.log = Writer()
+        change(None, "A" * 64)
+        self.refused("no root hash")
+
     def test_lines_that_were_put_aside(self):
         aside = filler("aside", 100)
         self.log.add("recovery", quarantine="quarantine-00.jsonl", sha256=sha256(aside).hex())

@@ -91,7 +91,7 @@ Report lint(Context& context, const CeremonyOptions& options) {
     add(ceremony::check_officers(inputs.plan, home, state));
     add(ceremony::check_policy(inputs.plan, site::read_policy(home, state), context.clock.now()));
     add(ceremony::check_meks(inputs.plan, state));
-    add(ceremony::check_image(inputs.plan, context.image()));
+    add(ceremony::check_image(inputs.plan, site::find_image()));
   }
   Report report;
   report.json = {{"plan", inputs.plan.id},

@@ -47,7 +47,7 @@ site::Environment Context::environment(const std::vector<std::filesystem::path>&
           },
           false,
           last_try ? pkcs11::LastTry::Take : pkcs11::LastTry::Refuse,
-          image()};
+          site::find_image()};
 }
 
 void Context::confine(const site::Home& home, const site::Site& site, const audit::SiteFacts& facts) {

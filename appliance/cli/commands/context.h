@@ -26,8 +26,6 @@ struct Context {
   Confinement confinement;
   SystemClock clock;
   SystemRandom random;
-  // What runs on this machine, as it is now.
-  [[nodiscard]] static site::RunningImage image() { return site::find_image(); }
   // The home and how to reach its token; says on the terminal when another qpcseal is at work. First looks
   // for `inputs`, files or folders, and for the requests and signatures: one that is missing is Error{Io}
   // before the lock is taken and a PIN is asked for. Empty paths are left out.

@@ -18,7 +18,7 @@ Report show_status(const Context& context, const StatusOptions& options) {
   const site::Home home = site::locate_home();
   if (!std::filesystem::exists(home.site()))
     throw Error(ErrorKind::Io, "no appliance at " + home.root.string(), "'qpcseal init' makes one");
-  const site::RunningImage running = context.image();
+  const site::RunningImage running = site::find_image();
   const site::HomeHealth health = site::look_at_home(home, context.clock.now(), running);
   Report report;
   report.json = {{"home", home.root.string()}, {"healthy", site::first_fault(health.checks) == nullptr}};
