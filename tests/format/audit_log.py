@@ -130,7 +130,8 @@ class Image:
             require(data["old"].get("image") == self.named, f"entry {seq}: facts that were not in force")
             self.take(data["new"], seq)
         elif (kind, entry["phase"]) == ("ceremony", "intent") and self.named is not None:
-            require(data.get("environment", {}).get("image") == self.named, f"entry {seq}: under another image than the facts name")
+            ran = data.get("environment", {}).get("image")
+            require(ran == self.named, f"entry {seq}: under another image than the facts name")
 
 
 def check_entry(entry, before, prev):
