@@ -6,7 +6,7 @@ import time
 import unittest
 
 from appliance import QPCSEAL
-from vendor_support import VendorAppliance, VendorCase
+from vendor_support import GuardedVendorAppliance, VendorAppliance, VendorCase
 
 
 class Bound(VendorCase):
@@ -146,6 +146,70 @@ class BoundFurther(Bound):
                              expect=2)
         self.assertRegex(done.stderr, "more than 32 reports")
         self.assertEqual(self.site.entries(), before)
+
+
+class RevokedByBundle(VendorCase):
+    """A card that an imported bundle revokes: none of the four commands serves it, and another card is served."""
+
+    make = GuardedVendorAppliance
+
+    def load(self, serial, *revoked):
+        bundle = self.site.root / f"bundle-{serial}"
+        self.site.qpcseal("trust", "bundle", "--serial", serial, "--trust", self.site.trust, "-o", bundle,
+                          *(word for ueid in revoked for word in ("--revoke", ueid)))
+        signatures = [officer.sign(bundle, "collateral") for officer in self.site.officers[:2]]
+        self.site.qpcseal("trust", "import", bundle, "--approval", *signatures)
+
+    def replace(self, sealed, wrapped, out, expect=0):
+        return self.site.qpcseal("replace-mek", "--format", "vendor", "--encrypted-qpc", sealed / "programqpc.bin",
+                                 "--wrapped-meks", wrapped, "--output-dir", out, expect=expect)
+
+    def denied(self, act, out, *options):
+        """The verdict uses the challenge up, as ever; the key stays."""
+        report = self.site.report("stock-a", name=f"{act}.dat")
+        before = len(self.site.entries())
+        refused = self.vendor(act, *options, reports=[report], expect=5)
+        self.assertIn("POL-COLLATERAL-REVOKED", refused.stderr)
+        new = self.site.entries()[before:]
+        self.assertEqual([(one["kind"], one["phase"], one.get("outcome")) for one in new],
+                         [("release", "intent", None), ("release", "result", "denied")])
+        self.assertEqual([one["id"] for one in new[1]["data"]["findings"]], ["POL-COLLATERAL-REVOKED"])
+        self.assertFalse(out.exists())
+        self.assertEqual(list(self.site.root.glob(".*qpcseal*")), [])
+
+    def test_it_gets_nothing(self):
+        sealed, wrapped, of_another, new = (self.folder(name) for name in ("sealed", "wrapped", "another", "new"))
+        self.encrypt()
+        self.vendor("wrap-mek", "--output-dir", wrapped, reports=[self.site.report("stock-a")])
+        self.replace(sealed, wrapped, new)
+        shutil.rmtree(new)
+        self.load(1, self.site.ueid())
+        counted = self.site.listed("stock-a#1")
+        before, files = self.site.entries(), {path.name: path.read_bytes() for path in sealed.iterdir()}
+        refused = self.replace(sealed, wrapped, new, expect=5)
+        self.assertRegex(refused.stderr, f"card {self.site.ueid()}, of log entry [0-9]+, is revoked")
+        self.assertFalse(new.exists())
+        self.assertEqual(self.site.entries(), before)
+        for act, *options in (("encrypt-model", "--qpc", self.model, "--output-dir", new),
+                              ("encrypt-with-session-keys", "--input-dir", sealed), ("wrap-mek", "--output-dir", new)):
+            with self.subTest(act):
+                self.denied(act, new, *options)
+        self.assertEqual({path.name: path.read_bytes() for path in sealed.iterdir()}, files)
+        now = self.site.listed("stock-a#1")
+        self.assertEqual((now["exposures"], now["releases"]), (counted["exposures"], counted["releases"]))
+        self.vendor("wrap-mek", "--output-dir", of_another, reports=[self.site.report("stock-a", card=1)])
+        self.replace(sealed, of_another, new)
+        self.assertEqual(self.site.opened(new, card=1), self.model.read_bytes())
+
+    def test_it_is_served_where_a_later_bundle_takes_it_back(self):
+        sealed, wrapped, new = (self.folder(name) for name in ("sealed", "wrapped", "new"))
+        self.load(2)
+        self.encrypt()
+        self.vendor("wrap-mek", "--output-dir", wrapped, reports=[self.site.report("stock-a")])
+        self.load(3, self.site.ueid())
+        self.replace(sealed, wrapped, new, expect=5)
+        self.load(4)
+        self.replace(sealed, wrapped, new)
 
 
 class ModelExchanged(VendorCase):

@@ -213,6 +213,16 @@ class GuardedVendorAppliance(VendorSite, GuardedAppliance):
     def with_thresholds(self, text):
         return re.sub(r"(?m)^mek-expose = 0$", f"mek-expose = {self.expose}", super().with_thresholds(self.stock_policy(text)))
 
+    def exposure_options(self, act, reports=(), model=None):
+        """The options by which two officers agree to a run, and to the releases in it."""
+        named = [word for report in reports for word in ("--report", report)]
+        requests = [self.request("mek-expose", "--mek", "stock-a", "--param", f"act={act}",
+                                 *(["--qpc", model] if act == "encrypt-model" else []), *named, name="expose-request")]
+        if reports:
+            requests.append(self.request("release", "--mek", "stock-a", *named, name="release-request"))
+        signatures = [officer.sign(request) for request in requests for officer in self.officers[:2]]
+        return ["--request", *requests, "--approval", *signatures]
+
     def close(self):
         super().close()
         shutil.rmtree(self.vendor, ignore_errors=True)
@@ -259,7 +269,7 @@ class VendorCase(unittest.TestCase):
         return self.site.qpcseal(act, "--format", "vendor", "--mek", "stock-a", *options, *given, *agreed, expect=expect)
 
     def exposed(self, act, reports):
-        return self.site.exposure_options(act, reports, self.model) if isinstance(self.site, VendorAppliance) else []
+        return self.site.exposure_options(act, reports, self.model)
 
     def encrypt(self, name="sealed", reports=(), expect=0):
         out = self.folder(name)
