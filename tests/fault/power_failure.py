@@ -5,7 +5,6 @@ key that it calls ok must seal, and no key may be gone whose file was shredded. 
 must be there. QPCSEAL_SWEEP_SAMPLE=N takes N states of each command, and the last.
 """
 
-import dataclasses
 import json
 import os
 import pathlib
@@ -18,15 +17,8 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "cli"))
 import points  # noqa: E402
 from appliance import QPCSEAL  # noqa: E402
-from power_model import CALLS, DROPPED, EMPTIED, Disk, read_tree, write_tree  # noqa: E402
+from power_model import CALLS, Disk, read_tree, states, write_tree  # noqa: E402
 from token_points import TokenPoints  # noqa: E402
-
-
-@dataclasses.dataclass
-class State:
-    where: str
-    tree: dict
-    last: bool  # the command had ended
 
 
 class PowerFailure(unittest.TestCase):
@@ -81,27 +73,12 @@ class PowerFailure(unittest.TestCase):
     def entries(self):
         return [json.loads(line) for line in (self.points.home / "log" / "entries.jsonl").read_text().splitlines()]
 
-    def states(self, lines, disk):
-        """Every other one that a power failure can leave."""
-        seen, out = set(), []
-        for number, line in enumerate(lines):
-            last = number == len(lines) - 1
-            if not disk.replay(line) and not last:
-                continue
-            for how in (DROPPED, EMPTIED):
-                tree = disk.after_failure(how)
-                if repr(tree) in seen and not last:
-                    continue
-                seen.add(repr(tree))
-                out.append(State(f"{how} after line {number} of {len(lines)}: {line[:60]}", tree, last))
-        return out
-
     def sweep(self, *command, kind=None, prepare=None, pin=b"", check=None, problems=None):
         """`check`: what else must hold of a state, asked when the next command has run. `problems`: instead of what a home
         is asked for first."""
         begun = time.monotonic()
         lines, disk, done = self.trace(command, prepare, pin)
-        every = self.states(lines, disk)
+        every = states(lines, disk)
         self.assertEqual(disk.as_it_is(), read_tree(self.stage), "the model is not what the command left")
         self.assertGreater(len(every), 2)
         chosen = [state for state, _ in points.spread(every, ("",)) if not state.last] + [s for s in every if s.last]

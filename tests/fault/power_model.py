@@ -6,12 +6,14 @@ which names are there and a file that was cut since its last sync, or never sync
 A rename from one folder to another reaches the disk whole, with the sync of either, as in every file system with a journal.
 """
 
+import dataclasses
 import os
 import pathlib
 import re
 
 CALLS = ("openat", "mkdir", "mkdirat", "write", "pwrite64", "lseek", "ftruncate", "fallocate", "fsync", "fdatasync", "syncfs",
-         "rename", "renameat", "renameat2", "link", "linkat", "unlink", "unlinkat", "rmdir", "close", "dup", "fcntl")
+         "rename", "renameat", "renameat2", "link", "linkat", "unlink", "unlinkat", "rmdir", "close", "dup", "fcntl",
+         "sendfile", "copy_file_range")
 DROPPED, EMPTIED = "dropped", "emptied"
 LINE = re.compile(r"^(?:\d+\s+)?(\w+)\((.*)\)\s+= (-?\d+)(?:<[^>]*>)?")
 
@@ -145,6 +147,22 @@ class Disk:
     def do_pwrite64(self, result, words, strings, bases):
         return self.store(words, strings[0][:result], int(words[-1]))
 
+    def do_sendfile(self, result, words, strings, bases):
+        return self.copy(int(words[0]), int(words[1]), result)
+
+    def do_copy_file_range(self, result, words, strings, bases):
+        return self.copy(int(words[2]), int(words[0]), result)
+
+    def copy(self, to, source, size):
+        """From where the source is read to where the target is written; only whole files are copied, from their begin."""
+        node, at = self.open.get(source, [None, 0])
+        target = self.open.get(to)
+        if target is None or not isinstance(node, File):
+            return False
+        self.open[source][1] += size
+        target[1] += size
+        return self.store([str(to)], bytes(node.now[at:at + size]), target[1] - size)
+
     def do_ftruncate(self, result, words, strings, bases):
         node = self.open.get(int(words[0]), [None])[0]
         if isinstance(node, File):
@@ -185,13 +203,14 @@ class Disk:
         if not old or not new:
             return False
         node = old[0].now.pop(old[1])
+        moved = [(*old, *new, node)]
         if "RENAME_EXCHANGE" in words[-1]:
-            old[0].now[old[1]] = new[0].now[new[1]]
+            other = old[0].now[old[1]] = new[0].now[new[1]]
+            moved.append((*new, *old, other))
         new[0].now[new[1]] = node
         if old[0] is not new[0]:
-            entry = (old[0], old[1], new[0], new[1], node)
-            old[0].moved.append(entry)
-            new[0].moved.append(entry)
+            for folder in (old[0], new[0]):
+                folder.moved.extend(moved)
         return True
 
     do_renameat = do_renameat2 = do_rename
@@ -226,6 +245,29 @@ class Disk:
         if how == EMPTIED and node.cut:
             return b""
         return node.synced or b""
+
+
+@dataclasses.dataclass
+class State:
+    where: str
+    tree: dict
+    last: bool  # the command had ended
+
+
+def states(lines, disk):
+    """Every other one that a power failure can leave of the disk, which becomes what the command left."""
+    seen, out = set(), []
+    for number, line in enumerate(lines):
+        last = number == len(lines) - 1
+        if not disk.replay(line) and not last:
+            continue
+        for how in (DROPPED, EMPTIED):
+            tree = disk.after_failure(how)
+            if repr(tree) in seen and not last:
+                continue
+            seen.add(repr(tree))
+            out.append(State(f"{how} after line {number} of {len(lines)}: {line[:60]}", tree, last))
+    return out
 
 
 def read_tree(path):
