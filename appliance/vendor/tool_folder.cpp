@@ -52,8 +52,8 @@ void check_place(const std::filesystem::path& output, bool replace, const KnownO
 
 ToolFolder::ToolFolder(const std::filesystem::path& output, bool replace, const KnownOutputs& known)
     : known_(known), output_(without_slash(output)), replace_(replace) {
+  remove_leftovers(parent_of_output(output_));  // of a run, too, that ended once its output had its name
   check_place(output_, replace_, known_);
-  remove_leftovers(parent_of_output(output_));
   stage_ = create_temporary_folder(parent_of_output(output_));
   path_ = stage_.name / "out";
   try {
@@ -115,6 +115,7 @@ void ToolFolder::publish() {
   make_place();
   const Fd dir = open();
   set_mode(dir, 0755, output_);
+  sync_file(dir, output_);
   publish_folder(path_, output_, replace_ ? Existing::Replace : Existing::Refuse);
   discard();
   sync_folder(parent_of_output(output_));
