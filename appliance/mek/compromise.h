@@ -21,6 +21,15 @@ struct HeldContainer {
   std::string again;        // a newer generation that the same model was sealed under since; else empty
 };
 
+// A model that the vendor's tool encrypted under the MEK (format vendor).
+struct ToolModel {
+  std::string model;  // the name of its file
+  std::string model_sha256;
+  UnixTime encrypted = 0;
+  std::uint64_t entry = 0;  // of the run's result in the log
+  std::string again;  // a newer generation that the tool encrypted the same model under since; else empty
+};
+
 // A card that got the MEK, or may have got it. It holds the MEK until it is reset. The log knows of a reset
 // only by the session key of a later report.
 struct HeldCard {
@@ -34,6 +43,7 @@ struct HeldCard {
   bool again = false;                // it got a newer generation since
   bool reset = false;                // it has had another session key since
   bool unsettled = false;            // of a release to it the log has no result
+  bool by_tool = false;              // the vendor's tool wrapped the MEK for it, in its last release
 };
 
 struct Step {
@@ -45,6 +55,7 @@ struct CompromisePlan {
   audit::MekHistory mek;
   std::string successor;  // label; empty: not rotated yet
   std::vector<HeldContainer> containers;
+  std::vector<ToolModel> tool_models;
   std::vector<HeldCard> cards;
   std::uint64_t backups = 0;  // that were begun
   std::vector<Step> steps;
@@ -53,5 +64,9 @@ struct CompromisePlan {
 // For the MEK that `reference` (a label, or a name with one generation) names in the log. Error{Usage} where
 // it names none or several.
 CompromisePlan plan_compromise(const audit::LogCopy& log, const std::string& reference);
+
+// What to do about all that the plan names, in its order; for compromise.cpp alone. `officers`: there are
+// some, and they may have to agree.
+std::vector<Step> compromise_steps(const CompromisePlan& plan, bool officers);
 
 }  // namespace qpcseal::mek

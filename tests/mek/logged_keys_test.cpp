@@ -10,7 +10,6 @@
 #include "appliance/mek/lifecycle.h"
 #include "appliance/mek/rotate.h"
 #include "appliance/site/key_census.h"
-#include "tests/audit/mek_histories.h"
 #include "tests/base/expect_error.h"
 #include "tests/site/logged_home.h"
 
@@ -19,8 +18,6 @@ namespace {
 
 using encoding::Json;
 using qpcseal::testing::LoggedHome;
-using qpcseal::testing::mek_history;
-using qpcseal::testing::state_with;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -28,65 +25,6 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 
 std::string hex_id(std::uint8_t number) { return to_hex(Bytes(16, number)); }
-
-TEST(Successor, IsTheNewestGenerationInUse) {
-  const audit::MekHistory first = mek_history(1, "a#1", 1, "ok");
-  const audit::State state =
-      state_with({first, mek_history(2, "a#2", 2, "ok"), mek_history(3, "a#3", 3, "ok"),
-                  mek_history(4, "a#4", 4, "suspended"), mek_history(5, "a#5", 5, "pending"),
-                  mek_history(6, "b#9", 9, "ok")});
-  EXPECT_EQ(successor(state, first)->label, "a#3");
-  EXPECT_EQ(successor(state, state.meks.at(Bytes(16, 2)))->label, "a#3");
-  EXPECT_FALSE(successor(state, state.meks.at(Bytes(16, 3))));
-  EXPECT_FALSE(successor(state, state.meks.at(Bytes(16, 6))));
-}
-
-TEST(ReplacedKey, SealsNothingMoreWhateverBecameOfTheNext) {
-  const keys::Mek first = site::recorded_mek(mek_history(1, "a#1", 1, "ok"));
-  for (const char* made : {"ok", "suspended", "destroyed"})
-    EXPECT_ERROR(Denied, "a#1 seals nothing more: a#2 took its place",
-                 refuse_replaced(state_with({mek_history(2, "a#2", 2, made)}), first));
-  for (const char* never : {"pending", "failed", "unknown", "destroying"})
-    EXPECT_NO_THROW(refuse_replaced(state_with({mek_history(2, "a#2", 2, never)}), first)) << never;
-  EXPECT_NO_THROW(refuse_replaced(state_with({mek_history(2, "b#2", 2, "ok")}), first)) << "another name";
-  EXPECT_NO_THROW(refuse_replaced(state_with({mek_history(2, "a#1", 1, "ok")}), first)) << "no newer one";
-}
-
-TEST(ImportCheckValue, KnowsAKeyByItsBytes) {
-  const testing::TempFolder folder;
-  const auto value_of = [&](const std::string& bytes) {
-    testing::write_text(folder / "key", bytes);
-    return import_check_value(folder / "key");
-  };
-  const std::string first = value_of(std::string(16, 'a'));
-  EXPECT_EQ(first.size(), 2 * audit::kImportCheckSize);
-  EXPECT_EQ(value_of(std::string(16, 'a')), first);
-  EXPECT_NE(value_of(std::string(15, 'a') + "b"), first);
-  for (const std::size_t size : {0U, 15U, 17U, 32U})
-    EXPECT_ERROR(Malformed, "has " + std::to_string(size) + " bytes: a MEK file has 16, raw",
-                 value_of(std::string(size, 'a')));
-  EXPECT_ERROR(Io, "none", import_check_value(folder / "none"));
-}
-
-TEST(KeyParameters, AreWhatOfficersSee) {
-  EXPECT_EQ(request_parameters(site::recorded_mek(mek_history(1, "a#1", 1, "ok"))),
-            Json({{"mek", "a#1"}, {"mek_id", hex_id(1)}}));
-  keys::BackupHeader header;
-  header.name = "a";
-  header.generation = 3;
-  header.mek_id = Bytes(16, 1);
-  header.appliance_id = "plant-1";
-  header.token_serial = "0123";
-  header.seal_key = copy(view("seal key"));
-  const Json seen = request_parameters(header, std::string(64, 'b'));
-  EXPECT_EQ(seen.at("mek"), "a#3");
-  EXPECT_EQ(seen.at("mek_id"), hex_id(1));
-  EXPECT_EQ(seen.at("backup_sha256"), std::string(64, 'b'));
-  EXPECT_EQ(seen.at("source_appliance"), "plant-1");
-  EXPECT_EQ(seen.at("source_serial"), "0123");
-  EXPECT_EQ(seen.at("source_seal_key_sha256"), sha256_hex("seal key"));
-  EXPECT_EQ(seen.size(), 6U);
-}
 
 // A log with the lives of keys, as the acts write it.
 class LoggedKeys : public ::testing::Test {
@@ -138,6 +76,35 @@ class LoggedKeys : public ::testing::Test {
               {"wrapped_sha256", sha256_hex(txn.id)},
               {"session_key", {{"type", "p256"}, {"sha256", sha256_hex(session)}}},
               {"act", {{"seal_id", sha256_hex("model")}}}});
+  }
+  // A run of the vendor's tool that encrypts a model, for one card.
+  void encrypt_by_tool(std::uint8_t id, const std::string& label, const std::string& model,
+                       const std::string& ueid) {
+    const std::string tool(64, 'c');
+    const audit::Txn card = release(id, ueid, "h1", 3);
+    const Json asked = site.log->state().open.at(card.seq).data;
+    const audit::Txn run = site.log->intent("mek-expose", {{"mek_id", hex_id(id)},
+                                                           {"mek", label},
+                                                           {"act", "encrypt-model"},
+                                                           {"model", "programqpc"},
+                                                           {"model_sha256", sha256_hex(model)},
+                                                           {"tool_sha256", tool},
+                                                           {"program_sha256", tool},
+                                                           {"reports", Json::array({asked["report_sha256"]})},
+                                                           {"policy", asked["policy"]}});
+    const Json exposed{{"tool_sha256", tool}};
+    Json wrapped = testing::wrapped_data();
+    wrapped.erase("wrapped_sha256");
+    wrapped.erase("pub_sha256");
+    wrapped["exposed"] = exposed;
+    site.log->wrapped({run, card}, {{{"exposed", exposed}}, wrapped});
+    end(card, {{"mek_id", hex_id(id)},
+               {"ueid", ueid},
+               {"nonce", asked["nonce"]},
+               {"exposed", exposed},
+               {"session_key", {{"type", "p256"}, {"sha256", sha256_hex("session")}}},
+               {"act", {{"tool", "encrypt-model"}}}});
+    end(run, {{"outputs", Json::array({{{"name", "a"}, {"size", 1}, {"sha256", sha256_hex("made")}}})}});
   }
   std::string receipt_of(std::uint64_t seq) {
     testing::write_text(site.folder / "receipt", audit::make_receipt(site.copy(), seq));
@@ -236,6 +203,26 @@ TEST_F(LoggedKeys, HaveTheirCardsResetAndAttested) {
   EXPECT_FALSE(found.cards[0].unsettled);
   EXPECT_THAT(commands(found), Contains(HasSubstr("on h1, cards 3-4: ")));
   EXPECT_THAT(commands(found), Contains(HasSubstr("--host h1 --device 3-4 -o trip-h1/")));
+}
+
+TEST_F(LoggedKeys, ThatTheVendorsToolHadAreReplacedByItsCommands) {
+  generate(1, "a#1", 1);
+  encrypt_by_tool(1, "a#1", "model", "aa");
+  const CompromisePlan before = plan("a");
+  ASSERT_EQ(before.tool_models.size(), 1U);
+  EXPECT_EQ(before.tool_models[0].model_sha256, sha256_hex("model"));
+  EXPECT_TRUE(before.cards.at(0).by_tool);
+  EXPECT_THAT(commands(before), Contains(HasSubstr("model programqpc, SHA-256 " + sha256_hex("model") +
+                                                   ": qpcseal encrypt-model --format vendor ")));
+  EXPECT_THAT(commands(before), Contains(HasSubstr("attest request --raw --mek a --ueid aa -o aa.request")));
+  EXPECT_THAT(commands(before), Contains(HasSubstr("QAicRemoteAttestationClient.py ")));
+  EXPECT_THAT(commands(before), Contains(HasSubstr("encrypt-with-session-keys --format vendor ")));
+  EXPECT_THAT(commands(before), Not(Contains(HasSubstr("qpcseal-attest"))));
+  generate(2, "a#2", 2);
+  encrypt_by_tool(2, "a#2", "model", "aa");
+  const CompromisePlan after = plan("a#1");
+  EXPECT_EQ(after.tool_models.at(0).again, "a#2");
+  EXPECT_THAT(commands(after), Not(Contains(HasSubstr("--format vendor"))));
 }
 
 TEST_F(LoggedKeys, MayBeInACardWhoseReleaseHasNoResult) {

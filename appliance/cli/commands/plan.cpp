@@ -21,13 +21,22 @@ std::string exposed_text(const audit::MekHistory& mek) {
 }
 
 std::string containers_text(const mek::CompromisePlan& plan) {
-  if (plan.containers.empty()) return "no container was sealed under it\n";
+  if (plan.containers.empty()) return plan.tool_models.empty() ? "no container was sealed under it\n" : "";
   Rows rows{{"SEALED", "MODEL", "VERSION", "SEAL ID", "SINCE SEALED UNDER"}};
   for (const auto& container : plan.containers)
     rows.push_back({format_time(container.sealed), printable(container.model),
                     std::to_string(container.version), container.seal_id,
                     container.again.empty() ? "-" : container.again});
   return "containers that were sealed under it:\n" + table(rows);
+}
+
+std::string tool_models_text(const mek::CompromisePlan& plan) {
+  if (plan.tool_models.empty()) return {};
+  Rows rows{{"ENCRYPTED", "MODEL", "SHA-256", "SINCE ENCRYPTED UNDER"}};
+  for (const mek::ToolModel& model : plan.tool_models)
+    rows.push_back({format_time(model.encrypted), printable(model.model), model.model_sha256,
+                    model.again.empty() ? "-" : model.again});
+  return "models that the vendor's tool encrypted under it:\n" + table(rows);
 }
 
 std::string cards_text(const mek::CompromisePlan& plan) {
@@ -60,6 +69,7 @@ ordered_json json_of_plan(const mek::CompromisePlan& plan) {
       {"backups", plan.backups},
       {"exposures", plan.mek.exposures},
       {"containers", ordered_json::array()},
+      {"tool_models", ordered_json::array()},
       {"cards", ordered_json::array()},
       {"steps", ordered_json::array()}};
   for (const auto& c : plan.containers)
@@ -70,6 +80,13 @@ ordered_json json_of_plan(const mek::CompromisePlan& plan) {
          {"sealed", format_time(c.sealed)},
          {"entry", c.entry},
          {"sealed_again_under", c.again.empty() ? ordered_json(nullptr) : ordered_json(c.again)}});
+  for (const mek::ToolModel& model : plan.tool_models)
+    out["tool_models"].push_back(
+        {{"model", model.model},
+         {"model_sha256", model.model_sha256},
+         {"encrypted", format_time(model.encrypted)},
+         {"entry", model.entry},
+         {"encrypted_again_under", model.again.empty() ? ordered_json(nullptr) : ordered_json(model.again)}});
   for (const auto& c : plan.cards)
     out["cards"].push_back({{"ueid", c.ueid},
                             {"host", c.host.empty() ? ordered_json(nullptr) : ordered_json(c.host)},
@@ -80,7 +97,8 @@ ordered_json json_of_plan(const mek::CompromisePlan& plan) {
                             {"containers", c.containers},
                             {"newer_key_since", c.again},
                             {"reset_since", c.reset},
-                            {"unsettled", c.unsettled}});
+                            {"unsettled", c.unsettled},
+                            {"by_tool", c.by_tool}});
   for (const auto& step : plan.steps)
     out["steps"].push_back({{"what", step.what}, {"commands", step.commands}});
   return out;
@@ -94,8 +112,8 @@ Report compromise(const std::string& reference) {
   report.json = json_of_plan(plan);
   report.text = plan.mek.label + " (id " + to_hex(plan.mek.id) + "), " +
                 (plan.successor.empty() ? "not rotated yet" : "replaced by " + plan.successor) + "\n\n" +
-                exposed_text(plan.mek) + containers_text(plan) + "\n" + cards_text(plan) + "\n" +
-                steps_text(plan);
+                exposed_text(plan.mek) + containers_text(plan) + tool_models_text(plan) + "\n" +
+                cards_text(plan) + "\n" + steps_text(plan);
   return report;
 }
 
