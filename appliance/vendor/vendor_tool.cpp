@@ -99,7 +99,7 @@ Error exposed_error(const Error& cause, const keys::Mek& mek, const std::string&
 }
 
 std::vector<Json> acts_for(const std::vector<release::Grant>& grants, VendorAct act) {
-  return {grants.size(), Json{{"tool", name_of(act)}}};
+  return std::vector<Json>(grants.size(), Json{{"tool", name_of(act)}});  // in braces: two elements
 }
 
 Json about(const ToolOptions& options) {

@@ -61,6 +61,8 @@ def wrong_with(entry):
     if "reconciled" in data:
         optional = optional | members
         members = set()
+    if (kind, outcome) == ("release", "ok") and not isinstance(entry["data"].get("act"), dict):
+        return f"{kind} {phase} {outcome}: its act is no object"
     missing, more = members - data, data - members - optional - OTHERS.get(outcome, set())
     return f"{kind} {phase} {outcome}: lacks {sorted(missing)}, has also {sorted(more)}" if missing or more else ""
 

@@ -11,7 +11,7 @@ from vendor_support import VENDOR, GuardedVendorAppliance, VendorCase, python
 
 
 class Flow(VendorCase):
-    """The guide's commands and its three use cases."""
+    """The guide's commands, and its three use cases under its numbers."""
 
     def check_seen(self, folder, key=("0o400", ["tmpfs"])):
         """What the tool saw of the workstation."""
@@ -34,7 +34,9 @@ class Flow(VendorCase):
                          ["intent"] * len(cards) + ["wrapped"] * len(cards) + ["result"] * len(cards))
         for entry in releases[len(cards):]:
             self.assertEqual((entry["data"]["suite"], "exposed" in entry["data"]), ("vendor", True))
-        self.assertEqual({one["data"]["ueid"] for one in releases[2 * len(cards):]}, {self.site.ueid(n) for n in cards})
+        results = releases[2 * len(cards):]
+        self.assertEqual({one["data"]["ueid"] for one in results}, {self.site.ueid(n) for n in cards})
+        self.assertEqual([one["data"]["act"] for one in results], [{"tool": act}] * len(cards))
 
     def check_outputs(self, folder):
         said = {one["name"]: one["sha256"] for one in self.site.entries("mek-expose")[-1]["data"]["outputs"]}
@@ -42,7 +44,7 @@ class Flow(VendorCase):
                  for path in folder.rglob("*") if path.is_file()}
         self.assertEqual(said, there)
 
-    def test_use_case_1_encrypt_then_bind_in_place(self):
+    def test_flow_encrypt_then_bind_in_place(self):
         sealed, said = self.encrypt()
         self.assertIn("EXPOSED", said.stdout)
         self.check_seen(sealed)
@@ -56,16 +58,7 @@ class Flow(VendorCase):
         self.assertEqual(self.site.opened(sealed), self.model.read_bytes())
         self.assertIsNone(self.site.opened(sealed, card=1))
 
-    def test_use_case_2_encrypt_for_several_cards_at_once(self):
-        reports = [self.site.report("stock-a", card=n, name=f"pub{n}.dat") for n in range(2)]
-        sealed, _ = self.encrypt(reports=reports)
-        self.check_seen(sealed)
-        self.check_log("encrypt-model", [0, 1])
-        self.check_outputs(sealed)
-        for card in range(2):
-            self.assertEqual(self.site.opened(sealed, card=card, number=card), self.model.read_bytes())
-
-    def test_use_case_3_reset_then_wrap_and_replace(self):
+    def test_use_case_1_reset_then_wrap_and_replace(self):
         sealed, _ = self.encrypt(reports=[self.site.report("stock-a")])
         python(VENDOR / "device.py", "reset", self.site.stock[0])
         self.assertIsNone(self.site.opened(sealed))
@@ -80,6 +73,36 @@ class Flow(VendorCase):
         self.assertEqual(len(self.site.entries()), before)
         self.assertEqual(self.site.opened(new), self.model.read_bytes())
         self.check_seen(new, key=(None, []))
+        self.site.qpcseal("replace-mek", "--format", "vendor", "--encrypted-qpc", sealed, "--wrapped-meks", wrapped,
+                          "--output-dir", self.folder("again"))  # the folder, as in the guide's example
+        self.assertEqual(self.site.opened(self.folder("again")), self.model.read_bytes())
+
+    def test_use_case_2_encrypt_and_bind_by_one_command(self):
+        sealed, _ = self.encrypt(reports=[self.site.report("stock-a")])
+        self.check_seen(sealed)
+        self.check_log("encrypt-model", [0])
+        self.check_outputs(sealed)
+        self.assertEqual(self.site.opened(sealed), self.model.read_bytes())
+
+    def test_use_case_3_encrypt_for_four_cards_at_once(self):
+        cards = range(4)
+        reports = [self.site.report("stock-a", card=n, name=f"pub{n}.dat") for n in cards]
+        sealed, _ = self.encrypt(reports=reports)
+        self.check_seen(sealed)
+        self.check_log("encrypt-model", cards)
+        self.check_outputs(sealed)
+        for card in cards:
+            self.assertEqual(self.site.opened(sealed, card=card, number=card), self.model.read_bytes())
+
+    def test_the_stand_in_says_what_the_guide_says(self):
+        """Commands, flags and values of the guide's usage lines."""
+        for command, words in (("encrypt-model", "--qpc <FILE> --mek <FILE> --output-dir <DIR>"),
+                               ("encrypt-with-session-keys", "--input-dir <DIR> --mek <FILE>"),
+                               ("wrap-mek", "--mek <FILE> --output-dir <DIR>"),
+                               ("replace-mek", "--encrypted-qpc <FILE> --output-dir <DIR>")):
+            said = python(VENDOR / "qaic_encrypt.py", command, "--help").stdout.splitlines()
+            self.assertEqual(said[0], f"Usage: qaic-encrypt {command} [OPTIONS] {words}")
+            self.assertIn("      --wrapped-meks <DIRS>..." if command == "replace-mek" else "      --pub-keys <FILES>...", said)
 
 
 class Flows(Flow):
@@ -94,6 +117,14 @@ class Flows(Flow):
         self.assertIn("mek-expose", refused.stderr)
         self.assertEqual(self.site.entries(), before)
         self.assertFalse(self.folder("sealed").exists())
+
+    def test_swap_is_accepted_by_officers_alone(self):
+        for word, value in (("accept", "true"), ("refuse", "false")):
+            self.site.qpcseal("site", "change", "--swap", word, expect=7)
+            request = self.site.request("site-change", "--param", f"swap={value}", name="site-request")
+            signatures = [officer.sign(request) for officer in self.site.officers[:2]]
+            self.site.qpcseal("site", "change", "--swap", word, "--request", request, "--approval", *signatures)
+            self.assertEqual(self.site.json("site", "show")["facts"].get("swap", False), word == "accept")
 
     def test_an_approval_is_for_one_act_of_one_tool(self):
         agreed = self.exposed("wrap-mek", [])
@@ -162,7 +193,11 @@ class Words(VendorCase):
         plan = site.json("plan", "compromise", "stock-a")
         self.assertEqual((plan["exposures"], [card["ueid"] for card in plan["cards"]]), (1, [site.ueid()]))
         self.assertTrue(any("workstation" in step["what"] for step in plan["steps"]))
-        self.assertIn("EXPOSED", site.qpcseal("plan", "compromise", "stock-a").stdout)
+        said = site.qpcseal("plan", "compromise", "stock-a").stdout
+        for words in ("EXPOSED", hashlib.sha256(self.model.read_bytes()).hexdigest(), "encrypt-model --format vendor",
+                      "attest request --raw", "encrypt-with-session-keys --format vendor"):
+            self.assertIn(words, said)
+        self.assertNotIn("no container was sealed", said)
         doctor = site.qpcseal("doctor").stdout
         self.assertIn("stock-a#1 is EXPOSED", doctor)
         self.assertIn("'qaic-encrypt': as it is pinned", doctor)

@@ -69,7 +69,7 @@ class VendorSite:
         self.vendor = folder
         shutil.copytree(VENDOR, folder / "opt", ignore=shutil.ignore_patterns("*.txt", "__pycache__"))
         self.tool, self.verifier = folder / "opt" / "qaic_encrypt.py", folder / "opt" / "verifier.py"
-        self.stock = [folder / f"card{number}" for number in range(3)]
+        self.stock = [folder / f"card{number}" for number in range(4)]
         for card in self.stock:
             python(VENDOR / "device.py", "make", card, folder / "root")
         shutil.copy(folder / "root" / "root.raw", folder / "opt" / "root.raw")

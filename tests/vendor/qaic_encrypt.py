@@ -163,7 +163,8 @@ def wrap_mek(options, out):
 
 
 def replace_mek(options, out):
-    model = pathlib.Path(options.encrypted_qpc).read_bytes()
+    place = pathlib.Path(options.encrypted_qpc)  # the guide's example has a folder
+    model = (place / "programqpc.bin" if place.is_dir() else place).read_bytes()
     if not model.startswith(container.MODEL):
         sys.exit("no encrypted model")
     (out / "programqpc.bin").write_bytes(model)
@@ -174,26 +175,40 @@ def replace_mek(options, out):
             to.write_bytes(path.read_bytes())
 
 
+# The guide's usage lines: flag, its value, whether it must be there.
+COMMANDS = {"encrypt-model": (("--qpc", "FILE", True), ("--mek", "FILE", True), ("--output-dir", "DIR", True),
+                              ("--pub-keys", "FILES", False)),
+            "encrypt-with-session-keys": (("--input-dir", "DIR", True), ("--mek", "FILE", True), ("--pub-keys", "FILES", False)),
+            "wrap-mek": (("--mek", "FILE", True), ("--pub-keys", "FILES", False), ("--output-dir", "DIR", True)),
+            "replace-mek": (("--encrypted-qpc", "FILE", True), ("--wrapped-meks", "DIRS", False), ("--output-dir", "DIR", True))}
+
+
+def usage(command):
+    needed = " ".join(f"{flag} <{value}>" for flag, value, must in COMMANDS[command] if must)
+    lines = [f"Usage: qaic-encrypt {command} [OPTIONS] {needed}", "", "Options:"]
+    lines += [f"      {flag} <{value}>{'...' if value.endswith('S') else ''}" for flag, value, _ in COMMANDS[command]]
+    return "\n".join([*lines, "      --help"])
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what the guide says where `--help` is asked for, or something is missing."""
+
+    command = None
+
+    def format_help(self):
+        return usage(self.command) + "\n" if self.command else "Usage: qaic-encrypt <COMMAND>\n"
+
+    format_usage = format_help
+
+
 def main():
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     commands = parser.add_subparsers(dest="command", required=True)
-    model = commands.add_parser("encrypt-model")
-    model.add_argument("--qpc", required=True)
-    model.add_argument("--mek", required=True)
-    model.add_argument("--output-dir", required=True)
-    model.add_argument("--pub-keys", nargs="+")
-    session = commands.add_parser("encrypt-with-session-keys")
-    session.add_argument("--input-dir", required=True)
-    session.add_argument("--mek", required=True)
-    session.add_argument("--pub-keys", nargs="+", required=True)
-    wrap = commands.add_parser("wrap-mek")
-    wrap.add_argument("--mek", required=True)
-    wrap.add_argument("--pub-keys", nargs="+", required=True)
-    wrap.add_argument("--output-dir", required=True)
-    replace = commands.add_parser("replace-mek")
-    replace.add_argument("--encrypted-qpc", required=True)
-    replace.add_argument("--wrapped-meks", nargs="+", required=True)
-    replace.add_argument("--output-dir", required=True)
+    for name, flags in COMMANDS.items():
+        command = commands.add_parser(name)
+        command.command = name
+        for flag, value, must in flags:
+            command.add_argument(flag, required=must, nargs="+" if value.endswith("S") else None)
     options = parser.parse_args()
     out = pathlib.Path(getattr(options, "output_dir", None) or options.input_dir)
     behaviour = pathlib.Path(__file__).resolve().parent / "behaviour"
