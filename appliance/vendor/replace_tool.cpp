@@ -95,6 +95,18 @@ std::filesystem::path beside(const std::filesystem::path& output) {
   return (output.has_filename() ? output : output.parent_path()).parent_path() / ".qpcseal-replace-inputs";
 }
 
+// Copies the model, or all of the folder that it is in, to where the tool finds it; its bytes.
+std::uint64_t fill_model(const ToolFolder& inputs, const std::filesystem::path& sealed, confine::Job& job) {
+  if (std::filesystem::is_directory(std::filesystem::symlink_status(sealed))) {
+    job.command.emplace_back("/qpcseal/in/model");
+    return inputs.fill(sealed, "model");
+  }
+  std::filesystem::create_directory(inputs.path() / "model");
+  std::filesystem::copy_file(sealed, inputs.path() / "model" / sealed.filename());
+  job.command.push_back("/qpcseal/in/model/" + sealed.filename().string());
+  return std::filesystem::file_size(sealed);
+}
+
 }  // namespace
 
 VendorResult replace_vendor_mek(const site::Home& home, const ToolReplaceOptions& options) {
@@ -106,12 +118,8 @@ VendorResult replace_vendor_mek(const site::Home& home, const ToolReplaceOptions
   run.job.command = {run.job.files.front().inside, "replace-mek", "--encrypted-qpc"};
   // A copy is what is checked and what the tool gets.
   const ToolFolder inputs(beside(options.output_folder), false, known);
-  const std::filesystem::path model = inputs.path() / "model";
-  std::vector<std::filesystem::path> places{model};
-  std::filesystem::create_directory(model);
-  std::filesystem::copy_file(options.sealed, model / options.sealed.filename());
-  std::uint64_t bytes = std::filesystem::file_size(options.sealed);
-  run.job.command.push_back("/qpcseal/in/model/" + options.sealed.filename().string());
+  std::vector<std::filesystem::path> places{inputs.path() / "model"};
+  const std::uint64_t bytes = fill_model(inputs, options.sealed, run.job);
   run.job.command.emplace_back("--wrapped-meks");
   for (std::size_t i = 0; i < options.wrapped.size(); ++i) {
     const std::string name = "wrapped" + std::to_string(i);

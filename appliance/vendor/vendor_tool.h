@@ -40,7 +40,7 @@ struct VendorResult {
 VendorResult run_vendor_tool(site::Appliance& appliance, const keys::Mek& mek, const ToolOptions& options);
 
 struct ToolReplaceOptions {
-  std::filesystem::path sealed;                // a file that the tool made
+  std::filesystem::path sealed;                // a model that the tool made, or the folder that it is in
   std::vector<std::filesystem::path> wrapped;  // folders that wrap-mek made
   std::filesystem::path output_folder;
   bool replace = false;
