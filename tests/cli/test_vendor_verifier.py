@@ -1,5 +1,6 @@
 """Evidence that a program of the site's verifies: what it may answer, and what becomes of any other answer."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -186,6 +187,34 @@ class DocumentedWrapper(unittest.TestCase):
         report.write_bytes(report.read_bytes()[:-1] + bytes([report.read_bytes()[-1] ^ 1]))
         refused = site.qpcseal("attest", "verify", report, expect=5)
         self.assertIn("refused: the signature does not verify", refused.stdout + refused.stderr)
+
+
+class DocumentedPolicy(unittest.TestCase):
+    """The class, rule and quorum in VENDOR-SDK.md, with what is to be filled in."""
+
+    class make(VendorAppliance):
+        def stock_policy(self, text):
+            shown = re.search(r"(?s)```toml\n(.+?)```", DOCUMENT.read_text(encoding="utf-8"))[1]
+            root = hashlib.sha256((self.vendor / "root" / "root.raw").read_bytes()).hexdigest()
+            for words, value in (("<SHA-256 of the vendor's root certificate>", root), ("<the card's identity>", self.ueid()),
+                                 ("<SHA-256 or SHA-384>", "cd" * 32), ("mek-expose = 2", "mek-expose = 0")):
+                assert shown.count(words) == 1, words
+                shown = shown.replace(words, value)
+            rules, approvals = shown.split("[approvals]\n")
+            head, others = text.split("\n[approvals]\n")
+            return head.replace('labels = ["*"]', 'labels = ["own-*"]') + "\n" + rules + "[approvals]\n" + approvals + others
+
+    def test_it_serves(self):
+        site = self.make()
+        self.addCleanup(site.close)
+        site.answer(oemid=None, hwmodel=None, hwversion=None)
+        site.qpcseal("mek", "generate", "stock-a")
+        wrapped = site.root / "wrapped"
+        site.qpcseal("wrap-mek", "--format", "vendor", "--mek", "stock-a", "--pub-keys", site.report("stock-a"), "--output-dir",
+                     wrapped)
+        self.assertTrue((wrapped / "MEK.encrypt").exists())
+        site.qpcseal("wrap-mek", "--format", "vendor", "--mek", "stock-a", "--pub-keys", site.report("stock-a", card=1),
+                     "--output-dir", site.root / "never", expect=5)
 
 
 class NoVerifier(unittest.TestCase):

@@ -134,7 +134,7 @@ class VendorPower(unittest.TestCase):
         shutil.copytree(self.root / "sealed", self.stage / "out" / "sealed")
         file = self.root / "trace"
         disk_before = Disk(self.stage).as_it_is()
-        done = subprocess.run(["strace", "-f", "-qq", "-y", "-xx", "-s", "1048576", "-o", str(file), "-e",
+        done = subprocess.run(["strace", "--seccomp-bpf", "-f", "-qq", "-y", "-xx", "-s", "1048576", "-o", str(file), "-e",
                                "trace=clone,clone3,fork,vfork," + ",".join(CALLS), *self.words(command, self.stage)],
                               env=dict(self.site.env, QPCSEAL_HOME=str(self.stage / "home")), capture_output=True, text=True,
                               timeout=120, check=False)
