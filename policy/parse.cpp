@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/nearest.h"
 #include "encoding/file_kind.h"
 #include "encoding/toml.h"
 #include "policy/parse_mek.h"
@@ -174,7 +175,8 @@ void read_approvals(encoding::TomlReader& reader, Policy& policy) {
   for (const std::string& name : reader.keys()) {
     const auto known = operations();
     if (std::find(known.begin(), known.end(), name) == known.end())
-      continue;  // finish() refuses it, with its line
+      reader.refuse(reader.line_of_key(name), "unknown operation '" + name + "'",
+                    did_you_mean(name, {known.begin(), known.end()}));
     policy.approvals[name] = rule(reader, name, static_cast<int>(reader.integer(name, 0, 100)));
   }
   reader.finish();

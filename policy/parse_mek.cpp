@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/nearest.h"
 #include "policy/parse_rules.h"
 
 namespace qpcseal::policy {
@@ -39,8 +40,10 @@ MekRule read_mek(encoding::TomlReader& reader, const Policy& policy) {
   out.labels = rule(reader, "labels", reader.texts("labels"));
   out.devices = rule(reader, "devices", reader.texts("devices"));
   for (const std::string& name : out.devices.value) {
-    if (policy.device(name) == nullptr)
-      reader.refuse(out.devices.line, "there is no device class '" + name + "'");
+    if (policy.device(name) != nullptr) continue;
+    std::vector<std::string> known;
+    for (const DeviceClass& device : policy.devices) known.push_back(device.name);
+    reader.refuse(out.devices.line, "there is no device class '" + name + "'", did_you_mean(name, known));
   }
   out.modes = rule(reader, "modes", known_words(reader, "modes", {"token", "envelope"}));
   out.formats = {{std::string(kOwnFormat)}, out.line};

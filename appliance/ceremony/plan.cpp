@@ -11,7 +11,10 @@
 #include "appliance/keys/mek.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/nearest.h"
 #include "base/terminal.h"
+#include "base/text.h"
+#include "encoding/file_kind.h"
 #include "encoding/pgp_words.h"
 #include "encoding/toml.h"
 
@@ -74,6 +77,18 @@ TokenRule read_token(TomlReader reader) {
   return out;
 }
 
+std::vector<std::string> names_of(const std::vector<Person>& people) {
+  std::vector<std::string> out;
+  for (const Person& person : people) out.push_back(person.name);
+  return out;
+}
+
+// What was meant, or else all that there is.
+std::string known_or(const std::string& word, const std::vector<std::string>& known) {
+  const std::string meant = did_you_mean(word, known);
+  return meant.empty() ? "known: " + join(known) : meant;
+}
+
 void read_argument(TomlReader& reader, const ArgumentRule& rule, Step& step) {
   const std::string key(rule.name);
   switch (rule.kind) {
@@ -105,16 +120,18 @@ Step read_step(TomlReader& reader, const Plan& plan) {
   out.id = plain_name(reader, "id");
   out.act = reader.text("do");
   const ActRule* rule = act_rule(out.act);
-  if (rule == nullptr) reader.refuse(reader.line_of_key("do"), "no such act '" + out.act + "'");
+  if (rule == nullptr)
+    reader.refuse(reader.line_of_key("do"), "no such act '" + out.act + "'", known_or(out.act, act_names()));
   out.who = reader.text("who");
   const auto is_them = [&](const Person& person) { return person.name == out.who; };
   if (std::ranges::none_of(plan.people, is_them))
-    reader.refuse(reader.line_of_key("who"), "'" + out.who + "' is none of the people");
+    reader.refuse(reader.line_of_key("who"), "'" + out.who + "' is none of the people",
+                  known_or(out.who, names_of(plan.people)));
   out.see = reader.text("see");
   if (reader.has("say")) out.say = reader.text("say");
   for (const ArgumentRule& argument : rule->arguments)
     if (!argument.optional || reader.has(argument.name)) read_argument(reader, argument, out);
-  for (const std::string name : {"transferee", "retirement"})
+  for (const std::string name : {"transferee", "retirement", "recovery_key", "backup"})
     if (out.arguments.contains(name) != out.arguments.contains(name + "_sha256"))
       reader.refuse(out.line, "'" + name + "' and '" + name + "_sha256' stand together");
   reader.finish();
@@ -196,9 +213,11 @@ bool is_plan_text(std::string_view text) { return text.find(kFormat) != std::str
 
 Plan parse_plan(std::string_view text, const std::string& file) {
   if (text.size() > kMaxPlanSize) throw Error(ErrorKind::Malformed, file + ": more than 64 KiB");
-  const toml::table table = encoding::parse_toml(text, file);
-  TomlReader reader(table, "plan", file);
-  Plan out = read_plan(reader, file);
+  Plan out = encoding::as_kind(view(text), "a ceremony's plan", [&] {
+    const toml::table table = encoding::parse_toml(text, file);
+    TomlReader reader(table, "plan", file);
+    return read_plan(reader, file);
+  });
   out.text = std::string(text);
   out.sha256 = sha256_hex(text);
   return out;

@@ -13,6 +13,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/nearest.h"
 #include "policy/officers_needed.h"
 
 namespace qpcseal::ceremony {
@@ -81,7 +82,7 @@ class Generations {
       name.there.insert(mek.generation);  // 0: whichever the backup is of
       return "";
     }
-    if (name.there.empty()) return "there is no MEK '" + mek.name + "'";
+    if (name.there.empty()) return "there is no MEK '" + mek.name + "'" + meant(mek.name);
     if (step.act == "mek-rotate") {
       name.there.insert(++name.highest);
       return "";
@@ -90,6 +91,15 @@ class Generations {
   }
 
  private:
+  // What was probably meant, of the names that have a key.
+  [[nodiscard]] std::string meant(const std::string& wrong) const {
+    std::vector<std::string> known;
+    for (const auto& [name, one] : names_)
+      if (!one.there.empty()) known.push_back(name);
+    const std::string out = did_you_mean(wrong, known);
+    return out.empty() ? "" : "; " + out;
+  }
+
   struct Known {
     bool was_made = false;
     std::uint64_t highest = 0;
@@ -208,9 +218,12 @@ Complaints check_officers(const Plan& plan, const site::Home& home, const audit:
   if (!state.officers_digest.empty())
     for (const approval::Officer& officer : approval::read_officers(home.officers(), state).list)
       known.insert(officer.name);
-  for (const Person& person : plan.people)
-    if (!person.officer.empty() && !known.contains(person.officer))
-      out.push_back("'" + person.name + "' signs as '" + person.officer + "', and no officer has that name");
+  for (const Person& person : plan.people) {
+    if (person.officer.empty() || known.contains(person.officer)) continue;
+    const std::string meant = did_you_mean(person.officer, {known.begin(), known.end()});
+    out.push_back("'" + person.name + "' signs as '" + person.officer + "', and no officer has that name" +
+                  (meant.empty() ? "" : "; " + meant));
+  }
   return out;
 }
 

@@ -35,7 +35,13 @@ const std::array<ActRule, 11>& rules() {
       {"mek-drill", true, {kMek, kBackup, kBackupDigest, {"days", ArgumentKind::Days}, kOutput}},
       {"recovery-key", true, {kOutput}},
       {"checkpoint", false, {kOutput}},
-      {"manual", false, {{"text", ArgumentKind::Text}}},
+      {"manual",
+       false,
+       {{"text", ArgumentKind::Text},
+        {"recovery_key", ArgumentKind::File, true},
+        {"recovery_key_sha256", ArgumentKind::Digest, true},
+        {"backup", ArgumentKind::File, true},
+        {"backup_sha256", ArgumentKind::Digest, true}}},
   }};
   return kRules;
 }
@@ -45,6 +51,12 @@ const std::array<ActRule, 11>& rules() {
 const ActRule* act_rule(std::string_view name) {
   const auto found = std::ranges::find(rules(), name, &ActRule::name);
   return found == rules().end() ? nullptr : &*found;
+}
+
+std::vector<std::string> act_names() {
+  std::vector<std::string> out;
+  for (const ActRule& rule : rules()) out.emplace_back(rule.name);
+  return out;
 }
 
 }  // namespace qpcseal::ceremony

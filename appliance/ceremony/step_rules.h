@@ -3,6 +3,7 @@
 // the acts out.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -24,5 +25,7 @@ struct ActRule {
 
 // Null for an unknown act.
 const ActRule* act_rule(std::string_view name);
+// Of all acts.
+std::vector<std::string> act_names();
 
 }  // namespace qpcseal::ceremony

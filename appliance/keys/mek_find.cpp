@@ -6,6 +6,7 @@
 #include "appliance/keys/mek.h"
 #include "appliance/keys/mek_list.h"
 #include "base/error.h"
+#include "base/nearest.h"
 #include "pkcs11/uri.h"
 
 namespace qpcseal::keys {
@@ -57,14 +58,27 @@ void refuse_file(const std::string& reference) {
               "name the key by its label; a MEK file of the vendor's tool comes in by 'qpcseal mek import'");
 }
 
+Error unknown_mek(const std::string& what) {
+  return Error(ErrorKind::Token, what + ": no such MEK in the token",
+               "'qpcseal mek list' shows what there is")
+      .with_code("mek-unknown");
+}
+
+// Labels and names, for what was probably meant.
+std::vector<std::string> known_names(pkcs11::Session& session) {
+  std::vector<std::string> out;
+  for (const Mek& mek : list_meks(session)) {
+    out.push_back(mek.label);
+    out.push_back(mek.name);
+  }
+  return out;
+}
+
 template <typename Matches>
 Mek only_one(std::vector<Mek> all, const std::string& what, Matches matches) {
   std::erase_if(all, [&](const Mek& mek) { return !matches(mek); });
   if (all.size() == 1) return std::move(all.front());
-  if (all.empty())
-    throw Error(ErrorKind::Token, what + ": no such MEK in the token",
-                "'qpcseal mek list' shows what there is")
-        .with_code("mek-unknown");
+  if (all.empty()) throw unknown_mek(what);
   std::string list;
   for (const Mek& mek : all) list += (list.empty() ? "" : ", ") + mek.label + " (id " + to_hex(mek.id) + ")";
   throw Error(ErrorKind::Token, what + ": " + std::to_string(all.size()) + " keys match: " + list,
@@ -112,8 +126,11 @@ Mek find_mek(pkcs11::Session& session, const std::string& reference) {
   const bool is_label = reference.find('#') != std::string::npos;
   std::vector<Mek> all = is_label ? meks_with(session, pkcs11::Template().text(CKA_LABEL, reference))
                                   : meks_with(session, {}, reference);
-  if (all.empty()) refuse_file(reference);
-  const std::uint64_t newest = all.empty() ? 0 : all.back().generation;
+  if (all.empty()) {
+    refuse_file(reference);
+    throw with_nearest(unknown_mek(what), reference, known_names(session));
+  }
+  const std::uint64_t newest = all.back().generation;
   return only_one(std::move(all), what, [&](const Mek& mek) {
     return is_label ? mek.label == reference : mek.generation == newest;
   });

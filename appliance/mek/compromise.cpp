@@ -5,8 +5,10 @@
 #include <map>
 #include <tuple>
 
+#include "appliance/audit/mek_names.h"
 #include "appliance/mek/rotate.h"
 #include "base/error.h"
+#include "base/nearest.h"
 
 namespace qpcseal::mek {
 
@@ -22,8 +24,9 @@ const audit::MekHistory& find(const audit::State& state, const std::string& refe
     if (mek.label == reference || keys::name_in(mek.label) == reference) found.push_back(&mek);
   if (found.size() == 1) return *found.front();
   if (found.empty())
-    throw Error(ErrorKind::Usage, "the log knows no MEK '" + reference + "'",
-                "'qpcseal mek list' shows them");
+    throw with_nearest(
+        {ErrorKind::Usage, "the log knows no MEK '" + reference + "'", "'qpcseal mek list' shows them"},
+        reference, audit::mek_names(state));
   std::ranges::sort(found, {}, &audit::MekHistory::generation);
   std::string labels;
   for (const auto* mek : found) labels += (labels.empty() ? "" : ", ") + mek->label;

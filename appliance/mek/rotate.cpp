@@ -5,6 +5,7 @@
 
 #include "appliance/mek/generate.h"
 #include "base/error.h"
+#include "base/nearest.h"
 
 namespace qpcseal::mek {
 
@@ -32,9 +33,13 @@ keys::Mek newest_known(site::Appliance& appliance, const std::string& name) {
   for (keys::Mek& mek : meks)
     if (mek.name == name && known.contains(mek.id) && (!newest || mek.generation > newest->generation))
       newest = std::move(mek);
-  if (!newest)
-    throw Error(ErrorKind::Usage, "there is no MEK '" + name + "' of this appliance in the token",
-                "'qpcseal mek generate " + name + "' makes its first generation");
+  if (!newest) {
+    std::vector<std::string> names;
+    for (const auto& [id, mek] : known) names.emplace_back(keys::name_in(mek.label));
+    throw with_nearest({ErrorKind::Usage, "there is no MEK '" + name + "' of this appliance in the token",
+                        "'qpcseal mek generate " + name + "' makes its first generation"},
+                       name, names);
+  }
   return std::move(*newest);
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/nearest.h"
 #include "base/text.h"
 #include "base/text_file.h"
 
@@ -27,13 +28,17 @@ toml::table parse_toml(std::string_view text, const std::string& file) {
   }
 }
 
-void TomlReader::refuse(int line, const std::string& why) const {
-  throw Error(ErrorKind::Malformed, file_ + ":" + std::to_string(line) + ": " + what_ + ": " + why);
+void TomlReader::refuse(int line, const std::string& why, const std::string& hint) const {
+  throw Error(ErrorKind::Malformed, file_ + ":" + std::to_string(line) + ": " + what_ + ": " + why, hint);
 }
 
 const toml::node& TomlReader::take(std::string_view key) {
   const toml::node* node = table_.get(key);
-  if (node == nullptr) refuse(line(), "the rule " + in_quotes(key) + " is missing");
+  if (node == nullptr) {
+    const auto typed = nearest(key, keys());
+    refuse(line(), "the rule " + in_quotes(key) + " is missing",
+           typed ? in_quotes(*typed) + " stands there: is it meant to be " + in_quotes(key) + "?" : "");
+  }
   taken_.emplace(key);
   return *node;
 }
@@ -152,7 +157,8 @@ std::vector<std::string> TomlReader::keys() const {
 void TomlReader::finish() const {
   for (const auto& [key, node] : table_) {
     if (!taken_.contains(key.str())) {
-      refuse(static_cast<int>(key.source().begin.line), "unknown key " + in_quotes(key.str()));
+      refuse(static_cast<int>(key.source().begin.line), "unknown key " + in_quotes(key.str()),
+             did_you_mean(key.str(), {taken_.begin(), taken_.end()}));
     }
   }
 }

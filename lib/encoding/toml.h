@@ -40,9 +40,9 @@ class TomlReader {
   std::vector<TomlReader> tables(std::string_view key, const std::string& what);
   TomlReader table(std::string_view key, const std::string& what);
   [[nodiscard]] std::vector<std::string> keys() const;
-  // Refuses keys that nobody took.
+  // Refuses keys that nobody took, and names a key that was taken and is near.
   void finish() const;
-  [[noreturn]] void refuse(int line, const std::string& why) const;
+  [[noreturn]] void refuse(int line, const std::string& why, const std::string& hint = {}) const;
   [[nodiscard]] static int line_number(const toml::node& node) {
     return static_cast<int>(node.source().begin.line);
   }

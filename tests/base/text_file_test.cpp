@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "cli/suggest.h"
+#include "base/nearest.h"
 #include "encoding/file_kind.h"
 #include "tests/base/expect_error.h"
 #include "tests/base/temp_folder.h"
@@ -58,16 +58,16 @@ TEST(Moments, ADayIsItsFirstOrItsLastSecond) {
 
 TEST(Nearest, FindsWhatWasMeant) {
   const std::vector<std::string> known{"list", "show", "generate", "encrypt-model"};
-  EXPECT_EQ(cli::nearest("lst", known), "list");
-  EXPECT_EQ(cli::nearest("sohw", known), "show");
-  EXPECT_EQ(cli::nearest("gen", known), "generate");
-  EXPECT_EQ(cli::nearest("encrypt-modl", known), "encrypt-model");
+  EXPECT_EQ(nearest("lst", known), "list");
+  EXPECT_EQ(nearest("sohw", known), "show");
+  EXPECT_EQ(nearest("gen", known), "generate");
+  EXPECT_EQ(nearest("encrypt-modl", known), "encrypt-model");
 }
 
 TEST(Nearest, FindsNothingFarAway) {
-  EXPECT_EQ(cli::nearest("x", {"a", "list"}), std::nullopt);
-  EXPECT_EQ(cli::nearest("destroy", {"list", "show"}), std::nullopt);
-  EXPECT_EQ(cli::nearest("", {"a"}), std::nullopt);
+  EXPECT_EQ(nearest("x", {"a", "list"}), std::nullopt);
+  EXPECT_EQ(nearest("destroy", {"list", "show"}), std::nullopt);
+  EXPECT_EQ(nearest("", {"a"}), std::nullopt);
 }
 
 TEST(FileKind, IsToldByTheFirstBytes) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <map>
 #include <memory>
 
 #include "appliance/ceremony/fixtures.h"
@@ -9,7 +10,9 @@
 #include "appliance/cli/output/record_page.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/nearest.h"
 #include "base/terminal.h"
+#include "base/text.h"
 #include "encoding/pgp_words.h"
 
 namespace qpcseal::cli {
@@ -22,14 +25,38 @@ struct CeremonyOptions {
   bool ask = false, on_this_appliance = false, abandon = false, force = false;
 };
 
-// A file; the SHA-256 of a plan that a ceremony began with, which the home keeps; or nothing, for the
-// ceremony that goes on, else the last one.
+// Of the plans that ceremonies of this log began with: SHA-256, by their ids. Of one id the last.
+std::map<std::string, std::string> kept_ids(const site::Home& home) {
+  const audit::LogCopy log = audit::read_log(home.log(), std::nullopt);
+  std::map<std::uint64_t, std::string> by_time;
+  for (const auto& [sha256, ceremony] : log.state.ceremonies) by_time[ceremony.seq] = sha256;
+  std::map<std::string, std::string> out;
+  for (const auto& [seq, sha256] : by_time)
+    out[encoding::text_member(audit::parse_entry(log.line(seq)).data, "plan_id")] = sha256;
+  return out;
+}
+
+ceremony::Plan plan_named(const site::Home& home, const std::string& id) {
+  const std::map<std::string, std::string> known = kept_ids(home);
+  if (const auto found = known.find(id); found != known.end())
+    return ceremony::kept_plan(home, found->second);
+  std::vector<std::string> ids;
+  for (const auto& [name, sha256] : known) ids.push_back(name);
+  throw with_nearest(Error(ErrorKind::Io, "'" + id + "' is no file, and no plan of a ceremony in the log",
+                           ids.empty() ? "the log has no ceremony" : "its plans: " + join(ids))
+                         .with_code("not-found"),
+                     id, ids);
+}
+
+// A file; the id or the SHA-256 of a plan that a ceremony began with, which the home keeps; or nothing, for
+// the ceremony that goes on, else the last one.
 ceremony::Plan plan_of(const std::string& plan) {
   const site::Home home = site::locate_home();
   if (plan.empty())
     return ceremony::kept_plan(home, ceremony::latest_plan(audit::read_log(home.log(), std::nullopt).state));
   if (encoding::is_hex(plan, sizeof(Sha256Digest)) && !std::filesystem::exists(plan))
     return ceremony::kept_plan(home, plan);
+  if (!std::filesystem::exists(plan) && site::find_home()) return plan_named(home, plan);
   const Bytes text = read_file(plan, ceremony::kMaxPlanSize);
   return ceremony::parse_plan(text_view(text), plan);
 }
@@ -181,11 +208,11 @@ CLI::App* add_ceremony_command(CLI::App& parent, Context& context, const char* n
                                const std::shared_ptr<CeremonyOptions>& options, Run run, bool kept = false) {
   CLI::App* command = parent.add_subcommand(name, help);
   command
-      ->add_option(
-          "PLAN", options->plan,
-          kept ? "The plan, or its SHA-256: the home keeps it (default: of the ceremony that goes on, or "
-                 "the last one)"
-               : "The plan, TOML")
+      ->add_option("PLAN", options->plan,
+                   kept ? "The plan, or its id or SHA-256: the home keeps it (default: of the ceremony that "
+                          "goes on, or "
+                          "the last one)"
+                        : "The plan, TOML")
       ->required(!kept);
   add_output_options(*command, context);
   command->callback([&context, options, run] {
