@@ -7,6 +7,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/text_file.h"
+#include "encoding/file_kind.h"
 
 namespace qpcseal::approval {
 
@@ -207,8 +208,9 @@ std::size_t count_signers(const Officers& officers, std::string_view sig_namespa
   return people.size();
 }
 
-Officers parse_officers(std::string_view text) {
-  if (text.size() > kMaxOfficersFile) throw bad_officers("officers: too large");
+namespace {
+
+Officers read_lines(std::string_view text) {
   Officers out;
   out.digest = copy(sha256(view(text)));
   unsigned number = 0;
@@ -226,6 +228,13 @@ Officers parse_officers(std::string_view text) {
   }
   if (out.list.empty()) throw bad_officers("officers: nobody is listed");
   return out;
+}
+
+}  // namespace
+
+Officers parse_officers(std::string_view text) {
+  if (text.size() > kMaxOfficersFile) throw bad_officers("officers: too large");
+  return encoding::as_kind(view(text), "an officers file", [&] { return read_lines(text); });
 }
 
 Tally tally_signatures(const Officers& officers, std::string_view sig_namespace, ByteView message,

@@ -7,6 +7,7 @@
 #include "appliance/site/archive.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "encoding/file_kind.h"
 
 namespace qpcseal::ceremony {
 
@@ -40,9 +41,13 @@ void check_rehearsal(const Json& record, const std::string& from, const Plan& pl
 }
 
 Rehearsal parse_rehearsal(const std::string& text, const std::string& from, const Plan& plan) {
-  Rehearsal out{encoding::parse_json(text, from), text, sha256_hex(text)};
-  check_rehearsal(out.record, from, plan);
-  return out;
+  return with_context(from, [&] {
+    return encoding::as_kind(view(text), "a ceremony's record", [&] {
+      Rehearsal out{encoding::parse_json(text, "record"), text, sha256_hex(text)};
+      check_rehearsal(out.record, "it", plan);
+      return out;
+    });
+  });
 }
 
 std::optional<Rehearsal> read_rehearsal(const CeremonyInputs& inputs) {

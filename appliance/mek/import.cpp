@@ -15,6 +15,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "encoding/file_kind.h"
 
 namespace qpcseal::mek {
 
@@ -22,7 +23,8 @@ namespace {
 
 using encoding::Json;
 
-constexpr std::size_t kValue = 16;  // bytes of a MEK file
+constexpr std::size_t kValue = 16;        // bytes of a MEK file
+constexpr std::size_t kFront = 1U << 16;  // bytes that say what another file is
 
 std::filesystem::path folder_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
@@ -30,9 +32,13 @@ std::filesystem::path folder_of(const std::filesystem::path& path) {
 
 SecretBuffer read_value(const std::filesystem::path& path) {
   const Fd file = open_to_read(path);
-  if (const std::uint64_t size = file_size(file); size != kValue)
+  if (const std::uint64_t size = file_size(file); size != kValue) {
+    Bytes front(static_cast<std::size_t>(std::min<std::uint64_t>(size, kFront)));
+    read_exact(file, front, 0);
+    with_context(path.string(), [&] { encoding::refuse_other_kind(front, "a MEK file (16 raw bytes)"); });
     throw Error(ErrorKind::Malformed,
                 path.string() + " has " + std::to_string(size) + " bytes: a MEK file has 16, raw");
+  }
   SecretBuffer value(kValue);
   read_exact(file, value.bytes(), 0);
   return value;

@@ -6,6 +6,7 @@
 #include "appliance/seal/set_manifest.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "encoding/file_kind.h"
 #include "qpc/container.h"
 
 namespace qpcseal::models {
@@ -91,6 +92,15 @@ std::vector<std::string> folders_above(const std::string& path) {
   for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1))
     out.push_back(path.substr(0, slash));
   return out;
+}
+
+void refuse_other_file(const Fd& file) {
+  constexpr std::uint64_t kFront = 1U << 16;  // bytes
+  const std::uint64_t size = file_size(file);
+  if (qpc::is_qpc(file, 0, size)) return;
+  Bytes front(static_cast<std::size_t>(std::min(size, kFront)));
+  read_exact(file, front, 0);
+  encoding::refuse_other_kind(front, "a model (QPC)");
 }
 
 }  // namespace qpcseal::models

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "base/fd.h"
+
 namespace qpcseal::models {
 
 struct FolderFile {
@@ -27,5 +29,8 @@ std::vector<FolderFile> files_of_set(const std::vector<std::filesystem::path>& i
 
 // "a" and "a/b" for "a/b/c", the highest first.
 std::vector<std::string> folders_above(const std::string& path);
+
+// Error{Malformed} where `file` is of a known kind that is no model: a request, a report, ...
+void refuse_other_file(const Fd& file);
 
 }  // namespace qpcseal::models

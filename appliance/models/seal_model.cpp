@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "appliance/mek/rotate.h"
+#include "appliance/models/folder_files.h"
 #include "appliance/models/seal_act.h"
 #include "appliance/seal/bind.h"
 #include "appliance/site/logged_act.h"
@@ -89,6 +90,7 @@ SealedModel seal_model(site::Appliance& appliance, const keys::Mek& mek, const S
   appliance.refuse_wrap_only(mek);
   return with_context("sealing '" + request.qpc.string() + "'", [&] {
     const Fd input = open_to_read(request.qpc);
+    refuse_other_file(input);
     const qpc::Container container = qpc::Container::read(input);
     seal::check_plain(container);
     const SealPlan plan = plan_sealing(appliance, mek, request, input, container);

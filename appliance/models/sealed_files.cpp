@@ -49,6 +49,7 @@ SealedFile open_one(const std::filesystem::path& path, std::filesystem::path nam
   return with_context(path.string(), [&]() -> SealedFile {
     if (finish) seal::finish_binding(path);
     Fd fd = open_to_read(path);
+    refuse_other_file(fd);
     seal::SealedTree tree = seal::SealedTree::read(fd);
     return {path, std::move(name), std::move(fd), std::move(tree)};
   });

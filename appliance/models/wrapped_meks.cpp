@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "encoding/file_kind.h"
 #include "encoding/json.h"
 
 namespace qpcseal::models {
@@ -69,7 +70,8 @@ seal::Slots read_slots(const std::filesystem::path& dir) {
 
 Json parse_config(const std::filesystem::path& path) {
   const Bytes bytes = read_file(path, kMaxConfig);
-  Json config = encoding::parse_json(text_view(bytes), path.string());
+  Json config = encoding::as_kind(bytes, "config.json of wrapped MEKs",
+                                  [&] { return encoding::parse_json(text_view(bytes), path.string()); });
   return with_context(path.string(), [&] {
     encoding::expect_keys(config, {"format", "mek_id", "mek", "wrapped"}, "config");
     if (encoding::text_member(config, "format") != kFormat)

@@ -32,6 +32,11 @@ constexpr std::array kBeginnings = {
     Mark{"ssh-ed25519 "sv, "an SSH public key"},
     Mark{"ecdsa-sha2-"sv, "an SSH public key"},
     Mark{"<!DOCTYPE html"sv, "an HTML page"},
+    Mark{"{\"command\":"sv, "a file of commands"},
+    Mark{"{\"command\" :"sv, "a file of commands"},
+    Mark{"\x7F"
+         "ELF"sv,
+         "a program or a module (ELF)"},
 };
 
 // Anywhere in the first bytes.
@@ -39,7 +44,7 @@ constexpr std::array kTexts = {
     Mark{"\"type\":\"qpcseal-receipt\""sv, "a receipt"},
     Mark{"\"type\":\"qpcseal-collateral\""sv, "a collateral bundle"},
     Mark{"qpcseal/wrapped-meks/1"sv, "config.json of wrapped MEKs"},
-    Mark{"qpcseal/ceremony-record/1"sv, "a ceremony's record"},
+    Mark{"\"qpcseal/ceremony-record/"sv, "a ceremony's record"},
     Mark{"qpcseal/plan/1"sv, "a ceremony's plan"},
     Mark{"-----BEGIN CERTIFICATE-----"sv, "a certificate"},
     Mark{"-----BEGIN X509 CRL-----"sv, "a CRL"},
@@ -61,6 +66,16 @@ bool is_batch(std::string_view text) {
   std::array<std::string, 5> words;
   for (std::string& word : words) line >> word;
   return ends_with(words[3], ".request") && ends_with(words[4], ".report");
+}
+
+// NAME+ID+KEY, in one line.
+bool is_vkey(std::string_view text) {
+  const std::string_view line = text.substr(0, text.find('\n'));
+  const std::size_t id = line.find('+'), key = line.find('+', id == std::string_view::npos ? id : id + 1);
+  constexpr std::size_t kIdDigits = 8;
+  return line.size() + 1 >= text.size() && key != std::string_view::npos && key - id - 1 == kIdDigits &&
+         line.find_first_not_of("0123456789abcdef", id + 1) >= key &&
+         line.find(' ') == std::string_view::npos;
 }
 
 // A bundle holds a receipt.
@@ -86,12 +101,18 @@ std::string_view file_kind(ByteView bytes) {
   for (const Mark& mark : kTexts)
     if (front.find(mark.text) != std::string_view::npos) return mark.kind;
   if (front.size() > kTarMagic && front.substr(kTarMagic).starts_with("ustar")) return "a tar archive";
+  if (is_vkey(front)) return "a verification key";
   if (is_batch(front)) return "a courier's batch";
   return {};
 }
 
 Error other_kind(std::string_view kind, std::string_view wanted, const std::string& hint) {
   return {ErrorKind::Malformed, "this is " + std::string(kind) + ", not " + std::string(wanted), hint};
+}
+
+void refuse_other_kind(ByteView bytes, std::string_view wanted, const std::string& hint) {
+  const std::string_view kind = file_kind(bytes);
+  if (!kind.empty() && kind != wanted) throw other_kind(kind, wanted, hint);
 }
 
 }  // namespace qpcseal::encoding

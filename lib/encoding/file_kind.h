@@ -21,6 +21,10 @@ std::string_view file_kind_at_front(ByteView bytes);
 // "this is a receipt, not a request for attestation"
 Error other_kind(std::string_view kind, std::string_view wanted, const std::string& hint = {});
 
+// Error{Malformed} for a file of another known kind than `wanted`. Before a format is parsed in which another
+// one's mark cannot stand.
+void refuse_other_kind(ByteView bytes, std::string_view wanted, const std::string& hint = {});
+
 // Runs `parse`, which reads `bytes` as `wanted`. Its Error{Malformed} for a file of another known kind
 // becomes other_kind().
 template <typename Parse>

@@ -1,5 +1,6 @@
 """inspect: what a file says of itself, on a machine without home or token."""
 
+import hashlib
 import json
 import os
 import unittest
@@ -68,7 +69,23 @@ class Inspect(Case):
         self.appliance.qpcseal("audit", "receipt", entry, "--bundle", "-o", bundle)
         said = self.inspect(bundle)
         self.assertEqual((said["type"], said["verified"], said["entry"]), ("bundle", False, entry))
-        self.assertTrue(run(QPCSEAL, "inspect", bundle, env=NOWHERE).stdout.startswith("bundle: "))
+        shown = run(QPCSEAL, "inspect", bundle, env=NOWHERE).stdout
+        self.assertTrue(shown.startswith("bundle: "))
+        parts = {part["name"]: part for part in said["parts"]}
+        for name in ("receipt", "report.dat", "policy.toml", "trust.json", "policy-1.toml", "entry-0.json"):
+            self.assertIn(name, parts)
+            self.assertIn(name, shown)
+        out = self.folder("parts")
+        run(QPCSEAL, "inspect", bundle, "--parts-to", out, env=NOWHERE)
+        self.assertEqual({path.name for path in out.iterdir()}, set(parts))
+        for name, part in parts.items():
+            self.assertEqual(hashlib.sha256((out / name).read_bytes()).hexdigest(), part["sha256"])
+        self.assertEqual((out / "policy.toml").read_bytes(), self.appliance.policy.read_bytes())
+        vkey = self.appliance.qpcseal("trust", "show", "--log-key").stdout.strip()
+        run(QPCSEAL, "audit", "check-receipt", out / "receipt", "--key", vkey, env=NOWHERE)
+        run(QPCSEAL, "inspect", bundle, "--parts-to", out, env=NOWHERE, expect=3)
+        self.assertIn("for a bundle", run(QPCSEAL, "inspect", out / "receipt", "--parts-to", self.folder("no"), env=NOWHERE,
+                                          expect=2).stderr)
         bundle.write_text(bundle.read_text().replace('{', '{ ', 1))
         self.assertIn("not written as one is", self.inspect(bundle, expect=4))
 

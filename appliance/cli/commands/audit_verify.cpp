@@ -4,13 +4,18 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text_file.h"
+#include "encoding/file_kind.h"
 #include "tlog/cosignature.h"
 
 namespace qpcseal::cli {
 
 namespace {
 
-std::string read_note(const std::string& path) { return read_plain_text(path, tlog::kMaxCheckpointSize); }
+std::string read_note(const std::string& path) {
+  std::string out = read_plain_text(path, tlog::kMaxCheckpointSize);
+  with_context(path, [&] { encoding::refuse_other_kind(view(out), "a signed checkpoint"); });
+  return out;
+}
 
 // The witness is the one given, or one that the log says is trusted.
 tlog::Cosigned open_witnessed(const AuditOptions& options, const audit::LogCopy& log,

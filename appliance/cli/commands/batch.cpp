@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/print.h"
 #include "cli/exit_code.h"
+#include "encoding/file_kind.h"
 #include "encoding/json.h"
 
 namespace qpcseal::cli {
@@ -72,6 +73,7 @@ RunLine parse_line(const CLI::App& root, const std::string& file, std::uint64_t 
 std::vector<RunLine> parse_lines(const CLI::App& root, const std::string& file) {
   std::vector<RunLine> out;
   const std::string text = read_text_file(file, kMaxCommands);
+  with_context(file, [&] { encoding::refuse_other_kind(view(text), "a file of commands"); });
   std::uint64_t number = 0;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find('\n', at), text.size());

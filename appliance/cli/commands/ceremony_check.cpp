@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/terminal.h"
+#include "encoding/file_kind.h"
 #include "encoding/pgp_words.h"
 
 namespace qpcseal::cli {
@@ -46,8 +47,10 @@ void expect_planned_image(const ceremony::Plan& plan, const Json& environment) {
 
 // The record's text, held against the log. Throws where they differ.
 Json checked_record(const audit::LogCopy& log, const std::string& text, const std::string& file) {
-  const Json record = encoding::parse_json(text, file);
+  const Json record =
+      encoding::as_kind(view(text), "a ceremony's record", [&] { return encoding::parse_json(text, file); });
   const Json format = record.is_object() ? record.value("format", Json()) : Json();
+  with_context(file, [&] { encoding::refuse_other_kind(view(text), "a ceremony's record"); });
   if (format != ceremony::kRecordFormat)
     throw Error(ErrorKind::Malformed,
                 file + " is no record of a ceremony, " + std::string(ceremony::kRecordFormat),

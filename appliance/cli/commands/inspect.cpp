@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <array>
 #include <memory>
+#include <optional>
+#include <set>
 
 #include "appliance/approval/approval_request.h"
 #include "appliance/cli/commands/context.h"
+#include "appliance/cli/output/bundle_parts.h"
 #include "appliance/cli/output/claims.h"
 #include "appliance/cli/output/inspect_container.h"
 #include "appliance/cli/output/inspect_json.h"
@@ -15,7 +19,9 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/file_set.h"
 #include "base/terminal.h"
+#include "encoding/file_kind.h"
 #include "encoding/pgp_words.h"
 #include "qpc/container.h"
 
@@ -62,6 +68,40 @@ Report inspect_report(ByteView bytes) {
     return report;
   }
   throw Error(ErrorKind::Malformed, "neither a QPC, nor a report, a request, a recovery key or a backup");
+}
+
+// Kinds of files that other commands show, and what shows each.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 16> kShownElsewhere = {{
+    {"a policy", "qpcseal policy check FILE"},
+    {"a ceremony's plan", "qpcseal ceremony lint FILE"},
+    {"a ceremony's record", "qpcseal ceremony check FILE --log COPY --key VKEY"},
+    {"an officers file", "qpcseal officers show FILE"},
+    {"a collateral bundle", "qpcseal trust sign FILE shows it before it asks"},
+    {"a genesis", "it is plain text; qpcseal approve FILE"},
+    {"a rejection of a request", "it is plain text, and names the request's SHA-256"},
+    {"a signed checkpoint", "qpcseal audit verify --earlier FILE"},
+    {"a log's entries", "qpcseal audit show --log FOLDER, with the folder that it lies in"},
+    {"a tar archive", "qpcseal home verify FILE, if it is a home's backup"},
+    {"an SSH signature", "ssh-keygen -Y verify, as docs/OPERATIONS.md says"},
+    {"a certificate", "openssl x509 -noout -text -in FILE"},
+    {"a CRL", "openssl crl -noout -text -in FILE"},
+    {"a verification key", "qpcseal audit verify --key FILE"},
+    {"a courier's batch", "qpcseal-attest --batch FILE"},
+    {"a file of commands", "qpcseal run FILE"},
+}};
+
+// Named, and no more.
+std::optional<Report> name_kind(ByteView bytes) {
+  const std::string_view kind = encoding::file_kind(bytes);
+  for (const auto& [known, shown_by] : kShownElsewhere) {
+    if (kind != known) continue;
+    Report report;
+    report.json = {{"type", kind}, {"shown_by", shown_by}, {"sha256", sha256_hex(bytes)}};
+    report.text = "this is " + std::string(kind) + "\nshown by: " + std::string(shown_by) + "\nSHA-256 " +
+                  sha256_hex(bytes) + "\n";
+    return report;
+  }
+  return std::nullopt;
 }
 
 Report inspect_approval(const std::string& text) {
@@ -144,6 +184,7 @@ bool is_json(ByteView bytes) {
 Report inspect_bytes(ByteView bytes) {
   const std::string text(text_view(bytes));
   if (approval::is_approval_request(text)) return inspect_approval(text);
+  if (auto named = name_kind(bytes)) return std::move(*named);
   if (is_json(bytes)) return inspect_json(text);
   if (bytes.size() > kMaxOther) throw Error(ErrorKind::Malformed, "too large for anything that it could be");
   for (Report (*const inspect)(ByteView) : {inspect_recovery_key, inspect_backup, inspect_request}) {
@@ -154,6 +195,28 @@ Report inspect_bytes(ByteView bytes) {
     }
   }
   return inspect_report(bytes);
+}
+
+struct InspectOptions {
+  std::string path, parts_to;
+};
+
+// The parts of a bundle, as files.
+void write_parts(const InspectOptions& options, Report& report) {
+  const std::string text = read_text_file(options.path, kMaxFile);
+  if (!verdict::is_bundle(text)) throw Error(ErrorKind::Usage, "--parts-to is for a bundle");
+  const std::filesystem::path dir = options.parts_to;
+  OutputSet outputs(Existing::Refuse);
+  outputs.dir(dir);
+  std::set<std::string> names;
+  for (const BundlePart& part : bundle_parts(encoding::parse_json(text, options.path))) {
+    if (!names.insert(part.name).second) continue;  // an entry that has two parts in it
+    outputs.write(dir / part.name, ByteView(part.bytes));
+    report.written.push_back(dir / part.name);
+  }
+  outputs.commit();
+  report.text +=
+      "wrote " + std::to_string(names.size()) + " files into " + printable(options.parts_to) + "\n";
 }
 
 Report run_inspect(const std::string& path) {
@@ -170,15 +233,24 @@ Report run_inspect(const std::string& path) {
 void add_inspect(CLI::App& app, Context& context) {
   CLI::App* command =
       app.add_subcommand("inspect", "What a file is and holds; no token, no home, nothing verified");
-  auto path = std::make_shared<std::string>();
+  auto options = std::make_shared<InspectOptions>();
   command
-      ->add_option("FILE", *path,
+      ->add_option("FILE", options->path,
                    "QPC, sealed QPC, seal.set or the folder of a set, report, request, request for approval, "
                    "receipt, bundle, config.json of "
                    "wrapped MEKs, recovery key or backup")
       ->required();
   add_output_options(*command, context);
-  command->callback([&context, path] { context.command = [path] { return run_inspect(*path); }; });
+  command->add_option(
+      "--parts-to", options->parts_to,
+      "Write what a bundle holds (report, policy, officers, signatures, ...) into this folder");
+  command->callback([&context, options] {
+    context.command = [options] {
+      Report report = run_inspect(options->path);
+      if (!options->parts_to.empty()) write_parts(*options, report);
+      return report;
+    };
+  });
 }
 
 }  // namespace qpcseal::cli

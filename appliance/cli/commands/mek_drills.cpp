@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/text_file.h"
 #include "cli/exit_code.h"
+#include "encoding/file_kind.h"
 
 namespace qpcseal::cli {
 
@@ -51,7 +52,9 @@ std::set<Bytes> ended(const audit::LogCopy& log, const std::map<Bytes, Drilled>&
   std::set<Bytes> out;
   for (const std::string& path : receipts) {
     const std::string text = read_plain_text(path, audit::kMaxReceiptSize);
-    const audit::Entry said = with_context(path, [&] { return audit::entry_of_receipt(text); });
+    const audit::Entry said = with_context(path, [&] {
+      return encoding::as_kind(view(text), "a receipt", [&] { return audit::entry_of_receipt(text); });
+    });
     const Bytes id = from_hex(encoding::text_member(said.data, "mek_id"));
     const auto found = drilled.find(id);
     if (found == drilled.end())

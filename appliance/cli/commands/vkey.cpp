@@ -5,12 +5,13 @@
 
 #include "base/error.h"
 #include "base/text_file.h"
+#include "encoding/file_kind.h"
 
 namespace qpcseal::cli {
 
 namespace {
 
-constexpr std::size_t kMaxVkeyFile = 4096;  // bytes
+constexpr std::size_t kMaxVkeyFile = 65536;  // bytes; a file of another kind is named
 
 std::string trimmed(std::string_view text) {
   constexpr std::string_view kBlanks = " \t\r\n";
@@ -31,6 +32,10 @@ std::string vkey_text(const std::string& key_or_file) {
     throw Error(ErrorKind::Io,
                 "'" + key_or_file + "' is neither a verification key (name+id+key) nor a file");
   std::string text = trimmed(read_plain_text(key_or_file, kMaxVkeyFile));
+  with_context(key_or_file, [&] {
+    encoding::refuse_other_kind(view(text + "\n"), "a verification key",
+                                "'qpcseal trust show --log-key' prints the appliance's");
+  });
   if (!is_vkey(text) || text.find('\n') != std::string::npos)
     throw Error(ErrorKind::Malformed, key_or_file + ": not one line with a verification key, name+id+key");
   return text;

@@ -3,6 +3,8 @@
 
 #include "appliance/audit/receipt.h"
 #include "appliance/cli/commands/audit_show.h"
+#include "appliance/cli/output/bundle_parts.h"
+#include "base/digest.h"
 #include "base/error.h"
 #include "encoding/json.h"
 
@@ -32,14 +34,25 @@ Report inspect_receipt(const Json& receipt) {
                        {"time", format_time(entry.time)},
                        {"act", printable(entry.kind) + " " + std::string(audit::to_string(entry.phase)) +
                                    " " + printable(entry.outcome)},
-                       {"says", printable(entry_subject(entry))}});
+                       {"says", printable(entry_subject(entry))}}) +
+                whole_digests(entry);
   return report;
 }
 
 Report inspect_bundle(const Json& bundle) {
   Report report = inspect_receipt(encoding::member(bundle, "receipt"));
   report.json["type"] = "bundle";
+  report.json["parts"] = nlohmann::ordered_json::array();
   report.text.replace(0, report.text.find(':'), "bundle: a receipt, and what its verdict rests on");
+  std::vector<std::vector<std::string>> rows{{"PART", "BYTES", "WHAT"}};
+  for (const BundlePart& part : bundle_parts(bundle)) {
+    rows.push_back({part.name, std::to_string(part.bytes.size()), part.what});
+    report.json["parts"].push_back({{"name", part.name},
+                                    {"what", part.what},
+                                    {"size", part.bytes.size()},
+                                    {"sha256", sha256_hex(part.bytes)}});
+  }
+  report.text += "\n" + table(rows) + "--parts-to FOLDER writes them as files\n";
   return report;
 }
 
