@@ -47,6 +47,25 @@ std::string first_difference(const Json& asked, const Json& done) {
   return "its parameters differ";
 }
 
+Error no_request(const std::string& operation, unsigned threshold) {
+  return missing(quoted(operation) + " needs the approval of " + std::to_string(threshold) +
+                     " officers, and no request for it was given",
+                 "'qpcseal request new " + operation + "' makes one; then --request FILE --approval SIG...");
+}
+
+Error expired(const ApprovalRequest& request, UnixTime now) {
+  return missing(
+      "the request expired at " + format_time(request.not_after) + ", now it is " + format_time(now),
+      "'qpcseal request new " + request.operation + "' makes another one");
+}
+
+Error too_few(const std::string& operation, unsigned threshold, const Tally& tallied) {
+  return missing(quoted(operation) + " needs the approval of " + std::to_string(threshold) +
+                     " officers; what counts is " + std::to_string(tallied.approvers.size()) + " (" +
+                     (tallied.approvers.empty() ? "nobody" : approver_names(tallied.approvers)) + ")",
+                 "", tallied.findings);
+}
+
 const ParsedRequest& find_request(const std::vector<ParsedRequest>& candidates, const std::string& operation,
                                   const Json& parameters, unsigned threshold) {
   const ParsedRequest* other = nullptr;
@@ -55,10 +74,7 @@ const ParsedRequest& find_request(const std::vector<ParsedRequest>& candidates, 
     if (each.request.parameters == parameters) return each;
     other = &each;
   }
-  if (other == nullptr)
-    throw missing(quoted(operation) + " needs the approval of " + std::to_string(threshold) +
-                      " officers, and no request for it was given",
-                  "'qpcseal request new " + operation + "' makes one; then --request FILE --approval SIG...");
+  if (other == nullptr) throw no_request(operation, threshold);
   throw missing("the request is for another " + quoted(operation) + ": " +
                 first_difference(other->request.parameters, parameters));
 }
@@ -103,9 +119,7 @@ void check_use(const ApprovalContext& situation, const ParsedRequest& candidate)
   if (situation.now < request.not_before)
     throw missing("the request is valid from " + format_time(request.not_before) + ", now it is " +
                   format_time(situation.now));
-  if (situation.now >= request.not_after)
-    throw missing("the request expired at " + format_time(request.not_after) + ", now it is " +
-                  format_time(situation.now));
+  if (situation.now >= request.not_after) throw expired(request, situation.now);
 }
 
 Json record_of(const ParsedRequest& candidate, const std::vector<Approver>& approvers, UnixTime now) {
@@ -136,15 +150,38 @@ ApprovalResult judge_approval(const ApprovalContext& situation, const std::strin
     return {candidate.text, counted(signatures, against.approvers), record_of(candidate, {}, situation.now),
             std::move(against.approvers)};
   const Tally tallied = tally(candidate.text);
-  if (tallied.approvers.size() < threshold)
-    throw missing(quoted(operation) + " needs the approval of " + std::to_string(threshold) +
-                      " officers; what counts is " + std::to_string(tallied.approvers.size()) + " (" +
-                      (tallied.approvers.empty() ? "nobody" : approver_names(tallied.approvers)) + ")",
-                  "", tallied.findings);
+  if (tallied.approvers.size() < threshold) throw too_few(operation, threshold, tallied);
   return {candidate.text,
           counted(signatures, tallied.approvers),
           record_of(candidate, tallied.approvers, situation.now),
           {}};
+}
+
+void require_fits(const ApprovalContext& situation, const ApprovalRequest& request) {
+  check_facts(situation, request, threshold_of(situation.policy, request.operation));
+  check_log_head(situation, request);
+}
+
+void require_candidate(const policy::Policy& policy, const Officers& officers, UnixTime now,
+                       const std::string& operation, const std::vector<std::string>& requests,
+                       const std::vector<std::string>& signatures) {
+  const unsigned threshold = threshold_of(policy, operation);
+  Error why = no_request(operation, threshold);
+  for (const std::string& text : requests) {
+    const ApprovalRequest request = parse_approval_request(text);
+    if (request.operation != operation) continue;
+    const auto tally = [&](const std::string& message) {
+      return tally_signatures(officers, approval_namespace(operation), view(message), signatures, now);
+    };
+    if (now >= request.not_after) {
+      why = expired(request, now);
+      continue;
+    }
+    const Tally tallied = tally(text);
+    if (tallied.approvers.size() >= threshold || !tally(rejection_text(text)).approvers.empty()) return;
+    why = too_few(operation, threshold, tallied);
+  }
+  throw Error(why);
 }
 
 ApprovalRequest make_approval_request(const audit::LogCopy& log, const policy::Policy& policy,

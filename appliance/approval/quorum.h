@@ -45,6 +45,17 @@ ApprovalResult judge_approval(const ApprovalContext& situation, const std::strin
                               const encoding::Json& parameters, const std::vector<std::string>& requests,
                               const std::vector<std::string>& signatures);
 
+// Error{ApprovalsMissing} where the request does not fit the appliance, token, policy, officers and log. Its
+// time, and whether it was used, are not looked at.
+void require_fits(const ApprovalContext& situation, const ApprovalRequest& request);
+
+// What can be said without log and parameters: Error{ApprovalsMissing} where no request for `operation` is
+// there that has not expired, and that enough officers signed or one rejected. judge_approval() would say the
+// same.
+void require_candidate(const policy::Policy& policy, const Officers& officers, UnixTime now,
+                       const std::string& operation, const std::vector<std::string>& requests,
+                       const std::vector<std::string>& signatures);
+
 // A request for approval as of the log's present end. Error{Denied} where the policy does not allow the
 // operation; Error{Usage} where no officer needs to agree.
 ApprovalRequest make_approval_request(const audit::LogCopy& log, const policy::Policy& policy,

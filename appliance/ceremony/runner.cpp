@@ -58,8 +58,9 @@ void record_rejection(site::Appliance& appliance, const Plan& plan,
   if (rejecters.empty()) return;
   site::archive_approval(appliance.home(), plan.text, kPlanExtension,
                          approval::counted(signatures, rejecters));
-  appliance.log().event("rejection",
-                        approval::rejection_data("ceremony", plan.sha256, plan.sha256, rejecters));
+  Json data = approval::rejection_data("ceremony", plan.sha256, plan.sha256, rejecters);
+  data["title"] = plan.title;
+  appliance.log().event("rejection", std::move(data));
   throw Error(ErrorKind::ApprovalsMissing, "the plan was rejected by " + approval::approver_names(rejecters),
               "the log records it; that plan can no longer be run");
 }

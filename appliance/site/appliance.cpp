@@ -236,10 +236,14 @@ void Appliance::refuse_expired_policy() const {
 }
 
 void Appliance::reject(const std::string& operation, const approval::ApprovalResult& judgement) {
-  log_->event("rejection",
-              approval::rejection_data(operation, encoding::text_member(judgement.record, "nonce"),
+  Json data = approval::rejection_data(operation, encoding::text_member(judgement.record, "nonce"),
                                        encoding::text_member(judgement.record, "request_sha256"),
-                                       judgement.rejecters));
+                                       judgement.rejecters);
+  const Json parameters = approval::parse_approval_request(judgement.request).parameters;
+  for (const char* name : {"mek", "name", "model"})  // for readers of the log, who do not have the request
+    if (const auto found = parameters.find(name); found != parameters.end() && found->is_string())
+      data[name == std::string("name") ? "mek" : name] = *found;
+  log_->event("rejection", std::move(data));
   throw Error(ErrorKind::ApprovalsMissing,
               "'" + operation + "' was rejected by " + approval::approver_names(judgement.rejecters),
               "the log records it; that request can no longer be used");

@@ -162,6 +162,8 @@ class Approvals(unittest.TestCase):
         entry = self.appliance.json("audit", "show", "--kind", "rejection")["entries"][-1]
         self.assertEqual(entry["data"]["request_sha256"], digest)
         self.assertEqual([person["name"] for person in entry["data"]["rejecters"]], ["carl"])
+        shown = self.appliance.qpcseal("audit", "show", "--kind", "rejection", "--mek", self.name).stdout
+        self.assertIn(f"MEK {self.name}  operation mek-generate  request {digest[:16]}...  by carl", shown)
         self.refused(self.generate(*signatures, expect=7), "used before")
 
     def test_seal_and_release_in_one_command(self):
@@ -188,6 +190,49 @@ class Approvals(unittest.TestCase):
         self.appliance.qpcseal("request", "new", "mek-rotate", "-o", out, "--force", expect=2)
         self.appliance.qpcseal("request", "new", "nonsense", "-o", out, "--force", expect=2)
         self.appliance.qpcseal("request", "new", "seal", "--mek", "nobody", "-o", out, "--force", expect=2)
+
+
+class BeforeThePin(unittest.TestCase):
+    """What officers have not agreed to is said before a PIN is asked for."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.site = GuardedAppliance(guarded=("mek-generate", "seal", "release", "mek-destroy", "log-key-rotate"))
+        cls.addClassCleanup(cls.site.close)
+        cls.site.qpcseal("mek", "generate", "m", *cls.site.approved("mek-generate", "--param", "name=m"))
+        cls.model, cls.report = cls.site.sample(), cls.site.attest("m")
+
+    def refused(self, *command, code=7):
+        with open("/dev/null", "rb") as nothing:  # an empty PIN is exit code 6
+            return self.site.qpcseal(*command, "--pin-fd", nothing.fileno(), pass_fds=(nothing.fileno(),), expect=code).stderr
+
+    def test_in_every_command(self):
+        out = self.site.root / "before-pin"
+        sealing = ["encrypt-model", "--qpc", self.model, "--mek", "m", "--output-dir", out]
+        seal = self.site.approved("seal", "--mek", "m", "--qpc", self.model)
+        for operation, command in (("seal", sealing), ("release", [*sealing, "--pub-keys", self.report, *seal]),
+                                   ("release", ["wrap-mek", "--mek", "m", "--pub-keys", self.report, "--output-dir", out]),
+                                   ("release", ["encrypt-with-session-keys", "--input-dir", self.site.root, "--mek", "m",
+                                                "--pub-keys", self.report]),
+                                   ("mek-generate", ["mek", "generate", "x"]), ("mek-destroy", ["mek", "destroy", "m"]),
+                                   ("log-key-rotate", ["audit", "rotate-key"])):
+            with self.subTest(command=command[:2]):
+                self.assertIn(f"'{operation}' needs the approval of 2 officers, and no request", self.refused(*command))
+        self.assertIn("the PIN is empty", self.refused(*sealing, *seal, code=6))
+
+    def test_too_few_and_too_late(self):
+        request = self.site.request("mek-generate", "--param", "name=y", name="y")
+        anna, bela, carl = self.site.officers
+        said = self.refused("mek", "generate", "y", "--request", request, "--approval", anna.sign(request))
+        self.assertIn("what counts is 1 (anna)", said)
+        rejection = self.site.root / "y.rejection"
+        rejection.write_text(f"qpcseal rejection 1\nrequest sha256: {hashlib.sha256(request.read_bytes()).hexdigest()}\n")
+        self.refused("mek", "generate", "y", "--request", request, "--approval", carl.sign(rejection), code=6)  # it is logged
+        old = request.with_name("y.old")
+        old.write_text("".join(f"{line.split(':')[0]}: 2026-01-0{1 + line.startswith('not after')}T00:00:00Z\n"
+                               if line.startswith("not ") else line for line in request.read_text().splitlines(True)))
+        said = self.refused("mek", "generate", "y", "--request", old, "--approval", anna.sign(old), bela.sign(old))
+        self.assertIn("the request expired at 2026-01-02T00:00:00Z", said)
 
 
 class Inputs(unittest.TestCase):

@@ -43,6 +43,18 @@ class Collateral(unittest.TestCase):
         return self.appliance.qpcseal("trust", "import", file, *(["--approval", *signatures] if signatures else []),
                                       expect=expect)
 
+    def test_a_revoked_card_that_nobody_knows_is_named(self):
+        self.appliance.qpcseal("mek", "generate", "m")
+        report = self.appliance.attest("m")
+        self.appliance.qpcseal("wrap-mek", "--mek", "m", "--pub-keys", report, "--output-dir", self.appliance.root / "out")
+        card = self.appliance.json("attest", "verify", report)["card"]["ueid"]
+        wrong = card[:-1] + ("0" if card[-1] != "0" else "1")
+        out = ["trust", "bundle", "--serial", 1, "--trust", self.appliance.trust, "-o", self.appliance.root / "b", "--force"]
+        said = self.appliance.qpcseal(*out, "--revoke", wrong).stdout
+        self.assertIn(f"WARNING: this appliance's log has released nothing to card {wrong}; did you mean '{card}'?", said)
+        self.assertNotIn("WARNING", self.appliance.qpcseal(*out, "--revoke", card).stdout)
+        self.assertEqual(self.appliance.json(*out, "--revoke", wrong)["unknown_cards"], [wrong])
+
     def edited(self, file, **members):
         data = json.loads(file.read_text())
         data.update(members)

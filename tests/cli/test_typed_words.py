@@ -8,6 +8,7 @@ import time
 import unittest
 
 from appliance import DEVICE, GuardedAppliance, QPCSEAL, run
+from ceremony_support import PLANS
 from test_audit import NOWHERE
 from test_rewrap import Case
 
@@ -70,6 +71,65 @@ class Operations(unittest.TestCase):
         self.assertIn("operations: seal, release, ", said)
         shown = " ".join(site.qpcseal("request", "new", "--help").stdout.split())
         self.assertIn("mek-generate, mek-rotate", shown)
+
+
+class Meks(Case):
+    """A MEK's name is suggested wherever one is taken."""
+
+    cards = 1
+
+    def test_in_every_command(self):
+        out = self.folder("out")
+        for words, code in ((("mek", "show", "resnt50"), 6), (("mek", "suspend", "resnet50#2"), 6),
+                            (("mek", "rotate", "resnt50"), 2), (("plan", "compromise", "resnt50"), 2),
+                            (("audit", "show", "--mek", "resnt50"), 2),
+                            (("attest", "request", "--mek", "resnt50", "-o", out), 6),
+                            (("encrypt-model", "--qpc", self.model, "--mek", "resnt50", "--output-dir", out), 6)):
+            with self.subTest(words=words):
+                said = self.appliance.qpcseal(*words, expect=code).stderr
+                self.assertRegex(said, "hint: did you mean 'resnet50(#1)?'[?]")
+        self.assertIn("'qpcseal mek list'", self.appliance.qpcseal("mek", "show", "zzzzzzzzzz", expect=6).stderr)
+
+
+class PlansAndPolicies(unittest.TestCase):
+    """Words of plans and policies: acts, persons, operations, classes, keys."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.site = GuardedAppliance(cards=1, guarded=("mek-generate", "mek-destroy"))
+        cls.addClassCleanup(cls.site.close)
+        cls.plan = next(folder / "first-key.toml" for folder in PLANS if (folder / "first-key.toml").exists()).read_text()
+
+    def said(self, text, *command, expect=4, old="", new=""):
+        self.assertIn(old, text)
+        file = self.site.root / "file.toml"
+        file.write_text(text.replace(old, new, 1))
+        done = self.site.qpcseal(*command, file, expect=expect)
+        return done.stdout + done.stderr
+
+    def test_plans(self):
+        for old, new, meant in (('do = "mek-generate"', 'do = "mek-genrate"', "did you mean 'mek-generate'?"),
+                                ('who = "Bela Balog"', 'who = "Bela Balogh"', "did you mean 'Bela Balog'?"),
+                                ('who = "Bela Balog"', 'who = "Zacharias"', "known: Anna Adler, "),
+                                ('\ntitle = ', '\ntitel = ', "'titel' stands there: is it meant to be 'title'?")):
+            with self.subTest(new):
+                self.assertIn(meant, self.said(self.plan, "ceremony", "lint", old=old, new=new))
+        said = self.said(self.plan.replace('officer = "carl"', 'officer = "karl"'), "ceremony", "lint", expect=5)
+        self.assertIn("no officer has that name; did you mean 'carl'?", said)
+
+    def test_policies(self):
+        text = self.site.policy.read_text()
+        for old, new, meant in (("mek-generate = 2", "mek-genrate = 2", "did you mean 'mek-generate'?"),
+                                ('devices = ["simulated"]', 'devices = ["simulatd"]', "did you mean 'simulated'?"),
+                                ("\nserial = ", "\nseriel = ", "'seriel' stands there: is it meant to be 'serial'?")):
+            with self.subTest(new):
+                self.assertIn(meant, self.said(text, "policy", "check", old=old, new=new))
+
+    def test_requests(self):
+        self.site.qpcseal("mek", "generate", "resnet50", *self.site.approved("mek-generate", "--param", "name=resnet50"))
+        said = self.site.qpcseal("request", "new", "mek-destroy", "--mek", "resnt50", "-o", self.site.root / "no",
+                                 expect=2).stderr
+        self.assertIn("did you mean 'resnet50'?", said)
 
 
 class Filters(Case):

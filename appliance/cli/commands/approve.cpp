@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <memory>
 
-#include "appliance/approval/quorum.h"
+#include "appliance/approval/standing.h"
 #include "appliance/ceremony/plan.h"
 #include "appliance/cli/commands/context.h"
 #include "appliance/cli/commands/sign.h"
@@ -54,6 +54,68 @@ void check_reports(const approval::ApprovalRequest& request, const std::vector<S
                 "same files, same order? A folder stands for its reports by name");
 }
 
+// The log of this machine, where it is the appliance's with this aud; nothing where it is not.
+std::optional<audit::LogCopy> log_of(const std::string& aud) {
+  const auto home = site::find_home();
+  if (!home) return std::nullopt;
+  try {
+    audit::LogCopy log = audit::read_log(home->log(), std::nullopt);
+    if (encoding::text_member(log.state.genesis, "aud") == aud) return log;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::Io) throw;  // it may be another user's
+  }
+  return std::nullopt;
+}
+
+approval::Standing standing_of(const approval::ApprovalRequest& request, const std::string& text,
+                               UnixTime now) {
+  const auto log = log_of(request.aud);
+  if (!log) {
+    approval::Standing out = approval::standing_by_clock(request, now);
+    out.note +=
+        "NOT LOOKED AT: whether this request was used, and what it asks for is done. The appliance's log is "
+        "not "
+        "here.\n";
+    return out;
+  }
+  const site::Home home = site::locate_home();
+  const policy::Policy policy = site::read_policy(home, log->state);
+  const approval::Officers officers = approval::read_officers(home.officers(), log->state);
+  const auto was_head = [&](std::uint64_t size, const std::string& root) {
+    return size <= log->tree.size() && to_hex(log->tree.root(size)) == root;
+  };
+  return approval::standing_in_log({log->state, was_head, policy, officers, now}, *log, request, text);
+}
+
+approval::Standing standing_of(const ceremony::Plan& plan, UnixTime now) {
+  approval::Standing out;
+  out.hint = "a plan with another id or date needs new signatures";
+  if (now >= plan.valid_until)
+    out.refusal =
+        "the plan was valid until " + format_time(plan.valid_until) + ", and it is " + format_time(now);
+  const auto log = log_of(plan.aud);
+  if (!log) return out;
+  const auto begun = log->state.ceremonies.find(plan.sha256);
+  if (begun != log->state.ceremonies.end() && !audit::may_begin_anew(begun->second)) {
+    const audit::Entry entry = audit::parse_entry(log->line(begun->second.seq));
+    out.refusal = "the ceremony of this plan " +
+                  std::string(begun->second.outcome.empty() ? "has begun" : "is over: it began") + " at " +
+                  format_time(entry.time) + ", log entry " + std::to_string(entry.seq) +
+                  ". A plan serves once";
+  } else if (const auto rejected = approval::first_use(*log, plan.sha256);
+             log->state.approvals_used.contains(plan.sha256) && rejected) {
+    out.refusal = "the plan was rejected: " + *rejected;
+  }
+  return out;
+}
+
+// Why nothing is to be signed; a rejection is signed all the same, and its officer reads why it may be idle.
+std::string checked_note(const approval::Standing& standing, bool reject) {
+  if (standing.refusal.empty()) return standing.note.empty() ? "" : "\n" + standing.note;
+  if (!reject) throw Error(ErrorKind::Denied, "not signed: " + standing.refusal, standing.hint);
+  return "\nNOTE: " + standing.refusal + ".\n" + standing.note;
+}
+
 Signing rejection_of(const std::string& path, const std::string& text, const std::string& shown,
                      const char* what, std::string_view sig_namespace) {
   const std::string rejection = approval::rejection_text(text);
@@ -63,10 +125,20 @@ Signing rejection_of(const std::string& path, const std::string& text, const std
 }
 
 // The plan in short, then its bytes.
-Signing signing_of_plan(const std::string& path, const std::string& text, bool reject) {
-  const std::string shown = ceremony::show(ceremony::parse_plan(text, path)) + "\n" + text;
+Signing signing_of_plan(const std::string& path, const std::string& text, bool reject, UnixTime now) {
+  const ceremony::Plan plan = ceremony::parse_plan(text, path);
+  const std::string shown = ceremony::show(plan) + "\n" + text + checked_note(standing_of(plan, now), reject);
   if (reject) return rejection_of(path, text, shown, "plan", ceremony::kPlanNamespace);
   return {path, text, shown, std::string(ceremony::kPlanNamespace)};
+}
+
+void refuse_accepted(const std::string& text) {
+  const auto home = site::find_home();
+  if (!home) return;
+  const audit::LogCopy log = audit::read_log(home->log(), std::nullopt);
+  if (!log.state.genesis_accepted || site::genesis_text(log.state, log.tree.leaf(0)) != text) return;
+  throw Error(ErrorKind::Denied, "not signed: this genesis is accepted already",
+              "'qpcseal audit show --kind genesis-accepted' says when, and by whom");
 }
 
 // A request for approval or a plan, or its rejection; or an appliance's genesis.
@@ -80,19 +152,21 @@ Signing signing_of_approve(const ApproveOptions& options, UnixTime now) {
     if (reject) throw Error(ErrorKind::Usage, "a genesis is not rejected: leave it unsigned");
     if (!reports.empty()) throw Error(ErrorKind::Usage, "a genesis has no reports");
     site::check_genesis_text(text);
+    refuse_accepted(text);
     return {path, text, text, "approval@qpcseal"};
   }
   if (!approval::is_approval_request(text) && ceremony::is_plan_text(text)) {
     if (!reports.empty()) throw Error(ErrorKind::Usage, "a plan has no reports");
-    return signing_of_plan(path, saved, reject);
+    return signing_of_plan(path, saved, reject, now);
   }
   const approval::ApprovalRequest request =
       with_context(path, [&] { return approval::parse_approval_request(text); });
   const std::string sig_namespace(approval::approval_namespace(request.operation));
   if (!models.empty()) check_model(request, models);
   if (!reports.empty()) check_reports(request, report_digests(reports));
-  const std::string shown =
-      request.operation == "release" ? text + release_preview(request, preview, now) : text;
+  const std::string shown = text +
+                            (request.operation == "release" ? release_preview(request, preview, now) : "") +
+                            checked_note(standing_of(request, text, now), reject);
   if (!reject) return {path, text, shown, sig_namespace};
   return rejection_of(path, text, shown, "request", sig_namespace);
 }

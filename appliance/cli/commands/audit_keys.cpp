@@ -5,13 +5,14 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text_file.h"
+#include "encoding/file_kind.h"
 
 namespace qpcseal::cli {
 
 namespace {
 
 Report rotate_log_key(Context& context) {
-  site::Appliance appliance(context.environment());
+  site::Appliance appliance(context.environment({}, {"log-key-rotate"}));
   const std::string before = appliance.log().key().text(), now = appliance.rotate_log_key();
   Report report;
   report.json = {{"log_key", now}, {"previous", before}};
@@ -23,7 +24,7 @@ Report rotate_log_key(Context& context) {
 
 Report trust(Context& context, const std::string& key_or_file, bool trusted) {
   const std::string vkey = vkey_text(key_or_file);
-  site::Appliance appliance(context.environment());
+  site::Appliance appliance(context.environment({}, {"witness-change"}));
   site::trust_witness(appliance, vkey, trusted);
   Report report;
   report.json = {{"witness", vkey}, {"trusted", trusted}};
@@ -33,6 +34,7 @@ Report trust(Context& context, const std::string& key_or_file, bool trusted) {
 
 Report import_note(Context& context, const std::string& path) {
   const std::string note = read_plain_text(path, tlog::kMaxCheckpointSize);
+  with_context(path, [&] { encoding::refuse_other_kind(view(note), "a signed checkpoint"); });
   site::Appliance appliance(context.environment());
   const site::Witnessing seen = with_context(path, [&] { return site::import_witness(appliance, note); });
   Report report;

@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/nearest.h"
 #include "base/text_file.h"
 
 namespace qpcseal::cli {
@@ -29,6 +30,23 @@ void add_reference(trust::Collateral& bundle, const std::string& text) {
   if (equals == std::string::npos || equals == 0)
     throw Error(ErrorKind::Usage, "--reference " + text + ": not of the form NAME=HEX");
   bundle.references[text.substr(0, equals)].push_back(from_hex(text.substr(equals + 1)));
+}
+
+// A mistyped number would revoke nobody. It may all the same be a card that never got a key here.
+void name_unknown_cards(const trust::Collateral& bundle, Report& report) {
+  const auto home = site::find_home();
+  if (!home) return;
+  const audit::State state = audit::read_log(home->log(), std::nullopt).state;
+  std::vector<std::string> known;
+  for (const auto& [ueid, count] : state.card_releases) known.push_back(to_hex(ueid));
+  for (const Bytes& ueid : bundle.revoked_ueids) {
+    const std::string number = to_hex(ueid);
+    if (state.card_releases.contains(ueid)) continue;
+    const std::string meant = did_you_mean(number, known);
+    report.json["unknown_cards"].push_back(number);
+    report.text += "WARNING: this appliance's log has released nothing to card " + number +
+                   (meant.empty() ? "" : "; " + meant) + "\n";
+  }
 }
 
 // A bundle from a folder of certificates and CRLs. Nothing of it counts before officers sign it.
@@ -53,16 +71,23 @@ Report make_collateral(Context& context, const CollateralOptions& options) {
                  {"not_after", format_time(bundle.not_after)},
                  {"sha256", digest}};
   report.written = {options.output};
+  report.json["unknown_cards"] = nlohmann::ordered_json::array();
   report.text = trust::show_collateral(bundle) + "SHA-256 " + digest + "\nin " + options.output +
-                ": officers sign it by 'qpcseal trust sign', or 'ssh-keygen -Y sign -f KEY -n "
-                "collateral@qpcseal'\n";
+                ": officers sign it by " +
+                how_to_sign(options.output, "qpcseal trust sign", "collateral@qpcseal");
+  name_unknown_cards(bundle, report);
   return report;
 }
 
-Signing signing_of_collateral(const std::string& path) {
+Signing signing_of_collateral(const std::string& path, UnixTime now) {
   const std::string text = read_plain_text(path, trust::kMaxCollateral);
-  return {path, text, trust::show_collateral(trust::parse_collateral(text)),
-          std::string(site::kTrustNamespace)};
+  const trust::Collateral bundle = trust::parse_collateral(text);
+  if (now >= bundle.not_after)
+    throw Error(ErrorKind::Denied,
+                "not signed: this bundle was fresh until " + format_time(bundle.not_after) + ", and it is " +
+                    format_time(now),
+                "'qpcseal trust bundle' makes the next one");
+  return {path, text, trust::show_collateral(bundle), std::string(site::kTrustNamespace)};
 }
 
 Report import(Context& context, const std::string& path) {
@@ -104,7 +129,7 @@ void add_collateral(CLI::App& trust, Context& context) {
   auto options = add_sign_options(*signing, context);
   signing->callback([&context, path, options] {
     context.command = [&context, path, options] {
-      return sign(context, signing_of_collateral(*path), *options);
+      return sign(context, signing_of_collateral(*path, context.clock.now()), *options);
     };
   });
   CLI::App* importing =

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "appliance/cli/commands/context.h"
 
+#include "appliance/site/early_approval.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/print.h"
@@ -26,11 +27,14 @@ void require_input(const std::filesystem::path& path) {
 
 }  // namespace
 
-site::Environment Context::environment(const std::vector<std::filesystem::path>& inputs) {
+site::Environment Context::environment(const std::vector<std::filesystem::path>& inputs,
+                                       const std::vector<std::string>& operations) {
   for (const auto& path : inputs) require_input(path);
   for (const auto& path : approvals.requests) require_input(path);
   for (const auto& path : approvals.signatures) require_input(path);
-  return {site::locate_home(),
+  const site::Home own = site::locate_home();
+  if (!operations.empty()) site::require_approvals(own, approvals, clock.now(), operations);
+  return {own,
           clock,
           random,
           pin_fd,

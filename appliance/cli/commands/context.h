@@ -28,8 +28,10 @@ struct Context {
   SystemRandom random;
   // The home and how to reach its token; says on the terminal when another qpcseal is at work. First looks
   // for `inputs`, files or folders, and for the requests and signatures: one that is missing is Error{Io}
-  // before the lock is taken and a PIN is asked for. Empty paths are left out.
-  [[nodiscard]] site::Environment environment(const std::vector<std::filesystem::path>& inputs = {});
+  // before the lock is taken and a PIN is asked for. Empty paths are left out. Where officers must agree to
+  // one of `operations` and have not, Error{ApprovalsMissing} comes before the PIN too.
+  [[nodiscard]] site::Environment environment(const std::vector<std::filesystem::path>& inputs = {},
+                                              const std::vector<std::string>& operations = {});
   // The same for a command that only reads: it waits for nobody (Error{Io} "lock-busy").
   [[nodiscard]] site::Environment environment_to_read();
   // Before the module of this site is loaded. Error{Io} where the kernel cannot confine it, and the facts do

@@ -60,7 +60,7 @@ Report render_encrypt_model(const models::SealedModel& model, const keys::Mek& m
 Report run_encrypt_set(Context& context, const EncryptModelOptions& options) {
   const models::SealSetOptions set{
       {options.inputs.begin(), options.inputs.end()}, options.wanted, options.skip_existing};
-  site::Appliance appliance(context.environment({options.inputs.begin(), options.inputs.end()}));
+  site::Appliance appliance(context.environment({options.inputs.begin(), options.inputs.end()}, {"seal"}));
   const keys::Mek mek = appliance.find_mek(options.mek);
   ProgressBar bar("sealing");
   return render_sealed_set(
@@ -93,7 +93,9 @@ Report run_encrypt_model(Context& context, EncryptModelOptions& options) {
   if (options.skip_existing)
     throw Error(ErrorKind::Usage, "--skip-existing is for several models: --qpc is one file");
   options.wanted.qpc = options.inputs.front();
-  site::Appliance appliance(context.environment({options.wanted.qpc}));
+  std::vector<std::string> operations{"seal"};
+  if (!options.wanted.reports.empty()) operations.emplace_back("release");
+  site::Appliance appliance(context.environment({options.wanted.qpc}, operations));
   const keys::Mek mek = appliance.find_mek(options.mek);
   ProgressBar bar("sealing");
   const auto model =

@@ -35,7 +35,7 @@ Report run_encrypt_with_session_keys(Context& context, EncryptWithSessionKeysOpt
   options.wanted.rebind = options.force;
   options.wanted.existing = options.force ? Existing::Replace : Existing::Refuse;
   options.wanted.reports = read_reports({options.reports.begin(), options.reports.end()});
-  site::Appliance appliance(context.environment({options.wanted.input_folder}));
+  site::Appliance appliance(context.environment({options.wanted.input_folder}, {"release"}));
   const keys::Mek mek = appliance.find_mek(options.mek);
   const models::BoundModel model = models::bind_model(appliance, mek, options.wanted);
   Report report;

@@ -3,12 +3,14 @@
 
 #include <memory>
 
+#include "appliance/audit/mek_names.h"
 #include "appliance/audit/read.h"
 #include "appliance/cli/commands/context.h"
 #include "appliance/mek/generate.h"
 #include "appliance/mek/rotate.h"
 #include "appliance/site/key_census.h"
 #include "base/error.h"
+#include "base/nearest.h"
 #include "cli/exit_code.h"
 
 namespace qpcseal::cli {
@@ -16,7 +18,7 @@ namespace qpcseal::cli {
 namespace {
 
 Report generate(Context& context, const std::string& name) {
-  site::Appliance appliance(context.environment());
+  site::Appliance appliance(context.environment({}, {"mek-generate"}));
   const keys::Mek mek = mek::generate(appliance, name);
   Report report;
   report.json = {{"label", mek.label}, {"id", to_hex(mek.id)}, {"token", appliance.token().label}};
@@ -26,7 +28,7 @@ Report generate(Context& context, const std::string& name) {
 }
 
 Report rotate_mek(Context& context, const std::string& name) {
-  site::Appliance appliance(context.environment());
+  site::Appliance appliance(context.environment({}, {"mek-rotate"}));
   const mek::Rotated made = mek::rotate(appliance, name);
   Report report;
   report.json = {{"label", made.next.label},
@@ -195,9 +197,10 @@ Report show_logged(const site::Home& home, const std::string& reference) {
       found = &mek;
   }
   if (found == nullptr)
-    throw Error(ErrorKind::Token, "the log knows no MEK '" + reference + "'",
-                "'qpcseal mek list' shows what there is")
-        .with_code("mek-unknown");
+    throw with_nearest(Error(ErrorKind::Token, "the log knows no MEK '" + reference + "'",
+                             "'qpcseal mek list' shows what there is")
+                           .with_code("mek-unknown"),
+                       reference, audit::mek_names(state));
   Report report;
   report.json = {{"label", found->label},
                  {"id", to_hex(found->id)},

@@ -34,7 +34,7 @@ Report describe_backup(const mek::RecoveryKeyMade& made, const MekBackupOptions&
 }
 
 Report new_recovery_key(Context& context, const MekBackupOptions& options) {
-  site::Appliance appliance(context.environment());
+  site::Appliance appliance(context.environment({}, {"recovery-key"}));
   const auto made = mek::make_recovery_key(appliance, options.output, options.existing());
   Report report = describe_backup(made, options);
   report.json["entry"] = made.entry;
@@ -52,7 +52,7 @@ Report show_recovery_key(Context& context, const MekBackupOptions& options) {
 }
 
 Report back_up_mek(Context& context, const MekBackupOptions& options) {
-  site::Appliance appliance(context.environment({options.recovery_key}));
+  site::Appliance appliance(context.environment({options.recovery_key}, {"mek-backup"}));
   const mek::BackupMade made =
       mek::backup(appliance, {options.mek, options.recovery_key, options.output, options.existing()});
   Report report;
@@ -79,7 +79,7 @@ std::string origin_text(const mek::RestoredMek& back) {
 }
 
 Report restore_mek(Context& context, const MekBackupOptions& options) {
-  site::Appliance appliance(context.environment({options.file, options.retirement}));
+  site::Appliance appliance(context.environment({options.file, options.retirement}, {"mek-restore"}));
   mek::MekRestoreOptions wanted{options.file, std::nullopt};
   if (!options.retirement.empty()) wanted.retirement = options.retirement;
   const mek::RestoredMek back = mek::restore(appliance, wanted);
@@ -102,7 +102,7 @@ Report restore_mek(Context& context, const MekBackupOptions& options) {
 }
 
 Report drill(Context& context, const MekBackupOptions& options) {
-  site::Appliance appliance(context.environment({options.file}));
+  site::Appliance appliance(context.environment({options.file}, {"mek-drill"}));
   const mek::Drilled done =
       mek::drill(appliance, options.file, options.days, options.output, options.existing());
   const std::string label = keys::make_label(done.header.name, done.header.generation);

@@ -28,7 +28,7 @@ Report suspend(Context& context, const std::string& reference) {
 }
 
 Report resume_mek(Context& context, const std::string& reference) {
-  site::Appliance appliance(context.environment());
+  site::Appliance appliance(context.environment({}, {"mek-resume"}));
   return life_report(mek::resume(appliance, reference), "ok", "is in use again");
 }
 
@@ -45,7 +45,8 @@ void confirm_destruction(const Context& context, const std::string& mek) {
 }
 
 Report destroy(Context& context, const DestroyOptions& options) {
-  const site::Environment environment = context.environment({options.transferee.value_or("")});
+  const site::Environment environment =
+      context.environment({options.transferee.value_or("")}, {"mek-destroy"});
   confirm_destruction(context, options.mek);
   site::Appliance appliance(environment);
   const mek::Destroyed gone = mek::destroy(appliance, options.mek, options.transferee);

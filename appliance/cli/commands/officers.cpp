@@ -53,7 +53,7 @@ Report show_officers(const std::string& path) {
 }
 
 Report install_officers(Context& context, const std::string& path) {
-  site::Appliance appliance(context.environment({path}));
+  site::Appliance appliance(context.environment({path}, {"officers-change"}));
   const site::Installed done = site::install_officers(appliance, path);
   Report report;
   report.json = {{"officers_sha256", done.digest}};
@@ -79,9 +79,8 @@ Report show_genesis(const std::string& output) {
   report.json["output"] = output;
   report.written = {output};
   report.log_entry = log.state.size - 1;
-  report.text += "\nin " + output +
-                 ": every officer signs it by 'qpcseal approve', or 'ssh-keygen -Y sign -f KEY -n "
-                 "approval@qpcseal'\n";
+  report.text += "\nin " + output + ": every officer signs it by " +
+                 how_to_sign(output, "qpcseal approve", "approval@qpcseal");
   return report;
 }
 

@@ -81,10 +81,29 @@ std::string difference_to(const std::optional<policy::Policy>& before, const pol
          (changes.empty() ? "the two policies mean the same\n" : changes_text(changes));
 }
 
+// The serial must rise, or the policy cannot come into force.
+void refuse_old_serial(const policy::Policy& next, const std::string& against) {
+  const auto home = against.empty() ? site::find_home() : std::nullopt;
+  if (!home) return;
+  const audit::State state = audit::read_log(home->log(), std::nullopt).state;
+  if (encoding::text_member(state.genesis, "appliance_id") != next.appliance.value) return;
+  if (next.serial.value > state.policy_serial) return;
+  throw Error(ErrorKind::Denied,
+              "not signed: this policy has serial " + std::to_string(next.serial.value) +
+                  ", and the one in force has " + std::to_string(state.policy_serial),
+              "'qpcseal audit show --kind policy' says since when; a new policy needs a greater serial");
+}
+
 // The officer reads what the policy means, what is odd about it, and what it changes.
-Signing signing_of_policy(const std::string& path, const std::string& against) {
+Signing signing_of_policy(const std::string& path, const std::string& against, UnixTime now) {
   const std::string text = read_text_file(path, policy::kMaxPolicySize);
   const policy::Policy parsed = policy::parse_policy(text, path);
+  if (now >= parsed.expires.value)
+    throw Error(ErrorKind::Denied,
+                "not signed: this policy expired at " + format_time(parsed.expires.value) + ", and it is " +
+                    format_time(now),
+                "give it a later 'expires' and a greater serial");
+  refuse_old_serial(parsed, against);
   std::string shown = policy::show(parsed);
   for (const policy::Warning& warning : policy::lint(parsed))
     shown += "\nwarning: " + warning.rule + ": " + warning.text;
@@ -190,7 +209,7 @@ void add_policy(CLI::App& app, Context& context) {
   auto options = add_sign_options(*signing, context);
   signing->callback([&context, path, against, options] {
     context.command = [&context, path, against, options] {
-      return sign(context, signing_of_policy(*path, *against), *options);
+      return sign(context, signing_of_policy(*path, *against, context.clock.now()), *options);
     };
   });
   CLI::App* installing =

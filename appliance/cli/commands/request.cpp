@@ -4,9 +4,11 @@
 #include <memory>
 
 #include "appliance/approval/quorum.h"
+#include "appliance/audit/mek_names.h"
 #include "appliance/cli/commands/context.h"
 #include "appliance/cli/commands/program_options.h"
 #include "appliance/cli/commands/request_parameters.h"
+#include "appliance/cli/commands/sign.h"
 #include "appliance/cli/output/report_paths.h"
 #include "appliance/mek/backup.h"
 #include "appliance/mek/lifecycle.h"
@@ -16,8 +18,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/file_digest.h"
+#include "base/nearest.h"
 #include "base/terminal.h"
-#include "cli/suggest.h"
 #include "encoding/pgp_words.h"
 
 namespace qpcseal::cli {
@@ -64,7 +66,9 @@ const audit::MekHistory& find_mek(const audit::State& state, const std::string& 
     found = &mek;
   }
   if (found == nullptr)
-    throw Error(ErrorKind::Usage, "the log knows no MEK '" + reference + "' that is not destroyed");
+    throw with_nearest({ErrorKind::Usage, "the log knows no MEK '" + reference + "' that is not destroyed",
+                        "'qpcseal mek list' shows them"},
+                       reference, audit::mek_names(state));
   return *found;
 }
 
@@ -170,7 +174,10 @@ Json given_parameters(const audit::LogCopy& log, const RequestOptions& options) 
   }
   for (const std::string& text : options.digests) {
     const auto [name, path] = split(text, "--digest");
-    put(out, name, sha256_hex(read_file(path, kMaxDigestedFile)));
+    const Bytes file = read_file(path, kMaxDigestedFile);
+    if (name == "officers_sha256")
+      static_cast<void>(with_context(path, [&] { return approval::parse_officers(text_view(file)); }));
+    put(out, name, sha256_hex(file));
   }
   if (!options.mek.empty()) {
     const audit::MekHistory& mek = find_mek(state, options.mek);
@@ -224,6 +231,16 @@ void require_operation(const std::string& name) {
               meant.empty() ? "operations: " + join(known) : meant);
 }
 
+// What officers would agree to in vain for as long as the key is suspended.
+std::string suspended_note(const audit::State& state, const approval::ApprovalRequest& request) {
+  if (request.operation == "mek-resume" || request.operation == "mek-destroy") return "";
+  const std::string id = request.parameters.value("mek_id", "");
+  for (const auto& [mek_id, mek] : state.meks)
+    if (to_hex(mek_id) == id && mek.state == "suspended")
+      return "WARNING: " + mek.label + " is suspended, and nothing uses it until 'qpcseal mek resume'\n";
+  return "";
+}
+
 Report make_request(Context& context, const RequestOptions& options) {
   require_operation(options.operation);
   const std::int64_t lifetime = lifetime_of(options.lifetime);
@@ -250,11 +267,10 @@ Report make_request(Context& context, const RequestOptions& options) {
                  {"not_after", format_time(request.not_after)}};
   report.written = {options.output};
   report.log_entry = log.state.size - 1;
-  report.text = text + "\nSHA-256 " + to_hex(digest) + "\n" +
-                encoding::word_lines(digest, "  ", text_columns()) + "\nin " + options.output + ": " +
-                std::to_string(request.threshold) +
-                " officer(s) sign it by 'qpcseal approve', or 'ssh-keygen -Y sign -f KEY -n " +
-                sig_namespace + " " + options.output + "'\n";
+  report.text =
+      text + "\nSHA-256 " + to_hex(digest) + "\n" + encoding::word_lines(digest, "  ", text_columns()) +
+      "\nin " + options.output + ": " + std::to_string(request.threshold) + " officer(s) sign it by " +
+      how_to_sign(options.output, "qpcseal approve", sig_namespace) + suspended_note(log.state, request);
   return report;
 }
 

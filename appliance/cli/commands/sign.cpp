@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/print.h"
 #include "base/terminal.h"
+#include "base/text.h"
 #include "encoding/pgp_words.h"
 #include "pkcs11/officer_key.h"
 
@@ -103,6 +104,13 @@ std::shared_ptr<SignOptions> add_sign_options(CLI::App& command, Context& contex
   command.add_flag("--force", options->force, "Replace an existing signature");
   add_output_options(command, context);
   return options;
+}
+
+std::string how_to_sign(const std::string& file, const std::string& command,
+                        const std::string& sig_namespace) {
+  const std::string name = shell_word(file);
+  return "'" + command + " " + name + " ... -o NAME.sig', or 'ssh-keygen -Y sign -f KEY -n " + sig_namespace +
+         " < " + name + " > NAME.sig'\n";
 }
 
 Report sign(Context& context, const Signing& signing, const SignOptions& options) {

@@ -29,6 +29,10 @@ std::shared_ptr<SignOptions> add_sign_options(CLI::App& command, Context& contex
 // What a person answers at /dev/tty, one line. Error{Usage} without a terminal.
 std::string ask_terminal(const std::string& question);
 
+// How officers sign `file`, by `command` or by ssh-keygen, each into a file of their own.
+std::string how_to_sign(const std::string& file, const std::string& command,
+                        const std::string& sig_namespace);
+
 struct Signing {
   std::string file;           // where `text` came from, or would be
   std::string text;           // what is signed
