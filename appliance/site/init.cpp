@@ -2,6 +2,7 @@
 #include "appliance/site/init.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "appliance/approval/officers.h"
 #include "appliance/site/archive.h"
@@ -81,18 +82,26 @@ void copy_trust(const std::filesystem::path& from, const Home& home) {
   }
 }
 
-// A token of our own under the home. In the demo its PIN is random and in a file beside it.
-void make_embedded_token(const Home& home, Site& site, const Environment& environment,
-                         const InitOptions& options) {
+// The PIN that a new token gets: of a file or a descriptor as it stands there, else typed twice.
+SecretBuffer new_pin(const Site& site, const Environment& environment) {
+  if (environment.pin_fd || site.pin_source.starts_with(kFilePrefix))
+    return read_pin(site.pin_source, environment.pin_fd, site.token_label);
+  return read_new_pin(std::nullopt, site.token_label);
+}
+
+// A token of our own under the home. In the demo its PIN is random and in a file beside it. Returns the PIN.
+SecretBuffer make_embedded_token(const Home& home, Site& site, const Environment& environment,
+                                 const InitOptions& options) {
   make_folder(home.tokens());
   prepare_module(home, site);
   if (options.insecure_demo) {
     write_text(home.root / "pin", to_hex(environment.random.bytes(kPinEntropy)) + "\n");
     site.pin_source = "file:" + (home.root / "pin").string();
   }
-  const SecretBuffer pin = options.insecure_demo ? read_pin(site.pin_source, std::nullopt, site.token_label)
-                                                 : read_new_pin(environment.pin_fd, site.token_label);
+  SecretBuffer pin = options.insecure_demo ? read_pin(site.pin_source, std::nullopt, site.token_label)
+                                           : new_pin(site, environment);
   pkcs11::init_token(site.module, site.token_label, pin.bytes());
+  return pin;
 }
 
 Site site_of(const InitOptions& options) {
@@ -243,13 +252,14 @@ InitResult build(const Environment& environment, const InitOptions& options, Pro
   audit::SiteFacts facts = facts_of(environment, options, site);
   const audit::Lock lock(home.lock(), environment.lock_timeout, environment.on_wait);
   if (environment.before_module) environment.before_module(home, site, facts);
-  if (site.embedded) make_embedded_token(home, site, environment, options);
+  std::optional<SecretBuffer> pin;
+  if (site.embedded) pin = make_embedded_token(home, site, environment, options);
   const pkcs11::Module module(site.module, module_digest(facts), with_home(facts.module_arguments, home));
   InitResult result;
   result.token = choose_token(module, options, site);
-  const SecretBuffer pin = read_pin(site.pin_source, environment.pin_fd, site.token_label);
+  if (!pin) pin = read_pin(site.pin_source, environment.pin_fd, site.token_label);
   pkcs11::Session session(module, result.token, pkcs11::Access::ReadWrite);
-  session.login(pin, environment.last_try);
+  session.login(*pin, environment.last_try);
   const Diagnosis found = check_token(session, facts);
   progress.made = {progress.made.made_home, site, facts.module_sha256, facts.module_arguments,
                    environment.random.bytes(kInitKeyId)};

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <openssl/crypto.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
@@ -39,6 +40,25 @@ void clean_pin(SecretBuffer& pin, const std::string& what) {
   const auto is_control = [](std::uint8_t c) { return c < ' ' || c == 0x7F; };
   if (std::ranges::any_of(pin.bytes(), is_control))
     throw Error(ErrorKind::Token, what + ": the PIN holds a control character; the token was not asked");
+}
+
+// Whether there is something behind the first line. Does not wait for a writer, and leaves a terminal alone.
+bool goes_on(int fd) {
+  struct stat status{};
+  if (fstat(fd, &status) != 0 || S_ISCHR(status.st_mode)) return false;
+  char c = '\n';
+  while (c == '\n' || c == '\r') {
+    pollfd input{fd, POLLIN, 0};
+    if (poll(&input, 1, 0) != 1 || read(fd, &c, 1) != 1) return false;
+  }
+  return true;
+}
+
+// A second line may be the PIN that was meant: which one is, nobody can know.
+void refuse_more_lines(int fd, const std::string& what) {
+  if (goes_on(fd))
+    throw Error(ErrorKind::Token, what + ": more than one line, and a PIN is one; the token was not asked",
+                "give the PIN alone");
 }
 
 // Reads up to a newline or the end. The newline is not part of the PIN, nor are a byte order mark before it
@@ -113,13 +133,24 @@ SecretBuffer from_file(const std::string& path) {
   if ((status.st_mode & 077) != 0)
     throw Error(ErrorKind::Token, "PIN file " + path + " must be readable by nobody else",
                 "chmod 0600 " + shell_word(path));
-  return read_line(file.get(), path);
+  SecretBuffer pin = read_line(file.get(), path);
+  refuse_more_lines(file.get(), path);
+  return pin;
+}
+
+// Standard input may have a person's answers behind the PIN.
+SecretBuffer from_descriptor(int fd, MoreLines more) {
+  const std::string what = "--pin-fd " + std::to_string(fd);
+  SecretBuffer pin = read_line(fd, what);
+  if (fd != STDIN_FILENO && more == MoreLines::Refused) refuse_more_lines(fd, what);
+  return pin;
 }
 
 }  // namespace
 
-SecretBuffer read_pin(const std::string& source, std::optional<int> fd, const std::string& token_label) {
-  if (fd) return read_line(*fd, "--pin-fd " + std::to_string(*fd));
+SecretBuffer read_pin(const std::string& source, std::optional<int> fd, const std::string& token_label,
+                      MoreLines more) {
+  if (fd) return from_descriptor(*fd, more);
   if (source == kTerminal) return ask("PIN for token '" + token_label + "': ");
   if (source == kPinPad) {
     print_error("qpcseal: type the PIN of token '" + printable(token_label) + "' on its own pad\n");
@@ -130,7 +161,7 @@ SecretBuffer read_pin(const std::string& source, std::optional<int> fd, const st
 }
 
 SecretBuffer read_new_pin(std::optional<int> fd, const std::string& token_label) {
-  if (fd) return read_line(*fd, "--pin-fd " + std::to_string(*fd));
+  if (fd) return from_descriptor(*fd, MoreLines::Refused);
   SecretBuffer first = ask("New PIN for token '" + token_label + "': ");
   const SecretBuffer again = ask("The same PIN again: ");
   if (!equal(first.bytes(), again.bytes())) throw Error(ErrorKind::Usage, "the two PINs differ");

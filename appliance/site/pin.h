@@ -17,9 +17,11 @@ inline constexpr std::string_view kFilePrefix = "file:";  // of a source that is
 // `source` is "tty", "file:/absolute/path", or "pinpad": an empty PIN, for the token asks on its own pad,
 // which is said on the terminal. `fd` (--pin-fd) goes before it. A file must belong to the user and be 0600
 // or 0400. A byte order mark before the PIN and a carriage return behind it are not part of it; Error{Token}
-// for other control characters, UTF-16, and where no PIN can be had; Error{Usage} for a source of another
-// form.
-SecretBuffer read_pin(const std::string& source, std::optional<int> fd, const std::string& token_label);
+// for other control characters, UTF-16, more lines (but of standard input), and where no PIN can be had;
+// Error{Usage} for a source of another form.
+enum class MoreLines { Refused, Allowed };  // behind the PIN; Allowed where another PIN follows it
+SecretBuffer read_pin(const std::string& source, std::optional<int> fd, const std::string& token_label,
+                      MoreLines more = MoreLines::Refused);
 // Asks twice on /dev/tty. Error{Usage} when the two differ.
 SecretBuffer read_new_pin(std::optional<int> fd, const std::string& token_label);
 

@@ -229,16 +229,10 @@ class GuardedAppliance(Appliance):
         pin = self.root / "pin"
         pin.touch(mode=0o600)
         pin.write_text("12345678\n")
-        reader, writer = os.pipe()
-        os.write(writer, b"12345678\n12345678\n")
-        os.close(writer)
         signed = ["--policy-signature", *signatures] if signatures else []
-        try:
-            result = self.qpcseal("init", "--embedded", "--appliance-id", "test", "--policy", self.policy, *signed,
-                                  "--trust", self.trust, "--officers", self.officers_file, "--pin-source",
-                                  f"file:{pin}", "--pin-fd", reader, expect=expect, pass_fds=(reader,), **more)
-        finally:
-            os.close(reader)
+        result = self.qpcseal("init", "--embedded", "--appliance-id", "test", "--policy", self.policy, *signed,
+                              "--trust", self.trust, "--officers", self.officers_file, "--pin-source", f"file:{pin}",
+                              expect=expect, **more)
         if expect == 0 and self.genesis:
             self.accept_genesis()
         return result

@@ -11,6 +11,7 @@ from test_audit import NOWHERE
 from test_rewrap import Case
 
 MARK = b"\xef\xbb\xbf"
+PLAN = pathlib.Path(__file__).resolve().parents[2] / "docs" / "plans" / "first-key.toml"
 
 
 def with_cr_lf(path):
@@ -64,6 +65,20 @@ class Pins(unittest.TestCase):
                 self.assertIn(why, said)
                 self.assertNotIn("CKR_", said)
                 self.assertIn(why, self.by_descriptor(text, expect=6).stderr)
+
+    def test_two_lines_are_refused_before_the_token_is_asked(self):
+        for text in (self.pin + b"\n" + self.pin + b"\n", b"11111111\n" + self.pin + b"\n", self.pin + b"\n\nx"):
+            self.file.write_bytes(text)
+            for said in (self.appliance.qpcseal("mek", "list", expect=6).stderr, self.by_descriptor(text, expect=6).stderr):
+                self.assertIn("more than one line, and a PIN is one", said)
+                self.assertNotIn("CKR_", said)
+        for text in (self.pin, self.pin + b"\n\n"):
+            self.file.write_bytes(text)
+            self.appliance.qpcseal("mek", "list")
+            self.by_descriptor(text)
+
+    def test_answers_may_stand_behind_it_on_standard_input(self):
+        self.appliance.qpcseal("mek", "list", "--pin-fd", 0, stdin=self.pin.decode() + "\nYes\n")
 
     def test_a_hint_mends_the_cause(self):
         self.file.chmod(0o640)
@@ -250,13 +265,40 @@ class OtherKinds(Case):
                  (["policy", "check", report], "an attestation report, not a policy"),
                  (["policy", "check", receipt], "a receipt, not a policy"),
                  (["trust", "import", self.appliance.policy], "a policy, not a collateral bundle"),
-                 (["mek", "restore", request], "a request for attestation, not a backup of a MEK"))
+                 (["mek", "restore", request], "a request for attestation, not a backup of a MEK"),
+                 (["audit", "verify", "--earlier", receipt], "a receipt, not a signed checkpoint"),
+                 (["audit", "verify", "--key", receipt], "a receipt, not a verification key"),
+                 (["officers", "show", self.appliance.policy], "a policy, not an officers file"),
+                 (["policy", "check", PLAN], "a ceremony's plan, not a policy"),
+                 (["ceremony", "lint", self.appliance.policy], "a policy, not a ceremony's plan"),
+                 (["ceremony", "check", receipt], "a receipt, not a ceremony's record"),
+                 (["run", receipt], "a receipt, not a file of commands"),
+                 (["mek", "import", self.appliance.policy, "--name", "x"], "a policy, not a MEK file"),
+                 (["mek", "drills", "--ended", self.appliance.policy], "a policy, not a receipt"),
+                 (["encrypt-model", "--qpc", report, "--mek", "resnet50", "--output-dir", self.folder("no")],
+                  "an attestation report, not a model (QPC)"),
+                 (["approve", self.appliance.policy, "--module", "/none.so"], "a policy, not a request for approval"))
         for command, words in cases:
             with self.subTest(words=words):
                 self.assertIn(f"this is {words}", self.appliance.qpcseal(*command, expect=4).stderr)
+        bundle = self.folder("bundle")
+        self.wrap([report], "released")
+        entry = self.appliance.json("audit", "show", "--kind", "release", "--outcome", "ok")["entries"][-1]["seq"]
+        self.appliance.qpcseal("audit", "receipt", entry, "--bundle", "-o", bundle)
+        said = self.appliance.qpcseal("policy", "check", bundle, expect=4).stderr
+        self.assertIn("this is a bundle (a receipt and what its verdict rests on), not a policy", said)
         said = self.appliance.device("attest", "--dir", self.appliance.cards, "-d", 0, "-i", report, "-o",
                                      self.folder("out"), expect=4).stderr
         self.assertIn("this is an attestation report, not a request for attestation", said)
+
+
+    def test_inspect_names_what_others_show(self):
+        for file, kind, shown_by in ((self.appliance.policy, "a policy", "policy check"),
+                                     (PLAN, "a ceremony's plan", "ceremony lint"),
+                                     (self.appliance.root / "root.pem", "a certificate", "openssl x509")):
+            said = run(QPCSEAL, "inspect", file, env=NOWHERE).stdout
+            self.assertIn(f"this is {kind}\n", said)
+            self.assertIn(shown_by, said)
 
 
 class Hosts(Case):

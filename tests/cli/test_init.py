@@ -5,7 +5,7 @@ import subprocess
 import unittest
 
 import tokens
-from appliance import Appliance, Failed, QPCSEAL
+from appliance import Appliance, Failed, GuardedAppliance, QPCSEAL
 
 FAILED = "0x30"  # CKR_DEVICE_ERROR
 CALLS = ("C_GenerateKeyPair", "C_CreateObject")  # what makes the keys, and the log's anchor
@@ -163,6 +163,44 @@ class Embedded(unittest.TestCase):
             site.init()
         site.init("--resume")
         site.qpcseal("mek", "list")
+
+
+class WithoutATerminal(unittest.TestCase):
+    """A service manager has none: the new token's PIN comes from the PIN file, or once from a descriptor."""
+
+    def site(self):
+        site = GuardedAppliance(cards=1, init_now=False)
+        self.addCleanup(site.close)
+        self.pin = site.root / "pin"
+        self.pin.touch(mode=0o600)
+        self.pin.write_text("24681357\n")
+        self.command = [QPCSEAL, "init", "--embedded", "--appliance-id", "test", "--policy", site.policy, "--trust", site.trust,
+                        "--officers", site.officers_file, "--policy-signature",
+                        *(officer.sign(site.policy, "policy") for officer in site.officers[:2])]
+        return site
+
+    def run_detached(self, site, *more, pass_fds=()):
+        done = subprocess.run(list(map(str, [*self.command, *more])), env=site.env, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, start_new_session=True, pass_fds=pass_fds, check=False)
+        return done.returncode, done.stderr
+
+    def test_the_pin_file(self):
+        site = self.site()
+        self.assertEqual(self.run_detached(site, "--pin-source", f"file:{self.pin}"), (0, ""))
+        site.accept_genesis()
+        site.qpcseal("mek", "list")
+
+    def test_a_descriptor(self):
+        site = self.site()
+        with open(self.pin, "rb") as pin:
+            self.assertEqual(self.run_detached(site, "--pin-fd", pin.fileno(), pass_fds=(pin.fileno(),)), (0, ""))
+        with open(self.pin, "rb") as pin:
+            site.qpcseal("mek", "list", "--pin-fd", pin.fileno(), pass_fds=(pin.fileno(),))
+
+    def test_neither(self):
+        code, said = self.run_detached(self.site())
+        self.assertEqual(code, 6)
+        self.assertIn("no terminal to ask for the PIN", said)
 
 
 class Doctor(unittest.TestCase):

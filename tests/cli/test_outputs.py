@@ -185,16 +185,12 @@ class Guarded:
         policy.write_text(re.sub(r"(?m)^(seal|policy-change|officers-change|site-change|anchor-accept|clock-correct) = \d$",
                                  r"\1 = 1", test.site.policy.read_text().replace('appliance = "any"', 'appliance = "guarded"')))
         test.signed("policy sign", policy)
-        reader, writer = os.pipe()
-        os.write(writer, b"12345678\n12345678\n")
-        os.close(writer)
         pin = root / "guarded.pin"
         pin.touch(mode=0o600)
         pin.write_text("12345678\n")
         run(QPCSEAL, "init", "--embedded", "--appliance-id", "guarded", "--officers", officers, "--policy", policy,
             "--policy-signature", policy.with_name(policy.name + ".anna"), "--trust", test.site.trust, "--pin-source",
-            f"file:{pin}", "--pin-fd", reader, env=self.env, pass_fds=(reader,))
-        os.close(reader)
+            f"file:{pin}", env=self.env)
 
     def qpcseal(self, *arguments):
         return run(QPCSEAL, *arguments, env=self.env)

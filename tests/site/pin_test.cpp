@@ -55,8 +55,14 @@ TEST(PinDescriptor, GivesALineWithoutItsEnd) {
 
 TEST(PinDescriptor, IsReadNoFurtherThanTheLine) {
   const Fd fd = pipe_with("1234\n5678\n");
-  EXPECT_EQ(text_of(read_pin("tty", fd.get(), "token")), "1234");
+  EXPECT_EQ(text_of(read_pin("tty", fd.get(), "token", MoreLines::Allowed)), "1234");
   EXPECT_EQ(text_of(read_new_pin(fd.get(), "token")), "5678") << "the new PIN is the next line";
+}
+
+TEST(PinDescriptor, IsRefusedWithASecondLine) {
+  for (const char* text : {"1234\n5678\n", "1234\n\n5678", "1234\r\n5"})
+    EXPECT_ERROR(Token, "more than one line, and a PIN is one; the token was not asked", pin_in(text));
+  EXPECT_EQ(pin_in("1234\n\r\n\n"), "1234") << "empty lines are none";
 }
 
 TEST(PinDescriptor, TakesOneTo254Bytes) {
@@ -91,8 +97,10 @@ class PinFile : public ::testing::Test {
 
 TEST_F(PinFile, IsReadWhereNobodyElseCan) {
   EXPECT_EQ(text_of(read()), "1234");
-  put("5678\nmore", 0400);
+  put("5678\n\n", 0400);
   EXPECT_EQ(text_of(read()), "5678");
+  put("5678\nmore", 0400);
+  EXPECT_ERROR(Token, file.string() + ": more than one line, and a PIN is one", read());
 }
 
 TEST_F(PinFile, IsRefusedWhereOthersCanReadOrWriteIt) {

@@ -23,7 +23,9 @@ Report change_pin(Context& context, std::optional<int> new_pin_fd) {
   std::optional<SecretBuffer> old_pin;
   std::optional<Fd> again;
   if (!in_file) {
-    old_pin = site::read_pin(site.pin_source, environment.pin_fd, site.token_label);
+    const bool both = environment.pin_fd && environment.pin_fd == new_pin_fd;  // the new one is its next line
+    old_pin = site::read_pin(site.pin_source, environment.pin_fd, site.token_label,
+                             both ? site::MoreLines::Allowed : site::MoreLines::Refused);
     again = pipe_with(old_pin->bytes());  // the appliance logs in with it, and the change needs it again
     environment.pin_fd = again->get();
   }
