@@ -25,6 +25,10 @@ bool is_there(const std::filesystem::path& path) {
   return std::filesystem::symlink_status(path, ignored).type() != std::filesystem::file_type::not_found;
 }
 
+std::string words_of(const std::string& sha256) {
+  return encoding::word_lines(from_hex(sha256), "    ", text_columns());
+}
+
 // What people check against the screen and write down.
 std::string seen(const LoggedAct& act) {
   std::string out = "  log entry " + std::to_string(act.seq) + ": " + act.kind + " " + act.outcome + "\n";
@@ -165,9 +169,14 @@ void StepRunner::finish(const Step& step, const Attempt& attempt) {
                   "step '" + step.id + "': " + (folder_ / *output).string() +
                       " is not there, or not what the step wrote",
                   "put the step's own file back and 'qpcseal ceremony resume'; or end it with --abandon");
-    console_.say("  " + *output + ": SHA-256 " + *digest + "\n" +
-                 encoding::word_lines(from_hex(*digest), "    ", text_columns()));
-    data["outputs"].push_back({{"file", *output}, {"sha256", *digest}});
+    console_.say("  " + *output + ": SHA-256 " + *digest + "\n");
+    Json written{{"file", *output}, {"sha256", *digest}};
+    if (step.act == "checkpoint") {
+      say_root(written);
+    } else {
+      console_.say(words_of(*digest));
+    }
+    data["outputs"].push_back(std::move(written));
   }
   std::string initials;
   while (initials.empty()) initials = console_.ask("  witness, your initials: ");
@@ -176,13 +185,27 @@ void StepRunner::finish(const Step& step, const Attempt& attempt) {
   close(attempt, "ok", std::move(data));
 }
 
+// What `qpcseal audit checkpoint` says of it: the words that are read aloud are the root's.
+void StepRunner::say_root(Json& written) {
+  const std::string note =
+      read_text_file(folder_ / written.at("file").get<std::string>(), tlog::kMaxCheckpointSize);
+  const tlog::Checkpoint point = tlog::parse_checkpoint(tlog::parse_note(note).text).checkpoint;
+  const std::string root = to_hex(point.root);
+  written["size"] = point.size;
+  written["root"] = root;
+  console_.say("  size: " + std::to_string(point.size) + "\n  root: " + root + "\n  the root in words:\n" +
+               words_of(root));
+}
+
 void StepRunner::announce(const Step& step, std::size_t number) {
   console_.say("\nStep " + std::to_string(number) + " of " + std::to_string(plan_.steps.size()) + ": " +
                step.id + " (" + step.act + ")\n  who acts:   " + step.who + "\n  must see:   " + step.see +
                "\n");
   if (!step.say.empty()) console_.say("  read aloud: \"" + step.say + "\"\n");
   for (const auto& [name, value] : step.arguments)
-    if (name != "text") console_.say("  " + name + ": " + value + "\n");
+    if (name != "text" && !name.ends_with("_sha256")) console_.say("  " + name + ": " + value + "\n");
+  for (const Input& input : step_inputs(step))
+    console_.say("  " + input.file + ": SHA-256 " + input.sha256 + ", by plan\n" + words_of(input.sha256));
 }
 
 void StepRunner::run(const Step& step, std::size_t number) {

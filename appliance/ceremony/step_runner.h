@@ -42,6 +42,8 @@ class StepRunner {
   void finish(const Step& step, const Attempt& attempt);
   void close(const Attempt& attempt, const std::string& outcome, encoding::Json data);
   void announce(const Step& step, std::size_t number);
+  // Of a checkpoint that was written: its size and root, on the screen and into `written`.
+  void say_root(encoding::Json& written);
   [[nodiscard]] encoding::Json find_approval(const Step& step, const Attempt& attempt) const;
   [[nodiscard]] std::filesystem::path output_path(const Step& step) const;
 

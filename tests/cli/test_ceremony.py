@@ -1,5 +1,6 @@
 """Key ceremonies: rehearsed, signed, run at a terminal, stopped anywhere and gone on with."""
 
+import base64
 import collections
 import hashlib
 import html.parser
@@ -87,6 +88,7 @@ class Ceremony(unittest.TestCase):
         page = Page()
         page.feed(page_bytes.decode())
         self.assertIn(self.name + "#1", page.text)
+        self.check_root(record, terminal.text, page.text)
         self.assertNotIn("script", [tag for tag, _ in page.tags])
         self.assertFalse([a for _, attrs in page.tags for a in attrs if a in ("src", "href")])
 
@@ -96,11 +98,27 @@ class Ceremony(unittest.TestCase):
         self.assertEqual((again / "record.json").read_bytes(), record_bytes)
         self.assertEqual((again / "record.html").read_bytes(), page_bytes)
         self.check_it(again)
+        by_id = self.folder / "by-id"
+        self.site.qpcseal("ceremony", "report", self.name, "-o", by_id)
+        self.assertEqual((by_id / "record.json").read_bytes(), record_bytes)
+        said = self.site.qpcseal("ceremony", "report", self.name + "x", "-o", self.folder / "no", expect=3).stderr
+        self.assertIn(f"did you mean '{self.name}'?", said)
         # And a plan serves once.
         shutil.rmtree(self.out())
         (self.folder / (self.name + ".checkpoint")).unlink()
         said = self.site.qpcseal("ceremony", "run", *options, *signatures, expect=7, stdin=script())
         self.assertIn("used before", said.stderr)
+
+    def check_root(self, record, screen, page):
+        """The words that are read aloud at the checkpoint are the root's, on the screen and in the record."""
+        note = (self.folder / (self.name + ".checkpoint")).read_text().splitlines()
+        root = base64.b64decode(note[2]).hex()
+        output = record["steps"][-1]["attempts"][0]["outputs"][0]
+        self.assertEqual((output["size"], output["root"]), (int(note[1]), root))
+        self.assertIn(f"  size: {note[1]}\n  root: {root}\n  the root in words:\n", screen)
+        words = screen.split("the root in words:")[-1].split()[:32]
+        self.assertIn(" ".join(words), " ".join(page.split()))
+        self.assertNotIn("witness,", words)
 
     def test_rehearsed_at_a_terminal_too(self):
         """People practise what they then do: the same prompts, and a run that takes that rehearsal."""

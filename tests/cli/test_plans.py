@@ -28,8 +28,8 @@ class SamplePlans(unittest.TestCase):
         plan = site.plan(sample, folder, **edits)
         rehearsal = site.rehearse(plan, folder)
         out = folder / "record"
-        site.qpcseal("ceremony", "run", plan, "--dir", folder, "-o", out, *rehearsal, *site.sign_plan(plan),
-                     stdin=script())
+        self.screen = site.qpcseal("ceremony", "run", plan, "--dir", folder, "-o", out, *rehearsal, *site.sign_plan(plan),
+                                   stdin=script()).stderr
         record = json.loads((out / "record.json").read_text())
         self.assertTrue(all(step["done"] for step in record["steps"]))
         self.assertEqual(record["comparison"], [])
@@ -54,6 +54,11 @@ class SamplePlans(unittest.TestCase):
                          *recovery.approved("recovery-key"))
         shutil.copy(recovery.root / "recovery.key", backup / "recovery.key")
         self.run_plan(site, "backup", backup, recovery_key_sha256=digest(backup / "recovery.key"))
+        compared = f"  recovery.key: SHA-256 {digest(backup / 'recovery.key')}, by plan\n"
+        words = site.json("inspect", backup / "recovery.key")["words"]
+        for shown in self.screen.split(compared)[1:]:  # where people compare, and where the key is used
+            self.assertEqual(shown.split()[:32], words.split())
+        self.assertEqual(self.screen.count(compared), 2)
 
         drill = recovery.root / "work-drill"
         drill.mkdir()

@@ -65,8 +65,12 @@ std::string attempt_table(const Json& attempt) {
                              ? Json("none: it was seen as the plan says")
                              : attempt.at("deviation"));
   if (attempt.at("outputs").is_array())
-    for (const Json& output : attempt.at("outputs"))
+    for (const Json& output : attempt.at("outputs")) {
       out.add("SHA-256 of " + said(output.at("file")), output.at("sha256"));
+      if (!output.contains("root")) continue;
+      out.add("size of the log", output.at("size")).add("its root", output.at("root"));
+      out.add("the root in words", digest_words(said(output.at("root"))));
+    }
   for (const Json& act : attempt.at("acts")) {
     out.add("log entry " + said(act.at("entry")), said(act.at("kind")) + ", " + said(act.at("outcome")));
     for (const char* part : {"asked", "result"})
@@ -125,7 +129,7 @@ std::string steps_in_detail(const Json& record) {
                                    html::text(said(step.at("id")) + ": " + said(step.at("act")))) +
            "\n";
     Facts facts;
-    facts.add("acts, by plan", step.at("who")).add("to be seen, by plan", step.at("see"));
+    facts.add("who acts, by plan", step.at("who")).add("must see, by plan", step.at("see"));
     if (!step.at("say").get<std::string>().empty()) facts.add("read aloud", step.at("say"));
     for (const auto& [name, value] : step.at("arguments").items()) facts.add(name, value);
     out += facts.table();
