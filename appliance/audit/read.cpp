@@ -37,6 +37,16 @@ tlog::VerifierKey genesis_key(std::string_view first_line) {
   });
 }
 
+// The log may be whole: whose it is, the auditor's own copy of the key decides.
+[[noreturn]] void refuse_other_key(const tlog::VerifierKey& given, const tlog::VerifierKey& first) {
+  throw Error(
+      ErrorKind::Denied,
+      "the log was signed for another key than the one that was given: its first key is " + first.text() +
+          ", given was " + given.text(),
+      "compare both with the key that the appliance's officers handed over; if yours is the right one, "
+      "this is not their log");
+}
+
 // One pass over the lines that a checkpoint of `size` entries covers.
 class LogWalk {
  public:
@@ -109,7 +119,7 @@ std::uint64_t walk_covered(std::uint64_t end, const std::string& note,
     each_line(walk.lines.file(), walk.lines.end(), end, [&](std::string_view line) {
       if (!size) {
         const tlog::VerifierKey first = genesis_key(line);
-        if (key && !(*key == first)) damaged("it was signed for another key: " + first.text());
+        if (key && !(*key == first)) refuse_other_key(*key, first);
         size = or_damaged("checkpoint", [&] { return tlog::claimed_size(note); });
       }
       if (walk.tree.size() < *size || *size == 0) walk.take(line);

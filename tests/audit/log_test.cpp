@@ -114,7 +114,7 @@ TEST(AuditLog, AnotherTokenKeyDoesNotOpenIt) {
   HostLog host(temp / "log"), other(temp / "log");
   host.create();
   EXPECT_ERROR(LogDamaged, "another key", other.open());
-  EXPECT_ERROR(LogDamaged, "another key", read_log(host.dir, other.signer.verifier(testing::kOrigin)));
+  EXPECT_ERROR(Denied, "another key", read_log(host.dir, other.signer.verifier(testing::kOrigin)));
 }
 
 TEST(AuditLog, TimeMayGoBackFiveMinutesAndIsThenHeldStill) {

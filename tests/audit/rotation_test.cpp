@@ -52,7 +52,7 @@ TEST_P(Rotated, TheFirstKeyLeadsToTheLast) {
     ASSERT_EQ(copy.state.log_keys.size(), 3U);
     EXPECT_EQ(copy.state.log_keys[1].vkey, middle().text());
   }
-  EXPECT_ERROR(LogDamaged, "another key", read_log(host.dir, middle()));
+  EXPECT_ERROR(Denied, "another key", read_log(host.dir, middle()));
   EXPECT_EQ(host.open().state().challenges.size(), 3U);
 }
 

@@ -79,9 +79,29 @@ class Rotation(Case):
         stranger = Appliance()
         try:
             run(QPCSEAL, "audit", "check-receipt", receipt, "--key",
-                stranger.qpcseal("trust", "show", "--log-key").stdout.strip(), env=NOWHERE, expect=8)
+                stranger.qpcseal("trust", "show", "--log-key").stdout.strip(), env=NOWHERE, expect=5)
         finally:
             stranger.close()
+
+    def test_a_folder_that_is_no_log(self):
+        point = self.checkpoint("point")
+        for given, words, hint in ((point, "is a signed checkpoint, and --log is the log's folder", "--earlier takes a checkpoint"),
+                                   (self.home / "log" / "entries.jsonl", "is a log's entries, and --log is the log's folder", ""),
+                                   (self.home, "holds no log: entries.jsonl is not there", f"--log {self.home}/log"),
+                                   (self.home / "trust", "holds no log", "")):
+            said = run(QPCSEAL, "audit", "verify", "--log", given, env=NOWHERE, expect=3).stderr
+            self.assertIn(f"{given} {words}", said)
+            self.assertIn(hint, said)
+
+    def test_a_key_of_another_log(self):
+        stranger = Appliance(cards=1)
+        self.addCleanup(stranger.close)
+        other, own = stranger.qpcseal("trust", "show", "--log-key").stdout.strip(), self.key()
+        for more in ((), ("--quick",)):
+            said = run(QPCSEAL, "audit", "verify", "--log", self.home / "log", "--key", other, *more, env=NOWHERE, expect=5)
+            self.assertIn("the log was signed for another key than the one that was given", said.stderr)
+            self.assertIn(own, said.stderr)
+            self.assertNotIn("damaged", said.stderr)
 
     def test_a_log_from_before_the_rotation_does_not_open(self):
         saved = self.appliance.root / "saved"

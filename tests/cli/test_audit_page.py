@@ -81,21 +81,37 @@ class AtAGlance(unittest.TestCase):
         self.assertEqual((policy[0], policy[3]), ("1", digest))
         self.assertIn("anna, bela, carl", policy[4])
 
+    def test_every_release_of_a_request_says_who_agreed(self):
+        site = self.site
+        reports = [site.attest("m", device, name=f"two-{device}.dat") for device in (0, 1)]
+        site.qpcseal("wrap-mek", "--mek", "m#2", "--pub-keys", *reports, "--output-dir", site.root / "two", expect=7)
+        more = [site.attest("m#2", device, name=f"two-{device}.dat") for device in (0, 1)]
+        site.qpcseal("wrap-mek", "--mek", "m#2", "--pub-keys", *more, "--output-dir", site.root / "two",
+                     *site.approved("release", "--mek", "m#2", *(w for r in more for w in ("--report", r)), by=(1, 2)))
+        shown = site.qpcseal("audit", "show", "--kind", "release", "--mek", "m#2").stdout.splitlines()[1:]
+        self.assertEqual(len(shown), 6, shown)  # intent, wrapped, result, twice
+        for line in shown:
+            self.assertIn("agreed by bela, carl", line)
+
     def test_many_seals_are_one_row_that_opens(self):
         fold, = [fold for fold in self.page.folds if "times seal" in fold]
         self.assertTrue(fold.startswith("8 times seal, entries "), fold)
         self.assertEqual(sum(row[2:3] == ["seal"] for row in self.page.sections["Model keys"]), 8)
 
     def test_the_life_of_a_key(self):
-        lives = dict(re.findall(r'<div class="life"><b>([^<]+)</b><div class="track">(.*?)</div></div>', self.raw))
+        lives = dict(re.findall(r'<div class="life"><b>([^<]+)</b><div class="track"[^>]*>(.*?)</div></div>', self.raw))
         self.assertEqual(sorted(lives), ["m#1", "m#2"])
         marks = [words.split(" 2")[0] for words in re.findall(r'title="([^"]+)"', lives["m#1"])]
         for words in ("made", "released to a card", "sealed a model", "replaced by a new generation", "suspended"):
             self.assertIn(words, marks)
         self.assertEqual([words.split(" 2")[0] for words in re.findall(r'title="([^"]+)"', lives["m#2"])], ["made"])
-        places = [float(place) for place in re.findall(r"left:([\d.]+)%", lives["m#1"])]
-        self.assertEqual(places, sorted(places))
-        self.assertTrue(all(0 < place < 100 for place in places))
+        lanes = {}
+        for place, top in re.findall(r'style="left:([\d.]+)%(?:;top:([\d.]+rem))?"', lives["m#1"]):
+            lanes.setdefault(top, []).append(float(place))
+        self.assertEqual(sum(map(len, lanes.values())), len(marks))
+        for places in lanes.values():  # a telephone's line is about 300 pixels wide, a mark of three signs 25
+            self.assertTrue(all(0 < place < 100 for place in places))
+            self.assertTrue(all(after - before >= 8.3 for before, after in zip(places, places[1:])), places)
 
     def test_date_terms_and_pages(self):
         self.assertRegex(self.page.text, r"Made 20\d\d-\d\d-\d\dT[\d:]+Z by qpcseal")

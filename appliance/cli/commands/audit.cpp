@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <memory>
 
 #include "appliance/audit/tiles.h"
@@ -8,11 +9,15 @@
 #include "base/file.h"
 #include "base/print.h"
 #include "base/terminal.h"
+#include "base/text.h"
+#include "encoding/file_kind.h"
 #include "encoding/pgp_words.h"
 
 namespace qpcseal::cli {
 
 namespace {
+
+constexpr std::uint64_t kFront = 1U << 16;  // bytes that say what a file is
 
 Report show_checkpoint(const AuditOptions& options) {
   const audit::LogCopy log = read_log(options);
@@ -70,9 +75,36 @@ const char* const kKeyNotGiven =
     "is "
     "the auditor's own copy";
 
+namespace {
+
+// The folder that was meant to be a log's, and is none.
+void require_log_folder(const std::filesystem::path& dir) {
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(dir, ignored)) {
+    const Fd file = open_to_read(dir);
+    Bytes front(static_cast<std::size_t>(std::min(file_size(file), kFront)));
+    read_exact(file, front, 0);
+    const std::string_view kind = encoding::file_kind(front);
+    throw Error(ErrorKind::Io,
+                dir.string() + " is " + (kind.empty() ? "a file" : std::string(kind)) +
+                    ", and --log is the log's folder, with entries.jsonl and checkpoint",
+                kind == "a signed checkpoint" ? "--earlier takes a checkpoint" : "");
+  }
+  if (!std::filesystem::is_directory(dir, ignored) || std::filesystem::exists(dir / "entries.jsonl", ignored))
+    return;
+  throw Error(ErrorKind::Io, dir.string() + " holds no log: entries.jsonl is not there",
+              std::filesystem::exists(dir / "log" / "entries.jsonl", ignored)
+                  ? "--log " + shell_word((dir / "log").string())
+                  : "")
+      .with_code("not-found");
+}
+
+}  // namespace
+
 audit::LogCopy read_log(const AuditOptions& options, audit::Check check) {
   const std::filesystem::path dir =
       options.dir.empty() ? site::locate_home().log() : std::filesystem::path(options.dir);
+  if (!options.dir.empty()) require_log_folder(dir);
   std::optional<tlog::VerifierKey> key;
   if (!options.key.empty()) key = tlog::VerifierKey::parse(vkey_text(options.key));
   audit::LogCopy log = audit::read_log(dir, key, check);

@@ -14,6 +14,8 @@ namespace qpcseal::cli {
 
 namespace {
 
+constexpr std::string_view kBundleKind = "a bundle (a receipt and what its verdict rests on)";
+
 // What the entry proves. An intent, or a wrap that is not delivered yet, is not to be read as the act.
 std::string nature_of(const audit::Entry& entry) {
   std::string out = printable(entry.kind) + ", " + std::string(audit::to_string(entry.phase));
@@ -24,6 +26,10 @@ std::string nature_of(const audit::Entry& entry) {
 }
 
 Report receipt(const AuditOptions& options) {
+  if (options.bundle && !site::find_home())
+    throw Error(
+        ErrorKind::Io, "a bundle is made where the appliance's home is, which keeps reports and approvals",
+        "QPCSEAL_HOME names the home; a receipt without --bundle needs no more than a copy of the log");
   const audit::LogCopy log = read_log(options);
   const std::string text = options.bundle ? verdict::make_bundle(site::locate_home(), log, options.entry)
                                           : audit::make_receipt(log, options.entry);
@@ -71,7 +77,8 @@ Report describe_receipt(const audit::Receipt& got) {
                 "\n" +
                 table({{"entry", nature_of(got.entry)},
                        {"time", format_time(got.entry.time)},
-                       {"subject", entry_subject(got.entry)}});
+                       {"subject", entry_subject(got.entry)}}) +
+                whole_digests(got.entry);
   add_expiry(report, got.entry);
   return report;
 }
@@ -112,10 +119,29 @@ Report describe_receipt(const verdict::Recomputed& again) {
   return report;
 }
 
+// Whether the key is named in it at all, as the checkpoint's signer or in a rotation.
+bool names_key(const encoding::Json& receipt, const tlog::VerifierKey& key) {
+  const std::string& note = encoding::text_member(receipt, "checkpoint");
+  for (const tlog::NoteSignature& one : tlog::parse_note(note).signatures)
+    if (one.name == key.name() && one.id == key.id()) return true;
+  return encoding::member(receipt, "rotations").dump().find(key.text()) != std::string::npos;
+}
+
+// Before anything is verified: a key of another log says nothing of this file.
+void refuse_other_key(std::string_view text, const tlog::VerifierKey& key) {
+  const encoding::Json json = encoding::parse_json(text, "receipt");
+  const encoding::Json& receipt = verdict::is_bundle(text) ? encoding::member(json, "receipt") : json;
+  if (names_key(receipt, key)) return;
+  throw Error(ErrorKind::Denied, "it was signed with another key than the one that was given, " + key.text(),
+              "compare it with the key that the appliance's officers handed over");
+}
+
 Report check_receipt_file(const AuditOptions& options) {
   const std::string text = read_plain_text(options.file, verdict::kMaxBundle);
   const auto key = tlog::VerifierKey::parse(vkey_text(options.key));
   return with_context(options.file, [&] {
+    encoding::as_kind(view(text), verdict::is_bundle(text) ? kBundleKind : "a receipt",
+                      [&] { refuse_other_key(text, key); });
     if (verdict::is_bundle(text)) return describe_receipt(verdict::check_bundle(text, key));
     return encoding::as_kind(view(text), "a receipt",
                              [&] { return describe_receipt(audit::check_receipt(text, key)); });

@@ -5,8 +5,12 @@
 #include <functional>
 #include <memory>
 
+#include "appliance/audit/mek_names.h"
+#include "base/digest.h"
 #include "base/error.h"
-#include "cli/suggest.h"
+#include "base/nearest.h"
+#include "base/terminal.h"
+#include "encoding/pgp_words.h"
 
 namespace qpcseal::cli {
 
@@ -91,15 +95,6 @@ bool has_any(const audit::LogCopy& log, const EntryFilter& filter) {
   return found;
 }
 
-std::vector<std::string> labels_of(const audit::State& state) {
-  std::vector<std::string> out;
-  for (const auto& [id, mek] : state.meks) {
-    out.push_back(mek.label);
-    out.push_back(mek.label.substr(0, mek.label.rfind('#')));
-  }
-  return out;
-}
-
 }  // namespace
 
 void require_known(const audit::LogCopy& log, const EntryFilter& filter) {
@@ -112,7 +107,7 @@ void require_known(const audit::LogCopy& log, const EntryFilter& filter) {
   EntryFilter one;
   one.mek = filter.mek;
   if (!one.mek.empty() && !has_any(log, one))
-    throw unknown_name("a MEK", one.mek, labels_of(log.state), "'qpcseal audit show' names all");
+    throw unknown_name("a MEK", one.mek, audit::mek_names(log.state), "'qpcseal audit show' names all");
   one = {};
   one.card = filter.card;
   if (one.card.empty() || has_any(log, one)) return;
@@ -122,6 +117,15 @@ void require_known(const audit::LogCopy& log, const EntryFilter& filter) {
 }
 
 audit::Entry Joined::next(audit::Entry entry) {
+  entry = with_intent(std::move(entry));
+  if (const auto carried = entry.data.find("approval"); carried != entry.data.end())
+    if (const std::string nonce = text_at(*carried, "nonce"); !nonce.empty()) approvals_[nonce] = *carried;
+  if (const auto named = approvals_.find(text_at(entry.data, "approved_by")); named != approvals_.end())
+    entry.data["approval"] = named->second;
+  return entry;
+}
+
+audit::Entry Joined::with_intent(audit::Entry entry) {
   if (entry.phase == audit::Phase::Intent) intents_.emplace(entry.seq, entry.data);
   const auto intent = entry.intent ? intents_.find(*entry.intent) : intents_.end();
   if (intent == intents_.end()) return entry;
@@ -255,6 +259,19 @@ std::string entry_subject(const audit::Entry& entry) {
   for (const auto& [what, value] : subject_parts(entry))
     if (!value.empty()) out += (out.empty() ? "" : "  ") + what + value;
   return printable(out.empty() ? begin_of(entry.txn) : out);
+}
+
+std::string whole_digests(const audit::Entry& entry) {
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& [name, value] : entry.data.items())
+    if ((name.ends_with("sha256") || name == "digest" || name == "nonce" || name == "mek_id") &&
+        value.is_string())
+      rows.push_back({name, printable(value.get<std::string>())});
+  std::string out = rows.empty() ? "" : table(rows);
+  const std::string key = text_at(entry.data, "recovery_key_sha256");
+  if (encoding::is_hex(key, sizeof(Sha256Digest)))
+    out += "recovery_key_sha256 in words:\n" + encoding::word_lines(from_hex(key), "  ", text_columns());
+  return out;
 }
 
 Report show_entries(audit::LogCopy log, const EntryFilter& filter) {

@@ -27,21 +27,26 @@ struct EntryFilter {
 void require_known(const audit::LogCopy& log, const EntryFilter& filter);
 
 // A result has the outcome of an act, its intent the subject. Takes all entries in order and returns each, a
-// result with the data of its intent.
+// result with the data of its intent, and a release with the approval of the request that it names.
 class Joined {
  public:
   audit::Entry next(audit::Entry entry);
 
  private:
+  audit::Entry with_intent(audit::Entry entry);
+
   std::map<std::uint64_t, encoding::Json> intents_;  // of the results to come
+  std::map<std::string, encoding::Json> approvals_;  // by nonce: one intent of a request carries it for all
 };
 // One of them by itself.
 audit::Entry joined_entry(const audit::LogCopy& log, std::uint64_t seq);
 
 // The text at `key`, or nothing: entries of all kinds come by here.
 std::string text_at(const encoding::Json& data, const char* key);
-// Its data in a few words: MEK, card, verdict.
+// Its data in a few words: MEK, card, verdict. Digests are cut short.
 std::string entry_subject(const audit::Entry& entry);
+// A line for each digest of its data, whole: people compare them with a file's.
+std::string whole_digests(const audit::Entry& entry);
 // Streamed: the log is read again while the result is printed, once for JSON, twice for a table.
 Report show_entries(audit::LogCopy log, const EntryFilter& filter);
 

@@ -3,7 +3,8 @@
 
 #include <memory>
 
-#include "appliance/cli/commands/context.h"
+#include "appliance/cli/commands/audit_options.h"
+#include "base/error.h"
 
 namespace qpcseal::cli {
 
@@ -105,8 +106,12 @@ ordered_json json_of_plan(const mek::CompromisePlan& plan) {
 }
 
 // Reads the log without lock or token.
-Report compromise(const std::string& reference) {
-  const audit::LogCopy log = audit::read_log(site::locate_home().log(), std::nullopt);
+Report compromise(const AuditOptions& options, const std::string& reference) {
+  if (options.dir.empty() && !site::find_home())
+    throw Error(ErrorKind::Io, "there is no appliance at " + site::locate_home().root.string(),
+                "QPCSEAL_HOME names its home; --log COPY --key VKEY reads a copy of its log")
+        .with_code("not-found");
+  const audit::LogCopy log = read_log(options);
   const mek::CompromisePlan plan = mek::plan_compromise(log, reference);
   Report report;
   report.json = json_of_plan(plan);
@@ -126,11 +131,14 @@ void add_plan(CLI::App& app, Context& context) {
       plan->add_subcommand("compromise",
                            "After a compromise of a key: the models and cards that hold it, and the commands "
                            "that replace it. Reads only the log; run it again to see what is left to do");
+  const auto options = std::make_shared<AuditOptions>();
   auto reference = std::make_shared<std::string>();
   command->add_option("MEK", *reference, "label#generation; a name that has one generation")->required();
+  add_log_options(*command, options);
   add_output_options(*command, context);
-  command->callback(
-      [&context, reference] { context.command = [reference] { return compromise(*reference); }; });
+  command->callback([&context, options, reference] {
+    context.command = [options, reference] { return compromise(*options, *reference); };
+  });
 }
 
 }  // namespace qpcseal::cli

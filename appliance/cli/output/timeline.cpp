@@ -10,7 +10,10 @@ namespace qpcseal::cli {
 
 namespace {
 
-constexpr double kNarrow = 2.6;  // percent: what is closer would overlap
+// Of a line of 300 pixels, as on a telephone, a mark of three signs takes less than kPitch.
+constexpr double kPitch = 8.4;    // percent: what is closer stands in another lane
+constexpr double kMerged = 10.4;  // percent: marks of one kind that are closer stand as one
+constexpr std::size_t kMostShown = 99;
 constexpr UnixTime kByHour = 3 * UnixTime{86400};
 
 constexpr std::string_view kTimelineStyle = R"(
@@ -18,11 +21,12 @@ constexpr std::string_view kTimelineStyle = R"(
 .life > b { flex: 0 0 9rem; overflow-wrap: anywhere; font-weight: 600; font-size: .87rem; }
 .track { position: relative; flex: 1; height: 1.5rem; background: var(--back); border: 1px solid var(--line);
   border-radius: 4px; }
-.track i { position: absolute; top: .05rem; font: 600 .72rem/1.3rem sans-serif; width: 1.2rem; margin-left: -.6rem;
-  text-align: center; color: #fff; background: var(--soft); border-radius: 3px; }
+.track i { position: absolute; top: .05rem; font: 600 .72rem/1.3rem sans-serif; min-width: 1.1rem; padding: 0 .1rem;
+  transform: translateX(-50%); text-align: center; color: #fff; background: var(--soft); border-radius: 3px; }
 .track i.good { background: var(--good); } .track i.bad { background: var(--bad); }
 .axis { display: flex; justify-content: space-between; margin-left: 9rem; font-size: .78rem; color: var(--soft); }
-@media (max-width: 40rem) { .life { display: block; } .axis { margin-left: 0; } }
+@media (max-width: 40rem) { .life { display: block; } .axis { margin-left: 0; }
+  .axis span:nth-child(2), .axis span:nth-child(3) { display: none; } }
 )";
 
 struct MarkWords {
@@ -51,6 +55,14 @@ std::string percent(double value) {
   return out.substr(0, out.find('.') + 2) + "%";
 }
 
+// From the top of the line, "1.55rem".
+std::string lane_height(std::size_t lanes) {
+  constexpr std::size_t kHundredths = 145;  // of 1rem, for a lane
+  const std::size_t height = lanes * kHundredths + 5;
+  const std::string fraction = std::to_string(height % 100);
+  return std::to_string(height / 100) + "." + (fraction.size() < 2 ? "0" : "") + fraction + "rem";
+}
+
 }  // namespace
 
 std::string_view timeline_style() { return kTimelineStyle; }
@@ -59,7 +71,9 @@ std::string timeline_legend() {
   std::string out;
   for (const MarkWords& words : kMarkWords)
     out += (out.empty() ? "" : ", ") + html::element("b", std::string(1, words.letter)) + " " + words.words;
-  return html::element("p", out + ". A number counts what stands together.", "class=\"soft\"") + "\n";
+  return html::element("p", out + ". A number counts what stands together, + more than 99 of them.",
+                       "class=\"soft\"") +
+         "\n";
 }
 
 std::string short_time(UnixTime time, UnixTime span) {
@@ -70,50 +84,50 @@ std::string short_time(UnixTime time, UnixTime span) {
 }
 
 double TimeLine::place_of(UnixTime time) const {
-  constexpr double kEdge = 2, kInner = 96;  // percent
+  constexpr double kEdge = 4, kInner = 92;  // percent
   if (last_ <= first_) return kEdge;
   return kEdge + (kInner * static_cast<double>(time - first_) / static_cast<double>(last_ - first_));
 }
 
-// What would overlap the mark before it counts with it, or stands beside it.
+// The first lane that has room there, else a new one.
+std::size_t TimeLine::lane_for(double place) const {
+  std::size_t out = 0;
+  while (out < ends_.size() && place - ends_[out] < kPitch) ++out;
+  return out;
+}
+
 void TimeLine::add(Mark mark, UnixTime time) {
   const double place = place_of(time);
-  if (shown_.empty() || place - shown_.back().place >= kNarrow) {
-    shown_.push_back({mark, time, time, 1, place});
-    return;
-  }
-  for (auto before = shown_.rbegin(); before != shown_.rend() && place - before->place < 4 * kNarrow;
-       ++before) {
+  for (auto before = shown_.rbegin(); before != shown_.rend(); ++before) {
     if (before->mark != mark) continue;
+    if (place - before->place >= kMerged) break;
     ++before->count;
     before->last = time;
     return;
   }
-  shown_.push_back({mark, time, time, 1, shown_.back().place + kNarrow});
+  const std::size_t lane = lane_for(place);
+  if (lane == ends_.size()) ends_.push_back(0);
+  ends_[lane] = place;
+  shown_.push_back({mark, time, time, 1, place, lane});
 }
 
 std::string TimeLine::line(std::string_view name) const {
   std::string marks;
-  // Marks beside each other may have run over the right end: then they stand from there to the left.
-  double most = 98;
-  std::vector<Shown> shown = shown_;
-  for (auto one = shown.rbegin(); one != shown.rend(); ++one) {
-    one->place = std::max(std::min(one->place, most), 1.0);
-    most = one->place - kNarrow;
-  }
-  for (const Shown& one : shown) {
+  for (const Shown& one : shown_) {
     const MarkWords& words = words_of(one.mark);
     std::string title = std::string(words.words) + " " + format_time(one.first);
     if (one.count > 1) title += " to " + format_time(one.last) + ", " + std::to_string(one.count) + " times";
-    const std::string text =
-        std::string(1, words.letter) + (one.count > 1 && one.count < 100 ? std::to_string(one.count) : "");
-    marks += html::element("i", text,
+    const std::string count = one.count > kMostShown ? "+" : one.count > 1 ? std::to_string(one.count) : "";
+    marks += html::element("i", std::string(1, words.letter) + count,
                            "class=\"" + std::string(words.style) + "\" style=\"left:" + percent(one.place) +
-                               "\" title=\"" + html::text(title) + "\"");
+                               (one.lane > 0 ? ";top:" + lane_height(one.lane) : "") + "\" title=\"" +
+                               html::text(title) + "\"");
   }
-  return html::element("div",
-                       html::element("b", html::text(name)) + html::element("div", marks, "class=\"track\""),
-                       "class=\"life\"") +
+  const std::string height = ends_.size() > 1 ? " style=\"height:" + lane_height(ends_.size()) + "\"" : "";
+  return html::element(
+             "div",
+             html::element("b", html::text(name)) + html::element("div", marks, "class=\"track\"" + height),
+             "class=\"life\"") +
          "\n";
 }
 

@@ -24,7 +24,8 @@ enum class Mark {
   Destroyed
 };
 
-// One line: marks in order of time. Marks of one kind that come close together stand as one.
+// One line: marks in order of time. Marks of one kind that come close together stand as one; others that
+// would overlap, on a telephone too, stand in lanes below each other.
 class TimeLine {
  public:
   // All lines of a picture have the same ends.
@@ -41,11 +42,14 @@ class TimeLine {
     UnixTime first, last;
     std::size_t count;
     double place;  // percent of the width
+    std::size_t lane;
   };
+  [[nodiscard]] std::size_t lane_for(double place) const;
   [[nodiscard]] double place_of(UnixTime time) const;
 
   UnixTime first_, last_;
   std::vector<Shown> shown_;
+  std::vector<double> ends_;  // of each lane: the place of its last mark
 };
 
 // The style of lines, and what the letters mean.
