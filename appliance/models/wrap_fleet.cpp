@@ -151,17 +151,43 @@ class Fleet {
     }
   }
 
+  struct Finished {
+    WrappedFor files;
+    bool was_there = false;  // under its name already
+  };
+
   // What an earlier run did, if it only had to be named; that run may have known other cards, and so have
   // named this one otherwise. Files that are gone are not made again: the challenge is used up, and the
   // report will be denied.
-  [[nodiscard]] std::optional<WrappedFor> finish(const QueuedReport& one) const {
+  [[nodiscard]] std::optional<Finished> finish(const QueuedReport& one) const {
     if (!one.result) return std::nullopt;
     for (const std::string& name :
          {one.dir, folder_names({*one.card}).front(), folder_names({{{}, {}, one.card->ueid}}).front()})
-      if (auto there = files_of(one, options_.output_folder / name, name)) return there;
+      if (auto there = files_of(one, options_.output_folder / name, name))
+        return Finished{std::move(*there), true};
     auto waiting = files_of(one, staging_dir(one), one.dir);
-    if (waiting) publish_folder(staging_dir(one), final_dir(one), options_.existing);
-    return waiting;
+    if (!waiting) return std::nullopt;
+    publish_folder(staging_dir(one), final_dir(one), options_.existing);
+    return Finished{std::move(*waiting), false};
+  }
+
+  // A card may have been reset since, and then cannot use what lies in these files.
+  [[nodiscard]] std::string why_old(const QueuedReport& one, std::uint64_t entry) {
+    const audit::State& state = appliance_.log().state();
+    if (latest_.empty())
+      for (const auto& [wrapped, release] : state.releases)
+        if (release.mek_id == mek_.id) {
+          std::uint64_t& latest = latest_[release.ueid];
+          latest = std::max(latest, release.seq);
+        }
+    const std::string served = "it was served before, log entry " + std::to_string(entry);
+    const auto later = latest_.find(one.card->ueid);
+    if (later != latest_.end() && later->second > entry)
+      return served + ", and this card answered a later request since, log entry " +
+             std::to_string(later->second);
+    const UnixTime expires = state.challenges.at(one.nonce).expires;
+    return expires > appliance_.now() ? ""
+                                      : served + ", and its challenge expired at " + format_time(expires);
   }
 
   // One card's files straight in the output folder, or another key's.
@@ -181,12 +207,13 @@ class Fleet {
     card.fault = one.fault;
     if (!one.fault.empty()) return;
     if (one.card) card.ueid = one.card->ueid;
-    if (auto there = finish(one)) {
-      card.dir = all_[i].dir = there->dir;
-      card.suite = there->suite;
-      card.entry = there->entry;
+    if (auto done = finish(one)) {
+      card.dir = all_[i].dir = done->files.dir;
+      card.suite = done->files.suite;
+      card.entry = done->files.entry;
       card.earlier = true;
-      index_.push_back(std::move(*there));
+      if (done->was_there) card.old = why_old(one, card.entry);
+      index_.push_back(std::move(done->files));
       return;
     }
     if (one.card && is_taken(i)) return;
@@ -324,7 +351,8 @@ class Fleet {
   std::vector<std::size_t> todo_;          // places in all_
   std::map<Bytes, std::size_t> first_of_;  // by the ueid that is claimed: the first place in all_
   std::vector<WrappedFor> index_;
-  std::string taken_;  // of the last output that was in the way
+  std::map<Bytes, std::uint64_t> latest_;  // by ueid: the last release of this MEK
+  std::string taken_;                      // of the last output that was in the way
 };
 
 }  // namespace

@@ -27,6 +27,7 @@ struct FleetCard {
   std::string suite;
   std::uint64_t entry = 0;  // of the release's result in the log
   bool earlier = false;     // an earlier run did it
+  std::string old;          // why its report says nothing of the card as it is now; nothing was done for it
   std::string fault;        // why it is no report that could be judged
   Findings findings;        // why it was denied
   [[nodiscard]] bool denied() const { return dir.empty(); }
@@ -38,9 +39,10 @@ using FleetProgress = std::function<void(std::uint64_t done, std::uint64_t total
 // Cards that pass get a folder each (FORMAT.md section 3), the others findings. config.json of all cards is
 // written last and keeps its entries of other cards. Each batch is one transaction: intents, wraps, files,
 // results. A report whose release is done and whose files exist is left alone; a release that was cut short
-// is finished. Two verified reports of one card or challenge are both denied. A fault of one report or of its
-// output concerns that card alone; Error{Io} where the output folder cannot serve any card, or is another
-// MEK's. The log, by the digests of the wrapped MEKs, says what an earlier run did.
+// is finished. A report that was served before, and whose challenge has expired since or whose card answered
+// a later one, is old. Two verified reports of one card or challenge are both denied. A fault of one report
+// or of its output concerns that card alone; Error{Io} where the output folder cannot serve any card, or is
+// another MEK's. The log, by the digests of the wrapped MEKs, says what an earlier run did.
 std::vector<FleetCard> wrap_fleet(site::Appliance& appliance, const keys::Mek& mek,
                                   const FleetOptions& options, const FleetProgress& progress);
 

@@ -9,7 +9,7 @@ import subprocess
 import time
 import unittest
 
-from appliance import Appliance, ATTEST, QPCSEAL, run
+from appliance import Appliance, ATTEST, QPCSEAL, run, shifted
 from test_audit import NOWHERE
 from test_rewrap import Case
 
@@ -251,6 +251,29 @@ class Stale(Case):
         self.assertNotIn("no report is there", self.said.stdout)
         self.assertNotIn("nothing new", self.said.stdout)
         self.assertEqual(len([path for path in said.iterdir() if path.is_dir()]), 2)
+
+    def test_reports_that_are_old_are_no_success(self):
+        """The cards may have been reset since: nothing shows that they can use what lies there."""
+        reports = [self.attest(0), self.attest(1)]
+        command = ["wrap-mek", "--mek", "resnet50", "--pub-keys", *reports, "--skip-denied", "--output-dir",
+                   self.folder("out")]
+        self.appliance.qpcseal(*command)
+        self.assertNotIn("OLD REPORT", self.appliance.qpcseal(*command).stdout)  # a run that was cut short goes on
+        late = shifted(self.appliance.env, 3 * 86400)
+        said = self.appliance.qpcseal(*command, env=late, expect=5).stdout
+        self.assertEqual(said.count("OLD REPORT "), 2, said)
+        self.assertIn("it was served before, log entry ", said)
+        self.assertIn("its challenge expired at 20", said)
+        self.assertIn("qpcseal attest request --mek 'resnet50#1' -o FILE", said)
+
+    def test_a_card_that_answered_later_makes_its_report_old(self):
+        first = self.attest(0)
+        command = ["wrap-mek", "--mek", "resnet50", "--pub-keys", first, "--skip-denied", "--output-dir", self.folder("out")]
+        self.appliance.qpcseal(*command)
+        self.appliance.device("reset", "--dir", self.appliance.cards, "--device", 0)
+        self.wrap([self.attest(0)], "second")
+        said = self.appliance.qpcseal(*command, expect=5).stdout
+        self.assertIn("this card answered a later request since, log entry ", said)
 
     def test_another_denial_has_another_hint(self):
         report = self.attest()

@@ -56,8 +56,11 @@ nlohmann::ordered_json entry_of(const models::FleetCard& card) {
   if (!card.fault.empty()) return {{"report", card.report}, {"error", card.fault}};
   if (card.denied())
     return {{"report", card.report}, {"ueid", to_hex(card.ueid)}, {"findings", as_json(card.findings)}};
-  return {{"report", card.report}, {"folder", card.dir},      {"ueid", to_hex(card.ueid)},
-          {"suite", card.suite},   {"earlier", card.earlier}, {"receipt", {{"entry", card.entry}}}};
+  nlohmann::ordered_json out{{"report", card.report},     {"folder", card.dir},
+                             {"ueid", to_hex(card.ueid)}, {"suite", card.suite},
+                             {"earlier", card.earlier},   {"receipt", {{"entry", card.entry}}}};
+  if (!card.old.empty()) out["old"] = card.old;
+  return out;
 }
 
 // Thousands of lines help nobody: the cards that were served are in config.json, those that were not are
@@ -70,11 +73,15 @@ Report render_wrap_mek(const std::vector<models::FleetCard>& cards, const keys::
                  {"mek_id", to_hex(mek.id)},
                  {"released", nlohmann::ordered_json::array()},
                  {"denied", nlohmann::ordered_json::array()}};
-  std::size_t earlier = 0;
+  std::size_t earlier = 0, old = 0;
   std::string denied;
   for (const models::FleetCard& card : cards) {
     report.json[card.denied() ? "denied" : "released"].push_back(entry_of(card));
     earlier += card.earlier ? 1 : 0;
+    if (!card.old.empty()) {
+      ++old;
+      denied += "OLD REPORT " + printable(card.report) + "\n  " + card.old + "\n";
+    }
     if (!card.denied()) {
       report.written.push_back(options.output / card.dir);
       continue;
@@ -85,12 +92,18 @@ Report render_wrap_mek(const std::vector<models::FleetCard>& cards, const keys::
   }
   const std::size_t released = report.json["released"].size();
   if (released > 0) report.written.push_back(options.output / models::kConfigName);
-  report.exit_code = released == cards.size() ? 0 : 5;
+  report.exit_code = released == cards.size() && old == 0 ? 0 : 5;
   report.text = denied + "wrapped " + mek.label + " for " + std::to_string(released) + " of " +
                 std::to_string(cards.size()) + " cards into " + printable(options.output.string());
   if (earlier > 0) report.text += ", " + std::to_string(earlier) + " of them in an earlier run";
   if (earlier > 0 && earlier == released)
     report.text += "\nnothing new was released; a card that was reset since then answers a new request only";
+  if (old > 0)
+    report.text +=
+        "\n" + std::to_string(old) +
+        " of the reports are old: a card that was reset since then cannot use these files, and answers "
+        "a new request only: qpcseal attest request --mek " +
+        shell_word(mek.label) + " -o FILE";
   report.text += "\n" + (released > 0 ? next_step(options) : "");
   Findings all;
   for (const models::FleetCard& card : cards)
@@ -136,7 +149,10 @@ Report run_wrap_mek(Context& context, const WrapMekOptions& options) {
   std::vector<std::filesystem::path> paths = report_paths(options.reports);
   models::WrapMekOptions wanted{{}, options.output, options.existing()};
   if (!options.skip_denied) wanted.reports = read_reports(paths);
-  site::Appliance appliance(context.environment());
+  // A fleet's run that only has to be finished releases nothing, and asks no officer.
+  std::vector<std::string> operations;
+  if (!options.skip_denied || !std::filesystem::exists(options.output)) operations.emplace_back("release");
+  site::Appliance appliance(context.environment({}, operations));
   const keys::Mek mek = appliance.find_mek(options.mek);
   Report report = options.skip_denied
                       ? serve_fleet(appliance, mek, options, std::move(paths))
