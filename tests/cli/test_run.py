@@ -183,6 +183,14 @@ class Shell(Base):
         for word in ("restore", "resume"):
             self.assertIn(word, screen)
 
+    def test_ctrl_c_drops_the_line_and_nothing_else(self):
+        appliance = self.make(cards=1)
+        pin = self.from_terminal(appliance).read_text().strip()
+        code, screen = self.talk(appliance, "mek list", pin, "mek generate größe\x03mek generate two", "mek list", "exit")
+        self.assertEqual(code, 0, screen)
+        self.assertIn("two#1", screen)
+        self.assertEqual(screen.count("PIN for"), 1, screen)  # it was not forgotten
+
     def test_the_arrow_brings_a_line_back_and_no_file_keeps_it(self):
         appliance = self.make(cards=1)
         before = {path for path in appliance.root.rglob("*")}

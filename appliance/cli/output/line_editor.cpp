@@ -74,7 +74,7 @@ struct LineEditor::State {
   EditLine* line = nullptr;
   History* history = nullptr;
   int idle = 0;  // seconds
-  bool was_idle = false;
+  bool was_idle = false, dropped = false;
   std::mbstate_t shift{};
 
   static State& of(EditLine* line) {
@@ -101,6 +101,13 @@ struct LineEditor::State {
       if (done == static_cast<std::size_t>(-1)) self.shift = {};
       if (done != static_cast<std::size_t>(-1)) return 1;
     }
+  }
+
+  // Ctrl-C: what was typed is dropped, and the shell goes on.
+  static unsigned char on_interrupt(EditLine* line, int /*key*/) {
+    of(line).dropped = true;
+    print_error("^C");
+    return CC_NEWLINE;
   }
 
   static unsigned char on_tab(EditLine* line, int /*key*/) {
@@ -149,6 +156,10 @@ LineEditor::LineEditor(const std::string& prompt, Complete complete) : state_(st
   el_set(line, EL_GETCFN, State::read_key);
   el_set(line, EL_ADDFN, "qpcseal-complete", "complete the word", State::on_tab);
   el_set(line, EL_BIND, "\t", "qpcseal-complete", nullptr);
+  // While a line is edited Ctrl-C is a key, and no signal that would end the shell.
+  el_set(line, EL_SETTY, "-d", "intr=", nullptr);
+  el_set(line, EL_ADDFN, "qpcseal-drop", "drop the line", State::on_interrupt);
+  el_set(line, EL_BIND, "^C", "qpcseal-drop", nullptr);
 }
 
 LineEditor::~LineEditor() {
@@ -158,11 +169,16 @@ LineEditor::~LineEditor() {
 
 Input LineEditor::read(std::string& line, int idle) {
   state_->idle = idle;
-  state_->was_idle = false;
+  state_->was_idle = state_->dropped = false;
   int count = 0;
-  el_set(state_->line, EL_PREP_TERM, 1);  // before the prompt: libedit does it after, and keys in between are lost
+  el_set(state_->line, EL_PREP_TERM,
+         1);  // before the prompt: libedit does it after, and keys in between are lost
   const char* got = el_gets(state_->line, &count);
   if (state_->was_idle) return Input::Idle;
+  if (state_->dropped) {
+    line.clear();
+    return Input::Line;
+  }
   if (got == nullptr || count <= 0) return Input::End;
   line.assign(got, static_cast<std::size_t>(count));
   while (line.ends_with('\n') || line.ends_with('\r')) line.pop_back();
