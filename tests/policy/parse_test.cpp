@@ -223,7 +223,7 @@ TEST(PolicyParse, EachRuleHasItsRange) {
       {"revoked_ueids = [\"01aabbccddee00\"]", "revoked_ueids = [\"01aabbccddee\"]", "6 bytes"},
       {"[\"extra.bin\"]", "[\"constants.bin\"]", "no further segment"},
       {"release = 2", "release = 101", "between 0 and 100"},
-      {"release = 2", "releases = 2", "unknown key 'releases'"},
+      {"release = 2", "releases = 2", "unknown operation 'releases'"},
       {"seal = 1\nrelease = 2\nmek-generate = 0\n", "", "empty"},
       {"serial = 7", "serial = ", ""},
       {"[approvals]", "[approvals", ""},
