@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+import time
 import unittest
 
 from appliance import BUILD, QPCSEAL, run
@@ -39,6 +40,9 @@ class Examples(unittest.TestCase):
             done = subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True, timeout=120, check=False)
             self.assertIn("MEK.nonce is none that this card answered since its boot", done.stderr)
             self.assertIn('card 0 loaded "sample"', done.stdout.splitlines()[-1], done.stderr)
+            for _ in range(50):  # until the server has ended
+                if self.processes_in(work):
+                    time.sleep(0.1)
             self.assertEqual(self.processes_in(work), [])
 
     def test_quickstart_in_a_bad_place(self):
