@@ -54,7 +54,7 @@ class Machine:
                    "-device", "usb-storage,bus=usb.0,drive=image,bootindex=0,removable=on",
                    "-no-reboot", *(["-global", "driver=cfi.pflash01,property=secure,value=on"] if "secboot" in code.name else [])]
         for number, (file, way) in enumerate(disks):
-            command += ["-drive", f"if=none,id=disk{number},format=raw,file={file}", "-device",
+            command += ["-blockdev", f"driver=raw,node-name=disk{number},file.driver=file,file.filename={file}", "-device",
                         f"usb-storage,bus=usb.0,drive=disk{number},id=device{number},removable=on" if way == "usb"
                         else f"virtio-blk-pci,drive=disk{number},id=device{number}"]
         command += ["-nic", "user,model=virtio-net-pci", "-nic", "user,model=e1000e"] if network else ["-nic", "none"]
@@ -121,6 +121,14 @@ class Machine:
                 raise Failure(f"{execute}: {answer['error'].get('desc')}")
             if "return" in answer:
                 return answer["return"]
+
+    def unplug(self, number):
+        """Pulls a disk out."""
+        self.control("device_del", id=f"device{number}")
+
+    def plug(self, number):
+        """Puts a USB disk in again that was pulled out."""
+        self.control("device_add", driver="usb-storage", bus="usb.0", drive=f"disk{number}", id=f"device{number}", removable=True)
 
     def type_keys(self, text):
         """Types on the machine's keyboard: what the screen's console gets."""

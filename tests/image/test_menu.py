@@ -75,6 +75,15 @@ class Menu(unittest.TestCase):
         self.assertEqual(len(want), 32)
         self.assertEqual([word for word in text.split() if word in want], want)
 
+    def test_a_network_interface_is_called_out(self):
+        for names, wrong in ((["lo"], False), (["lo", "eth0"], True), ([], True)):
+            net = self.folder / "-".join(["net", *names])
+            net.mkdir()
+            for name in names:
+                (net / name).mkdir()
+            _, text = self.menu(f"export QPCSEAL_MENU_NET={net}; show_image")
+            self.assertEqual("There must be none but lo" in text, wrong, names)
+
     # Questions
 
     def test_only_the_whole_word_is_a_yes(self):
@@ -161,7 +170,7 @@ class Menu(unittest.TestCase):
         self.assertIn("The state medium is gone", text)
 
     def test_a_disk_is_erased_only_by_its_name(self):
-        self.command("lsblk", f'case "$*" in *-Prno*) echo \'NAME="vda" TYPE="disk" FSTYPE="" PKNAME=""\' ;; esac')
+        self.command("lsblk", 'case "$*" in *-Pno*) echo \'NAME="vda" TYPE="disk" FSTYPE="" PKNAME=""\' ;; esac')
         for typed in ("vda", "erase", "erase vdb", "erase  vda", "ERASE vda", ""):
             _, text = self.menu("make_state", f"1\n{typed}\n1\n")
             self.assertIn("Nothing was changed.", text, typed)
@@ -169,7 +178,7 @@ class Menu(unittest.TestCase):
             self.assertEqual(self.called(name), [], name)
 
     def format_options(self, purpose):
-        self.command("lsblk", f'case "$*" in *-Prno*) echo \'NAME="vda" TYPE="disk" FSTYPE="" PKNAME=""\' ;; esac')
+        self.command("lsblk", 'case "$*" in *-Pno*) echo \'NAME="vda" TYPE="disk" FSTYPE="" PKNAME=""\' ;; esac')
         self.command("install", "exit 0")
         self.menu("make_state", f"1\nerase vda\n{purpose}\n")
         [call] = [line for line in self.called("cryptsetup") if " luksFormat " in line]
@@ -188,7 +197,7 @@ class Menu(unittest.TestCase):
         self.assertIn("--pbkdf pbkdf2", call)
 
     def test_a_disk_that_holds_no_state_is_not_opened(self):
-        self.command("lsblk", f'case "$*" in *-Prno*) echo \'NAME="vda" TYPE="disk" FSTYPE="crypto_LUKS" PKNAME=""\' ;; esac')
+        self.command("lsblk", 'case "$*" in *-Pno*) echo \'NAME="vda" TYPE="disk" FSTYPE="crypto_LUKS" PKNAME=""\' ;; esac')
         self.command("cryptsetup", 'case "$1" in luksDump) printf "Label:\\tsomething else\\n" ;; esac')
         _, text = self.menu("open_state")
         self.assertIn("No state medium was found", text)
@@ -196,13 +205,13 @@ class Menu(unittest.TestCase):
 
     def test_the_disk_of_the_image_is_not_offered(self):
         self.command("lsblk", 'case "$*" in *-rnso*) printf "root crypt\\nsda3 part\\nsda disk\\n" ;;\n'
-                     '*-Prno*) printf \'%s\\n\' \'NAME="sda" TYPE="disk" FSTYPE="" PKNAME=""\' '
+                     '*-Pno*) printf \'%s\\n\' \'NAME="sda" TYPE="disk" FSTYPE="" PKNAME=""\' '
                      '\'NAME="sda2" TYPE="part" FSTYPE="vfat" PKNAME="sda"\' \'NAME="sdb" TYPE="disk" FSTYPE="vfat" PKNAME=""\' ;; esac')
         self.assertEqual(self.menu("candidates vfat")[1], "sdb\n")
         self.assertEqual(self.menu("candidates any")[1], "sdb\n")
 
     def test_a_stick_is_mounted_so_that_nothing_on_it_runs(self):
-        self.command("lsblk", 'case "$*" in *-Prno*) printf \'%s\\n\' \'NAME="sdb" TYPE="disk" FSTYPE="vfat" PKNAME=""\' ;;\n'
+        self.command("lsblk", 'case "$*" in *-Pno*) printf \'%s\\n\' \'NAME="sdb" TYPE="disk" FSTYPE="vfat" PKNAME=""\' ;;\n'
                      '*-nrso*) echo sdb ;; *FSTYPE*) echo vfat ;; esac')
         self.command("id", "echo 990")
         for answer, read_only in (("yes", False), ("no", True)):
