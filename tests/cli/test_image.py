@@ -114,7 +114,7 @@ class Facts(unittest.TestCase):
         size = self.size()
         for image, runs, option in ((B, f"image {B}", "running"), (None, "no image", "none")):
             self.site.image = image
-            for command in (("mek", "generate", "n"), ("mek", "list"), ("mek", "rotate", "m"), ("pin", "change"),
+            for command in (("mek", "generate", "n"), ("mek", "list"), ("mek", "rotate", "m"),
                             ("attest", "request", "--mek", "m", "-o", self.site.root / "request"), ("audit", "rotate-key"),
                             ("mek", "destroy", "m")):
                 said = self.site.qpcseal(*command, expect=5).stderr
