@@ -89,19 +89,21 @@ TEST_F(SiteLog, ACeremonyBeginsUnderTheImageOfTheFacts) {
                           {"plan_sha256", std::string(64, plan)},
                           {"environment", {{"image", image}}}};
   };
-  Log log = open();
-  log.result(log.intent("ceremony", ceremony('1', nullptr)), "ok", encoding::Json::object());
-  log.result(log.intent("ceremony", ceremony('2', std::string(64, '9'))), "ok", encoding::Json::object());
+  {
+    Log log = open();
+    log.result(log.intent("ceremony", ceremony('1', nullptr)), "ok", encoding::Json::object());
+    log.result(log.intent("ceremony", ceremony('2', std::string(64, '9'))), "ok", encoding::Json::object());
+  }
   SiteFacts named = site_facts();
   named.image = std::string(64, '1');
-  log.event("site", change(site_facts(), named));
-  EXPECT_ERROR(Malformed, "another image than the site's", log.intent("ceremony", ceremony('3', nullptr)));
+  open().event("site", change(site_facts(), named));
+  EXPECT_ERROR(Malformed, "another image than the site's", open().intent("ceremony", ceremony('3', nullptr)));
   EXPECT_ERROR(Malformed, "another image than the site's",
-               log.intent("ceremony", ceremony('3', std::string(64, '9'))));
+               open().intent("ceremony", ceremony('3', std::string(64, '9'))));
   EXPECT_ERROR(
       Malformed, "environment",
-      log.intent("ceremony", {{"ceremony", std::string(32, '3')}, {"plan_sha256", std::string(64, '3')}}));
-  log.intent("ceremony", ceremony('3', named.image));
+      open().intent("ceremony", {{"ceremony", std::string(32, '3')}, {"plan_sha256", std::string(64, '3')}}));
+  open().intent("ceremony", ceremony('3', named.image));
 }
 
 TEST_F(SiteLog, AChangeNamesTheFactsInForceAndOthers) {
