@@ -117,7 +117,7 @@ TEST_F(DemoSite, ActsUnderTheImageOfItsFactsAlone) {
   EXPECT_ERROR(Denied, "the site's facts name image", Appliance(at));
   Repair image;
   image.site.emplace().image = second.root_hash;
-  EXPECT_ERROR(Usage, "--yes does it without", Appliance(at, image));
+  EXPECT_ERROR(Usage, "'site-change' needs officers", Appliance(at, image));
   image.yes = true;
   EXPECT_EQ(Appliance(at, image).facts().image, second.root_hash);
   EXPECT_EQ(Appliance(at).image().root_hash, second.root_hash);
