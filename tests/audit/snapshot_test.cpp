@@ -254,9 +254,9 @@ TEST(StateCodec, RefusesWhatItDoesNotWrite) {
   for (std::size_t size = 0; size < bytes.size(); ++size)
     EXPECT_ERROR(Malformed, "truncated",
                  decode(Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size))));
-  // genesis "null"; the site: two empty texts, a list, a truth, a number, a list, a truth; two
-  // numbers, three empty texts
-  constexpr std::size_t kAccepted = 62;
+  // genesis "null"; the site: two empty texts, a list, a truth, a number, a list, a truth, an empty
+  // text; two numbers, three empty texts
+  constexpr std::size_t kAccepted = 66;
   Bytes bad = bytes;
   ASSERT_EQ(bad[kAccepted], 0U);
   bad[kAccepted] = 2;

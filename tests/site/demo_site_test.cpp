@@ -233,7 +233,7 @@ TEST_F(DemoSite, IsBackedUpAndRestored) {
   const auto checked = check_backup(file, std::nullopt);
   EXPECT_EQ(checked.log.checkpoint.size, made.manifest.log_size);
   const testing::HostSigner other(tlog::KeyType::Ed25519);
-  EXPECT_ERROR(LogDamaged, "key", check_backup(file, other.verifier("plant-1")));
+  EXPECT_ERROR(Denied, "another key", check_backup(file, other.verifier("plant-1")));
   const Environment there = elsewhere();
   RestoreOptions options{file, std::nullopt, false, {}};
   const Restored restored = restore(there, options);
