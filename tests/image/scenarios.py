@@ -185,8 +185,6 @@ def first_day(desk):
         machine.expect("Enter goes on", seconds=120)
         machine.send("")
         machine.expect("What next")
-        if desk.pictures:
-            machine.picture(folder / "unused.png")
         switch_off(machine)
     names = list_stick(stick)
     check("sealed/programqpc.bin" in names, f"the stick has no sealed model: {names}")
@@ -381,6 +379,22 @@ def courier(desk, folder, stick):
     subprocess.run(["mcopy", "-i", str(stick), str(folder / "report.dat"), "::/report.dat"], check=True, capture_output=True)
 
 
+def pictures(desk):
+    """The first pages on the screen, by the machine's own keyboard; nothing without --pictures."""
+    if not desk.pictures:
+        return
+    folder = desk.folder("pictures")
+    with Machine(desk.iso, folder / "1") as machine:
+        machine.expect("Press Enter to work at this console", seconds=120)  # on the serial port; the screen is as far
+        time.sleep(5 * machine.patience)
+        machine.type_keys("\n")
+        time.sleep(5 * machine.patience)
+        machine.picture(desk.pictures / "appliance-start.png")
+        machine.type_keys("yes\n")
+        time.sleep(5 * machine.patience)
+        machine.picture(desk.pictures / "appliance-menu.png")
+
+
 def work_medium(desk):
     folder = desk.folder("work-medium")
     state = blank(folder / "state.img", 128)
@@ -407,4 +421,5 @@ ALL = {
     "secure-boot": secure_boot,
     "mistakes": mistakes,
     "work-medium": work_medium,
+    "pictures": pictures,
 }
