@@ -214,6 +214,53 @@ def root_partition(iso):
     return first * 512, (last - first + 1) * 512
 
 
+# Folders of kernel modules, and programs, of which none may be in the image.
+NO_MODULES = re.compile(r"/kernel/(net|sound|drivers/(net|bluetooth|firewire|thunderbolt|media|gpu|nfc|infiniband|isdn|staging|vhost|"
+                        r"usb/(gadget|serial|usbip)|net/.*)|fs/(nfs|cifs|smb|ceph|9p|afs|ocfs2))/")
+NO_PROGRAMS = re.compile(r"/(s?bin|systemd)/(sshd|dhclient|dhcpcd|udhcpc|NetworkManager|nmcli|wpa_supplicant|iwd|bluetoothd|ifup|ip|curl|wget|apt|apt-get|"
+                         r"gdb|strace|tcpdump|systemd-resolved|systemd-timesyncd)$")
+MUST = ("/usr/bin/qpcseal", "/usr/bin/ssh-keygen", "/usr/bin/less", "/usr/sbin/pcscd", "/usr/bin/pkcs11-tool", "/usr/lib/softhsm/libsofthsm2.so",
+        "/usr/libexec/qpcseal/menu", "/usr/share/qpcseal-image/words")
+
+
+def contents(desk):
+    """What lies in the root file system, without starting it."""
+    folder = desk.folder("contents")
+    first, length = root_partition(desk.iso)
+    with desk.iso.open("rb") as iso, (folder / "root").open("wb") as out:
+        iso.seek(first)
+        out.write(iso.read(length))
+    listed = subprocess.run(["unsquashfs", "-lls", "-d", "", str(folder / "root")], check=True, capture_output=True, text=True).stdout
+    files = [(mode, owner, name.split(" -> ")[0] or "/")
+             for mode, owner, name in re.findall(r"^([-dlcbps][rwxsStT-]{9}) (\S+) .*? \d{4}-\d\d-\d\d \d\d:\d\d ?(.*)$", listed, re.M)]
+    names = [name for _, _, name in files]
+    modules = sorted(name for name in names if name.endswith(".ko"))
+    print(f"        {len(names)} files, {len(modules)} kernel modules: "
+          + ", ".join(pathlib.PurePath(name).stem for name in modules), flush=True)
+    check(20 < len(modules) < 150, f"there are {len(modules)} kernel modules")
+    for what, pattern in (("modules", NO_MODULES), ("programs", NO_PROGRAMS)):
+        found = [name for name in names if pattern.search(name)]
+        check(not found, f"{what} that must not be there: {found}")
+    missing = [name for name in MUST if name not in names]
+    check(not missing, f"the image lacks {missing}")
+    rights = [name for mode, _, name in files if mode[0] == "-" and ("s" in mode or "S" in mode)]
+    check(not rights, f"programs with the set-user-ID bit: {rights}")
+    loose = [name for mode, _, name in files if mode[0] in "-d" and mode[8] == "w" and name not in ("/tmp", "/var/tmp")]
+    check(not loose, f"everybody may write {loose}")
+    # No login: neither a unit that asks for one, nor an account that could.
+    tree = folder / "tree"
+    subprocess.run(["unsquashfs", "-q", "-n", "-d", str(tree), str(folder / "root"), "etc/passwd", "etc/shadow", "etc/systemd/system"],
+                   capture_output=True, check=False)
+    accounts = [line.split(":") for line in (tree / "etc/passwd").read_text(encoding="utf-8").splitlines()]
+    check("qpcseal" in [account[0] for account in accounts], "there is no account qpcseal")
+    check(all(account[6] == "/usr/sbin/nologin" for account in accounts), "an account has a shell")
+    secrets = [line.split(":")[1] for line in (tree / "etc/shadow").read_text(encoding="utf-8").splitlines()]
+    check(all(secret[0] in "!*" for secret in secrets), "an account has a password")
+    units = tree / "etc/systemd/system"
+    for unit in ("getty@.service", "serial-getty@.service", "emergency.service", "rescue.service", "debug-shell.service"):
+        check((units / unit).is_symlink() and str((units / unit).readlink()) == "/dev/null", f"{unit} is not masked")
+
+
 def flipped(desk):
     """One bit in the middle of a file that every start reads: nothing works with it."""
     folder = desk.folder("flipped")
@@ -414,6 +461,7 @@ def work_medium(desk):
 
 
 ALL = {
+    "contents": contents,
     "first-day": first_day,
     "release": release,
     "flipped": flipped,
