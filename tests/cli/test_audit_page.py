@@ -83,7 +83,7 @@ class AtAGlance(unittest.TestCase):
 
     def test_every_release_of_a_request_says_who_agreed(self):
         site = self.site
-        reports = [site.attest("m", device, name=f"two-{device}.dat") for device in (0, 1)]
+        reports = [site.attest("m", device, name=f"early-{device}.dat") for device in (0, 1)]
         site.qpcseal("wrap-mek", "--mek", "m#2", "--pub-keys", *reports, "--output-dir", site.root / "two", expect=7)
         more = [site.attest("m#2", device, name=f"two-{device}.dat") for device in (0, 1)]
         site.qpcseal("wrap-mek", "--mek", "m#2", "--pub-keys", *more, "--output-dir", site.root / "two",

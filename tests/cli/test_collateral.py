@@ -46,8 +46,8 @@ class Collateral(unittest.TestCase):
     def test_a_revoked_card_that_nobody_knows_is_named(self):
         self.appliance.qpcseal("mek", "generate", "m")
         report = self.appliance.attest("m")
-        self.appliance.qpcseal("wrap-mek", "--mek", "m", "--pub-keys", report, "--output-dir", self.appliance.root / "out")
         card = self.appliance.json("attest", "verify", report)["card"]["ueid"]
+        self.appliance.qpcseal("wrap-mek", "--mek", "m", "--pub-keys", report, "--output-dir", self.appliance.root / "out")
         wrong = card[:-1] + ("0" if card[-1] != "0" else "1")
         out = ["trust", "bundle", "--serial", 1, "--trust", self.appliance.trust, "-o", self.appliance.root / "b", "--force"]
         said = self.appliance.qpcseal(*out, "--revoke", wrong).stdout
