@@ -22,8 +22,8 @@ namespace {
 using std::filesystem::path;
 
 // Options whose value is written, or names a folder in which the command writes.
-constexpr std::array<std::string_view, 5> kWritten = {"--output", "--output-dir", "--input-dir",
-                                                      "--encrypted-qpc", "--dir"};
+constexpr std::array<std::string_view, 6> kWritten = {"--output",        "--output-dir", "--input-dir",
+                                                      "--encrypted-qpc", "--dir",        "--parts-to"};
 bool has(const CLI::App& command, const char* option) {
   return command.get_option_no_throw(option) != nullptr;
 }

@@ -527,7 +527,8 @@ class Changes(unittest.TestCase):
                                                                           self.appliance.policy).stdout)
         alone = self.appliance.root / "alone"
         alone.write_text(self.anna.line())
-        self.appliance.qpcseal("officers", "install", alone, expect=2)
+        request, signatures = self.officers_request(alone, self.anna, self.bela)
+        self.appliance.qpcseal("officers", "install", alone, "--request", request, "--approval", *signatures, expect=2)
         self.assertEqual(len(self.appliance.json("officers", "show")["officers"]), 3)
 
     def test_few_may_not_bring_in_measurements(self):

@@ -91,7 +91,8 @@ class SamplePlans(unittest.TestCase):
             site.qpcseal("mek", "backup", name, "--to", other.root / "recovery.key", "-o", out, expect=7)
             self.assertFalse(out.exists())
             site.qpcseal("mek", "backup", name, "--to", mine.root / "recovery.key", "-o", out, *approved)
-            self.assertIn("another recovery key", other.qpcseal("mek", "restore", out, expect=5).stderr)
+            restore = ("mek", "restore", out, *other.approved("mek-restore", "--backup", out))
+            self.assertIn("another recovery key", other.qpcseal(*restore, expect=5).stderr)
 
             folder = site.root / "work-unapproved"
             folder.mkdir()

@@ -157,7 +157,7 @@ LineEditor::LineEditor(const std::string& prompt, Complete complete) : state_(st
   el_set(line, EL_ADDFN, "qpcseal-complete", "complete the word", State::on_tab);
   el_set(line, EL_BIND, "\t", "qpcseal-complete", nullptr);
   // While a line is edited Ctrl-C is a key, and no signal that would end the shell.
-  el_set(line, EL_SETTY, "-d", "intr=", nullptr);
+  el_set(line, EL_SETTY, "-d", "-isig", nullptr);
   el_set(line, EL_ADDFN, "qpcseal-drop", "drop the line", State::on_interrupt);
   el_set(line, EL_BIND, "^C", "qpcseal-drop", nullptr);
 }
@@ -171,8 +171,8 @@ Input LineEditor::read(std::string& line, int idle) {
   state_->idle = idle;
   state_->was_idle = state_->dropped = false;
   int count = 0;
-  el_set(state_->line, EL_PREP_TERM,
-         1);  // before the prompt: libedit does it after, and keys in between are lost
+  // Before the prompt: libedit does it after, and keys in between are lost.
+  el_set(state_->line, EL_PREP_TERM, 1);
   const char* got = el_gets(state_->line, &count);
   if (state_->was_idle) return Input::Idle;
   if (state_->dropped) {
