@@ -35,7 +35,7 @@ std::string os_name() {
   const std::size_t at = text_view(text).find(kKey);
   if (at == std::string_view::npos) return name;
   const std::string_view rest = text_view(text).substr(at + kKey.size());
-  return std::string(rest.substr(0, rest.find("\""))) + ", " + name;
+  return std::string(rest.substr(0, rest.find('"'))) + ", " + name;
 }
 
 std::string binary_digest() {
