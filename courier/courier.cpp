@@ -8,6 +8,7 @@
 #include "attest/request.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/file_name.h"
 #include "base/print.h"
 #include "base/text.h"
 #include "courier/report_json.h"
@@ -23,7 +24,7 @@ struct Prepared {
 };
 
 void refuse_existing(const std::filesystem::path& path) {
-  if (!std::filesystem::exists(std::filesystem::symlink_status(path))) return;
+  if (!is_name_taken(path)) return;
   throw Error(ErrorKind::Io, path.string() + ": exists already", "--force overwrites it");
 }
 

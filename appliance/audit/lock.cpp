@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/file_name.h"
 #include "base/retry.h"
 
 namespace qpcseal::audit {
@@ -62,7 +63,7 @@ bool try_lock(const Fd& fd, const std::filesystem::path& file) {
 
 // Nothing for a folder that others may open, and so lock.
 Fd open_folder(const std::filesystem::path& file) {
-  const std::filesystem::path dir = file.has_parent_path() ? file.parent_path() : ".";
+  const std::filesystem::path dir = parent_dir(file);
   Fd fd(retry_interrupted([&] { return open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   struct stat status{};
   if (!fd || fstat(fd.get(), &status) != 0 || status.st_uid != geteuid() || (status.st_mode & 077U) != 0)
@@ -118,7 +119,7 @@ Lock::Lock(const std::filesystem::path& file, unsigned timeout_seconds,
 
 std::optional<Lock> lock_to_read(const std::filesystem::path& file, unsigned timeout_seconds,
                                  const std::function<void(const std::string&)>& on_wait) {
-  const std::filesystem::path dir = file.has_parent_path() ? file.parent_path() : ".";
+  const std::filesystem::path dir = parent_dir(file);
   if (access(dir.c_str(), W_OK) != 0 && (errno == EROFS || errno == EACCES)) return std::nullopt;
   return std::optional<Lock>(std::in_place, file, timeout_seconds, on_wait);
 }

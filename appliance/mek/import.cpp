@@ -15,6 +15,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/file_name.h"
 #include "encoding/file_kind.h"
 
 namespace qpcseal::mek {
@@ -25,10 +26,6 @@ using encoding::Json;
 
 constexpr std::size_t kValue = 16;        // bytes of a MEK file
 constexpr std::size_t kFront = 1U << 16;  // bytes that say what another file is
-
-std::filesystem::path folder_of(const std::filesystem::path& path) {
-  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
-}
 
 SecretBuffer read_value(const std::filesystem::path& path) {
   const Fd file = open_to_read(path);
@@ -68,7 +65,7 @@ void overwrite_and_remove(const std::filesystem::path& path, ByteView filler) {
   write_exact(file, filler, 0);
   if (fsync(file.get()) != 0) throw_errno(path.string());
   if (unlink(path.c_str()) != 0) throw_errno(path.string());
-  sync_folder(folder_of(path));
+  sync_folder(parent_dir(path));
 }
 
 // `lost` is the key's history, where the token lost it.
@@ -100,10 +97,6 @@ keys::Mek import_logged(site::Appliance& appliance, const std::string& name, con
 // By which the same command is known again; the log does not tell where the file lay.
 std::string digest_of_place(const std::filesystem::path& file) {
   return sha256_hex(std::filesystem::absolute(file).lexically_normal().string());
-}
-
-bool is_there(const std::filesystem::path& file) {
-  return std::filesystem::symlink_status(file).type() != std::filesystem::file_type::not_found;
 }
 
 // The intent says with what the file is overwritten, so that a run that was cut short in between knows it
@@ -151,11 +144,11 @@ std::optional<Imported> finish_shred(site::Appliance& appliance, const std::stri
   const audit::OpenIntent* found = unfinished_shred(appliance.log().state(), name, file);
   if (found == nullptr) return std::nullopt;
   const audit::OpenIntent intent = *found;
-  if (is_there(file)) {
+  if (is_name_taken(file)) {
     if (!is_rest_of(intent, file)) return std::nullopt;
     overwrite_and_remove(file, appliance.random().bytes(kValue));
   } else {
-    sync_folder(folder_of(file));
+    sync_folder(parent_dir(file));
   }
   appliance.log().result({intent.seq, intent.txn, intent.kind}, "ok", Json::object());
   const Bytes id = from_hex(encoding::text_member(intent.data, "mek_id"));

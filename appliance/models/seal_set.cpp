@@ -14,6 +14,7 @@
 #include "appliance/site/logged_act.h"
 #include "base/error.h"
 #include "base/file_digest.h"
+#include "base/file_name.h"
 
 namespace qpcseal::models {
 
@@ -110,7 +111,7 @@ class SetSealing {
   template <typename Differs>
   bool stays(const FolderFile& file, const Differs& differs) const {
     const fs::path there = wanted_.output_folder / file.path;
-    if (!fs::exists(fs::symlink_status(there)) || wanted_.existing == Existing::Replace) return false;
+    if (!is_name_taken(there) || wanted_.existing == Existing::Replace) return false;
     if (!options_.skip_existing)
       throw Error(ErrorKind::Io, there.string() + " exists",
                   "--skip-existing goes on where a run ended; --force replaces what is there");
@@ -175,7 +176,7 @@ class SetSealing {
 
   void copy_one(const FolderFile& file) {
     const fs::path there = wanted_.output_folder / file.path;
-    if (fs::exists(fs::symlink_status(there)) && wanted_.existing == Existing::Refuse) return;  // it stays
+    if (is_name_taken(there) && wanted_.existing == Existing::Refuse) return;  // it stays
     const Fd input = open_to_read(file.file);
     AtomicFile output(there, wanted_.existing);
     seal::copy_whole(input, output.fd(), file_size(input));

@@ -9,6 +9,7 @@
 #include "appliance/seal/layout.h"
 #include "base/error.h"
 #include "base/file_digest.h"
+#include "base/file_name.h"
 
 namespace qpcseal::models {
 
@@ -22,7 +23,7 @@ Error unfit(const std::string& path, const std::string& why) {
 }
 
 void check_entry(const seal::SetEntry& entry, const std::filesystem::path& path) {
-  if (!std::filesystem::exists(std::filesystem::symlink_status(path))) throw unfit(entry.path, "is missing");
+  if (!is_name_taken(path)) throw unfit(entry.path, "is missing");
   const Fd file = open_to_read(path);
   if (file_size(file) != entry.size) throw unfit(entry.path, "has another size than when it was sealed");
   const Sha256Digest digest =
@@ -42,7 +43,7 @@ void make_folders(const seal::SetManifest& manifest, const std::filesystem::path
 
 std::optional<SealedSet> read_set(const std::filesystem::path& dir) {
   const std::filesystem::path path = dir / seal::kSetName;
-  if (!std::filesystem::exists(std::filesystem::symlink_status(path))) return std::nullopt;
+  if (!is_name_taken(path)) return std::nullopt;
   return with_context(path.string(), [&]() -> std::optional<SealedSet> {
     SealedSet out;
     out.signed_set = seal::parse_signed_set(read_file(path, seal::kMaxSet));

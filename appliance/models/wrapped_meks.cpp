@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/file_name.h"
 #include "encoding/file_kind.h"
 #include "encoding/json.h"
 
@@ -53,14 +54,8 @@ std::string config_text(const keys::Mek& mek, Ordered wrapped) {
   return config.dump(2, ' ', false, Ordered::error_handler_t::replace) + "\n";
 }
 
-bool is_there(const std::filesystem::path& path) {
-  return std::filesystem::exists(std::filesystem::symlink_status(path));
-}
-
 void refuse_file(const std::filesystem::path& path) {
-  if (is_there(path))
-    throw Error(ErrorKind::Io, path.string() + " exists", "name another output, or replace it with --force")
-        .with_code("output-exists");
+  if (is_name_taken(path)) throw exists_error(path);
 }
 
 seal::Slots read_slots(const std::filesystem::path& dir) {
@@ -175,7 +170,7 @@ std::string index_text(const keys::Mek& mek, const std::vector<WrappedFor>& card
 
 void refuse_taken_folder(const std::filesystem::path& dir, Existing existing) {
   if (existing == Existing::Refuse) refuse_file(dir);
-  if (!is_there(dir)) return;
+  if (!is_name_taken(dir)) return;
   for (const auto& item : std::filesystem::directory_iterator(dir)) {
     const std::string name = item.path().filename();
     if (name != kConfigName && std::ranges::find(kNames, name) == std::end(kNames))
@@ -208,7 +203,7 @@ void write_wrapped(OutputSet& out, const std::filesystem::path& output, const ke
 WrappedSet read_wrapped(const std::vector<std::filesystem::path>& folders) {
   WrappedSet set;
   for (const std::filesystem::path& dir : folders) {
-    if (!is_there(dir / kConfigName))
+    if (!is_name_taken(dir / kConfigName))
       throw Error(ErrorKind::Io, dir.string() + " has no config.json, so it is no folder of wrapped MEKs",
                   "'qpcseal wrap-mek' makes one; config.json appears last, when all of it is complete");
     add_folder(set, dir);

@@ -8,6 +8,7 @@
 #include "attest/devices.h"
 #include "base/error.h"
 #include "base/file_batch.h"
+#include "base/file_name.h"
 
 namespace qpcseal::release {
 
@@ -37,7 +38,7 @@ std::string line_of(const CardAddress& stop, int port) {
 }
 
 void refuse_taken(const std::filesystem::path& path) {
-  if (std::filesystem::exists(std::filesystem::symlink_status(path)))
+  if (is_name_taken(path))
     throw Error(ErrorKind::Io, path.string() + " exists", "name another folder, or replace it with --force")
         .with_code("output-exists");
 }

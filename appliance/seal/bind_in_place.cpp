@@ -10,6 +10,7 @@
 
 #include "appliance/seal/bind.h"
 #include "base/error.h"
+#include "base/file_name.h"
 #include "base/retry.h"
 
 namespace qpcseal::seal {
@@ -119,13 +120,12 @@ void remove_journal(const std::filesystem::path& path) {
 }  // namespace
 
 std::filesystem::path journal_path(const std::filesystem::path& path) {
-  const std::filesystem::path dir = path.has_parent_path() ? path.parent_path() : ".";
-  return dir / ("." + path.filename().string() + ".rebind");
+  return parent_dir(path) / ("." + path.filename().string() + ".rebind");
 }
 
 bool finish_binding(const std::filesystem::path& path) {
   const std::filesystem::path journal = journal_path(path);
-  if (!std::filesystem::exists(std::filesystem::symlink_status(journal))) return false;
+  if (!is_name_taken(journal)) return false;
   const Fd file = open_alone(path);
   const SealedTree tree = SealedTree::read(file);
   const std::vector<Binding> bindings =

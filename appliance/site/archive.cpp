@@ -8,6 +8,7 @@
 #include "appliance/trust/collateral_bundle.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/file_name.h"
 
 namespace qpcseal::site {
 
@@ -22,11 +23,6 @@ std::filesystem::path path_of(const Home& home, const std::string& digest, const
   if (!encoding::is_hex(digest, sizeof(Sha256Digest)))
     throw Error(ErrorKind::Internal, "no digest: " + digest);
   return home.approvals() / (digest + extension);
-}
-
-// A link that leads nowhere is there, too.
-bool is_there(const std::filesystem::path& file) {
-  return std::filesystem::symlink_status(file).type() != std::filesystem::file_type::not_found;
 }
 
 bool is_kept(const Home& home, const std::string& digest, const char* extension) {
@@ -102,7 +98,7 @@ std::vector<std::string> put_back_lost(const Home& home, const audit::State& sta
   std::vector<std::string> out;
   const auto put_back = [&](const std::filesystem::path& file, const std::string& digest,
                             const char* extension) {
-    if (is_there(file) || !is_kept(home, digest, extension)) return;
+    if (is_name_taken(file) || !is_kept(home, digest, extension)) return;
     const std::string text = archive_get(home, digest, extension);
     if (sha256_hex(text) != digest) return;
     write_file(file, view(text), Existing::Refuse, 0600);
@@ -115,7 +111,7 @@ std::vector<std::string> put_back_lost(const Home& home, const audit::State& sta
   make_folder(home.trust());
   for (const auto& files : {trust.roots, trust.crls})
     for (const trust::TrustFile& file : files) {
-      if (is_there(home.trust() / file.name)) continue;
+      if (is_name_taken(home.trust() / file.name)) continue;
       write_file(home.trust() / file.name, file.der, Existing::Refuse, 0600);
       out.push_back((home.trust() / file.name).string());
     }

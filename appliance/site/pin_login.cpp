@@ -9,6 +9,7 @@
 #include "appliance/site/pin.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/file_name.h"
 #include "pkcs11/token_choice.h"
 #include "pkcs11/user_pin.h"
 
@@ -17,14 +18,6 @@ namespace qpcseal::site {
 namespace {
 
 constexpr std::string_view kPrefix = "file:", kNext = ".qpcseal-next";
-
-bool has_file(const std::filesystem::path& file) {
-  return std::filesystem::symlink_status(file).type() != std::filesystem::file_type::not_found;
-}
-
-std::filesystem::path folder_of(const std::filesystem::path& file) {
-  return file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
-}
 
 }  // namespace
 
@@ -39,7 +32,7 @@ std::filesystem::path next_pin_file(const std::filesystem::path& pin_file) {
 
 PinTaken login_user(const pkcs11::Module& module, pkcs11::Session& session, const SecretBuffer& pin,
                     const std::optional<std::filesystem::path>& pin_file, pkcs11::LastTry last_try) {
-  if (!pin_file || !has_file(next_pin_file(*pin_file))) {
+  if (!pin_file || !is_name_taken(next_pin_file(*pin_file))) {
     session.login(pin, last_try);
     return PinTaken::Given;
   }
@@ -59,7 +52,7 @@ PinTaken login_user(const pkcs11::Module& module, pkcs11::Session& session, cons
 
 void remove_next_pin_file(const std::filesystem::path& next) {
   if (unlink(next.c_str()) != 0 && errno != ENOENT) throw_errno(next.string());
-  sync_folder(folder_of(next));
+  sync_folder(parent_dir(next));
 }
 
 void settle_pin_file(const std::filesystem::path& pin_file, PinTaken taken) {
@@ -67,7 +60,7 @@ void settle_pin_file(const std::filesystem::path& pin_file, PinTaken taken) {
   if (taken == PinTaken::GivenNotNext) remove_next_pin_file(next);
   if (taken != PinTaken::Next) return;
   if (rename(next.c_str(), pin_file.c_str()) != 0) throw_errno(pin_file.string());
-  sync_folder(folder_of(pin_file));
+  sync_folder(parent_dir(pin_file));
 }
 
 }  // namespace qpcseal::site

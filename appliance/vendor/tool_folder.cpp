@@ -16,11 +16,6 @@ namespace qpcseal::vendor {
 
 namespace {
 
-std::filesystem::path parent_of_output(const std::filesystem::path& output) {
-  const auto parent = output.parent_path();
-  return parent.empty() ? "." : parent;
-}
-
 std::filesystem::path without_slash(const std::filesystem::path& path) {
   return path.has_filename() ? path : path.parent_path();
 }
@@ -52,9 +47,9 @@ void check_place(const std::filesystem::path& output, bool replace, const KnownO
 
 ToolFolder::ToolFolder(const std::filesystem::path& output, bool replace, const KnownOutputs& known)
     : known_(known), output_(without_slash(output)), replace_(replace) {
-  remove_leftovers(parent_of_output(output_));  // of a run, too, that ended once its output had its name
+  remove_leftovers(parent_dir(output_));  // of a run, too, that ended once its output had its name
   check_place(output_, replace_, known_);
-  stage_ = create_temporary_folder(parent_of_output(output_));
+  stage_ = create_temporary_folder(parent_dir(output_));
   path_ = stage_.name / "out";
   try {
     make_folder(path_);
@@ -90,7 +85,7 @@ std::uint64_t ToolFolder::fill(const std::filesystem::path& from, const std::str
 
 void ToolFolder::rehearse(std::uint64_t bytes) const {
   if (free_room(path_) < bytes + kRoomBeside)
-    throw Error(ErrorKind::Io, parent_of_output(output_).string() + " has no room for " +
+    throw Error(ErrorKind::Io, parent_dir(output_).string() + " has no room for " +
                                    std::to_string(bytes + kRoomBeside) + " bytes");
   const std::filesystem::path trial = stage_.name / "trial", renamed = stage_.name / "renamed";
   for (const Existing existing : {Existing::Refuse, Existing::Replace}) {
@@ -118,7 +113,7 @@ void ToolFolder::publish() {
   sync_file(dir, output_);
   publish_folder(path_, output_, replace_ ? Existing::Replace : Existing::Refuse);
   discard();
-  sync_folder(parent_of_output(output_));
+  sync_folder(parent_dir(output_));
 }
 
 }  // namespace qpcseal::vendor

@@ -97,7 +97,7 @@ void publish_folder(const std::filesystem::path& from, const std::filesystem::pa
   };
   if (renamed(RENAME_NOREPLACE)) return;
   const int error = errno;
-  const bool there = std::filesystem::exists(std::filesystem::symlink_status(to));
+  const bool there = is_name_taken(to);
   if (there && existing == Existing::Refuse) throw exists_error(to);
   if (there && renamed(RENAME_EXCHANGE)) {
     std::filesystem::remove_all(from);

@@ -52,6 +52,10 @@ std::filesystem::path parent_dir(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
 
+bool is_name_taken(const std::filesystem::path& path) {
+  return std::filesystem::exists(std::filesystem::symlink_status(path));
+}
+
 Error exists_error(const std::filesystem::path& path) {
   return Error(ErrorKind::Io, path.string() + " exists", "name another output, or replace it with --force")
       .with_code("output-exists");

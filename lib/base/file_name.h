@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a complete file gets its final name, on file systems that can and on those that cannot. For this room
-// alone.
+// Names of files, and how a complete file gets its final one, on file systems that can and on those that
+// cannot.
 #pragma once
 
 #include <filesystem>
@@ -10,7 +10,11 @@
 
 namespace qpcseal {
 
+// The folder that `path` lies in; "." for a name alone.
 std::filesystem::path parent_dir(const std::filesystem::path& path);
+// Whether something has this name, a link that leads nowhere too.
+[[nodiscard]] bool is_name_taken(const std::filesystem::path& path);
+// Error{Io} with code "output-exists".
 Error exists_error(const std::filesystem::path& path);
 // As make_folder(), whose name a power failure may still take. Whether it was made.
 bool make_unsynced_folder(const std::filesystem::path& dir, unsigned mode);

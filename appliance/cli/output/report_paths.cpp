@@ -8,6 +8,7 @@
 #include "appliance/site/home.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/file_name.h"
 #include "base/text_file.h"
 
 namespace qpcseal::cli {
@@ -64,8 +65,7 @@ path beside(const path& list, const std::string& name) {
   if (name.find_first_of(std::string_view("/\0", 2)) != std::string::npos || name.front() == '.')
     throw Error(ErrorKind::Malformed, "'" + name + "' is not the name of a file beside the list",
                 "name the folder of the reports instead of a list, or put the list beside them");
-  const path dir = list.has_parent_path() ? list.parent_path() : path(".");  // never "-" alone
-  return dir / name;
+  return parent_dir(list) / name;  // never "-" alone
 }
 
 std::vector<path> in_list(const path& list) {

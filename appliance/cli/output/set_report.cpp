@@ -6,6 +6,7 @@
 #include "appliance/models/seal_model.h"
 #include "appliance/models/sealed_files.h"
 #include "base/error.h"
+#include "base/file_name.h"
 #include "base/text.h"
 
 namespace qpcseal::cli {
@@ -114,10 +115,9 @@ Report inspect_set(const fs::path& path) {
   if (!set) {
     const fs::path one = dir / models::kOutputName;
     throw Error(ErrorKind::Malformed, path.string() + " has no seal.set, and is no set of models",
-                fs::exists(fs::symlink_status(one))
-                    ? "it has one model: 'qpcseal inspect " + shell_word(one.string()) + "'"
-                    : "name one file; a set without seal.set was not sealed to its end "
-                      "('encrypt-model --skip-existing' goes on)");
+                is_name_taken(one) ? "it has one model: 'qpcseal inspect " + shell_word(one.string()) + "'"
+                                   : "name one file; a set without seal.set was not sealed to its end "
+                                     "('encrypt-model --skip-existing' goes on)");
   }
   if (is_dir) models::check_set(*set, dir);
   Report report;
