@@ -24,15 +24,13 @@ namespace {
 
 using encoding::Json;
 
-constexpr std::size_t kValue = 16;        // bytes of a MEK file
-constexpr std::size_t kFront = 1U << 16;  // bytes that say what another file is
+constexpr std::size_t kValue = 16;  // bytes of a MEK file
 
 SecretBuffer read_value(const std::filesystem::path& path) {
   const Fd file = open_to_read(path);
   if (const std::uint64_t size = file_size(file); size != kValue) {
-    Bytes front(static_cast<std::size_t>(std::min<std::uint64_t>(size, kFront)));
-    read_exact(file, front, 0);
-    with_context(path.string(), [&] { encoding::refuse_other_kind(front, "a MEK file (16 raw bytes)"); });
+    with_context(path.string(),
+                 [&] { encoding::refuse_other_kind(encoding::front_of(file), "a MEK file (16 raw bytes)"); });
     throw Error(ErrorKind::Malformed,
                 path.string() + " has " + std::to_string(size) + " bytes: a MEK file has 16, raw");
   }

@@ -95,12 +95,8 @@ std::vector<std::string> folders_above(const std::string& path) {
 }
 
 void refuse_other_file(const Fd& file) {
-  constexpr std::uint64_t kFront = 1U << 16;  // bytes
-  const std::uint64_t size = file_size(file);
-  if (qpc::is_qpc(file, 0, size)) return;
-  Bytes front(static_cast<std::size_t>(std::min(size, kFront)));
-  read_exact(file, front, 0);
-  encoding::refuse_other_kind(front, "a model (QPC)");
+  if (!qpc::is_qpc(file, 0, file_size(file)))
+    encoding::refuse_other_kind(encoding::front_of(file), "a model (QPC)");
 }
 
 }  // namespace qpcseal::models

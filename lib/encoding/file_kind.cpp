@@ -110,6 +110,13 @@ Error other_kind(std::string_view kind, std::string_view wanted, const std::stri
   return {ErrorKind::Malformed, "this is " + std::string(kind) + ", not " + std::string(wanted), hint};
 }
 
+Bytes front_of(const Fd& file) {
+  constexpr std::uint64_t kFront = 1U << 16;  // bytes
+  Bytes out(static_cast<std::size_t>(std::min(file_size(file), kFront)));
+  read_exact(file, out, 0);
+  return out;
+}
+
 void refuse_other_kind(ByteView bytes, std::string_view wanted, const std::string& hint) {
   const std::string_view kind = file_kind(bytes);
   if (!kind.empty() && kind != wanted) throw other_kind(kind, wanted, hint);

@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/fd.h"
 
 namespace qpcseal::encoding {
 
@@ -20,6 +21,9 @@ std::string_view file_kind_at_front(ByteView bytes);
 
 // "this is a receipt, not a request for attestation"
 Error other_kind(std::string_view kind, std::string_view wanted, const std::string& hint = {});
+
+// The first bytes of a file, at most 64 KiB: enough for file_kind().
+Bytes front_of(const Fd& file);
 
 // Error{Malformed} for a file of another known kind than `wanted`. Before a format is parsed in which another
 // one's mark cannot stand.

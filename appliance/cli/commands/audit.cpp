@@ -17,8 +17,6 @@ namespace qpcseal::cli {
 
 namespace {
 
-constexpr std::uint64_t kFront = 1U << 16;  // bytes that say what a file is
-
 Report show_checkpoint(const AuditOptions& options) {
   const audit::LogCopy log = read_log(options);
   if (!options.output.empty()) write_output(options, log.note);
@@ -81,10 +79,7 @@ namespace {
 void require_log_folder(const std::filesystem::path& dir) {
   std::error_code ignored;
   if (std::filesystem::is_regular_file(dir, ignored)) {
-    const Fd file = open_to_read(dir);
-    Bytes front(static_cast<std::size_t>(std::min(file_size(file), kFront)));
-    read_exact(file, front, 0);
-    const std::string_view kind = encoding::file_kind(front);
+    const std::string_view kind = encoding::file_kind(encoding::front_of(open_to_read(dir)));
     throw Error(ErrorKind::Io,
                 dir.string() + " is " + (kind.empty() ? "a file" : std::string(kind)) +
                     ", and --log is the log's folder, with entries.jsonl and checkpoint",
