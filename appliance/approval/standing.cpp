@@ -19,11 +19,6 @@ std::string name_of(const audit::Entry& entry) {
   return "log entry " + std::to_string(entry.seq) + ", " + entry.kind + ", of " + format_time(entry.time);
 }
 
-std::string text_or_empty(const Json& data, const char* key) {
-  const auto found = data.find(key);
-  return found != data.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
 // What the log has under one nonce.
 struct Use {
   std::optional<audit::Entry> first, rejection;
@@ -82,13 +77,13 @@ std::string why_done_to(const audit::LogCopy& log, const std::string& operation,
 // What the request asks for is done, whoever asked for it.
 std::string why_done(const audit::LogCopy& log, const ApprovalRequest& request) {
   if (request.operation == "mek-generate") {
-    const std::string name = text_or_empty(request.parameters, "name");
+    const std::string name = encoding::text_or_empty(request.parameters, "name");
     for (const auto& [id, mek] : log.state.meks)
       if (mek.label.starts_with(name + "#") && mek.state != "failed")
         return "there is, or was, a MEK '" + name + "' already: " + mek.label + ", made " +
                format_time(mek.created);
   }
-  const std::string id = text_or_empty(request.parameters, "mek_id");
+  const std::string id = encoding::text_or_empty(request.parameters, "mek_id");
   const auto mek =
       encoding::is_hex(id, id.size() / 2) ? log.state.meks.find(from_hex(id)) : log.state.meks.end();
   return mek == log.state.meks.end() ? "" : why_done_to(log, request.operation, mek->second);

@@ -119,6 +119,11 @@ const std::string& text_member(const Json& object, const char* key) {
   return value.get_ref<const std::string&>();
 }
 
+std::string text_or_empty(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
 std::uint64_t uint_member(const Json& object, const char* key) {
   const Json& value = member(object, key);
   const bool fits =

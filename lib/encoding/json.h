@@ -27,6 +27,8 @@ const Json& member(const Json& object, const char* key);
 const std::string& text_member(const Json& object, const char* key);
 std::uint64_t uint_member(const Json& object, const char* key);
 bool bool_member(const Json& object, const char* key);
+// A text; empty where the key is absent or has another type. For what is shown.
+std::string text_or_empty(const Json& object, const char* key);
 // Lower-case hex of exactly `size` bytes.
 const std::string& hex_member(const Json& object, const char* key, std::size_t size);
 // The object has these keys and no others.

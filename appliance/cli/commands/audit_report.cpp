@@ -30,7 +30,7 @@ std::string period(const AuditOptions& options) {
 
 std::string head(const audit::LogCopy& log, const Story& story, UnixTime made, bool key_given) {
   const auto released = static_cast<std::size_t>(std::ranges::count_if(story.releases, &Verdict::ok));
-  const std::string id = text_at(log.state.genesis, "appliance_id");
+  const std::string id = encoding::text_or_empty(log.state.genesis, "appliance_id");
   std::string out = html::element("h1", "Audit report of " + html::text(id)) + "\n" +
                     html::element("p",
                                   "Made " + html::text(format_time(made)) + " by qpcseal " +
@@ -98,7 +98,8 @@ Report write_page(const Clock& clock, AuditOptions options) {
   const audit::LogCopy log = read_log(options);
   const Story story = read_story(log, options.filter);
   PageFile page(options.output, options.force ? Existing::Replace : Existing::Refuse);
-  page.put(html::page_top("Audit report of " + text_at(log.state.genesis, "appliance_id"), page_style(log)));
+  page.put(html::page_top("Audit report of " + encoding::text_or_empty(log.state.genesis, "appliance_id"),
+                          page_style(log)));
   page.put(head(log, story, clock.now(), options.dir.empty() || !options.key.empty()) + period(options));
   put_holdings(page, log, story);
   put_policies(page, log, story);

@@ -17,6 +17,7 @@ namespace qpcseal::cli {
 namespace {
 
 using encoding::Json;
+using encoding::text_or_empty;
 
 bool is_called(const std::string& label, const std::string& wanted) {
   return label == wanted || label.starts_with(wanted + "#");
@@ -24,8 +25,9 @@ bool is_called(const std::string& label, const std::string& wanted) {
 
 // Some entries have the label, some the id, some both.
 bool names_mek(const Json& data, const std::string& wanted, const std::map<Bytes, audit::MekHistory>& meks) {
-  const std::string id = text_at(data, "mek_id");
-  if (id == wanted || is_called(text_at(data, "mek"), wanted) || is_called(text_at(data, "label"), wanted))
+  const std::string id = text_or_empty(data, "mek_id");
+  if (id == wanted || is_called(text_or_empty(data, "mek"), wanted) ||
+      is_called(text_or_empty(data, "label"), wanted))
     return true;
   return std::ranges::any_of(meks, [&](const auto& known) {
     return to_hex(known.first) == id && is_called(known.second.label, wanted);
@@ -36,7 +38,7 @@ std::string findings_of(const Json& data) {
   std::string out;
   const auto found = data.find("findings");
   if (found == data.end() || !found->is_array()) return out;
-  for (const Json& finding : *found) out += (out.empty() ? "" : ", ") + text_at(finding, "id");
+  for (const Json& finding : *found) out += (out.empty() ? "" : ", ") + text_or_empty(finding, "id");
   return out;
 }
 
@@ -67,17 +69,12 @@ Cells row_of(const audit::Entry& entry) {
 
 }  // namespace
 
-std::string text_at(const Json& data, const char* key) {
-  const auto found = data.find(key);
-  return found != data.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
 bool EntryFilter::keeps(const audit::Entry& entry, const std::map<Bytes, audit::MekHistory>& meks) const {
   if ((since && entry.time < *since) || (until && entry.time > *until)) return false;
   if (!kind.empty() && entry.kind != kind) return false;
   if (!outcome.empty() && entry.outcome != outcome) return false;
   if (!mek.empty() && !names_mek(entry.data, mek, meks)) return false;
-  return card.empty() || text_at(entry.data, "ueid").starts_with(card);
+  return card.empty() || text_or_empty(entry.data, "ueid").starts_with(card);
 }
 
 namespace {
@@ -119,8 +116,9 @@ void require_known(const audit::LogCopy& log, const EntryFilter& filter) {
 audit::Entry Joined::next(audit::Entry entry) {
   entry = with_intent(std::move(entry));
   if (const auto carried = entry.data.find("approval"); carried != entry.data.end())
-    if (const std::string nonce = text_at(*carried, "nonce"); !nonce.empty()) approvals_[nonce] = *carried;
-  if (const auto named = approvals_.find(text_at(entry.data, "approved_by")); named != approvals_.end())
+    if (const std::string nonce = text_or_empty(*carried, "nonce"); !nonce.empty())
+      approvals_[nonce] = *carried;
+  if (const auto named = approvals_.find(text_or_empty(entry.data, "approved_by")); named != approvals_.end())
     entry.data["approval"] = named->second;
   return entry;
 }
@@ -165,7 +163,7 @@ std::string approver_list(const Json& data, const char* key) {
   std::vector<std::string> names;
   const auto found = data.find(key);
   if (found != data.end() && found->is_array())
-    for (const Json& one : *found) names.push_back(text_at(one, "name"));
+    for (const Json& one : *found) names.push_back(text_or_empty(one, "name"));
   return qpcseal::join(names);
 }
 
@@ -207,19 +205,19 @@ bool is_exposure(const audit::Entry& entry) {
 // What an entry is about, in the order in which a reader asks: each a word and its value.
 std::vector<std::pair<std::string, std::string>> subject_parts(const audit::Entry& entry) {
   const Json& data = entry.data;
-  const auto digest = [&](const char* key) { return begin_of(text_at(data, key)); };
-  return {{"", text_at(data, "appliance_id")},
-          {"MEK ", data.contains("mek") ? text_at(data, "mek") : text_at(data, "label")},
-          {"model ", text_at(data, "model")},
-          {"card ", text_at(data, "ueid")},
-          {"host ", text_at(data, "host")},
-          {"suite ", text_at(data, "suite")},
+  const auto digest = [&](const char* key) { return begin_of(text_or_empty(data, key)); };
+  return {{"", text_or_empty(data, "appliance_id")},
+          {"MEK ", data.contains("mek") ? text_or_empty(data, "mek") : text_or_empty(data, "label")},
+          {"model ", text_or_empty(data, "model")},
+          {"card ", text_or_empty(data, "ueid")},
+          {"host ", text_or_empty(data, "host")},
+          {"suite ", text_or_empty(data, "suite")},
           {"", is_exposure(entry) ? "EXPOSED to the vendor's tool" : ""},
-          {"ceremony ", text_at(data, "title")},
-          {"step ", text_at(data, "step")},
+          {"ceremony ", text_or_empty(data, "title")},
+          {"step ", text_or_empty(data, "step")},
           {"attempt ", number_at(data, "attempt")},
-          {entry.kind == "ceremony-step" ? "act " : "by ", text_at(data, "act")},
-          {"operation ", text_at(data, "operation")},
+          {entry.kind == "ceremony-step" ? "act " : "by ", text_or_empty(data, "act")},
+          {"operation ", text_or_empty(data, "operation")},
           {"serial ", number_at(data, "serial")},
           {"SHA-256 ", entry.kind == "ceremony" ? "" : digest("digest")},
           {"recovery key ", digest("recovery_key_sha256")},
@@ -228,28 +226,28 @@ std::vector<std::pair<std::string, std::string>> subject_parts(const audit::Entr
           {"days ", number_at(data, "days")},
           {"genesis ", digest("text_sha256")},
           {"place ", digest("place_sha256")},
-          {"token ", entry.kind == "pin-change" ? text_at(data, "token_serial") : ""},
-          {"log key ", entry.kind == "rotate-key" ? text_at(data, "log_key") : ""},
-          {"witness ", text_at(data, "vkey")},
+          {"token ", entry.kind == "pin-change" ? text_or_empty(data, "token_serial") : ""},
+          {"log key ", entry.kind == "rotate-key" ? text_or_empty(data, "log_key") : ""},
+          {"witness ", text_or_empty(data, "vkey")},
           {"size ", entry.kind == "witness" ? number_at(data, "size") : ""},
           {"anchor ", point_at(data, "anchor")},
           {"log ", point_at(data, "log")},
           {"", site_changes(data)},
-          {"date ", text_at(data, "confirmed")},
+          {"date ", text_or_empty(data, "confirmed")},
           {"from ", time_at(data, "old_floor")},
           {"to ", time_at(data, "new_floor")},
           {"files ", entry.kind == "token-restored" ? number_at(data, "count") : ""},
           {"objects ", data.contains("objects") && data.at("objects").is_array()
                            ? std::to_string(data.at("objects").size())
                            : ""},
-          {"quarantine ", text_at(data, "quarantine")},
+          {"quarantine ", text_or_empty(data, "quarantine")},
           {"request ", entry.kind == "rejection" ? digest("request_sha256") : ""},
           {"by ", approver_list(data, "approvers") + approver_list(data, "rejecters")},
           {"agreed by ", agreeing(data)},
           {"", findings_of(data)},
-          {"because ", text_at(data, "cause") + text_at(data, "why")},
-          {"", text_at(data, "reconciled")},
-          {"", text_at(data, "error")}};
+          {"because ", text_or_empty(data, "cause") + text_or_empty(data, "why")},
+          {"", text_or_empty(data, "reconciled")},
+          {"", text_or_empty(data, "error")}};
 }
 
 }  // namespace
@@ -268,7 +266,7 @@ std::string whole_digests(const audit::Entry& entry) {
         value.is_string())
       rows.push_back({name, printable(value.get<std::string>())});
   std::string out = rows.empty() ? "" : table(rows);
-  const std::string key = text_at(entry.data, "recovery_key_sha256");
+  const std::string key = text_or_empty(entry.data, "recovery_key_sha256");
   if (encoding::is_hex(key, sizeof(Sha256Digest)))
     out += "recovery_key_sha256 in words:\n" + encoding::word_lines(from_hex(key), "  ", text_columns());
   return out;

@@ -41,8 +41,6 @@ class Joined {
 // One of them by itself.
 audit::Entry joined_entry(const audit::LogCopy& log, std::uint64_t seq);
 
-// The text at `key`, or nothing: entries of all kinds come by here.
-std::string text_at(const encoding::Json& data, const char* key);
 // Its data in a few words: MEK, card, verdict. Digests are cut short.
 std::string entry_subject(const audit::Entry& entry);
 // A line for each digest of its data, whole: people compare them with a file's.

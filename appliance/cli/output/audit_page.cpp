@@ -11,6 +11,7 @@ namespace {
 
 using audit::Entry;
 using encoding::Json;
+using encoding::text_or_empty;
 using Words = std::vector<std::string>;
 
 constexpr std::size_t kFold = 5;  // of one kind; more stand in one row that opens
@@ -86,8 +87,8 @@ void put_each_release(PageFile& page, const audit::LogCopy& log, const Story& st
     const bool known = policy != entry.data.end() && policy->is_object() && policy->contains("serial");
     page.put(html::table_row(
         head, {std::to_string(entry.seq), when(entry.time), verdict_word(entry), html::text(entry_mek(entry)),
-               html::code(text_at(entry.data, "ueid")), html::text(entry_host(log.state, entry)),
-               html::text(text_at(entry.data, "suite")), known ? policy->at("serial").dump() : ""}));
+               html::code(text_or_empty(entry.data, "ueid")), html::text(entry_host(log.state, entry)),
+               html::text(text_or_empty(entry.data, "suite")), known ? policy->at("serial").dump() : ""}));
   }
   page.put(html::table_end() + "</details>\n");
 }
@@ -105,17 +106,19 @@ Words history_row(const Entry& entry) {
 }
 
 std::string observed(const Json& finding) {
-  return html::code(text_at(finding, "id")) + " " + html::text(text_at(finding, "claim")) + ": was " +
-         html::code(text_at(finding, "observed")) + ", had to be " +
-         html::code(text_at(finding, "expected")) +
-         (text_at(finding, "rule").empty() ? "" : " (" + html::text(text_at(finding, "rule")) + ")");
+  return html::code(text_or_empty(finding, "id")) + " " + html::text(text_or_empty(finding, "claim")) +
+         ": was " + html::code(text_or_empty(finding, "observed")) + ", had to be " +
+         html::code(text_or_empty(finding, "expected")) +
+         (text_or_empty(finding, "rule").empty() ? ""
+                                                 : " (" + html::text(text_or_empty(finding, "rule")) + ")");
 }
 
 // The findings of one entry, a line each.
 std::string findings_lines(const Entry& entry) {
   std::string out;
   const auto findings = entry.data.find("findings");
-  if (findings == entry.data.end() || !findings->is_array()) return html::text(text_at(entry.data, "error"));
+  if (findings == entry.data.end() || !findings->is_array())
+    return html::text(text_or_empty(entry.data, "error"));
   for (const Json& finding : *findings) out += html::element("div", observed(finding));
   return out;
 }
@@ -198,7 +201,7 @@ void put_denials(PageFile& page, const audit::LogCopy& log, const Story& story) 
     for (const std::uint64_t seq : all.entries) {
       const Entry entry = told(log, seq);
       rows += html::table_row(inner, {std::to_string(seq), when(entry.time), html::text(entry_mek(entry)),
-                                      html::code(text_at(entry.data, "ueid")), findings_lines(entry)});
+                                      html::code(text_or_empty(entry.data, "ueid")), findings_lines(entry)});
     }
     page.put(html::folded_row(head.size(), "Entries: " + findings_lines(last),
                               html::table_top(inner) + rows + html::table_end()));

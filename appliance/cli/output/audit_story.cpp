@@ -10,6 +10,7 @@ namespace {
 using audit::Entry;
 using audit::Phase;
 using encoding::Json;
+using encoding::text_or_empty;
 
 bool is_release(const Entry& entry) {
   return (entry.kind == "release" && entry.phase == Phase::Result) || entry.kind == "denied";
@@ -27,7 +28,7 @@ bool is_site(const Entry& entry) {
 // Some entries name a key by its id alone.
 void add_label(const audit::State& state, Json& data) {
   constexpr std::size_t kId = 16;  // bytes
-  const std::string id = text_at(data, "mek_id");
+  const std::string id = text_or_empty(data, "mek_id");
   if (data.contains("mek") || !encoding::is_hex(id, kId)) return;
   const auto known = state.meks.find(from_hex(id));
   if (known != state.meks.end()) data["mek"] = known->second.label;
@@ -37,7 +38,7 @@ std::set<std::string> names_in(const Json& approval) {
   std::set<std::string> out;
   const auto approvers = approval.find("approvers");
   if (approvers != approval.end() && approvers->is_array())
-    for (const Json& one : *approvers) out.insert(text_at(one, "name"));
+    for (const Json& one : *approvers) out.insert(text_or_empty(one, "name"));
   return out;
 }
 
@@ -51,9 +52,9 @@ std::string reason_of(const Entry& entry) {
   std::set<std::string> ids;
   const auto findings = entry.data.find("findings");
   if (findings != entry.data.end() && findings->is_array())
-    for (const Json& finding : *findings) ids.insert(text_at(finding, "id"));
+    for (const Json& finding : *findings) ids.insert(text_or_empty(finding, "id"));
   if (!ids.empty()) return join({ids.begin(), ids.end()});
-  std::string error = text_at(entry.data, "error");
+  std::string error = text_or_empty(entry.data, "error");
   if (!error.empty()) return error;
   return entry.outcome == "unknown" ? "a run ended before the outcome was known"
                                     : "another report of the same transaction was denied";
@@ -84,7 +85,7 @@ class Teller {
     if (entry.kind == "genesis-accepted" && !story_.policies.empty())
       story_.policies.front().signers = "the genesis names it, which " + joined_names(entry.data) + " signed";
     const auto approval = entry.data.find("approval");
-    if (approval != entry.data.end()) approvers_[text_at(*approval, "nonce")] = names_in(*approval);
+    if (approval != entry.data.end()) approvers_[text_or_empty(*approval, "nonce")] = names_in(*approval);
     const auto agreed = entry.data.find("agreed");
     if (agreed == entry.data.end() || !entry.data.contains("intents")) return;
     for (const Json& intent : entry.data.at("intents"))
@@ -93,12 +94,12 @@ class Teller {
 
   // One that the filter keeps, with its label.
   void tell(const Entry& entry) {
-    const std::string mek = text_at(entry.data, "mek_id");
+    const std::string mek = text_or_empty(entry.data, "mek_id");
     if (!mek.empty() && entry.kind != "challenge") {
       story_.meks[mek].entries.push_back(entry.seq);
       if (const auto mark = mark_of(entry)) story_.meks[mek].events.push_back({*mark, entry.time});
     }
-    const std::string replaced = text_at(entry.data, "replaces");
+    const std::string replaced = text_or_empty(entry.data, "replaces");
     if (!replaced.empty() && was_ok(entry))
       story_.meks[replaced].events.push_back({Mark::Replaced, entry.time});
     if (is_site(entry)) story_.site.push_back(entry.seq);
@@ -107,8 +108,8 @@ class Teller {
   }
 
   void begin_ceremony(const Entry& entry) {
-    story_.ceremonies.push_back({entry.seq, entry.time, entry.time, text_at(entry.data, "title"), "", "",
-                                 joined_names(entry.data), 0});
+    story_.ceremonies.push_back({entry.seq, entry.time, entry.time, text_or_empty(entry.data, "title"), "",
+                                 "", joined_names(entry.data), 0});
   }
 
  private:
@@ -117,14 +118,14 @@ class Teller {
       return found->second;
     const auto approval = entry.data.find("approval");
     if (approval != entry.data.end()) return names_in(*approval);
-    const auto known = approvers_.find(text_at(entry.data, "approved_by"));
+    const auto known = approvers_.find(text_or_empty(entry.data, "approved_by"));
     return known == approvers_.end() ? std::set<std::string>() : known->second;
   }
 
   void tell_release(const Entry& entry) {
     const bool ok = was_ok(entry);
     story_.releases.push_back({entry.seq, entry.time, ok});
-    const std::string ueid = text_at(entry.data, "ueid");
+    const std::string ueid = text_or_empty(entry.data, "ueid");
     if (!ueid.empty()) tell_card(story_.cards[ueid], entry);
     if (!ok) {
       Reason& reason = story_.reasons[reason_of(entry)];
@@ -135,7 +136,7 @@ class Teller {
     Holding& holding = story_.holdings[{entry_mek(entry), ueid}];
     if (holding.releases++ == 0) holding.first = entry.time;
     holding.last = entry.time;
-    holding.device_class = text_at(entry.data, "device_class");
+    holding.device_class = text_or_empty(entry.data, "device_class");
     holding.host = entry_host(state_, entry);
     holding.allowed_by.merge(allowed_by(entry));
     const auto policy = entry.data.find("policy");
@@ -163,7 +164,7 @@ class Teller {
     if (entry.kind == "ceremony-stop") ++last.stops;
     if (entry.kind != "ceremony" || entry.phase != Phase::Result) return;
     last.ended = entry.time;
-    last.why = text_at(entry.data, "why");
+    last.why = text_or_empty(entry.data, "why");
     last.outcome = was_ok(entry) ? "complete" : last.why.empty() ? "failed" : "abandoned";
   }
 
@@ -176,13 +177,13 @@ class Teller {
 }  // namespace
 
 std::string entry_mek(const Entry& entry) {
-  const std::string label = text_at(entry.data, "mek");
-  return label.empty() ? text_at(entry.data, "mek_id") : label;
+  const std::string label = text_or_empty(entry.data, "mek");
+  return label.empty() ? text_or_empty(entry.data, "mek_id") : label;
 }
 
 std::string entry_host(const audit::State& state, const Entry& entry) {
   constexpr std::size_t kNonce = 32;  // bytes
-  const std::string nonce = text_at(entry.data, "nonce");
+  const std::string nonce = text_or_empty(entry.data, "nonce");
   if (!encoding::is_hex(nonce, kNonce)) return "";
   const auto found = state.challenges.find(from_hex(nonce));
   if (found == state.challenges.end()) return "";
