@@ -29,15 +29,15 @@ std::string path_of(const CLI::App& app) {
 
 Error unknown_command(const CLI::App& app, const std::string& word) {
   const std::vector<std::string> names = command_names(app);
-  const std::string meant = did_you_mean(word, names);
-  return {ErrorKind::Usage, "unknown command '" + word + "' of '" + path_of(app) + "'",
-          meant.empty() ? "its commands: " + join(names) : meant};
+  return with_nearest({ErrorKind::Usage, "unknown command '" + word + "' of '" + path_of(app) + "'",
+                       "its commands: " + join(names)},
+                      word, names);
 }
 
 Error unknown_option(const CLI::App& app, const std::string& word) {
-  const std::string meant = did_you_mean(word, option_names(app));
-  return {ErrorKind::Usage, "unknown option '" + word + "' of '" + path_of(app) + "'",
-          meant.empty() ? "'" + path_of(app) + " --help' lists its options" : meant};
+  return with_nearest({ErrorKind::Usage, "unknown option '" + word + "' of '" + path_of(app) + "'",
+                       "'" + path_of(app) + " --help' lists its options"},
+                      word, option_names(app));
 }
 
 }  // namespace

@@ -81,9 +81,8 @@ namespace {
 
 Error unknown_name(const std::string& what, const std::string& name, const std::vector<std::string>& known,
                    const std::string& list) {
-  const std::string meant = did_you_mean(name, known);
-  return {ErrorKind::Usage, "the log has no entry of " + what + " '" + name + "'",
-          meant.empty() ? list : meant};
+  return with_nearest({ErrorKind::Usage, "the log has no entry of " + what + " '" + name + "'", list}, name,
+                      known);
 }
 
 bool has_any(const audit::LogCopy& log, const EntryFilter& filter) {
@@ -96,11 +95,10 @@ bool has_any(const audit::LogCopy& log, const EntryFilter& filter) {
 
 void require_known(const audit::LogCopy& log, const EntryFilter& filter) {
   const std::vector<std::string> kinds = audit::kind_names();
-  if (!filter.kind.empty() && std::ranges::find(kinds, filter.kind) == kinds.end()) {
-    const std::string meant = did_you_mean(filter.kind, kinds);
-    throw Error(ErrorKind::Usage, "there is no kind of entry '" + filter.kind + "'",
-                meant.empty() ? "kinds: " + qpcseal::join(kinds) : meant);
-  }
+  if (!filter.kind.empty() && std::ranges::find(kinds, filter.kind) == kinds.end())
+    throw with_nearest({ErrorKind::Usage, "there is no kind of entry '" + filter.kind + "'",
+                        "kinds: " + qpcseal::join(kinds)},
+                       filter.kind, kinds);
   EntryFilter one;
   one.mek = filter.mek;
   if (!one.mek.empty() && !has_any(log, one))

@@ -8,6 +8,7 @@
 
 #include "appliance/audit/read.h"
 #include "appliance/cli/commands/context.h"
+#include "appliance/keys/mek.h"
 #include "base/file.h"
 #include "policy/policy.h"
 
@@ -25,7 +26,7 @@ std::vector<std::string> mek_names() {
   for (const auto& [id, mek] : audit::read_log(home.log(), std::nullopt).state.meks) {
     if (mek.state == "destroyed" || mek.state == "failed") continue;
     out.push_back(mek.label);
-    out.push_back(mek.label.substr(0, mek.label.rfind('#')));
+    out.emplace_back(keys::name_in(mek.label));
   }
   std::ranges::sort(out);
   out.erase(std::unique(out.begin(), out.end()), out.end());

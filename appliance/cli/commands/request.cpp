@@ -226,9 +226,8 @@ std::vector<std::string> operation_names() {
 void require_operation(const std::string& name) {
   const std::vector<std::string> known = operation_names();
   if (std::ranges::find(known, name) != known.end()) return;
-  const std::string meant = did_you_mean(name, known);
-  throw Error(ErrorKind::Usage, "unknown operation '" + name + "'",
-              meant.empty() ? "operations: " + join(known) : meant);
+  throw with_nearest({ErrorKind::Usage, "unknown operation '" + name + "'", "operations: " + join(known)},
+                     name, known);
 }
 
 // What officers would agree to in vain for as long as the key is suspended.
