@@ -6,14 +6,15 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ID = re.compile(r"\b(?:ATT|POL|EXP|IMG)-[A-Z0-9]+(?:-[A-Z0-9]+)*")
-STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
+# A character is matched too, so that the quote in '"' opens no string.
+LITERAL = re.compile(r"""'(?:[^'\\\n]|\\[^\n]+?)'|"((?:[^"\\]|\\.)*)\"""")
 ROW = re.compile(r"^\| `([A-Z0-9-]+)` \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILINE)
 FILE = re.compile(r"`([^`]+)`")
 
 
 def strings_of(path):
     """The string literals of a C++ file; comments with quotes in them do no harm here."""
-    return STRING.findall(path.read_text(encoding="utf-8"))
+    return [text for text in LITERAL.findall(path.read_text(encoding="utf-8")) if text]
 
 
 def sources():
