@@ -175,17 +175,9 @@ namespace {
 
 constexpr std::uint64_t kLeastRoom = std::uint64_t{4} << 20;  // bytes
 
-// Others write to the file system, too: what they take counts as the tool's.
-std::string over_room(const std::filesystem::path& dir, const OutputLimits& limits, std::uint64_t before) {
-  const std::uint64_t now = free_room(dir);
-  if (now < before && before - now > limits.bytes)
-    return "took more than " + std::to_string(limits.bytes) + " bytes of its folder's file system";
-  return now < kLeastRoom ? "left no room in its folder's file system" : "";
-}
-
 }  // namespace
 
-std::string over_limits(const std::filesystem::path& dir, const OutputLimits& limits, std::uint64_t room) {
+std::string over_limits(const std::filesystem::path& dir, const OutputLimits& limits) {
   std::uint64_t bytes = 0, items = 0;
   std::error_code fault;
   std::filesystem::recursive_directory_iterator at(dir, fault), end;
@@ -200,7 +192,7 @@ std::string over_limits(const std::filesystem::path& dir, const OutputLimits& li
   }
   // A folder may go while it is looked at.
   if (fault && fault != std::errc::no_such_file_or_directory) return "made a folder that cannot be read";
-  return over_room(dir, limits, room);
+  return free_room(dir) < kLeastRoom ? "left no room in its folder's file system" : "";
 }
 
 encoding::Json as_json(const std::vector<ToolOutput>& outputs) {

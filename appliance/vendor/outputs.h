@@ -31,9 +31,9 @@ struct ToolOutput {
 // for each thing that is not as it must be, and where there is nothing at all. For a folder that nobody
 // writes to any more.
 std::vector<ToolOutput> take_outputs(const std::filesystem::path& dir, const OutputLimits& limits);
-// Bytes and files in it now, whatever they are, up to the limits: empty, or why it is too much already. Files
-// without a name take room too: `room` is what its file system had before (free_room).
-std::string over_limits(const std::filesystem::path& dir, const OutputLimits& limits, std::uint64_t room);
+// Bytes and files in it now, whatever they are, up to the limits, and whether its file system has room left:
+// empty, or why the run is to end. What others write there is not the tool's.
+std::string over_limits(const std::filesystem::path& dir, const OutputLimits& limits);
 
 encoding::Json as_json(const std::vector<ToolOutput>& outputs);
 // SHA-256 and size of what a file holds, however large.

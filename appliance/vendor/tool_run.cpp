@@ -3,7 +3,6 @@
 
 #include "appliance/release/exposure.h"
 #include "base/error.h"
-#include "base/free_room.h"
 
 namespace qpcseal::vendor {
 
@@ -19,12 +18,10 @@ void set_limits(ToolRun& run, std::uint64_t input_bytes, std::chrono::seconds ti
   limits.wall = time;
   limits.cpu = static_cast<std::uint64_t>(time.count());
   limits.memory = release::kToolMemory;
-  limits.file_size = run.limits.bytes;
+  limits.file_size = limits.without_name = run.limits.bytes;
   limits.output = std::size_t{4} << 20;  // what it says goes nowhere; a large model may say much
   run.job.folders.push_back({kToolOutput, run.dir.open(), true});
-  run.job.watch = [&run, room = free_room(run.dir.path())] {
-    return over_limits(run.dir.path(), run.limits, room);
-  };
+  run.job.watch = [&run] { return over_limits(run.dir.path(), run.limits); };
 }
 
 void add_words(confine::Job& job, std::initializer_list<std::string> words) {

@@ -22,9 +22,12 @@ struct Limits {
   std::uint64_t cpu = 60;                             // seconds a process (RLIMIT_CPU)
   std::uint64_t memory = std::uint64_t{2} << 30;      // bytes of address space a process (RLIMIT_AS)
   std::uint64_t file_size = std::uint64_t{16} << 20;  // bytes a file (RLIMIT_FSIZE)
-  std::uint64_t open_files = 256;                     // a process (RLIMIT_NOFILE)
-  std::uint64_t processes = 64;                       // of the sandbox: RLIMIT_NPROC, and counted
-  std::size_t output = 65536;                         // bytes on standard output, and on standard error
+  // Bytes in its writable folders' file systems, of all files together that it holds open and that have no
+  // name, which nobody sees in a folder.
+  std::uint64_t without_name = std::uint64_t{16} << 20;
+  std::uint64_t open_files = 256;  // a process (RLIMIT_NOFILE)
+  std::uint64_t processes = 64;    // of the sandbox: RLIMIT_NPROC, and counted
+  std::size_t output = 65536;      // bytes on standard output, and on standard error
 };
 
 // A file in the sandbox that is none outside: its bytes are in memory.

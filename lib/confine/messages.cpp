@@ -37,14 +37,15 @@ Bytes bytes_of(const Fd& file) {
 void put(Bytes& out, const Limits& limits) {
   for (const std::uint64_t value :
        {static_cast<std::uint64_t>(limits.wall.count()), limits.cpu, limits.memory, limits.file_size,
-        limits.open_files, limits.processes, static_cast<std::uint64_t>(limits.output)})
+        limits.without_name, limits.open_files, limits.processes, static_cast<std::uint64_t>(limits.output)})
     put(out, value);
 }
 
 Limits take_limits(ByteReader& from) {
   Limits out;
   out.wall = std::chrono::seconds(from.be(8));
-  for (std::uint64_t* value : {&out.cpu, &out.memory, &out.file_size, &out.open_files, &out.processes})
+  for (std::uint64_t* value :
+       {&out.cpu, &out.memory, &out.file_size, &out.without_name, &out.open_files, &out.processes})
     *value = from.be(8);
   out.output = from.be(8);
   return out;

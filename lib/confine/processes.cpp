@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "confine/processes.h"
 
+#include <sys/stat.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -16,21 +18,50 @@ std::uint64_t all_tasks() {
   return std::strtoull(word.substr(word.find('/') + 1).c_str(), nullptr, 10);
 }
 
-std::uint64_t processes_with(long inner, std::uint64_t most) {
-  const auto space_of = [](const std::string& pid) {
+namespace {
+
+// The /proc folders of the processes in the pid namespace of process `inner`, until `visit` returns false.
+template <typename Visit>
+void visit_processes(long inner, const Visit& visit) {
+  const auto space_of = [](const std::filesystem::path& process) {
     std::error_code none;
-    return std::filesystem::read_symlink("/proc/" + pid + "/ns/pid", none).string();
+    return std::filesystem::read_symlink(process / "ns/pid", none).string();
   };
-  const std::string space = space_of(std::to_string(inner));
-  if (space.empty()) return 0;
-  std::uint64_t count = 0;
+  const std::string space = space_of("/proc/" + std::to_string(inner));
+  if (space.empty()) return;
   std::error_code none;
   for (const auto& item : std::filesystem::directory_iterator("/proc", none)) {
     const std::string name = item.path().filename().string();
-    if (name.find_first_not_of("0123456789") == std::string::npos && space_of(name) == space) ++count;
-    if (count > most) break;
+    if (name.find_first_not_of("0123456789") != std::string::npos || space_of(item.path()) != space) continue;
+    if (!visit(item.path())) return;
   }
+}
+
+}  // namespace
+
+std::uint64_t processes_with(long inner, std::uint64_t most) {
+  std::uint64_t count = 0;
+  visit_processes(inner, [&](const std::filesystem::path&) { return ++count <= most; });
   return count;
+}
+
+std::uint64_t bytes_without_name(long inner, const std::set<dev_t>& file_systems) {
+  std::uint64_t bytes = 0;
+  std::set<std::pair<dev_t, ino_t>> seen;
+  visit_processes(inner, [&](const std::filesystem::path& process) {
+    std::error_code none;  // a process may go while it is looked at
+    for (std::filesystem::directory_iterator at(process / "fd", none), end; !none && at != end;
+         at.increment(none)) {
+      struct stat status{};
+      if (stat(at->path().c_str(), &status) != 0 || status.st_nlink != 0 || !S_ISREG(status.st_mode))
+        continue;
+      if (!file_systems.contains(status.st_dev) || !seen.emplace(status.st_dev, status.st_ino).second)
+        continue;
+      bytes += static_cast<std::uint64_t>(status.st_blocks) * 512;
+    }
+    return true;
+  });
+  return bytes;
 }
 
 }  // namespace qpcseal::confine

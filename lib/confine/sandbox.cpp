@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -114,7 +115,12 @@ class Run {
     launch.words.push_back(nullptr);
     launch.keep.insert(launch.keep.end(), {status_.write.get(), start_.read.get(), filter.get()});
     if (job_.secret) launch.keep.push_back(secret_->read.get());
-    for (const GivenFolder& dir : job_.folders) launch.keep.push_back(dir.dir.get());
+    for (const GivenFolder& dir : job_.folders) {
+      launch.keep.push_back(dir.dir.get());
+      struct stat status{};
+      if (fstat(dir.dir.get(), &status) != 0) throw_errno(dir.inside);
+      if (dir.writable) writable_.insert(status.st_dev);
+    }
     launch.standard = {input_.get(), output_.write.get(), errors_.write.get()};
     launch.limits = job_.limits;
     launch.filter = process::encode_filter(process::Calls::Launcher);
@@ -164,7 +170,10 @@ class Run {
     if (!due) return true;
     next_look_ = Clock::now() + std::chrono::milliseconds(kLook);
     if (Clock::now() > deadline) return stop(End::TimedOut);
-    if (job_.watch) out_.why = job_.watch();
+    if (inner_ && bytes_without_name(*inner_, writable_) > job_.limits.without_name)
+      out_.why =
+          "held more than " + std::to_string(job_.limits.without_name) + " bytes in files without a name";
+    if (out_.why.empty() && job_.watch) out_.why = job_.watch();
     return out_.why.empty() || stop(End::Stopped);
   }
 
@@ -279,6 +288,7 @@ class Run {
   std::optional<long> inner_;
   Fd inner_fd_;
   Clock::time_point next_look_;
+  std::set<dev_t> writable_;  // file systems
   std::uint64_t tasks_before_ = 0;
   std::string status_text_;
   SecretBuffer buffer_{kPiece};

@@ -53,7 +53,7 @@ class Hostile(VendorCase):
         self.struck("gigabytes", TOO_MUCH, 3)
 
     def test_fills_the_disk_with_files_that_have_no_name(self):
-        self.struck("unlinked", "of its folder's file system", 3)
+        self.struck("unlinked", "bytes in files without a name", 3)
 
     def test_takes_room_that_it_does_not_write(self):
         self.struck("preallocated", TOO_MUCH, 3)

@@ -272,6 +272,34 @@ TEST_F(Sandbox, EndsFilesAboveTheLimit) {
   EXPECT_LE(std::filesystem::file_size(dir.path() / "a"), job.limits.file_size);
 }
 
+// Each file is below the limit of one file, and none is in the folder. Two descriptors of a file are one
+// file.
+TEST_F(Sandbox, EndsOneThatHoldsTooMuchInFilesWithoutAName) {
+  const qpcseal::testing::TempFolder dir;
+  Job job = python(
+      "held = []\nfor n in range(3):\n  f = open('/qpcseal/out/a', 'wb')\n  os.unlink('/qpcseal/out/a')\n"
+      "  os.posix_fallocate(f.fileno(), 0, 1 << 20)\n  held += [f, os.dup(f.fileno())]\ntime.sleep(1)");
+  job.folders.push_back({"/qpcseal/out", opened(dir.path()), true});
+  job.limits.file_size = 2 << 20;
+  job.limits.without_name = 4 << 20;
+  EXPECT_EQ(run(job).words(), "ended with exit status 0");
+  job.limits.without_name = 2 << 20;
+  const Finished done = run(job);
+  EXPECT_EQ(done.end, End::Stopped);
+  EXPECT_EQ(done.words(), "held more than 2097152 bytes in files without a name");
+}
+
+TEST_F(Sandbox, GoesOnWhereAnotherProcessHoldsFilesWithoutAName) {
+  const qpcseal::testing::TempFolder dir;
+  const Fd other(open(dir.path().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  ASSERT_TRUE(other);
+  ASSERT_EQ(posix_fallocate(other.get(), 0, 4 << 20), 0);
+  Job job = python("time.sleep(0.5)");
+  job.folders.push_back({"/qpcseal/out", opened(dir.path()), true});
+  job.limits.without_name = 1 << 20;
+  EXPECT_EQ(run(job).words(), "ended with exit status 0");
+}
+
 TEST_F(Sandbox, LimitsMemory) {
   EXPECT_EQ(said("try: bytearray(4 << 30)\nexcept MemoryError: print('none')"), "none\n");
 }
