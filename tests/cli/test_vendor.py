@@ -118,6 +118,16 @@ class Flows(Flow):
         self.assertEqual(self.site.entries(), before)
         self.assertFalse(self.folder("sealed").exists())
 
+    def test_missing_officers_are_named_before_the_pin(self):
+        report = self.site.report("stock-a")
+        for command in (("encrypt-model", "--qpc", self.model), ("wrap-mek", "--pub-keys", report),
+                        ("encrypt-with-session-keys", "--input-dir", self.model.parent, "--pub-keys", report)):
+            with self.subTest(command[0]), open("/dev/null", "rb") as nothing:  # an empty PIN is exit code 6
+                refused = self.site.qpcseal(*command, "--format", "vendor", "--mek", "stock-a", "--output-dir",
+                                            self.folder("sealed"), "--pin-fd", nothing.fileno(),
+                                            pass_fds=(nothing.fileno(),), expect=7)
+                self.assertIn("'mek-expose' needs the approval of 2 officers, and no request", refused.stderr)
+
     def test_swap_is_accepted_by_officers_alone(self):
         for word, value in (("accept", "true"), ("refuse", "false")):
             self.site.qpcseal("site", "change", "--swap", word, expect=7)

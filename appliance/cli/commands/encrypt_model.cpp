@@ -74,7 +74,8 @@ Report run_vendor(Context& context, const EncryptModelOptions& options, const CL
                                "--allow-incomplete", "--skip-existing"});
   if (options.inputs.size() > 1) throw Error(ErrorKind::Usage, "--format vendor takes one --qpc");
   const std::vector<release::Report> reports = read_reports({options.reports.begin(), options.reports.end()});
-  site::Appliance appliance(context.environment({options.inputs.begin(), options.inputs.end()}));
+  site::Appliance appliance(
+      context.environment({options.inputs.begin(), options.inputs.end()}, {"mek-expose"}));
   const keys::Mek mek = appliance.find_mek(options.mek);
   return render_vendor(
       vendor::run_vendor_tool(appliance, mek,

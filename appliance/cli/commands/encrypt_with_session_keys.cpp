@@ -22,7 +22,7 @@ struct EncryptWithSessionKeysOptions {
 
 Report bind_vendor(Context& context, const EncryptWithSessionKeysOptions& options) {
   const std::vector<release::Report> reports = read_reports({options.reports.begin(), options.reports.end()});
-  site::Appliance appliance(context.environment());
+  site::Appliance appliance(context.environment({options.wanted.input_folder}, {"mek-expose"}));
   const keys::Mek mek = appliance.find_mek(options.mek);
   return render_vendor(
       vendor::run_vendor_tool(appliance, mek,

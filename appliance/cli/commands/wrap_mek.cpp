@@ -126,7 +126,7 @@ Report serve_fleet(site::Appliance& appliance, const keys::Mek& mek, const WrapM
 Report wrap_vendor(Context& context, const WrapMekOptions& options) {
   if (options.skip_denied) throw Error(ErrorKind::Usage, "--skip-denied is not for --format vendor");
   const std::vector<release::Report> reports = read_reports(report_paths(options.reports));
-  site::Appliance appliance(context.environment());
+  site::Appliance appliance(context.environment({}, {"mek-expose"}));
   const keys::Mek mek = appliance.find_mek(options.mek);
   return render_vendor(
       vendor::run_vendor_tool(
