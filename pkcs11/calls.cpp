@@ -109,6 +109,12 @@ std::string_view cause_of(CK_RV result) {
 
 }  // namespace
 
+std::string hint_to_start_a_module(std::string_view network) {
+  return "does its daemon run, and is this account in its group? Folders that it needs are named by "
+         "--module-files, a network by " +
+         std::string(network) + " (docs/TOKENS.md)";
+}
+
 void throw_result(std::string_view call, std::string_view object, CK_RV result) {
   const ResultName* known = find(result);
   throw Error(ErrorKind::Token,

@@ -17,6 +17,8 @@ std::string name_of_result(CK_RV result);
 // Error{Token} "C_WrapKey(key 'resnet50#1'): CKR_KEY_UNEXTRACTABLE (0x6a)", with a hint where the code has a
 // usual cause. `object` may be empty.
 [[noreturn]] void throw_result(std::string_view call, std::string_view object, CK_RV result);
+// What a module may lack that does not start; `network` is the option that lets it use one.
+std::string hint_to_start_a_module(std::string_view network);
 
 inline void check(CK_RV result, std::string_view call, std::string_view object = {}) {
   if (result != CKR_OK) throw_result(call, object, result);

@@ -106,7 +106,11 @@ Module::Module(const std::filesystem::path& path, const Sha256Digest& pinned, co
   init.flags = CKF_OS_LOCKING_OK;
   // The module reads this C string; the binding has no const.
   if (!arguments_.empty()) init.pReserved = arguments_.data();
-  check(calls_->C_Initialize(&init), "C_Initialize", path.string());
+  try {
+    check(calls_->C_Initialize(&init), "C_Initialize", path.string());
+  } catch (const Error& error) {
+    throw error.hint().empty() ? error.with_hint(hint_to_start_a_module("--accept module-network")) : error;
+  }
 }
 
 Module::~Module() { calls_->C_Finalize(nullptr); }

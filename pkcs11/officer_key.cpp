@@ -2,24 +2,20 @@
 #include "pkcs11/officer_key.h"
 
 #include <libp11.h>
-#include <openssl/err.h>
 #include <openssl/ui.h>
 
 #include <algorithm>
 #include <span>
 
 #include "base/error.h"
+#include "base/openssl.h"
 
 namespace qpcseal::pkcs11 {
 
 namespace {
 
 // What libp11 put last on OpenSSL's error queue, e.g. "Incorrect PIN".
-Error failed(const std::string& what) {
-  const char* reason = ERR_reason_error_string(ERR_peek_last_error());
-  ERR_clear_error();
-  return {ErrorKind::Token, what + (reason != nullptr ? std::string(": ") + reason : std::string())};
-}
+Error failed(const std::string& what) { return {ErrorKind::Token, what + take_openssl_reason()}; }
 
 bool fits(PKCS11_SLOT& slot, const TokenChoice& choice) {
   return slot.token != nullptr && (choice.label.empty() || slot.token->label == choice.label) &&
@@ -72,7 +68,8 @@ struct OfficerKey::State {
   void load(const std::string& module) {
     context = PKCS11_CTX_new();
     if (context == nullptr) throw Error(ErrorKind::Internal, "PKCS11_CTX_new failed");
-    if (PKCS11_CTX_load(context, module.c_str()) != 0) throw failed("module " + module);
+    if (PKCS11_CTX_load(context, module.c_str()) != 0)
+      throw failed("module " + module).with_hint(hint_to_start_a_module("--module-network"));
     loaded = true;
     if (PKCS11_enumerate_slots(context, &slots, &count) != 0) throw failed("module " + module + ": slots");
   }

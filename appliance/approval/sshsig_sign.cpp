@@ -6,6 +6,7 @@
 #include <openssl/x509.h>
 
 #include "base/error.h"
+#include "base/openssl.h"
 
 namespace qpcseal::approval {
 
@@ -83,7 +84,7 @@ Bytes sign_raw(EVP_PKEY* key, const EVP_MD* digest, ByteView data) {
                      EVP_DigestSign(context.get(), nullptr, &size, data.data(), data.size()) == 1;
   Bytes out(size);
   if (!ready || EVP_DigestSign(context.get(), out.data(), &size, data.data(), data.size()) != 1)
-    throw Error(ErrorKind::Token, "the key did not sign");
+    throw Error(ErrorKind::Token, "the key did not sign" + take_openssl_reason());
   out.resize(size);
   return out;
 }

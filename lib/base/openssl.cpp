@@ -25,4 +25,10 @@ std::string curve_name(const EVP_PKEY* key) {
   return {name.data(), size};
 }
 
+std::string take_openssl_reason() {
+  const char* reason = ERR_reason_error_string(ERR_peek_last_error());
+  ERR_clear_error();
+  return reason != nullptr ? std::string(": ") + reason : std::string();
+}
+
 }  // namespace qpcseal

@@ -56,4 +56,8 @@ Pointer made(Pointer pointer, const char* call) {
 // parameters are written out (RFC 5480 section 2.1.1 forbids that).
 std::string curve_name(const EVP_PKEY* key);
 
+// ": " and the last reason of this thread's error queue, such as ": Incorrect PIN"; empty where there is
+// none. The queue is empty then.
+std::string take_openssl_reason();
+
 }  // namespace qpcseal

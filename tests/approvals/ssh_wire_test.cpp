@@ -31,6 +31,12 @@ std::vector<Bytes> parts_of(EVP_PKEY* key) {
   return out;
 }
 
+TEST(SshWire, AKeyThatDoesNotSignIsSaidWithOpenSslsReason) {
+  const SshPublicKey half = parse_ssh_key(ssh_key_blob(generated("P-256").get()));
+  EXPECT_ERROR(Token,
+               "the key did not sign: ", sign_sshsig(half.key.get(), "approval@qpcseal", view("text")));
+}
+
 TEST(SshWire, AStringIsItsLengthAndItsBytes) {
   Bytes out{9};
   append_ssh_string(out, text("ab"));

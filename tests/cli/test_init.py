@@ -215,6 +215,14 @@ class Doctor(unittest.TestCase):
                 self.assertIn(name, done.stdout)
             self.assertIn("FAULT", done.stdout)
 
+    def test_a_module_that_does_not_start_is_said_with_what_it_may_lack(self):
+        site = Appliance(cards=1, token=tokens.Forwarded)
+        self.addCleanup(site.close)
+        site.token.faults("C_Initialize * return 0x5")
+        said = site.qpcseal("mek", "generate", "m", expect=6).stderr
+        self.assertIn("CKR_GENERAL_ERROR", said)
+        self.assertRegex(said.replace("\n", " "), "hint: does its daemon run, .*--module-files, .*--accept module-network")
+
     def test_a_token_that_was_initialized_anew_cannot_serve(self):
         site = Appliance(cards=1, token=tokens.Forwarded)
         self.addCleanup(site.close)

@@ -32,7 +32,8 @@ Report render_init(const site::InitResult& made, const site::InitOptions& option
                 "; log anchor in the token: " + (made.anchor ? "yes" : "no") + "\n" + "image     " +
                 (made.image.empty() ? "none runs, and none is demanded" : made.image) + "\n";
   if (options.insecure_demo)
-    report.text += "INSECURE DEMO: no officers, an unsigned policy, the PIN in a file. For trials only.\n";
+    report.text += std::string("INSECURE DEMO: no officers, an unsigned policy") +
+                   (options.embedded ? ", the PIN in a file" : "") + ". For trials only.\n";
   else
     report.text +=
         "next: every officer signs the genesis ('qpcseal genesis show -o FILE'); no MEK is made before\n";
