@@ -125,6 +125,16 @@ bool History::done(const std::string& step) const {
   return last != nullptr && last->outcome == "ok";
 }
 
+std::optional<std::uint64_t> History::unconfirmed(const std::string& step) const {
+  const auto found = steps.find(step);
+  if (found == steps.end() || done(step)) return std::nullopt;
+  std::optional<std::uint64_t> out;
+  for (const Attempt& attempt : found->second)
+    for (const LoggedAct& act : attempt.acts)
+      if (act.outcome == "ok") out = act.seq;
+  return out;
+}
+
 std::optional<History> find_history(const audit::LogCopy& log, const std::string& plan_sha256,
                                     const std::string& ceremony) {
   const auto known = log.state.ceremonies.find(plan_sha256);

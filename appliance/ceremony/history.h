@@ -48,6 +48,8 @@ struct History {
   // Null where the step was not begun.
   [[nodiscard]] const Attempt* last_attempt(const std::string& step) const;
   [[nodiscard]] bool done(const std::string& step) const;
+  // The entry of an act that was done in a step that is not: it stands, and nobody confirmed it.
+  [[nodiscard]] std::optional<std::uint64_t> unconfirmed(const std::string& step) const;
 };
 
 // `error` of an attempt that was open when its ceremony was abandoned.

@@ -42,6 +42,10 @@ Json attempt_of(const Attempt& attempt) {
   return out;
 }
 
+Json number_or_null(const std::optional<std::uint64_t>& number) {
+  return number ? Json(*number) : Json(nullptr);
+}
+
 Json step_of(const Step& step, const History& history) {
   Json out{{"id", step.id},
            {"act", step.act},
@@ -50,6 +54,7 @@ Json step_of(const Step& step, const History& history) {
            {"say", step.say},
            {"arguments", step.arguments},
            {"done", history.done(step.id)},
+           {"unconfirmed", number_or_null(history.unconfirmed(step.id))},
            {"attempts", Json::array()}};
   const auto attempts = history.steps.find(step.id);
   if (attempts != history.steps.end())
@@ -80,12 +85,16 @@ const char* result_word(const Ending& ending) {
 }
 
 Json outcome_of(const Plan& plan, const History& history, const Ending& ending) {
-  const auto done =
-      std::ranges::count_if(plan.steps, [&](const Step& step) { return history.done(step.id); });
+  std::uint64_t done = 0, unconfirmed = 0;
+  for (const Step& step : plan.steps) {
+    if (history.done(step.id)) ++done;
+    if (history.unconfirmed(step.id)) ++unconfirmed;
+  }
   return {{"result", result_word(ending)},
           {"why", text_or_null(ending.why)},
           {"steps", plan.steps.size()},
-          {"steps_done", static_cast<std::uint64_t>(done)}};
+          {"steps_done", done},
+          {"acts_unconfirmed", unconfirmed}};
 }
 
 Json interruptions_of(const History& history, const Ending& ending) {
@@ -132,8 +141,7 @@ class Comparison {
       return;
     }
     if (rehearsed.at("done") != run.at("done")) {
-      out_.push_back(name + (run.at("done") == true ? " was done; in the rehearsal it was not."
-                                                    : " was not done; in the rehearsal it was."));
+      out_.push_back(name + said_of_done(run));
       return;
     }
     const Json before = last_acts(rehearsed), now = last_acts(run);
@@ -147,6 +155,13 @@ class Comparison {
  private:
   static Json last_acts(const Json& step) {
     return step.at("attempts").empty() ? Json::array() : step.at("attempts").back().at("acts");
+  }
+
+  static std::string said_of_done(const Json& run) {
+    if (run.at("done") == true) return " was done; in the rehearsal it was not.";
+    if (run.at("unconfirmed").is_null()) return " was not done; in the rehearsal it was.";
+    return " was not confirmed, though its act is done (log entry " + run.at("unconfirmed").dump() +
+           "); in the rehearsal it was.";
   }
 
   static Json of_act(const Json& act, const char* key) {

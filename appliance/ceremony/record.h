@@ -12,7 +12,7 @@
 
 namespace qpcseal::ceremony {
 
-inline constexpr std::string_view kRecordFormat = "qpcseal/ceremony-record/2";
+inline constexpr std::string_view kRecordFormat = "qpcseal/ceremony-record/3";
 inline constexpr std::size_t kMaxRecord = std::size_t{8} << 20;  // bytes
 
 // How a ceremony ended, beside what its steps say. The entry that ends it has the same.

@@ -39,6 +39,19 @@ Json rejections_of(const approval::Tally& tally) {
   return out;
 }
 
+constexpr const char* kNotBegun = "give the same command again";
+
+// "yes" is asked once more. Whoever stops here has stopped nothing that had begun.
+bool is_yes(Console& console, const std::string& question) {
+  try {
+    std::string answer = console.ask(question);
+    while (answer == "yes" || answer == "YES") answer = console.ask(question);
+    return answer == "Yes";
+  } catch (const Error& error) {
+    throw Error(error.kind(), std::string(error.what()) + "; nothing was done", kNotBegun);
+  }
+}
+
 // Last checks, with people watching, before the log says that it begins.
 void confirm(const Plan& plan, const approval::Tally& tally, Console& console) {
   console.say(show(plan));
@@ -46,8 +59,8 @@ void confirm(const Plan& plan, const approval::Tally& tally, Console& console) {
     console.say("signed by " + each.name + ", " + each.fingerprint + "\n");
   console.say(
       "Compare the SHA-256 or its words with what was reviewed. At every prompt, 'stop' stops safely.\n");
-  if (console.ask("type Yes to begin: ") != "Yes")
-    throw Error(ErrorKind::Usage, "the ceremony was not begun");
+  if (!is_yes(console, "type Yes to begin: "))
+    throw Error(ErrorKind::Usage, "the ceremony was not begun", kNotBegun);
 }
 
 // A rejection is recorded, and then the plan is one that nobody can run.
@@ -235,9 +248,31 @@ CeremonyResult resume(site::Appliance& appliance, const CeremonyInputs& inputs, 
   return go_on(appliance, inputs, console);
 }
 
-CeremonyResult abandon(site::Appliance& appliance, const CeremonyInputs& inputs, const std::string& why) {
+namespace {
+
+std::vector<std::string> unconfirmed_acts(const Plan& plan, const History& history) {
+  std::vector<std::string> out;
+  for (const Step& step : plan.steps)
+    if (const auto entry = history.unconfirmed(step.id))
+      out.push_back("step '" + step.id + "': its act (" + step.act + ") is done, log entry " +
+                    std::to_string(*entry) + ", and stays; nobody confirmed it");
+  return out;
+}
+
+}  // namespace
+
+CeremonyResult abandon(site::Appliance& appliance, const CeremonyInputs& inputs, const std::string& why,
+                       Console& console) {
+  if (why.find_first_not_of(" \t") == std::string::npos)
+    throw Error(ErrorKind::Usage,
+                "--why is empty: the record of a ceremony that was abandoned says the reason");
   const History begun = expect_open(appliance, inputs.plan);
   static_cast<void>(begun_with(appliance.home(), inputs, begun.begin));  // another one is refused
+  announce(inputs.plan, begun, console);
+  const std::vector<std::string> standing = unconfirmed_acts(inputs.plan, begun);
+  for (const std::string& act : standing) console.say(act + "\n");
+  if (!is_yes(console, "type Yes to end it here for good: "))
+    throw Error(ErrorKind::Usage, "the ceremony was not ended");
   for (const auto& [step, attempts] : begun.steps)
     for (const Attempt& attempt : attempts)
       if (attempt.outcome.empty())
@@ -247,7 +282,9 @@ CeremonyResult abandon(site::Appliance& appliance, const CeremonyInputs& inputs,
                                 {"step", step},
                                 {"attempt", attempt.number},
                                 {"error", kAbandoned}});
-  return conclude(appliance, inputs, "failed", why);
+  CeremonyResult out = conclude(appliance, inputs, "failed", why);
+  out.unconfirmed = standing;
+  return out;
 }
 
 CeremonyResult report(const audit::LogCopy& log, const Plan& plan, const std::string& ceremony) {

@@ -19,6 +19,8 @@ namespace qpcseal::ceremony {
 struct CeremonyResult {
   std::string ceremony, record;          // id; the record as canonical JSON
   std::vector<std::string> differences;  // from the rehearsal
+  // Of one that was abandoned: acts that stand though nobody confirmed their steps, a sentence each.
+  std::vector<std::string> unconfirmed;
 };
 
 // From the beginning. Error{ApprovalsMissing}, Error{Denied}: nothing was begun; a rejection of the plan
@@ -29,8 +31,10 @@ CeremonyResult run(site::Appliance& appliance, const CeremonyInputs& inputs, Con
 // killed. Goes on with a ceremony of this plan, as long as its signatures count, policy and inputs fit. The
 // rehearsal's record may be left out of the inputs. Error{Usage} where there is none, or it has ended.
 CeremonyResult resume(site::Appliance& appliance, const CeremonyInputs& inputs, Console& console);
-// Ends it where it stands, as failed. What its steps did stays done and is in the record.
-CeremonyResult abandon(site::Appliance& appliance, const CeremonyInputs& inputs, const std::string& why);
+// Ends it where it stands, as failed, once the console answered "Yes". What its steps did stays done and is
+// in the record. Error{Usage} without a reason.
+CeremonyResult abandon(site::Appliance& appliance, const CeremonyInputs& inputs, const std::string& why,
+                       Console& console);
 // The record of one that has ended, made again from the log: the same bytes. Of the plan's last ceremony, or
 // of the one with this id.
 CeremonyResult report(const audit::LogCopy& log, const Plan& plan, const std::string& ceremony = "");

@@ -37,7 +37,8 @@ Json sample_record() {
   return {
       {"format", kRecordFormat},
       {"ceremony", "aa"},
-      {"outcome", {{"result", "complete"}, {"why", nullptr}, {"steps", 1}, {"steps_done", 1}}},
+      {"outcome",
+       {{"result", "complete"}, {"why", nullptr}, {"steps", 1}, {"steps_done", 1}, {"acts_unconfirmed", 0}}},
       {"interruptions", Json::array()},
       {"demonstration", false},
       {"place", nullptr},
@@ -80,6 +81,7 @@ Json sample_record() {
          {"say", ""},
          {"arguments", {{"mek", "net"}}},
          {"done", true},
+         {"unconfirmed", nullptr},
          {"attempts", {attempt}}}}}};
 }
 
@@ -119,11 +121,29 @@ TEST(Page, IsHeadedAsARecordWithItsOutcomeFirst) {
   EXPECT_NE(head, std::string::npos);
   EXPECT_THAT(text, HasSubstr("The ceremony was completed: 1 of 1 steps were done."));
   Json abandoned = sample_record();
-  abandoned["outcome"] = {
-      {"result", "abandoned"}, {"why", "the lamp went out"}, {"steps", 1}, {"steps_done", 0}};
+  abandoned["outcome"] = {{"result", "abandoned"},
+                          {"why", "the lamp went out"},
+                          {"steps", 1},
+                          {"steps_done", 0},
+                          {"acts_unconfirmed", 0}};
   EXPECT_THAT(text_of(abandoned), HasSubstr("ABANDONED"));
   EXPECT_THAT(text_of(abandoned), HasSubstr("The ceremony was abandoned, because: the lamp went out"));
   EXPECT_THAT(text_of(abandoned), Not(HasSubstr("COMPLETE")));
+}
+
+// A reader at a glance must not take it for one that never happened.
+TEST(RecordPage, AnActThatNobodyConfirmedIsNoStepThatWasNotDone) {
+  Json record = sample_record();
+  record["outcome"] = {
+      {"result", "abandoned"}, {"why", "fire"}, {"steps", 1}, {"steps_done", 0}, {"acts_unconfirmed", 1}};
+  record["steps"][0]["done"] = false;
+  EXPECT_THAT(text_of(record), HasSubstr("not done"));
+  record["steps"][0]["unconfirmed"] = 82;
+  const std::string text = text_of(record);
+  EXPECT_THAT(text, HasSubstr("act done (log entry 82), not confirmed"));
+  EXPECT_THAT(text, HasSubstr("In one more the act was done, and nobody confirmed it."));
+  EXPECT_THAT(text, HasSubstr("its act is done (log entry 82) and stays"));
+  EXPECT_THAT(text, Not(HasSubstr("not done")));
 }
 
 TEST(Page, NamesTheImageOrThatNoneRan) {
@@ -186,7 +206,7 @@ TEST(Page, EndsWithSignaturesAndHasItsDigestOnEachPage) {
 }
 
 TEST(Page, IsMadeOfARecordAlone) {
-  EXPECT_ERROR(Malformed, "no record of a ceremony, qpcseal/ceremony-record/2",
+  EXPECT_ERROR(Malformed, "no record of a ceremony, qpcseal/ceremony-record/3",
                cli::make_record_page(R"({"format":"qpcseal/ceremony-record/1"})"));
   EXPECT_ERROR(Malformed, "no record of a ceremony", cli::make_record_page("[]"));
   Json record = sample_record();

@@ -426,9 +426,52 @@ class Ceremony(unittest.TestCase):
         Terminal(self.site.env, "ceremony", "run", *options, *signatures,
                  respond=lambda p: "stop" if "initials" in p and self.name + "#1" in self.labels() else answer(p))
         self.assertIn(self.name + "#1", self.labels())
-        self.site.qpcseal("ceremony", "resume", *options, "--abandon", "--why", "lunch")
+        made = next(e["seq"] for e in self.site.json("audit", "show", "--kind", "mek-generate")["entries"]
+                    if e["phase"] == "result" and e["data"].get("mek_id") == self.site.json("mek", "show", self.name)["id"])
+        said = self.site.qpcseal("ceremony", "resume", *options, "--abandon", "--why", " ", expect=2).stderr
+        self.assertIn("--why is empty", said)
+        ended = self.site.qpcseal("ceremony", "resume", *options, "--abandon", "--why", "lunch")
+        said = f"its act (mek-generate) is done, log entry {made}, and stays; nobody confirmed it"
+        self.assertIn(said, ended.stdout)
+        self.assertLess(ended.stderr.index(said), ended.stderr.index("type Yes to end it here for good"))
+        record = json.loads((self.out() / "record.json").read_text())
+        step = next(step for step in record["steps"] if step["act"] == "mek-generate")
+        self.assertEqual((step["done"], step["unconfirmed"]), (False, made))
+        self.assertEqual(record["outcome"]["acts_unconfirmed"], 1)
+        self.assertIn(f"was not confirmed, though its act is done (log entry {made})", " ".join(record["comparison"]))
+        page = (self.out() / "record.html").read_text()
+        self.assertIn(f"act done (log entry {made}), not confirmed", page)
+        self.assertIn("In one more the act was done, and nobody confirmed it.", page)
+        self.check_it(self.out(), "--page", self.out() / "record.html")
         said = self.site.qpcseal("ceremony", "run", *options, "--force", *signatures, expect=7, stdin=script())
         self.assertIn("used before", said.stderr)
+
+    def test_whoever_stops_before_it_begins_has_begun_nothing(self):
+        options, signatures = self.options(), self.site.sign_plan(self.plan)
+        before = len(self.site.json("audit", "show")["entries"])
+        for said, code, words in ((signal.SIGINT, 130, "interrupted (Ctrl-C); nothing was done"),
+                                  ("no", 2, "the ceremony was not begun"), ("stop", 2, "nothing was done")):
+            terminal = Terminal(self.site.env, "ceremony", "run", *options, *signatures, respond=lambda p, said=said: said)
+            self.assertEqual(terminal.code, code, terminal.text)
+            self.assertIn(words, terminal.text)
+            self.assertIn("give the same command again", terminal.text)
+        self.assertEqual(len(self.site.json("audit", "show")["entries"]), before)
+        answers = ["yes", "Yes"]
+        terminal = Terminal(self.site.env, "ceremony", "run", *options, *signatures,
+                            respond=lambda p: answers.pop(0) if answers else answer(p))
+        self.assertEqual(terminal.code, 0, terminal.text)
+        self.assertIn("print record.html", terminal.text)
+
+    def test_at_a_terminal_it_is_ended_by_yes_alone(self):
+        options, signatures = self.options(), self.site.sign_plan(self.plan)
+        Terminal(self.site.env, "ceremony", "run", *options, *signatures,
+                 respond=lambda p: "stop" if "'go'" in p else answer(p))
+        end = ("ceremony", "resume", *options, "--abandon", "--why", "lunch")
+        terminal = Terminal(self.site.env, *end, respond=lambda p: "no")
+        self.assertEqual(terminal.code, 2, terminal.text)
+        self.assertIn("the ceremony was not ended", terminal.text)
+        terminal = Terminal(self.site.env, *end, respond=lambda p: "Yes")
+        self.assertEqual(terminal.code, 0, terminal.text)
 
 
 class Sweep:

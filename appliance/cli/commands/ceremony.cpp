@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
 #include <map>
 #include <memory>
 
@@ -18,6 +20,8 @@
 namespace qpcseal::cli {
 
 namespace {
+
+constexpr const char* kDone = "the ceremony is done: print record.html, and let people sign it";
 
 struct CeremonyOptions {
   std::string plan, dir = ".", rehearsal, output, why;
@@ -91,6 +95,7 @@ Report ceremony_report(const ceremony::CeremonyResult& done, const CeremonyOptio
                 digest + "\n" + encoding::word_lines(from_hex(digest), "  ", text_columns());
   for (const std::string& line : done.differences)
     report.text += "differs from the rehearsal: " + printable(line) + "\n";
+  for (const std::string& line : done.unconfirmed) report.text += printable(line) + "\n";
   return report;
 }
 
@@ -177,19 +182,27 @@ Report run_ceremony(Context& context, const CeremonyOptions& options) {
   LineConsole console;
   const ceremony::CeremonyResult done = ceremony::run(appliance, inputs, console);
   write_record(done, options);
-  return ceremony_report(done, options, "the ceremony is done");
+  return ceremony_report(done, options, kDone);
 }
 
 Report resume_ceremony(Context& context, const CeremonyOptions& options) {
   expect_no_record(options);
   const ceremony::CeremonyInputs inputs = inputs_from(options);
   site::Appliance appliance(context.environment());
-  LineConsole console;
-  const ceremony::CeremonyResult done = options.abandon ? ceremony::abandon(appliance, inputs, options.why)
-                                                        : ceremony::resume(appliance, inputs, console);
+  LineConsole people;
+  if (!options.abandon) {
+    const ceremony::CeremonyResult done = ceremony::resume(appliance, inputs, people);
+    write_record(done, options);
+    return ceremony_report(done, options, kDone);
+  }
+  NonInteractiveConsole nobody;  // a script said --abandon, and why
+  ceremony::Console& console = isatty(STDIN_FILENO) == 1 ? static_cast<ceremony::Console&>(people) : nobody;
+  const ceremony::CeremonyResult done = ceremony::abandon(appliance, inputs, options.why, console);
   write_record(done, options);
-  return ceremony_report(done, options,
-                         options.abandon ? "the ceremony is abandoned" : "the ceremony is done");
+  Report report =
+      ceremony_report(done, options, "the ceremony is abandoned: print record.html, and let people sign it");
+  report.json["unconfirmed"] = done.unconfirmed;
+  return report;
 }
 
 Report remake_record(Context& /*context*/, const CeremonyOptions& options) {

@@ -20,9 +20,16 @@ volatile std::sig_atomic_t stop_signal = 0;
 
 void note_stop_signal(int signal) { stop_signal = signal; }
 
-[[noreturn]] void stop(const char* why) {
-  throw Error(ErrorKind::Usage, std::string("stopped: ") + why,
+[[noreturn]] void stop(const char* why, ErrorKind kind = ErrorKind::Usage) {
+  throw Error(kind, std::string("stopped: ") + why,
               "what was done is in the log; 'qpcseal ceremony resume' goes on, with --abandon it ends");
+}
+
+[[noreturn]] void stop_by_signal(int signal) {
+  print_error("\n");  // the prompt has the line
+  if (signal == SIGINT) stop("interrupted (Ctrl-C)", ErrorKind::Interrupted);
+  if (signal == SIGHUP) stop("the terminal was closed", ErrorKind::Interrupted);
+  stop("the program was told to end (SIGTERM)", ErrorKind::Interrupted);
 }
 
 // Until there is input, or its end. A signal that comes just before the call is seen after half a second.
@@ -31,9 +38,7 @@ void await_input() {
   pollfd input{STDIN_FILENO, POLLIN, 0};
   int ready = 0;
   while (ready == 0) {
-    if (stop_signal == SIGINT) stop("interrupted (Ctrl-C)");
-    if (stop_signal == SIGHUP) stop("the terminal was closed");
-    if (stop_signal != 0) stop("the program was told to end (SIGTERM)");
+    if (stop_signal != 0) stop_by_signal(stop_signal);
     ready = poll(&input, 1, kPause);
     if (ready < 0 && errno == EINTR) ready = 0;
   }
@@ -57,7 +62,7 @@ std::string read_line() {
 }  // namespace
 
 LineConsole::LineConsole()
-    : signals_({SIGINT, SIGTERM, SIGHUP}, note_stop_signal, SA_RESETHAND | SA_RESTART) {}
+    : signals_({SIGINT, SIGTERM, SIGHUP}, note_stop_signal, static_cast<int>(SA_RESETHAND | SA_RESTART)) {}
 
 void LineConsole::say(const std::string& text) { print_error(text); }
 
@@ -75,6 +80,7 @@ std::string NonInteractiveConsole::ask(const std::string& prompt) {
   std::string answer = "rehearsal";
   if (prompt.find("'go'") != std::string::npos) answer = "go";
   if (prompt.find("'done'") != std::string::npos) answer = "done";
+  if (prompt.find(" Yes ") != std::string::npos) answer = "Yes";
   if (prompt.find("deviation") != std::string::npos) answer = "";
   say(prompt + answer + "\n");
   return answer;

@@ -28,7 +28,7 @@ ProgressBar::ProgressBar(std::string what, Unit unit)
       terminal_(isatty(STDERR_FILENO) == 1),
       start_(std::chrono::steady_clock::now()),
       last_(start_),
-      signals_({SIGINT, SIGTERM, SIGHUP}, interrupt, SA_RESETHAND | SA_RESTART) {}
+      signals_({SIGINT, SIGTERM, SIGHUP}, interrupt, static_cast<int>(SA_RESETHAND | SA_RESTART)) {}
 
 ProgressBar::~ProgressBar() {
   if (drawn_) draw_line("");

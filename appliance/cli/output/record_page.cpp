@@ -36,8 +36,11 @@ std::string list(const std::vector<std::string>& items) {
 }
 
 std::string outcome_sentence(const Json& outcome) {
-  const std::string steps =
+  std::string steps =
       said(outcome.at("steps_done")) + " of " + said(outcome.at("steps")) + " steps were done.";
+  if (const Json& acts = outcome.at("acts_unconfirmed"); acts != 0)
+    steps += acts == 1 ? " In one more the act was done, and nobody confirmed it."
+                       : " In " + said(acts) + " more the act was done, and nobody confirmed it.";
   const std::string result = said(outcome.at("result"));
   if (result == "complete") return "The ceremony was completed: " + steps;
   if (result == "abandoned")
@@ -72,12 +75,19 @@ std::string record_head(const Json& record) {
   return out + facts.table();
 }
 
+std::string result_of(const Json& step) {
+  if (step.at("done") == true) return "done";
+  if (!step.at("unconfirmed").is_null())
+    return "act done (log entry " + said(step.at("unconfirmed")) + "), not confirmed";
+  return step.at("attempts").empty() ? "not begun" : "not done";
+}
+
 std::string steps_overview(const Json& record) {
   Rows rows;
   for (const Json& step : record.at("steps")) {
     const Json& attempts = step.at("attempts");
     const Json last = attempts.empty() ? Json::object() : attempts.back();
-    std::string result = step.at("done") == true ? "done" : attempts.empty() ? "not begun" : "not done";
+    std::string result = result_of(step);
     if (attempts.size() > 1) result += ", " + std::to_string(attempts.size()) + " attempts";
     rows.push_back(
         {std::to_string(rows.size() + 1), html::text(said(step.at("id"))), html::text(said(step.at("act"))),
@@ -113,6 +123,9 @@ std::string stops(const Json& record) {
 std::string deviations(const Json& record) {
   std::vector<std::string> items;
   for (const Json& step : record.at("steps")) {
+    if (!step.at("unconfirmed").is_null())
+      items.push_back("Step '" + said(step.at("id")) + "': its act is done (log entry " +
+                      said(step.at("unconfirmed")) + ") and stays, and nobody confirmed it.");
     for (const Json& attempt : step.at("attempts")) {
       const std::string where =
           "Step '" + said(step.at("id")) + "', attempt " + said(attempt.at("attempt")) + ": ";
