@@ -77,7 +77,10 @@ void check_name(const std::string& name) {
 void read_option(Officer& officer, const std::string& option) {
   const std::size_t equals = option.find('=');
   const std::string key = option.substr(0, equals);
-  if (equals == std::string::npos) throw bad_officers("option '" + key + "' is refused");
+  if (option.empty() && officer.namespaces.empty())
+    throw bad_officers("nothing stands behind the name '" + officer.name + "': was the line broken in two?");
+  if (equals == std::string::npos)
+    throw bad_officers("option '" + key + "' is refused; behind the name comes namespaces=\"...\"");
   std::string value = option.substr(equals + 1);
   if (value.size() < 2 || !value.starts_with('"') || !value.ends_with('"'))
     throw bad_officers("option '" + key + "' wants quotes");
@@ -188,10 +191,13 @@ void count(Tally& tally, const Officers& officers, std::string_view sig_namespac
         finding("POL-SIGNATURE-UNKNOWN", "key", fingerprint, "a key of the officers file"));
   } else if (!verify_sshsig(signature, sig_namespace, message)) {
     const bool line_ends = signs_other_line_ends(signature, sig_namespace, message);
-    tally.findings.push_back(finding(
-        "POL-SIGNATURE-BAD", officer->name,
-        line_ends ? "over the same text with other line ends" : "namespace " + signature.sig_namespace,
-        "a signature over these bytes in " + std::string(sig_namespace), officer->line));
+    const std::string other = signature.sig_namespace == sig_namespace
+                                  ? "over another file"
+                                  : "in namespace " + signature.sig_namespace;
+    tally.findings.push_back(finding("POL-SIGNATURE-BAD", officer->name + "'s signature",
+                                     line_ends ? "over the same text with other line ends" : other,
+                                     "one over these bytes in namespace " + std::string(sig_namespace),
+                                     officer->line));
   } else if (auto reason = objection(*officer, sig_namespace, tally, now)) {
     tally.findings.push_back(*reason);
   } else {

@@ -2,6 +2,7 @@
 #include "appliance/approval/quorum.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -47,9 +48,11 @@ std::string first_difference(const Json& asked, const Json& done) {
   return "its parameters differ";
 }
 
-Error no_request(const std::string& operation, unsigned threshold) {
+// `other`: the operation of a request that was given; empty: none was.
+Error no_request(const std::string& operation, unsigned threshold, const std::string& other) {
   return missing(quoted(operation) + " needs the approval of " + std::to_string(threshold) +
-                     " officers, and no request for it was given",
+                     " officers, and no request for it was given" +
+                     (other.empty() ? "" : ": the one that was given is for " + quoted(other)),
                  "'qpcseal request new " + operation + "' makes one; then --request FILE --approval SIG...");
 }
 
@@ -74,7 +77,8 @@ const ParsedRequest& find_request(const std::vector<ParsedRequest>& candidates, 
     if (each.request.parameters == parameters) return each;
     other = &each;
   }
-  if (other == nullptr) throw no_request(operation, threshold);
+  if (other == nullptr)
+    throw no_request(operation, threshold, candidates.empty() ? "" : candidates.front().request.operation);
   throw missing("the request is for another " + quoted(operation) + ": " +
                 first_difference(other->request.parameters, parameters));
 }
@@ -112,10 +116,16 @@ bool goes_on(const ApprovalContext& situation, const ParsedRequest& candidate) {
   return is_among(situation.state.approvals_again);
 }
 
+std::string use_of(const ApprovalContext& situation, const std::string& nonce) {
+  const std::string use = situation.used_by ? situation.used_by(nonce) : "";
+  return use.empty() ? "used before" : use;
+}
+
 void check_use(const ApprovalContext& situation, const ParsedRequest& candidate) {
   const ApprovalRequest& request = candidate.request;
   if (situation.state.approvals_used.contains(request.nonce) && !goes_on(situation, candidate))
-    throw missing("the request was used before; each one serves once", "make a new one");
+    throw missing("the request was " + use_of(situation, request.nonce) + "; each one serves once",
+                  "make a new one");
   if (situation.now < request.not_before)
     throw missing("the request is valid from " + format_time(request.not_before) + ", now it is " +
                   format_time(situation.now));
@@ -166,10 +176,15 @@ void require_candidate(const policy::Policy& policy, const Officers& officers, U
                        const std::string& operation, const std::vector<std::string>& requests,
                        const std::vector<std::string>& signatures) {
   const unsigned threshold = threshold_of(policy, operation);
-  Error why = no_request(operation, threshold);
+  Error why = no_request(operation, threshold, "");
+  bool is_first = true;
   for (const std::string& text : requests) {
     const ApprovalRequest request = parse_approval_request(text);
-    if (request.operation != operation) continue;
+    if (request.operation != operation) {
+      if (std::exchange(is_first, false)) why = no_request(operation, threshold, request.operation);
+      continue;
+    }
+    is_first = false;
     const auto tally = [&](const std::string& message) {
       return tally_signatures(officers, approval_namespace(operation), view(message), signatures, now);
     };
@@ -231,6 +246,9 @@ std::vector<std::string> read_texts(const std::vector<std::filesystem::path>& pa
   std::vector<std::string> out;
   for (const auto& path : paths) {
     out.push_back(read_plain_text(path, limit));
+    if (out.back().empty())
+      throw Error(ErrorKind::Malformed,
+                  path.string() + " is empty, and no " + std::string(wanted.substr(wanted.find(' ') + 1)));
     const std::string_view kind = encoding::file_kind(view(out.back()));
     if (!kind.empty() && kind != wanted)
       with_context(path.string(), [&] { throw encoding::other_kind(kind, wanted); });

@@ -29,6 +29,8 @@ struct ApprovalContext {
   const policy::Policy& policy;
   const Officers& officers;  // the file in force
   UnixTime now = 0;
+  // For the message about a request that was used: words_of_use() of the log (standing.h).
+  std::function<std::string(const std::string& nonce)> used_by = {};
 };
 
 struct ApprovalResult {

@@ -74,21 +74,6 @@ std::string why_done_to(const audit::LogCopy& log, const std::string& operation,
              : mek.label + " is replaced by " + next->label + " since " + format_time(next->created);
 }
 
-// What the request asks for is done, whoever asked for it.
-std::string why_done(const audit::LogCopy& log, const ApprovalRequest& request) {
-  if (request.operation == "mek-generate") {
-    const std::string name = encoding::text_or_empty(request.parameters, "name");
-    for (const auto& [id, mek] : log.state.meks)
-      if (mek.label.starts_with(name + "#") && mek.state != "failed")
-        return "there is, or was, a MEK '" + name + "' already: " + mek.label + ", made " +
-               format_time(mek.created);
-  }
-  const std::string id = encoding::text_or_empty(request.parameters, "mek_id");
-  const auto mek =
-      encoding::is_hex(id, id.size() / 2) ? log.state.meks.find(from_hex(id)) : log.state.meks.end();
-  return mek == log.state.meks.end() ? "" : why_done_to(log, request.operation, mek->second);
-}
-
 std::size_t reports_of(const ApprovalRequest& request) {
   if (request.parameters.contains("reports")) return request.parameters.at("reports").size();
   return static_cast<std::size_t>(encoding::uint_member(request.parameters, "report_count"));
@@ -121,6 +106,26 @@ void judge_use(const audit::LogCopy& log, const ApprovalRequest& request, const 
 }
 
 }  // namespace
+
+std::string why_done(const audit::LogCopy& log, const ApprovalRequest& request) {
+  if (request.operation == "mek-generate") {
+    const std::string name = encoding::text_or_empty(request.parameters, "name");
+    for (const auto& [id, mek] : log.state.meks)
+      if (mek.label.starts_with(name + "#") && mek.state != "failed")
+        return "there is, or was, a MEK '" + name + "' already: " + mek.label + ", made " +
+               format_time(mek.created);
+  }
+  const std::string id = encoding::text_or_empty(request.parameters, "mek_id");
+  const auto mek =
+      encoding::is_hex(id, id.size() / 2) ? log.state.meks.find(from_hex(id)) : log.state.meks.end();
+  return mek == log.state.meks.end() ? "" : why_done_to(log, request.operation, mek->second);
+}
+
+std::string words_of_use(const audit::LogCopy& log, const std::string& nonce) {
+  const Use use = find_use(log, nonce);
+  if (use.rejection) return "rejected: " + name_of(*use.rejection);
+  return use.first ? "used before: " + name_of(*use.first) : "used before";
+}
 
 std::optional<std::string> first_use(const audit::LogCopy& log, const std::string& nonce) {
   const Use use = find_use(log, nonce);

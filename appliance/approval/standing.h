@@ -29,4 +29,11 @@ Standing standing_in_log(const ApprovalContext& context, const audit::LogCopy& l
 // "log entry 12, mek-generate, of 2026-11-28T10:00:00Z"; nothing where no entry has this nonce.
 std::optional<std::string> first_use(const audit::LogCopy& log, const std::string& nonce);
 
+// "used before: log entry 12, ..." or "rejected: log entry 12, ..."; "used before" where no entry has it.
+std::string words_of_use(const audit::LogCopy& log, const std::string& nonce);
+
+// What the request asks for is done, whoever asked for it: "there is, or was, a MEK 'a' already: ..."; empty
+// where it is not.
+std::string why_done(const audit::LogCopy& log, const ApprovalRequest& request);
+
 }  // namespace qpcseal::approval

@@ -88,9 +88,12 @@ std::string old_anchor(const LogCursor& at, const std::optional<AnchorState>& an
   const std::uint64_t size = at.checkpoint.size;
   if (!anchor) return size > 1 ? "the log's anchor is gone from the token" : "";
   if (anchor->size > size)
-    throw Error(ErrorKind::LogDamaged, "the audit log was rolled back: it has " + std::to_string(size) +
-                                           " entries, the token remembers " + std::to_string(anchor->size) +
-                                           "; " + entry_name(size) + " is missing");
+    throw Error(
+        ErrorKind::LogDamaged,
+        "the audit log was rolled back: it has " + std::to_string(size) + " entries, the token remembers " +
+            std::to_string(anchor->size) + "; " + entry_name(size) + " is missing",
+        "another copy of this home went on with this token: use that one. Else the home was put back to "
+        "an older state: 'qpcseal home restore' of a newer backup");
   if (anchor->size == 0 || at.tree.root(anchor->size) != anchor->root)
     throw Error(ErrorKind::LogDamaged, "the audit log is not the one that the token remembers at " +
                                            std::to_string(anchor->size) + " entries");

@@ -36,6 +36,8 @@ inline constexpr std::string_view kDesired[] = {"not-copyable", "not-modifiable"
                                                 "local", "always-sensitive"};
 bool is_desired(std::string_view name);
 
+inline constexpr std::string_view kUnknownMek = "mek-unknown";  // Error::code() of find_mek()
+
 // A name that can be part of a label: letters, digits, '.', '_', '-'; 1 to 64 bytes.
 [[nodiscard]] bool is_name(std::string_view name);
 // Error{Usage} for what is none.

@@ -61,7 +61,7 @@ void refuse_file(const std::string& reference) {
 Error unknown_mek(const std::string& what) {
   return Error(ErrorKind::Token, what + ": no such MEK in the token",
                "'qpcseal mek list' shows what there is")
-      .with_code("mek-unknown");
+      .with_code(kUnknownMek);
 }
 
 // Labels and names, for what was probably meant.

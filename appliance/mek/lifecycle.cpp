@@ -17,7 +17,7 @@ using encoding::Json;
 // A key in any state, as long as the log knows it.
 keys::Mek known_mek(site::Appliance& appliance, const std::string& reference) {
   if (auto lost = appliance.find_missing(reference)) return std::move(*lost);
-  keys::Mek mek = keys::find_mek(appliance.session(), reference);
+  keys::Mek mek = appliance.find_present(reference);
   const auto known = appliance.log().state().meks.find(mek.id);
   if (known == appliance.log().state().meks.end() || known->second.label != mek.label)
     throw Error(ErrorKind::Denied, mek.object.name + " is in the token but not in the log");

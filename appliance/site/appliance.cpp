@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "appliance/approval/standing.h"
 #include "appliance/site/archive.h"
 #include "appliance/site/health.h"
 #include "appliance/site/home_swap.h"
@@ -130,10 +131,24 @@ std::string why_not(const std::string& state) {
 
 }  // namespace
 
+keys::Mek Appliance::find_present(const std::string& reference) {
+  try {
+    return keys::find_mek(*session_, reference);
+  } catch (const Error& error) {
+    if (error.code() != keys::kUnknownMek) throw;
+    for (const auto& [id, mek] : log_->state().meks)
+      if (mek.state == "destroyed" && mek.label == reference)
+        throw Error(ErrorKind::Token, reference + " is destroyed",
+                    "'qpcseal audit show --mek " + reference + "' says when, and who agreed")
+            .with_code(keys::kUnknownMek);
+    throw;
+  }
+}
+
 keys::Mek Appliance::find_mek(const std::string& reference) {
   if (const auto lost = find_missing(reference))
     throw Error(ErrorKind::Token, missing_text(*lost), missing_hint(*lost));
-  keys::Mek mek = keys::find_mek(*session_, reference);
+  keys::Mek mek = find_present(reference);
   const auto known = log_->state().meks.find(mek.id);
   if (known == log_->state().meks.end() || known->second.label != mek.label)
     throw Error(ErrorKind::Denied,
@@ -217,11 +232,14 @@ Json Appliance::approve(const std::string& operation, const Json& parameters) {
   const auto was_head = [&](std::uint64_t size, const std::string& root) {
     return size <= log_->tree().size() && to_hex(log_->tree().root(size)) == root;
   };
+  const auto used_by = [&](const std::string& nonce) {
+    return approval::words_of_use(audit::read_log(home_.log(), std::nullopt), nonce);
+  };
   const bool doubted = stops_a_key && doubts(clock_.now(), *log_, policy_);
   const UnixTime moment = doubted ? moment_of(operation, requests, log_->state().last_time) : now();
   const approval::ApprovalResult judgement =
-      approval::judge_approval({log_->state(), was_head, policy_, officers, moment}, operation, parameters,
-                               requests, approval::read_signatures(approvals_.signatures));
+      approval::judge_approval({log_->state(), was_head, policy_, officers, moment, used_by}, operation,
+                               parameters, requests, approval::read_signatures(approvals_.signatures));
   archive_approval(home_, judgement.request, ".request", judgement.signatures);
   if (!judgement.rejecters.empty()) reject(operation, judgement);
   return judgement.record;

@@ -77,6 +77,9 @@ class Appliance {
 
   // The one MEK that `reference` names, which the log must know. Error{Token}, Error{Denied}.
   keys::Mek find_mek(const std::string& reference);
+  // The same, whatever the log says of it: keys::find_mek() of the token. Error{Token} names a key that was
+  // destroyed as one.
+  keys::Mek find_present(const std::string& reference);
   // Keys that are ok or suspended in the log, and that were not in the token at the start. By label.
   [[nodiscard]] const std::vector<keys::Mek>& missing() const { return missing_; }
   [[nodiscard]] bool is_missing(ByteView id) const;

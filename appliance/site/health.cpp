@@ -133,9 +133,20 @@ class Look {
     warn(notice, "officers sign a new one, with a higher serial: 'qpcseal policy sign', 'policy install'");
   }
 
+  [[nodiscard]] approval::Officers officers_there() const {
+    try {
+      return approval::read_officers(home_.officers(), *out_.state);
+    } catch (const Error& error) {
+      throw error.hint().empty()
+          ? error.with_hint("move " + home_.officers().string() +
+                            " away: 'qpcseal mek list' puts back its copy in approvals/")
+          : error;
+    }
+  }
+
   void officers() {
     if (out_.state->officers_digest.empty()) return fine("none: a demonstration");
-    const approval::Officers all = approval::read_officers(home_.officers(), *out_.state);
+    const approval::Officers all = officers_there();
     fine(std::to_string(all.list.size()) + " keys of officers");
   }
 

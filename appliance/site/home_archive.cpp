@@ -7,6 +7,7 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "encoding/file_kind.h"
 #include "encoding/json.h"
 #include "encoding/tar.h"
 
@@ -69,6 +70,8 @@ std::string encode_manifest(const HomeManifest& manifest) {
 }
 
 HomeArchive::HomeArchive(const std::filesystem::path& path) : in_(open_to_read(path)) {
+  encoding::refuse_other_kind(encoding::front_of(in_), "a tar archive",
+                              "a backup of a home is what 'qpcseal home backup' wrote");
   encoding::TarReader reader(in_);
   const auto first = reader.next();
   if (!first || first->name != kManifest || first->size > kMaxManifest)

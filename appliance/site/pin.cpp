@@ -25,6 +25,11 @@ namespace {
 
 constexpr std::size_t kMaxPin = 255;  // bytes
 
+// Of the prompt at which somebody waits, where its interrupt is an Error.
+volatile std::sig_atomic_t prompt_interrupted = 0;
+
+void note_interrupt(int /*signal*/) { prompt_interrupted = 1; }
+
 // What an editor added to the PIN in a file, and what no PIN has. A token would take it for part of the PIN,
 // and count a failed try.
 void clean_pin(SecretBuffer& pin, const std::string& what) {
@@ -69,6 +74,7 @@ SecretBuffer read_line(int fd, const std::string& what) {
   while (true) {
     if (size == kMaxPin) throw Error(ErrorKind::Token, what + ": a PIN has at most 254 bytes");
     const ssize_t got = read(fd, pin.bytes().data() + size, 1);
+    if (prompt_interrupted != 0) throw Error(ErrorKind::Interrupted, "interrupted: no PIN was given");
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw Error(ErrorKind::Token, what + ": cannot read the PIN: " + errno_text(errno));
     if (got == 0 || pin.bytes()[size] == '\n') break;
@@ -91,34 +97,44 @@ void give_back(int signal) {
 
 class EchoOff {
  public:
-  explicit EchoOff(int fd) {
+  EchoOff(int fd, AtInterrupt at_interrupt) {
     if (tcgetattr(fd, &prompt_before) != 0) throw Error(ErrorKind::Token, "/dev/tty is not a terminal");
     prompt_fd = fd;
     signals_.emplace(std::initializer_list<int>{SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP}, give_back,
                      SA_RESETHAND);
+    if (at_interrupt == AtInterrupt::Throw)
+      interrupt_.emplace(std::initializer_list<int>{SIGINT}, note_interrupt, 0);
     termios quiet = prompt_before;
     quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
     tcsetattr(fd, TCSAFLUSH, &quiet);
   }
   EchoOff(const EchoOff&) = delete;
   EchoOff& operator=(const EchoOff&) = delete;
-  ~EchoOff() { tcsetattr(prompt_fd, TCSAFLUSH, &prompt_before); }
+  ~EchoOff() {
+    tcsetattr(prompt_fd, TCSAFLUSH, &prompt_before);
+    prompt_interrupted = 0;
+  }
 
  private:
-  std::optional<SignalHandlers> signals_;
+  std::optional<SignalHandlers> signals_, interrupt_;
 };
 
-SecretBuffer ask(const std::string& prompt) {
+SecretBuffer ask(const std::string& prompt, AtInterrupt at_interrupt = AtInterrupt::End) {
   const Fd tty(open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY));
   if (!tty)
     throw Error(
         ErrorKind::Token, "no terminal to ask for the PIN",
         "give it through --pin-fd N, or name a file of yours with mode 0600 as pin_source in site.toml");
-  const EchoOff quiet(tty.get());
+  const EchoOff quiet(tty.get(), at_interrupt);
   print_to(tty.get(), prompt);
-  SecretBuffer pin = read_line(tty.get(), "/dev/tty");
-  print_to(tty.get(), "\n");
-  return pin;
+  try {
+    SecretBuffer pin = read_line(tty.get(), "/dev/tty");
+    print_to(tty.get(), "\n");
+    return pin;
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::Interrupted) print_to(tty.get(), "\n");
+    throw;
+  }
 }
 
 SecretBuffer from_file(const std::string& path) {
@@ -149,9 +165,9 @@ SecretBuffer from_descriptor(int fd, MoreLines more) {
 }  // namespace
 
 SecretBuffer read_pin(const std::string& source, std::optional<int> fd, const std::string& token_label,
-                      MoreLines more) {
+                      MoreLines more, AtInterrupt at_interrupt) {
   if (fd) return from_descriptor(*fd, more);
-  if (source == kTerminal) return ask("PIN for token '" + token_label + "': ");
+  if (source == kTerminal) return ask("PIN for token '" + token_label + "': ", at_interrupt);
   if (source == kPinPad) {
     print_error("qpcseal: type the PIN of token '" + printable(token_label) + "' on its own pad\n");
     return {};

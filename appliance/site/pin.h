@@ -20,8 +20,10 @@ inline constexpr std::string_view kFilePrefix = "file:";  // of a source that is
 // for other control characters, UTF-16, more lines (but of standard input), and where no PIN can be had;
 // Error{Usage} for a source of another form.
 enum class MoreLines { Refused, Allowed };  // behind the PIN; Allowed where another PIN follows it
+// What Ctrl-C does at the prompt: it ends the process, or is Error{Interrupted}.
+enum class AtInterrupt { End, Throw };
 SecretBuffer read_pin(const std::string& source, std::optional<int> fd, const std::string& token_label,
-                      MoreLines more = MoreLines::Refused);
+                      MoreLines more = MoreLines::Refused, AtInterrupt at_interrupt = AtInterrupt::End);
 // Asks twice on /dev/tty. Error{Usage} when the two differ.
 SecretBuffer read_new_pin(std::optional<int> fd, const std::string& token_label);
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "appliance/approval/standing.h"
 #include "appliance/keys/mek.h"
 #include "appliance/site/archive.h"
 #include "appliance/site/in_force.h"
@@ -136,9 +137,10 @@ Json approve_repair(const Home& home, const audit::LogCopy& log, const approval:
   const auto was_head = [&](std::uint64_t size, const std::string& root) {
     return size <= log.tree.size() && to_hex(log.tree.root(size)) == root;
   };
+  const auto used_by = [&](const std::string& nonce) { return approval::words_of_use(log, nonce); };
   const approval::ApprovalResult judgement =
-      approval::judge_approval({state, was_head, policy, officers, now}, operation, parameters, requests,
-                               approval::read_signatures(files.signatures));
+      approval::judge_approval({state, was_head, policy, officers, now, used_by}, operation, parameters,
+                               requests, approval::read_signatures(files.signatures));
   archive_approval(home, judgement.request, ".request", judgement.signatures);
   if (!judgement.rejecters.empty())
     throw Error(ErrorKind::ApprovalsMissing,

@@ -95,12 +95,13 @@ std::string_view file_kind(ByteView bytes) {
   const std::string_view text = text_view(bytes);
   const std::string_view front = text.substr(0, kLooked);
   if (const std::string_view kind = file_kind_at_front(bytes); !kind.empty()) return kind;
+  // Before what may stand in a file of it.
+  if (front.size() > kTarMagic && front.substr(kTarMagic).starts_with("ustar")) return "a tar archive";
   if (is_bundle(text)) return "a bundle (a receipt and what its verdict rests on)";
   if (front.starts_with("{\"data\":") && front.find("\"prev\":") != std::string_view::npos)
     return "a log's entries";
   for (const Mark& mark : kTexts)
     if (front.find(mark.text) != std::string_view::npos) return mark.kind;
-  if (front.size() > kTarMagic && front.substr(kTarMagic).starts_with("ustar")) return "a tar archive";
   if (is_vkey(front)) return "a verification key";
   if (is_batch(front)) return "a courier's batch";
   return {};

@@ -105,11 +105,37 @@ class Approvals(unittest.TestCase):
 
     def test_signatures_for_another_request(self):
         other = self.appliance.request("mek-generate", "--param", f"name={self.name}", name=self.name + ".other")
-        self.refused(self.generate(self.anna.sign(other), self.bela.sign(other), expect=7), "POL-SIGNATURE-BAD")
+        self.refused(self.generate(self.anna.sign(other), self.bela.sign(other), expect=7),
+                     "POL-SIGNATURE-BAD: anna's signature is over another file, expected one over these bytes")
 
     def test_other_namespace(self):
         plan = self.anna.sign(self.request, "plan")
-        self.refused(self.generate(plan, self.bela.sign(self.request), expect=7), "POL-SIGNATURE-BAD")
+        self.refused(self.generate(plan, self.bela.sign(self.request), expect=7),
+                     "POL-SIGNATURE-BAD: anna's signature is in namespace plan@qpcseal")
+
+    def test_a_request_for_another_operation_is_named(self):
+        self.generate(self.anna.sign(self.request), self.bela.sign(self.request))
+        seal = self.appliance.request("seal", "--mek", self.name, "--qpc", self.model, name=self.name + ".seal")
+        said = self.generate(self.anna.sign(seal), self.bela.sign(seal), request=seal, name="another", expect=7).stderr
+        self.assertIn("and no request for it was given: the one that was given is for 'seal'", said)
+
+    def test_an_empty_file_is_named(self):
+        other = self.request.with_name(self.name + ".empty")
+        other.write_text("")
+        self.refused(self.generate(self.anna.sign(self.request), request=other, expect=4), f"{other} is empty, and no request")
+
+    def test_what_cannot_be_done_is_not_asked_for(self):
+        self.generate(self.anna.sign(self.request), self.bela.sign(self.request))
+        out = self.request.with_name(self.name + ".vain")
+        for operation, parameters, words in (("mek-generate", ["--param", f"name={self.name}"], "a MEK '" + self.name + "' already"),
+                                             ("mek-generate", ["--param", "name=größe"], "is no name for a MEK")):
+            said = self.appliance.qpcseal("request", "new", operation, *parameters, "-o", out, expect=2).stderr
+            self.assertIn(words, said)
+            self.assertFalse(out.exists())
+
+    def test_inspect_names_whose_signature_it_is(self):
+        said = self.appliance.json("inspect", self.anna.sign(self.request))
+        self.assertEqual((said["namespace"], said["officer"]), ("approval@qpcseal", "anna"))
 
     def test_stranger(self):
         stranger = Officer(self.appliance.root, self.name + "-key", "-t", "ed25519")
@@ -146,7 +172,7 @@ class Approvals(unittest.TestCase):
         bad = self.request.with_name("bad")
         for text in (good + "\n", good.replace(": ", ":  ", 1), good[:-1],
                      good.replace("threshold: 2", "threshold: 02"), good.replace(self.name, self.name + "\u202e"),
-                     "", good.replace("operation", "Operation"),
+                     "\n", good.replace("operation", "Operation"),
                      good.replace("parameter name", "parameter nam\u00e9")):
             bad.write_text(text)
             with self.subTest(text):
@@ -164,7 +190,7 @@ class Approvals(unittest.TestCase):
         self.assertEqual([person["name"] for person in entry["data"]["rejecters"]], ["carl"])
         shown = self.appliance.qpcseal("audit", "show", "--kind", "rejection", "--mek", self.name).stdout
         self.assertIn(f"MEK {self.name}  operation mek-generate  request {digest[:16]}...  by carl", shown)
-        self.refused(self.generate(*signatures, expect=7), "used before")
+        self.refused(self.generate(*signatures, expect=7), f"the request was rejected: log entry {entry['seq']}, rejection")
 
     def test_seal_and_release_in_one_command(self):
         self.generate(self.anna.sign(self.request), self.bela.sign(self.request))

@@ -180,8 +180,15 @@ class Shell(Base):
         appliance = self.make(cards=1)
         code, screen = self.talk(appliance, "mek re\t\t\x15exit")
         self.assertEqual(code, 0, screen)
-        for word in ("restore", "resume"):
-            self.assertIn(word, screen)
+        self.assertRegex(screen, r"\n\s*restore +resume\r?\n")
+
+    def test_candidates_stand_in_columns(self):
+        appliance = self.make(cards=1)
+        code, screen = self.talk(appliance, "mek \t\t\x15exit")
+        self.assertEqual(code, 0, screen)
+        listed = [line.rstrip() for line in screen.splitlines() if "  " in line.strip() and "qpcseal>" not in line]
+        self.assertGreater(len(listed), 1, screen)
+        self.assertFalse([line for line in listed if line.startswith(" ")], screen)
 
     def test_ctrl_c_drops_the_line_and_nothing_else(self):
         appliance = self.make(cards=1)
@@ -190,6 +197,17 @@ class Shell(Base):
         self.assertEqual(code, 0, screen)
         self.assertIn("two#1", screen)
         self.assertEqual(screen.count("PIN for"), 1, screen)  # it was not forgotten
+
+    def test_ctrl_c_at_the_first_pin_keeps_the_shell(self):
+        """Else the PIN is typed next, and goes to another shell in clear."""
+        appliance = self.make(cards=1)
+        pin = self.from_terminal(appliance).read_text().strip()
+        code, screen = self.talk(appliance, "mek generate one", "\x03", "qpcseal mek generate two", pin, "exit now")
+        self.assertEqual(code, 0, screen)
+        self.assertIn("interrupted: no PIN was given", screen)
+        self.assertEqual(screen.count("PIN for"), 2, screen)
+        self.assertNotIn("one#1", screen)
+        self.assertIn("two#1", screen)
 
     def test_the_arrow_brings_a_line_back_and_no_file_keeps_it(self):
         appliance = self.make(cards=1)

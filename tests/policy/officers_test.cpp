@@ -98,6 +98,9 @@ TEST_F(OfficersFile, LinesAreWordsApartBySpacesOrTabs) {
                approval::parse_officers(std::string(approval::kMaxOfficersFile + 1, '#')));
   EXPECT_ERROR(Malformed, "nobody", approval::parse_officers(std::string(approval::kMaxOfficersFile, '#')));
   EXPECT_ERROR(Malformed, "plain name", approval::parse_officers(" \n"));
+  EXPECT_ERROR(Malformed, "nothing stands behind the name 'anna'", approval::parse_officers("anna\n"));
+  EXPECT_ERROR(Malformed, "behind the name comes namespaces=\"...\"",
+               approval::parse_officers("anna " + half));
   EXPECT_ERROR(Malformed, "officers:2", approval::parse_officers("anna " + option + " " + half + "\nbela\n"));
   EXPECT_ERROR(
       Malformed, "not of the kind",

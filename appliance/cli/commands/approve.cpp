@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text_file.h"
+#include "encoding/file_kind.h"
 
 namespace qpcseal::cli {
 
@@ -141,11 +142,23 @@ void refuse_accepted(const std::string& text) {
               "'qpcseal audit show --kind genesis-accepted' says when, and by whom");
 }
 
+// A file that is too large for what officers approve is named for what it is.
+void refuse_large(const std::string& path) {
+  std::error_code none;
+  if (!std::filesystem::is_regular_file(path, none) ||
+      std::filesystem::file_size(path, none) <= approval::kMaxApprovalRequest)
+    return;
+  with_context(path, [&] {
+    encoding::refuse_other_kind(encoding::front_of(open_to_read(path)), "a request for approval");
+  });
+}
+
 // A request for approval or a plan, or its rejection; or an appliance's genesis.
 Signing signing_of_approve(const ApproveOptions& options, UnixTime now) {
   const auto& [path, preview, models, reject] = options;
   const std::vector<std::string>& reports = preview.reports;
   // A plan's bytes count as its author saved them; the others have one written form.
+  refuse_large(path);
   const std::string saved = read_text_file(path, approval::kMaxApprovalRequest);
   const std::string text = with_context(path, [&] { return plain_text(saved); });
   if (site::is_genesis_text(text)) {

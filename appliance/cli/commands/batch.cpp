@@ -199,7 +199,7 @@ const SecretBuffer* AskedPin::get() {
   if (pin_) return &*pin_;
   const site::Site site = site::Site::read(site::locate_home().site());
   if (!fd_ && site.pin_source != site::kTerminal) return nullptr;
-  pin_ = site::read_pin(site.pin_source, fd_, site.token_label);
+  pin_ = site::read_pin(site.pin_source, fd_, site.token_label, site::MoreLines::Refused, at_interrupt_);
   return &*pin_;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "appliance/cli/commands/context.h"
+#include "appliance/site/pin.h"
 #include "base/secret.h"
 
 namespace qpcseal::cli {
@@ -20,7 +21,8 @@ const CLI::App* named_command(const CLI::App& root, const std::vector<std::strin
 // The home's PIN, asked for when the first command needs it.
 class AskedPin {
  public:
-  explicit AskedPin(const std::optional<int>& fd) : fd_(fd) {}
+  explicit AskedPin(const std::optional<int>& fd, site::AtInterrupt at_interrupt = site::AtInterrupt::End)
+      : fd_(fd), at_interrupt_(at_interrupt) {}
   // Null where site.toml names a file: each command reads it itself.
   const SecretBuffer* get();
   // After a token refused: a wrong PIN is never tried again.
@@ -28,6 +30,7 @@ class AskedPin {
 
  private:
   std::optional<int> fd_;
+  site::AtInterrupt at_interrupt_;
   std::optional<SecretBuffer> pin_;
 };
 

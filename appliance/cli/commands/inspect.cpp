@@ -6,6 +6,8 @@
 #include <set>
 
 #include "appliance/approval/approval_request.h"
+#include "appliance/approval/officers.h"
+#include "appliance/approval/sshsig.h"
 #include "appliance/cli/commands/context.h"
 #include "appliance/cli/output/bundle_parts.h"
 #include "appliance/cli/output/claims.h"
@@ -71,7 +73,7 @@ Report inspect_report(ByteView bytes) {
 }
 
 // Kinds of files that other commands show, and what shows each.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 16> kShownElsewhere = {{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 15> kShownElsewhere = {{
     {"a policy", "qpcseal policy check FILE"},
     {"a ceremony's plan", "qpcseal ceremony lint FILE"},
     {"a ceremony's record", "qpcseal ceremony check FILE --log COPY --key VKEY"},
@@ -82,7 +84,6 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 16> kShownEl
     {"a signed checkpoint", "qpcseal audit verify --earlier FILE"},
     {"a log's entries", "qpcseal audit show --log FOLDER, with the folder that it lies in"},
     {"a tar archive", "qpcseal home verify FILE, if it is a home's backup"},
-    {"an SSH signature", "ssh-keygen -Y verify, as docs/OPERATIONS.md says"},
     {"a certificate", "openssl x509 -noout -text -in FILE"},
     {"a CRL", "openssl crl -noout -text -in FILE"},
     {"a verification key", "qpcseal audit verify --key FILE"},
@@ -102,6 +103,38 @@ std::optional<Report> name_kind(ByteView bytes) {
     return report;
   }
   return std::nullopt;
+}
+
+// Whose key it is, where the home's officers file, as it lies there, has it.
+std::string officer_with(const approval::SshPublicKey& key) {
+  const auto home = site::find_home();
+  if (!home || !std::filesystem::exists(home->officers())) return "";
+  const approval::Officers officers =
+      approval::parse_officers(read_text_file(home->officers(), approval::kMaxOfficersFile));
+  for (const approval::Officer& officer : officers.list)
+    if (officer.key.blob == key.blob) return officer.name;
+  return "";
+}
+
+// What was signed is in it as a digest alone, so an approval and a rejection look the same.
+Report inspect_signature(std::string_view text) {
+  const approval::SshSignature signature = approval::parse_sshsig(text);
+  const std::string fingerprint = approval::ssh_fingerprint(signature.key.blob),
+                    officer = officer_with(signature.key);
+  Report report;
+  report.json = {{"type", "an SSH signature"},
+                 {"namespace", signature.sig_namespace},
+                 {"fingerprint", fingerprint},
+                 {"officer", officer.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(officer)},
+                 {"sha256", sha256_hex(view(text))}};
+  report.text = "this is an SSH signature\n" +
+                table({{"namespace", printable(signature.sig_namespace)},
+                       {"key", fingerprint},
+                       {"officer", officer.empty() ? "none of the officers file here" : officer},
+                       {"SHA-256", sha256_hex(view(text))}}) +
+                "what was signed, and whether it is right: ssh-keygen -Y verify with the signed file "
+                "(docs/OPERATIONS.md)\n";
+  return report;
 }
 
 Report inspect_approval(const std::string& text) {
@@ -184,6 +217,7 @@ bool is_json(ByteView bytes) {
 Report inspect_bytes(ByteView bytes) {
   const std::string text(text_view(bytes));
   if (approval::is_approval_request(text)) return inspect_approval(text);
+  if (encoding::file_kind(bytes) == "an SSH signature") return inspect_signature(text);
   if (auto named = name_kind(bytes)) return std::move(*named);
   if (is_json(bytes)) return inspect_json(text);
   if (bytes.size() > kMaxOther) throw Error(ErrorKind::Malformed, "too large for anything that it could be");

@@ -34,7 +34,8 @@ Report show_officers(const std::string& path) {
   } else {
     text = read_text_file(path, approval::kMaxOfficersFile);
   }
-  const approval::Officers officers = approval::parse_officers(text);
+  const approval::Officers officers =
+      with_context(path.empty() ? "the officers file" : path, [&] { return approval::parse_officers(text); });
   Report report;
   report.json = {{"sha256", to_hex(officers.digest)}, {"officers", nlohmann::ordered_json::array()}};
   std::vector<std::vector<std::string>> rows{{"OFFICER", "KEY", "FINGERPRINT", "SIGNS IN"}};

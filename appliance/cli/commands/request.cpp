@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "appliance/approval/quorum.h"
+#include "appliance/approval/standing.h"
 #include "appliance/audit/mek_names.h"
 #include "appliance/cli/commands/context.h"
 #include "appliance/cli/commands/program_options.h"
@@ -112,6 +113,7 @@ void read_files(Json& out, const RequestOptions& options) {
 // What a repair is about, as of now: nothing else could be meant.
 void put_log_facts(Json& out, const audit::LogCopy& log, const std::string& operation) {
   if (operation == "clock-correct") put(out, "old_floor", format_time(log.state.last_time));
+  if (operation == "log-key-rotate") put(out, "previous", log.state.log_keys.back().vkey);
   if (operation != "anchor-accept") return;
   put(out, "log_size", log.checkpoint.size);
   put(out, "log_root", to_hex(log.checkpoint.root));
@@ -230,7 +232,22 @@ void require_operation(const std::string& name) {
                      name, known);
 }
 
-// What officers would agree to in vain for as long as the key is suspended.
+// What no act would do, whoever agrees to it.
+void refuse_in_vain(const audit::LogCopy& log, const approval::ApprovalRequest& request) {
+  if (const std::string done = approval::why_done(log, request); !done.empty())
+    throw Error(ErrorKind::Usage, "not written: what the request asks for is done: " + done);
+  const bool names = request.operation == "mek-generate" || request.operation == "mek-import";
+  if (names) keys::check_name(request.parameters.at("name").get_ref<const std::string&>());
+}
+
+// What officers would agree to in vain as things are.
+std::string policy_note(const policy::Policy& policy, const approval::ApprovalRequest& request) {
+  if (request.operation != "mek-generate") return "";
+  const std::string name = request.parameters.value("name", "");
+  if (policy.mek(keys::make_label(name, 1)) != nullptr) return "";
+  return "WARNING: no [[mek]] of the policy is for '" + name + "': nothing could be sealed under it\n";
+}
+
 std::string suspended_note(const audit::State& state, const approval::ApprovalRequest& request) {
   if (request.operation == "mek-resume" || request.operation == "mek-destroy") return "";
   const std::string id = request.parameters.value("mek_id", "");
@@ -252,6 +269,7 @@ Report make_request(Context& context, const RequestOptions& options) {
   const UnixTime now = std::max({context.clock.now(), floor, build_time()});
   const approval::ApprovalRequest request = approval::make_approval_request(
       log, policy, options.operation, request_parameters(log, options), now, lifetime, context.random);
+  refuse_in_vain(log, request);
   const std::string text = approval::encode_approval_request(request);
   write_file(options.output, view(text), options.force ? Existing::Replace : Existing::Refuse);
   const Sha256Digest digest = sha256(view(text));
@@ -266,10 +284,11 @@ Report make_request(Context& context, const RequestOptions& options) {
                  {"not_after", format_time(request.not_after)}};
   report.written = {options.output};
   report.log_entry = log.state.size - 1;
-  report.text =
-      text + "\nSHA-256 " + to_hex(digest) + "\n" + encoding::word_lines(digest, "  ", text_columns()) +
-      "\nin " + options.output + ": " + std::to_string(request.threshold) + " officer(s) sign it by " +
-      how_to_sign(options.output, "qpcseal approve", sig_namespace) + suspended_note(log.state, request);
+  report.text = text + "\nSHA-256 " + to_hex(digest) + "\n" +
+                encoding::word_lines(digest, "  ", text_columns()) + "\nin " + options.output + ": " +
+                std::to_string(request.threshold) + " officer(s) sign it by " +
+                how_to_sign(options.output, "qpcseal approve", sig_namespace) +
+                suspended_note(log.state, request) + policy_note(policy, request);
   return report;
 }
 

@@ -41,7 +41,8 @@ Input read_shell_line(std::string& line, int idle) {
 
 // One command; its own words say how it ended.
 void run_line(const CLI::App& root, AskedPin& pin, const std::string& line) {
-  const std::vector<std::string> words = split_words(line);
+  std::vector<std::string> words = split_words(line);
+  if (!words.empty() && words.front() == "qpcseal") words.erase(words.begin());  // as documents write it
   if (words.empty()) return;
   const CLI::App* command = named_command(root, words);
   const bool needs_token = command != nullptr && opens_token(*command) && words.back() != "--help";
@@ -50,8 +51,13 @@ void run_line(const CLI::App& root, AskedPin& pin, const std::string& line) {
   if (done.exit_code != 0) print_error("exit code " + std::to_string(done.exit_code) + "\n");
 }
 
+bool is_end(const std::string& line) {
+  const std::string word = line.substr(0, line.find(' '));
+  return word == "exit" || word == "quit";
+}
+
 Report run_shell(Context& context, const CLI::App& root, int idle) {
-  AskedPin pin(context.pin_fd);
+  AskedPin pin(context.pin_fd, site::AtInterrupt::Throw);
   std::optional<LineEditor> editor;
   if (isatty(STDIN_FILENO) == 1) {
     print_error(
@@ -66,7 +72,7 @@ Report run_shell(Context& context, const CLI::App& root, int idle) {
     if (input == Input::Idle)
       print_error("\nno command for " + std::to_string(idle) +
                   " seconds: the shell ends, and the PIN is forgotten\n");
-    if (input != Input::Line || line == "exit" || line == "quit") return {};
+    if (input != Input::Line || is_end(line)) return {};
     try {
       run_line(root, pin, line == "help" ? "--help" : line);
     } catch (const Error& error) {

@@ -6,6 +6,7 @@
 #include "appliance/audit/read.h"
 #include "appliance/cli/commands/collateral.h"
 #include "appliance/cli/commands/context.h"
+#include "base/print.h"
 
 namespace qpcseal::cli {
 
@@ -72,7 +73,11 @@ Report show_trust(bool seal_key, bool log_key) {
   Report report;
   if (log_key) {
     report.text = encoding::text_member(state.genesis, "log_key") + "\n";
-    report.json = {{"log_key", encoding::text_member(state.genesis, "log_key")}};
+    report.json = {{"log_key", encoding::text_member(state.genesis, "log_key")},
+                   {"in_force", state.log_keys.back().vkey}};
+    if (state.log_keys.size() > 1)
+      print_error("qpcseal: the log's first key, which verifies all of it; rotated since, in force is " +
+                  state.log_keys.back().vkey + "\n");
     return report;
   }
   return show_files(site::read_pinned_trust(home, state));

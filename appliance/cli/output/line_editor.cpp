@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/print.h"
 #include "base/retry.h"
+#include "base/terminal.h"
 #include "base/text.h"
 #include "cli/completion.h"
 
@@ -59,10 +60,18 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
+// In columns of one width, as many as fit.
 void list_below(const std::vector<std::string>& all) {
-  std::string out = "\n";
-  for (std::size_t i = 0; i < std::min(all.size(), kMaxListed); ++i) out += printable(all[i]) + "  ";
-  if (all.size() > kMaxListed) out += "and " + std::to_string(all.size() - kMaxListed) + " more";
+  const std::size_t listed = std::min(all.size(), kMaxListed);
+  std::size_t width = 0;
+  for (std::size_t i = 0; i < listed; ++i) width = std::max(width, display_width(printable(all[i])) + 2);
+  const std::size_t in_line = std::max<std::size_t>(1, text_columns() / width);
+  std::string out;
+  for (std::size_t i = 0; i < listed; ++i) {
+    const std::string one = printable(all[i]);
+    out += (i % in_line == 0 ? "\n" : std::string(width - display_width(printable(all[i - 1])), ' ')) + one;
+  }
+  if (all.size() > kMaxListed) out += "\nand " + std::to_string(all.size() - kMaxListed) + " more";
   print_error(out + "\n");
 }
 
@@ -106,7 +115,7 @@ struct LineEditor::State {
   // Ctrl-C: what was typed is dropped, and the shell goes on.
   static unsigned char on_interrupt(EditLine* line, int /*key*/) {
     of(line).dropped = true;
-    print_error("^C");
+    print_error("^C\n");
     return CC_NEWLINE;
   }
 

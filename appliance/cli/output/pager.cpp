@@ -62,7 +62,10 @@ bool page_text(const Fd& terminal, const std::string& text, std::size_t rows_bel
   for (const std::string& line : lines) {
     if (all > rows && used > 0 && used + rows_of(line, size.columns) + question_rows > rows) {
       print_to(terminal.get(), question(number));
-      if (const std::string answer = read_answer(terminal); answer == "q" || answer == "Q") return false;
+      std::string answer = read_answer(terminal);
+      for (; !answer.empty() && answer != "q" && answer != "Q"; answer = read_answer(terminal))
+        print_to(terminal.get(), "Enter or q: ");  // it may be what is asked for later
+      if (!answer.empty()) return false;
       used = 0;
     }
     print_to(terminal.get(), line + "\n");
