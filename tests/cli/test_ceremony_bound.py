@@ -461,7 +461,8 @@ class TokenError(unittest.TestCase):
             plan = folder / "plan.toml"
             plan.write_text(sample.replace('"plant-1"', '"test"').replace("0" * 32, aud)
                             .replace("2026-12-31", "2099-12-31").replace("threshold = 2", "threshold = 1")
-                            .replace('officer = "bela"\n', "").replace('officer = "carl"\n', ""))
+                            .replace('officer = "anna"\n', "").replace('officer = "bela"\n', "")
+                            .replace('officer = "carl"\n', ""))
             site.qpcseal("ceremony", "rehearse", plan, "--dir", folder, "-o", folder / "rehearsal")
             options = [plan, "--dir", folder, "-o", folder / "record", "--rehearsal",
                        folder / "rehearsal" / "record.json"]

@@ -18,6 +18,7 @@ using Rows = std::vector<std::vector<std::string>>;
 
 constexpr std::string_view kRecordStyle = R"(
 .kind { font-size: 1.05rem; letter-spacing: .04em; text-transform: uppercase; margin: 0; }
+.whole { white-space: nowrap; }
 .outcome { border-width: 2px; font-size: 1.05rem; margin: 1.2rem 0; }
 table.facts th { width: 11rem; color: var(--ink); border-bottom: 1px solid var(--line); white-space: normal; }
 table.facts td { overflow-wrap: anywhere; white-space: pre-line; }
@@ -82,6 +83,11 @@ std::string result_of(const Json& step) {
   return step.at("attempts").empty() ? "not begun" : "not done";
 }
 
+// Not broken in two at a hyphen.
+std::string whole(const std::string& text) {
+  return html::element("span", html::text(text), "class=\"whole\"");
+}
+
 std::string steps_overview(const Json& record) {
   Rows rows;
   for (const Json& step : record.at("steps")) {
@@ -90,10 +96,10 @@ std::string steps_overview(const Json& record) {
     std::string result = result_of(step);
     if (attempts.size() > 1) result += ", " + std::to_string(attempts.size()) + " attempts";
     rows.push_back(
-        {std::to_string(rows.size() + 1), html::text(said(step.at("id"))), html::text(said(step.at("act"))),
+        {std::to_string(rows.size() + 1), html::text(said(step.at("id"))), whole(said(step.at("act"))),
          html::text(said(step.at("who"))),
          html::element("span", result, step.at("done") == true ? "class=\"good\"" : "class=\"bad\""),
-         html::text(last.empty() ? "" : said(last.at("ended"))),
+         whole(last.empty() ? "" : said(last.at("ended"))),
          html::text(last.empty() || last.at("initials").is_null() ? "" : said(last.at("initials")))});
   }
   return heading("Steps at a glance") +
@@ -120,6 +126,13 @@ std::string stops(const Json& record) {
          (items.empty() ? paragraph("None: it went from beginning to end in one run.") : list(items));
 }
 
+// Of an attempt that came to nothing.
+std::string why_not(const Json& attempt) {
+  if (!attempt.at("error").is_null()) return ": " + said(attempt.at("error"));
+  const Json& acts = attempt.at("acts");
+  return acts.empty() ? "" : ": its act ended as '" + said(acts.back().at("outcome")) + "'";
+}
+
 std::string deviations(const Json& record) {
   std::vector<std::string> items;
   for (const Json& step : record.at("steps")) {
@@ -133,8 +146,7 @@ std::string deviations(const Json& record) {
         items.push_back(where + said(attempt.at("deviation")) + " (noted by " + said(attempt.at("initials")) +
                         ")");
       if (attempt.at("outcome") != "ok")
-        items.push_back(where + said(attempt.at("outcome")) +
-                        (attempt.at("error").is_null() ? "" : ": " + said(attempt.at("error"))));
+        items.push_back(where + said(attempt.at("outcome")) + why_not(attempt));
     }
   }
   std::string out =

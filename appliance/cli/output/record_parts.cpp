@@ -2,6 +2,7 @@
 #include "appliance/cli/output/record_parts.h"
 
 #include "appliance/cli/output/html.h"
+#include "base/clock.h"
 #include "encoding/pgp_words.h"
 
 namespace qpcseal::cli::record {
@@ -75,7 +76,10 @@ std::string attempt_table(const Json& attempt) {
     out.add("log entry " + said(act.at("entry")), said(act.at("kind")) + ", " + said(act.at("outcome")));
     for (const char* part : {"asked", "result"})
       for (const auto& [key, value] : act.at(part).items())
-        if (part != std::string("result") || act.at("asked").value(key, Json()) != value) out.add(key, value);
+        if (part != std::string("result") || act.at("asked").value(key, Json()) != value)
+          out.add(key, key == "expires" && value.is_number_unsigned()
+                           ? Json(format_time(value.get<UnixTime>()))
+                           : value);
   }
   return out.table();
 }
