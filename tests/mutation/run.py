@@ -1,0 +1,168 @@
+"""Runs the mutants of a build that ci/mutants made: each only by the tests that reach it, unit tests first.
+
+  run.py BUILD TABLE RESULTS [--cli]
+
+RESULTS gets a JSON object a line: the mutant, how many tests reach it, and the test that failed with it ("killer"), or null.
+It goes on where an earlier run ended.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+TESTS = pathlib.Path(__file__).resolve().parents[1]
+PYTEST = ("/usr/bin/python3", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider")
+MOST_TESTS = 6  # of one mutant, the quickest first
+WORKERS = os.cpu_count() or 1
+
+
+class Case:
+    """One test, in whatever way it is run."""
+
+    def __init__(self, name, seconds, reached):
+        self.name, self.seconds, self.reached = name, seconds, set(reached)
+
+    def limit(self):
+        return 6 * self.seconds + 20
+
+
+class Units:
+    """Each case of the unit tests, in a process of its own."""
+
+    def __init__(self, build):
+        listed = subprocess.run(["ctest", "--test-dir", str(build), "--show-only=json-v1", "-LE", "long"], capture_output=True,
+                                text=True, check=True).stdout
+        self.tests = {test["name"]: test for test in json.loads(listed)["tests"] if "command" in test}
+
+    def run(self, name, more, limit):
+        test = self.tests[name]
+        given = {entry["name"]: entry["value"] for entry in test.get("properties", [])}
+        env = dict(os.environ, **dict(pair.split("=", 1) for pair in given.get("ENVIRONMENT", [])), **more)
+        try:
+            return subprocess.run(test["command"], cwd=given.get("WORKING_DIRECTORY"), env=env, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=limit, check=False).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
+
+    def look(self, out):
+        """All cases with what they reach; those that fail without a mutant are left out."""
+        def one(name):
+            file = out / f"reached-{name.replace('/', '_')[:180]}"
+            file.touch()
+            began = time.monotonic()
+            passed = self.run(name, {"QPCSEAL_MUTANTS_REACHED": str(file)}, 300)
+            seen = [number for number, byte in enumerate(file.read_bytes()) if byte]
+            file.unlink()
+            return Case(name, time.monotonic() - began, seen) if passed else None
+        with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+            return [case for case in pool.map(one, self.tests) if case]
+
+    def fails(self, case, mutant, worker):  # pylint: disable=unused-argument
+        return not self.run(case.name, {"QPCSEAL_MUTANT": str(mutant)}, case.limit())
+
+
+class CommandLine:
+    """Tests of tests/cli: each worker has the programs in a folder of its own, beside which the switch is."""
+
+    def __init__(self, build):
+        self.builds = []
+        for worker in range(WORKERS):
+            copy = build.with_name(f"{build.name}-{worker}")
+            if not copy.exists():
+                shutil.copytree(build, copy, copy_function=os.link, symlinks=True, ignore=shutil.ignore_patterns("*.o", "*.a"))
+            (copy / "mutant").mkdir(exist_ok=True)
+            self.builds.append(copy)
+
+    def pytest(self, worker, arguments, more, limit):
+        env = dict(os.environ, QPCSEAL_BUILD=str(self.builds[worker]), PYTHONPATH=str(TESTS / "mutation"), **more)
+        try:
+            return subprocess.run([*PYTEST, *arguments], cwd=TESTS / "cli", env=env, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=limit, check=False).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
+
+    def look(self, out):
+        files = sorted(path.name for path in (TESTS / "cli").glob("test_*.py"))
+        def one(numbered):
+            worker, (number, name) = numbered % WORKERS, (numbered, files[numbered])
+            listed, began = out / f"cli-{number}", time.monotonic()
+            listed.unlink(missing_ok=True)
+            self.pytest(worker, [name, "-p", "reached_plugin"], {"QPCSEAL_MUTANTS_OUT": str(listed)}, 3600)
+            lines = [json.loads(line) for line in listed.read_text().splitlines()] if listed.exists() else []
+            seconds = (time.monotonic() - began) / max(1, len(lines))
+            return [Case(line["test"], seconds, line["reached"]) for line in lines]
+        cases = []
+        with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+            lanes = [pool.submit(lambda lane=lane: [one(n) for n in range(lane, len(files), WORKERS)]) for lane in range(WORKERS)]
+            for lane in lanes:
+                cases += [case for part in lane.result() for case in part]
+        return cases
+
+    def fails(self, case, mutant, worker):
+        (self.builds[worker] / "mutant" / "reached").unlink(missing_ok=True)
+        (self.builds[worker] / "mutant" / "on").write_text(f"{mutant}\n")
+        try:
+            return not self.pytest(worker, [case.name], {}, case.limit() + 60)
+        finally:
+            (self.builds[worker] / "mutant" / "on").unlink()
+
+
+def kill(way, cases, mutants, put):
+    """Tries each mutant by the tests that reach it."""
+    by_mutant = collections.defaultdict(list)
+    for case in sorted(cases, key=lambda case: case.seconds):
+        for number in case.reached:
+            by_mutant[number].append(case)
+
+    def lane(worker):
+        for mutant in mutants[worker::WORKERS]:
+            able = by_mutant[mutant["n"]]
+            killer = next((case.name for case in able[:MOST_TESTS] if way.fails(case, mutant["n"], worker)), None)
+            put(mutant, len(able), killer)
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+        list(pool.map(lane, range(WORKERS)))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("build", type=pathlib.Path)
+    parser.add_argument("table", type=pathlib.Path)
+    parser.add_argument("results", type=pathlib.Path)
+    parser.add_argument("--cli", action="store_true", help="also by the command line tests: hours")
+    given = parser.parse_args()
+    table = json.loads(given.table.read_text())
+    known = {}
+    if given.results.exists():
+        for line in given.results.read_text().splitlines():
+            known[json.loads(line)["n"]] = json.loads(line)
+    with open(given.results, "a", encoding="utf-8") as file:
+        def put(mutant, reached, killer):
+            known[mutant["n"]] = {**mutant, "reached": reached + known.get(mutant["n"], {}).get("reached", 0), "killer": killer}
+            file.write(json.dumps(known[mutant["n"]]) + "\n")
+            file.flush()
+        ways = [Units] + ([CommandLine] if given.cli else [])
+        for way in ways:
+            left = [mutant for mutant in table if known.get(mutant["n"], {}).get("killer") is None
+                    and (way is CommandLine or mutant["n"] not in known)]
+            if not left:
+                continue
+            print(f"{way.__name__}: {len(left)} mutants", flush=True)
+            runner = way(given.build)
+            kill(runner, runner.look(given.results.parent), left, put)
+    alive = [known[mutant["n"]] for mutant in table if known.get(mutant["n"], {}).get("killer") is None]
+    for mutant in alive:
+        reached = f"{mutant['reached']} tests reach it" if mutant["reached"] else "no test reaches it"
+        print(f"{mutant['file']}:{mutant['line']}: {mutant['what']}: {reached}")
+    print(f"{len(table)} mutants, {len(table) - len(alive)} killed, {len(alive)} alive")
+    return 1 if alive else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
