@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What image/test tries, each in machines of its own: operators' days, accidents and attacks, by the serial console."""
 import dataclasses
+import json
 import pathlib
 import re
 import shutil
@@ -87,22 +88,23 @@ def back(machine):
 
 
 def pick(machine, title, what):
-    """Answers a question for one of several by what the line says."""
+    """Answers a question for one of several by what the line says; returns the line."""
     machine.expect(re.escape(title))
     machine.expect(r"Number \(Enter: none\)")
     for line in machine.text.splitlines():
         found = re.match(r"\s*(\d+)  (.*)$", line)
         if found and what in found.group(2):
             machine.send(found.group(1))
-            return
+            return found.group(2)
     raise Failure(f"{title} does not offer {what}:\n{machine.text}")
 
 
 def make_state(machine, disk, trial=True):
+    """`disk`: its name or size. USB disks have no names that one could rely on."""
     entry(machine, 2)
     pick(machine, "The state medium holds", "Make a new one")
-    pick(machine, "Which one is to become the state medium?", disk)
-    machine.answer("To erase it, type: erase", f"erase {disk}")
+    name = pick(machine, "Which one is to become the state medium?", disk).split()[0]
+    machine.answer("To erase it, type: erase", f"erase {name}")
     pick(machine, "What is it for?", "TRIALS" if trial else "Work")
     machine.answer("Enter passphrase", PASSPHRASE)
     machine.answer("Verify passphrase", PASSPHRASE)
@@ -322,8 +324,7 @@ def mistakes(desk):
         pick(machine, "The state medium holds", "Open the one")
         machine.expect("No state medium was found")
         back(machine)
-        disk = "sdb"
-        make_state(machine, disk)
+        make_state(machine, "256M")
         take_stick(machine)
         make_appliance(machine)
         make_key(machine)
@@ -407,6 +408,31 @@ def release(desk):
     desk.run("qpcseal-device", "compare", folder / "sample.qpc", folder / "loaded.qpc")
 
 
+def ceremony(desk):
+    """A plan from the stick is rehearsed, and the record says which image ran: the one that the machine shows."""
+    folder = desk.folder("ceremony")
+    stick = demo_stick(desk, folder)
+    plan = (ROOT / "docs/plans/first-key.toml").read_text(encoding="utf-8").replace("threshold = 2", "threshold = 0")
+    plan = re.sub(r'(?m)^officer = ".*\n', "", plan).replace('"plant-1"', '"trial-1"').replace("2026-12-31", "2099-12-31")
+    (folder / "first-key.toml").write_text(plan, encoding="utf-8")
+    subprocess.run(["mcopy", "-i", str(stick), str(folder / "first-key.toml"), "::/first-key.toml"], check=True, capture_output=True)
+    with Machine(desk.iso, folder / "1", [(blank(folder / "state.img", 256), "virtio"), (stick, "usb")]) as machine:
+        shown = start(machine)
+        make_state(machine, "vda")
+        take_stick(machine)
+        make_appliance(machine)
+        entry(machine, 8)
+        pick(machine, "Ceremony", "Rehearse a plan")
+        pick(machine, "The plan", "first-key.toml")
+        machine.answer("The rehearsal's record goes into a new folder", "rehearsal")
+        machine.expect("the plan was rehearsed", seconds=300)
+        back(machine)
+        switch_off(machine)
+    record = json.loads(from_stick(stick, "rehearsal/record.json"))
+    check(record["environment"]["image"] == shown, f"the record names image {record['environment']['image']}, not {shown}")
+    check(shown.encode() in from_stick(stick, "rehearsal/record.html"), "the record's page does not name the image")
+
+
 def courier(desk, folder, stick):
     """What the courier does on a machine that reaches the cards."""
     for name in ("seal-key.pem", "request.cbor"):
@@ -464,6 +490,7 @@ ALL = {
     "contents": contents,
     "first-day": first_day,
     "release": release,
+    "ceremony": ceremony,
     "flipped": flipped,
     "network": network,
     "secure-boot": secure_boot,
