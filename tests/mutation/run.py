@@ -19,7 +19,7 @@ import time
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 PYTEST = ("/usr/bin/python3", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider")
-MOST_TESTS = 6  # of one mutant, the quickest first
+BUDGET = 60  # seconds of tests for one mutant, those that reach the fewest mutants first
 WORKERS = os.cpu_count() or 1
 
 
@@ -35,6 +35,8 @@ class Case:
 
 class Units:
     """Each case of the unit tests, in a process of its own."""
+
+    share = 1
 
     def __init__(self, build):
         listed = subprocess.run(["ctest", "--test-dir", str(build), "--show-only=json-v1", "-LE", "long"], capture_output=True,
@@ -70,6 +72,8 @@ class Units:
 
 class CommandLine:
     """Tests of tests/cli: each worker has the programs in a folder of its own, beside which the switch is."""
+
+    share = 3
 
     def __init__(self, build):
         self.builds = []
@@ -114,18 +118,29 @@ class CommandLine:
             (self.builds[worker] / "mutant" / "on").unlink()
 
 
+def first_killer(way, able, mutant, worker):
+    """The test that fails with the mutant, of those that fit into the budget."""
+    spent = 0.0
+    for case in able:
+        if way.fails(case, mutant, worker):
+            return case.name
+        spent += case.seconds
+        if spent > BUDGET * way.share:
+            break
+    return None
+
+
 def kill(way, cases, mutants, put):
     """Tries each mutant by the tests that reach it."""
     by_mutant = collections.defaultdict(list)
-    for case in sorted(cases, key=lambda case: case.seconds):
+    for case in sorted(cases, key=lambda case: (len(case.reached), case.seconds)):
         for number in case.reached:
             by_mutant[number].append(case)
 
     def lane(worker):
         for mutant in mutants[worker::WORKERS]:
             able = by_mutant[mutant["n"]]
-            killer = next((case.name for case in able[:MOST_TESTS] if way.fails(case, mutant["n"], worker)), None)
-            put(mutant, len(able), killer)
+            put(mutant, len(able), first_killer(way, able, mutant["n"], worker))
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         list(pool.map(lane, range(WORKERS)))
 
