@@ -7,7 +7,8 @@ import sys
 import switches
 
 root, table = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
-(root / "lib" / "base" / "mutant.h").write_text((pathlib.Path(__file__).parent / "mutant.h").read_text())
+header = pathlib.Path(__file__).parent / switches.HEADER
+(root / "lib" / "base" / header.name).write_text(header.read_text(encoding="utf-8"), encoding="utf-8")
 mutants = switches.instrument(root, sys.argv[3:])
 table.write_text(json.dumps(mutants, indent=0))
 print(f"{len(mutants)} mutants")

@@ -6,7 +6,8 @@ require() is given. It is found by the text: this code base writes them in one w
 
 import re
 
-INCLUDE = '#include "base/mutant.h"\n'
+HEADER = "mutant.h"  # in lib/base of the copy
+INCLUDE = f'#include "base/{HEADER}"\n'
 IF = re.compile(r"(?<!\w)if \(")
 REQUIRE = re.compile(r"(?<![\w.>:])require\(")
 REFUSES = re.compile(
