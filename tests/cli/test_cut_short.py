@@ -79,7 +79,7 @@ class Approvals(unittest.TestCase):
         refusal.write_text(f"qpcseal rejection 1\nrequest sha256: {hashlib.sha256(request.read_bytes()).hexdigest()}\n")
         rejection = self.site.officers[2].sign(refusal)
         self.site.qpcseal("mek", "generate", "r", *signed, rejection, expect=7)
-        self.assertIn("used before", self.site.qpcseal("mek", "generate", "r", *signed, expect=7).stderr)
+        self.assertIn("rejected: log entry", self.site.qpcseal("mek", "generate", "r", *signed, expect=7).stderr)
 
 
 class Ends(unittest.TestCase):

@@ -162,7 +162,7 @@ class Approved(ApprovedDesk):
         self.wrap_killed(trip, "fdatasync:when=2", *options)
         against = self.rejection(options[1])
         self.assertIn("rejected by carl", self.wrap(trip, *options, "--approval", against, expect=7).stderr)
-        self.assertIn("used before", self.wrap(trip, *options, expect=7).stderr)
+        self.assertIn("rejected: log entry", self.wrap(trip, *options, expect=7).stderr)
         self.assertFalse((trip / "wrapped" / "config.json").exists())
         self.qpcseal("audit", "verify")
 

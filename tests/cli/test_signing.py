@@ -74,8 +74,12 @@ class Signing(unittest.TestCase):
         second = self.site.request("mek-generate", "--param", f"name={self.name}", name=self.name + ".second")
         self.generate()
         self.refused(second, "what the request asks for is done", f"{self.name}#1, made 20")
+        self.q("mek", "suspend", self.name)
         resume = self.site.request("mek-resume", "--mek", self.name, name=self.name + ".resume")
+        self.q("mek", "resume", self.name, *self.site.approved("mek-resume", "--mek", self.name, name=self.name + ".other"))
         self.refused(resume, f"{self.name}#1 is not suspended")
+        said = self.q("request", "new", "mek-resume", "--mek", self.name, "-o", resume, "--force", expect=2).stderr
+        self.assertIn(f"not written: what the request asks for is done: {self.name}#1 is not suspended", said)
 
     def test_a_rejected_one(self):
         text = self.request.with_name(self.name + ".rejection")
