@@ -3,8 +3,10 @@
 
 import os
 import pathlib
+import pty
 import subprocess
 import tempfile
+import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -218,7 +220,7 @@ class Menu(unittest.TestCase):
             self.calls.unlink(missing_ok=True)
             self.menu("take_stick", f"1\n{answer}\n")
             call = self.called("mount")[0].replace("\\,", ",")
-            self.assertIn("noexec,nodev,nosuid", call)
+            self.assertIn("noexec,nodev,nosuid,nosymfollow", call)
             self.assertEqual(",ro" in call, read_only)
             self.assertEqual(self.called("blockdev"), [] if read_only else ["blockdev --setrw /dev/sdb"])
 
@@ -245,6 +247,43 @@ class Menu(unittest.TestCase):
         _, text = self.menu("switch_off", "yes\n")
         self.assertIn("The stick is in use", text)
         self.assertEqual(self.called("systemctl"), [])
+
+    # What is typed is text
+
+    def at_terminal(self, script, typed):
+        """The same at a pseudo-terminal, where a line editor would take keys."""
+        environment = {"PATH": f"{self.bin}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8", "TERM": "linux"}
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execvpe("bash", ["bash", "-c", f'. "{MENU}"\n{script}'], environment)
+        time.sleep(0.5)
+        os.write(terminal, typed)
+        said = b""
+        try:
+            while part := os.read(terminal, 4096):
+                said += part
+        except OSError:  # the terminal's other end is closed
+            pass
+        os.close(terminal)
+        os.waitpid(pid, 0)
+        return said.decode(errors="replace")
+
+    def test_no_key_runs_what_is_typed(self):
+        ran = self.folder / "ran"
+        for keys in (b"\x1b\x05", b"\x18\x05", b"\x1b!", b"\x18!"):
+            said = self.at_terminal('ask Name; printf "got %q\\n" "$REPLY"', f"$(touch {ran})".encode() + keys + b"\n")
+            self.assertIn("got ", said)
+            self.assertFalse(ran.exists(), f"{keys}: {said}")
+
+    def test_a_number_with_a_zero_before_it_is_that_number(self):
+        for typed, place in (("08", 7), ("010", 9), ("1", 0)):
+            _, text = self.menu('choose T a b c d e f g h i j && echo "place $REPLY"', typed + "\n")
+            self.assertIn(f"place {place}", text)
+
+    def test_a_name_on_the_stick_that_is_a_link_is_taken(self):
+        (self.folder / "stick" / "new.html").symlink_to("/nonexistent")
+        _, text = self.menu('need_stick() { return 0; }; new_name Page new.html', "\n")
+        self.assertIn("The stick has a new.html already", text)
 
     # Consoles
 
