@@ -289,10 +289,23 @@ TEST_F(Sandbox, EndsOneThatHoldsTooMuchInFilesWithoutAName) {
   EXPECT_EQ(done.words(), "held more than 2097152 bytes in files without a name");
 }
 
+TEST_F(Sandbox, FindsFilesWithoutANameWhereTheFirstThreadHasEnded) {
+  const qpcseal::testing::TempFolder dir;
+  Job job = python(
+      "import ctypes, threading\nf = open('/qpcseal/out/a', 'wb')\nos.unlink('/qpcseal/out/a')\n"
+      "os.posix_fallocate(f.fileno(), 0, 2 << 20)\n"
+      "def rest():\n  time.sleep(2)\n  os._exit(0)\n"
+      "threading.Thread(target=rest).start()\nctypes.CDLL(None).syscall(60, 0)");
+  job.folders.push_back({"/qpcseal/out", opened(dir.path()), true});
+  job.limits.without_name = 1 << 20;
+  EXPECT_EQ(run(job).words(), "held more than 1048576 bytes in files without a name");
+}
+
 TEST_F(Sandbox, GoesOnWhereAnotherProcessHoldsFilesWithoutAName) {
   const qpcseal::testing::TempFolder dir;
-  const Fd other(open(dir.path().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  const Fd other(open((dir / "other").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
   ASSERT_TRUE(other);
+  ASSERT_EQ(unlink((dir / "other").c_str()), 0);
   ASSERT_EQ(posix_fallocate(other.get(), 0, 4 << 20), 0);
   Job job = python("time.sleep(0.5)");
   job.folders.push_back({"/qpcseal/out", opened(dir.path()), true});
