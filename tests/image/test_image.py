@@ -2,6 +2,7 @@
 """The image's lists and the parts of its build that need no Debian: what is pinned, what is left out, what is signed."""
 
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -36,7 +37,7 @@ class Lists(unittest.TestCase):
         for line in lines:
             self.assertEqual(len(line), 6, line)
             group, _, version, size, sha256, path = line
-            self.assertIn(group, ("root", "initrd", "kernel"))
+            self.assertIn(group, ("root", "initrd", "kernel", "stub"))
             self.assertRegex(version, r"^[0-9][0-9A-Za-z.+:~-]*$")
             self.assertRegex(size, r"^[1-9][0-9]*$")
             self.assertRegex(sha256, r"^[0-9a-f]{64}$")
@@ -123,14 +124,46 @@ class Packages(unittest.TestCase):
         self.assertIn("no mirror has small 1.0", errors)
         self.assertEqual(list((self.folder / "cache").iterdir()), [])
 
+    def take(self):
+        return common(f'image="{self.folder}"; take root "{self.folder}/taken"', QPCSEAL_IMAGE_CACHE=str(self.folder / "cache"))
+
+    def test_takes_copies_of_cached_packages(self):
+        file = self.deb()
+        self.fetch(self.digest(file), f"file:{self.folder}/mirror")
+        code, _, errors = self.take()
+        self.assertEqual(code, 0, errors)
+        self.assertEqual((self.folder / "taken" / file.name).read_bytes(), file.read_bytes())
+
     def test_refuses_a_cached_package_that_was_changed(self):
         sha256 = self.digest(self.deb())
         self.fetch(sha256, f"file:{self.folder}/mirror")
         with (self.folder / "cache" / f"{sha256}.deb").open("ab") as file:
             file.write(b"x")
-        code, _, errors = self.fetch(sha256, f"file:{self.folder}/mirror")
+        code, _, errors = self.take()
         self.assertEqual(code, 3)
         self.assertIn("is damaged", errors)
+
+    def test_refuses_a_cache_that_others_can_write(self):
+        cache = self.folder / "cache"
+        cache.mkdir()
+        for mode in (0o777, 0o775, 0o757):
+            cache.chmod(mode)
+            code, _, errors = self.fetch("0" * 64, f"file:{self.folder}/mirror")
+            self.assertEqual((code, "others can write to it" in errors), (3, True), errors)
+
+    def test_refuses_a_cache_that_is_a_link(self):
+        (self.folder / "elsewhere").mkdir()
+        (self.folder / "cache").symlink_to("elsewhere")
+        code, _, errors = self.fetch("0" * 64, f"file:{self.folder}/mirror")
+        self.assertEqual((code, "is no folder" in errors), (3, True), errors)
+
+    @unittest.skipUnless(os.geteuid() == 0, "as root alone: gives a folder away")
+    def test_refuses_a_cache_of_somebody_else(self):
+        cache = self.folder / "cache"
+        cache.mkdir()
+        os.chown(cache, 65534, 65534)
+        code, _, errors = self.fetch("0" * 64, f"file:{self.folder}/mirror")
+        self.assertEqual((code, "belongs to somebody else" in errors), (3, True), errors)
 
     def test_lists_all_packages(self):
         lock = self.folder / "packages.lock"
