@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What image/test tries, each in machines of its own: operators' days, accidents and attacks, by the serial console."""
 import dataclasses
+import hashlib
 import json
 import pathlib
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 
 from machine import Failure, Machine, from_stick, list_stick, make_stick
@@ -486,6 +488,47 @@ def work_medium(desk):
         check(re.search(line, dump), f"the medium lacks {line}:\n{dump}")
 
 
+def forge(medium):
+    """Rewrites a LUKS2 header so that the data are not encrypted, keeps its passphrase, and puts a file system there (nobody needs the
+    passphrase for that: the header is not authenticated)."""
+    with medium.open("r+b") as file:
+        for place in (0, 0x4000):
+            file.seek(place)
+            header = bytearray(file.read(0x4000))
+            metadata = json.loads(header[4096:].split(b"\0")[0])
+            [segment] = metadata["segments"].values()
+            segment["encryption"] = "cipher_null-ecb"
+            text = json.dumps(metadata, separators=(",", ":")).encode()
+            header[4096:] = text + bytes(0x4000 - 4096 - len(text))
+            header[448:512] = bytes(64)
+            header[448:480] = hashlib.sha256(header).digest()
+            file.seek(place)
+            file.write(header)
+    with tempfile.TemporaryDirectory() as tree:
+        (pathlib.Path(tree) / "home").mkdir()
+        subprocess.run(["mkfs.ext4", "-q", "-d", tree, "-E", f"offset={segment['offset']}", str(medium), "32M"], check=True,
+                       capture_output=True)
+
+
+def forged_medium(desk):
+    """A state medium whose header says that nothing is encrypted: the right passphrase, and it is not taken."""
+    folder = desk.folder("forged-medium")
+    state = blank(folder / "state.img", 64)
+    subprocess.run(["cryptsetup", "luksFormat", "--batch-mode", "--type", "luks2", "--label", "qpcseal-state", "--pbkdf", "pbkdf2",
+                    "--pbkdf-force-iterations", "1000", "--cipher", "aes-xts-plain64", "--key-size", "512", str(state), "-"],
+                   input=b"a passphrase", check=True, capture_output=True)
+    forge(state)
+    with Machine(desk.iso, folder / "1", [(state, "virtio")]) as machine:
+        start(machine)
+        entry(machine, 2)
+        pick(machine, "The state medium holds", "Open the one that is there")
+        machine.answer("Enter passphrase", "a passphrase")
+        machine.expect("not encrypted as this menu does it", seconds=60)
+        back(machine)
+        check(re.search(r"state +none", machine.text), "the forged medium was opened")
+        switch_off(machine)
+
+
 ALL = {
     "contents": contents,
     "first-day": first_day,
@@ -496,5 +539,6 @@ ALL = {
     "secure-boot": secure_boot,
     "mistakes": mistakes,
     "work-medium": work_medium,
+    "forged-medium": forged_medium,
     "pictures": pictures,
 }

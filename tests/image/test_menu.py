@@ -205,6 +205,20 @@ class Menu(unittest.TestCase):
         self.assertIn("No state medium was found", text)
         self.assertEqual([line for line in self.called("cryptsetup") if " open " in line], [])
 
+    def test_a_medium_with_another_cipher_is_closed_again(self):
+        self.command("lsblk", 'case "$*" in *-Pno*) echo \'NAME="vda" TYPE="disk" FSTYPE="crypto_LUKS" PKNAME=""\' ;; esac')
+        self.command("cryptsetup", 'case "$1" in luksDump) printf "Label:\\tqpcseal-state\\n" ;; esac')
+        good = "0 100 crypt aes-xts-plain64 :64:logon:x 0 254:0 32768"
+        for table in ("0 100 crypt cipher_null-ecb - 0 254:0 32768", "0 100 linear 254:0 32768", "", good + "\n100 100 linear 254:0 1"):
+            self.command("dmsetup", f"printf '%s\\n' '{table}'")
+            code, text = self.menu("open_state")
+            self.assertEqual((code, "DO NOT USE IT" in text), (1, True), text)
+            self.assertEqual(self.called("cryptsetup")[-1], "cryptsetup close qpcseal-state")
+            self.assertEqual(self.called("mount"), [])
+        self.command("dmsetup", f"echo '{good}'")
+        self.menu("open_state")
+        self.assertEqual(len(self.called("mount")), 1)
+
     def test_the_disk_of_the_image_is_not_offered(self):
         self.command("lsblk", 'case "$*" in *-rnso*) printf "root crypt\\nsda3 part\\nsda disk\\n" ;;\n'
                      '*-Pno*) printf \'%s\\n\' \'NAME="sda" TYPE="disk" FSTYPE="" PKNAME=""\' '
