@@ -77,6 +77,20 @@ class Menu(unittest.TestCase):
         self.assertEqual(len(want), 32)
         self.assertEqual([word for word in text.split() if word in want], want)
 
+    def test_names_the_commit_to_rebuild(self):
+        self.command("qpcseal", '[ "$*" = --version ] && echo "qpcseal 0.2.0 (commit 0123456789ab)"')
+        self.assertIn("\nProgram: qpcseal 0.2.0 (commit 0123456789ab)\n", self.menu("show_image")[1])
+        self.command("qpcseal", "exit 1")
+        code, text = self.menu("show_image")
+        self.assertIn("\nProgram: unknown\n", text)
+        self.assertIn("Network interfaces", text)
+
+    def test_start_words_have_this_name_in_menu_and_file(self):
+        self.assertIn("START WORDS", self.menu("show_image")[1])
+        build = (ROOT / "image" / "build").read_text(encoding="utf-8")
+        self.assertIn("START WORDS: ", build)
+        self.assertIn("FILE WORDS: ", build)
+
     def test_a_network_interface_is_called_out(self):
         for names, wrong in ((["lo"], False), (["lo", "eth0"], True), ([], True)):
             net = self.folder / "-".join(["net", *names])
@@ -85,6 +99,10 @@ class Menu(unittest.TestCase):
                 (net / name).mkdir()
             _, text = self.menu(f"export QPCSEAL_MENU_NET={net}; show_image")
             self.assertEqual("There must be none but lo" in text, wrong, names)
+
+    def test_names_the_keyboards_layout_before_anything_is_typed(self):
+        _, text = self.menu("main")
+        self.assertIn("The keyboard's layout is US.", text.split("Press Enter")[0])
 
     # Questions
 
@@ -179,6 +197,12 @@ class Menu(unittest.TestCase):
         for name in ("wipefs", "cryptsetup", "mkfs.ext4"):
             self.assertEqual(self.called(name), [], name)
 
+    def test_names_the_keyboards_layout_before_a_passphrase_is_typed(self):
+        self.command("lsblk", 'case "$*" in *-Pno*) echo \'NAME="vda" TYPE="disk" FSTYPE="" PKNAME=""\' ;; esac')
+        self.command("cryptsetup", "echo asks for the passphrase; exit 1")
+        _, text = self.menu("make_state", "1\nerase vda\n1\n")
+        self.assertIn("The keyboard's layout is US", text.split("asks for the passphrase")[0])
+
     def format_options(self, purpose):
         self.command("lsblk", 'case "$*" in *-Pno*) echo \'NAME="vda" TYPE="disk" FSTYPE="" PKNAME=""\' ;; esac')
         self.command("install", "exit 0")
@@ -237,6 +261,37 @@ class Menu(unittest.TestCase):
             self.assertIn("noexec,nodev,nosuid,nosymfollow", call)
             self.assertEqual(",ro" in call, read_only)
             self.assertEqual(self.called("blockdev"), [] if read_only else ["blockdev --setrw /dev/sdb"])
+
+    def read_only_stick(self):
+        self.command("findmnt", f'case "$*" in *OPTIONS*{self.folder / "stick"}) echo ro,nosuid ;; *SOURCE*) echo /dev/null ;; '
+                     f'*--mountpoint\\ {self.folder / "stick"}) ;; *) exit 1 ;; esac')
+
+    def test_a_stick_that_can_only_be_read_gets_no_new_file(self):
+        self.read_only_stick()
+        code, text = self.menu("need_stick() { return 0; }; new_name Page page", "page\n")
+        self.assertEqual(code, 1)
+        self.assertIn("Give it back (entry 10), and take it again with yes to writing.", text)
+        self.assertNotIn("a name on the stick", text)
+
+    def test_says_that_a_stick_can_only_be_read(self):
+        self.read_only_stick()
+        self.assertIn("free, READ ONLY", self.menu("status_lines")[1])
+        self.mounted("stick")
+        self.assertNotIn("READ ONLY", self.menu("status_lines")[1])
+
+    def test_asks_for_writing_with_the_cases_that_need_it(self):
+        self.command("lsblk", 'case "$*" in *-Pno*) printf \'%s\\n\' \'NAME="sdb" TYPE="disk" FSTYPE="vfat" PKNAME=""\' ;; esac')
+        _, text = self.menu("take_stick", "1\n")
+        self.assertIn("sealed model", text.split("May files be written to it")[0])
+
+    def test_after_a_failure_of_a_medium_it_says_what_is_free_where(self):
+        self.mounted("state", "stick")
+        self.command("df", f'case "$*" in *{self.folder / "stick"}) printf "Avail\\n   0\\n" ;; *) printf "Avail\\n 90M\\n" ;; esac')
+        for exit_code, said in ((3, True), (5, False)):
+            self.command("qpcseal", f"exit {exit_code}")
+            _, text = self.menu("media_are_there() { return 0; }; run qpcseal audit report")
+            self.assertEqual("Free on the state medium" in text and ": 90M\n" in text, said)
+            self.assertEqual("Free on the stick" in text and ": 0\n" in text, said)
 
     def test_a_name_for_the_stick_is_new_and_plain(self):
         (self.folder / "stick" / "there").touch()
