@@ -273,6 +273,12 @@ class Menu(unittest.TestCase):
         self.assertIn("Give it back (entry 10), and take it again with yes to writing.", text)
         self.assertNotIn("a name on the stick", text)
 
+    def test_a_release_goes_to_a_stick_that_can_be_written(self):
+        self.read_only_stick()
+        _, text = self.menu("need_home() { return 0; }; need_stick() { return 0; }; release", "3\n")
+        self.assertIn("take it again with yes to writing", text)
+        self.assertEqual(self.called("qpcseal"), [])
+
     def test_says_that_a_stick_can_only_be_read(self):
         self.read_only_stick()
         self.assertIn("free, READ ONLY", self.menu("status_lines")[1])
