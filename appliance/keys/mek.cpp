@@ -95,10 +95,15 @@ std::vector<AttributeReport> inspect_mek(Session& session, const Object& mek,
                                          const std::vector<std::string>& accept, Origin origin) {
   std::vector<AttributeReport> out;
   const auto length = session.number(mek, CKA_VALUE_LEN);
-  // SoftHSM 2.6.1 says 0 of an unwrapped key; what unwraps from 24 bytes has 16 (RFC 3394).
+  // SoftHSM 2.6.1 never sets it on an unwrapped key, and 0 is what it began with. unwrap_mek() takes 24 bytes
+  // alone, and what unwraps from them has 16 (RFC 3394).
   const bool unwrapped = origin == Origin::Restored || origin == Origin::Transferee;
-  out.push_back({"CKA_VALUE_LEN", length ? std::to_string(*length) : "absent", "16", true,
-                 length == 16UL || (unwrapped && length == 0UL), false});
+  const bool unset = unwrapped && length == 0UL;
+  out.push_back({"CKA_VALUE_LEN",
+                 unset    ? std::string(kNotGiven)
+                 : length ? std::to_string(*length)
+                          : "absent",
+                 "16", true, length == 16UL || unset, false});
   for (const FlagRule& rule : kFlags) {
     const auto value = session.flag(mek, rule.type);
     const bool good = wanted(rule, origin);

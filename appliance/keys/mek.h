@@ -75,6 +75,9 @@ Mek find_mek(pkcs11::Session& session, const std::string& reference);
 // By id; Error{Token} as above.
 Mek find_mek_by_id(pkcs11::Session& session, ByteView id);
 
+// Observed where the token has no true value for the attribute, and something else proves what is expected.
+inline constexpr std::string_view kNotGiven = "not given";
+
 struct AttributeReport {
   std::string name;      // "CKA_SENSITIVE"
   std::string observed;  // "true", "false", "absent", ...

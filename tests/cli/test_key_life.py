@@ -137,6 +137,8 @@ class KeyLife(unittest.TestCase):
         self.second.qpcseal("mek", "restore", backup, expect=2)
         shown = self.second.json("mek", "show", self.name)
         attributes = {a["name"]: a["observed"] for a in shown["attributes"]}
+        self.assertIn(attributes["CKA_VALUE_LEN"], ("16", "not given"))  # SoftHSM 2.6.1 never sets it on an unwrapped key
+        self.assertNotRegex(self.second.qpcseal("mek", "show", self.name).stdout, r"CKA_VALUE_LEN +0\b")
         self.assertEqual((attributes["CKA_ENCRYPT"], attributes["CKA_WRAP"], attributes["CKA_DECRYPT"],
                           attributes["CKA_COPYABLE"], attributes["CKA_MODIFIABLE"]), ("false",) * 5)
         self.assertIn("only wraps", self.seal(self.second, "sealed2", expect=5)[2].stderr)

@@ -141,6 +141,7 @@ Report show_missing(const site::Appliance& appliance, const keys::Mek& mek) {
 }
 
 std::string verdict_of_mek(const keys::AttributeReport& attribute) {
+  if (attribute.observed == keys::kNotGiven) return "by the 24 bytes that it was unwrapped from";
   if (attribute.good) return "";
   if (attribute.required) return "WRONG, required";
   return attribute.accepted ? "differs, accepted by the site" : "differs, desired";
