@@ -14,13 +14,15 @@ namespace qpcseal::site {
 struct MachineOptions {
   std::string module, token_label, token_serial, pin_source;
   std::vector<std::string> module_files;
+  bool embedded = false;  // excludes `module`
 };
 
-// The machine's own site.toml where there is one; else a new one, by the options. The embedded token is the
-// default where its folder is in the home, or where the log says that the token is SoftHSM's. Error{Usage}
-// where options are missing, or given beside a site.toml; Error{Token} where SoftHSM is not installed.
-// Whether the module is the one in the log is asked whenever it is loaded, and not here: after an upgrade of
-// the module the officers settle it in the restored home.
+// The machine's own site.toml where there is one; else a new one, by the options. Without `module` and
+// `embedded` it is the embedded token's where the log's token is SoftHSM's, and either the home has the
+// folder of an embedded token or the log pins this machine's SoftHSM. Error{Usage} where options are missing,
+// given beside a site.toml, or contradict the log's token; Error{Token} where SoftHSM is not installed.
+// Whether the module is the one in the log is asked whenever it is loaded: after an upgrade of the module the
+// officers settle it in the restored home.
 Site site_for(const Home& home, const audit::State& state, const MachineOptions& options);
 // Of the module that the log pins, hex.
 std::string pinned_sha256(const audit::State& state);

@@ -440,6 +440,30 @@ class Restore(HomeCase):
         self.q("audit", "verify", env=env)
         self.q("mek", "list", env=env, expect=3)
 
+    def test_the_embedded_token_is_taken_only_where_the_log_says_so(self):
+        env, home = self.elsewhere()
+        said = self.q("home", "restore", self.backup, env=env).stdout
+        self.assertIn("it is taken for the embedded token", said)
+        shutil.rmtree(home)
+        # The next module of an upgrade: the log pins it, and this machine has another one.
+        module = self.appliance.root / "next.so"
+        softhsm = self.appliance.json("site", "show")["module"]
+        shutil.copy(softhsm, module)
+        with open(module, "ab") as file:
+            file.write(b"\0")
+        self.q("site", "change", "--module", module, "--yes")
+        self.q("home", "backup", "-o", self.backup, "--force")
+        said = self.q("home", "restore", self.backup, env=env, expect=2).stderr
+        self.assertIn("the log pins another module than", said)
+        self.assertIn("--embedded takes", said)
+        self.assertFalse(home.exists())
+        said = json.loads(self.q("home", "restore", self.backup, "--embedded", "--json", env=env).stdout)
+        self.assertEqual((said["site"]["embedded"], said["site"]["module"]), (True, softhsm))
+        shutil.rmtree(home)
+        self.q("home", "restore", self.backup, "--embedded", "--module", module, env=env, expect=2)
+        said = json.loads(self.q("home", "restore", self.backup, "--module", module, "--json", env=env).stdout)
+        self.assertEqual((said["site"]["embedded"], said["site"]["module"]), (False, str(module)))
+
     def test_a_home_behind_a_link(self):
         link = self.appliance.root / "link"
         link.symlink_to(self.home)

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "appliance/site/genesis.h"
+#include "appliance/site/init.h"
 #include "appliance/site/restored_site.h"
 #include "tests/base/expect_error.h"
 #include "tests/site/logged_home.h"
@@ -119,7 +120,7 @@ class RestoredSite : public ::testing::Test {
  protected:
   LoggedHome site;
   audit::State state = site.copy().state;
-  MachineOptions options{"/usr/lib/module.so", "", "", "", {}};
+  MachineOptions options{"/usr/lib/module.so", "", "", "", {}, false};
   [[nodiscard]] Site made() const { return site_for(site.home, state, options); }
 };
 
@@ -150,27 +151,42 @@ TEST_F(RestoredSite, NeedsAModuleForATokenThatIsNotEmbedded) {
   EXPECT_ERROR(Usage, "--module must be an absolute path, not 'module.so'", made());
 }
 
-TEST_F(RestoredSite, IsTheEmbeddedTokensWhereTheHomeOrTheLogSaysSo) {
+TEST_F(RestoredSite, IsTheEmbeddedTokensWhereTheLogAndTheMachineSaySo) {
   options.module = "";
-  fs::create_directory(site.home.tokens());
-  EXPECT_TRUE(made().embedded);
-  fs::remove(site.home.tokens());
   state.genesis["token"]["model"] = "SoftHSM v2";
-  EXPECT_TRUE(made().embedded);
+  fs::create_directory(site.home.tokens());
+  EXPECT_TRUE(made().embedded) << "by its folder, after an upgrade too";
+  fs::remove(site.home.tokens());
+  state.site.module_sha256 = module_sha256(Site{find_softhsm(), "", "", true, "", {}});
+  EXPECT_TRUE(made().embedded) << "by the module that the log pins";
   EXPECT_TRUE(fs::path(made().module).is_absolute());
   options.module = "/usr/lib/module.so";
   EXPECT_FALSE(made().embedded) << "the option goes first";
+}
+
+TEST_F(RestoredSite, IsNotTheEmbeddedTokensWhereTheLogHasAnother) {
+  options.module = "";
+  fs::create_directory(site.home.tokens());
+  EXPECT_ERROR(Usage, "--module is missing", made());
+  options.embedded = true;
+  EXPECT_ERROR(Usage, "--embedded: the log's token is 'the token'", made());
+  fs::remove(site.home.tokens());
+  state.genesis["token"]["model"] = "SoftHSM v2";
+  EXPECT_TRUE(made().embedded) << "somebody says so";
+  options.embedded = false;
+  EXPECT_ERROR(Usage, "the log pins another module than", made());
 }
 
 TEST_F(RestoredSite, IsTheMachinesOwnWhereItHasOne) {
   const Site own{"/opt/own.so", "own", "9", false, "tty", {}};
   write_text(site.home.site(), own.text(site.home));
   for (const MachineOptions& given :
-       {MachineOptions{"/m.so", "", "", "", {}}, MachineOptions{"", "label", "", "", {}},
-        MachineOptions{"", "", "", "tty", {}}})
+       {MachineOptions{"/m.so", "", "", "", {}, false}, MachineOptions{"", "label", "", "", {}, false},
+        MachineOptions{"", "", "", "tty", {}, false}, MachineOptions{"", "", "", "", {}, true}})
     EXPECT_ERROR(
         Usage,
-        "--module, --token, --serial, --pin-source and --module-files are for a home without a site.toml",
+        "--module, --embedded, --token, --serial, --pin-source and --module-files are for a home without a "
+        "site.toml",
         site_for(site.home, state, given));
   EXPECT_EQ(site_for(site.home, state, {}).module, "/opt/own.so");
   write_text(site.home.site(), "module = 7\n");

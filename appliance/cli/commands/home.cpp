@@ -102,6 +102,8 @@ std::string words_of_module(const site::Restored& done) {
   std::string out = std::string(done.new_site ? "site.toml is made anew: " : "site.toml stays: ") +
                     "module " + printable(done.site.module) + ", SHA-256 " +
                     (done.module_sha256.empty() ? "none, for it cannot be read" : done.module_sha256) + "\n";
+  if (done.new_site && done.site.embedded)
+    out += "it is taken for the embedded token, in the home's folder tokens; --module names another one\n";
   if (!done.pinned_sha256.empty() && done.module_sha256 != done.pinned_sha256)
     out += "the log pins another module, SHA-256 " + done.pinned_sha256 +
            ": the next command refuses this one until officers agree to it by 'qpcseal site change'\n";
@@ -116,6 +118,7 @@ Report restore_home(Context& context, const HomeOptions& options) {
   report.json["aside"] = done.aside.empty() ? ordered_json() : ordered_json(done.aside.string());
   report.json["site"] = {{"new", done.new_site},
                          {"module", done.site.module},
+                         {"embedded", done.site.embedded},
                          {"module_sha256", done.module_sha256},
                          {"pinned_sha256", done.pinned_sha256}};
   report.text = "restored " + words_of_home(done.manifest);
@@ -155,7 +158,11 @@ void add_home(CLI::App& app, Context& context) {
   one->add_option("FILE", options->file, "What 'home backup' wrote")->required();
   one->add_option("--key", options->key, "The log's first verification key, from elsewhere: name+id+key");
   one->add_flag("--force", options->force, "Move the present state aside");
-  one->add_option("--module", options->machine.module, "Where there is no site.toml: the PKCS #11 module");
+  CLI::Option* module = one->add_option("--module", options->machine.module,
+                                        "Where there is no site.toml: the PKCS #11 module");
+  one->add_flag("--embedded", options->machine.embedded,
+                "Where there is no site.toml: SoftHSM2 with its objects under the home")
+      ->excludes(module);
   one->add_option("--token", options->machine.token_label, "The token's label (default: as in the log)");
   one->add_option("--serial", options->machine.token_serial, "The token's serial (default: as in the log)");
   one->add_option("--pin-source", options->machine.pin_source,
