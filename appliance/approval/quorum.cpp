@@ -139,15 +139,17 @@ Json record_of(const ParsedRequest& candidate, const std::vector<Approver>& appr
           {"approvers", as_json(approvers)}};
 }
 
-}  // namespace
+std::vector<ParsedRequest> parse_all(const std::vector<std::string>& requests) {
+  std::vector<ParsedRequest> out;
+  for (const std::string& text : requests) out.push_back({text, parse_approval_request(text)});
+  return out;
+}
 
-ApprovalResult judge_approval(const ApprovalContext& situation, const std::string& operation,
-                              const Json& parameters, const std::vector<std::string>& requests,
-                              const std::vector<std::string>& signatures) {
-  std::vector<ParsedRequest> candidates;
-  for (const std::string& text : requests) candidates.push_back({text, parse_approval_request(text)});
+// All but the act's parameters.
+ApprovalResult judge_request(const ApprovalContext& situation, const ParsedRequest& candidate,
+                             const std::vector<std::string>& signatures) {
+  const std::string& operation = candidate.request.operation;
   const unsigned threshold = threshold_of(situation.policy, operation);
-  const ParsedRequest& candidate = find_request(candidates, operation, parameters, threshold);
   check_facts(situation, candidate.request, threshold);
   check_log_head(situation, candidate.request);
   check_use(situation, candidate);
@@ -167,36 +169,39 @@ ApprovalResult judge_approval(const ApprovalContext& situation, const std::strin
           {}};
 }
 
+}  // namespace
+
+ApprovalResult judge_approval(const ApprovalContext& situation, const std::string& operation,
+                              const Json& parameters, const std::vector<std::string>& requests,
+                              const std::vector<std::string>& signatures) {
+  const std::vector<ParsedRequest> candidates = parse_all(requests);
+  return judge_request(
+      situation, find_request(candidates, operation, parameters, threshold_of(situation.policy, operation)),
+      signatures);
+}
+
 void require_fits(const ApprovalContext& situation, const ApprovalRequest& request) {
   check_facts(situation, request, threshold_of(situation.policy, request.operation));
   check_log_head(situation, request);
 }
 
-void require_candidate(const policy::Policy& policy, const Officers& officers, UnixTime now,
-                       const std::string& operation, const std::vector<std::string>& requests,
-                       const std::vector<std::string>& signatures) {
-  const unsigned threshold = threshold_of(policy, operation);
-  Error why = no_request(operation, threshold, "");
-  bool is_first = true;
-  for (const std::string& text : requests) {
-    const ApprovalRequest request = parse_approval_request(text);
-    if (request.operation != operation) {
-      if (std::exchange(is_first, false)) why = no_request(operation, threshold, request.operation);
-      continue;
+void require_candidate(const ApprovalContext& situation, const std::string& operation,
+                       const std::vector<std::string>& requests, const std::vector<std::string>& signatures) {
+  const std::vector<ParsedRequest> candidates = parse_all(requests);
+  std::optional<Error> why;
+  for (const ParsedRequest& each : candidates) {
+    if (each.request.operation != operation) continue;
+    try {
+      static_cast<void>(judge_request(situation, each, signatures));
+      return;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::ApprovalsMissing) throw;
+      why = error;
     }
-    is_first = false;
-    const auto tally = [&](const std::string& message) {
-      return tally_signatures(officers, approval_namespace(operation), view(message), signatures, now);
-    };
-    if (now >= request.not_after) {
-      why = expired(request, now);
-      continue;
-    }
-    const Tally tallied = tally(text);
-    if (tallied.approvers.size() >= threshold || !tally(rejection_text(text)).approvers.empty()) return;
-    why = too_few(operation, threshold, tallied);
   }
-  throw Error(why);
+  if (why) throw Error(*why);
+  throw no_request(operation, threshold_of(situation.policy, operation),
+                   candidates.empty() ? "" : candidates.front().request.operation);
 }
 
 ApprovalRequest make_approval_request(const audit::LogCopy& log, const policy::Policy& policy,

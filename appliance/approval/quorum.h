@@ -51,12 +51,10 @@ ApprovalResult judge_approval(const ApprovalContext& situation, const std::strin
 // time, and whether it was used, are not looked at.
 void require_fits(const ApprovalContext& situation, const ApprovalRequest& request);
 
-// What can be said without log and parameters: Error{ApprovalsMissing} where no request for `operation` is
-// there that has not expired, and that enough officers signed or one rejected. judge_approval() would say the
-// same.
-void require_candidate(const policy::Policy& policy, const Officers& officers, UnixTime now,
-                       const std::string& operation, const std::vector<std::string>& requests,
-                       const std::vector<std::string>& signatures);
+// What can be said before the act's parameters are known: Error{ApprovalsMissing} where none of the requests
+// could serve for `operation`, whatever its parameters. judge_approval() would refuse each of them too.
+void require_candidate(const ApprovalContext& situation, const std::string& operation,
+                       const std::vector<std::string>& requests, const std::vector<std::string>& signatures);
 
 // A request for approval as of the log's present end. Error{Denied} where the policy does not allow the
 // operation; Error{Usage} where no officer needs to agree.

@@ -74,14 +74,7 @@ Log Log::open(const LogSettings& settings, tlog::Signer& signer, LogCursor at, O
 const tlog::Tree& Log::tree() const {
   if (at_.tree.is_whole()) return at_.tree;
   if (whole_ && whole_->size() == at_.tree.size()) return *whole_;
-  tlog::Tree tree;
-  store_.each_line([&](std::string_view line) {
-    tree.append(tlog::leaf_hash(view(line)));
-    return tree.size() < at_.tree.size();
-  });
-  if (tree.root() != at_.tree.root())
-    throw Error(ErrorKind::LogDamaged, "the audit log's entries changed while this command ran");
-  return whole_.emplace(std::move(tree));
+  return whole_.emplace(whole_tree(settings_.dir, at_));
 }
 
 std::string old_anchor(const LogCursor& at, const std::optional<AnchorState>& anchor) {

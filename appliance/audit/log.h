@@ -73,6 +73,9 @@ struct Outcome {
 // Error{Denied} where `now` lies before the last entry (by more than 300 s) or this program's sources, or
 // further on than the site's days.
 void check_clock(const State& state, UnixTime now);
+// Error{Usage} where `now` is not before the last entry, so that there is nothing to correct; Error{Denied}
+// where it lies before this program's sources.
+void refuse_correction(const State& state, UnixTime now);
 // Why officers would have to accept the anchor of the token; empty where they need not. Error{LogDamaged} for
 // one that nobody may accept: the log was rolled back, or is another.
 std::string old_anchor(const LogCursor& at, const std::optional<AnchorState>& anchor);

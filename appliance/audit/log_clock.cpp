@@ -86,8 +86,8 @@ void Log::confirm_clock() {
   append({std::move(entry)});
 }
 
-void Log::correct_clock(const encoding::Json& approval) {
-  const UnixTime now = settings_.clock.now(), last = at_.state.last_time;
+void refuse_correction(const State& state, UnixTime now) {
+  const UnixTime last = state.last_time;
   if (now >= last)
     throw Error(ErrorKind::Usage, "the clock says " + format_time(now) +
                                       ", which is not before the log's last entry (" + format_time(last) +
@@ -97,6 +97,11 @@ void Log::correct_clock(const encoding::Json& approval) {
                 "the clock says " + format_time(now) + ", before this program was built (" +
                     format_time(build_time()) + ")",
                 "set the workstation's clock");
+}
+
+void Log::correct_clock(const encoding::Json& approval) {
+  const UnixTime now = settings_.clock.now(), last = at_.state.last_time;
+  refuse_correction(at_.state, now);
   encoding::Json data{{"old_floor", static_cast<std::uint64_t>(last)},
                       {"new_floor", static_cast<std::uint64_t>(now)}};
   if (!approval.is_null()) data["approval"] = approval;

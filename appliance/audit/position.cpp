@@ -76,4 +76,16 @@ LogCursor find_position(const std::filesystem::path& dir, std::uint64_t newest) 
   return at;
 }
 
+tlog::Tree whole_tree(const std::filesystem::path& dir, const LogCursor& at) {
+  if (at.tree.is_whole()) return at.tree;
+  tlog::Tree tree;
+  Store::open_to_read(dir).each_line([&](std::string_view line) {
+    tree.append(tlog::leaf_hash(view(line)));
+    return tree.size() < at.tree.size();
+  });
+  if (tree.root() != at.tree.root())
+    throw Error(ErrorKind::LogDamaged, "the audit log's entries changed while this command ran");
+  return tree;
+}
+
 }  // namespace qpcseal::audit

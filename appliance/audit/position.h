@@ -26,4 +26,8 @@ struct LogCursor {
 // key is the token's, Log::open checks. Error{LogDamaged} as read_log.
 LogCursor find_position(const std::filesystem::path& dir, std::uint64_t newest = UINT64_MAX);
 
+// The cursor's tree, of all entries: read anew from the log's folder where a snapshot spared that.
+// Error{LogDamaged} where the entries are no longer those of the cursor.
+tlog::Tree whole_tree(const std::filesystem::path& dir, const LogCursor& at);
+
 }  // namespace qpcseal::audit

@@ -77,11 +77,16 @@ std::optional<Rehearsal> begun_with(const site::Home& home, const CeremonyInputs
   return std::nullopt;
 }
 
-std::optional<Rehearsal> expect_rehearsal(const CeremonyInputs& inputs, const Json& environment) {
+std::optional<Rehearsal> given_rehearsal(const CeremonyInputs& inputs) {
   auto out = read_rehearsal(inputs);
   if (!out && inputs.plan.rehearsed)
     throw Error(ErrorKind::Denied, "the plan requires a rehearsal first",
                 "'qpcseal ceremony rehearse', then --rehearsal RECORD");
+  return out;
+}
+
+std::optional<Rehearsal> expect_rehearsal(const CeremonyInputs& inputs, const Json& environment) {
+  auto out = given_rehearsal(inputs);
   if (!out) return out;
   const Json& before = out->record.at("environment");
   Complaints complaints;

@@ -18,8 +18,10 @@ struct Rehearsal {
   std::string text, sha256;
 };
 
-// The one that the inputs name. Error{Denied} where the plan wants one and there is none, or the token of
-// then was of another kind; Error{Malformed} for what is no whole record.
+// The one that the inputs name. Error{Denied} where the plan wants one and there is none; Error{Malformed}
+// for what is no whole record.
+std::optional<Rehearsal> given_rehearsal(const CeremonyInputs& inputs);
+// The same. Error{Denied} too where the token of then was of another kind.
 std::optional<Rehearsal> expect_rehearsal(const CeremonyInputs& inputs, const encoding::Json& environment);
 // The one that the ceremony began with: given again, or as it was kept. Nothing where it began without, or it
 // was not kept. Error{Denied} for another one.

@@ -64,11 +64,9 @@ void confirm(const Plan& plan, const approval::Tally& tally, Console& console) {
 }
 
 // A rejection is recorded, and then the plan is one that nobody can run.
-void record_rejection(site::Appliance& appliance, const Plan& plan,
-                      const std::vector<std::string>& signatures) {
-  const auto rejecters =
-      find_rejecters(plan, appliance.home(), appliance.log().state(), signatures, appliance.now());
-  if (rejecters.empty()) return;
+[[noreturn]] void record_rejection(site::Appliance& appliance, const Plan& plan,
+                                   const std::vector<std::string>& signatures,
+                                   const std::vector<approval::Approver>& rejecters) {
   site::archive_approval(appliance.home(), plan.text, kPlanExtension,
                          approval::counted(signatures, rejecters));
   Json data = approval::rejection_data("ceremony", plan.sha256, plan.sha256, rejecters);
@@ -96,8 +94,8 @@ Json begin_data(site::Appliance& appliance, const Plan& plan, const Signed& by, 
   return out;
 }
 
-History current(const site::Appliance& appliance, const Plan& plan) {
-  auto out = find_history(audit::read_log(appliance.home().log(), std::nullopt), plan.sha256);
+History current(const site::Home& home, const Plan& plan) {
+  auto out = find_history(audit::read_log(home.log(), std::nullopt), plan.sha256);
   if (!out)
     throw Error(ErrorKind::Usage, "no ceremony of this plan was begun", "'qpcseal ceremony run' begins one");
   return std::move(*out);
@@ -118,7 +116,7 @@ CeremonyResult render(const audit::LogCopy& log, const Plan& plan, const History
 CeremonyResult conclude(site::Appliance& appliance, const CeremonyInputs& inputs, const std::string& outcome,
                         const std::string& why) {
   const audit::LogCopy log = audit::read_log(appliance.home().log(), std::nullopt);
-  const History history = current(appliance, inputs.plan);
+  const History history = current(appliance.home(), inputs.plan);
   const auto rehearsal = begun_with(appliance.home(), inputs, history.begin);
   Ending ending{outcome, why, format_time(appliance.now()), nullptr};
   if (rehearsal)
@@ -153,7 +151,7 @@ void log_stop(site::Appliance& appliance, const CeremonyIds& ids, const Step& st
 }
 
 CeremonyResult go_on(site::Appliance& appliance, const CeremonyInputs& inputs, Console& console) {
-  const History begun = current(appliance, inputs.plan);
+  const History begun = current(appliance.home(), inputs.plan);
   const CeremonyIds frame{encoding::text_member(begun.begin, "ceremony"), inputs.plan.sha256,
                           encoding::member(begun.begin, "approvers")};
   StepRunner runner(appliance, inputs.plan, frame, inputs.dir, console);
@@ -181,8 +179,8 @@ void announce(const Plan& plan, const History& begun, Console& console) {
                 begun.interruptions.back().step + "': " + begun.interruptions.back().cause + "\n");
 }
 
-History expect_open(const site::Appliance& appliance, const Plan& plan) {
-  History out = current(appliance, plan);
+History expect_open(const site::Home& home, const Plan& plan) {
+  History out = current(home, plan);
   if (out.end)
     throw Error(ErrorKind::Usage, "the ceremony has ended: " + out.outcome,
                 "'qpcseal ceremony report' writes its record");
@@ -203,24 +201,80 @@ void refuse_used(const Plan& plan, const audit::State& state) {
   }
 }
 
+// What is judged of a plan without the token. Where officers reject it, nothing else is.
+struct Judged {
+  std::vector<std::string> given;  // signatures
+  std::vector<approval::Approver> rejecters;
+  Signed by;
+};
+
+Judged judge_plan(const site::Outlook& at, const CeremonyInputs& inputs) {
+  const Plan& plan = inputs.plan;
+  const UnixTime now = at.now();
+  refuse_used(plan, at.state);
+  expect_appliance(plan, at.state);
+  if (now >= plan.valid_until)
+    throw Error(ErrorKind::ApprovalsMissing, "the plan was valid until " + format_time(plan.valid_until));
+  Judged out{approval::read_signatures(inputs.signatures), {}, {}};
+  out.rejecters = find_rejecters(plan, at.home, at.state, out.given, now);
+  if (!out.rejecters.empty()) return out;
+  out.by = check_signatures(plan, at.home, at.state, out.given, now);
+  expect_image(plan, at.image);
+  refuse("the officers do not fit the plan", check_officers(plan, at.home, at.state));
+  refuse("the policy does not fit the plan", check_policy(plan, at.policy, now));
+  refuse("the keys do not fit the plan", check_meks(plan, at.state));
+  refuse("the files do not fit the plan", check_inputs(plan, inputs.dir));
+  refuse("the files do not fit the plan", check_outputs(plan, inputs.dir));
+  return out;
+}
+
+// Of a ceremony that goes on.
+struct Continued {
+  History begun;
+  std::optional<Rehearsal> rehearsal;
+};
+
+Continued judge_resume(const site::Outlook& at, const CeremonyInputs& inputs) {
+  Continued out{expect_open(at.home, inputs.plan), std::nullopt};
+  expect_same_image(out.begun, at.image);
+  check_signers(inputs.plan, at.home, at.state, out.begun.begin, at.now());
+  refuse("the policy no longer fits the plan", check_policy(inputs.plan, at.policy, at.now()));
+  refuse("the files do not fit the plan", check_inputs(inputs.plan, inputs.dir, &out.begun));
+  out.rehearsal = begun_with(at.home, inputs, out.begun.begin);
+  if (!out.rehearsal && encoding::member(out.begun.begin, "rehearsal_sha256").is_string())
+    throw Error(ErrorKind::Denied, "the ceremony was begun with a rehearsal's record, which was not kept",
+                "give it: --rehearsal RECORD");
+  return out;
+}
+
+History judge_abandon(const site::Outlook& at, const CeremonyInputs& inputs, const std::string& why) {
+  if (why.find_first_not_of(" \t") == std::string::npos)
+    throw Error(ErrorKind::Usage,
+                "--why is empty: the record of a ceremony that was abandoned says the reason");
+  History begun = expect_open(at.home, inputs.plan);
+  static_cast<void>(begun_with(at.home, inputs, begun.begin));  // another one is refused
+  return begun;
+}
+
 }  // namespace
+
+void look_at_run(const site::Outlook& outlook, const CeremonyInputs& inputs) {
+  if (!judge_plan(outlook, inputs).rejecters.empty()) return;  // the run records it
+  static_cast<void>(given_rehearsal(inputs));
+}
+
+void look_at_resume(const site::Outlook& outlook, const CeremonyInputs& inputs) {
+  static_cast<void>(judge_resume(outlook, inputs));
+}
+
+void look_at_abandon(const site::Outlook& outlook, const CeremonyInputs& inputs, const std::string& why) {
+  static_cast<void>(judge_abandon(outlook, inputs, why));
+}
 
 CeremonyResult run(site::Appliance& appliance, const CeremonyInputs& inputs, Console& console) {
   const Plan& plan = inputs.plan;
-  refuse_used(plan, appliance.log().state());
-  expect_appliance(plan, appliance.log().state());
-  if (appliance.now() >= plan.valid_until)
-    throw Error(ErrorKind::ApprovalsMissing, "the plan was valid until " + format_time(plan.valid_until));
-  const std::vector<std::string> signatures = approval::read_signatures(inputs.signatures);
-  record_rejection(appliance, plan, signatures);
-  const Signed by =
-      check_signatures(plan, appliance.home(), appliance.log().state(), signatures, appliance.now());
-  expect_image(plan, appliance.image());
-  refuse("the officers do not fit the plan", check_officers(plan, appliance.home(), appliance.log().state()));
-  refuse("the policy does not fit the plan", check_policy(plan, appliance.policy(), appliance.now()));
-  refuse("the keys do not fit the plan", check_meks(plan, appliance.log().state()));
-  refuse("the files do not fit the plan", check_inputs(plan, inputs.dir));
-  refuse("the files do not fit the plan", check_outputs(plan, inputs.dir));
+  const auto [given, rejecters, by] = judge_plan(appliance.outlook(), inputs);
+  if (!rejecters.empty()) record_rejection(appliance, plan, given, rejecters);
   const Json environment = describe_environment(appliance);
   refuse("the token does not fit the plan", check_token(plan, environment));
   const auto rehearsal = expect_rehearsal(inputs, environment);
@@ -232,16 +286,7 @@ CeremonyResult run(site::Appliance& appliance, const CeremonyInputs& inputs, Con
 }
 
 CeremonyResult resume(site::Appliance& appliance, const CeremonyInputs& inputs, Console& console) {
-  const History begun = expect_open(appliance, inputs.plan);
-  expect_same_image(begun, appliance.image());
-  check_signers(inputs.plan, appliance.home(), appliance.log().state(), begun.begin, appliance.now());
-  refuse("the policy no longer fits the plan",
-         check_policy(inputs.plan, appliance.policy(), appliance.now()));
-  refuse("the files do not fit the plan", check_inputs(inputs.plan, inputs.dir, &begun));
-  const auto rehearsal = begun_with(appliance.home(), inputs, begun.begin);
-  if (!rehearsal && encoding::member(begun.begin, "rehearsal_sha256").is_string())
-    throw Error(ErrorKind::Denied, "the ceremony was begun with a rehearsal's record, which was not kept",
-                "give it: --rehearsal RECORD");
+  const History begun = judge_resume(appliance.outlook(), inputs).begun;
   announce(inputs.plan, begun, console);
   const std::string& id = encoding::text_member(begun.begin, "ceremony");
   appliance.log().event("ceremony-resume", ids_of({id, inputs.plan.sha256, {}}));
@@ -263,11 +308,7 @@ std::vector<std::string> unconfirmed_acts(const Plan& plan, const History& histo
 
 CeremonyResult abandon(site::Appliance& appliance, const CeremonyInputs& inputs, const std::string& why,
                        Console& console) {
-  if (why.find_first_not_of(" \t") == std::string::npos)
-    throw Error(ErrorKind::Usage,
-                "--why is empty: the record of a ceremony that was abandoned says the reason");
-  const History begun = expect_open(appliance, inputs.plan);
-  static_cast<void>(begun_with(appliance.home(), inputs, begun.begin));  // another one is refused
+  const History begun = judge_abandon(appliance.outlook(), inputs, why);
   announce(inputs.plan, begun, console);
   const std::vector<std::string> standing = unconfirmed_acts(inputs.plan, begun);
   for (const std::string& act : standing) console.say(act + "\n");

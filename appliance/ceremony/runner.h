@@ -35,6 +35,10 @@ CeremonyResult resume(site::Appliance& appliance, const CeremonyInputs& inputs, 
 // in the record. Error{Usage} without a reason.
 CeremonyResult abandon(site::Appliance& appliance, const CeremonyInputs& inputs, const std::string& why,
                        Console& console);
+// What can be said of run(), resume() and abandon() without the token: they refuse the same.
+void look_at_run(const site::Outlook& outlook, const CeremonyInputs& inputs);
+void look_at_resume(const site::Outlook& outlook, const CeremonyInputs& inputs);
+void look_at_abandon(const site::Outlook& outlook, const CeremonyInputs& inputs, const std::string& why);
 // The record of one that has ended, made again from the log: the same bytes. Of the plan's last ceremony, or
 // of the one with this id.
 CeremonyResult report(const audit::LogCopy& log, const Plan& plan, const std::string& ceremony = "");

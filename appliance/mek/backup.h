@@ -53,6 +53,8 @@ struct RestoredMek {
   bool returned = false;            // lost, and this appliance's own: it goes on as before
   bool suspended = false;
 };
+// What can be said of restore() without the token.
+void look_at_restore(const site::Outlook& outlook, const MekRestoreOptions& options);
 // Error{Denied} where the backup is for another recovery key, the check value differs, the receipt is not of
 // this key's destruction, or this appliance handed the key on to another; Error{Usage} where the key is here.
 // A key that was suspended when it was destroyed here comes back suspended. A key that the token lost comes
@@ -67,6 +69,8 @@ struct Drilled {
   keys::BackupHeader header;
   UnixTime expires = 0;
 };
+// What can be said of drill() without the token.
+void look_at_drill(const site::Outlook& outlook, const std::filesystem::path& backup, std::uint64_t days);
 // Opens the backup in this token, compares the check value, and destroys the key. The certificate is the
 // receipt of the log entry. It holds for so many days, which officers approve.
 Drilled drill(site::Appliance& appliance, const std::filesystem::path& backup, std::uint64_t days,

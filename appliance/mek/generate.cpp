@@ -39,9 +39,9 @@ void destroy_with_id(pkcs11::Session& session, ByteView id) {
     if (equal(mek.id, id)) session.destroy(mek.object);
 }
 
-void refuse_known_name(site::Appliance& appliance, const std::string& name) {
-  const auto meks = keys::list_meks(appliance.session());
-  const auto& logged = appliance.log().state().meks;
+void refuse_known_name(const audit::State& state, const std::vector<keys::Mek>& meks,
+                       const std::string& name) {
+  const auto& logged = state.meks;
   const auto has_name = [&](const std::string& label) { return label.starts_with(name + "#"); };
   const bool known =
       std::any_of(meks.begin(), meks.end(), [&](const auto& mek) { return mek.name == name; }) ||
@@ -51,8 +51,8 @@ void refuse_known_name(site::Appliance& appliance, const std::string& name) {
   if (!known) return;
   const bool gone = std::ranges::none_of(meks, [&](const auto& mek) { return mek.name == name; }) &&
                     std::ranges::all_of(logged, [&](const auto& item) {
-                      const std::string& state = item.second.state;
-                      return !has_name(item.second.label) || state == "failed" || state == "destroyed";
+                      const std::string& now = item.second.state;
+                      return !has_name(item.second.label) || now == "failed" || now == "destroyed";
                     });
   if (gone)
     throw Error(ErrorKind::Usage, "the MEK '" + name + "' was destroyed, and its name is not given again",
@@ -69,9 +69,15 @@ Json attribute_list(const std::vector<keys::AttributeReport>& reports) {
   return out;
 }
 
+void look_at_generate(const site::Outlook& outlook, const std::string& name) {
+  keys::check_name(name);
+  refuse_known_name(outlook.state, {}, name);
+  static_cast<void>(site::judge_act(outlook, "mek-generate", {{"name", name}}));
+}
+
 keys::Mek generate(site::Appliance& appliance, const std::string& name) {
   keys::check_name(name);
-  refuse_known_name(appliance, name);
+  refuse_known_name(appliance.log().state(), keys::list_meks(appliance.session()), name);
   return make_logged(
       appliance, "mek-generate", name, 1,
       site::with_approval(Json::object(), appliance.approve("mek-generate", {{"name", name}})));

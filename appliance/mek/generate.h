@@ -12,6 +12,8 @@ struct MekView {
   bool missing = false;                      // the log has it, the token lost it
 };
 
+// What can be said of generate() without the token.
+void look_at_generate(const site::Outlook& outlook, const std::string& name);
 // A new key `name#1`. Error{Usage} where the name has a generation already.
 keys::Mek generate(site::Appliance& appliance, const std::string& name);
 // The token's keys, and the missing ones.

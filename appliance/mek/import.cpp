@@ -66,10 +66,14 @@ void overwrite_and_remove(const std::filesystem::path& path, ByteView filler) {
   sync_folder(parent_dir(path));
 }
 
+Json import_parameters(const std::string& name, const std::string& check_value) {
+  return {{"name", name}, {"check_value", check_value}};
+}
+
 // `lost` is the key's history, where the token lost it.
 keys::Mek import_logged(site::Appliance& appliance, const std::string& name, const SecretBuffer& value,
                         const std::string& check_value, const std::optional<audit::MekHistory>& lost) {
-  const Json approval = appliance.approve("mek-import", {{"name", name}, {"check_value", check_value}});
+  const Json approval = appliance.approve("mek-import", import_parameters(name, check_value));
   const Bytes id = lost ? lost->id : appliance.random().bytes(keys::kMekIdSize);
   Json intent{{"mek_id", to_hex(id)}, {"label", keys::make_label(name, 1)}, {"generation", 1U},
               {"encryptions", 0U},    {"check_value", check_value},         {"history", "unknown"}};
@@ -186,6 +190,16 @@ Imported bring_back(site::Appliance& appliance, const audit::MekHistory& before,
 
 std::string import_check_value(const std::filesystem::path& file) { return check_value_of(read_value(file)); }
 
+void look_at_import(const site::Outlook& outlook, const std::string& name, const std::filesystem::path& file,
+                    bool shred) {
+  keys::check_name(name);
+  if (shred && unfinished_shred(outlook.state, name, file) != nullptr) return;
+  const std::string check_value = import_check_value(file);
+  if (audit::imported_before(outlook.state, check_value) != nullptr) return;
+  refuse_known_name(outlook.state, {}, name);
+  static_cast<void>(site::judge_act(outlook, "mek-import", import_parameters(name, check_value)));
+}
+
 Imported import_file(site::Appliance& appliance, const std::string& name, const std::filesystem::path& file,
                      bool shred) {
   keys::check_name(name);
@@ -200,7 +214,7 @@ Imported import_file(site::Appliance& appliance, const std::string& name, const 
     else
       out = already_imported(appliance, *before, name, shred);
   } else {
-    refuse_known_name(appliance, name);
+    refuse_known_name(appliance.log().state(), keys::list_meks(appliance.session()), name);
     out.mek = import_logged(appliance, name, value, check_value, std::nullopt);
   }
   if (shred) shred_logged(appliance, file, check_value, out);

@@ -52,9 +52,7 @@ Json end_of(const site::Appliance& appliance, const keys::Mek& mek,
   Json out = request_parameters(mek);
   if (!transferee) return out;
   appliance.refuse_wrap_only(mek);
-  const Bytes file = read_file(*transferee, keys::kMaxRecoveryKeyFile);
-  static_cast<void>(with_context(transferee->string(), [&] { return keys::parse_recovery_key(file); }));
-  out[audit::kTransfereeKey] = sha256_hex(file);
+  out[audit::kTransfereeKey] = recovery_key_digest(*transferee);
   return out;
 }
 
@@ -77,6 +75,12 @@ void destroy_key(site::Appliance& appliance, const keys::Mek& mek) {
 }
 
 }  // namespace
+
+std::string recovery_key_digest(const std::filesystem::path& recovery_key) {
+  const Bytes file = read_file(recovery_key, keys::kMaxRecoveryKeyFile);
+  static_cast<void>(with_context(recovery_key.string(), [&] { return keys::parse_recovery_key(file); }));
+  return sha256_hex(file);
+}
 
 Json request_parameters(const keys::Mek& mek) { return {{"mek", mek.label}, {"mek_id", to_hex(mek.id)}}; }
 

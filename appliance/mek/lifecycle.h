@@ -17,6 +17,9 @@ encoding::Json request_parameters(const keys::Mek& mek);
 keys::Mek suspend(site::Appliance& appliance, const std::string& reference);
 keys::Mek resume(site::Appliance& appliance, const std::string& reference);
 
+// Error{Malformed} where the file names no recovery key. Returns its SHA-256, hex.
+std::string recovery_key_digest(const std::filesystem::path& recovery_key);
+
 struct Destroyed {
   keys::Mek mek;
   std::uint64_t encryptions = 0;  // under it, over its whole life
@@ -43,12 +46,17 @@ struct Imported {
 Imported import_file(site::Appliance& appliance, const std::string& name, const std::filesystem::path& file,
                      bool shred);
 
+// What can be said of import_file() without the token; nothing of a key that was imported before.
+void look_at_import(const site::Outlook& outlook, const std::string& name, const std::filesystem::path& file,
+                    bool shred);
+
 // The check value, hex (FORMAT.md section 8): officers approve it beside the name, and the log recognises the
 // key by it.
 std::string import_check_value(const std::filesystem::path& file);
 
-// Error{Usage} where log or token know a key of this name.
-void refuse_known_name(site::Appliance& appliance, const std::string& name);
+// Error{Usage} where the log or `meks`, the token's keys, have one of this name.
+void refuse_known_name(const audit::State& state, const std::vector<keys::Mek>& meks,
+                       const std::string& name);
 encoding::Json attribute_list(const std::vector<keys::AttributeReport>& reports);
 
 }  // namespace qpcseal::mek

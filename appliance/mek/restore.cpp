@@ -25,11 +25,17 @@ struct OpenedBackup {
   keys::RecoveryKey key;
 };
 
-OpenedBackup open_backup(site::Appliance& appliance, const std::filesystem::path& path) {
+// Its key is left out.
+OpenedBackup read_backup(const std::filesystem::path& path) {
   const Bytes bytes = read_file(path, keys::kMaxBackupFile);
   OpenedBackup out;
   out.backup = with_context(path.string(), [&] { return keys::parse_backup(bytes); });
   out.sha256 = sha256_hex(bytes);
+  return out;
+}
+
+OpenedBackup open_backup(site::Appliance& appliance, const std::filesystem::path& path) {
+  OpenedBackup out = read_backup(path);
   const auto key = keys::find_recovery_key(appliance.session());
   if (!key || key->point != out.backup.header.recovery_point)
     throw Error(ErrorKind::Denied, path.string() + " is wrapped to another recovery key than this token's" +
@@ -140,6 +146,12 @@ Json restore_intent(const OpenedBackup& given, const RestoredMek& wanted) {
   return out;
 }
 
+Json drill_parameters(const OpenedBackup& given, std::uint64_t days) {
+  Json out = request_parameters(given.backup.header, given.sha256);
+  out["days"] = days;
+  return out;
+}
+
 void restore_logged(site::Appliance& appliance, const OpenedBackup& given, const Json& approval, Json intent,
                     RestoredMek& out) {
   const auto& accept = appliance.facts().accept;
@@ -189,6 +201,13 @@ Json request_parameters(const keys::BackupHeader& header, const std::string& dig
           {"source_seal_key_sha256", sha256_hex(header.seal_key)}};
 }
 
+void look_at_restore(const site::Outlook& outlook, const MekRestoreOptions& options) {
+  const keys::BackupHeader header = read_backup(options.backup).backup.header;
+  keys::check_name(header.name);
+  if (options.retirement) static_cast<void>(final_count(*options.retirement, header));
+  site::require_candidate(outlook, "mek-restore");
+}
+
 RestoredMek restore(site::Appliance& appliance, const MekRestoreOptions& options) {
   const OpenedBackup given = open_backup(appliance, options.backup);
   RestoredMek out;
@@ -208,13 +227,16 @@ RestoredMek restore(site::Appliance& appliance, const MekRestoreOptions& options
   return out;
 }
 
+void look_at_drill(const site::Outlook& outlook, const std::filesystem::path& backup, std::uint64_t days) {
+  static_cast<void>(site::judge_act(outlook, "mek-drill", drill_parameters(read_backup(backup), days)));
+}
+
 Drilled drill(site::Appliance& appliance, const std::filesystem::path& backup, std::uint64_t days,
               const std::filesystem::path& certificate, Existing existing) {
   const OpenedBackup given = open_backup(appliance, backup);
   AtomicFile file(certificate, existing);
   const keys::BackupHeader& header = given.backup.header;
-  Json intent = request_parameters(header, given.sha256);
-  intent["days"] = days;
+  const Json intent = drill_parameters(given, days);
   UnixTime expires = 0;
   const auto open_and_compare = [&](const audit::Txn&) {
     check_value(appliance, given);

@@ -23,6 +23,14 @@ std::uint64_t highest_generation(site::Appliance& appliance, const std::string& 
   return highest;
 }
 
+Error no_generation(const audit::State& state, const std::string& name) {
+  std::vector<std::string> names;
+  for (const auto& [id, mek] : state.meks) names.emplace_back(keys::name_in(mek.label));
+  return with_nearest({ErrorKind::Usage, "there is no MEK '" + name + "' of this appliance in the token",
+                       "'qpcseal mek generate " + name + "' makes its first generation"},
+                      name, names);
+}
+
 // The newest one that the log knows and that is in the token, or missing there. It need not be usable: a key
 // that may not be used any more is one to replace.
 keys::Mek newest_known(site::Appliance& appliance, const std::string& name) {
@@ -33,17 +41,18 @@ keys::Mek newest_known(site::Appliance& appliance, const std::string& name) {
   for (keys::Mek& mek : meks)
     if (mek.name == name && known.contains(mek.id) && (!newest || mek.generation > newest->generation))
       newest = std::move(mek);
-  if (!newest) {
-    std::vector<std::string> names;
-    for (const auto& [id, mek] : known) names.emplace_back(keys::name_in(mek.label));
-    throw with_nearest({ErrorKind::Usage, "there is no MEK '" + name + "' of this appliance in the token",
-                        "'qpcseal mek generate " + name + "' makes its first generation"},
-                       name, names);
-  }
+  if (!newest) throw no_generation(appliance.log().state(), name);
   return std::move(*newest);
 }
 
 }  // namespace
+
+void look_at_rotate(const site::Outlook& outlook, const std::string& name) {
+  keys::check_name(name);
+  const auto has_name = [&](const auto& item) { return keys::name_in(item.second.label) == name; };
+  if (std::ranges::none_of(outlook.state.meks, has_name)) throw no_generation(outlook.state, name);
+  site::require_candidate(outlook, "mek-rotate");
+}
 
 Rotated rotate(site::Appliance& appliance, const std::string& name) {
   keys::check_name(name);

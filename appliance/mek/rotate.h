@@ -10,6 +10,8 @@ struct Rotated {
   keys::Mek next, replaced;
 };
 
+// What can be said of rotate() without the token.
+void look_at_rotate(const site::Outlook& outlook, const std::string& name);
 // A new key `name#N+1`, where N is the highest generation that the log or the token knows. From then on the
 // bare name means it; older ones are named as label#generation, and are released to cards where the policy
 // allows it, but seal nothing more. Error{Usage} for a name without a key.

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 
-#include "appliance/approval/standing.h"
 #include "appliance/site/archive.h"
 #include "appliance/site/health.h"
 #include "appliance/site/home_swap.h"
@@ -16,7 +15,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/temporary.h"
-#include "policy/officers_needed.h"
 
 namespace qpcseal::site {
 
@@ -61,6 +59,10 @@ Appliance::Appliance(const Environment& environment, const Repair& repair)
   std::optional<AgreedSite> agreed;
   if (repair.site) agreed = agree_to_site(home_, approvals_, repair, clock_.now());
   if (repair.site && repair.site->module) site_.module = *repair.site->module;
+  if (environment.look)
+    look_ahead(home_, at, approvals_, image_, clock_.now(), environment.confirmed_date.has_value(),
+               environment.look);
+  if (environment.confirm) environment.confirm();
   open_token(environment, agreed ? agreed->now : at.state.site);
   const std::string log_key = find_log_key(*session_, home_.log());
   open_log(environment, std::move(at), repair, log_key);
@@ -110,11 +112,9 @@ void Appliance::settle_pin(const Environment& environment) {
   }
 }
 
-UnixTime Appliance::now() const { return std::max({clock_.now(), log_->state().last_time, build_time()}); }
+UnixTime Appliance::now() const { return outlook().now(); }
 
-bool Appliance::insecure_demo() const {
-  return encoding::bool_member(log_->state().genesis, "insecure_demo");
-}
+bool Appliance::insecure_demo() const { return outlook().insecure_demo(); }
 
 void Appliance::check_against_genesis() {
   expect_same("the seal key", to_base64(seal_key_->spki()),
@@ -191,67 +191,31 @@ std::unique_ptr<seal::KeyHandle> Appliance::open_key(const keys::Mek& mek) {
   return std::make_unique<keys::TokenKey>(*module_, token_, mek, pkcs11::probe_gcm(*session_), random_);
 }
 
-namespace {
-
-// Whether the clock is so far from the log that it says nothing of whether a request is valid.
-bool doubts(UnixTime clock, const audit::Log& log, const policy::Policy& policy) {
-  return clock < log.state().last_time || clock >= policy.expires.value || log.runs_ahead();
+Outlook Appliance::outlook() const {
+  return {home_,
+          approvals_,
+          image_,
+          log_->state(),
+          policy_,
+          clock_.now(),
+          [this] { return log_->tree(); },
+          [this] { log_->check_clock(); }};
 }
-
-// When the request for the operation was made, but never before the log's last entry.
-UnixTime moment_of(const std::string& operation, const std::vector<std::string>& requests, UnixTime last) {
-  for (const std::string& text : requests)
-    if (const approval::ApprovalRequest request = approval::parse_approval_request(text);
-        request.operation == operation)
-      return std::max(request.not_before, last);
-  return last;
-}
-
-}  // namespace
 
 Json Appliance::approve(const std::string& operation, const Json& parameters) {
-  if (!log_->state().genesis_accepted && !insecure_demo())
-    throw Error(ErrorKind::ApprovalsMissing, "the officers have not signed the genesis yet",
-                "'qpcseal genesis show -o FILE', every officer signs it, then 'qpcseal genesis accept'");
-  const bool stops_a_key = operation == "mek-suspend";  // whatever the clock says
   if (authority_) {
-    if (!stops_a_key) log_->check_clock();
+    require_genesis(outlook());
+    if (operation != kStopsKey) log_->check_clock();
     return authority_(operation, parameters);
   }
-  const auto needed = policy::officers_needed(policy_, operation);
-  if (!needed)
-    throw Error(ErrorKind::Denied,
-                "the policy does not allow '" + operation + "': [approvals] does not name it");
-  if (!stops_a_key) {
-    refuse_expired_policy();
-    log_->check_clock();
-  }
-  if (*needed == 0) return nullptr;
-  const std::vector<std::string> requests = approval::read_requests(approvals_.requests);
-  const approval::Officers officers = approval::read_officers(home_.officers(), log_->state());
-  const auto was_head = [&](std::uint64_t size, const std::string& root) {
-    return size <= log_->tree().size() && to_hex(log_->tree().root(size)) == root;
-  };
-  const auto used_by = [&](const std::string& nonce) {
-    return approval::words_of_use(audit::read_log(home_.log(), std::nullopt), nonce);
-  };
-  const bool doubted = stops_a_key && doubts(clock_.now(), *log_, policy_);
-  const UnixTime moment = doubted ? moment_of(operation, requests, log_->state().last_time) : now();
-  const approval::ApprovalResult judgement =
-      approval::judge_approval({log_->state(), was_head, policy_, officers, moment, used_by}, operation,
-                               parameters, requests, approval::read_signatures(approvals_.signatures));
-  archive_approval(home_, judgement.request, ".request", judgement.signatures);
-  if (!judgement.rejecters.empty()) reject(operation, judgement);
-  return judgement.record;
+  const auto judgement = judge_act(outlook(), operation, parameters);
+  if (!judgement) return nullptr;
+  archive_approval(home_, judgement->request, ".request", judgement->signatures);
+  if (!judgement->rejecters.empty()) reject(operation, *judgement);
+  return judgement->record;
 }
 
-void Appliance::refuse_expired_policy() const {
-  if (now() < policy_.expires.value) return;
-  throw Error(
-      ErrorKind::Denied,
-      "the policy expired at " + format_time(policy_.expires.value) + ", and it is " + format_time(now()),
-      "'qpcseal policy install' brings in the next one; where the clock is wrong, set it");
-}
+void Appliance::refuse_expired_policy() const { site::refuse_expired_policy(outlook()); }
 
 void Appliance::reject(const std::string& operation, const approval::ApprovalResult& judgement) {
   Json data = approval::rejection_data(operation, encoding::text_member(judgement.record, "nonce"),

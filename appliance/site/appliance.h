@@ -15,6 +15,7 @@
 #include "appliance/keys/token_anchor.h"
 #include "appliance/site/home.h"
 #include "appliance/site/in_force.h"
+#include "appliance/site/outlook.h"
 #include "appliance/site/pin_login.h"
 #include "appliance/site/repair.h"
 #include "appliance/site/running_image.h"
@@ -44,6 +45,10 @@ struct Environment {
   bool urgent = false;
   pkcs11::LastTry last_try = pkcs11::LastTry::Refuse;
   RunningImage image = {};  // of this machine; none where nobody looked
+  // Looks at what needs no token, before the PIN is asked for (look_ahead() of outlook.h).
+  std::function<void(const Outlook& outlook)> look = {};
+  // Asks a person once more, behind that and before the PIN; what it throws ends the command.
+  std::function<void()> confirm = {};
 };
 
 class Appliance {
@@ -106,6 +111,8 @@ class Appliance {
   void set_authority(Authority authority) { authority_ = std::move(authority); }
   // Error{Denied} where the policy has expired.
   void refuse_expired_policy() const;
+  // What needs no token to be judged, as of now.
+  [[nodiscard]] Outlook outlook() const;
   // The workstation's clock, without the log's floor.
   [[nodiscard]] UnixTime clock_now() const { return clock_.now(); }
   // Error{Denied} for a restored MEK, whose source still counts the encryptions.

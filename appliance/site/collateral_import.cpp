@@ -2,6 +2,7 @@
 // Bringing a bundle into force.
 #include <algorithm>
 
+#include "appliance/site/archive.h"
 #include "appliance/site/pinned_files.h"
 #include "appliance/trust/collateral_bundle.h"
 #include "attest/certpath.h"
@@ -80,31 +81,37 @@ bool takes_back_revocations(const trust::Trust& now, const trust::Collateral& ne
 }
 
 // Taking a revocation back lets a key go where it could not go before: that takes as many as any act.
-int officers_for(const Appliance& appliance, const trust::Collateral& bundle) {
-  return takes_back_revocations(appliance.trust(), bundle) ? appliance.policy().greatest_threshold() : 1;
+int officers_for(const Outlook& outlook, const trust::Trust& trust, const trust::Collateral& bundle) {
+  return takes_back_revocations(trust, bundle) ? outlook.policy.greatest_threshold() : 1;
 }
 
 }  // namespace
 
-Installed import_collateral(Appliance& appliance, const std::filesystem::path& file,
-                            const std::vector<std::filesystem::path>& paths) {
-  const std::string text = read_plain_text(file, trust::kMaxCollateral);
-  const trust::Collateral bundle = trust::parse_collateral(text);
-  const audit::State& state = appliance.log().state();
-  check_serial(bundle, state);
-  check_fresh(bundle, appliance.now());
-  const auto approvers = check_signed_file(
-      appliance, {"trust-import", kTrustNamespace, text, officers_for(appliance, bundle)}, paths);
+NextBundle check_next_bundle(const Outlook& outlook, const trust::Trust& trust,
+                             const std::filesystem::path& file) {
+  NextBundle out{read_plain_text(file, trust::kMaxCollateral), {}, {}};
+  out.bundle = trust::parse_collateral(out.text);
+  check_serial(out.bundle, outlook.state);
+  check_fresh(out.bundle, outlook.now());
+  out.signers = check_signers(
+      outlook, {"trust-import", kTrustNamespace, out.text, officers_for(outlook, trust, out.bundle)});
+  return out;
+}
+
+Installed import_collateral(Appliance& appliance, const std::filesystem::path& file) {
+  const NextBundle next = check_next_bundle(appliance.outlook(), appliance.trust(), file);
+  const auto& [text, bundle, signers] = next;
+  archive_approval(appliance.home(), text, ".signed", signers.signatures);
   const std::string digest = sha256_hex(text);
   Json intent{{"digest", digest},
               {"serial", bundle.serial},
               {"not_before", static_cast<std::uint64_t>(bundle.not_before)},
               {"not_after", static_cast<std::uint64_t>(bundle.not_after)},
               {"crls", numbers_of(bundle.crls)},
-              {"approvers", approval::as_json(approvers)}};
+              {"approvers", approval::as_json(signers.approvers)}};
   refuse_older_lists(appliance, bundle, intent);
   replace_pinned(appliance, "trust", std::move(intent), text);
-  return {digest, bundle.serial, approvers};
+  return {digest, bundle.serial, signers.approvers};
 }
 
 }  // namespace qpcseal::site

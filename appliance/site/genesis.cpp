@@ -88,15 +88,14 @@ void check_genesis_text(std::string_view text) {
   require(text.empty());
 }
 
-std::vector<approval::Approver> accept_genesis(Appliance& appliance,
-                                               const std::vector<std::filesystem::path>& paths) {
-  const audit::State& state = appliance.log().state();
+SignedGenesis check_genesis(const Outlook& outlook) {
+  const audit::State& state = outlook.state;
   if (state.genesis_accepted) throw Error(ErrorKind::Usage, "the genesis was accepted before");
-  const approval::Officers officers = approval::read_officers(appliance.home().officers(), state);
-  const std::string text = genesis_text(state, appliance.log().tree().leaf(0));
-  const std::vector<std::string> signatures = approval::read_signatures(paths);
+  const approval::Officers officers = approval::read_officers(outlook.home.officers(), state);
+  SignedGenesis out{genesis_text(state, outlook.tree().leaf(0)), {}, {}};
+  const std::vector<std::string> signatures = approval::read_signatures(outlook.approvals.signatures);
   const approval::Tally tally =
-      approval::tally_signatures(officers, "approval@qpcseal", view(text), signatures, appliance.now());
+      approval::tally_signatures(officers, "approval@qpcseal", view(out.text), signatures, outlook.now());
   std::set<std::string> lacking;
   for (const approval::Officer& officer : officers.list) lacking.insert(officer.name);
   for (const approval::Approver& approver : tally.approvers) lacking.erase(approver.name);
@@ -104,10 +103,17 @@ std::vector<approval::Approver> accept_genesis(Appliance& appliance,
     throw Error(ErrorKind::ApprovalsMissing,
                 "every listed officer signs the genesis; not signed by " + names_of(lacking),
                 "'qpcseal genesis show -o FILE' writes what they sign", tally.findings);
-  archive_approval(appliance.home(), text, ".genesis", approval::counted(signatures, tally.approvers));
-  appliance.log().event("genesis-accepted", {{"text_sha256", sha256_hex(text)},
-                                             {"approvers", approval::as_json(tally.approvers)}});
-  return tally.approvers;
+  out.approvers = tally.approvers;
+  out.signatures = approval::counted(signatures, tally.approvers);
+  return out;
+}
+
+std::vector<approval::Approver> accept_genesis(Appliance& appliance) {
+  SignedGenesis genesis = check_genesis(appliance.outlook());
+  archive_approval(appliance.home(), genesis.text, ".genesis", genesis.signatures);
+  appliance.log().event("genesis-accepted", {{"text_sha256", sha256_hex(genesis.text)},
+                                             {"approvers", approval::as_json(genesis.approvers)}});
+  return std::move(genesis.approvers);
 }
 
 }  // namespace qpcseal::site

@@ -18,9 +18,15 @@ std::string genesis_text(const audit::State& state, const tlog::Hash& leaf);
 // Whether the text has the genesis' lines and nothing else. Error{Malformed}.
 void check_genesis_text(std::string_view text);
 
-// Records that all listed officers signed. Error{ApprovalsMissing} naming those who did not;
-// Error{Usage} where there are no officers or it is done already.
-std::vector<approval::Approver> accept_genesis(Appliance& appliance,
-                                               const std::vector<std::filesystem::path>& signatures);
+struct SignedGenesis {
+  std::string text;
+  std::vector<approval::Approver> approvers;  // all listed officers
+  std::vector<std::string> signatures;        // theirs
+};
+// That the signatures which the command was given are of all listed officers. Error{ApprovalsMissing} naming
+// those who did not sign, or where there are no officers; Error{Usage} where it is accepted already.
+SignedGenesis check_genesis(const Outlook& outlook);
+// Checks that, and records it.
+std::vector<approval::Approver> accept_genesis(Appliance& appliance);
 
 }  // namespace qpcseal::site

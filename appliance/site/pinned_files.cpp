@@ -107,20 +107,19 @@ void refuse_weak_change(const policy::Policy& policy) {
 
 }  // namespace
 
-std::vector<approval::Approver> check_signed_file(Appliance& appliance, const SignedFile& file,
-                                                  const std::vector<std::filesystem::path>& paths) {
-  const auto named = appliance.policy().approvals_for(file.operation);
+Signers check_signers(const Outlook& outlook, const SignedFile& file) {
+  const auto named = outlook.policy.approvals_for(file.operation);
   if (!named)
     throw Error(ErrorKind::Denied,
                 "the policy in force does not allow '" + file.operation + "': [approvals] does not name it");
-  const int needed = appliance.insecure_demo() ? *named : std::max(file.least, *named);
-  const std::vector<std::string> signatures = approval::read_signatures(paths);
+  const int needed = outlook.insecure_demo() ? *named : std::max(file.least, *named);
+  const std::vector<std::string> signatures = approval::read_signatures(outlook.approvals.signatures);
   approval::Tally tally;
   if (needed > 0)
-    tally = count(approval::read_officers(appliance.home().officers(), appliance.log().state()), file,
-                  signatures, needed, appliance.now());
-  archive_approval(appliance.home(), file.text, ".signed", approval::counted(signatures, tally.approvers));
-  return std::move(tally.approvers);
+    tally = count(approval::read_officers(outlook.home.officers(), outlook.state), file, signatures, needed,
+                  outlook.now());
+  std::vector<std::string> theirs = approval::counted(signatures, tally.approvers);
+  return {std::move(tally.approvers), std::move(theirs)};
 }
 
 void replace_pinned(Appliance& appliance, const std::string& kind, Json intent, const std::string& text) {
@@ -145,38 +144,51 @@ void replace_pinned(Appliance& appliance, const std::string& kind, Json intent, 
   if (!fault.empty()) throw Error(ErrorKind::DoneWithFault, "the file is in force and logged; " + fault);
 }
 
-Installed install_policy(Appliance& appliance, const std::filesystem::path& file,
-                         const std::vector<std::filesystem::path>& paths) {
-  const std::string text = read_text_file(file, policy::kMaxPolicySize);
-  const policy::Policy next = policy::parse_policy(text, file.string());
-  const audit::State& state = appliance.log().state();
-  if (next.serial.value <= state.policy_serial)
-    throw Error(ErrorKind::Denied, "its serial is " + std::to_string(next.serial.value) +
-                                       ", and must be above " + std::to_string(state.policy_serial));
+NextPolicy check_next_policy(const Outlook& outlook, const std::filesystem::path& file) {
+  NextPolicy out{read_text_file(file, policy::kMaxPolicySize), 0, {}};
+  const policy::Policy next = policy::parse_policy(out.text, file.string());
+  const audit::State& state = outlook.state;
+  out.serial = next.serial.value;
+  if (out.serial <= state.policy_serial)
+    throw Error(ErrorKind::Denied, "its serial is " + std::to_string(out.serial) + ", and must be above " +
+                                       std::to_string(state.policy_serial));
   std::optional<approval::Officers> officers;
-  if (!state.officers_digest.empty()) officers = approval::read_officers(appliance.home().officers(), state);
+  if (!state.officers_digest.empty()) officers = approval::read_officers(outlook.home.officers(), state);
   check_policy(next,
                {encoding::text_member(state.genesis, "appliance_id"), officers ? &*officers : nullptr,
-                appliance.insecure_demo(), false},
-               appliance.now());
-  const int least = std::max(appliance.policy().greatest_threshold(), next.greatest_threshold());
-  const auto approvers =
-      check_signed_file(appliance, {"policy-change", kPolicyNamespace, text, least}, paths);
-  const std::string digest = sha256_hex(text);
-  replace_pinned(
-      appliance, "policy",
-      {{"digest", digest}, {"serial", next.serial.value}, {"approvers", approval::as_json(approvers)}}, text);
-  return {digest, next.serial.value, approvers};
+                outlook.insecure_demo(), false},
+               outlook.now());
+  const int least = std::max(outlook.policy.greatest_threshold(), next.greatest_threshold());
+  out.signers = check_signers(outlook, {"policy-change", kPolicyNamespace, out.text, least});
+  return out;
 }
 
-Installed install_officers(Appliance& appliance, const std::filesystem::path& file) {
-  const std::string text = read_text_file(file, approval::kMaxOfficersFile);
+Installed install_policy(Appliance& appliance, const std::filesystem::path& file) {
+  NextPolicy next = check_next_policy(appliance.outlook(), file);
+  archive_approval(appliance.home(), next.text, ".signed", next.signers.signatures);
+  const std::string digest = sha256_hex(next.text);
+  replace_pinned(
+      appliance, "policy",
+      {{"digest", digest}, {"serial", next.serial}, {"approvers", approval::as_json(next.signers.approvers)}},
+      next.text);
+  return {digest, next.serial, std::move(next.signers.approvers)};
+}
+
+std::string check_next_officers(const Outlook& outlook, const std::filesystem::path& file) {
+  std::string text = read_text_file(file, approval::kMaxOfficersFile);
   const approval::Officers next = approval::parse_officers(text);
-  refuse_too_few(appliance.policy(), next, appliance.now());
-  if (!appliance.insecure_demo()) refuse_weak_change(appliance.policy());
-  const std::string digest = sha256_hex(text);
-  const Json approval = appliance.approve("officers-change", {{"officers_sha256", digest}});
+  refuse_too_few(outlook.policy, next, outlook.now());
+  if (!outlook.insecure_demo()) refuse_weak_change(outlook.policy);
+  return text;
+}
+
+Json officers_parameters(const std::string& text) { return {{"officers_sha256", sha256_hex(text)}}; }
+
+Installed install_officers(Appliance& appliance, const std::filesystem::path& file) {
+  const std::string text = check_next_officers(appliance.outlook(), file);
+  const Json approval = appliance.approve("officers-change", officers_parameters(text));
   archive_approval(appliance.home(), text, ".officers", {});
+  const std::string digest = sha256_hex(text);
   replace_pinned(appliance, "officers", with_approval({{"digest", digest}}, approval), text);
   return {digest, 0, {}};
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "appliance/site/appliance.h"
+#include "appliance/trust/collateral_bundle.h"
 
 namespace qpcseal::site {
 
@@ -21,17 +22,6 @@ struct Installed {
   std::vector<approval::Approver> approvers;
 };
 
-// A policy that officers signed (namespace policy@qpcseal, over its bytes): as many as the policy in force
-// wants for policy-change, by the officers in force; outside a demonstration as many as any operation needs,
-// before or after. Its serial must rise. Error{Denied}, Error{ApprovalsMissing}; and as check_policy().
-Installed install_policy(Appliance& appliance, const std::filesystem::path& file,
-                         const std::vector<std::filesystem::path>& signatures);
-
-// The next officers file, by a request for officers-change (parameter officers_sha256) that the old file's
-// officers signed. Error{Usage} where too few people of the new file could sign what the policy asks for;
-// Error{Denied} where the policy lets fewer people change the officers than any act needs.
-Installed install_officers(Appliance& appliance, const std::filesystem::path& file);
-
 // A file whose own bytes officers sign.
 struct SignedFile {
   std::string operation;           // of the policy's [approvals]
@@ -39,11 +29,35 @@ struct SignedFile {
   const std::string& text;
   int least = 1;  // officers, outside a demonstration
 };
+struct Signers {
+  std::vector<approval::Approver> approvers;
+  std::vector<std::string> signatures;  // theirs
+};
 // As many officers in force as the policy in force wants for the operation (outside a demonstration at least
-// `least`) signed the file; it and the signatures are kept. Error{ApprovalsMissing}; Error{Denied} where the
-// policy does not name the operation.
-std::vector<approval::Approver> check_signed_file(Appliance& appliance, const SignedFile& file,
-                                                  const std::vector<std::filesystem::path>& signatures);
+// `least`) signed the file, by the signatures that the command was given. Error{ApprovalsMissing};
+// Error{Denied} where the policy does not name the operation.
+Signers check_signers(const Outlook& outlook, const SignedFile& file);
+
+// A policy that officers signed (namespace policy@qpcseal, over its bytes): as many as the policy in force
+// wants for policy-change, by the officers in force; outside a demonstration as many as any operation needs,
+// before or after. Its serial must rise. Error{Denied}, Error{ApprovalsMissing}; and as check_policy().
+struct NextPolicy {
+  std::string text;
+  std::uint64_t serial = 0;
+  Signers signers;
+};
+NextPolicy check_next_policy(const Outlook& outlook, const std::filesystem::path& file);
+// Checks that, and brings it into force.
+Installed install_policy(Appliance& appliance, const std::filesystem::path& file);
+
+// The next officers file, whose text it returns. Error{Usage} where too few people of it could sign what the
+// policy asks for; Error{Denied} where the policy lets fewer people change the officers than any act needs.
+std::string check_next_officers(const Outlook& outlook, const std::filesystem::path& file);
+// What officers approve (officers-change) of a file with this text.
+encoding::Json officers_parameters(const std::string& text);
+// Checks that, and brings it into force by a request that the old file's officers signed.
+Installed install_officers(Appliance& appliance, const std::filesystem::path& file);
+
 // Intent, file, result. A crash between them is settled at the next start by was_installed().
 void replace_pinned(Appliance& appliance, const std::string& kind, encoding::Json intent,
                     const std::string& text);
@@ -67,11 +81,18 @@ std::vector<approval::Approver> check_first_signatures(const policy::Policy& pol
                                                        const std::vector<std::string>& signatures,
                                                        UnixTime now);
 
-// Brings a bundle into force that as many officers signed (namespace collateral@qpcseal, over its bytes) as
-// the policy wants for trust-import. Error{Denied}: its serial or a crlNumber does not rise, or it is not
-// fresh; Error{ApprovalsMissing}.
-Installed import_collateral(Appliance& appliance, const std::filesystem::path& file,
-                            const std::vector<std::filesystem::path>& signatures);
+// A bundle that as many officers signed (namespace collateral@qpcseal, over its bytes) as the policy wants
+// for trust-import; `trust` is what is in force. Error{Denied}: its serial does not rise, or it is not fresh;
+// Error{ApprovalsMissing}.
+struct NextBundle {
+  std::string text;
+  trust::Collateral bundle;
+  Signers signers;
+};
+NextBundle check_next_bundle(const Outlook& outlook, const trust::Trust& trust,
+                             const std::filesystem::path& file);
+// Checks that, and brings it into force. Error{Denied} too where a crlNumber does not rise.
+Installed import_collateral(Appliance& appliance, const std::filesystem::path& file);
 
 // Kinds of entries that change a pinned file.
 [[nodiscard]] bool is_pinned(const std::string& kind);

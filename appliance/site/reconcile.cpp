@@ -20,13 +20,6 @@ struct Reconciliation {
   std::string outcome, what;
 };
 
-// A release may be finished with the same report, a shredding by the same command; a ceremony goes on by
-// 'ceremony resume'.
-bool stays_open(const std::string& kind) {
-  static constexpr std::array<std::string_view, 4> kKinds = {"release", "ceremony", "ceremony-step", "shred"};
-  return std::ranges::find(kKinds, kind) != kKinds.end();
-}
-
 bool creates_key(const std::string& kind) {
   static constexpr std::array<std::string_view, 4> kKinds = {"mek-generate", "mek-rotate", "mek-restore",
                                                              "mek-import"};
@@ -125,8 +118,7 @@ void Appliance::reconcile() {
   std::vector<keys::Mek>& there = found_there.meks;
   const auto open = log_->state().open;
   for (const auto& [seq, intent] : open) {
-    const bool exposed = intent.wrapped.is_object() && intent.wrapped.contains("exposed");
-    if (stays_open(intent.kind) && !exposed) continue;  // what a tool had cannot go on
+    if (!is_settled_by_start(intent)) continue;
     const Reconciliation found = look_up(*session_, there, home_, log_->state(), pin_taken_, intent);
     Json data = Json::object();
     if (!found.what.empty()) data["reconciled"] = found.what;

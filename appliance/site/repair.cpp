@@ -122,13 +122,15 @@ Json anchor_parameters(const std::string& anchor, const tlog::Checkpoint& log) {
   return {{"anchor", anchor}, {"log_size", log.size}, {"log_root", to_hex(log.root)}};
 }
 
-Json approve_repair(const Home& home, const audit::LogCopy& log, const approval::ApprovalFiles& files,
-                    bool yes, UnixTime now, const std::string& operation, const Json& parameters) {
+std::optional<approval::ApprovalResult> judge_repair(const Home& home, const audit::LogCopy& log,
+                                                     const approval::ApprovalFiles& files, bool yes,
+                                                     UnixTime now, const std::string& operation,
+                                                     const Json& parameters) {
   const audit::State& state = log.state;
   const policy::Policy policy = policy_in_force(home, state);
   if (state.officers_digest.empty()) {
     agree_alone(yes, operation);
-    return nullptr;
+    return std::nullopt;
   }
   if (!state.genesis_accepted && !encoding::bool_member(state.genesis, "insecure_demo"))
     throw Error(ErrorKind::ApprovalsMissing, "the officers have not signed the genesis yet");
@@ -138,14 +140,19 @@ Json approve_repair(const Home& home, const audit::LogCopy& log, const approval:
     return size <= log.tree.size() && to_hex(log.tree.root(size)) == root;
   };
   const auto used_by = [&](const std::string& nonce) { return approval::words_of_use(log, nonce); };
-  const approval::ApprovalResult judgement =
-      approval::judge_approval({state, was_head, policy, officers, now, used_by}, operation, parameters,
-                               requests, approval::read_signatures(files.signatures));
-  archive_approval(home, judgement.request, ".request", judgement.signatures);
-  if (!judgement.rejecters.empty())
+  return approval::judge_approval({state, was_head, policy, officers, now, used_by}, operation, parameters,
+                                  requests, approval::read_signatures(files.signatures));
+}
+
+Json approve_repair(const Home& home, const audit::LogCopy& log, const approval::ApprovalFiles& files,
+                    bool yes, UnixTime now, const std::string& operation, const Json& parameters) {
+  const auto judgement = judge_repair(home, log, files, yes, now, operation, parameters);
+  if (!judgement) return nullptr;
+  archive_approval(home, judgement->request, ".request", judgement->signatures);
+  if (!judgement->rejecters.empty())
     throw Error(ErrorKind::ApprovalsMissing,
-                "'" + operation + "' was rejected by " + approval::approver_names(judgement.rejecters));
-  return judgement.record;
+                "'" + operation + "' was rejected by " + approval::approver_names(judgement->rejecters));
+  return judgement->record;
 }
 
 AgreedSite agree_to_site(const Home& home, const approval::ApprovalFiles& files, const Repair& repair,

@@ -52,6 +52,12 @@ encoding::Json request_parameters(const audit::SiteFacts& before, const audit::S
 // What officers agree to (anchor-accept): `anchor` as the error named it, `log_size`, `log_root`.
 encoding::Json anchor_parameters(const std::string& anchor, const tlog::Checkpoint& log);
 
+// The officers' approval of a repair; nothing in a demonstration without officers. Where officers rejected
+// it, `rejecters` says who. Errors as approve_repair().
+std::optional<approval::ApprovalResult> judge_repair(const Home& home, const audit::LogCopy& log,
+                                                     const approval::ApprovalFiles& files, bool yes,
+                                                     UnixTime now, const std::string& operation,
+                                                     const encoding::Json& parameters);
 // The approval for the log's entry, or null in a demonstration. Error{ApprovalsMissing} where officers have
 // not agreed or have rejected it; Error{Usage} where `yes` is missing.
 encoding::Json approve_repair(const Home& home, const audit::LogCopy& log,

@@ -19,12 +19,25 @@ bool moves_module_only(const Environment& environment, const SiteChange& change)
   return true;
 }
 
+namespace {
+
+encoding::Json clock_parameters(UnixTime floor) { return {{"old_floor", format_time(floor)}}; }
+
+}  // namespace
+
+void look_at_clock(const Outlook& outlook, bool yes) {
+  audit::refuse_correction(outlook.state, outlook.clock);
+  static_cast<void>(judge_repair(outlook.home, audit::read_log(outlook.home.log(), std::nullopt),
+                                 outlook.approvals, yes, outlook.clock, "clock-correct",
+                                 clock_parameters(outlook.state.last_time)));
+}
+
 void correct_clock(Appliance& appliance, const approval::ApprovalFiles& files, bool yes) {
   const UnixTime floor = appliance.log().state().last_time, now = appliance.clock_now();
-  encoding::Json approval;
-  if (now < floor)
-    approval = approve_repair(appliance.home(), audit::read_log(appliance.home().log(), std::nullopt), files,
-                              yes, now, "clock-correct", {{"old_floor", format_time(floor)}});
+  audit::refuse_correction(appliance.log().state(), now);
+  const encoding::Json approval =
+      approve_repair(appliance.home(), audit::read_log(appliance.home().log(), std::nullopt), files, yes, now,
+                     "clock-correct", clock_parameters(floor));
   appliance.log().correct_clock(approval);
 }
 

@@ -11,6 +11,8 @@ namespace qpcseal::site {
 // and there is nothing to agree to.
 bool moves_module_only(const Environment& environment, const SiteChange& change);
 
+// What can be said of correct_clock() without the token.
+void look_at_clock(const Outlook& outlook, bool yes);
 // The event clock-correct, as officers agreed. Error{Usage} where the clock is not behind the log.
 void correct_clock(Appliance& appliance, const approval::ApprovalFiles& files, bool yes);
 

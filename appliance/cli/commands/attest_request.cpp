@@ -100,7 +100,9 @@ Report run_attest_request(Context& context, const AttestRequestOptions& options)
     throw Error(ErrorKind::Usage, "requests for several cards need --host and --device: where each is to go",
                 "for one card without a place, -o names a file");
   const auto stops = release::card_addresses(options.hosts, several ? devices : std::vector<unsigned>{0});
-  site::Appliance appliance(context.environment());
+  BeforePin before;
+  if (!several) before.outputs = {{options.output, options.existing()}};
+  site::Appliance appliance(context.environment(before));
   const keys::Mek mek = appliance.find_mek(options.mek);
   if (several) return many(appliance, mek, options, stops);
   release::ChallengeOptions wanted;

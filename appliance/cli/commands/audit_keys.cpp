@@ -12,7 +12,7 @@ namespace qpcseal::cli {
 namespace {
 
 Report rotate_log_key(Context& context) {
-  site::Appliance appliance(context.environment({}, {"log-key-rotate"}));
+  site::Appliance appliance(context.environment({.operations = {"log-key-rotate"}}));
   const std::string before = appliance.log().key().text(), now = appliance.rotate_log_key();
   Report report;
   report.json = {{"log_key", now}, {"previous", before}};
@@ -24,7 +24,8 @@ Report rotate_log_key(Context& context) {
 
 Report trust(Context& context, const std::string& key_or_file, bool trusted) {
   const std::string vkey = vkey_text(key_or_file);
-  site::Appliance appliance(context.environment({}, {"witness-change"}));
+  const auto look = [&](const site::Outlook& outlook) { site::look_at_trust(outlook, vkey, trusted); };
+  site::Appliance appliance(context.environment({.look = look}));
   site::trust_witness(appliance, vkey, trusted);
   Report report;
   report.json = {{"witness", vkey}, {"trusted", trusted}};
@@ -35,7 +36,10 @@ Report trust(Context& context, const std::string& key_or_file, bool trusted) {
 Report import_note(Context& context, const std::string& path) {
   const std::string note = read_plain_text(path, tlog::kMaxCheckpointSize);
   with_context(path, [&] { encoding::refuse_other_kind(view(note), "a signed checkpoint"); });
-  site::Appliance appliance(context.environment());
+  const auto look = [&](const site::Outlook& outlook) {
+    with_context(path, [&] { static_cast<void>(site::check_cosigned(outlook, note)); });
+  };
+  site::Appliance appliance(context.environment({.look = look}));
   const site::Witnessing seen = with_context(path, [&] { return site::import_witness(appliance, note); });
   Report report;
   report.json = {{"witness", seen.witness},

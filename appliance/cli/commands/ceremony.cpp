@@ -178,7 +178,8 @@ Report rehearse(Context& context, const CeremonyOptions& options) {
 Report run_ceremony(Context& context, const CeremonyOptions& options) {
   expect_no_record(options);
   const ceremony::CeremonyInputs inputs = inputs_from(options);
-  site::Appliance appliance(context.environment());
+  const auto look = [&](const site::Outlook& outlook) { ceremony::look_at_run(outlook, inputs); };
+  site::Appliance appliance(context.environment({.look = look}));
   LineConsole console;
   const ceremony::CeremonyResult done = ceremony::run(appliance, inputs, console);
   write_record(done, options);
@@ -188,7 +189,13 @@ Report run_ceremony(Context& context, const CeremonyOptions& options) {
 Report resume_ceremony(Context& context, const CeremonyOptions& options) {
   expect_no_record(options);
   const ceremony::CeremonyInputs inputs = inputs_from(options);
-  site::Appliance appliance(context.environment());
+  const auto look = [&](const site::Outlook& outlook) {
+    if (options.abandon)
+      ceremony::look_at_abandon(outlook, inputs, options.why);
+    else
+      ceremony::look_at_resume(outlook, inputs);
+  };
+  site::Appliance appliance(context.environment({.look = look}));
   LineConsole people;
   if (!options.abandon) {
     const ceremony::CeremonyResult done = ceremony::resume(appliance, inputs, people);

@@ -11,7 +11,8 @@ namespace qpcseal::cli {
 namespace {
 
 Report correct(Context& context, bool yes) {
-  const site::Environment environment = context.environment();
+  const auto look = [&](const site::Outlook& outlook) { site::look_at_clock(outlook, yes); };
+  const site::Environment environment = context.environment({.look = look});
   site::Appliance appliance(environment);
   const UnixTime before = appliance.log().state().last_time;
   site::correct_clock(appliance, environment.approvals, yes);

@@ -91,8 +91,12 @@ Signing signing_of_collateral(const std::string& path, UnixTime now) {
 }
 
 Report import(Context& context, const std::string& path) {
-  site::Appliance appliance(context.environment({path}));
-  const auto done = site::import_collateral(appliance, path, context.approvals.signatures);
+  const auto look = [&](const site::Outlook& outlook) {
+    const trust::Trust in_force = site::read_pinned_trust(outlook.home, outlook.state);
+    static_cast<void>(site::check_next_bundle(outlook, in_force, path));
+  };
+  site::Appliance appliance(context.environment({.inputs = {path}, .look = look}));
+  const auto done = site::import_collateral(appliance, path);
   Report report;
   report.json = {{"serial", done.serial}, {"sha256", done.digest}, {"approvers", done.approvers.size()}};
   report.text = "collateral bundle " + std::to_string(done.serial) + " is in force, SHA-256 " + done.digest +

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "appliance/cli/commands/context.h"
 
-#include "appliance/site/early_approval.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/file_name.h"
 #include "base/print.h"
 #include "base/text.h"
 
@@ -25,16 +25,22 @@ void require_input(const std::filesystem::path& path) {
   if (!path.empty() && !std::filesystem::is_directory(path)) static_cast<void>(open_to_read(path));
 }
 
+std::function<void(const site::Outlook&)> look_of(const BeforePin& before) {
+  if (before.operations.empty() && !before.look) return nullptr;
+  return [operations = before.operations, look = before.look](const site::Outlook& outlook) {
+    for (const std::string& operation : operations) site::require_candidate(outlook, operation);
+    if (look) look(outlook);
+  };
+}
+
 }  // namespace
 
-site::Environment Context::environment(const std::vector<std::filesystem::path>& inputs,
-                                       const std::vector<std::string>& operations) {
-  for (const auto& path : inputs) require_input(path);
+site::Environment Context::environment(const BeforePin& before) {
+  for (const auto& path : before.inputs) require_input(path);
   for (const auto& path : approvals.requests) require_input(path);
   for (const auto& path : approvals.signatures) require_input(path);
-  const site::Home own = site::locate_home();
-  if (!operations.empty()) site::require_approvals(own, approvals, clock.now(), operations);
-  return {own,
+  for (const Output& output : before.outputs) check_name(output.path, output.existing);
+  return {site::locate_home(),
           clock,
           random,
           pin_fd,
@@ -51,7 +57,8 @@ site::Environment Context::environment(const std::vector<std::filesystem::path>&
           },
           false,
           last_try ? pkcs11::LastTry::Take : pkcs11::LastTry::Refuse,
-          site::find_image()};
+          site::find_image(),
+          look_of(before)};
 }
 
 void Context::confine(const site::Home& home, const site::Site& site, const audit::SiteFacts& facts) {

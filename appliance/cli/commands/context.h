@@ -9,8 +9,23 @@
 #include "appliance/cli/confinement.h"
 #include "appliance/cli/output/report.h"
 #include "appliance/site/appliance.h"
+#include "base/file.h"
 
 namespace qpcseal::cli {
+
+struct Output {
+  std::filesystem::path path;
+  Existing existing = Existing::Refuse;
+};
+
+// What a command refuses before the PIN is asked for, for it needs no token. The act refuses it again.
+struct BeforePin {
+  std::vector<std::filesystem::path> inputs = {};  // files or folders; Error{Io} for one that is missing
+  std::vector<Output> outputs = {};                // files that it writes; Error{Io} where it could not
+  // Error{ApprovalsMissing} where officers must agree to one of them, and no request that was given serves.
+  std::vector<std::string> operations = {};
+  std::function<void(const site::Outlook&)> look = {};  // what else the act checks
+};
 
 // Options that every command has, and the command that was chosen.
 struct Context {
@@ -26,12 +41,10 @@ struct Context {
   Confinement confinement;
   SystemClock clock;
   SystemRandom random;
-  // The home and how to reach its token; says on the terminal when another qpcseal is at work. First looks
-  // for `inputs`, files or folders, and for the requests and signatures: one that is missing is Error{Io}
-  // before the lock is taken and a PIN is asked for. Empty paths are left out. Where officers must agree to
-  // one of `operations` and have not, Error{ApprovalsMissing} comes before the PIN too.
-  [[nodiscard]] site::Environment environment(const std::vector<std::filesystem::path>& inputs = {},
-                                              const std::vector<std::string>& operations = {});
+  // The home and how to reach its token; says on the terminal when another qpcseal is at work. Checks
+  // `before.inputs`, the requests and signatures, and `before.outputs` at once; the rest of `before` under
+  // the lock, before the PIN is asked for.
+  [[nodiscard]] site::Environment environment(const BeforePin& before = {});
   // The same for a command that only reads: it waits for nobody (Error{Io} "lock-busy").
   [[nodiscard]] site::Environment environment_to_read();
   // Before the module of this site is loaded. Error{Io} where the kernel cannot confine it, and the facts do

@@ -23,6 +23,9 @@ struct EncryptModelOptions {
   std::vector<std::string> reports, inputs;
   bool force = false, skip_existing = false;
   VendorOptions vendor;
+
+  [[nodiscard]] Existing existing() const { return force ? Existing::Replace : Existing::Refuse; }
+  [[nodiscard]] Output written() const { return {wanted.output_folder / models::kOutputName, existing()}; }
 };
 
 models::PartitionOrder order_named(const std::string& word) {
@@ -60,7 +63,8 @@ Report render_encrypt_model(const models::SealedModel& model, const keys::Mek& m
 Report run_encrypt_set(Context& context, const EncryptModelOptions& options) {
   const models::SealSetOptions set{
       {options.inputs.begin(), options.inputs.end()}, options.wanted, options.skip_existing};
-  site::Appliance appliance(context.environment({options.inputs.begin(), options.inputs.end()}, {"seal"}));
+  site::Appliance appliance(context.environment(
+      {.inputs = {options.inputs.begin(), options.inputs.end()}, .operations = {"seal"}}));
   const keys::Mek mek = appliance.find_mek(options.mek);
   ProgressBar bar("sealing");
   return render_sealed_set(
@@ -74,8 +78,8 @@ Report run_vendor(Context& context, const EncryptModelOptions& options, const CL
                                "--allow-incomplete", "--skip-existing"});
   if (options.inputs.size() > 1) throw Error(ErrorKind::Usage, "--format vendor takes one --qpc");
   const std::vector<release::Report> reports = read_reports({options.reports.begin(), options.reports.end()});
-  site::Appliance appliance(
-      context.environment({options.inputs.begin(), options.inputs.end()}, {"mek-expose"}));
+  site::Appliance appliance(context.environment(
+      {.inputs = {options.inputs.begin(), options.inputs.end()}, .operations = {"mek-expose"}}));
   const keys::Mek mek = appliance.find_mek(options.mek);
   return render_vendor(
       vendor::run_vendor_tool(appliance, mek,
@@ -87,7 +91,7 @@ Report run_vendor(Context& context, const EncryptModelOptions& options, const CL
 Report run_encrypt_model(Context& context, EncryptModelOptions& options) {
   options.wanted.mode = options.mode == "envelope" ? seal::Mode::Envelope : seal::Mode::Token;
   options.wanted.order = order_named(options.order);
-  options.wanted.existing = options.force ? Existing::Replace : Existing::Refuse;
+  options.wanted.existing = options.existing();
   options.wanted.reports = read_reports({options.reports.begin(), options.reports.end()});
   if (models::is_set({options.inputs.begin(), options.inputs.end()}))
     return run_encrypt_set(context, options);
@@ -96,7 +100,8 @@ Report run_encrypt_model(Context& context, EncryptModelOptions& options) {
   options.wanted.qpc = options.inputs.front();
   std::vector<std::string> operations{"seal"};
   if (!options.wanted.reports.empty()) operations.emplace_back("release");
-  site::Appliance appliance(context.environment({options.wanted.qpc}, operations));
+  site::Appliance appliance(context.environment(
+      {.inputs = {options.wanted.qpc}, .outputs = {options.written()}, .operations = operations}));
   const keys::Mek mek = appliance.find_mek(options.mek);
   ProgressBar bar("sealing");
   const auto model =

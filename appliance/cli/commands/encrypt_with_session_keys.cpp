@@ -22,7 +22,8 @@ struct EncryptWithSessionKeysOptions {
 
 Report bind_vendor(Context& context, const EncryptWithSessionKeysOptions& options) {
   const std::vector<release::Report> reports = read_reports({options.reports.begin(), options.reports.end()});
-  site::Appliance appliance(context.environment({options.wanted.input_folder}, {"mek-expose"}));
+  site::Appliance appliance(
+      context.environment({.inputs = {options.wanted.input_folder}, .operations = {"mek-expose"}}));
   const keys::Mek mek = appliance.find_mek(options.mek);
   return render_vendor(
       vendor::run_vendor_tool(appliance, mek,
@@ -35,7 +36,8 @@ Report run_encrypt_with_session_keys(Context& context, EncryptWithSessionKeysOpt
   options.wanted.rebind = options.force;
   options.wanted.existing = options.force ? Existing::Replace : Existing::Refuse;
   options.wanted.reports = read_reports({options.reports.begin(), options.reports.end()});
-  site::Appliance appliance(context.environment({options.wanted.input_folder}, {"release"}));
+  site::Appliance appliance(
+      context.environment({.inputs = {options.wanted.input_folder}, .operations = {"release"}}));
   const keys::Mek mek = appliance.find_mek(options.mek);
   const models::BoundModel model = models::bind_model(appliance, mek, options.wanted);
   Report report;

@@ -18,7 +18,8 @@ namespace qpcseal::cli {
 namespace {
 
 Report generate(Context& context, const std::string& name) {
-  site::Appliance appliance(context.environment({}, {"mek-generate"}));
+  const auto look = [&](const site::Outlook& outlook) { mek::look_at_generate(outlook, name); };
+  site::Appliance appliance(context.environment({.look = look}));
   const keys::Mek mek = mek::generate(appliance, name);
   Report report;
   report.json = {{"label", mek.label}, {"id", to_hex(mek.id)}, {"token", appliance.token().label}};
@@ -28,7 +29,8 @@ Report generate(Context& context, const std::string& name) {
 }
 
 Report rotate_mek(Context& context, const std::string& name) {
-  site::Appliance appliance(context.environment({}, {"mek-rotate"}));
+  const auto look = [&](const site::Outlook& outlook) { mek::look_at_rotate(outlook, name); };
+  site::Appliance appliance(context.environment({.look = look}));
   const mek::Rotated made = mek::rotate(appliance, name);
   Report report;
   report.json = {{"label", made.next.label},

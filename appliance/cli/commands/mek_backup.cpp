@@ -3,6 +3,7 @@
 
 #include "appliance/cli/commands/context.h"
 #include "appliance/mek/backup.h"
+#include "appliance/mek/lifecycle.h"
 #include "base/terminal.h"
 #include "encoding/pgp_words.h"
 
@@ -15,6 +16,7 @@ struct MekBackupOptions {
   unsigned days = mek::kDrillDays;
   bool force = false;
   [[nodiscard]] Existing existing() const { return force ? Existing::Replace : Existing::Refuse; }
+  [[nodiscard]] Output written() const { return {output, existing()}; }
 };
 
 Report describe_backup(const mek::RecoveryKeyMade& made, const MekBackupOptions& options) {
@@ -34,7 +36,8 @@ Report describe_backup(const mek::RecoveryKeyMade& made, const MekBackupOptions&
 }
 
 Report new_recovery_key(Context& context, const MekBackupOptions& options) {
-  site::Appliance appliance(context.environment({}, {"recovery-key"}));
+  site::Appliance appliance(
+      context.environment({.outputs = {options.written()}, .operations = {"recovery-key"}}));
   const auto made = mek::make_recovery_key(appliance, options.output, options.existing());
   Report report = describe_backup(made, options);
   report.json["entry"] = made.entry;
@@ -43,7 +46,7 @@ Report new_recovery_key(Context& context, const MekBackupOptions& options) {
 }
 
 Report show_recovery_key(Context& context, const MekBackupOptions& options) {
-  site::Appliance appliance(context.environment());
+  site::Appliance appliance(context.environment({.outputs = {options.written()}}));
   const auto made = mek::recovery_key_in_force(appliance);
   write_file(options.output, encode(made.file), options.existing());
   Report report = describe_backup(made, options);
@@ -52,7 +55,13 @@ Report show_recovery_key(Context& context, const MekBackupOptions& options) {
 }
 
 Report back_up_mek(Context& context, const MekBackupOptions& options) {
-  site::Appliance appliance(context.environment({options.recovery_key}, {"mek-backup"}));
+  const auto look = [&](const site::Outlook&) {
+    static_cast<void>(mek::recovery_key_digest(options.recovery_key));
+  };
+  site::Appliance appliance(context.environment({.inputs = {options.recovery_key},
+                                                 .outputs = {options.written()},
+                                                 .operations = {"mek-backup"},
+                                                 .look = look}));
   const mek::BackupMade made =
       mek::backup(appliance, {options.mek, options.recovery_key, options.output, options.existing()});
   Report report;
@@ -79,9 +88,11 @@ std::string origin_text(const mek::RestoredMek& back) {
 }
 
 Report restore_mek(Context& context, const MekBackupOptions& options) {
-  site::Appliance appliance(context.environment({options.file, options.retirement}, {"mek-restore"}));
   mek::MekRestoreOptions wanted{options.file, std::nullopt};
   if (!options.retirement.empty()) wanted.retirement = options.retirement;
+  const auto look = [&](const site::Outlook& outlook) { mek::look_at_restore(outlook, wanted); };
+  site::Appliance appliance(
+      context.environment({.inputs = {options.file, options.retirement}, .look = look}));
   const mek::RestoredMek back = mek::restore(appliance, wanted);
   Report report;
   report.json = {{"label", back.mek.label},
@@ -102,7 +113,11 @@ Report restore_mek(Context& context, const MekBackupOptions& options) {
 }
 
 Report drill(Context& context, const MekBackupOptions& options) {
-  site::Appliance appliance(context.environment({options.file}, {"mek-drill"}));
+  const auto look = [&](const site::Outlook& outlook) {
+    mek::look_at_drill(outlook, options.file, options.days);
+  };
+  site::Appliance appliance(
+      context.environment({.inputs = {options.file}, .outputs = {options.written()}, .look = look}));
   const mek::Drilled done =
       mek::drill(appliance, options.file, options.days, options.output, options.existing());
   const std::string label = keys::make_label(done.header.name, done.header.generation);

@@ -21,14 +21,14 @@ Report life_report(const keys::Mek& mek, const char* state, const std::string& t
 }
 
 Report suspend(Context& context, const std::string& reference) {
-  site::Environment environment = context.environment();
+  site::Environment environment = context.environment({.operations = {"mek-suspend"}});
   environment.urgent = true;
   site::Appliance appliance(environment);
   return life_report(mek::suspend(appliance, reference), "suspended", "is suspended: nothing uses it");
 }
 
 Report resume_mek(Context& context, const std::string& reference) {
-  site::Appliance appliance(context.environment({}, {"mek-resume"}));
+  site::Appliance appliance(context.environment({.operations = {"mek-resume"}}));
   return life_report(mek::resume(appliance, reference), "ok", "is in use again");
 }
 
@@ -45,9 +45,12 @@ void confirm_destruction(const Context& context, const std::string& mek) {
 }
 
 Report destroy(Context& context, const DestroyOptions& options) {
-  const site::Environment environment =
-      context.environment({options.transferee.value_or("")}, {"mek-destroy"});
-  confirm_destruction(context, options.mek);
+  const auto look = [&](const site::Outlook&) {
+    if (options.transferee) static_cast<void>(mek::recovery_key_digest(*options.transferee));
+  };
+  site::Environment environment = context.environment(
+      {.inputs = {options.transferee.value_or("")}, .operations = {"mek-destroy"}, .look = look});
+  environment.confirm = [&] { confirm_destruction(context, options.mek); };
   site::Appliance appliance(environment);
   const mek::Destroyed gone = mek::destroy(appliance, options.mek, options.transferee);
   Report report = life_report(gone.mek, "destroyed", "is destroyed; a search of the token finds it no more");
@@ -63,7 +66,10 @@ struct ImportOptions {
 };
 
 Report import_key(Context& context, const ImportOptions& options) {
-  site::Appliance appliance(context.environment({options.file}));
+  const auto look = [&](const site::Outlook& outlook) {
+    mek::look_at_import(outlook, options.name, options.file, options.shred);
+  };
+  site::Appliance appliance(context.environment({.look = look}));
   const mek::Imported in = mek::import_file(appliance, options.name, options.file, options.shred);
   Report report = life_report(in.mek, appliance.log().state().meks.at(in.mek.id).state.c_str(),
                               (in.known      ? "was imported before, and is in token "

@@ -54,7 +54,11 @@ Report show_officers(const std::string& path) {
 }
 
 Report install_officers(Context& context, const std::string& path) {
-  site::Appliance appliance(context.environment({path}, {"officers-change"}));
+  const auto look = [&](const site::Outlook& outlook) {
+    const std::string next = site::check_next_officers(outlook, path);
+    static_cast<void>(site::judge_act(outlook, "officers-change", site::officers_parameters(next)));
+  };
+  site::Appliance appliance(context.environment({.inputs = {path}, .look = look}));
   const site::Installed done = site::install_officers(appliance, path);
   Report report;
   report.json = {{"officers_sha256", done.digest}};
@@ -86,8 +90,9 @@ Report show_genesis(const std::string& output) {
 }
 
 Report accept_genesis(Context& context) {
-  site::Appliance appliance(context.environment());
-  const auto approvers = site::accept_genesis(appliance, context.approvals.signatures);
+  const auto look = [](const site::Outlook& outlook) { static_cast<void>(site::check_genesis(outlook)); };
+  site::Appliance appliance(context.environment({.look = look}));
+  const auto approvers = site::accept_genesis(appliance);
   Report report;
   report.json = {{"accepted", true}, {"approvers", names_json(approvers)}};
   report.text =

@@ -112,8 +112,11 @@ Signing signing_of_policy(const std::string& path, const std::string& against, U
 }
 
 Report install_policy(Context& context, const std::string& path) {
-  site::Appliance appliance(context.environment({path}));
-  const auto done = site::install_policy(appliance, path, context.approvals.signatures);
+  const auto look = [&](const site::Outlook& outlook) {
+    static_cast<void>(site::check_next_policy(outlook, path));
+  };
+  site::Appliance appliance(context.environment({.inputs = {path}, .look = look}));
+  const auto done = site::install_policy(appliance, path);
   Report report;
   std::string names;
   for (const auto& approver : done.approvers) names += " " + approver.name;

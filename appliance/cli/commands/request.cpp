@@ -79,12 +79,6 @@ void refuse_elsewhere(const RequestOptions& options, const std::string& value, c
   throw Error(ErrorKind::Usage, std::string(option) + " is not for operation '" + options.operation + "'");
 }
 
-std::string digest_of_recovery_key(const std::string& path) {
-  const Bytes file = read_file(path, keys::kMaxRecoveryKeyFile);
-  static_cast<void>(with_context(path, [&] { return keys::parse_recovery_key(file); }));
-  return sha256_hex(file);
-}
-
 void read_backup(Json& out, const RequestOptions& options) {
   const Bytes file = read_file(options.backup, keys::kMaxBackupFile);
   const auto header = with_context(options.backup, [&] { return keys::parse_backup(file); }).header;
@@ -104,9 +98,9 @@ void read_files(Json& out, const RequestOptions& options) {
     throw Error(ErrorKind::Usage, "--days goes with --backup, for operation 'mek-drill'");
   if (!options.backup.empty()) read_backup(out, options);
   if (!options.recovery_key.empty())
-    put(out, "recovery_key_sha256", digest_of_recovery_key(options.recovery_key));
+    put(out, "recovery_key_sha256", mek::recovery_key_digest(options.recovery_key));
   if (!options.transferee.empty())
-    put(out, audit::kTransfereeKey, digest_of_recovery_key(options.transferee));
+    put(out, audit::kTransfereeKey, mek::recovery_key_digest(options.transferee));
   if (!options.mek_file.empty()) put(out, "check_value", mek::import_check_value(options.mek_file));
 }
 

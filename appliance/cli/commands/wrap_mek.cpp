@@ -126,7 +126,7 @@ Report serve_fleet(site::Appliance& appliance, const keys::Mek& mek, const WrapM
 Report wrap_vendor(Context& context, const WrapMekOptions& options) {
   if (options.skip_denied) throw Error(ErrorKind::Usage, "--skip-denied is not for --format vendor");
   const std::vector<release::Report> reports = read_reports(report_paths(options.reports));
-  site::Appliance appliance(context.environment({}, {"mek-expose"}));
+  site::Appliance appliance(context.environment({.operations = {"mek-expose"}}));
   const keys::Mek mek = appliance.find_mek(options.mek);
   return render_vendor(
       vendor::run_vendor_tool(
@@ -152,7 +152,7 @@ Report run_wrap_mek(Context& context, const WrapMekOptions& options) {
   // A fleet's run that only has to be finished releases nothing, and asks no officer.
   std::vector<std::string> operations;
   if (!options.skip_denied || !std::filesystem::exists(options.output)) operations.emplace_back("release");
-  site::Appliance appliance(context.environment({}, operations));
+  site::Appliance appliance(context.environment({.operations = operations}));
   const keys::Mek mek = appliance.find_mek(options.mek);
   Report report = options.skip_denied
                       ? serve_fleet(appliance, mek, options, std::move(paths))
