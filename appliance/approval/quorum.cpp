@@ -118,14 +118,13 @@ bool goes_on(const ApprovalContext& situation, const ParsedRequest& candidate) {
 
 std::string use_of(const ApprovalContext& situation, const std::string& nonce) {
   const std::string use = situation.used_by ? situation.used_by(nonce) : "";
-  return use.empty() ? "used before" : use;
+  return use.empty() ? "used before; each one serves once" : use;
 }
 
 void check_use(const ApprovalContext& situation, const ParsedRequest& candidate) {
   const ApprovalRequest& request = candidate.request;
   if (situation.state.approvals_used.contains(request.nonce) && !goes_on(situation, candidate))
-    throw missing("the request was " + use_of(situation, request.nonce) + "; each one serves once",
-                  "make a new one");
+    throw missing("the request was " + use_of(situation, request.nonce), "make a new one");
   if (situation.now < request.not_before)
     throw missing("the request is valid from " + format_time(request.not_before) + ", now it is " +
                   format_time(situation.now));

@@ -124,7 +124,7 @@ std::string why_done(const audit::LogCopy& log, const ApprovalRequest& request) 
 std::string words_of_use(const audit::LogCopy& log, const std::string& nonce) {
   const Use use = find_use(log, nonce);
   if (use.rejection) return "rejected: " + name_of(*use.rejection);
-  return use.first ? "used before: " + name_of(*use.first) : "used before";
+  return (use.first ? "used before: " + name_of(*use.first) : "used before") + "; each one serves once";
 }
 
 std::optional<std::string> first_use(const audit::LogCopy& log, const std::string& nonce) {

@@ -29,7 +29,8 @@ Standing standing_in_log(const ApprovalContext& context, const audit::LogCopy& l
 // "log entry 12, mek-generate, of 2026-11-28T10:00:00Z"; nothing where no entry has this nonce.
 std::optional<std::string> first_use(const audit::LogCopy& log, const std::string& nonce);
 
-// "used before: log entry 12, ..." or "rejected: log entry 12, ..."; "used before" where no entry has it.
+// "rejected: log entry 12, ...", or "used before: log entry 12, ...; each one serves once", without the entry
+// where none has it.
 std::string words_of_use(const audit::LogCopy& log, const std::string& nonce);
 
 // What the request asks for is done, whoever asked for it: "there is, or was, a MEK 'a' already: ..."; empty

@@ -154,7 +154,7 @@ class Approvals(unittest.TestCase):
             result = self.appliance.qpcseal("encrypt-model", "--qpc", model, "--mek", self.name, "--output-dir",
                                             self.appliance.root / out, "--request", seal, "--approval", *signatures,
                                             expect=expect)
-        self.assertIn("used before", result.stderr)
+        self.assertRegex(result.stderr, r"used before: log entry \d+, seal, of \S+; each one serves once")
         self.assertFalse((self.appliance.root / "two").exists())
 
     def test_facts_must_be_as_they_are(self):
@@ -190,7 +190,9 @@ class Approvals(unittest.TestCase):
         self.assertEqual([person["name"] for person in entry["data"]["rejecters"]], ["carl"])
         shown = self.appliance.qpcseal("audit", "show", "--kind", "rejection", "--mek", self.name).stdout
         self.assertIn(f"MEK {self.name}  operation mek-generate  request {digest[:16]}...  by carl", shown)
-        self.refused(self.generate(*signatures, expect=7), f"the request was rejected: log entry {entry['seq']}, rejection")
+        again = self.generate(*signatures, expect=7)
+        self.refused(again, f"the request was rejected: log entry {entry['seq']}, rejection")
+        self.assertNotIn("serves once", again.stderr)
 
     def test_seal_and_release_in_one_command(self):
         self.generate(self.anna.sign(self.request), self.bela.sign(self.request))
