@@ -63,6 +63,11 @@ void draw_line(std::string_view text) {
   std::fflush(stderr);
 }
 
+void clear_lines(std::size_t above) {
+  write_error("\r" + (above == 0 ? "" : "\033[" + std::to_string(above) + "A") + "\033[J");
+  std::fflush(stderr);
+}
+
 void print_to(int terminal, std::string_view text) {
   const std::string shown = fit(text, terminal);
   if (write(terminal, shown.data(), shown.size()) < 0) throw_errno("/dev/tty");

@@ -5,6 +5,7 @@
 // would look like ours. `ci/layering` keeps other ways out of the sources.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -31,6 +32,9 @@ void print_failure(std::string_view program, std::string_view message, std::stri
 
 // A line on standard error that the next one overwrites; an empty one clears it.
 void draw_line(std::string_view text);
+// On the terminal of standard error: clears the line of the cursor, `above` lines over it and all that is
+// below, and leaves the cursor where they began.
+void clear_lines(std::size_t above);
 
 // To an open terminal, for people. Error{Io} where that fails.
 void print_to(int terminal, std::string_view text);

@@ -5,6 +5,7 @@ import os
 import pathlib
 import pty
 import re
+import shlex
 import signal
 import subprocess
 import time
@@ -127,6 +128,45 @@ class OnePin(Base):
         self.assertEqual([name for name, _ in appliance.token.trace()].count("C_Login"), 1)
 
 
+class Tmux:
+    """A program at a terminal that lays its lines out anew when it is resized."""
+
+    def __init__(self, appliance, command):
+        self.socket = appliance.root / "tmux"
+        self.tmux("-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", shlex.join(map(str, command)),
+                  env=appliance.env)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.tmux("kill-server")
+
+    def tmux(self, *words, env=None):
+        return run("tmux", "-S", self.socket, *words, env=env).stdout
+
+    def type(self, text):
+        self.tmux("send-keys", "-l", text)
+
+    def key(self, name):
+        self.tmux("send-keys", name)
+
+    def resize(self, columns):
+        self.tmux("resize-window", "-x", columns)
+
+    def wait_for(self, last):
+        """Until these are the last rows that are not empty."""
+        deadline = time.monotonic() + 20
+        while not (screen := "\n" + self.tmux("capture-pane", "-p").rstrip()).endswith("\n" + last.rstrip()):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not at the end of the screen: {last!r}\n{screen}")
+            time.sleep(0.05)
+
+
+def rows(text, columns):
+    return "\n".join(text[at:at + columns].rstrip() for at in range(0, len(text), columns))
+
+
 class Shell(Base):
     def talk(self, appliance, *lines, options=(), wait=None):
         """What is on the screen of a shell that gets these lines, one a prompt; its exit code."""
@@ -216,6 +256,23 @@ class Shell(Base):
         self.assertEqual(code, 0, screen)
         self.assertEqual(screen.count("qpcseal 0."), 2, screen)
         self.assertEqual({path for path in appliance.root.rglob("*")} - before, set())
+
+    def test_a_line_is_drawn_anew_at_each_resize(self):
+        """Longer than a row, at three widths; then with the cursor at its begin, and the line is what was typed."""
+        appliance = self.make(cards=1)
+        typed = "mek generate one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+        with Tmux(appliance, [QPCSEAL, "shell"]) as terminal:
+            terminal.wait_for("qpcseal> ")
+            terminal.type(typed)
+            for columns in (60, 100, 45, 70):
+                terminal.resize(columns)
+                terminal.wait_for(rows("qpcseal> " + typed, columns))
+            terminal.key("Home")
+            for columns in (50, 90):
+                terminal.resize(columns)
+                terminal.wait_for(rows("qpcseal> " + typed, columns))
+            terminal.type("help ")
+            terminal.wait_for(rows("qpcseal> help " + typed, 90))
 
     def test_quotes_and_the_end_of_the_input(self):
         appliance = self.make(cards=1)

@@ -6,15 +6,19 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <clocale>
+#include <csignal>
 #include <cstdio>
 #include <cwchar>
 #include <filesystem>
+#include <optional>
 
 #include "appliance/cli/output/act_process.h"
 #include "base/error.h"
 #include "base/print.h"
 #include "base/retry.h"
+#include "base/signals.h"
 #include "base/terminal.h"
 #include "base/text.h"
 #include "cli/completion.h"
@@ -84,6 +88,7 @@ struct LineEditor::State {
   History* history = nullptr;
   int idle = 0;  // seconds
   bool was_idle = false, dropped = false;
+  std::optional<SignalInput> resized;  // while a line is edited
   std::mbstate_t shift{};
 
   static State& of(EditLine* line) {
@@ -98,10 +103,13 @@ struct LineEditor::State {
   static int read_key(EditLine* line, wchar_t* key) {
     State& self = of(line);
     while (true) {
-      pollfd input{STDIN_FILENO, POLLIN, 0};
-      const int ready = retry_interrupted([&] { return poll(&input, 1, self.idle * 1000); });
+      std::array inputs{pollfd{STDIN_FILENO, POLLIN, 0}, pollfd{self.resized->descriptor(), POLLIN, 0}};
+      const int ready =
+          retry_interrupted([&] { return poll(inputs.data(), inputs.size(), self.idle * 1000); });
       self.was_idle = ready == 0;
       if (ready <= 0) return ready;
+      if (inputs[1].revents != 0) self.redraw();
+      if (inputs[0].revents == 0) continue;
       char byte = 0;
       const ssize_t got = retry_interrupted([&] { return ::read(STDIN_FILENO, &byte, 1); });
       if (got <= 0) return static_cast<int>(got);
@@ -110,6 +118,18 @@ struct LineEditor::State {
       if (done == static_cast<std::size_t>(-1)) self.shift = {};
       if (done != static_cast<std::size_t>(-1)) return 1;
     }
+  }
+
+  // The terminal has another size, and has laid out its lines anew by now: the cursor stands as many rows
+  // below the prompt as what is before it takes. libedit's own handler serves for one resize of a line, draws
+  // nothing, and signals the whole process group.
+  void redraw() const {
+    resized->take();
+    const LineInfo* info = el_line(line);
+    const std::string_view before(info->buffer, static_cast<std::size_t>(info->cursor - info->buffer));
+    clear_lines((display_width(prompt) + display_width(before)) / text_columns());
+    el_resize(line);
+    el_set(line, EL_REFRESH);
   }
 
   // Ctrl-C: what was typed is dropped, and the shell goes on.
@@ -182,7 +202,9 @@ Input LineEditor::read(std::string& line, int idle) {
   int count = 0;
   // Before the prompt: libedit does it after, and keys in between are lost.
   el_set(state_->line, EL_PREP_TERM, 1);
+  state_->resized.emplace(SIGWINCH);
   const char* got = el_gets(state_->line, &count);
+  state_->resized.reset();
   if (state_->was_idle) return Input::Idle;
   if (state_->dropped) {
     line.clear();
