@@ -7,6 +7,7 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/table.h"
 #include "device/card/config_json.h"
 #include "device/card/policy_text.h"
 #include "device/card/provision.h"
@@ -50,9 +51,7 @@ Json card_json(const std::string& dir, unsigned number) {
   return out;
 }
 
-using Row = std::array<std::string, 8>;
-
-Row row(const Json& card) {
+Cells row(const Json& card) {
   return {std::to_string(card["device"].get<unsigned>()),
           card["ueid"].get<std::string>(),
           card["hwversion"].get<std::string>(),
@@ -63,25 +62,10 @@ Row row(const Json& card) {
           card["seal_key"].get<bool>() ? "yes" : "no"};
 }
 
-std::string table(const std::vector<Row>& rows) {
-  std::array<std::size_t, std::tuple_size_v<Row>> widths{};
-  for (const Row& each : rows) {
-    for (std::size_t i = 0; i < each.size(); ++i) widths[i] = std::max(widths[i], each[i].size());
-  }
-  std::string out;
-  for (const Row& each : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < each.size(); ++i)
-      line += each[i] + std::string(widths[i] - each[i].size() + 2, ' ');
-    out += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
-  }
-  return out;
-}
-
 int run_list(const CardChoice& choice) {
   Json cards = Json::array();
   for (const unsigned number : card_numbers(choice.dir)) cards.push_back(card_json(choice.dir, number));
-  std::vector<Row> rows = {
+  std::vector<Cells> rows = {
       {"QID", "UEID", "VERSION", "LIFECYCLE", "DBGSTAT", "SESSION KEY", "ANSWERED", "SEAL KEY"}};
   for (const Json& card : cards) rows.push_back(row(card));
   print(choice.json ? json_text(Json{{"devices", cards}}) : table(rows));

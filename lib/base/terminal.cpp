@@ -78,4 +78,23 @@ std::string wrap_lines(std::string_view text, std::size_t columns) {
   return out;
 }
 
+std::vector<std::string> cut(std::string_view line, std::size_t columns) {
+  const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+  const auto goes_on = [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) == 0x80; };
+  std::vector<std::string> out;
+  std::size_t begin = 0, used = 0;
+  for (std::size_t at = 0; at < line.size(); ++at) {
+    if (goes_on(line[at])) continue;
+    const std::size_t width = is_ascii(line[at]) ? 1 : 2;
+    if (used + width > columns && at > begin) {
+      out.emplace_back(line.substr(begin, at - begin));
+      begin = at;
+      used = 0;
+    }
+    used += width;
+  }
+  out.emplace_back(line.substr(begin));
+  return out;
+}
+
 }  // namespace qpcseal

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace qpcseal {
 
@@ -18,5 +19,9 @@ std::size_t text_columns();
 // Lines of more than `columns` are broken at blanks; the rest goes below the line's own indentation, or below
 // the last column of a table's row. A word that is longer than a line stays whole. 0 columns: unchanged.
 std::string wrap_lines(std::string_view text, std::size_t columns);
+
+// A line of UTF-8 in pieces of at most `columns`; nothing is left out, and there is one piece at least. A
+// letter beyond ASCII is counted as two columns: whether it takes them, each terminal decides by itself.
+std::vector<std::string> cut(std::string_view line, std::size_t columns);
 
 }  // namespace qpcseal

@@ -48,6 +48,18 @@ TEST(WrapLines, CountsLettersAndNotBytes) { EXPECT_EQ(wrap_lines("äöü äöü 
 
 TEST(WrapLines, EndsNoLineWithABlank) { EXPECT_EQ(wrap_lines("one two   three", 8), "one two\nthree"); }
 
+TEST(Cut, LeavesNothingOut) {
+  const std::vector<std::string> whole{""}, one{"abcd"}, two{"abc ", " def"};
+  EXPECT_EQ(cut("", 4), whole);
+  EXPECT_EQ(cut("abcd", 4), one);
+  EXPECT_EQ(cut("abc  def", 4), two);
+  EXPECT_EQ(cut("aöö", 3), (std::vector<std::string>{"aö", "ö"}));
+}
+
+TEST(Cut, TakesALetterThatIsWiderThanTheLine) {
+  EXPECT_EQ(cut("試験", 1), (std::vector<std::string>{"試", "験"}));
+}
+
 TEST(TerminalSize, IsUnknownOfAFile) {
   const Fd file(open("/dev/null", O_RDWR | O_CLOEXEC));
   EXPECT_EQ(terminal_size(file.get()).columns, 0U);

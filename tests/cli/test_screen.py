@@ -131,6 +131,18 @@ class Width(unittest.TestCase):
             starts = {tuple(found.start() for found in re.finditer(r"\S+", line)) for line in lines}
             self.assertEqual(len(starts), 1, lines)
 
+    def test_rows_of_tables_are_not_broken_in_the_middle(self):
+        name = "a-key-whose-name-is-long-as-names-are"
+        self.appliance.qpcseal("mek", "generate", name)
+        piped = self.appliance.qpcseal("mek", "list").stdout.splitlines()
+        self.assertEqual(len(piped), 2, piped)
+        for columns in (60, 80):
+            shown = self.shown(columns, "mek", "list").splitlines()
+            head, values = piped[0].split(), re.split("  +", piped[1])
+            rows = dict(line.split("  ", 1) for line in shown if line.split("  ")[0] in head)
+            self.assertEqual({key: value.strip() for key, value in rows.items()}, dict(zip(head, values, strict=True)))
+            self.assertLessEqual(max(map(len, shown)), columns)
+
     def test_json_keeps_its_lines(self):
         text = self.shown(40, "status", "--json")
         self.assertTrue(json.loads(text[text.index("{"):])["healthy"])

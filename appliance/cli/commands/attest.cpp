@@ -26,7 +26,7 @@ std::string text_of_trust(const policy::TrustVector& trust) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& [name, value] : trust.claims())
     rows.push_back({"  " + name, policy::tier_name(value) + " (" + std::to_string(value) + ")"});
-  return out + table(rows);
+  return out + table(rows, Head::No);
 }
 
 struct JudgedReport {
@@ -64,7 +64,7 @@ Report report_of(const JudgedReport& j) {
   report.text += text_of_trust(j.trust);
   if (j.claims) {
     report.json["card"] = as_json(*j.claims);
-    report.text += "what the card says (" + j.scheme + "):\n" + table(claim_rows(*j.claims));
+    report.text += "what the card says (" + j.scheme + "):\n" + table(claim_rows(*j.claims), Head::No);
   }
   report.exit_code = j.allowed ? 0 : 5;
   return report;

@@ -77,7 +77,8 @@ Report describe_receipt(const audit::Receipt& got) {
                 "\n" +
                 table({{"entry", nature_of(got.entry)},
                        {"time", format_time(got.entry.time)},
-                       {"subject", entry_subject(got.entry)}}) +
+                       {"subject", entry_subject(got.entry)}},
+                      Head::No) +
                 whole_digests(got.entry);
   add_expiry(report, got.entry);
   return report;

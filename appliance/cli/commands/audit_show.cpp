@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "appliance/cli/commands/audit_show.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <functional>
 #include <memory>
@@ -263,7 +265,7 @@ std::string whole_digests(const audit::Entry& entry) {
     if ((name.ends_with("sha256") || name == "digest" || name == "nonce" || name == "mek_id") &&
         value.is_string())
       rows.push_back({name, printable(value.get<std::string>())});
-  std::string out = rows.empty() ? "" : table(rows);
+  std::string out = rows.empty() ? "" : table(rows, Head::No);
   const std::string key = text_or_empty(entry.data, "recovery_key_sha256");
   if (encoding::is_hex(key, sizeof(Sha256Digest)))
     out += "recovery_key_sha256 in words:\n" + encoding::word_lines(from_hex(key), "  ", text_columns());
@@ -278,13 +280,13 @@ Report show_entries(audit::LogCopy log, const EntryFilter& filter) {
   report.streamed->list = "entries";
   report.streamed->write_text = [shared, filter](const auto& put) {
     const Cells head{"ENTRY", "TIME", "KIND", "PHASE", "OUTCOME", "SUBJECT"};
-    Widths widths;
-    widen(widths, head);
-    each_kept(*shared, filter, [&](const audit::Entry& entry, auto) { widen(widths, row_of(entry)); });
-    put(table_line(head, widths));
+    TableLayout layout(Head::Yes, terminal_size(STDOUT_FILENO).columns);
+    layout.widen(head);
+    each_kept(*shared, filter, [&](const audit::Entry& entry, auto) { layout.widen(row_of(entry)); });
+    put(layout.line(head));
     bool any = false;
     each_kept(*shared, filter, [&](const audit::Entry& entry, auto) {
-      put(table_line(row_of(entry), widths));
+      put(layout.line(row_of(entry)));
       any = true;
     });
     if (any) return;

@@ -111,7 +111,8 @@ Report check_record(const CheckOptions& options) {
                        {"began", shown(record.at("began"))},
                        {"ended", shown(record.at("ended"))},
                        {"log", std::to_string(log.checkpoint.size) + " entries, key " + log.key.name()},
-                       {"SHA-256", digest}}) +
+                       {"SHA-256", digest}},
+                      Head::No) +
                 encoding::word_lines(from_hex(digest), "  ", text_columns());
   if (outcome.at("why").is_string()) report.text += "abandoned because: " + shown(outcome.at("why")) + "\n";
   if (!options.page.empty()) report.text += "the page is the page of this record\n";

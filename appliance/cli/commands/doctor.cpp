@@ -72,7 +72,7 @@ Report render_doctor(const site::Diagnosis& found, const Confinement& confinemen
                                {"log anchor", anchor_text(found)}};
   if (found.probed) rows.insert(rows.end(), tried.begin(), tried.end());
   Report report;
-  report.text = table(rows);
+  report.text = table(rows, Head::No);
   for (const keys::Leftover& left : found.leftovers)
     report.text += "half made: a " + printable(left.object.name) + "; 'qpcseal mek cleanup' removes it\n";
   for (const std::string& fault : found.faults) report.text += "FAULT: " + printable(fault) + "\n";

@@ -54,7 +54,8 @@ Report inspect_request(ByteView bytes) {
                                                  {"MEK id", to_hex(request.mek_id)},
                                                  {"card", card},
                                                  {"expires", format_time(request.expiry)},
-                                                 {"session keys", types}});
+                                                 {"session keys", types}},
+                                                Head::No);
   return report;
 }
 
@@ -66,7 +67,8 @@ Report inspect_report(ByteView bytes) {
     report.json = {{"type", "report"}, {"scheme", scheme->id()}, {"verified", false}};
     report.json.update(as_json(*evidence.claims));
     report.text = "attestation report, scheme " + std::string(scheme->id()) +
-                  ": what it SAYS; nothing is verified here\n" + table(claim_rows(*evidence.claims));
+                  ": what it SAYS; nothing is verified here\n" +
+                  table(claim_rows(*evidence.claims), Head::No);
     return report;
   }
   throw Error(ErrorKind::Malformed, "neither a QPC, nor a report, a request, a recovery key or a backup");
@@ -131,7 +133,8 @@ Report inspect_signature(std::string_view text) {
                 table({{"namespace", printable(signature.sig_namespace)},
                        {"key", fingerprint},
                        {"officer", officer.empty() ? "none of the officers file here" : officer},
-                       {"SHA-256", sha256_hex(view(text))}}) +
+                       {"SHA-256", sha256_hex(view(text))}},
+                      Head::No) +
                 "what was signed, and whether it is right: ssh-keygen -Y verify with the signed file "
                 "(docs/OPERATIONS.md)\n";
   return report;
@@ -177,7 +180,8 @@ Report inspect_recovery_key(ByteView bytes) {
                        {"appliance", printable(file.appliance_id) + " (aud " + to_hex(file.aud) + ")"},
                        {"token", printable(file.token_model) + ", serial " + printable(file.token_serial)},
                        {"suites", suites},
-                       {"created", format_time(file.created)}}) +
+                       {"created", format_time(file.created)}},
+                      Head::No) +
                 "recovery_key_sha256 in words:\n" + encoding::word_lines(digest, "  ", text_columns());
   return report;
 }
@@ -205,7 +209,8 @@ Report inspect_backup(ByteView bytes) {
     report.json["exposed_since"] = format_time(header.exposed_since);
   }
   rows.push_back({"created", format_time(header.created)});
-  report.text = "backup of a MEK: what it SAYS, signed by the seal key that it names\n" + table(rows);
+  report.text =
+      "backup of a MEK: what it SAYS, signed by the seal key that it names\n" + table(rows, Head::No);
   return report;
 }
 

@@ -75,7 +75,7 @@ Report show_site() {
   std::vector<std::vector<std::string>> rows{{"module", printable(site.module)},
                                              {"token", printable(site.token_label)}};
   for (auto& row : rows_of(facts)) rows.push_back(std::move(row));
-  report.text = table(rows);
+  report.text = table(rows, Head::No);
   return report;
 }
 
@@ -147,7 +147,7 @@ Report change_site(Context& context, const SiteOptions& options) {
   const site::Appliance appliance(environment, repair);
   report.json = {
       {"module", appliance.site().module}, {"changed", true}, {"facts", facts_json(appliance.facts())}};
-  report.text = "the site's facts are now\n" + table(rows_of(appliance.facts()));
+  report.text = "the site's facts are now\n" + table(rows_of(appliance.facts()), Head::No);
   return report;
 }
 

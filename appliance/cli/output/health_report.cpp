@@ -88,7 +88,7 @@ void add_checks(Report& report, const std::vector<site::HealthCheck>& checks) {
          {"text", check.text},
          {"hint", check.hint}});
   }
-  report.text += table(rows) + hints;
+  report.text += table(rows, Head::No) + hints;
   const site::HealthCheck* fault = site::first_fault(checks);
   if (fault != nullptr && report.exit_code == 0) report.exit_code = exit_code(fault->kind);
 }

@@ -34,7 +34,8 @@ Report inspect_receipt(const Json& receipt) {
                        {"time", format_time(entry.time)},
                        {"act", printable(entry.kind) + " " + std::string(audit::to_string(entry.phase)) +
                                    " " + printable(entry.outcome)},
-                       {"says", printable(entry_subject(entry))}}) +
+                       {"says", printable(entry_subject(entry))}},
+                      Head::No) +
                 whole_digests(entry);
   return report;
 }

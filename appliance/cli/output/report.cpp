@@ -42,28 +42,6 @@ nlohmann::ordered_json as_json(const Findings& findings) {
   return encoding::findings_as<nlohmann::ordered_json>(findings);
 }
 
-void widen(Widths& widths, const Cells& row) {
-  widths.resize(std::max(widths.size(), row.size()));
-  for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], display_width(row[i]));
-}
-
-std::string table_line(const Cells& row, const Widths& widths) {
-  std::string line;
-  for (std::size_t i = 0; i < row.size(); ++i) {
-    line += row[i];
-    if (i + 1 < row.size()) line.append(widths[i] - display_width(row[i]) + 2, ' ');
-  }
-  return line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
-}
-
-std::string table(const std::vector<Cells>& rows) {
-  Widths widths;
-  for (const Cells& row : rows) widen(widths, row);
-  std::string out;
-  for (const Cells& row : rows) out += table_line(row, widths);
-  return out;
-}
-
 namespace {
 
 // As json_text() has it, `depth` spaces deep in a larger value.

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/finding.h"
+#include "base/table.h"
 #include "base/text.h"
 
 namespace qpcseal::cli {
@@ -44,13 +45,5 @@ void put_report(const Report& report, bool json, const std::function<void(std::s
 // One line a finding: "POL-DBGSTAT: dbgstat is 0, expected at least 3 (policy.toml:12)".
 std::vector<std::string> finding_lines(const Findings& findings);
 nlohmann::ordered_json as_json(const Findings& findings);
-
-// Aligned columns: each row a list of cells, the first row the head.
-using Cells = std::vector<std::string>;
-std::string table(const std::vector<Cells>& rows);
-// The same, a row at a time: first all rows to widen(), then all of them to table_line().
-using Widths = std::vector<std::size_t>;
-void widen(Widths& widths, const Cells& row);
-std::string table_line(const Cells& row, const Widths& widths);
 
 }  // namespace qpcseal::cli
