@@ -11,6 +11,7 @@ import struct
 import subprocess
 import termios
 import time
+import unicodedata
 import unittest
 
 from appliance import Appliance, GuardedAppliance, Officer, QPCSEAL, run, shifted
@@ -178,7 +179,7 @@ class Tokens(unittest.TestCase):
         refused = self.generate(no, self.emil.approve(self.file), self.sign_with_key(self.file, "fred"), expect=7)
         self.assertIn("rejected by dora", refused.stderr)
 
-    def answer(self, text, file=None, *more, command=("approve",), env=None, size=(200, 0), at_more="", until=b"to stop: "):
+    def answer(self, text, file=None, *more, command=("approve",), env=None, size=(200, 200), at_more="", until=b"to stop: "):
         """The exit code of `approve` where a person on a terminal answers, and what was on the screen."""
         file = file or self.file
         out = file.with_name(self.name + ".tty.sig")
@@ -201,6 +202,41 @@ class Tokens(unittest.TestCase):
         except OSError:
             pass  # the terminal is gone with the program
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), screen.decode(), out
+
+    def ours(self, screen):
+        """The lines that are of no file, without the pager's columns."""
+        return "".join(line.lstrip() + "\n" if line.startswith("   ") else "" for line in screen.replace("\r", "").splitlines())
+
+    def of_file(self, screen):
+        """A file as its numbered lines and their continuations show it."""
+        lines, goes_on = [], False
+        for row in screen.replace("\r", "").splitlines():
+            if begin := re.match(r" *(\d+) \| ", row):
+                self.assertEqual(int(begin[1]), len(lines) + 1)
+                lines.append(row[begin.end():])
+            elif goes_on and (more := re.match(r" +\+ ", row)):
+                lines[-1] += row[more.end():]
+            goes_on = bool(begin) or goes_on and bool(more)
+        return "".join(line + "\n" for line in lines)
+
+    def test_wraps_are_marked_and_no_text_fakes_a_number(self):
+        plan = self.appliance.root / "wrapped.toml"
+        fake = "".join(f"{'x' * width} 3 | [[step]]  " for width in range(40))
+        plan.write_text((PLANS / "first-key.toml").read_text() + f"# {fake}\n#{'試' * 90} 4 | [[step]]\n#    12 | act\n",
+                        encoding="utf-8")
+        env = {**self.dora.env, "LC_ALL": "C.UTF-8"}
+        for columns in (40, 80):
+            screen = self.answer("no", plan, env=env, size=(0, columns), until=b"Sign this?")[1]
+            self.assertEqual(self.of_file(re.sub(r"-- more: [^:]*: go\s+on;\s+q:\s+no\s+signature: \r\n", "", screen)), plan.read_text(encoding="utf-8"))
+            for line in screen.replace("\r", "").splitlines():
+                wide = sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in line)
+                self.assertTrue(wide <= columns or "-- more" in line, line)
+
+    def test_a_terminal_without_a_size_has_80_columns(self):
+        plan = self.appliance.root / "sizeless.toml"
+        plan.write_text((PLANS / "first-key.toml").read_text() + "# " + "x" * 100 + "\n")
+        screen = self.answer("no", plan, size=(200, 0))[1].replace("\r", "")
+        self.assertRegex(screen, r"(?m)^\d+ \| # x+\n +\+ x+$")
 
     def long_plan(self):
         """A policy of more lines than a screen has, with letters of another language."""
@@ -254,8 +290,8 @@ class Tokens(unittest.TestCase):
         here = {**self.dora.env, "QPCSEAL_HOME": self.appliance.env["QPCSEAL_HOME"]}
         for env, more, host, log in ((here, (), "host node-7, device 0, ", True), (self.dora.env, files, "", False)):
             screen = self.answer("no", request, "--report", good, bad, *more, env=env)[1].replace("\r", "")
-            self.assertIn(f"  1. {host}card {ueid}, class simulated: ALLOWED\n", screen)
-            self.assertIn(f"  2. {bad}: DENIED, it does not verify\n    ATT-SIGNATURE", screen)
+            self.assertIn(f"1. {host}card {ueid}, class simulated: ALLOWED\n", self.ours(screen))
+            self.assertIn(f"2. {bad}: DENIED, it does not verify\nATT-SIGNATURE", self.ours(screen))
             self.assertEqual("The log is not at hand" in screen, not log)
         self.assertIn("NOBODY LOOKED: the policy is not at hand", self.answer("no", request, "--report", good, bad)[1])
         self.assertIn("NOBODY LOOKED: the reports are not at hand", self.answer("no", request, env=here)[1])
@@ -277,9 +313,9 @@ class Tokens(unittest.TestCase):
         sign = ("policy", "sign")
         here = {**self.dora.env, "QPCSEAL_HOME": self.appliance.env["QPCSEAL_HOME"]}
         for env, more in ((here, ()), (self.dora.env, ("--against", self.appliance.policy))):
-            screen = self.answer("no", policy, *more, command=sign, env=env)[1].replace("\r", "")
+            screen = self.ours(self.answer("no", policy, *more, command=sign, env=env)[1])
             self.assertRegex(screen, "What changes against the policy with serial [12]:\n")
-            self.assertRegex(screen, "class 'simulated': least dbgstat\n  was \\d\n  is  4\n")
+            self.assertRegex(screen, "class 'simulated': least dbgstat\nwas \\d\nis  4\n")
         self.assertIn("NOT COMPARED: the policy in force is not at hand", self.answer("no", policy, command=sign)[1])
 
     def test_a_new_key_for_an_officer(self):

@@ -117,20 +117,24 @@ std::string checked_note(const approval::Standing& standing, bool reject) {
   return "\nNOTE: " + standing.refusal + ".\n" + standing.note;
 }
 
-Signing rejection_of(const std::string& path, const std::string& text, const std::string& shown,
-                     const char* what, std::string_view sig_namespace) {
-  const std::string rejection = approval::rejection_text(text);
-  return {path + ".rejection", rejection,
-          shown + "\nYou REJECT this " + what + ". What you sign is:\n" + rejection,
-          std::string(sig_namespace)};
+Signing rejection_of(const Signing& approval, const char* what) {
+  Signing out = approval;
+  out.file += ".rejection";
+  out.text = approval::rejection_text(approval.text);
+  out.shown.push_back({std::string("\nYou REJECT this ") + what + ". What you sign is:\n"});
+  out.shown.push_back({out.text, true});
+  return out;
 }
 
 // The plan in short, then its bytes.
 Signing signing_of_plan(const std::string& path, const std::string& text, bool reject, UnixTime now) {
   const ceremony::Plan plan = ceremony::parse_plan(text, path);
-  const std::string shown = ceremony::show(plan) + "\n" + text + checked_note(standing_of(plan, now), reject);
-  if (reject) return rejection_of(path, text, shown, "plan", ceremony::kPlanNamespace);
-  return {path, text, shown, std::string(ceremony::kPlanNamespace)};
+  const Signing out{
+      path,
+      text,
+      {{ceremony::show(plan) + "\n"}, {text, true}, {checked_note(standing_of(plan, now), reject)}},
+      std::string(ceremony::kPlanNamespace)};
+  return reject ? rejection_of(out, "plan") : out;
 }
 
 void refuse_accepted(const std::string& text) {
@@ -166,7 +170,7 @@ Signing signing_of_approve(const ApproveOptions& options, UnixTime now) {
     if (!reports.empty()) throw Error(ErrorKind::Usage, "a genesis has no reports");
     site::check_genesis_text(text);
     refuse_accepted(text);
-    return {path, text, text, "approval@qpcseal"};
+    return {path, text, {{text, true}}, "approval@qpcseal"};
   }
   if (!approval::is_approval_request(text) && ceremony::is_plan_text(text)) {
     if (!reports.empty()) throw Error(ErrorKind::Usage, "a plan has no reports");
@@ -177,11 +181,13 @@ Signing signing_of_approve(const ApproveOptions& options, UnixTime now) {
   const std::string sig_namespace(approval::approval_namespace(request.operation));
   if (!models.empty()) check_model(request, models);
   if (!reports.empty()) check_reports(request, report_digests(reports));
-  const std::string shown = text +
-                            (request.operation == "release" ? release_preview(request, preview, now) : "") +
-                            checked_note(standing_of(request, text, now), reject);
-  if (!reject) return {path, text, shown, sig_namespace};
-  return rejection_of(path, text, shown, "request", sig_namespace);
+  const std::string preview_text =
+      request.operation == "release" ? release_preview(request, preview, now) : "";
+  const Signing out{path,
+                    text,
+                    {{text, true}, {preview_text + checked_note(standing_of(request, text, now), reject)}},
+                    sig_namespace};
+  return reject ? rejection_of(out, "request") : out;
 }
 
 }  // namespace

@@ -87,7 +87,7 @@ Signing signing_of_collateral(const std::string& path, UnixTime now) {
                 "not signed: this bundle was fresh until " + format_time(bundle.not_after) + ", and it is " +
                     format_time(now),
                 "'qpcseal trust bundle' makes the next one");
-  return {path, text, trust::show_collateral(bundle), std::string(site::kTrustNamespace)};
+  return {path, text, {{trust::show_collateral(bundle)}}, std::string(site::kTrustNamespace)};
 }
 
 Report import(Context& context, const std::string& path) {

@@ -108,7 +108,7 @@ Signing signing_of_policy(const std::string& path, const std::string& against, U
   for (const policy::Warning& warning : policy::lint(parsed))
     shown += "\nwarning: " + warning.rule + ": " + warning.text;
   shown += (shown.ends_with('\n') ? "" : "\n") + difference_to(policy_before(against), parsed);
-  return {path, text, shown, std::string(site::kPolicyNamespace)};
+  return {path, text, {{shown}}, std::string(site::kPolicyNamespace)};
 }
 
 Report install_policy(Context& context, const std::string& path) {

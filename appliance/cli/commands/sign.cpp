@@ -6,14 +6,12 @@
 
 #include "appliance/approval/sshsig_sign.h"
 #include "appliance/cli/commands/token_options.h"
-#include "appliance/cli/output/pager.h"
 #include "appliance/keys/officer_token.h"
 #include "appliance/site/pin.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/print.h"
-#include "base/terminal.h"
 #include "base/text.h"
 #include "encoding/pgp_words.h"
 #include "pkcs11/officer_key.h"
@@ -39,12 +37,11 @@ void confirm(const Signing& signing, const Sha256Digest& digest, const SignOptio
                   "--yes-digest names other bytes: what would be signed has SHA-256 " + to_hex(digest));
     return;
   }
-  const std::string end = signing.shown.ends_with('\n') ? "" : "\n";
   const Fd tty = open_terminal();
-  const std::size_t columns = terminal_size(tty.get()).columns;
-  const std::string shown = signing.shown + end + "\nSHA-256 " + to_hex(digest) + "\n" +
-                            encoding::word_lines(digest, "  ", columns == 0 ? text_columns() : columns) +
-                            "namespace " + signing.sig_namespace + "\n\n";
+  std::vector<Passage> shown = signing.shown;
+  const std::size_t room = page_room(tty, shown);
+  shown.push_back({"\nSHA-256 " + to_hex(digest) + "\n" + encoding::word_lines(digest, "  ", room) +
+                   "namespace " + signing.sig_namespace + "\n\n"});
   constexpr std::size_t kQuestionRows = 2;
   if (!page_text(tty, shown, kQuestionRows, "no signature"))
     throw Error(ErrorKind::Usage, "not signed: 'q' was typed before the end of the text");

@@ -5,8 +5,10 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "appliance/cli/commands/context.h"
+#include "appliance/cli/output/pager.h"
 #include "pkcs11/token_choice.h"
 
 namespace qpcseal::cli {
@@ -34,10 +36,10 @@ std::string how_to_sign(const std::string& file, const std::string& command,
                         const std::string& sig_namespace);
 
 struct Signing {
-  std::string file;           // where `text` came from, or would be
-  std::string text;           // what is signed
-  std::string shown;          // what the officer reads above the digest
-  std::string sig_namespace;  // e.g. approval@qpcseal
+  std::string file;            // where `text` came from, or would be
+  std::string text;            // what is signed
+  std::vector<Passage> shown;  // what the officer reads above the digest
+  std::string sig_namespace;   // e.g. approval@qpcseal
 };
 // Error{Usage} where the answer is not exactly `Yes`, or --yes-digest names other bytes.
 Report sign(Context& context, const Signing& signing, const SignOptions& options);

@@ -4,7 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <vector>
+#include <string_view>
+#include <utility>
 
 #include "base/print.h"
 #include "base/retry.h"
@@ -15,22 +16,56 @@ namespace qpcseal::cli {
 
 namespace {
 
-constexpr std::size_t kUsualRows = 24, kFewestRows = 4;
+constexpr std::size_t kUsualRows = 24, kUsualColumns = 80, kFewestRows = 4;
 constexpr std::size_t kMaxAnswer = 64;  // bytes
+constexpr std::string_view kBegins = " | ", kGoesOn = " + ", kOurs = "   ";
 
-// How many lines of the screen a line takes.
-std::size_t rows_of(const std::string& line, std::size_t columns) {
-  const std::size_t width = display_width(line);
-  return columns == 0 || width == 0 ? 1 : (width + columns - 1) / columns;
+std::vector<std::string> lines_of(std::string_view text) {
+  std::vector<std::string> out;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    out.emplace_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return out;
 }
 
-std::vector<std::string> lines_of(const std::string& text, std::size_t columns) {
-  const std::string shown = wrap_lines(printable_lines(text), columns);
+std::size_t columns_of(const Fd& terminal) {
+  const std::size_t told = terminal_size(terminal.get()).columns;
+  return told == 0 ? kUsualColumns : told;
+}
+
+// Of the greatest line number.
+std::size_t digits_of(const std::vector<Passage>& passages) {
+  std::ptrdiff_t most = 1;
+  for (const Passage& each : passages)
+    if (each.is_file) most = std::max(most, std::ranges::count(each.text, '\n') + 1);
+  return std::to_string(most).size();
+}
+
+// A line as the pieces that rows hold.
+std::vector<std::string> pieces_of(const std::string& line, bool of_file, std::size_t room) {
+  if (of_file) return cut(line, room);
   std::vector<std::string> out;
-  for (std::size_t at = 0; at < shown.size();) {
-    const std::size_t end = std::min(shown.find('\n', at), shown.size());
-    out.push_back(shown.substr(at, end - at));
-    at = end + 1;
+  for (const std::string& words : lines_of(wrap_lines(line, room) + "\n"))
+    for (std::string& piece : cut(words, room)) out.push_back(std::move(piece));
+  return out;
+}
+
+std::vector<std::string> rows_of(const std::vector<Passage>& passages, std::size_t room) {
+  const std::string blank(digits_of(passages), ' ');
+  std::vector<std::string> out;
+  for (const Passage& passage : passages) {
+    std::size_t number = 0;
+    for (const std::string& line : lines_of(printable_lines(passage.text))) {
+      const std::string digits = passage.is_file ? std::to_string(++number) : "";
+      std::string before = blank.substr(digits.size()) + digits;
+      before += passage.is_file ? kBegins : kOurs;
+      for (const std::string& piece : pieces_of(line, passage.is_file, room)) {
+        out.push_back(before + piece);
+        before = blank + std::string(kGoesOn);
+      }
+    }
   }
   return out;
 }
@@ -46,31 +81,32 @@ std::string read_answer(const Fd& terminal) {
   return out;
 }
 
-bool page_text(const Fd& terminal, const std::string& text, std::size_t rows_below,
+std::size_t page_room(const Fd& terminal, const std::vector<Passage>& passages) {
+  const std::size_t own = digits_of(passages) + kBegins.size();
+  return std::max(columns_of(terminal), own + 1) - own;
+}
+
+bool page_text(const Fd& terminal, const std::vector<Passage>& passages, std::size_t rows_below,
                const std::string& on_quit) {
-  const TerminalSize size = terminal_size(terminal.get());
-  const std::size_t rows = size.rows == 0 ? kUsualRows : std::max(size.rows, kFewestRows);
-  const std::vector<std::string> lines = lines_of(text, size.columns);
-  std::size_t all = rows_below;
-  for (const std::string& line : lines) all += rows_of(line, size.columns);
+  const std::size_t told = terminal_size(terminal.get()).rows, columns = columns_of(terminal);
+  const std::size_t screen = told == 0 ? kUsualRows : std::max(told, kFewestRows);
+  const std::vector<std::string> rows = rows_of(passages, page_room(terminal, passages));
   const auto question = [&](std::size_t number) {
-    return "-- more: " + std::to_string(number) + " of " + std::to_string(lines.size()) +
+    return "-- more: " + std::to_string(number) + " of " + std::to_string(rows.size()) +
            " lines. Enter: go on; q: " + on_quit + ": ";
   };
-  const std::size_t question_rows = rows_of(question(lines.size()), size.columns);
-  std::size_t used = 0, number = 0;
-  for (const std::string& line : lines) {
-    if (all > rows && used > 0 && used + rows_of(line, size.columns) + question_rows > rows) {
+  const std::size_t question_rows = lines_of(wrap_lines(question(rows.size()), columns)).size();
+  const bool fits = rows.size() + rows_below <= screen;
+  const std::size_t page = std::max(screen, question_rows + 1) - question_rows;
+  for (std::size_t number = 0; number < rows.size(); ++number) {
+    if (!fits && number > 0 && number % page == 0) {
       print_to(terminal.get(), question(number));
       std::string answer = read_answer(terminal);
       for (; !answer.empty() && answer != "q" && answer != "Q"; answer = read_answer(terminal))
         print_to(terminal.get(), "Enter or q: ");  // it may be what is asked for later
       if (!answer.empty()) return false;
-      used = 0;
     }
-    print_to(terminal.get(), line + "\n");
-    used += rows_of(line, size.columns);
-    ++number;
+    print_to(terminal.get(), rows[number] + "\n");
   }
   return true;
 }
