@@ -17,11 +17,19 @@ constexpr std::size_t kGap = 2;     // columns between two cells
 constexpr std::size_t kProse = 16;  // a cell of several words is not made narrower
 constexpr std::size_t kBelow = 4;   // how far a cell below its row is indented
 
+// Of a terminal: a letter beyond ASCII may take two columns, as cut() has it.
+std::size_t room_of(std::string_view text) {
+  const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+  const auto letters = static_cast<std::size_t>(std::ranges::count_if(
+      text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80; }));
+  return (2 * letters) - static_cast<std::size_t>(std::ranges::count_if(text, is_ascii));
+}
+
 std::size_t longest_word(std::string_view text) {
   std::size_t out = 0;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find(' ', at), text.size());
-    out = std::max(out, display_width(text.substr(at, end - at)));
+    out = std::max(out, room_of(text.substr(at, end - at)));
     at = end + 1;
   }
   return out;
@@ -29,21 +37,40 @@ std::size_t longest_word(std::string_view text) {
 
 // At least one line, which may be empty.
 std::vector<std::string> lines_of(std::string_view cell, std::size_t columns) {
+  if (room_of(cell) <= columns) return {std::string(cell)};
   std::vector<std::string> out(1);
+  std::size_t used = 0;
   for (std::size_t at = 0; at < cell.size();) {
     const std::size_t word = std::min(cell.find_first_not_of(' ', at), cell.size());
     const std::size_t end = std::min(cell.find(' ', word), cell.size());
     const std::string_view with_blanks = cell.substr(at, end - at);
     at = end;
-    if (display_width(out.back()) + display_width(with_blanks) <= columns) {
+    const std::size_t room = room_of(with_blanks);
+    if (used + room <= columns) {
       out.back() += with_blanks;
+      used += room;
       continue;
     }
     const std::vector<std::string> pieces = cut(cell.substr(word, end - word), columns);
     if (out.back().empty()) out.pop_back();
     out.insert(out.end(), pieces.begin(), pieces.end());
+    used = room_of(out.back());
   }
   return out;
+}
+
+std::string without_end(const std::string& line) {
+  return line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+}
+
+// One line, whatever its length.
+std::string aligned(const Cells& row, const std::vector<std::size_t>& widths) {
+  std::string line;
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    line += row[i];
+    if (i + 1 < row.size()) line.append(widths[i] - display_width(row[i]) + kGap, ' ');
+  }
+  return without_end(line);
 }
 
 // Cells side by side, each of several lines where it has more than one.
@@ -62,7 +89,7 @@ std::string side_by_side(const Cells& row, const std::vector<std::size_t>& width
       line += part;
       if (i + 1 < cells.size()) line.append(widths[i] - display_width(part) + kGap, ' ');
     }
-    out += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+    out += without_end(line);
   }
   return out;
 }
@@ -76,49 +103,57 @@ std::size_t sum(const std::vector<std::size_t>& widths) {
 void TableLayout::widen(const Cells& row) {
   if (has_head_ && head_.empty()) head_ = row;
   widths_.resize(std::max(widths_.size(), row.size()));
+  rooms_.resize(widths_.size());
   longest_words_.resize(widths_.size());
   for (std::size_t i = 0; i < row.size(); ++i) {
     widths_[i] = std::max(widths_[i], display_width(row[i]));
+    if (columns_ == 0) continue;
+    rooms_[i] = std::max(rooms_[i], room_of(row[i]));
     longest_words_[i] = std::max(longest_words_[i], longest_word(row[i]));
   }
 }
 
 std::string TableLayout::line(const Cells& row) {
   if (form_ == Form::Undecided) decide();
-  if (form_ == Form::Blocks) return block(row);
-  return form_ == Form::LastBelow ? last_below(row) : side_by_side(row, widths_);
+  switch (form_) {
+    case Form::Broken: return side_by_side(row, rooms_);
+    case Form::LastBelow: return last_below(row);
+    case Form::Blocks: return block(row);
+    default: return aligned(row, widths_);
+  }
 }
 
 void TableLayout::decide() {
+  const std::size_t gaps = kGap * (rooms_.size() - 1);
   form_ = Form::Aligned;
-  if (columns_ == 0 || fit_by_words()) return;
-  const std::size_t but_last = sum(widths_) - widths_.back() + (kGap * (widths_.size() - 1));
-  form_ = has_head_ && but_last > columns_ ? Form::Blocks : Form::LastBelow;
+  if (columns_ == 0 || sum(rooms_) + gaps <= columns_) return;
+  form_ = Form::Broken;
+  if (fit_by_words()) return;
+  form_ = has_head_ && sum(rooms_) - rooms_.back() + gaps > columns_ ? Form::Blocks : Form::LastBelow;
 }
 
 // Takes columns from the widest cell until a row fits; false where words would have to be broken.
 bool TableLayout::fit_by_words() {
-  const std::size_t gaps = kGap * (widths_.size() - 1);
-  std::vector<std::size_t> least = widths_, width = widths_;
+  const std::size_t gaps = kGap * (rooms_.size() - 1);
+  std::vector<std::size_t> least = rooms_, room = rooms_;
   for (std::size_t i = 1; i < least.size(); ++i)
-    least[i] = std::min(widths_[i], std::max(longest_words_[i], kProse));
+    least[i] = std::min(rooms_[i], std::max(longest_words_[i], kProse));
   if (sum(least) + gaps > columns_) return false;
-  while (sum(width) + gaps > columns_) {
+  while (sum(room) + gaps > columns_) {
     std::size_t widest = 0;
-    for (std::size_t i = 1; i < width.size(); ++i)
-      if (width[i] > least[i] && (width[widest] == least[widest] || width[i] > width[widest])) widest = i;
-    --width[widest];
+    for (std::size_t i = 1; i < room.size(); ++i)
+      if (room[i] > least[i] && (room[widest] == least[widest] || room[i] > room[widest])) widest = i;
+    --room[widest];
   }
-  widths_ = width;
+  rooms_ = room;
   return true;
 }
 
 std::string TableLayout::last_below(const Cells& row) const {
-  std::vector<std::size_t> widths = widths_;
-  widths.back() = columns_;
-  std::string beside = side_by_side(row, widths);
-  if (row.size() < widths_.size() || display_width(beside) - 1 <= columns_) return beside;
-  std::string out = side_by_side({row.begin(), row.end() - 1}, widths_);
+  std::size_t used = kGap * (rooms_.size() - 1);
+  for (std::size_t i = 0; i + 1 < rooms_.size(); ++i) used += rooms_[i];
+  if (row.size() < rooms_.size() || used + room_of(row.back()) <= columns_) return side_by_side(row, rooms_);
+  std::string out = side_by_side({row.begin(), row.end() - 1}, rooms_);
   for (const std::string& part : lines_of(row.back(), std::max(columns_, kBelow + 1) - kBelow))
     out += std::string(kBelow, ' ') + part + "\n";
   return out;
@@ -127,7 +162,7 @@ std::string TableLayout::last_below(const Cells& row) const {
 std::string TableLayout::block(const Cells& row) {
   if (shown_++ == 0) return "";  // the head
   std::size_t width = 0;
-  for (const std::string& head : head_) width = std::max(width, display_width(head));
+  for (const std::string& head : head_) width = std::max(width, room_of(head));
   const std::size_t room = std::max(columns_, width + kGap + 1) - width - kGap;
   std::string out = shown_ > 2 ? "\n" : "";
   for (std::size_t i = 0; i < row.size(); ++i)

@@ -30,7 +30,7 @@ class TableLayout {
   [[nodiscard]] std::string line(const Cells& row);
 
  private:
-  enum class Form { Undecided, Aligned, LastBelow, Blocks };
+  enum class Form { Undecided, Aligned, Broken, LastBelow, Blocks };
 
   void decide();
   [[nodiscard]] bool fit_by_words();
@@ -40,7 +40,8 @@ class TableLayout {
   bool has_head_;
   std::size_t columns_;
   Cells head_;
-  std::vector<std::size_t> widths_, longest_words_;
+  std::vector<std::size_t> widths_;                 // as letters are counted, a column each
+  std::vector<std::size_t> rooms_, longest_words_;  // of a terminal, with two columns beyond ASCII
   Form form_ = Form::Undecided;
   std::size_t shown_ = 0;  // rows
 };

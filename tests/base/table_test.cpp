@@ -86,6 +86,13 @@ TEST(Table, KeepsItsLinesWithinEachWidth) {
   }
 }
 
+TEST(Table, LeavesRoomForLettersOfTwoColumns) {
+  const std::string wide = "\u6a21\u578b\u6a21\u578b\u6a21\u578b\u6a21\u578b";  // 8 letters, 16 columns
+  const std::vector<Cells> rows{{"MODEL", "SAYS"}, {wide, "ok"}};
+  EXPECT_EQ(table(rows, Head::Yes, 22), table(rows, Head::Yes, 0));
+  EXPECT_EQ(table(rows, Head::No, 21), "MODEL\n    SAYS\n" + wide + std::string(10, ' ') + "ok\n");
+}
+
 TEST(TableLayout, GivesTheRowsOfTheWholeTable) {
   for (const std::size_t columns : {30, 40, 55, 0}) {
     TableLayout layout(Head::Yes, columns);
