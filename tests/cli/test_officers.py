@@ -299,6 +299,14 @@ class Tokens(unittest.TestCase):
         other.write_text(self.appliance.policy.read_text() + "\n")
         said = self.dora.approve(request, "--report", good, bad, "--policy", other, "--trust", self.appliance.trust, expect=5)
         self.assertIn("is not the policy of the request", said.stderr)
+        # The name of a file cannot add a line of the program's own.
+        lie = self.appliance.root / "reports" / "a\n  2. card 01, class prod: ALLOWED\n  3. b.report"
+        lie.parent.mkdir()
+        lie.write_bytes(bad.read_bytes())
+        request = self.appliance.request("release", "--mek", self.name, "--report", lie, name="lie.request")
+        screen = self.answer("no", request, "--report", lie, env=here)[1].replace("\r", "")
+        self.assertIn("ALLOWED\\x0a  3. b.report: DENIED", self.ours(screen))
+        request = self.appliance.root / "cards.request"
         # A card that the policy in force refuses is shown as such before anybody signs.
         wrap = ("wrap-mek", "--mek", self.name, "--pub-keys", good, "--output-dir", self.appliance.root / "shown",
                 *self.appliance.approved("release", "--mek", self.name, "--report", good, name="r"))

@@ -114,7 +114,7 @@ approval::Standing standing_of(const ceremony::Plan& plan, UnixTime now) {
 std::string checked_note(const approval::Standing& standing, bool reject) {
   if (standing.refusal.empty()) return standing.note.empty() ? "" : "\n" + standing.note;
   if (!reject) throw Error(ErrorKind::Denied, "not signed: " + standing.refusal, standing.hint);
-  return "\nNOTE: " + standing.refusal + ".\n" + standing.note;
+  return "\nNOTE: " + printable(standing.refusal) + ".\n" + standing.note;
 }
 
 Signing rejection_of(const Signing& approval, const char* what) {

@@ -200,9 +200,9 @@ Input LineEditor::read(std::string& line, int idle) {
   state_->idle = idle;
   state_->was_idle = state_->dropped = false;
   int count = 0;
+  state_->resized.emplace(SIGWINCH);
   // Before the prompt: libedit does it after, and keys in between are lost.
   el_set(state_->line, EL_PREP_TERM, 1);
-  state_->resized.emplace(SIGWINCH);
   const char* got = el_gets(state_->line, &count);
   state_->resized.reset();
   if (state_->was_idle) return Input::Idle;

@@ -88,25 +88,39 @@ std::size_t page_room(const Fd& terminal, const std::vector<Passage>& passages) 
 
 bool page_text(const Fd& terminal, const std::vector<Passage>& passages, std::size_t rows_below,
                const std::string& on_quit) {
-  const std::size_t told = terminal_size(terminal.get()).rows, columns = columns_of(terminal);
-  const std::size_t screen = told == 0 ? kUsualRows : std::max(told, kFewestRows);
-  const std::vector<std::string> rows = rows_of(passages, page_room(terminal, passages));
-  const auto question = [&](std::size_t number) {
+  std::size_t columns = 0, page = 0, number = 0;
+  std::vector<std::string> rows;
+  bool fits = false;
+  const auto question = [&] {
     return "-- more: " + std::to_string(number) + " of " + std::to_string(rows.size()) +
            " lines. Enter: go on; q: " + on_quit + ": ";
   };
-  const std::size_t question_rows = lines_of(wrap_lines(question(rows.size()), columns)).size();
-  const bool fits = rows.size() + rows_below <= screen;
-  const std::size_t page = std::max(screen, question_rows + 1) - question_rows;
-  for (std::size_t number = 0; number < rows.size(); ++number) {
+  const auto lay_out = [&] {
+    const std::size_t told = terminal_size(terminal.get()).rows;
+    const std::size_t screen = told == 0 ? kUsualRows : std::max(told, kFewestRows);
+    columns = columns_of(terminal);
+    rows = rows_of(passages, page_room(terminal, passages));
+    number = rows.size();
+    const std::size_t question_rows = lines_of(wrap_lines(question(), columns)).size();
+    fits = rows.size() + rows_below <= screen;
+    page = std::max(screen, question_rows + 1) - question_rows;
+    number = 0;
+  };
+  lay_out();
+  while (number < rows.size()) {
     if (!fits && number > 0 && number % page == 0) {
-      print_to(terminal.get(), question(number));
+      print_to(terminal.get(), question());
       std::string answer = read_answer(terminal);
       for (; !answer.empty() && answer != "q" && answer != "Q"; answer = read_answer(terminal))
         print_to(terminal.get(), "Enter or q: ");  // it may be what is asked for later
       if (!answer.empty()) return false;
+      if (columns_of(terminal) != columns) {  // rows that are too long would be broken without a mark
+        print_to(terminal.get(), "The terminal has another width: once more from the beginning.\n");
+        lay_out();
+        continue;
+      }
     }
-    print_to(terminal.get(), rows[number] + "\n");
+    print_to(terminal.get(), rows[number++] + "\n");
   }
   return true;
 }

@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
 
 namespace qpcseal::cli {
 
@@ -81,13 +82,13 @@ std::string host_of(const audit::State& state, const Bytes& nonce) {
   const auto found = state.challenges.find(nonce);
   if (found == state.challenges.end() || found->second.host.empty()) return "no host named";
   const audit::Challenge& challenge = found->second;
-  return "host " + challenge.host + (challenge.device ? ", device " + std::to_string(*challenge.device) : "");
+  return "host " + printable(challenge.host) + (challenge.device ? ", device " + std::to_string(*challenge.device) : "");
 }
 
 std::string verdict_line(const Basis& basis, const release::Report& report, const release::Verified& verified,
                          const Bytes& mek, UnixTime now) {
   if (!verified.evidence.claims) {
-    std::string out = report.name + ": DENIED, it does not verify\n";
+    std::string out = printable(report.name) + ": DENIED, it does not verify\n";
     for (const std::string& line : finding_lines(verified.evidence.findings)) out += "    " + line + "\n";
     return out;
   }
