@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -76,7 +77,10 @@ class Machine:
     def stop(self):
         if self.monitor:
             self.monitor.close()
-        self.console.close(force=True)
+        if self.console.isalive():  # a busy machine takes a while to go
+            self.console.kill(signal.SIGKILL)
+            self.console.wait()
+        self.console.close()
         self.log.close()
 
     def expect(self, *patterns, seconds=60):
