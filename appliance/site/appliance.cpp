@@ -59,11 +59,15 @@ Appliance::Appliance(const Environment& environment, const Repair& repair)
   std::optional<AgreedSite> agreed;
   if (repair.site) agreed = agree_to_site(home_, approvals_, repair, clock_.now());
   if (repair.site && repair.site->module) site_.module = *repair.site->module;
+  const audit::SiteFacts facts = agreed ? agreed->now : at.state.site;
+  prepare_module(home_, site_);
+  // Before files from outside are read, not only before the module is loaded.
+  if (environment.before_module) environment.before_module(home_, site_, facts);
   if (environment.look)
     look_ahead(home_, at, approvals_, image_, clock_.now(), environment.confirmed_date.has_value(),
                environment.look);
   if (environment.confirm) environment.confirm();
-  open_token(environment, agreed ? agreed->now : at.state.site);
+  open_token(environment, facts);
   const std::string log_key = find_log_key(*session_, home_.log());
   open_log(environment, std::move(at), repair, log_key);
   const audit::HeldClock held(*log_);
@@ -198,8 +202,9 @@ Outlook Appliance::outlook() const {
           log_->state(),
           policy_,
           clock_.now(),
-          [this] { return log_->tree(); },
-          [this] { log_->check_clock(); }};
+          [this]() -> const tlog::Tree& { return log_->tree(); },
+          [this] { log_->check_clock(); },
+          true};
 }
 
 Json Appliance::approve(const std::string& operation, const Json& parameters) {

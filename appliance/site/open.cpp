@@ -36,8 +36,6 @@ std::optional<UnixTime> end_of_crls(const policy::Policy& policy, const trust::T
 }  // namespace
 
 void Appliance::open_token(const Environment& environment, const audit::SiteFacts& facts) {
-  prepare_module(home_, site_);
-  if (environment.before_module) environment.before_module(home_, site_, facts);
   const SecretBuffer pin = read_pin(site_.pin_source, environment.pin_fd, site_.token_label);
   if (site_.embedded) guard_.emplace(home_).prepare();
   module_.emplace(site_.module, module_digest(facts), with_home(facts.module_arguments, home_));

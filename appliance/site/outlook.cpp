@@ -51,6 +51,7 @@ auto judge_by(const Outlook& outlook, const std::string& operation, Judge judge)
   const std::vector<std::string> requests = approval::read_requests(outlook.approvals.requests);
   const approval::Officers officers = approval::read_officers(outlook.home.officers(), outlook.state);
   const auto was_head = [&](std::uint64_t size, const std::string& root) {
+    if (!outlook.anchored) return true;
     return size <= outlook.state.size && to_hex(outlook.tree().root(size)) == root;
   };
   const auto used_by = [&](const std::string& nonce) {
@@ -92,6 +93,7 @@ std::optional<approval::ApprovalResult> judge_act(const Outlook& outlook, const 
 }
 
 void require_candidate(const Outlook& outlook, const std::string& operation) {
+  if (!policy::officers_needed(outlook.policy, operation)) return;
   if (needed_for(outlook, operation) == 0) return;
   judge_by(outlook, operation, [&](const auto& context, const auto& requests, const auto& signatures) {
     approval::require_candidate(context, operation, requests, signatures);
@@ -114,8 +116,12 @@ void look_ahead(const Home& home, const audit::LogCursor& at, const approval::Ap
   const auto check_clock = [&] {
     if (!clock_is_confirmed) audit::check_clock(at.state, clock);
   };
-  look({home, approvals, image, at.state, policy, clock, [&] { return audit::whole_tree(home.log(), at); },
-        check_clock});
+  std::optional<tlog::Tree> whole;
+  const auto tree = [&]() -> const tlog::Tree& {
+    if (!whole) whole = audit::whole_tree(home.log(), at);
+    return *whole;
+  };
+  look({home, approvals, image, at.state, policy, clock, tree, check_clock, false});
 }
 
 }  // namespace qpcseal::site

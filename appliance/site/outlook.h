@@ -26,8 +26,11 @@ struct Outlook {
   const audit::State& state;
   const policy::Policy& policy;       // in force
   UnixTime clock = 0;                 // the workstation's
-  std::function<tlog::Tree()> tree;   // of all entries
-  std::function<void()> check_clock;  // as Log::check_clock()
+  std::function<const tlog::Tree&()> tree;  // of all entries
+  std::function<void()> check_clock;        // as Log::check_clock()
+  // Whether the token vouches for the log. Before that a request that names a longer log is not called wrong:
+  // it may be the log that was put back.
+  bool anchored = false;
 
   [[nodiscard]] UnixTime now() const;  // never below the log's last time
   [[nodiscard]] bool insecure_demo() const;
@@ -45,7 +48,8 @@ void refuse_expired_policy(const Outlook& outlook);
 // has expired, or the clock cannot be believed; Error{ApprovalsMissing}.
 std::optional<approval::ApprovalResult> judge_act(const Outlook& outlook, const std::string& operation,
                                                   const encoding::Json& parameters);
-// The same errors before the parameters are known: none of the requests could serve.
+// The same errors before the parameters are known: none of the requests could serve. What the policy does not
+// name is left to the act, which says all that it finds.
 void require_candidate(const Outlook& outlook, const std::string& operation);
 
 // Whether the next start closes an intent that a run left open. A release may be finished with the same

@@ -26,10 +26,12 @@ void require_input(const std::filesystem::path& path) {
 }
 
 std::function<void(const site::Outlook&)> look_of(const BeforePin& before) {
-  if (before.operations.empty() && !before.look) return nullptr;
-  return [operations = before.operations, look = before.look](const site::Outlook& outlook) {
-    for (const std::string& operation : operations) site::require_candidate(outlook, operation);
-    if (look) look(outlook);
+  if (before.outputs.empty() && before.operations.empty() && !before.look) return nullptr;
+  return [before](const site::Outlook& outlook) {
+    for (const Output& output : before.outputs)
+      if (output.path != kStandard) check_name(output.path, output.existing);
+    for (const std::string& operation : before.operations) site::require_candidate(outlook, operation);
+    if (before.look) before.look(outlook);
   };
 }
 
@@ -39,7 +41,6 @@ site::Environment Context::environment(const BeforePin& before) {
   for (const auto& path : before.inputs) require_input(path);
   for (const auto& path : approvals.requests) require_input(path);
   for (const auto& path : approvals.signatures) require_input(path);
-  for (const Output& output : before.outputs) check_name(output.path, output.existing);
   return {site::locate_home(),
           clock,
           random,

@@ -42,8 +42,8 @@ struct Context {
   SystemClock clock;
   SystemRandom random;
   // The home and how to reach its token; says on the terminal when another qpcseal is at work. Checks
-  // `before.inputs`, the requests and signatures, and `before.outputs` at once; the rest of `before` under
-  // the lock, before the PIN is asked for.
+  // that `before.inputs`, the requests and signatures are there at once; the rest of `before` under the lock,
+  // before the PIN is asked for, and not where an earlier run left what the start must settle first.
   [[nodiscard]] site::Environment environment(const BeforePin& before = {});
   // The same for a command that only reads: it waits for nobody (Error{Io} "lock-busy").
   [[nodiscard]] site::Environment environment_to_read();
