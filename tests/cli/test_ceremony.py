@@ -247,8 +247,10 @@ class Ceremony(unittest.TestCase):
                                 (self.site.aud, "00" * 16, "the plan is for appliance"),
                                 ("SoftHSM v2", "SoftHSM v9", "the token's model"),
                                 ("suites = [2", "suites = [1, 2", "does not serve suite")):
-            self.plan.write_text(text.replace(old, new))
-            self.assertNotEqual(text, self.plan.read_text())
+            edited = text.replace(old, new)
+            self.assertNotEqual(text, edited)
+            # What needs the token is asked after what does not.
+            self.plan.write_text(edited.replace("rehearsed = true", "rehearsed = false"))
             self.assertIn(words, self.refused(*self.site.sign_plan(self.plan), expect=5))
         self.plan.write_text(text)
         signatures = self.site.sign_plan(self.plan)
