@@ -82,11 +82,11 @@ void copy_trust(const std::filesystem::path& from, const Home& home) {
   }
 }
 
-// The PIN that a new token gets: of a file or a descriptor as it stands there, else typed twice.
+// The PIN that a new token gets: of a descriptor, of a file as it stands there, else typed twice.
 SecretBuffer new_pin(const Site& site, const Environment& environment) {
-  if (environment.pin_fd || site.pin_source.starts_with(kFilePrefix))
-    return read_pin(site.pin_source, environment.pin_fd, site.token_label);
-  return read_new_pin(std::nullopt, site.token_label);
+  if (!environment.pin_fd && site.pin_source.starts_with(kFilePrefix))
+    return read_pin(site.pin_source, std::nullopt, site.token_label);
+  return read_new_pin(environment.pin_fd, site.token_label);
 }
 
 // A token of our own under the home. In the demo its PIN is random and in a file beside it. Returns the PIN.

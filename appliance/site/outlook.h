@@ -24,8 +24,8 @@ struct Outlook {
   const approval::ApprovalFiles& approvals;  // what officers signed for this command
   const RunningImage& image;
   const audit::State& state;
-  const policy::Policy& policy;       // in force
-  UnixTime clock = 0;                 // the workstation's
+  const policy::Policy& policy;             // in force
+  UnixTime clock = 0;                       // the workstation's
   std::function<const tlog::Tree&()> tree;  // of all entries
   std::function<void()> check_clock;        // as Log::check_clock()
   // Whether the token vouches for the log. Before that a request that names a longer log is not called wrong:

@@ -47,30 +47,32 @@ void clean_pin(SecretBuffer& pin, const std::string& what) {
     throw Error(ErrorKind::Token, what + ": the PIN holds a control character; the token was not asked");
 }
 
-// Whether there is something behind the first line. Does not wait for a writer, and leaves a terminal alone.
-bool goes_on(int fd) {
+// The next byte behind a line that begins another one. Does not wait for a writer, and leaves a terminal
+// alone.
+std::optional<std::uint8_t> begin_of_another(int fd) {
   struct stat status{};
-  if (fstat(fd, &status) != 0 || S_ISCHR(status.st_mode)) return false;
-  char c = '\n';
+  if (fstat(fd, &status) != 0 || S_ISCHR(status.st_mode)) return std::nullopt;
+  std::uint8_t c = '\n';
   while (c == '\n' || c == '\r') {
     pollfd input{fd, POLLIN, 0};
-    if (poll(&input, 1, 0) != 1 || read(fd, &c, 1) != 1) return false;
+    if (poll(&input, 1, 0) != 1 || read(fd, &c, 1) != 1) return std::nullopt;
   }
-  return true;
+  return c;
 }
 
 // A second line may be the PIN that was meant: which one is, nobody can know.
 void refuse_more_lines(int fd, const std::string& what) {
-  if (goes_on(fd))
+  if (begin_of_another(fd))
     throw Error(ErrorKind::Token, what + ": more than one line, and a PIN is one; the token was not asked",
                 "give the PIN alone");
 }
 
 // Reads up to a newline or the end. The newline is not part of the PIN, nor are a byte order mark before it
-// and a carriage return behind it.
-SecretBuffer read_line(int fd, const std::string& what) {
+// and a carriage return behind it. `begun`: its first byte, where that was read.
+SecretBuffer read_line(int fd, const std::string& what, std::optional<std::uint8_t> begun = std::nullopt) {
   SecretBuffer pin(kMaxPin);
   std::size_t size = 0;
+  if (begun) pin.bytes()[size++] = *begun;
   while (true) {
     if (size == kMaxPin) throw Error(ErrorKind::Token, what + ": a PIN has at most 254 bytes");
     const ssize_t got = read(fd, pin.bytes().data() + size, 1);
@@ -154,11 +156,27 @@ SecretBuffer from_file(const std::string& path) {
   return pin;
 }
 
+void require_same(const SecretBuffer& pin, const SecretBuffer& again) {
+  if (!equal(pin.bytes(), again.bytes())) throw Error(ErrorKind::Usage, "the two PINs differ");
+}
+
 // Standard input may have a person's answers behind the PIN.
 SecretBuffer from_descriptor(int fd, MoreLines more) {
   const std::string what = "--pin-fd " + std::to_string(fd);
   SecretBuffer pin = read_line(fd, what);
   if (fd != STDIN_FILENO && more == MoreLines::Refused) refuse_more_lines(fd, what);
+  return pin;
+}
+
+// A new PIN may stand there twice, as a terminal asks for it.
+SecretBuffer new_from_descriptor(int fd) {
+  const std::string what = "--pin-fd " + std::to_string(fd);
+  SecretBuffer pin = read_line(fd, what);
+  if (fd == STDIN_FILENO) return pin;
+  const auto begun = begin_of_another(fd);
+  if (!begun) return pin;
+  require_same(pin, read_line(fd, what, begun));
+  refuse_more_lines(fd, what);
   return pin;
 }
 
@@ -177,10 +195,9 @@ SecretBuffer read_pin(const std::string& source, std::optional<int> fd, const st
 }
 
 SecretBuffer read_new_pin(std::optional<int> fd, const std::string& token_label) {
-  if (fd) return from_descriptor(*fd, MoreLines::Refused);
+  if (fd) return new_from_descriptor(*fd);
   SecretBuffer first = ask("New PIN for token '" + token_label + "': ");
-  const SecretBuffer again = ask("The same PIN again: ");
-  if (!equal(first.bytes(), again.bytes())) throw Error(ErrorKind::Usage, "the two PINs differ");
+  require_same(first, ask("The same PIN again: "));
   return first;
 }
 

@@ -24,7 +24,8 @@ enum class MoreLines { Refused, Allowed };  // behind the PIN; Allowed where ano
 enum class AtInterrupt { End, Throw };
 SecretBuffer read_pin(const std::string& source, std::optional<int> fd, const std::string& token_label,
                       MoreLines more = MoreLines::Refused, AtInterrupt at_interrupt = AtInterrupt::End);
-// Asks twice on /dev/tty. Error{Usage} when the two differ.
+// Asks twice on /dev/tty; a descriptor has it once, or twice. Error{Usage} when the two differ; Error{Token}
+// as above.
 SecretBuffer read_new_pin(std::optional<int> fd, const std::string& token_label);
 
 }  // namespace qpcseal::site

@@ -20,8 +20,8 @@ constexpr std::size_t kBelow = 4;   // how far a cell below its row is indented
 // Of a terminal: a letter beyond ASCII may take two columns, as cut() has it.
 std::size_t room_of(std::string_view text) {
   const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
-  const auto letters = static_cast<std::size_t>(std::ranges::count_if(
-      text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80; }));
+  const auto letters = static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80; }));
   return (2 * letters) - static_cast<std::size_t>(std::ranges::count_if(text, is_ascii));
 }
 
@@ -116,10 +116,14 @@ void TableLayout::widen(const Cells& row) {
 std::string TableLayout::line(const Cells& row) {
   if (form_ == Form::Undecided) decide();
   switch (form_) {
-    case Form::Broken: return side_by_side(row, rooms_);
-    case Form::LastBelow: return last_below(row);
-    case Form::Blocks: return block(row);
-    default: return aligned(row, widths_);
+    case Form::Broken:
+      return side_by_side(row, rooms_);
+    case Form::LastBelow:
+      return last_below(row);
+    case Form::Blocks:
+      return block(row);
+    default:
+      return aligned(row, widths_);
   }
 }
 

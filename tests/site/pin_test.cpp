@@ -59,6 +59,19 @@ TEST(PinDescriptor, IsReadNoFurtherThanTheLine) {
   EXPECT_EQ(text_of(read_new_pin(fd.get(), "token")), "5678") << "the new PIN is the next line";
 }
 
+TEST(PinDescriptor, MayHaveANewPinTwice) {
+  for (const char* text : {"1234\n", "1234\n1234\n", "1234\r\n1234", "1234\n\n"}) {
+    const Fd fd = pipe_with(text);
+    EXPECT_EQ(text_of(read_new_pin(fd.get(), "token")), "1234") << text;
+  }
+  for (const char* text : {"1234\n1235\n", "1234\n123\n", "1234\n12345"}) {
+    const Fd fd = pipe_with(text);
+    EXPECT_ERROR(Usage, "the two PINs differ", read_new_pin(fd.get(), "token"));
+  }
+  const Fd three = pipe_with("1234\n1234\n1234\n");
+  EXPECT_ERROR(Token, "more than one line, and a PIN is one", read_new_pin(three.get(), "token"));
+}
+
 TEST(PinDescriptor, IsRefusedWithASecondLine) {
   for (const char* text : {"1234\n5678\n", "1234\n\n5678", "1234\r\n5"})
     EXPECT_ERROR(Token, "more than one line, and a PIN is one; the token was not asked", pin_in(text));

@@ -62,7 +62,7 @@ Report list_meks(const std::vector<mek::MekView>& views) {
   Report report;
   report.json = nlohmann::ordered_json::array();
   std::vector<std::vector<std::string>> rows{
-      {"LABEL", "ID", "CREATED", "ENCRYPTIONS", "RELEASES", "ORIGIN", "STATE", "EXPOSED"}};
+      {"LABEL", "ID", "CREATED", "ENCRYPTIONS", "RELEASES", "ORIGIN", "EXPOSED", "STATE"}};
   for (const mek::MekView& view : views) {
     const audit::MekHistory none;
     const audit::MekHistory& history = view.history ? *view.history : none;
@@ -70,8 +70,8 @@ Report list_meks(const std::vector<mek::MekView>& views) {
     const std::string created = view.history ? format_time(history.created) : "";
     rows.push_back({view.mek.label, to_hex(view.mek.id), created, std::to_string(history.encryptions),
                     std::to_string(history.releases), view.history ? history.origin : "",
-                    view.missing ? "MISSING from the token (" + history.state + " in the log)" : state,
-                    exposed_text(history)});
+                    exposed_text(history),
+                    view.missing ? "MISSING from the token (" + history.state + " in the log)" : state});
     report.json.push_back({{"label", view.mek.label},
                            {"id", to_hex(view.mek.id)},
                            {"created", created},

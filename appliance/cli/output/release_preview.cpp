@@ -82,7 +82,8 @@ std::string host_of(const audit::State& state, const Bytes& nonce) {
   const auto found = state.challenges.find(nonce);
   if (found == state.challenges.end() || found->second.host.empty()) return "no host named";
   const audit::Challenge& challenge = found->second;
-  return "host " + printable(challenge.host) + (challenge.device ? ", device " + std::to_string(*challenge.device) : "");
+  return "host " + printable(challenge.host) +
+         (challenge.device ? ", device " + std::to_string(*challenge.device) : "");
 }
 
 std::string verdict_line(const Basis& basis, const release::Report& report, const release::Verified& verified,
