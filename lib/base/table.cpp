@@ -17,14 +17,6 @@ constexpr std::size_t kGap = 2;     // columns between two cells
 constexpr std::size_t kProse = 16;  // a cell of several words is not made narrower
 constexpr std::size_t kBelow = 4;   // how far a cell below its row is indented
 
-// Of a terminal: a letter beyond ASCII may take two columns, as cut() has it.
-std::size_t room_of(std::string_view text) {
-  const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
-  const auto letters = static_cast<std::size_t>(
-      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80; }));
-  return (2 * letters) - static_cast<std::size_t>(std::ranges::count_if(text, is_ascii));
-}
-
 std::size_t longest_word(std::string_view text) {
   std::size_t out = 0;
   for (std::size_t at = 0; at < text.size();) {
@@ -59,10 +51,6 @@ std::vector<std::string> lines_of(std::string_view cell, std::size_t columns) {
   return out;
 }
 
-std::string without_end(const std::string& line) {
-  return line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
-}
-
 // One line, whatever its length.
 std::string aligned(const Cells& row, const std::vector<std::size_t>& widths) {
   std::string line;
@@ -70,7 +58,7 @@ std::string aligned(const Cells& row, const std::vector<std::size_t>& widths) {
     line += row[i];
     if (i + 1 < row.size()) line.append(widths[i] - display_width(row[i]) + kGap, ' ');
   }
-  return without_end(line);
+  return line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
 }
 
 // Cells side by side, each of several lines where it has more than one.
@@ -83,19 +71,17 @@ std::string side_by_side(const Cells& row, const std::vector<std::size_t>& width
   }
   std::string out;
   for (std::size_t number = 0; number < height; ++number) {
-    std::string line;
-    for (std::size_t i = 0; i < cells.size(); ++i) {
-      const std::string part = number < cells[i].size() ? cells[i][number] : "";
-      line += part;
-      if (i + 1 < cells.size()) line.append(widths[i] - display_width(part) + kGap, ' ');
-    }
-    out += without_end(line);
+    Cells parts;
+    for (const std::vector<std::string>& lines : cells)
+      parts.push_back(number < lines.size() ? lines[number] : "");
+    out += aligned(parts, widths);
   }
   return out;
 }
 
-std::size_t sum(const std::vector<std::size_t>& widths) {
-  return std::accumulate(widths.begin(), widths.end(), std::size_t{0});
+// Of a whole row.
+std::size_t row_room(const std::vector<std::size_t>& rooms) {
+  return std::accumulate(rooms.begin(), rooms.end(), kGap * (rooms.size() - 1));
 }
 
 }  // namespace
@@ -128,22 +114,20 @@ std::string TableLayout::line(const Cells& row) {
 }
 
 void TableLayout::decide() {
-  const std::size_t gaps = kGap * (rooms_.size() - 1);
   form_ = Form::Aligned;
-  if (columns_ == 0 || sum(rooms_) + gaps <= columns_) return;
+  if (columns_ == 0 || row_room(rooms_) <= columns_) return;
   form_ = Form::Broken;
   if (fit_by_words()) return;
-  form_ = has_head_ && sum(rooms_) - rooms_.back() + gaps > columns_ ? Form::Blocks : Form::LastBelow;
+  form_ = has_head_ && row_room(rooms_) - rooms_.back() > columns_ ? Form::Blocks : Form::LastBelow;
 }
 
 // Takes columns from the widest cell until a row fits; false where words would have to be broken.
 bool TableLayout::fit_by_words() {
-  const std::size_t gaps = kGap * (rooms_.size() - 1);
   std::vector<std::size_t> least = rooms_, room = rooms_;
   for (std::size_t i = 1; i < least.size(); ++i)
     least[i] = std::min(rooms_[i], std::max(longest_words_[i], kProse));
-  if (sum(least) + gaps > columns_) return false;
-  while (sum(room) + gaps > columns_) {
+  if (row_room(least) > columns_) return false;
+  while (row_room(room) > columns_) {
     std::size_t widest = 0;
     for (std::size_t i = 1; i < room.size(); ++i)
       if (room[i] > least[i] && (room[widest] == least[widest] || room[i] > room[widest])) widest = i;
@@ -154,9 +138,9 @@ bool TableLayout::fit_by_words() {
 }
 
 std::string TableLayout::last_below(const Cells& row) const {
-  std::size_t used = kGap * (rooms_.size() - 1);
-  for (std::size_t i = 0; i + 1 < rooms_.size(); ++i) used += rooms_[i];
-  if (row.size() < rooms_.size() || used + room_of(row.back()) <= columns_) return side_by_side(row, rooms_);
+  const std::size_t but_last = row_room(rooms_) - rooms_.back();
+  if (row.size() < rooms_.size() || but_last + room_of(row.back()) <= columns_)
+    return side_by_side(row, rooms_);
   std::string out = side_by_side({row.begin(), row.end() - 1}, rooms_);
   for (const std::string& part : lines_of(row.back(), std::max(columns_, kBelow + 1) - kBelow))
     out += std::string(kBelow, ' ') + part + "\n";

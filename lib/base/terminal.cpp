@@ -47,6 +47,13 @@ void wrap_line(std::string_view line, std::size_t columns, std::string& out) {
   }
 }
 
+// Of the letter that begins with this byte; 0 for a byte within one.
+std::size_t room_of_letter(char byte) {
+  const auto value = static_cast<unsigned char>(byte);
+  if ((value & 0xc0U) == 0x80) return 0;
+  return value < 0x80 ? 1 : 2;
+}
+
 }  // namespace
 
 TerminalSize terminal_size(int descriptor) {
@@ -78,20 +85,23 @@ std::string wrap_lines(std::string_view text, std::size_t columns) {
   return out;
 }
 
+std::size_t room_of(std::string_view text) {
+  std::size_t out = 0;
+  for (const char byte : text) out += room_of_letter(byte);
+  return out;
+}
+
 std::vector<std::string> cut(std::string_view line, std::size_t columns) {
-  const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
-  const auto goes_on = [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) == 0x80; };
   std::vector<std::string> out;
   std::size_t begin = 0, used = 0;
   for (std::size_t at = 0; at < line.size(); ++at) {
-    if (goes_on(line[at])) continue;
-    const std::size_t width = is_ascii(line[at]) ? 1 : 2;
-    if (used + width > columns && at > begin) {
+    const std::size_t room = room_of_letter(line[at]);
+    if (room > 0 && used + room > columns && at > begin) {
       out.emplace_back(line.substr(begin, at - begin));
       begin = at;
       used = 0;
     }
-    used += width;
+    used += room;
   }
   out.emplace_back(line.substr(begin));
   return out;

@@ -20,8 +20,10 @@ std::size_t text_columns();
 // the last column of a table's row. A word that is longer than a line stays whole. 0 columns: unchanged.
 std::string wrap_lines(std::string_view text, std::size_t columns);
 
-// A line of UTF-8 in pieces of at most `columns`; nothing is left out, and there is one piece at least. A
-// letter beyond ASCII is counted as two columns: whether it takes them, each terminal decides by itself.
+// The columns that UTF-8 text may need. A letter beyond ASCII is counted as two: whether it takes them, each
+// terminal decides by itself.
+std::size_t room_of(std::string_view text);
+// A line in pieces that need at most `columns` each; nothing is left out, and there is one piece at least.
 std::vector<std::string> cut(std::string_view line, std::size_t columns);
 
 }  // namespace qpcseal
