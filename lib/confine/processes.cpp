@@ -20,6 +20,15 @@ std::uint64_t all_tasks() {
 
 namespace {
 
+// What is in a folder of /proc, until `visit` returns false. What is looked at may go meanwhile: that ends
+// it.
+template <typename Visit>
+void each_entry(const std::filesystem::path& folder, const Visit& visit) {
+  std::error_code gone;
+  for (std::filesystem::directory_iterator at(folder, gone), end; !gone && at != end; at.increment(gone))
+    if (!visit(at->path())) return;
+}
+
 // The /proc folders of the processes in the pid namespace of process `inner`, until `visit` returns false.
 template <typename Visit>
 void visit_processes(long inner, const Visit& visit) {
@@ -29,12 +38,11 @@ void visit_processes(long inner, const Visit& visit) {
   };
   const std::string space = space_of("/proc/" + std::to_string(inner));
   if (space.empty()) return;
-  std::error_code none;
-  for (std::filesystem::directory_iterator at("/proc", none), end; !none && at != end; at.increment(none)) {
-    const std::string name = at->path().filename().string();
-    if (name.find_first_not_of("0123456789") != std::string::npos || space_of(at->path()) != space) continue;
-    if (!visit(at->path())) return;
-  }
+  each_entry("/proc", [&](const std::filesystem::path& entry) {
+    const std::string name = entry.filename().string();
+    if (name.find_first_not_of("0123456789") != std::string::npos || space_of(entry) != space) return true;
+    return visit(entry);
+  });
 }
 
 }  // namespace
@@ -47,21 +55,19 @@ std::uint64_t processes_with(long inner, std::uint64_t most) {
 
 namespace {
 
-// Adds what one table of open files holds; a task may go while it is looked at.
+// Adds what a table of open files holds.
 class HeldFiles {
  public:
   explicit HeldFiles(const std::set<dev_t>& file_systems) : file_systems_(file_systems) {}
 
   void add(const std::filesystem::path& table) {
-    std::error_code none;
-    for (std::filesystem::directory_iterator at(table, none), end; !none && at != end; at.increment(none)) {
+    each_entry(table, [&](const std::filesystem::path& descriptor) {
       struct stat status{};
-      if (stat(at->path().c_str(), &status) != 0 || status.st_nlink != 0 || !S_ISREG(status.st_mode))
-        continue;
-      if (!file_systems_.contains(status.st_dev) || !seen_.emplace(status.st_dev, status.st_ino).second)
-        continue;
-      bytes_ += static_cast<std::uint64_t>(status.st_blocks) * 512;
-    }
+      if (stat(descriptor.c_str(), &status) == 0 && status.st_nlink == 0 && S_ISREG(status.st_mode) &&
+          file_systems_.contains(status.st_dev) && seen_.emplace(status.st_dev, status.st_ino).second)
+        bytes_ += static_cast<std::uint64_t>(status.st_blocks) * 512;
+      return true;
+    });
   }
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
@@ -77,10 +83,10 @@ std::uint64_t bytes_without_name(long inner, const std::set<dev_t>& file_systems
   HeldFiles held(file_systems);
   visit_processes(inner, [&](const std::filesystem::path& process) {
     // Each thread: the first may have ended, and others may have tables of their own.
-    std::error_code none;
-    for (std::filesystem::directory_iterator at(process / "task", none), end; !none && at != end;
-         at.increment(none))
-      held.add(at->path() / "fd");
+    each_entry(process / "task", [&](const std::filesystem::path& task) {
+      held.add(task / "fd");
+      return true;
+    });
     return true;
   });
   return held.bytes();
