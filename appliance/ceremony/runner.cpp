@@ -228,23 +228,17 @@ Judged judge_plan(const site::Outlook& at, const CeremonyInputs& inputs) {
   return out;
 }
 
-// Of a ceremony that goes on.
-struct Continued {
-  History begun;
-  std::optional<Rehearsal> rehearsal;
-};
-
-Continued judge_resume(const site::Outlook& at, const CeremonyInputs& inputs) {
-  Continued out{expect_open(at.home, inputs.plan), std::nullopt};
-  expect_same_image(out.begun, at.image);
-  check_signers(inputs.plan, at.home, at.state, out.begun.begin, at.now());
+History judge_resume(const site::Outlook& at, const CeremonyInputs& inputs) {
+  History begun = expect_open(at.home, inputs.plan);
+  expect_same_image(begun, at.image);
+  check_signers(inputs.plan, at.home, at.state, begun.begin, at.now());
   refuse("the policy no longer fits the plan", check_policy(inputs.plan, at.policy, at.now()));
-  refuse("the files do not fit the plan", check_inputs(inputs.plan, inputs.dir, &out.begun));
-  out.rehearsal = begun_with(at.home, inputs, out.begun.begin);
-  if (!out.rehearsal && encoding::member(out.begun.begin, "rehearsal_sha256").is_string())
+  refuse("the files do not fit the plan", check_inputs(inputs.plan, inputs.dir, &begun));
+  if (!begun_with(at.home, inputs, begun.begin) &&
+      encoding::member(begun.begin, "rehearsal_sha256").is_string())
     throw Error(ErrorKind::Denied, "the ceremony was begun with a rehearsal's record, which was not kept",
                 "give it: --rehearsal RECORD");
-  return out;
+  return begun;
 }
 
 History judge_abandon(const site::Outlook& at, const CeremonyInputs& inputs, const std::string& why) {
@@ -286,7 +280,7 @@ CeremonyResult run(site::Appliance& appliance, const CeremonyInputs& inputs, Con
 }
 
 CeremonyResult resume(site::Appliance& appliance, const CeremonyInputs& inputs, Console& console) {
-  const History begun = judge_resume(appliance.outlook(), inputs).begun;
+  const History begun = judge_resume(appliance.outlook(), inputs);
   announce(inputs.plan, begun, console);
   const std::string& id = encoding::text_member(begun.begin, "ceremony");
   appliance.log().event("ceremony-resume", ids_of({id, inputs.plan.sha256, {}}));

@@ -2,7 +2,6 @@
 #include "appliance/site/appliance.h"
 
 #include <algorithm>
-#include <array>
 
 #include "appliance/site/archive.h"
 #include "appliance/site/health.h"

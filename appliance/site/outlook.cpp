@@ -93,8 +93,7 @@ std::optional<approval::ApprovalResult> judge_act(const Outlook& outlook, const 
 }
 
 void require_candidate(const Outlook& outlook, const std::string& operation) {
-  if (!policy::officers_needed(outlook.policy, operation)) return;
-  if (needed_for(outlook, operation) == 0) return;
+  if (!policy::officers_needed(outlook.policy, operation) || needed_for(outlook, operation) == 0) return;
   judge_by(outlook, operation, [&](const auto& context, const auto& requests, const auto& signatures) {
     approval::require_candidate(context, operation, requests, signatures);
   });

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The commands that make, show and change cards.
-#include <algorithm>
-#include <array>
 #include <memory>
 #include <nlohmann/json.hpp>
 

@@ -91,8 +91,8 @@ bool page_text(const Fd& terminal, const std::vector<Passage>& passages, std::si
   std::size_t columns = 0, page = 0, number = 0;
   std::vector<std::string> rows;
   bool fits = false;
-  const auto question = [&] {
-    return "-- more: " + std::to_string(number) + " of " + std::to_string(rows.size()) +
+  const auto question = [&](std::size_t at) {
+    return "-- more: " + std::to_string(at) + " of " + std::to_string(rows.size()) +
            " lines. Enter: go on; q: " + on_quit + ": ";
   };
   const auto lay_out = [&] {
@@ -100,8 +100,7 @@ bool page_text(const Fd& terminal, const std::vector<Passage>& passages, std::si
     const std::size_t screen = told == 0 ? kUsualRows : std::max(told, kFewestRows);
     columns = columns_of(terminal);
     rows = rows_of(passages, page_room(terminal, passages));
-    number = rows.size();
-    const std::size_t question_rows = lines_of(wrap_lines(question(), columns)).size();
+    const std::size_t question_rows = lines_of(wrap_lines(question(rows.size()), columns)).size();
     fits = rows.size() + rows_below <= screen;
     page = std::max(screen, question_rows + 1) - question_rows;
     number = 0;
@@ -109,7 +108,7 @@ bool page_text(const Fd& terminal, const std::vector<Passage>& passages, std::si
   lay_out();
   while (number < rows.size()) {
     if (!fits && number > 0 && number % page == 0) {
-      print_to(terminal.get(), question());
+      print_to(terminal.get(), question(number));
       std::string answer = read_answer(terminal);
       for (; !answer.empty() && answer != "q" && answer != "Q"; answer = read_answer(terminal))
         print_to(terminal.get(), "Enter or q: ");  // it may be what is asked for later
