@@ -7,6 +7,7 @@ own part, share a whole sweep. Without either every fault strikes at every point
 
 import collections
 import dataclasses
+import hashlib
 import os
 import pathlib
 import re
@@ -17,6 +18,7 @@ import tempfile
 import time
 
 sys.path[:0] = [str(pathlib.Path(__file__).parent.parent / name) for name in ("cli", "format")]
+import kill_at  # noqa: E402
 from appliance import QPCSEAL  # noqa: E402
 
 CALLS = ("openat", "mkdir", "write", "pwrite64", "fsync", "fdatasync", "fallocate", "rename", "renameat", "renameat2", "link",
@@ -54,17 +56,20 @@ def spread(items, faults=FAULTS, sample=SAMPLE):
 
 
 class Tracer:
-    """Runs commands under strace. What lies in `root` is the product's and its token's."""
-
-    fast = False  # stops at the calls of interest alone, but for a kill, which strace does not send then
+    """Runs commands under strace, which stops at the calls of interest alone; strace sends no kill then, so that is
+    kill_at's. What lies in `root` is the product's and its token's."""
 
     def __init__(self, root, env):
         self.root, self.env, self.file = pathlib.Path(root), env, pathlib.Path(root) / "trace"
 
     def run(self, command, inject=None, inherited=(), stdin=None):
         """The command's result, and its trace."""
+        if inject and "signal=KILL" in inject and kill_at.HERE:
+            call, _, when = inject.split(":")
+            return kill_at.run([str(QPCSEAL), *map(str, command)], self.env, call, int(when.removeprefix("when=")), inherited,
+                               stdin)
         strace = ["strace", "-f", "-qq", "-y", "-o", str(self.file), "-e", "trace=" + ",".join(CALLS)]
-        if self.fast and "signal" not in (inject or ""):
+        if "signal" not in (inject or ""):
             strace.insert(1, "--seccomp-bpf")
         if inject:
             strace += ["-e", "inject=" + inject]
@@ -106,6 +111,16 @@ def copy_over(source, target):
     """Replaces a folder by a copy of another."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target)
+
+
+def digest(*folders):
+    """Of all names and bytes below."""
+    hashed = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(pathlib.Path(folder).rglob("*")):
+            data = path.read_bytes() if path.is_file() else b""
+            hashed.update(f"{path}\0{len(data)}\0".encode() + data)
+    return hashed.digest()
 
 
 def left_over(*folders):

@@ -36,7 +36,6 @@ class Exposures(unittest.TestCase):
         cls.vkey = json.loads((cls.site.root / "home/log/entries.jsonl").read_text().splitlines()[0])["data"]["log_key"]
         shutil.copytree(cls.site.root / "home", cls.site.root / "pristine")
         cls.tracer = points.Tracer(cls.site.root, cls.site.env)
-        cls.tracer.fast = True  # the verifier has its time, traced or not
 
     @classmethod
     def tearDownClass(cls):
