@@ -92,7 +92,7 @@ std::unique_ptr<PieceDigester::Lanes, PieceDigester::FreeLanes> PieceDigester::o
   lanes->manager = alloc_mb_mgr(IMB_FLAG_SHANI_OFF);
   IMB_ARCH found = IMB_ARCH_NONE;
   if (lanes->manager != nullptr) init_mb_mgr_auto(lanes->manager, &found);
-  if (found == IMB_ARCH_NONE || found == IMB_ARCH_NOAESNI) lanes.reset();
+  if (found < IMB_ARCH_SSE) lanes.reset();
   return lanes;
 }
 

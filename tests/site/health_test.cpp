@@ -73,7 +73,7 @@ TEST_F(Morning, FindsFilesThatTheLogDoesNotName) {
 TEST_F(Morning, NamesACeremonyThatGoesOn) {
   site.log->intent("ceremony", {{"ceremony", std::string(32, '1')}, {"plan_sha256", std::string(64, '2')}});
   const HomeHealth health = look();
-  const HealthCheck& found = check(health, "open acts");
+  const HealthCheck found = check(health, "open acts");
   EXPECT_EQ(found.health, Health::Warning);
   EXPECT_EQ(found.text, "a ceremony has not ended");
 }
