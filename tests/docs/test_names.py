@@ -13,10 +13,14 @@ COMMENTS = {".h": "//", ".cpp": "//", ".py": "#"}
 OTHERS = {"NAME.cpp", "mek_gen.py", "QAicRemoteAttestationClient.py"}
 
 
-def tracked():
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True,
-                            capture_output=True, text=True).stdout.split("\n")
-    return {name for name in listed if name and (ROOT / name).is_file()}
+def sources():
+    """In a clone what git tracks or might; in an unpacked archive of the sources all but what was built."""
+    if (ROOT / ".git").exists():
+        listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True,
+                                capture_output=True, text=True).stdout.split("\n")
+    else:
+        listed = [str(path.relative_to(ROOT)) for path in ROOT.rglob("*")]
+    return {name for name in listed if name and not name.startswith("build/") and (ROOT / name).is_file()}
 
 
 def prose(name):
@@ -37,7 +41,7 @@ def anchors(path):
 
 class Names(unittest.TestCase):
     def setUp(self):
-        self.files = tracked()
+        self.files = sources()
 
     def exists(self, name):
         return any(file == name or file.endswith("/" + name) for file in self.files)
