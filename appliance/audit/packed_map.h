@@ -165,7 +165,7 @@ class PackedMap {
     std::ranges::copy(length, out.begin() + static_cast<std::ptrdiff_t>(start) + 8);
   }
   // `owner`: of the bytes that are read; null: they are copied. Error{Malformed}.
-  static PackedMap read(ByteReader& reader, const std::shared_ptr<const Bytes>& owner) {
+  static PackedMap read(ByteReader& reader, const std::shared_ptr<const void>& owner) {
     PackedMap out;
     const std::uint64_t count = reader.be(8);
     out.packed_ = PackedPages::read(reader.take(reader.be(8)), count, owner);

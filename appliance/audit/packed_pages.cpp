@@ -55,7 +55,7 @@ bool is_less(ByteView a, ByteView b) {
 
 std::size_t PackedPages::size() const {
   std::size_t out = 0;
-  for (const Page& page : pages_) out += page.bytes.size();
+  for (const SharedBytes& page : pages_) out += page.bytes.size();
   return out;
 }
 
@@ -73,7 +73,7 @@ PackedPages::Item PackedPages::at(Position position) const {
 }
 
 PackedPages::Position PackedPages::lower_bound(ByteView key) const {
-  const auto behind = std::ranges::partition_point(pages_, [&](const Page& page) {
+  const auto behind = std::ranges::partition_point(pages_, [&](const SharedBytes& page) {
     ByteView bytes = page.bytes;
     return !is_less(key, take_item(bytes).key);
   });
@@ -88,23 +88,18 @@ void PackedPages::drop_before(std::size_t page) {
   for (std::size_t i = page; i > 0 && pages_[i - 1].owner; --i) pages_[i - 1] = {};
 }
 
-PackedPages PackedPages::read(ByteView items, std::uint64_t count,
-                              const std::shared_ptr<const Bytes>& owner) {
+PackedPages PackedPages::read(ByteView items, std::uint64_t count, const std::shared_ptr<const void>& owner) {
   PackedPages out;
-  std::shared_ptr<const Bytes> held = owner;
-  if (!held) {
-    held = std::make_shared<const Bytes>(items.begin(), items.end());
-    items = *held;
-  }
+  const SharedBytes held = owner ? SharedBytes{owner, items} : share(copy(items));
   std::optional<ByteView> last;
-  for (ByteView rest = items, page = items; !rest.empty();) {
+  for (ByteView rest = held.bytes, page = rest; !rest.empty();) {
     const ByteView key = take_item(rest).key;
     if (last && !is_less(*last, key)) throw malformed_pages("not in order");
     last = key;
     ++out.count_;
     const std::size_t size = page.size() - rest.size();
     if (size < kPage && !rest.empty()) continue;
-    out.pages_.push_back({held, page.first(size)});
+    out.pages_.push_back({held.owner, page.first(size)});
     page = rest;
   }
   if (out.count_ != count) throw malformed_pages("another count");
@@ -122,10 +117,7 @@ void PackedPages::Builder::add(ByteView key, ByteView value) {
 
 void PackedPages::Builder::close_page() {
   if (page_.empty()) return;
-  auto owner =
-      std::make_shared<const Bytes>(page_.begin(), page_.end());  // of its size, without room to grow
-  const ByteView bytes = *owner;
-  out_.pages_.push_back({std::move(owner), bytes});
+  out_.pages_.push_back(share(copy(page_)));  // of its size, without room to grow
   page_.clear();
 }
 

@@ -12,7 +12,7 @@
 #include <optional>
 #include <vector>
 
-#include "base/bytes.h"
+#include "base/shared_bytes.h"
 
 namespace qpcseal::audit {
 
@@ -47,14 +47,10 @@ class PackedPages {
 
   // `items` as they lie one behind the other; they are not copied where `owner` holds them. Error{Malformed}
   // where they are not whole, not in order, or not so many.
-  static PackedPages read(ByteView items, std::uint64_t count, const std::shared_ptr<const Bytes>& owner);
+  static PackedPages read(ByteView items, std::uint64_t count, const std::shared_ptr<const void>& owner);
 
  private:
-  struct Page {
-    std::shared_ptr<const Bytes> owner;
-    ByteView bytes;
-  };
-  std::vector<Page> pages_;
+  std::vector<SharedBytes> pages_;
   std::uint64_t count_ = 0;
 };
 

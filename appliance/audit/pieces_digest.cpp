@@ -2,27 +2,38 @@
 #include "appliance/audit/pieces_digest.h"
 
 #include <algorithm>
-#include <future>
 #include <system_error>
-#include <thread>
+
+#include "base/parallel.h"
+#include "base/piece_digest.h"
 
 namespace qpcseal::audit {
 
 namespace {
 
-constexpr std::uint64_t kPiece = std::uint64_t{1} << 20;  // bytes
-constexpr std::uint64_t kRead = std::uint64_t{1} << 18;   // bytes; stays in the cache until it is hashed
+constexpr std::uint64_t kAtOnce = 16;  // pieces of one read: as many as a processor has lanes for
+constexpr std::uint64_t kMany =
+    1024;  // pieces from which on it pays to find the quicker way of hashing, and to share
 
-// Every `step`th piece from `first` on.
-void digest_pieces(const Fd& file, std::vector<Sha256Digest>& out, std::size_t first, std::size_t step) {
-  Sha256 digest;
-  Bytes buffer(kRead);
-  for (std::size_t i = first; i < out.size(); i += step) {
-    for (std::uint64_t at = 0; at < kPiece; at += kRead) {
-      read_exact(file, buffer, (i * kPiece) + at);
-      digest.update(buffer);
-    }
-    out[i] = digest.finish();
+// Puts the digests of the whole pieces of one read after the other into `out`.
+Work make_reader(const Fd& file, std::vector<Sha256Digest>& out) {
+  const auto engine = out.size() < kMany ? PieceEngine::OneByOne : PieceEngine::Fastest;
+  return [&file, &out, digester = std::make_shared<PieceDigester>(engine),
+          buffer =
+              Bytes(std::min<std::uint64_t>(out.size(), kAtOnce) * kPieceSize)](std::uint64_t read) mutable {
+    const std::uint64_t first = read * kAtOnce;
+    const MutableBytes bytes = MutableBytes(buffer).first(std::min(kAtOnce, out.size() - first) * kPieceSize);
+    read_exact(file, bytes, first * kPieceSize);
+    std::ranges::copy(digester->digests(bytes), out.begin() + static_cast<std::ptrdiff_t>(first));
+  };
+}
+
+bool in_parallel(std::uint64_t reads, const std::function<Work()>& make) {
+  try {
+    run_parallel(0, reads, make, nullptr);
+    return true;
+  } catch (const std::system_error&) {  // no thread for it
+    return false;
   }
 }
 
@@ -30,11 +41,11 @@ void digest_pieces(const Fd& file, std::vector<Sha256Digest>& out, std::size_t f
 
 void PiecesDigest::update(ByteView bytes) {
   while (!bytes.empty()) {
-    const ByteView part = bytes.first(std::min<std::uint64_t>(bytes.size(), kPiece - in_open_));
+    const ByteView part = bytes.first(std::min<std::uint64_t>(bytes.size(), kPieceSize - in_open_));
     open_.update(part);
     in_open_ += part.size();
     bytes = bytes.subspan(part.size());
-    if (in_open_ < kPiece) continue;
+    if (in_open_ < kPieceSize) continue;
     pieces_.push_back(open_.finish());
     in_open_ = 0;
   }
@@ -49,24 +60,15 @@ Sha256Digest PiecesDigest::peek() const {
 
 PiecesDigest PiecesDigest::of_file(const Fd& file, std::uint64_t bytes) {
   PiecesDigest out;
-  out.pieces_.resize(bytes / kPiece);
-  const std::size_t most = std::max(1U, std::thread::hardware_concurrency());
-  const std::size_t threads = std::clamp<std::size_t>(out.pieces_.size() / 4, 1, most);
-  std::vector<std::future<void>> others;
-  std::size_t own = 1;  // parts that this thread does: the first, and those for which there is no thread
-  for (std::size_t i = 1; i < threads; ++i) {
-    try {
-      others.push_back(std::async(std::launch::async, digest_pieces, std::cref(file), std::ref(out.pieces_),
-                                  threads - i, threads));
-    } catch (const std::system_error&) {
-      own = threads - i + 1;
-      break;
-    }
+  out.pieces_.resize(bytes / kPieceSize);
+  const std::uint64_t reads = (out.pieces_.size() + kAtOnce - 1) / kAtOnce;
+  const auto make = [&] { return make_reader(file, out.pieces_); };
+  if (out.pieces_.size() < kMany || !in_parallel(reads, make)) {
+    const Work work = make();
+    for (std::uint64_t i = 0; i < reads; ++i) work(i);
   }
-  for (std::size_t i = 0; i < own; ++i) digest_pieces(file, out.pieces_, i, threads);
-  for (std::future<void>& other : others) other.get();
-  Bytes rest(bytes % kPiece);
-  read_exact(file, rest, out.pieces_.size() * kPiece);
+  Bytes rest(bytes % kPieceSize);
+  read_exact(file, rest, out.pieces_.size() * kPieceSize);
   out.update(rest);
   return out;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A digest of a long file that several threads can compute and that goes on where it stopped:
-// SHA-256(SHA-256(piece 0) || SHA-256(piece 1) || ...) over pieces of 1 MiB, the last one as long as it is.
+// SHA-256(SHA-256(piece 0) || SHA-256(piece 1) || ...) over pieces of 32 KiB, the last one as long as it is.
 // Whoever can change the file without changing it can find collisions of SHA-256.
 #pragma once
 

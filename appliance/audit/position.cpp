@@ -47,9 +47,9 @@ LogCursor resume(const Store& store, OpenedSnapshot opened) {
 
 std::optional<LogCursor> try_snapshot(const Store& store, std::uint64_t newest) {
   try {
-    auto bytes = store.read_snapshot();
+    const auto bytes = store.read_snapshot();
     if (!bytes) return std::nullopt;
-    auto opened = open_snapshot(std::make_shared<const Bytes>(std::move(*bytes)));
+    auto opened = open_snapshot(*bytes);
     if (!opened || opened->snapshot.state.size > newest) return std::nullopt;
     return resume(store, std::move(*opened));
   } catch (const Error& error) {

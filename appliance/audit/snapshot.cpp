@@ -10,7 +10,7 @@ namespace qpcseal::audit {
 
 namespace {
 
-constexpr std::string_view kMagic("qpcseal/snapshot/6\0", 19);
+constexpr std::string_view kMagic("qpcseal/snapshot/7\0", 19);
 
 Bytes message_of(ByteView body) {
   Bytes out = copy(view(kMagic));
@@ -37,7 +37,7 @@ void append_body(Bytes& body, const Snapshot& snapshot, const tlog::VerifierKey&
   encode_state(body, snapshot.state);
 }
 
-OpenedSnapshot parse_body(ByteView body, tlog::VerifierKey key, const std::shared_ptr<const Bytes>& owner) {
+OpenedSnapshot parse_body(ByteView body, tlog::VerifierKey key, const std::shared_ptr<const void>& owner) {
   ByteReader reader(body, "snapshot");
   reader.lp16();
   OpenedSnapshot out{{}, std::move(key)};
@@ -55,15 +55,15 @@ OpenedSnapshot parse_body(ByteView body, tlog::VerifierKey key, const std::share
   return out;
 }
 
-OpenedSnapshot parse(const std::shared_ptr<const Bytes>& bytes) {
-  ByteReader reader(*bytes, "snapshot");
+OpenedSnapshot parse(const SharedBytes& shared) {
+  ByteReader reader(shared.bytes, "snapshot");
   if (text_view(reader.take(kMagic.size())) != kMagic) throw Error(ErrorKind::Malformed, "not a snapshot");
   const ByteView body = reader.take(reader.be(4)), signature = reader.lp16();
   reader.expect_end();
   tlog::VerifierKey key = tlog::VerifierKey::parse(text_view(ByteReader(body, "snapshot").lp16()));
   if (!key.verify(message_of(body), signature))
     throw Error(ErrorKind::Malformed, "snapshot: not signed by the key that it names");
-  return parse_body(body, std::move(key), bytes);
+  return parse_body(body, std::move(key), shared.owner);
 }
 
 }  // namespace
@@ -88,7 +88,7 @@ Bytes sign_snapshot(const Snapshot& snapshot, const tlog::VerifierKey& key, tlog
   return out;
 }
 
-std::optional<OpenedSnapshot> open_snapshot(const std::shared_ptr<const Bytes>& bytes) {
+std::optional<OpenedSnapshot> open_snapshot(const SharedBytes& bytes) {
   try {
     return parse(bytes);
   } catch (const Error& error) {
@@ -97,7 +97,7 @@ std::optional<OpenedSnapshot> open_snapshot(const std::shared_ptr<const Bytes>& 
   }
 }
 
-std::optional<OpenedSnapshot> open_snapshot(const std::shared_ptr<const Bytes>& bytes, tlog::KeyType type,
+std::optional<OpenedSnapshot> open_snapshot(const SharedBytes& bytes, tlog::KeyType type,
                                             const Bytes& public_key) {
   auto out = open_snapshot(bytes);
   if (out && (out->key.type() != type || out->key.key() != public_key)) return std::nullopt;

@@ -146,7 +146,7 @@ class Encoder {
 template <bool kPacked>
 class Decoder {
  public:
-  Decoder(ByteReader& reader, std::shared_ptr<const Bytes> owner)
+  Decoder(ByteReader& reader, std::shared_ptr<const void> owner)
       : reader_(reader), owner_(std::move(owner)) {}
 
   void get(bool& value) {
@@ -226,7 +226,7 @@ class Decoder {
     return count;
   }
   ByteReader& reader_;
-  std::shared_ptr<const Bytes> owner_;
+  std::shared_ptr<const void> owner_;
 };
 
 }  // namespace
@@ -252,7 +252,7 @@ template void unpack_value(ByteView bytes, std::string& value);
 
 void encode_state(Bytes& out, const State& state) { Encoder<false>(out).put(state); }
 
-State decode_state(ByteReader& reader, const std::shared_ptr<const Bytes>& owner) {
+State decode_state(ByteReader& reader, const std::shared_ptr<const void>& owner) {
   State state;
   Decoder<false>(reader, owner).get(state);
   return state;

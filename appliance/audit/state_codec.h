@@ -13,6 +13,6 @@ namespace qpcseal::audit {
 void encode_state(Bytes& out, const State& state);
 // Error{Malformed} for what encode_state would not write.
 // `owner`: of the bytes that are read, which the state then holds; null: they are copied.
-State decode_state(ByteReader& reader, const std::shared_ptr<const Bytes>& owner = nullptr);
+State decode_state(ByteReader& reader, const std::shared_ptr<const void>& owner = nullptr);
 
 }  // namespace qpcseal::audit

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "appliance/audit/entry.h"
+#include "base/bulk_file.h"
 #include "base/error.h"
 #include "base/retry.h"
 #include "base/temporary.h"
@@ -78,9 +79,18 @@ PiecesDigest Store::digest_entries(std::uint64_t bytes) const {
   return PiecesDigest::of_file(open_entries(), bytes);
 }
 
-std::optional<Bytes> Store::read_snapshot() const {
+// Into large pages: of small ones a long log's snapshot takes thousands, one fault each.
+std::optional<SharedBytes> Store::read_snapshot() const {
   if (!std::filesystem::exists(snapshot_path())) return std::nullopt;
-  return read_file(snapshot_path(), kMaxSnapshot);
+  return with_context(snapshot_path().string(), [&] {
+    const Fd file = qpcseal::open_to_read(snapshot_path());
+    const std::uint64_t size = file_size(file);
+    if (size > kMaxSnapshot) throw Error(ErrorKind::Malformed, "a snapshot of more than 4 GiB");
+    const auto owner = std::make_shared<PageBuffer>(std::max<std::uint64_t>(size, 1));
+    const MutableBytes bytes = owner->bytes().first(size);
+    read_exact(file, bytes, 0);
+    return SharedBytes{owner, bytes};
+  });
 }
 
 void Store::write_snapshot(ByteView snapshot) {

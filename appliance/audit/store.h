@@ -11,6 +11,7 @@
 
 #include "appliance/audit/pieces_digest.h"
 #include "base/file.h"
+#include "base/shared_bytes.h"
 #include "tlog/checkpoint.h"
 
 namespace qpcseal::audit {
@@ -34,7 +35,7 @@ class Store {
   std::uint64_t each_line(const std::function<bool(std::string_view)>& take) const;
   // Of the first `bytes` bytes of the entries. Error{Io} where there are fewer.
   [[nodiscard]] PiecesDigest digest_entries(std::uint64_t bytes) const;
-  [[nodiscard]] std::optional<Bytes> read_snapshot() const;
+  [[nodiscard]] std::optional<SharedBytes> read_snapshot() const;
   void write_snapshot(ByteView snapshot);
 
   // Adds text (whole lines) behind `end` bytes and syncs it.

@@ -10,7 +10,7 @@
 namespace qpcseal {
 
 Sha256Digest file_digest(const Fd& file, std::uint64_t size) {
-  Bytes buffer(std::size_t{1} << 20);
+  Bytes buffer(std::size_t{1} << 16);
   Sha256 hash;
   for (std::uint64_t at = 0; at < size; at += buffer.size()) {
     const MutableBytes piece = MutableBytes(buffer).first(std::min<std::uint64_t>(buffer.size(), size - at));

@@ -102,16 +102,16 @@ TEST_F(Covered, WhoWantsTheFirstLineReadsNoMore) {
 
 TEST(Pieces, HaveOneDigestHoweverTheyCome) {
   const testing::TempFolder temp;
-  Bytes bytes((std::size_t{9} << 20) + 12345);
+  constexpr std::size_t kPiece = std::size_t{32} << 10;
+  Bytes bytes((std::size_t{40} << 20) + 12345);
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>((i >> 8) * 7 + i);
   write_file(temp / "file", bytes, Existing::Refuse);
   const Fd file = open_to_read(temp / "file");
-  for (const std::size_t size :
-       {std::size_t{0}, std::size_t{1}, (std::size_t{1} << 20) - 1, std::size_t{1} << 20,
-        (std::size_t{1} << 20) + 1, std::size_t{8} << 20, bytes.size()}) {
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, kPiece - 1, kPiece, kPiece + 1, 16 * kPiece,
+                                 std::size_t{8} << 20, std::size_t{33} << 20, bytes.size()}) {
     Sha256 all;
-    for (std::size_t at = 0; at < size; at += std::size_t{1} << 20)
-      all.update(sha256(ByteView(bytes).subspan(at, std::min(size - at, std::size_t{1} << 20))));
+    for (std::size_t at = 0; at < size; at += kPiece)
+      all.update(sha256(ByteView(bytes).subspan(at, std::min(size - at, kPiece))));
     const Sha256Digest expected = all.finish();
     PiecesDigest whole, parts;
     whole.update(ByteView(bytes).first(size));

@@ -64,8 +64,7 @@ class Snapshots : public ::testing::Test {
   }
   [[nodiscard]] std::filesystem::path snapshot() const { return host_.dir / "snapshot"; }
   std::optional<OpenedSnapshot> open(std::string_view text) {
-    return open_snapshot(std::make_shared<const Bytes>(text.begin(), text.end()), host_.signer.type(),
-                         host_.signer.public_key());
+    return open_snapshot(share(copy(view(text))), host_.signer.type(), host_.signer.public_key());
   }
   OpenedSnapshot opened() { return open(read_text(snapshot())).value(); }
   State replayed() { return read_log(host_.dir, std::nullopt).state; }
