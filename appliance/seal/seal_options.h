@@ -29,7 +29,7 @@ struct SealOptions {
   std::string model_name;
   std::uint64_t model_version = 0;
   unsigned chunk_log2 = kDefaultChunkLog2;
-  unsigned threads = 0;  // 0: one a core
+  unsigned threads = 0;  // 0: one a core, and two more where the output is written past the page cache
   // Where this container is one of several.
   Bytes root_seal_id;  // empty: stands alone
   std::uint64_t partition_index = 0, partition_count = 1;

@@ -163,11 +163,18 @@ class Sealing {
     scatter_sealed(part.header.clear, first, ByteView(stored).subspan(kIvSize, plain.size()), chunk);
   }
 
+  // Past the page cache a thread waits for the disk while others could compute.
+  [[nodiscard]] unsigned threads() const {
+    constexpr unsigned kWaiting = 2;
+    if (options_.threads != 0) return options_.threads;
+    return default_threads() + (bulk_->is_direct() ? kWaiting : 0);
+  }
+
   void encrypt_all(const Progress& progress) {
     const auto tick = [&] {
       if (progress) progress(done_, total_);
     };
-    run_parallel(options_.threads, tasks_, [this] { return make_worker(); }, tick);
+    run_parallel(threads(), tasks_, [this] { return make_worker(); }, tick);
   }
 
   [[nodiscard]] Manifest manifest() const {

@@ -125,11 +125,11 @@ PieceDigester& PieceDigester::operator=(PieceDigester&&) noexcept = default;
 bool PieceDigester::lanes_are_faster() {
   static const bool kFaster = [] {
     if (!lanes_serve()) return false;
-    const Bytes text(32 * kPieceSize);
+    const Bytes text(16 * kPieceSize);
     const auto best = [&](PieceEngine engine) {
       PieceDigester digester(engine);
       double out = processor_time([&] { digester.digests(text); });
-      for (int i = 0; i < 3; ++i) out = std::min(out, processor_time([&] { digester.digests(text); }));
+      for (int i = 0; i < 2; ++i) out = std::min(out, processor_time([&] { digester.digests(text); }));
       return out;
     };
     return best(PieceEngine::SideBySide) < kWorthIt * best(PieceEngine::OneByOne);

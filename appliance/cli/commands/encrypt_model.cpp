@@ -142,7 +142,8 @@ void add_encrypt_model(CLI::App& app, Context& context) {
                       "The model's name in the manifest (default: the file's)");
   command->add_option("--model-version", options->wanted.model_version,
                       "Your version number; cards may require a minimum");
-  command->add_option("--threads", options->wanted.threads, "Default: one a core")->check(CLI::Range(1, 64));
+  command->add_option("--threads", options->wanted.threads, "Default: one a core, two more on a disk")
+      ->check(CLI::Range(1, 64));
   command->add_flag("--allow-incomplete", options->wanted.incomplete,
                     "Seal also what no card can load, for tests: without network.elf, networkdesc.bin, ...");
   command->add_flag("--skip-existing", options->skip_existing,
