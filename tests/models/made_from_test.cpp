@@ -143,6 +143,7 @@ TEST_F(MadeFrom, AnotherOrderOfTheCardsIsNamed) {
   SealPlan plan = plan_sealing(appliance, mek, options, input, container);
   std::swap(plan.partitions[0], plan.partitions[1]);
   EXPECT_EQ(differs_from_plan(file, plan, mek.id), kOtherSegments);
+  std::swap(plan.partitions[0], plan.partitions[1]);
   plan.partitions.pop_back();
   EXPECT_EQ(differs_from_plan(file, plan, mek.id), kOtherSegments) << "of one card less";
 }

@@ -93,7 +93,9 @@ TEST_F(SealModel, RefusesWhatIsSealedAlready) {
   seal();
   options.qpc = output;
   options.output_folder = folder / "again";
+  const std::uint64_t before = entries();
   EXPECT_ERROR(Malformed, "sealed already", seal());
+  EXPECT_EQ(entries(), before) << "before anything is logged";
 }
 
 TEST_F(SealModel, RefusesWhatThePolicyDoesNotAllow) {
@@ -205,6 +207,7 @@ class BindModel : public SealModel {
     options.output_folder = in / "b";
     seal();
   }
+  [[nodiscard]] fs::path output_of(const std::string& name) const { return in / name / kOutputName; }
   [[nodiscard]] BindModelOptions binding(const fs::path& to) {
     return {in, to, {report()}, false, Existing::Refuse};
   }
@@ -250,6 +253,20 @@ TEST_F(BindModel, RefusesContainersOfAnotherMek) {
   const keys::Mek other = own_mek();
   EXPECT_ERROR(Denied, "is sealed under MEK id " + to_hex(mek.id) + ", not " + other.label,
                bind_model(appliance, other, binding(folder / "bound")));
+}
+
+TEST_F(BindModel, RefusesAContainerOfAnotherAppliance) {
+  const auto tree = seal::SealedTree::read(open_to_read(output_of("b")));
+  const auto& segments = tree.root().container.layout().segments;
+  Bytes bytes = content(output_of("b"));
+  bytes.at(std::ranges::find(segments, "seal.sig", &qpc::Segment::name)->data_position) ^= 1;
+  put(output_of("b"), bytes);
+  const BindModelOptions wanted = binding("");
+  const std::uint64_t before = entries();
+  EXPECT_ERROR(Denied, output_of("b").string() + ": seal.sig is not this appliance's signature",
+               bind(wanted));
+  EXPECT_EQ(entries(), before) << "no challenge was used up";
+  EXPECT_FALSE(slots_of(output_of("a")));
 }
 
 TEST_F(BindModel, RefusesMoreContainersThanAnEntryNames) {

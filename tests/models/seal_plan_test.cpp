@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "appliance/models/seal_model_options.h"
 #include "tests/base/expect_error.h"
 #include "tests/models/model_files.h"
 #include "tests/qpc/elf_builder.h"
@@ -67,6 +68,19 @@ TEST_F(SealPlans, SealPartitionsAndNothingAroundThem) {
   EXPECT_THAT(two.options.segments, IsEmpty());
   EXPECT_THAT(two.sealed_segments(), ElementsAre("left/network.elf", "left/constants.bin",
                                                  "right/network.elf", "right/constants.bin"));
+}
+
+TEST_F(SealPlans, TakeTheOrderOfTheCardsFromTheMetadata) {
+  options = {};
+  options.qpc = folder / "model.qpc";
+  EXPECT_ERROR(Malformed, "mdp_meta_info", plan(qpc_of_two())) << "without it a person must choose";
+  const auto with_order = [](const std::string& json) {
+    return build_qpc({{"left", testing::usual_qpc()},
+                      {"right", testing::usual_qpc()},
+                      {kPartitionInfo, copy(view(json)), 0}},
+                     Flavour::File);
+  };
+  EXPECT_EQ(plan(with_order(R"(["right", "left"])")).partitions.at(0).name, "right");
 }
 
 TEST_F(SealPlans, KnowSizeAndEncryptionsOfWhatIsMade) {

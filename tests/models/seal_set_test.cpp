@@ -116,7 +116,9 @@ TEST_F(SealSet, JudgesAllInputsBeforeItSealsOne) {
   EXPECT_EQ(entries(), before);
   EXPECT_FALSE(fs::exists(out));
   put(served / "c.qpc", content(sealed(usual_qpc(), "sealed")));
+  const std::uint64_t then = entries();
   EXPECT_ERROR(Malformed, "'c.qpc' of the set: ", seal()) << "sealed already";
+  EXPECT_EQ(entries(), then);
 }
 
 TEST_F(SealSet, RefusesReports) {

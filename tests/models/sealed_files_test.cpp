@@ -102,6 +102,13 @@ TEST_F(SealedFiles, OfAFolderWithoutAnyAreRefused) {
   EXPECT_ERROR(Io, "none holds no QPC file", open_sealed(folder / "none", "elsewhere"));
 }
 
+TEST_F(SealedFiles, OfAFolderAreAtMostTenThousand) {
+  const Bytes small = testing::build_qpc({}, testing::Flavour::File);
+  for (int i = 0; i <= 10000; ++i)
+    testing::write_text(all / std::to_string(i), std::string(text_view(small)));
+  EXPECT_ERROR(Io, all.string() + " holds more than 10000 containers", open_sealed(all, "elsewhere"));
+}
+
 TEST_F(SealedFiles, AreBoundWhereAnyPartIs) {
   EXPECT_FALSE(is_bound(two));
   const SealedFile file = open_one(two);
