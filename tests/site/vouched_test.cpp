@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "appliance/approval/approval_request.h"
+#include "appliance/approval/quorum.h"
 #include "appliance/site/archive.h"
 #include "tests/base/expect_error.h"
 #include "tests/site/logged_home.h"
