@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "tests/base/expect_error.h"
 #include "tests/site/logged_home.h"
 
@@ -124,7 +126,7 @@ TEST_F(RequestStanding, IsUsedUpByAnActThatIsDone) {
   EXPECT_EQ(refusal(), used);
   EXPECT_EQ(look(audit::kDay).refusal, used) << "more than that it expired";
   EXPECT_EQ(look().hint, kAnother);
-  EXPECT_EQ(first_use(site.copy(), request.nonce), first) << "not its result";
+  EXPECT_EQ(first_use(site.copy(), request.nonce), first);
   EXPECT_EQ(words_of_use(site.copy(), request.nonce), "used before: " + first + "; each one serves once");
 }
 

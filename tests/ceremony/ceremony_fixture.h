@@ -5,9 +5,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
+#include <stdexcept>
 
 #include "appliance/ceremony/runner.h"
 #include "tests/base/expect_error.h"

@@ -7,6 +7,7 @@
 
 #include <csignal>
 #include <iostream>
+#include <stdexcept>
 
 #include "tests/base/expect_error.h"
 
@@ -74,8 +75,10 @@ TEST(LineConsole, KeepsLettersAndNoControls) {
   EXPECT_EQ(answer.substr(0, 3), "\xc3\xa4 ");
 }
 
-// In a process of its own: a signal stops every prompt that follows.
+// In a process of its own: a signal stops every prompt that follows. One that a shell had ignored, as of a
+// job in the background, would stay ignored.
 [[noreturn]] void ask_after(int signal) {
+  std::signal(signal, SIG_DFL);
   const Typed input("go\n");
   LineConsole console;
   static_cast<void>(raise(signal));

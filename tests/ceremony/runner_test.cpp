@@ -2,7 +2,6 @@
 // Ceremonies run, stopped at every prompt and gone on with, abandoned and reported, by the order of the log.
 #include "appliance/ceremony/runner.h"
 
-#include "appliance/site/archive.h"
 #include "tests/ceremony/ceremony_fixture.h"
 
 namespace qpcseal::ceremony {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ceremonies of an appliance with officers: who signs, who rejects, and the rehearsal that comes before.
 #include "appliance/ceremony/rehearsal.h"
-#include "base/file.h"
 #include "tests/ceremony/ceremony_fixture.h"
 #include "tests/support/officer_key.h"
 
@@ -10,7 +9,6 @@ namespace {
 
 using encoding::Json;
 using qpcseal::testing::ScriptedConsole;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 

@@ -3,7 +3,6 @@
 #include "appliance/ceremony/step_runner.h"
 
 #include "appliance/mek/generate.h"
-#include "base/file.h"
 #include "tests/ceremony/ceremony_fixture.h"
 
 namespace qpcseal::ceremony {

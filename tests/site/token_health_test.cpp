@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <stdexcept>
+
 #include "appliance/keys/signing.h"
 #include "appliance/keys/token_anchor.h"
 #include "tests/support/appliance_fixture.h"

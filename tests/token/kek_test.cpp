@@ -8,6 +8,11 @@
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <stdexcept>
+
 #include "appliance/keys/spki.h"
 #include "base/digest.h"
 #include "tests/base/expect_error.h"

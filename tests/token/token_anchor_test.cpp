@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/base/expect_error.h"
 #include "tests/support/tokens.h"
 
