@@ -29,7 +29,7 @@ struct PlannedModel {
   Fd input;
   qpc::Container container;
   std::optional<SealPlan> plan;
-  bool skipped = false;
+  std::optional<Sha256Digest> kept;  // of the container that an earlier run made and that stays
 };
 
 class SetSealing {
@@ -75,8 +75,8 @@ class SetSealing {
         seal::check_plain(model.container);
         model.plan.emplace(
             plan_sealing(appliance_, mek_, wanted_, model.input, model.container, encryptions));
-        model.skipped = stays(file, [&](const fs::path& there) { return differs(model, there); });
-        if (model.skipped) return;
+        if (stays(file, [&](const fs::path& there) { return differs(model, there); })) return;
+        model.kept.reset();
         encryptions += model.plan->encryptions();
         total_ += file_size(model.input);
       });
@@ -99,12 +99,14 @@ class SetSealing {
   }
 
   void judge_other(const FolderFile& file) {
-    const bool there = stays(file, [&](const fs::path& path) -> std::string {
-      return file_digest(open_to_read(path)) == file_digest(open_to_read(file.file))
-                 ? ""
-                 : "it has another content";
+    const Fd input = open_to_read(file.file);
+    if (!is_copied(file, file_digest(input))) total_ += file_size(input);
+  }
+
+  [[nodiscard]] bool is_copied(const FolderFile& file, const Sha256Digest& digest) const {
+    return stays(file, [&](const fs::path& path) -> std::string {
+      return file_digest(open_to_read(path)) == digest ? "" : "it has another content";
     });
-    if (!there) total_ += file_size(open_to_read(file.file));
   }
 
   // Whether the output that `file` becomes is there already and stays. `differs` says why it may not.
@@ -121,7 +123,8 @@ class SetSealing {
                 "remove it, or seal the whole set anew with --force");
   }
 
-  [[nodiscard]] std::string differs(const PlannedModel& model, const fs::path& there) const {
+  [[nodiscard]] std::string differs(PlannedModel& model, const fs::path& there) const {
+    model.kept = model_digest(open_to_read(there));
     // As an input of an output elsewhere: an unfinished binding stays as it is.
     const std::vector<SealedFile> sealed = open_sealed(there, there.parent_path()).files;
     require_sealed_here(sealed, appliance_.log().state());
@@ -140,12 +143,7 @@ class SetSealing {
       with_context("'" + file.path + "' of the set", [&] {
         for (const std::string& dir : folders_above(file.path))
           make_folder(wanted_.output_folder / dir, 0755);
-        if (file.is_qpc) {
-          seal_one(*model++, txn);
-        } else {
-          copy_one(file);
-        }
-        manifest.entries.push_back(entry_for(file));
+        manifest.entries.push_back(file.is_qpc ? seal_one(*model++, txn) : copy_one(file));
         if (file.is_qpc) return;
         result_.others.push_back(manifest.entries.back());
         const auto approved = approved_.find(file.path);
@@ -160,35 +158,43 @@ class SetSealing {
     return {{"set_id", to_hex(manifest.set_id)}, {"manifest_sha256", to_hex(result_.manifest_digest)}};
   }
 
-  void seal_one(PlannedModel& model, const audit::Txn& txn) {
+  // What is listed is what was made or judged: a file that somebody puts into its place is no part of the
+  // set.
+  seal::SetEntry seal_one(PlannedModel& model, const audit::Txn& txn) {
+    const fs::path there = wanted_.output_folder / model.file.path;
     result_.models.push_back(
-        {model.file.path, model.skipped, model.plan->sealed_segments(), model.plan->readable});
-    if (model.skipped) return;
-    AtomicFile output(wanted_.output_folder / model.file.path, wanted_.existing);
+        {model.file.path, model.kept.has_value(), model.plan->sealed_segments(), model.plan->readable});
+    if (model.kept) {
+      const Fd kept = open_to_read(there);
+      if (model_digest(kept) != *model.kept)
+        throw Error(ErrorKind::Io, there.string() + " changed while this run was at work");
+      return {model.file.path, seal::SetKind::Model, file_size(kept), *model.kept};
+    }
+    AtomicFile output(there, wanted_.existing);
     reserve(output.fd(), model.plan->size());
     seal_logged(appliance_, mek_, *model.plan, {{"set", txn.seq}}, output.fd(),
                 [&](std::uint64_t done, std::uint64_t) { tell(done); });
+    const seal::SetEntry entry{model.file.path, seal::SetKind::Model, file_size(output.fd()),
+                               model_digest(output.fd())};
     site::after_result("the model is sealed", "go on with --skip-existing", [&] { output.commit(); });
     done_ += file_size(model.input);
     model.plan.reset();
     model.input = Fd();
+    return entry;
   }
 
-  void copy_one(const FolderFile& file) {
-    const fs::path there = wanted_.output_folder / file.path;
-    if (is_name_taken(there) && wanted_.existing == Existing::Refuse) return;  // it stays
+  seal::SetEntry copy_one(const FolderFile& file) {
     const Fd input = open_to_read(file.file);
-    AtomicFile output(there, wanted_.existing);
-    seal::copy_whole(input, output.fd(), file_size(input));
+    const seal::SetEntry entry{file.path, seal::SetKind::File, file_size(input), file_digest(input)};
+    if (is_copied(file, entry.digest)) return entry;
+    AtomicFile output(wanted_.output_folder / file.path, wanted_.existing);
+    seal::copy_whole(input, output.fd(), entry.size);
+    if (file_digest(output.fd()) != entry.digest)
+      throw Error(ErrorKind::Io, file.file.string() + " changed while this run was at work");
     output.commit();
-    done_ += file_size(input);
+    done_ += entry.size;
     tell(0);
-  }
-
-  [[nodiscard]] seal::SetEntry entry_for(const FolderFile& file) const {
-    const Fd sealed = open_to_read(wanted_.output_folder / file.path);
-    return {file.path, file.is_qpc ? seal::SetKind::Model : seal::SetKind::File, file_size(sealed),
-            file.is_qpc ? model_digest(sealed) : file_digest(sealed)};
+    return entry;
   }
 
   void tell(std::uint64_t of_this) const {

@@ -36,8 +36,9 @@ struct SealSetResult {
 };
 
 // All inputs are judged before the first is sealed. seal.set appears last: without it the folder is no set,
-// and the same command with `skip_existing` goes on. Error{Usage} for a name in the output folder that is
-// taken, or that `skip_existing` cannot use because it was not made from the input; else as seal_model.
+// and the same command with `skip_existing` goes on. Error{Io} for a name in the output folder that is taken,
+// Error{Usage} for one that `skip_existing` cannot use because it was not made from the input; else as
+// seal_model.
 SealSetResult seal_set(site::Appliance& appliance, const keys::Mek& mek, const SealSetOptions& options,
                        const seal::Progress& progress);
 

@@ -219,6 +219,31 @@ TEST_F(SealSet, SkipsNoContainerOfAnotherAppliance) {
   EXPECT_ERROR(Denied, "a/m.qpc: seal.sig is not this appliance's signature", seal());
 }
 
+TEST_F(SealSet, ListsNoFileThatAppearsBehindItsJudgement) {
+  while_sealing([&] { put(out / "b.json", "another's"); });
+  EXPECT_ERROR(Io, "'b.json' of the set: " + (out / "b.json").string() + " exists", seal());
+  EXPECT_FALSE(fs::exists(out / "seal.set"));
+}
+
+TEST_F(SealSet, ListsNoKeptFileThatChangesBehindItsJudgement) {
+  put(out / "b.json", "{}");
+  options.skip_existing = true;
+  while_sealing([&] { put(out / "b.json", "another's"); });
+  EXPECT_ERROR(Usage, (out / "b.json").string() + " was not made from this input: it has another content",
+               seal());
+  EXPECT_FALSE(fs::exists(out / "seal.set"));
+}
+
+TEST_F(SealSet, ListsNoKeptModelThatChangesBehindItsJudgement) {
+  seal();
+  const Bytes first = content(out / "a/m.qpc");
+  fs::remove(out / "a/m.qpc");
+  options.skip_existing = true;
+  while_sealing([&] { put(out / "c.qpc", first); });
+  EXPECT_ERROR(Io, (out / "c.qpc").string() + " changed while this run was at work", seal());
+  EXPECT_THAT(demo().last_entries(1), ElementsAre("seal-set failed"));
+}
+
 TEST_F(SealSet, IsDoneWithAFaultWhereItsNameIsTakenMeanwhile) {
   while_sealing([&] { put(out / "seal.set", "another's"); });
   EXPECT_ERROR(DoneWithFault, "the set is sealed and logged; " + (out / "seal.set").string() + " exists",
