@@ -10,8 +10,8 @@ class Console {
  public:
   virtual ~Console() = default;
   virtual void say(const std::string& text) = 0;  // whole lines
-  // One line, without its end. Error{Usage} where people stop: "stop", or the end of the input. The log knows
-  // how far the ceremony went.
+  // One line, without its end. Error{Usage} where people stop: "stop", or the end of the input;
+  // Error{Interrupted} after a signal. The log knows how far the ceremony went.
   virtual std::string ask(const std::string& prompt) = 0;
 };
 

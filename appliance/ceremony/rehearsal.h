@@ -18,8 +18,8 @@ struct Rehearsal {
   std::string text, sha256;
 };
 
-// The one that the inputs name. Error{Denied} where the plan wants one and there is none; Error{Malformed}
-// for what is no whole record.
+// The one that the inputs name. Error{Denied} where the plan wants one and there is none, and for one that
+// was of another plan or did not come to its end; Error{Malformed} for what is no whole record; Error{Io}.
 std::optional<Rehearsal> given_rehearsal(const CeremonyInputs& inputs);
 // The same. Error{Denied} too where the token of then was of another kind.
 std::optional<Rehearsal> expect_rehearsal(const CeremonyInputs& inputs, const encoding::Json& environment);

@@ -46,11 +46,12 @@ CeremonyResult report(const audit::LogCopy& log, const Plan& plan, const std::st
 // The digest of the plan whose ceremony goes on or, where none does, of the one that began last.
 // Error{Usage} where there was none.
 std::string latest_plan(const audit::State& state);
-// A plan by its digest, as run() kept it. Error{Io} where it was not kept.
+// A plan by its digest, as run() kept it. Error{Io} where it was not kept, Error{Denied} where what was kept
+// has another digest, Error{Malformed} where it is no plan.
 Plan kept_plan(const site::Home& home, const std::string& sha256);
 
-// A rehearsal: the same plan without signatures, in a throw-away appliance. `conditions` list the stand-ins
-// for objects of the real token. Error{Denied} in an appliance that is no demonstration.
+// A rehearsal: the same plan without signatures, in a throw-away appliance. `stand_ins` are for
+// objects of the real token. Error{Denied} in an appliance that is no demonstration.
 CeremonyResult rehearse(site::Appliance& appliance, const CeremonyInputs& inputs, Console& console,
                         const std::vector<std::string>& stand_ins);
 

@@ -18,8 +18,9 @@ struct EcPair {
   pkcs11::Object private_key, public_key;
   Bytes point;
 };
-// A pair that can only derive; its point is checked to lie on its curve. With a label it is a token object,
-// named by it; without, the session's.
+// A pair that can derive (CKA_DERIVE); tokens may allow more where a template says nothing, as SoftHSM does.
+// Its point is checked to lie on its curve. With a label it is a token object, named by it; without, the
+// session's.
 EcPair make_ec_pair(pkcs11::Session& session, PeerType type, const std::optional<std::string>& label);
 
 // An AES-256 session key that can do `use` (CKA_WRAP or CKA_UNWRAP) and nothing else. `peer` is the other

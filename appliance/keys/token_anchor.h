@@ -17,7 +17,7 @@ class TokenAnchor final : public audit::Anchor {
   // `made` is called when the new anchor is made and the old ones are still there.
   explicit TokenAnchor(pkcs11::Session& session, std::function<void()> made = {})
       : session_(session), made_(std::move(made)) {}
-  // The one with the highest size. Error{Token} for an anchor that cannot be read.
+  // The one with the highest size; an object that is no whole anchor counts for nothing.
   std::optional<audit::AnchorState> read() override;
   // Makes the new one before it destroys the old.
   void write(const audit::AnchorState& state) override;
