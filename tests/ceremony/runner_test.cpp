@@ -43,7 +43,7 @@ TEST_F(CeremonyRun, LogsEachStepAroundItsAct) {
   const Json record = encoding::parse_json(done.record, "record");
   EXPECT_EQ(record.at("outcome").at("result"), "complete");
   EXPECT_EQ(record.at("ceremony"), done.ceremony);
-  EXPECT_EQ(done.ceremony, entry(from).data.at("ceremony"));
+  EXPECT_EQ(entry(from).data.at("ceremony"), done.ceremony);
   EXPECT_EQ(done.record, encoding::canonical(record) + "\n");
   EXPECT_EQ(entry(size() - 1).data.at("record_sha256"), sha256_hex(done.record));
   EXPECT_THAT(done.differences, IsEmpty());
