@@ -75,8 +75,7 @@ class SetSealing {
         seal::check_plain(model.container);
         model.plan.emplace(
             plan_sealing(appliance_, mek_, wanted_, model.input, model.container, encryptions));
-        if (stays(file, [&](const fs::path& there) { return differs(model, there); })) return;
-        model.kept.reset();
+        if (stays(file, [&](const fs::path& there) { return judge_kept(model, there); })) return;
         encryptions += model.plan->encryptions();
         total_ += file_size(model.input);
       });
@@ -100,12 +99,12 @@ class SetSealing {
 
   void judge_other(const FolderFile& file) {
     const Fd input = open_to_read(file.file);
-    if (!is_copied(file, file_digest(input))) total_ += file_size(input);
+    if (!is_copied(file, input)) total_ += file_size(input);
   }
 
-  [[nodiscard]] bool is_copied(const FolderFile& file, const Sha256Digest& digest) const {
+  [[nodiscard]] bool is_copied(const FolderFile& file, const Fd& input) const {
     return stays(file, [&](const fs::path& path) -> std::string {
-      return file_digest(open_to_read(path)) == digest ? "" : "it has another content";
+      return file_digest(open_to_read(path)) == file_digest(input) ? "" : "it has another content";
     });
   }
 
@@ -123,11 +122,12 @@ class SetSealing {
                 "remove it, or seal the whole set anew with --force");
   }
 
-  [[nodiscard]] std::string differs(PlannedModel& model, const fs::path& there) const {
-    model.kept = model_digest(open_to_read(there));
+  // Why the container that an earlier run made may not stay, or nothing.
+  [[nodiscard]] std::string judge_kept(PlannedModel& model, const fs::path& there) const {
     // As an input of an output elsewhere: an unfinished binding stays as it is.
     const std::vector<SealedFile> sealed = open_sealed(there, there.parent_path()).files;
     require_sealed_here(sealed, appliance_.log().state());
+    model.kept = sha256(sealed.front().tree.root().container.manifest());
     return differs_from_plan(sealed.front(), *model.plan, mek_.id);
   }
 
@@ -186,7 +186,7 @@ class SetSealing {
   seal::SetEntry copy_one(const FolderFile& file) {
     const Fd input = open_to_read(file.file);
     const seal::SetEntry entry{file.path, seal::SetKind::File, file_size(input), file_digest(input)};
-    if (is_copied(file, entry.digest)) return entry;
+    if (is_copied(file, input)) return entry;
     AtomicFile output(wanted_.output_folder / file.path, wanted_.existing);
     seal::copy_whole(input, output.fd(), entry.size);
     if (file_digest(output.fd()) != entry.digest)
