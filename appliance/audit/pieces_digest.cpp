@@ -12,15 +12,15 @@ namespace qpcseal::audit {
 namespace {
 
 constexpr std::uint64_t kAtOnce = 16;  // pieces of one read: as many as a processor has lanes for
-constexpr std::uint64_t kMany =
-    1024;  // pieces from which on it pays to find the quicker way of hashing, and to share
+// From here on it pays to find out which way of hashing is the quicker one, and to share the work.
+constexpr std::uint64_t kMany = 1024;  // pieces
 
 // Puts the digests of the whole pieces of one read after the other into `out`.
 Work make_reader(const Fd& file, std::vector<Sha256Digest>& out) {
   const auto engine = out.size() < kMany ? PieceEngine::OneByOne : PieceEngine::Fastest;
-  return [&file, &out, digester = std::make_shared<PieceDigester>(engine),
-          buffer =
-              Bytes(std::min<std::uint64_t>(out.size(), kAtOnce) * kPieceSize)](std::uint64_t read) mutable {
+  const auto digester = std::make_shared<PieceDigester>(engine);
+  Bytes buffer(std::min<std::uint64_t>(out.size(), kAtOnce) * kPieceSize);
+  return [&file, &out, digester, buffer = std::move(buffer)](std::uint64_t read) mutable {
     const std::uint64_t first = read * kAtOnce;
     const MutableBytes bytes = MutableBytes(buffer).first(std::min(kAtOnce, out.size() - first) * kPieceSize);
     read_exact(file, bytes, first * kPieceSize);
