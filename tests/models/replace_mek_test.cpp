@@ -6,6 +6,7 @@
 
 #include "tests/base/expect_error.h"
 #include "tests/models/model_files.h"
+#include "tests/rewrap/wrapped_cards.h"
 
 namespace qpcseal::models {
 namespace {
@@ -28,23 +29,11 @@ class ReplaceMek : public qpcseal::testing::Models {
     return in / name;
   }
   [[nodiscard]] WrappedFor card(const std::string& dir, std::uint8_t number) const {
-    Bytes encrypt = copy(view("QMEK\1\1"));
-    append(encrypt, mek.id);
-    append(encrypt, Bytes(24, number));
-    return {dir,
-            "",
-            std::nullopt,
-            Bytes(17, number),
-            "ecdh-x963-aeskw",
-            {},
-            number,
-            {encrypt, Bytes(32, number), Bytes(65, number)}};
+    return testing::wrapped_card(mek.id, dir, number);
   }
   // The folder of this card's wrapped MEK.
   [[nodiscard]] fs::path wrapped(const std::string& dir, std::uint8_t number) const {
-    OutputSet outputs(Existing::Refuse);
-    write_wrapped(outputs, folder / dir, mek, {card(kHere, number)});
-    outputs.commit();
+    testing::write_wrapped_cards(folder / dir, mek, {card(kHere, number)});
     return folder / dir;
   }
   static std::string ueid(std::uint8_t number) { return to_hex(Bytes(17, number)); }

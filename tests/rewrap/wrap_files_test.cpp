@@ -8,6 +8,7 @@
 
 #include "tests/base/expect_error.h"
 #include "tests/base/temp_folder.h"
+#include "tests/rewrap/wrapped_cards.h"
 
 namespace qpcseal::release {
 namespace {
@@ -23,23 +24,11 @@ keys::Mek mek() {
 }
 
 models::WrappedFor card(const std::string& dir, std::uint8_t number) {
-  Bytes encrypt = copy(view("QMEK\1\1"));
-  append(encrypt, mek().id);
-  append(encrypt, Bytes(24, number));
-  return {dir,
-          "",
-          std::nullopt,
-          Bytes(17, number),
-          "ecdh-x963-aeskw",
-          {},
-          number,
-          {encrypt, Bytes(32, number), Bytes(65, number)}};
+  return testing::wrapped_card(mek().id, dir, number);
 }
 
 void write(const std::filesystem::path& to, const std::vector<models::WrappedFor>& cards) {
-  OutputSet outputs(Existing::Refuse);
-  models::write_wrapped(outputs, to, mek(), cards);
-  outputs.commit();
+  testing::write_wrapped_cards(to, mek(), cards);
 }
 
 TEST(WrapFiles, AreReadAsTheyWereWritten) {

@@ -3,19 +3,13 @@
 #include "appliance/keys/kek.h"
 
 #include <gtest/gtest.h>
-#include <openssl/core_names.h>
-#include <openssl/evp.h>
-#include <openssl/kdf.h>
-#include <openssl/params.h>
 
 #include <algorithm>
-#include <array>
-#include <memory>
-#include <stdexcept>
 
 #include "appliance/keys/spki.h"
 #include "base/digest.h"
 #include "tests/base/expect_error.h"
+#include "tests/support/host_ecdh.h"
 #include "tests/support/tokens.h"
 
 namespace qpcseal::keys {
@@ -25,47 +19,20 @@ using pkcs11::Object;
 using pkcs11::ScopedObject;
 using pkcs11::Session;
 using pkcs11::Template;
+using testing::agree;
+using testing::require_openssl;
 using testing::TestToken;
-
-template <typename T, auto free>
-using Held = std::unique_ptr<T, decltype([](T* item) { free(item); })>;
-using HeldKey = Held<EVP_PKEY, EVP_PKEY_free>;
-
-void require(bool good) {
-  if (!good) throw std::runtime_error("OpenSSL refused");
-}
-
-Bytes agree(EVP_PKEY* ours, EVP_PKEY* theirs) {
-  const Held<EVP_PKEY_CTX, EVP_PKEY_CTX_free> context(EVP_PKEY_CTX_new(ours, nullptr));
-  std::size_t size = 0;
-  require(EVP_PKEY_derive_init(context.get()) == 1 && EVP_PKEY_derive_set_peer(context.get(), theirs) == 1 &&
-          EVP_PKEY_derive(context.get(), nullptr, &size) == 1);
-  Bytes z(size);
-  require(EVP_PKEY_derive(context.get(), z.data(), &size) == 1);
-  return z;
-}
-
-Bytes x963(Bytes z, Bytes info, std::string digest) {
-  const Held<EVP_KDF, EVP_KDF_free> kdf(EVP_KDF_fetch(nullptr, "X963KDF", nullptr));
-  const Held<EVP_KDF_CTX, EVP_KDF_CTX_free> context(EVP_KDF_CTX_new(kdf.get()));
-  const std::array<OSSL_PARAM, 4> params{
-      OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest.data(), 0),
-      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, z.data(), z.size()),
-      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info.data(), info.size()),
-      OSSL_PARAM_construct_end()};
-  Bytes kek(32);
-  require(EVP_KDF_derive(context.get(), kek.data(), kek.size(), params.data()) == 1);
-  return kek;
-}
+using testing::x963;
 
 Bytes cipher(const EVP_CIPHER* kind, const Bytes& key, ByteView in, bool encrypt) {
-  const Held<EVP_CIPHER_CTX, EVP_CIPHER_CTX_free> context(EVP_CIPHER_CTX_new());
+  const Owned<EVP_CIPHER_CTX, EVP_CIPHER_CTX_free> context(EVP_CIPHER_CTX_new());
   EVP_CIPHER_CTX_set_flags(context.get(), EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
   Bytes out(in.size() + 32);
   int size = 0;
-  require(EVP_CipherInit_ex2(context.get(), kind, key.data(), nullptr, encrypt ? 1 : 0, nullptr) == 1 &&
-          EVP_CIPHER_CTX_set_padding(context.get(), 0) == 1 &&
-          EVP_CipherUpdate(context.get(), out.data(), &size, in.data(), static_cast<int>(in.size())) == 1);
+  require_openssl(
+      EVP_CipherInit_ex2(context.get(), kind, key.data(), nullptr, encrypt ? 1 : 0, nullptr) == 1 &&
+      EVP_CIPHER_CTX_set_padding(context.get(), 0) == 1 &&
+      EVP_CipherUpdate(context.get(), out.data(), &size, in.data(), static_cast<int>(in.size())) == 1);
   out.resize(static_cast<std::size_t>(size));
   return out;
 }
@@ -84,9 +51,10 @@ class HostSide {
     return out;
   }
   [[nodiscard]] Bytes kek(Suite suite, ByteView token_point, ByteView context) const {
-    const HeldKey theirs(EVP_PKEY_new());
-    require(EVP_PKEY_copy_parameters(theirs.get(), key_.get()) == 1 &&
-            EVP_PKEY_set1_encoded_public_key(theirs.get(), token_point.data(), token_point.size()) == 1);
+    const KeyPtr theirs(EVP_PKEY_new());
+    require_openssl(EVP_PKEY_copy_parameters(theirs.get(), key_.get()) == 1 &&
+                    EVP_PKEY_set1_encoded_public_key(theirs.get(), token_point.data(), token_point.size()) ==
+                        1);
     const Bytes z = agree(key_.get(), theirs.get());
     if (suite == Suite::EcdhX963)
       return x963(z, copy(context), type_ == PeerType::P256 ? "SHA256" : "SHA384");
@@ -95,7 +63,7 @@ class HostSide {
 
  private:
   PeerType type_;
-  HeldKey key_;
+  KeyPtr key_;
 };
 
 const Bytes kValue = from_hex("000102030405060708090a0b0c0d0e0f");
