@@ -13,7 +13,7 @@ import tempfile
 
 HERE = platform.machine() == "x86_64" and sys.platform == "linux"
 
-# number, and what its first arguments are: d a descriptor, s a path, - something else
+# number, and what its first arguments are: d a descriptor, s a path
 CALLS = {"write": (1, "d"), "ioctl": (16, "d"), "pwrite64": (18, "d"), "fsync": (74, "d"), "fdatasync": (75, "d"),
          "ftruncate": (77, "d"), "rename": (82, "ss"), "mkdir": (83, "s"), "rmdir": (84, "s"), "link": (86, "ss"),
          "unlink": (87, "s"), "chmod": (90, "s"), "fchmod": (91, "d"), "openat": (257, "ds"), "unlinkat": (263, "ds"),
@@ -68,9 +68,9 @@ def line_of(tid, call):
     return f"{tid} {call}({', '.join(said)}) = ? (INJECTED)\n"
 
 
-def follow(child, call, when, trace):
-    """Until the command ends. Its status."""
-    counts, running = {}, {child}
+def follow(child, call, when):
+    """Until the command ends. Its status, and the line of the call at which it was killed."""
+    counts, running, line = {}, {child}, ""
     os.waitpid(child, 0)
     libc.ptrace(PTRACE_SETOPTIONS, child, None, FOLLOW)
     libc.ptrace(PTRACE_CONT, child, None, None)
@@ -90,11 +90,11 @@ def follow(child, call, when, trace):
         elif event == EVENT_SECCOMP:
             counts[tid] = counts.get(tid, 0) + 1
             if counts[tid] == when:
-                trace.write(line_of(tid, call))
+                line = line_of(tid, call)
                 os.kill(tid, signal.SIGKILL)
                 continue
         libc.ptrace(PTRACE_CONT, tid, None, passed)
-    return ended
+    return ended, line
 
 
 def run(command, env, call, when, inherited=(), stdin=None):
@@ -133,10 +133,8 @@ def follow_in_child(command, env, call, when, inherited, given, out, err, trace)
             os.kill(os.getpid(), signal.SIGSTOP)
             stop_at(CALLS[call][0])
             os.execve(command[0], command, env)
-        lines = tempfile.TemporaryFile("w+")
-        ended = follow(child, call, when, lines)
-        lines.seek(0)
-        trace.write(f"{ended}\n{lines.read()}")
+        ended, line = follow(child, call, when)
+        trace.write(f"{ended}\n{line}")
         trace.flush()
         code = 0
     finally:

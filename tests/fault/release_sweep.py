@@ -31,7 +31,6 @@ class Releases(unittest.TestCase):
     """With the embedded token: faults at files."""
 
     token = None
-    looked = {}
 
     @classmethod
     def setUpClass(cls):
@@ -63,7 +62,8 @@ class Releases(unittest.TestCase):
             self.fail(f"{where}: {error}")
 
     def once(self, what, look):
-        """What `look` finds in the log and the kept reports: as long as no byte of them changes, it is what it was."""
+        """What `look` finds in the log and the kept reports, of one point: as long as no byte of them changes, it is what it
+        was."""
         state = points.digest(self.world.root / "home" / "log", self.world.root / "home" / "reports")
         if self.looked.get(what, (None,))[0] != state:
             self.looked[what] = (state, look())
@@ -118,10 +118,10 @@ class Releases(unittest.TestCase):
     def again(self, where, notes, killed):
         """The same command, until it changes nothing more."""
         before, again = self.results(where), self.world.run(*self.scenario.command)
-        self.check_named(where + ", again")
+        self.check_counted(where + ", again")
         if again.returncode == 3 and self.scenario.rest and (None in before or not before):
             again = self.world.run(*self.scenario.rest)
-            self.check_named(where + ", the rest")
+            self.check_counted(where + ", the rest")
         after = self.results(where)
         if again.returncode not in self.good:
             self.assertTrue(before, f"{where}: nothing was begun, and the same command does not work: {again.stderr}")
@@ -153,6 +153,7 @@ class Releases(unittest.TestCase):
 
     def point(self, point, notes):
         self.reset()
+        self.looked = {}
         self.holders = self.world.new_holders()
         where = f"{self.name}: {point}"
         done = self.strike(point)
@@ -256,7 +257,7 @@ class Backups(unittest.TestCase):
         cls.world.reset()
         cls.world.appliance.close()
 
-    looked, entries, verified, once = {}, Releases.entries, Releases.verified, Releases.once
+    entries, verified, once = Releases.entries, Releases.verified, Releases.once
 
     def reset(self):
         self.world.reset()
@@ -279,6 +280,7 @@ class Backups(unittest.TestCase):
 
     def point(self, point, notes):
         self.reset()
+        self.looked = {}
         self.wraps, where = set(), f"backup: {point}"
         done, trace = self.tracer.run(self.command, point.inject)
         on_token_file = self.tracer.struck(trace, self.world.root / "home" / "tokens")
