@@ -2,7 +2,6 @@
 #include "appliance/audit/pieces_digest.h"
 
 #include <algorithm>
-#include <system_error>
 
 #include "base/parallel.h"
 #include "base/piece_digest.h"
@@ -26,15 +25,6 @@ Work make_reader(const Fd& file, std::vector<Sha256Digest>& out) {
     read_exact(file, bytes, first * kPieceSize);
     std::ranges::copy(digester->digests(bytes), out.begin() + static_cast<std::ptrdiff_t>(first));
   };
-}
-
-bool in_parallel(std::uint64_t reads, const std::function<Work()>& make) {
-  try {
-    run_parallel(0, reads, make, nullptr);
-    return true;
-  } catch (const std::system_error&) {  // no thread for it
-    return false;
-  }
 }
 
 }  // namespace
@@ -63,9 +53,11 @@ PiecesDigest PiecesDigest::of_file(const Fd& file, std::uint64_t bytes) {
   out.pieces_.resize(bytes / kPieceSize);
   const std::uint64_t reads = (out.pieces_.size() + kAtOnce - 1) / kAtOnce;
   const auto make = [&] { return make_reader(file, out.pieces_); };
-  if (out.pieces_.size() < kMany || !in_parallel(reads, make)) {
+  if (out.pieces_.size() < kMany) {
     const Work work = make();
     for (std::uint64_t i = 0; i < reads; ++i) work(i);
+  } else {
+    run_parallel(0, reads, make, {});
   }
   Bytes rest(bytes % kPieceSize);
   read_exact(file, rest, out.pieces_.size() * kPieceSize);

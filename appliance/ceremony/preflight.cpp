@@ -13,6 +13,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/file_name.h"
 #include "base/nearest.h"
 #include "policy/officers_needed.h"
 
@@ -169,9 +170,7 @@ Complaints check_outputs(const Plan& plan, const std::filesystem::path& dir) {
   Complaints out;
   for (const Step& step : plan.steps) {
     const auto output = step_output(step);
-    std::error_code ignored;
-    if (output && std::filesystem::symlink_status(dir / *output, ignored).type() !=
-                      std::filesystem::file_type::not_found)
+    if (output && is_name_taken(dir / *output))
       out.push_back("step '" + step.id + "': output " + *output + " exists already");
   }
   return out;

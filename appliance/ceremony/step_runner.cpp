@@ -9,6 +9,7 @@
 #include "appliance/site/logged_act.h"
 #include "base/current_error.h"
 #include "base/file.h"
+#include "base/file_name.h"
 #include "base/terminal.h"
 #include "encoding/pgp_words.h"
 
@@ -19,11 +20,6 @@ namespace {
 using encoding::Json;
 
 constexpr std::string_view kApprovalDomain = "qpcseal/ceremony-step/1";
-
-bool is_there(const std::filesystem::path& path) {
-  std::error_code ignored;
-  return std::filesystem::symlink_status(path, ignored).type() != std::filesystem::file_type::not_found;
-}
 
 std::string words_of(const std::string& sha256) {
   return encoding::word_lines(from_hex(sha256), "    ", text_columns());
@@ -144,7 +140,7 @@ void StepRunner::act(const Step& step, const Attempt& attempt) {
 // A drill's certificate is the receipt of its entry, and the log has a recovery key's file: both can be
 // written at any time.
 void StepRunner::complete_output(const Step& step, const Attempt& attempt) const {
-  if (!step_output(step) || is_there(output_path(step))) return;
+  if (!step_output(step) || is_name_taken(output_path(step))) return;
   if (step.act == "recovery-key")
     write_file(output_path(step), keys::encode(mek::recovery_key_in_force(appliance_).file),
                Existing::Refuse);

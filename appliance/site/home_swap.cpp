@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/file_name.h"
 
 namespace qpcseal::site {
 
@@ -27,11 +28,6 @@ constexpr const char *kMark = ".restoring", *kInside = ".restore", *kAside = "be
 // What a backup can hold; the log stands first.
 constexpr std::array<std::string_view, 8> kState = {
     "log", "policy.toml", "officers", "trust", "collateral.json", "witness", "reports", "approvals"};
-
-bool is_there(const path& file) {
-  struct stat status{};
-  return lstat(file.c_str(), &status) == 0;
-}
 
 bool is_state(const std::string& name) { return std::ranges::find(kState, name) != kState.end(); }
 bool is_aside(const std::string& name) { return name.starts_with(kAside); }
@@ -55,7 +51,7 @@ std::vector<std::string> names_in(const path& dir) {
 void move(const path& from, const path& to) {
   if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return;
   if (errno != EINVAL && errno != ENOSYS) throw_errno(to.string());
-  if (is_there(to)) throw Error(ErrorKind::Io, to.string() + " exists");
+  if (is_name_taken(to)) throw Error(ErrorKind::Io, to.string() + " exists");
   std::filesystem::rename(from, to);
 }
 
@@ -87,7 +83,8 @@ bool link_into(const path& from, const path& to) {
 // Takes away the old home's names of what the home has too.
 void unlink_shared(const path& old, const path& home) {
   for (const std::string& name : names_in(old))
-    if (!is_state(name) && !is_aside(name) && is_there(home / name)) std::filesystem::remove_all(old / name);
+    if (!is_state(name) && !is_aside(name) && is_name_taken(home / name))
+      std::filesystem::remove_all(old / name);
 }
 
 void set_aside(const Home& home, const path& old, const path& aside) {
@@ -104,11 +101,11 @@ void set_aside(const Home& home, const path& old, const path& aside) {
 // The mark in the home says that the folder beside it is the home from before, and where it belongs.
 void settle_exchange(const Home& home) {
   const path old = beside(home), mark = home.root / kMark;
-  if (is_there(old) && is_there(mark))
+  if (is_name_taken(old) && is_name_taken(mark))
     set_aside(home, old, home.root / read_text_file(mark, kMaxName));
-  else if (is_there(old))
+  else if (is_name_taken(old))
     std::filesystem::remove_all(old);
-  if (!is_there(mark)) return;
+  if (!is_name_taken(mark)) return;
   std::filesystem::remove(mark);
   sync_folder(home.root);
 }
@@ -117,17 +114,18 @@ void settle_exchange(const Home& home) {
 // one rename that ends either is before anything is removed.
 void settle_inside(const Home& home) {
   const path inside = home.root / kInside, old = inside / "old", fresh = inside / "new";
-  if (is_there(inside / "names")) {
+  if (is_name_taken(inside / "names")) {
     for (const std::string& name : names_in(inside / "names"))
-      if (!is_there(fresh / name) && is_there(home.root / name)) move(home.root / name, fresh / name);
+      if (!is_name_taken(fresh / name) && is_name_taken(home.root / name))
+        move(home.root / name, fresh / name);
     for (const std::string& name : names_in(old)) move(old / name, home.root / name);
     sync_folder(home.root);
     move(inside / "names", inside / "undone");
     sync_folder(inside);
   }
-  if (is_there(inside / "done") && !names_in(old).empty())
+  if (is_name_taken(inside / "done") && !names_in(old).empty())
     move(old, home.root / read_text_file(inside / "aside", kMaxName));
-  if (is_there(inside)) {
+  if (is_name_taken(inside)) {
     std::filesystem::remove_all(inside);
     sync_folder(home.root);
   }
@@ -139,7 +137,7 @@ bool build_beside(const Home& home, const path& dir, const std::string& aside, c
   fill(dir);
   make_home_folders(dir);
   for (const std::string& name : names_in(home.root))
-    if (!is_state(name) && !is_aside(name) && !is_there(dir / name) &&
+    if (!is_state(name) && !is_aside(name) && !is_name_taken(dir / name) &&
         !link_into(home.root / name, dir / name))
       return false;
   write_file(dir / kMark, view(aside), Existing::Refuse, 0600);
@@ -165,7 +163,7 @@ bool swap_by_exchange(const Home& home, const std::string& aside, const Fill& fi
     done = build_beside(home, dir, aside, fill) && exchange(dir, root_of(home));
   } catch (...) {
     std::error_code ignored;
-    if (!is_there(home.root / kMark)) std::filesystem::remove_all(dir, ignored);
+    if (!is_name_taken(home.root / kMark)) std::filesystem::remove_all(dir, ignored);
     throw;
   }
   if (!done) std::filesystem::remove_all(dir);
@@ -175,7 +173,7 @@ bool swap_by_exchange(const Home& home, const std::string& aside, const Fill& fi
 // The log goes first and comes last: a home that is not whole has none.
 void move_in(const Home& home, const path& old, const path& fresh) {
   for (const std::string_view name : kState)
-    if (is_there(home.root / name)) move(home.root / name, old / name);
+    if (is_name_taken(home.root / name)) move(home.root / name, old / name);
   sync_folder(home.root);
   std::vector<std::string> names = names_in(fresh);
   std::ranges::sort(names, {}, [](const std::string& name) { return name == "log"; });
@@ -207,7 +205,7 @@ void swap_inside(const Home& home, const std::string& aside, const Fill& fill) {
 
 }  // namespace
 
-bool has_state(const Home& home) { return is_there(home.log()); }
+bool has_state(const Home& home) { return is_name_taken(home.log()); }
 
 void make_home_folders(const path& root) {
   for (const char* name : {"reports", "approvals", "witness"}) make_folder(root / name);
@@ -220,12 +218,12 @@ void settle_restore(const Home& home) {
 
 bool swap_state(const Home& home, const std::string& aside, const Fill& fill, SwapWay way) {
   settle_restore(home);
-  if (is_there(home.root / aside)) throw Error(ErrorKind::Io, (home.root / aside).string() + " exists");
+  if (is_name_taken(home.root / aside)) throw Error(ErrorKind::Io, (home.root / aside).string() + " exists");
   if (way == SwapWay::Exchange && swap_by_exchange(home, aside, fill))
     settle_exchange(home);
   else
     swap_inside(home, aside, fill);
-  return is_there(home.root / aside);
+  return is_name_taken(home.root / aside);
 }
 
 }  // namespace qpcseal::site

@@ -45,6 +45,19 @@ struct Crew {
   }
 };
 
+// In the calling thread, where the system allows no other.
+void run_here(std::uint64_t count, const std::function<Work()>& make_worker,
+              const std::function<void()>& tick) {
+  const Work work = make_worker();
+  auto next_tick = std::chrono::steady_clock::now() + kTick;
+  for (std::uint64_t task = 0; task < count; ++task) {
+    work(task);
+    if (!tick || std::chrono::steady_clock::now() < next_tick) continue;
+    tick();
+    next_tick = std::chrono::steady_clock::now() + kTick;
+  }
+}
+
 }  // namespace
 
 unsigned default_threads() { return std::clamp(std::thread::hardware_concurrency(), 1U, kMaxThreads); }
@@ -61,12 +74,12 @@ void run_parallel(unsigned threads, std::uint64_t count, const std::function<Wor
     try {
       members.emplace_back([&] { crew.work(count, make_worker); });
     } catch (const std::system_error&) {  // a limit on threads: those that there are do it all
-      if (members.empty()) throw;
       const std::lock_guard lock(crew.mutex);
       crew.running -= wanted - i;
       break;
     }
   }
+  if (members.empty() && wanted > 0) return run_here(count, make_worker, tick);
   {
     std::unique_lock lock(crew.mutex);
     while (!crew.done.wait_for(lock, kTick, [&] { return crew.running == 0; })) {
