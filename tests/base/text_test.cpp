@@ -3,34 +3,14 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
+#include "tests/support/variable.h"
 
 namespace qpcseal {
 namespace {
 
+using testing::Variable;
+
 constexpr const char* kLetters = "a\u0308 \u00e9\u044f\u4e2d\u05d0\U0001f512";  // of several languages
-
-// The environment of one test; what was there before comes back.
-class Variable {
- public:
-  Variable(const char* name, const char* value) : name_(name) {
-    if (const char* before = std::getenv(name)) before_ = before;
-    had_ = std::getenv(name) != nullptr;
-    if (value != nullptr) {
-      setenv(name, value, 1);
-    } else {
-      unsetenv(name);
-    }
-  }
-  Variable(const Variable&) = delete;
-  Variable& operator=(const Variable&) = delete;
-  ~Variable() { had_ ? setenv(name_, before_.c_str(), 1) : unsetenv(name_); }
-
- private:
-  const char* name_;
-  std::string before_;
-  bool had_ = false;
-};
 
 TEST(Text, ForATerminal) {
   EXPECT_EQ(printable("a b~", Letters::Ascii), "a b~");
