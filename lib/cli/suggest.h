@@ -16,8 +16,8 @@ namespace qpcseal::cli {
 // names what is near; nothing where all are known. For a line that did not parse.
 std::optional<Error> unknown_word(const CLI::App& app, const std::vector<std::string>& words);
 
-// Commands `help [COMMAND...]` and `version`, which print what --help and --version do. `app` must be
-// complete but for them, and live as long as it parses.
+// Commands `help [COMMAND...]` and `version`, which print what --help and --version do. `app` must require
+// one command, be complete but for them, and live as long as it parses.
 void add_help_commands(CLI::App& app);
 
 }  // namespace qpcseal::cli

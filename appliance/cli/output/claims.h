@@ -10,7 +10,8 @@
 
 namespace qpcseal::cli {
 
-// One row a claim that is there: name, value.
+// One row a claim that is there: name, value. Both leave out what no rule of a policy is about: profile, boot
+// seed and times, and what a submodule says beside its debug status and measurements.
 std::vector<std::vector<std::string>> claim_rows(const attest::Claims& claims);
 nlohmann::ordered_json as_json(const attest::Claims& claims);
 
