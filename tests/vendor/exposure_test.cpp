@@ -4,63 +4,24 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 
-#include "appliance/mek/generate.h"
 #include "appliance/mek/lifecycle.h"
 #include "base/digest.h"
 #include "tests/base/expect_error.h"
-#include "tests/confine/sandbox_here.h"
-#include "tests/support/appliance_fixture.h"
+#include "tests/vendor/pinned_tool.h"
 
 namespace qpcseal::release {
 namespace {
 
 using encoding::Json;
-using qpcseal::testing::DemoAppliance;
 using ::testing::ElementsAre;
 
-std::string with_vendor_format(std::string policy) {
-  const std::string suites = "suites = [1, 2, 3]\n";
-  policy.insert(policy.find(suites), "formats = [\"vendor\"]\n");
-  return policy;
-}
-
-// One appliance for all tests, each with a key of its own; a shell script stands for the tool.
-class Exposures : public qpcseal::testing::InSandbox {
+class Exposures : public qpcseal::testing::PinnedTool {
  protected:
-  void SetUp() override {
-    InSandbox::SetUp();
-    if (IsSkipped()) return;
-    const rlimit none{1, 1};
-    ASSERT_TRUE(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 && setrlimit(RLIMIT_CORE, &none) == 0);
-    appliance_ = &demo().open();
-    mek_ = mek::generate(*appliance_, ::testing::UnitTest::GetInstance()->current_test_info()->name());
-  }
-  static DemoAppliance& demo() {
-    static DemoAppliance one(with_vendor_format);
-    static const bool pinned = pin(one);
-    EXPECT_TRUE(pinned);
-    return one;
-  }
-  static bool pin(DemoAppliance& one) {
-    const std::string tool = one.folder / "tool";
-    testing::write_text(tool, "#!/bin/sh\n");
-    site::Repair repair{site::SiteChange{}, false, true};
-    repair.site->programs[std::string(audit::kVendorTool)] = {tool};
-    repair.site->swap = true;
-    const site::Appliance repaired(one.environment(), repair);
-    return chmod(tool.c_str(), 0755) == 0;
-  }
   Exposure exposure() { return Exposure(*appliance_, mek_, {"encrypt-model", {}, sha256_hex("model")}); }
   [[nodiscard]] std::uint64_t exposures() const {
     return appliance_->log().state().meks.at(mek_.id).exposures;
   }
-
-  site::Appliance* appliance_ = nullptr;
-  keys::Mek mek_;
 };
 
 TEST_F(Exposures, HandTheKeyOutOnceTheLogSaysSo) {
