@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/base/expect_error.h"
+#include "tests/seal/host_key.h"
+
 namespace qpcseal::release {
 namespace {
 
@@ -64,6 +67,50 @@ TEST(PartitionOrder, SurvivesDeepNesting) {
   std::string deep = R"(["a", "b", "c"])";
   for (int i = 0; i < 40; ++i) deep = "[" + deep + "]";
   EXPECT_THAT(order(deep), IsEmpty());
+}
+
+// A model of two partitions, n.qpc before m.qpc, with this segment mdp_meta_info; empty: without it.
+class PartitionsOfAModel : public ::testing::Test {
+ protected:
+  std::vector<std::string> in_order(const std::string& info, models::PartitionOrder by,
+                                    const std::string& first = "n.qpc", const std::string& second = "m.qpc") {
+    const Bytes inner = testing::contents(testing::make_qpc({{"network.elf", {1}}}));
+    std::vector<testing::TestSegment> segments{{first, inner}, {second, inner}};
+    if (!info.empty()) segments.push_back({models::kPartitionInfo, copy(view(info))});
+    const Fd file = testing::make_qpc(segments);
+    std::vector<std::string> out;
+    for (const seal::Partition& one : models::read_partitions(file, qpc::Container::read(file), by))
+      out.push_back(one.name);
+    return out;
+  }
+};
+
+TEST_F(PartitionsOfAModel, StandInTheOrderThatTheirInfoHas) {
+  EXPECT_THAT(in_order(R"(["m.qpc", "n.qpc"])", models::PartitionOrder::Metadata),
+              ElementsAre("m.qpc", "n.qpc"));
+  EXPECT_THAT(in_order(R"(["m.qpc", "n.qpc"])", models::PartitionOrder::Container),
+              ElementsAre("n.qpc", "m.qpc"));
+}
+
+TEST_F(PartitionsOfAModel, HaveNoOrderWithoutInfoThatGivesOne) {
+  const auto by_info = models::PartitionOrder::Metadata;
+  EXPECT_ERROR(Malformed, "mdp_meta_info is not there", in_order("", by_info));
+  EXPECT_ERROR(Malformed, "mdp_meta_info is not JSON with one array that lists the partitions",
+               in_order(R"(["m.qpc"])", by_info));
+}
+
+TEST_F(PartitionsOfAModel, HaveInfoOfAMebibyteAtMost) {
+  std::string info = R"(["m.qpc", "n.qpc"])";
+  info.resize(std::size_t{1} << 20, ' ');
+  EXPECT_THAT(in_order(info, models::PartitionOrder::Metadata), ElementsAre("m.qpc", "n.qpc"));
+  EXPECT_ERROR(Malformed, "mdp_meta_info is larger than 1 MiB",
+               in_order(info + " ", models::PartitionOrder::Metadata));
+}
+
+TEST_F(PartitionsOfAModel, AreCountedByNamesThatCount) {
+  const auto by_names = models::PartitionOrder::Slices;
+  EXPECT_THAT(in_order("", by_names, "m_slice01", "m_slice00"), ElementsAre("m_slice00", "m_slice01"));
+  EXPECT_ERROR(Malformed, "are not X_slice00, X_slice01, ... with one X", in_order("", by_names));
 }
 
 }  // namespace

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <nlohmann/json.hpp>
+
 #include "appliance/release/transaction.h"
 
 #include "tests/base/expect_error.h"
@@ -74,6 +77,117 @@ TEST(WrapFiles, RefuseAConfigThatIsOfAnotherForm) {
   refused("\"nonce\": \"01", "\"nonce\": \"02");
   refused("\"format\"", "\"format\": 1, \"format\"");
   refused("{", "");
+}
+
+// One card's folder, whose config.json a test changes.
+class ChangedConfig : public ::testing::Test {
+ protected:
+  ChangedConfig() { write(here, {card(models::kHere, 1)}); }
+  models::WrappedSet read_with(const std::function<void(nlohmann::json&)>& edit) {
+    nlohmann::json config = nlohmann::json::parse(text_view(read_file(here / "config.json", 65536)));
+    edit(config);
+    write_file(here / "config.json", view(config.dump()), Existing::Replace);
+    return models::read_wrapped({here});
+  }
+  TempFolder dir;
+  std::filesystem::path here = dir / "w";
+};
+
+TEST_F(ChangedConfig, OfTheSameFilesIsRead) {
+  EXPECT_EQ(read_with([](auto&) {}).cards.size(), 1U);
+}
+
+TEST_F(ChangedConfig, NamesEachOfTheFilesByItsDigest) {
+  for (const char* member : {"wrapped_sha256", "pub_sha256", "nonce"}) {
+    std::string before;
+    EXPECT_ERROR(Malformed, "its files are not those that config.json names", read_with([&](auto& config) {
+                   before = config["wrapped"][0][member];
+                   config["wrapped"][0][member] = std::string(64, 'e');
+                 }))
+        << member;
+    read_with([&](auto& config) { config["wrapped"][0][member] = before; });
+  }
+}
+
+TEST_F(ChangedConfig, NamesTheKeyThatIsInTheFiles) {
+  EXPECT_ERROR(Malformed, "MEK.encrypt holds another MEK than config.json says",
+               read_with([](auto& config) { config["mek_id"] = std::string(32, '8'); }));
+}
+
+TEST_F(ChangedConfig, NamesFoldersOfCardsAlone) {
+  for (const std::string& name : {std::string(".."), std::string("a/b"), std::string(), std::string("a b"),
+                                  std::string(".a"), std::string(256, 'a')})
+    EXPECT_ERROR(Malformed, "a folder with a name that no card's has",
+                 read_with([&](auto& config) { config["wrapped"][0]["folder"] = name; }));
+  EXPECT_ERROR(Io, std::string(255, 'a'),
+               read_with([](auto& config) { config["wrapped"][0]["folder"] = std::string(255, 'a'); }))
+      << "such a name a card's may have";
+}
+
+TEST_F(ChangedConfig, ListsOneCardAtLeastAnd20000AtMost) {
+  const std::string why = "it names no wrapped MEK, or too many";
+  EXPECT_ERROR(Malformed, why, read_with([](auto& config) { config["wrapped"] = nlohmann::json::array(); }));
+  EXPECT_ERROR(Malformed, why, read_with([](auto& config) { config["wrapped"] = "none"; }));
+  EXPECT_ERROR(Malformed, why,
+               read_with([](auto& config) { config["wrapped"] = std::vector<int>(20001, 0); }));
+  EXPECT_ERROR(Malformed, "wrapped",
+               read_with([](auto& config) { config["wrapped"] = std::vector<int>(20000, 0); }))
+      << "as many are looked at";
+}
+
+TEST(WrapFiles, HoldWrappedMeks) {
+  const TempFolder dir;
+  models::WrappedFor other = card(models::kHere, 1);
+  other.slots.encrypt[0] ^= 1U;
+  write(dir / "w", {other});
+  EXPECT_ERROR(Malformed, "MEK.encrypt is no wrapped MEK", models::read_wrapped({dir / "w"}));
+}
+
+TEST(WrapFiles, OfOneSetAreOfOneKey) {
+  const TempFolder dir;
+  keys::Mek another = mek();
+  another.id = Bytes(16, 8);
+  write(dir / "a", {card(models::kHere, 1)});
+  testing::write_wrapped_cards(dir / "b", another, {testing::wrapped_card(another.id, models::kHere, 2)});
+  EXPECT_EQ(models::read_wrapped({dir / "a", dir / "a"}).cards.size(), 2U);
+  EXPECT_ERROR(Denied, "b holds a wrapped MEK of another id than the folder before it",
+               models::read_wrapped({dir / "a", dir / "b"}));
+}
+
+TEST(WrapFiles, AreReadWhereTheyAreComplete) {
+  const TempFolder dir;
+  EXPECT_ERROR(Usage, "no folder of wrapped MEKs was given", models::read_wrapped({}));
+  write(dir / "w", {card("a", 1), card("b", 2)});
+  std::filesystem::remove(dir / "w/b/MEK.pub");
+  EXPECT_ERROR(Io, "MEK.pub", models::read_wrapped({dir / "w"}));
+  std::filesystem::remove(dir / "w/config.json");
+  EXPECT_ERROR(Io, "w has no config.json, so it is no folder of wrapped MEKs",
+               models::read_wrapped({dir / "w"}));
+}
+
+TEST(WrapFiles, TakeTheNameOfNoOtherFile) {
+  const TempFolder dir;
+  models::refuse_existing(dir.path(), {"a", models::kHere});
+  for (const char* name : {"config.json", "a/config.json", "a/MEK.encrypt", "a/MEK.nonce", "MEK.pub"}) {
+    std::filesystem::create_directories((dir / name).parent_path());
+    write_file(dir / name, view("x"), Existing::Refuse);
+    EXPECT_ERROR(Io, std::string(name) + " exists",
+                 models::refuse_existing(dir.path(), {"a", models::kHere}));
+    std::filesystem::remove(dir / name);
+  }
+  write_file(dir / "a/other", view("x"), Existing::Refuse);
+  models::refuse_existing(dir.path(), {"a"});
+}
+
+TEST(WrapFiles, ReplaceAFolderThatHoldsNothingElse) {
+  const TempFolder dir;
+  for (const Existing existing : {Existing::Refuse, Existing::Replace})
+    models::refuse_taken_folder(dir / "w", existing);
+  write(dir / "w", {card(models::kHere, 1)});
+  EXPECT_ERROR(Io, "w exists", models::refuse_taken_folder(dir / "w", Existing::Refuse));
+  models::refuse_taken_folder(dir / "w", Existing::Replace);
+  write_file(dir / "w/MEK.pub.old", view("x"), Existing::Refuse);
+  EXPECT_ERROR(Io, "MEK.pub.old is in the way", models::refuse_taken_folder(dir / "w", Existing::Replace));
 }
 
 TEST(OutputSet, TakesBackWhatAppearedAndFoldersThatItMade) {
