@@ -45,7 +45,8 @@ struct AgreedSite {
   encoding::Json approval;  // null in a demonstration without officers
 };
 
-// The facts after the change. Error{Usage} for an unknown attribute or a number of days out of range.
+// The facts after the change. Error{Usage} for an unknown attribute, a number of days out of range, and a
+// program that cannot be pinned or is not pinned; Error{Io} for a file that cannot be read.
 audit::SiteFacts changed(audit::SiteFacts facts, const SiteChange& change, const Home& home);
 // What officers agree to (site-change): the members that differ, lists as words with commas between.
 encoding::Json request_parameters(const audit::SiteFacts& before, const audit::SiteFacts& now);
