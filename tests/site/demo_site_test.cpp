@@ -10,6 +10,7 @@
 #include "appliance/site/log_key.h"
 #include "appliance/site/pin.h"
 #include "appliance/site/pin_change.h"
+#include "appliance/site/unfinished_init.h"
 #include "appliance/site/witnesses.h"
 #include "tests/base/expect_error.h"
 #include "tests/site/logged_home.h"
@@ -70,6 +71,8 @@ TEST_F(DemoSite, IsNotMadeOfOptionsThatDoNotFit) {
     EXPECT_ERROR(Usage, why, init(elsewhere(), options));
     EXPECT_FALSE(fs::exists(folder / "home")) << "nothing is left behind: " << why;
   };
+  refused("--policy is missing", [](InitOptions& it) { it.policy.clear(); });
+  refused("--trust is missing", [](InitOptions& it) { it.trust.clear(); });
   refused("--officers is missing", [](InitOptions& it) { it.insecure_demo = false; });
   refused("--module is missing", [](InitOptions& it) { it.embedded = false; });
   refused("--token is missing", [](InitOptions& it) { it.embedded = false, it.module = "/m.so"; });
@@ -78,6 +81,9 @@ TEST_F(DemoSite, IsNotMadeOfOptionsThatDoNotFit) {
     refused("--appliance-id: letters", [&](InitOptions& it) { it.appliance_id = name; });
   refused("'any' is what a policy says", [](InitOptions& it) { it.appliance_id = "any"; });
   refused("--pin-source: an absolute path", [](InitOptions& it) { it.pin_source = "file:pin"; });
+  refused("--embedded: that token has no PIN pad", [](InitOptions& it) { it.pin_source = "pinpad"; });
+  refused("--serial and --slot choose a token that is there", [](InitOptions& it) { it.token.serial = "1"; });
+  refused("--serial and --slot choose a token that is there", [](InitOptions& it) { it.token.slot = 0; });
   refused("--clock-days: 1 to 90, not 0", [](InitOptions& it) { it.clock_days = 0; });
   refused("--accept color", [](InitOptions& it) { it.accept = {"color"}; });
 }
@@ -88,6 +94,8 @@ TEST_F(DemoSite, IsNotMadeWhereSomethingIs) {
   fs::create_directory(folder / "home");
   write_text(folder / "home/mine", "x");
   EXPECT_ERROR(Io, "already exists and is not empty", init(elsewhere(), demo().init_options()));
+  write_unfinished_init(elsewhere().home, {});
+  EXPECT_ERROR(Io, "an init was cut short in", init(elsewhere(), demo().init_options()));
   EXPECT_EQ(read_text(folder / "home/mine"), "x");
 }
 

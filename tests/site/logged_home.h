@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "appliance/audit/read.h"
 #include "appliance/site/home.h"
@@ -20,8 +21,11 @@
 namespace qpcseal::testing {
 
 struct LoggedHome {
-  // `with_officers` false: a demonstration without.
-  explicit LoggedHome(bool with_officers = true) {
+  static constexpr const char* kAllNamespaces =
+      "approval@qpcseal,officers@qpcseal,policy@qpcseal,collateral@qpcseal";
+  // `with_officers` false: a demonstration without. `policy`: in force.
+  explicit LoggedHome(bool with_officers = true, std::string policy = sample_policy_text())
+      : policy_text(std::move(policy)) {
     std::filesystem::create_directory(home.root);
     for (const auto& dir : {home.trust(), home.approvals(), home.reports(), home.witness()}) make_folder(dir);
     write_text(home.policy(), policy_text);
@@ -58,8 +62,8 @@ struct LoggedHome {
   TempFolder folder;
   site::Home home{folder.path() / "home"};
   OfficerKey anna{"anna"}, bela{"bela"};
-  std::string policy_text = sample_policy_text();
-  std::string officers_text = anna.line() + bela.line();
+  std::string policy_text;
+  std::string officers_text = anna.line(kAllNamespaces) + bela.line(kAllNamespaces);
   HostLog host{home.log()};
   std::optional<audit::Log> log;
 };

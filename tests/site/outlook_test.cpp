@@ -76,5 +76,52 @@ TEST_F(LookAhead, MissesTheGenesisFirst) {
                looks([](const Outlook& outlook) { require_candidate(outlook, "mek-generate"); }));
 }
 
+// Under the sample's policy: "release" needs two officers, "mek-generate" none, "mek-backup" is not named.
+class JudgedActs : public ::testing::Test {
+ protected:
+  JudgedActs() : JudgedActs("2028") {}
+  explicit JudgedActs(const std::string& year) : site(true, with_year(year)) { site.accept_genesis(); }
+  static std::string with_year(const std::string& year) {
+    return testing::sample_policy_text("expires = \"2027", "expires = \"" + year);
+  }
+  // Whether officers agreed.
+  bool judged(const std::string& operation) {
+    std::optional<approval::ApprovalResult> out;
+    look_ahead(site.home, audit::find_position(site.home.log()), {}, {}, clock, false,
+               [&](const Outlook& outlook) {
+                 out = judge_act(outlook, operation, {{"name", "a"}});
+                 require_candidate(outlook, operation);
+               });
+    return out.has_value();
+  }
+  LoggedHome site;
+  UnixTime clock = site.host.clock.time;
+};
+
+class JudgedLate : public JudgedActs {
+ protected:
+  JudgedLate() : JudgedActs("2027") {}
+};
+
+TEST_F(JudgedActs, NeedNobodyWhereThePolicySaysSo) { EXPECT_FALSE(judged("mek-generate")); }
+
+TEST_F(JudgedActs, NeedTheOfficersThatThePolicyNames) {
+  EXPECT_ERROR(ApprovalsMissing, "'release' needs the approval of 2 officers", judged("release"));
+}
+
+TEST_F(JudgedActs, AreThoseThatThePolicyNames) {
+  EXPECT_ERROR(Denied, "the policy does not allow 'mek-backup': [approvals] does not name it",
+               judged("mek-backup"));
+}
+
+TEST_F(JudgedActs, WaitForAClockThatCanBeBelieved) {
+  clock += 30 * UnixTime{86400};
+  EXPECT_ERROR(Denied, "days after the log's last entry", judged("mek-generate"));
+}
+
+TEST_F(JudgedLate, AreNoneUnderAPolicyThatExpired) {
+  EXPECT_ERROR(Denied, "expired", judged("mek-generate"));
+}
+
 }  // namespace
 }  // namespace qpcseal::site
