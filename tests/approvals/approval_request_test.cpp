@@ -95,6 +95,46 @@ TEST(ApprovalRequestText, LinesInAnotherOrderMissingOrTwiceAreRefused) {
   }
 }
 
+TEST(ApprovalRequestText, EachLineHasItsForm) {
+  const std::string text = approval::encode_approval_request(sample());
+  const auto refused = [&](const std::string& name, const std::string& value, const std::string& why) {
+    const std::size_t at = text.find("\n" + name + ": ") + name.size() + 3;
+    std::string changed = text;
+    changed.replace(at, text.find('\n', at) - at, value);
+    EXPECT_ERROR(Malformed, "'" + name + "' is not " + why, approval::parse_approval_request(changed))
+        << value;
+  };
+  for (const char* name : {"appliance", "token serial"})
+    for (const char* value : {"7", "null", "[\"a\"]"}) refused(name, value, "a text");
+  for (const std::string& value :
+       {std::string(31, '1'), std::string(33, '1'), std::string(32, 'A'), std::string()})
+    refused("aud", value, "16 bytes in lower-case hex");
+  for (const char* name : {"policy sha256", "officers sha256", "log root", "nonce"})
+    for (const std::string& value : {std::string(63, '1'), std::string(64, 'F'), std::string(64, 'g')})
+      refused(name, value, "32 bytes in lower-case hex");
+  for (const char* name : {"log size", "threshold"})
+    for (const char* value : {"", "x", "-1", "1 ", "0x1", "18446744073709551616"})
+      refused(name, value, "a number");
+}
+
+TEST(ApprovalRequestText, IsAtMost64KiB) {
+  EXPECT_ERROR(Malformed, "more than 64 KiB", approval::parse_approval_request(std::string(65537, 'x')));
+  EXPECT_ERROR(Malformed, "it does not begin like one",
+               approval::parse_approval_request(std::string(65536, 'x')));
+}
+
+TEST(ApprovalRequestText, HoldsPrintableAsciiAlone) {
+  const std::string text = approval::encode_approval_request(sample());
+  for (const char* odd : {"\xC3\xA9", "\t", "\r", "\x7f"}) {
+    std::string changed = text;
+    changed.insert(changed.find("resnet"), odd);
+    EXPECT_ERROR(Malformed, "it holds more than printable ASCII", approval::parse_approval_request(changed));
+  }
+  approval::ApprovalRequest request = sample();
+  request.nonce = "\x1b[2K";
+  EXPECT_ERROR(Malformed, "it holds more than printable ASCII", approval::encode_approval_request(request));
+}
+
 TEST(ApprovalRequestText, WhatCannotBeWrittenIsRefused) {
   approval::ApprovalRequest request = sample();
   request.parameters["Upper"] = 1;

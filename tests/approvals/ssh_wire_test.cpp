@@ -37,6 +37,33 @@ TEST(SshWire, AKeyThatDoesNotSignIsSaidWithOpenSslsReason) {
                "the key did not sign: ", sign_sshsig(half.key.get(), "approval@qpcseal", view("text")));
 }
 
+// A token signs by another key than it shows, or gives what is no signature.
+TEST(SshWire, ASignatureThatDoesNotHoldIsNotGivenOut) {
+  const EvpKey shown = generated("P-256"), other = generated("P-256"), ed25519 = generated_ed25519();
+  const auto signed_by = [](EVP_PKEY* key) {
+    return [key](ByteView data) {
+      const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
+                                                                            EVP_MD_CTX_free);
+      Bytes out(100);
+      std::size_t size = out.size();
+      EXPECT_EQ(EVP_DigestSignInit(context.get(), nullptr, EVP_sha256(), nullptr, key), 1);
+      EXPECT_EQ(EVP_DigestSign(context.get(), out.data(), &size, data.data(), data.size()), 1);
+      out.resize(size);
+      return out;
+    };
+  };
+  const auto sign = [&](EVP_PKEY* key, const SignData& by) {
+    return sign_sshsig(key, by, "approval@qpcseal", view("text"));
+  };
+  EXPECT_NE(sign(shown.get(), signed_by(shown.get())), "");
+  EXPECT_ERROR(Token, "the key signed, but its signature does not verify",
+               sign(shown.get(), signed_by(other.get())));
+  EXPECT_ERROR(Token, "the key signed, but its signature does not verify",
+               sign(ed25519.get(), [](ByteView) { return Bytes(64, 1); }));
+  for (const Bytes& none : {Bytes{}, Bytes{0x30}, Bytes(64, 1)})
+    EXPECT_ERROR(Token, "the key gave no ECDSA signature", sign(shown.get(), [&](ByteView) { return none; }));
+}
+
 TEST(SshWire, AStringIsItsLengthAndItsBytes) {
   Bytes out{9};
   append_ssh_string(out, text("ab"));
