@@ -23,6 +23,7 @@ using ::testing::IsEmpty;
 // One appliance for all tests, which takes a moment to make; each test has keys of its own.
 class TokenKeys : public ::testing::Test {
  protected:
+  void TearDown() override { demo().close(); }  // another appliance's tests may follow
   static DemoAppliance& demo() {
     static DemoAppliance one;
     return one;
