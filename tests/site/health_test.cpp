@@ -70,6 +70,24 @@ TEST_F(Morning, FindsFilesThatTheLogDoesNotName) {
   }
 }
 
+TEST_F(Morning, FindsAPolicyThatExpired) {
+  EXPECT_EQ(check(look(), "policy").kind, ErrorKind::Denied);
+  EXPECT_EQ(check(look(), "policy").text, "the policy expired at 2027-01-01T00:00:00Z");
+}
+
+TEST_F(Morning, MissesABundleThatThePolicyRequires) {
+  EXPECT_EQ(check(look(), "trust").health, Health::Fine) << "the sample requires none";
+  const LoggedHome strict(true,
+                          testing::sample_policy_text("\"none\"\n[[device]]", "\"required\"\n[[device]]"));
+  const HomeHealth health = look_at_home(strict.home, strict.host.clock.time, running);
+  const HealthCheck* fault = nullptr;  // beside what it says of the roots
+  for (const HealthCheck& one : health.checks)
+    if (one.id == "trust" && one.health == Health::Fault) fault = &one;
+  ASSERT_NE(fault, nullptr);
+  EXPECT_EQ(fault->kind, ErrorKind::Denied);
+  EXPECT_EQ(fault->text, "the policy requires a collateral bundle, and none was imported");
+}
+
 TEST_F(Morning, NamesACeremonyThatGoesOn) {
   site.log->intent("ceremony", {{"ceremony", std::string(32, '1')}, {"plan_sha256", std::string(64, '2')}});
   const HomeHealth health = look();

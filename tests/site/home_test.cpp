@@ -168,6 +168,16 @@ TEST_F(SiteFile, RefusesMissingUnknownAndMistypedKeys) {
   EXPECT_ERROR(Malformed, home.site().string() + ":2: ", read_as("module = \"a\"\nnothing\n"));
 }
 
+TEST_F(SiteFile, ListsFilesOfTheModuleByAbsolutePaths) {
+  EXPECT_EQ(read_as(site.text(home) + "module_files = [\"/etc/a\", \"/b\"]\n").module_files,
+            (std::vector<std::string>{"/etc/a", "/b"}));
+  EXPECT_ERROR(Malformed, "'module_files' is not a list",
+               read_as(site.text(home) + "module_files = \"/a\"\n"));
+  for (const char* bad : {"\"a\"", "\"\"", "7", "[\"/a\"]"})
+    EXPECT_ERROR(Malformed, "'module_files' is a list of absolute paths",
+                 read_as(site.text(home) + "module_files = [\"/a\", " + bad + "]\n"));
+}
+
 TEST_F(SiteFile, RefusesFactsThatTheLogHas) {
   for (const char* key : {"module_sha256", "module_arguments", "anchor", "accept"})
     EXPECT_ERROR(Malformed, std::string("'") + key + "' is a fact of the site",
