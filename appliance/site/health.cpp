@@ -164,14 +164,15 @@ class Look {
   void trust() {
     const trust::Trust in_force = read_pinned_trust(home_, *out_.state);
     const bool bundle = out_.state->collateral_serial > 0;
-    if (!bundle) fine(std::to_string(in_force.roots.size()) + " roots, no collateral bundle");
-    if (!bundle && policy_ && policy_->collateral_required.value)
+    const bool required = policy_ && policy_->collateral_required.value;
+    if (!bundle && required)
       throw Error(ErrorKind::Denied, "the policy requires a collateral bundle, and none was imported",
                   "'qpcseal trust bundle', officers sign it, 'qpcseal trust import'");
+    if (!bundle) fine(std::to_string(in_force.roots.size()) + " roots, no collateral bundle");
     if (bundle) {
       out_.facts.collateral_expiry = in_force.collateral.not_after;
-      end_of("the collateral bundle", in_force.collateral.not_after,
-             policy_ && policy_->collateral_required.value, "import a newer bundle: 'qpcseal trust import'");
+      end_of("the collateral bundle", in_force.collateral.not_after, required,
+             "import a newer bundle: 'qpcseal trust import'");
     }
     revocation_lists(in_force);
   }

@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "appliance/keys/signing.h"
 #include "appliance/site/pin.h"
 #include "base/error.h"
@@ -30,10 +32,10 @@ Site site_from(const Json& json) {
   out.token_serial = encoding::text_member(json, "token_serial");
   out.embedded = encoding::bool_member(json, "embedded");
   out.pin_source = encoding::text_member(json, "pin_source");
-  for (const Json& file : encoding::member(json, "module_files")) {
-    if (!file.is_string()) throw Error(ErrorKind::Malformed, "site: 'module_files' is not a list of texts");
-    out.module_files.push_back(file);
-  }
+  const Json& files = encoding::member(json, "module_files");
+  if (!files.is_array() || !std::ranges::all_of(files, &Json::is_string))
+    throw Error(ErrorKind::Malformed, "site: 'module_files' is not a list of texts");
+  out.module_files = files.get<std::vector<std::string>>();
   return out;
 }
 

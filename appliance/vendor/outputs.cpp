@@ -81,7 +81,7 @@ class Walk {
 
   std::vector<ToolOutput> take() {
     dir("", 0);
-    if (faults_.empty() && files_.empty()) refuse("the folder", "nothing in it", "at least one file");
+    if (faults_.empty() && files_.empty()) refuse("the folder", "empty", "at least one file");
     if (!faults_.empty())
       throw Error(
           ErrorKind::Denied,

@@ -22,7 +22,7 @@ void add_read(NamedFiles& to, const std::string& value) {
 }
 
 void add_written(NamedFiles& to, std::string value) {
-  while (value.size() > 1 && value.ends_with('/')) value.pop_back();  // "folder/" lies where "folder" does
+  while (value.size() > 1 && value.ends_with('/')) value.pop_back();
   if (value.empty()) return;
   // Folders above it are made where they lack.
   std::error_code ignored;
@@ -41,7 +41,8 @@ const CLI::App& chosen_command(const CLI::App& app) {
 }
 
 path folder_of(const path& file) {
-  const path dir = std::filesystem::absolute(file).lexically_normal().parent_path();
+  const path whole = std::filesystem::absolute(file).lexically_normal();
+  const path dir = whole.has_filename() ? whole.parent_path() : whole.parent_path().parent_path();  // "a/."
   return dir.empty() ? path("/") : dir;
 }
 

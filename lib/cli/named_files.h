@@ -22,7 +22,7 @@ const CLI::App& chosen_command(const CLI::App& app);
 // it is.
 NamedFiles named_files(const CLI::App& command, std::span<const std::string_view> written);
 
-// The folder that holds `file`, whether or not it exists.
+// The folder that holds `file`, whether or not it exists; "folder/" and "folder/." lie where "folder" does.
 std::filesystem::path folder_of(const std::filesystem::path& file);
 
 }  // namespace qpcseal::cli

@@ -88,5 +88,12 @@ TEST(FolderOf, HoldsTheFileWhetherOrNotItIsThere) {
   EXPECT_EQ(folder_of("name"), std::filesystem::current_path());
 }
 
+TEST(FolderOf, HoldsAFolderHoweverItIsWritten) {
+  for (const char* name : {"/srv/a/b", "/srv/a/b/", "/srv/a/b/.", "/srv/a/b/c/.."})
+    EXPECT_EQ(folder_of(name), "/srv/a") << name;
+  EXPECT_EQ(folder_of("."), std::filesystem::current_path().parent_path());
+  EXPECT_EQ(folder_of("/."), "/");
+}
+
 }  // namespace
 }  // namespace qpcseal::cli

@@ -80,12 +80,11 @@ TEST_F(Morning, MissesABundleThatThePolicyRequires) {
   const LoggedHome strict(true,
                           testing::sample_policy_text("\"none\"\n[[device]]", "\"required\"\n[[device]]"));
   const HomeHealth health = look_at_home(strict.home, strict.host.clock.time, running);
-  const HealthCheck* fault = nullptr;  // beside what it says of the roots
-  for (const HealthCheck& one : health.checks)
-    if (one.id == "trust" && one.health == Health::Fault) fault = &one;
-  ASSERT_NE(fault, nullptr);
-  EXPECT_EQ(fault->kind, ErrorKind::Denied);
-  EXPECT_EQ(fault->text, "the policy requires a collateral bundle, and none was imported");
+  EXPECT_EQ(std::ranges::count(health.checks, "trust", &HealthCheck::id), 1);
+  const HealthCheck found = check(health, "trust");
+  EXPECT_EQ(found.health, Health::Fault);
+  EXPECT_EQ(found.kind, ErrorKind::Denied);
+  EXPECT_EQ(found.text, "the policy requires a collateral bundle, and none was imported");
 }
 
 TEST_F(Morning, NamesACeremonyThatGoesOn) {

@@ -43,6 +43,7 @@ TEST_F(InitCutShort, IsReadFromAFileOfItsOwnForm) {
             std::vector<std::string>{"/a"});
   EXPECT_ERROR(Malformed, "another version", read_with("qpcseal init 1", "qpcseal init 2"));
   EXPECT_ERROR(Malformed, "'module_files' is not a list of texts", read_with("\"/a\"", "7"));
+  EXPECT_ERROR(Malformed, "'module_files' is not a list of texts", read_with("[\"/a\"]", "\"/a\""));
   EXPECT_ERROR(Malformed, "key_id",
                read_with(to_hex(Bytes(kInitKeyId, 1)), to_hex(Bytes(kInitKeyId - 1, 1))));
   EXPECT_ERROR(Malformed, "'embedded'", read_with("false", "0"));

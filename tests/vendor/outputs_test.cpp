@@ -76,7 +76,7 @@ TEST_F(Outputs, GivesThemOrdinaryModes) {
   EXPECT_EQ(status.st_mode & 07777, 0644U);
 }
 
-TEST_F(Outputs, RefusesNothingAtAll) { expect_refused("nothing in it"); }
+TEST_F(Outputs, RefusesNothingAtAll) { expect_refused("empty"); }
 
 TEST_F(Outputs, RefusesLinks) {
   std::filesystem::create_symlink("/etc/passwd", folder_ / "a");

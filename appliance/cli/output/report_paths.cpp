@@ -62,7 +62,8 @@ std::vector<path> in_folder(const path& dir) {
 
 // The list came on a medium that others may have had: it names files beside it, and none elsewhere.
 path beside(const path& list, const std::string& name) {
-  if (name.find_first_of(std::string_view("/\0", 2)) != std::string::npos || name.front() == '.')
+  if (name.find('\0') != std::string::npos) throw Error(ErrorKind::Malformed, "a name with a zero byte");
+  if (name.find('/') != std::string::npos || name.front() == '.')
     throw Error(ErrorKind::Malformed, "'" + name + "' is not the name of a file beside the list",
                 "name the folder of the reports instead of a list, or put the list beside them");
   return parent_dir(list) / name;  // never "-" alone
