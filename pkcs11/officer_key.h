@@ -16,10 +16,10 @@ namespace qpcseal::pkcs11 {
 // a key of another kind than these and RSA, such as Ed25519 (keys/officer_token.h reads it).
 class OfficerKey {
  public:
-  // `module`: absolute path. `key`: its label; empty where the token holds one private EC key alone.
-  // Error{Token}: no such module, token or key, several of them, or a wrong PIN (which is never tried again).
-  // An empty PIN: the token asks on its own pad. A key that asks for the PIN again at each signature
-  // (CKA_ALWAYS_AUTHENTICATE) gets the same one. Error{Token} also by check_login().
+  // `module`: absolute path, else Error{Usage}. `key`: its label; empty where the token holds one private EC
+  // key alone. Error{Token}: no such module, token or key, several of them, or a wrong PIN (which is never
+  // tried again). An empty PIN: the token asks on its own pad. A key that asks for the PIN again at each
+  // signature (CKA_ALWAYS_AUTHENTICATE) gets the same one. Error{Token} also by check_login().
   OfficerKey(const std::string& module, const TokenChoice& token, const std::string& key,
              const SecretBuffer& pin, LastTry last_try);
   ~OfficerKey();
