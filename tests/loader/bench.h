@@ -58,6 +58,8 @@ class Bench {
   // Error{Denied}) is a test failure.
   std::string refusal(ByteView container, const device::Card& card);
   [[nodiscard]] const std::filesystem::path& file() const { return file_; }
+  // By the seal key.
+  [[nodiscard]] Bytes sign(ByteView message) { return seal_key_->sign(message); }
   // The MEK's value, as this card learns it.
   SecretBuffer mek_value(ByteView container) const;
 
