@@ -19,6 +19,8 @@ using ::testing::ElementsAre;
 
 class Requests : public ::testing::Test {
  protected:
+  // Lets go of the token, for other suites of this process.
+  static void TearDownTestSuite() { demo().close(); }
   static DemoAppliance& demo() {
     static DemoAppliance one;
     return one;
