@@ -18,9 +18,9 @@ namespace qpcseal {
 void reserve(const Fd& file, std::uint64_t size);
 
 // Files without their names until commit(): those of file() appear first, then those of write(), each in the
-// order of its call. A commit that fails takes back what had appeared; a process that is killed in the middle
-// of one may leave some of the files, the first ones first. Each file() keeps a descriptor open, all of
-// write() one.
+// order of its call. A commit that fails takes back what had appeared, but with Existing::Replace, where what
+// it replaced is gone; a process that is killed in the middle of one may leave some of the files, the first
+// ones first. Each file() keeps a descriptor open, all of write() one.
 class OutputSet {
  public:
   explicit OutputSet(Existing existing) : existing_(existing) {}
