@@ -31,7 +31,7 @@ class Store {
   [[nodiscard]] Fd open_entries() const;
   // Passes the lines one by one, without their line feeds, until `take` returns false. Returns the offset
   // after the last line that was taken. Reads pieces of 256 KiB, and none that it does not need.
-  // Error{Malformed} for a line longer than an entry can be.
+  // Error{Malformed} for a line longer than an entry can be that no piece ends; others come as they are.
   std::uint64_t each_line(const std::function<bool(std::string_view)>& take) const;
   // Of the first `bytes` bytes of the entries. Error{Io} where there are fewer.
   [[nodiscard]] PiecesDigest digest_entries(std::uint64_t bytes) const;
