@@ -161,6 +161,23 @@ TEST_F(AppendErrors, AnIntentWhoseAnchorFailsBeginsNoAct) {
   EXPECT_THAT(status_.faults, ::testing::IsEmpty());
 }
 
+// A copy of the home went on with the token: what it remembers of that one is not written over.
+TEST_F(AppendErrors, AnAnchorOfAnotherLogStaysAndEndsTheWriter) {
+  for (const bool ahead : {true, false}) {
+    anchor_.state = AnchorState{size_on_disk(), log().tree().root()};
+    reopen(true);
+    next();
+    AnchorState other{anchor_.state->size + (ahead ? 1 : 0), {}};
+    anchor_.state = other;
+    next();
+    EXPECT_THAT(status_.faults,
+                ::testing::ElementsAre(::testing::HasSubstr("the token remembers another log (anchor " +
+                                                            to_string(anchor_.state) + "): a copy")));
+    EXPECT_EQ(appended([&] { next(); }), Appended::Nothing);
+    EXPECT_EQ(anchor_.state, other);
+  }
+}
+
 TEST_F(AppendErrors, WithoutAPlaceForItTheFailureIsThrown) {
   reopen(false);
   anchor_.failures = 1;

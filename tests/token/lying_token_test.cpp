@@ -132,6 +132,26 @@ TEST_F(Lies, LeaveNoMekThatIsNotAsAsked) {
   }
 }
 
+TEST_F(Lies, OfACardAboutItsPointAreFound) {
+  const Mek mek = make_mek();
+  const EcPair pair = make_ec_pair(session, PeerType::P256, std::nullopt),
+               larger = make_ec_pair(session, PeerType::P384, std::nullopt);
+  Bytes other = pair.point;
+  other.back() ^= 1;
+  for (const Bytes& point : {other, larger.point, Bytes()})
+    EXPECT_ERROR(
+        Malformed, "the session key's point is not on its curve",
+        wrap_mek(session, mek, Suite::EcdhEcbKdf, {PeerType::P256, point, Bytes(16, 1), kWrapDomain}, nonce));
+}
+
+TEST_F(Lies, OrNoneAMekThatIsNotThereIsNamed) {
+  make_mek();
+  for (const char* reference : {"pkcs11:object=net%232", "pkcs11:id=%01", "net#2", "other"})
+    EXPECT_ERROR(Token, "MEK '" + std::string(reference) + "': no such MEK in the token",
+                 find_mek(session, reference));
+  EXPECT_ERROR(Token, "MEK with id 01: no such MEK in the token", find_mek_by_id(session, Bytes{1}));
+}
+
 TEST(RecoveryPair, IsOnePairOrNone) {
   const auto token = TestToken::softhsm();
   Session& session = token->session();
