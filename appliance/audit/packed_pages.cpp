@@ -39,14 +39,15 @@ void append_varint(Bytes& out, std::uint64_t value) {
 
 std::uint64_t take_varint(ByteView& bytes) {
   std::uint64_t out = 0;
-  for (unsigned shift = 0; shift < 64; shift += kGroup) {
+  for (unsigned shift = 0;; shift += kGroup) {
     if (bytes.empty()) throw malformed_pages("cut short");
     const std::uint8_t byte = bytes.front();
     bytes = bytes.subspan(1);
     out |= static_cast<std::uint64_t>(byte & (kMore - 1)) << shift;
+    if (shift + kGroup > 64 && byte >> (64 - shift) != 0)
+      throw malformed_pages("a number of more than 64 bits");
     if (byte < kMore) return out;
   }
-  throw malformed_pages("a number that does not end");
 }
 
 bool is_less(ByteView a, ByteView b) {

@@ -112,10 +112,10 @@ SiteFacts parse_site_facts(const encoding::Json& json) {
                         "site");
   out.module_sha256 = encoding::hex_member(json, "module_sha256", sizeof(Sha256Digest));
   out.module_arguments = encoding::text_member(json, "module_arguments");
-  for (const encoding::Json& name : encoding::member(json, "accept")) {
-    if (!name.is_string()) throw Error(ErrorKind::Malformed, "site: 'accept' is not a list of names");
-    out.accept.push_back(name);
-  }
+  const encoding::Json& accept = encoding::member(json, "accept");
+  if (!accept.is_array() || !std::ranges::all_of(accept, &encoding::Json::is_string))
+    throw Error(ErrorKind::Malformed, "site: 'accept' is not a list of names");
+  out.accept = accept.get<std::vector<std::string>>();
   out.anchor = encoding::bool_member(json, "anchor");
   out.clock_days = encoding::uint_member(json, "clock_days");
   if (out.clock_days < 1 || out.clock_days > kMaxClockDays)

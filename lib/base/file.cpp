@@ -169,9 +169,13 @@ std::vector<std::filesystem::path> make_output_folder(const std::filesystem::pat
   const std::filesystem::path above =
       dir.has_filename() ? dir.parent_path() : dir.parent_path().parent_path();
   if (!above.empty() && !std::filesystem::exists(above)) made = make_output_folder(above);
-  const bool there = is_name_taken(dir);
-  make_folder(dir, 0755);
-  if (!there) made.push_back(dir);
+  try {
+    if (!is_name_taken(dir)) made.push_back(dir);
+    make_folder(dir, 0755);
+  } catch (...) {
+    for (auto one = made.rbegin(); one != made.rend(); ++one) rmdir(one->c_str());
+    throw;
+  }
   return made;
 }
 

@@ -40,7 +40,7 @@ void sync_folder(const std::filesystem::path& dir);
 // otherwise.
 void make_folder(const std::filesystem::path& dir, unsigned mode = 0700);
 // Makes a folder for outputs (0755), and those above it that are missing. Returns the ones that it made, the
-// highest first.
+// highest first; where it fails, none of them stays.
 std::vector<std::filesystem::path> make_output_folder(const std::filesystem::path& dir);
 // Error{Io} where this process can make no files in it.
 void require_writable_folder(const std::filesystem::path& dir);

@@ -53,7 +53,10 @@ std::filesystem::path parent_dir(const std::filesystem::path& path) {
 }
 
 bool is_name_taken(const std::filesystem::path& path) {
-  return std::filesystem::exists(std::filesystem::symlink_status(path));
+  struct stat status{};
+  if (lstat(path.c_str(), &status) == 0) return true;
+  if (errno != ENOENT && errno != ENOTDIR) throw_errno(path.string());
+  return false;
 }
 
 Error exists_error(const std::filesystem::path& path) {

@@ -12,7 +12,7 @@ namespace qpcseal {
 
 // The folder that `path` lies in; "." for a name alone.
 std::filesystem::path parent_dir(const std::filesystem::path& path);
-// Whether something has this name, a link that leads nowhere too.
+// Whether something has this name, a link that leads nowhere too. Error{Io} where that cannot be seen.
 [[nodiscard]] bool is_name_taken(const std::filesystem::path& path);
 // Error{Io} with code "output-exists".
 Error exists_error(const std::filesystem::path& path);

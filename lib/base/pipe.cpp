@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <string>
 #include <utility>
 
 #include "base/error.h"
@@ -24,7 +25,9 @@ Fd pipe_with(ByteView bytes) {
   if (fcntl(pipe.write.get(), F_SETFL, O_NONBLOCK) != 0) throw_errno("pipe");
   const ssize_t written =
       retry_interrupted([&] { return ::write(pipe.write.get(), bytes.data(), bytes.size()); });
-  if (written != static_cast<ssize_t>(bytes.size())) throw_errno("pipe");
+  if (written < 0) throw_errno("pipe");
+  if (written != static_cast<ssize_t>(bytes.size()))
+    throw Error(ErrorKind::Io, "pipe: no room for " + std::to_string(bytes.size()) + " bytes");
   return std::move(pipe.read);
 }
 

@@ -6,6 +6,8 @@
 
 #include <array>
 #include <cstring>
+#include <mutex>
+#include <set>
 
 #include "base/retry.h"
 #include "confine/memory_file.h"
@@ -49,6 +51,14 @@ Limits take_limits(ByteReader& from) {
     *value = from.be(8);
   out.output = from.be(8);
   return out;
+}
+
+// An Error refers to its code only.
+std::string_view kept_code(std::string code) {
+  static std::mutex mutex;
+  static std::set<std::string, std::less<>> codes;
+  const std::lock_guard lock(mutex);
+  return *codes.insert(std::move(code)).first;
 }
 
 Fd next_of(std::vector<Fd>& files, std::size_t& at) {
@@ -104,6 +114,10 @@ Message receive_message(const Fd& socket) {
     for (const int file : files) out.files.emplace_back(file);
   }
   if (got == 0) throw Error(ErrorKind::Io, "the launcher of sandboxes has ended");
+  if ((header.msg_flags & MSG_CTRUNC) != 0) {  // some of the files found no number
+    errno = EMFILE;
+    throw_errno("the launcher of sandboxes");
+  }
   return out;
 }
 
@@ -178,6 +192,7 @@ Bytes encode(const Error& error) {
   put(out, static_cast<std::uint64_t>(error.kind()));
   put(out, std::string_view(error.what()));
   put(out, error.hint());
+  put(out, error.code());
   return out;
 }
 
@@ -185,8 +200,8 @@ Error decode_error(const Fd& file) {
   const Bytes bytes = bytes_of(file);
   ByteReader from(bytes, "a launcher's error");
   const auto kind = static_cast<ErrorKind>(from.be(8));
-  const std::string what = take_text(from);
-  return {kind, what, take_text(from)};
+  const std::string what = take_text(from), hint = take_text(from);
+  return Error(kind, what, hint).with_code(kept_code(take_text(from)));
 }
 
 Bytes encode_texts(std::initializer_list<std::string> texts) {

@@ -35,7 +35,7 @@ struct SocketPair {
 };
 // Error{Io}; Error{Internal} for more files than a message can have (253).
 void send_message(const Fd& socket, Word word, const std::vector<int>& files = {});
-// Error{Io} where the other end is closed.
+// Error{Io} where the other end is closed, or this process may not open so many files.
 Message receive_message(const Fd& socket);
 
 // All of a job but what goes as a descriptor. `decode` takes the files of a message Run, behind the reply

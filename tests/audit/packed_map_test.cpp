@@ -142,7 +142,7 @@ TEST(PackedPages, RefuseWhatIsNotWholeOrNotInOrder) {
 TEST(PackedPages, ANumberThatDoesNotEndIsRefused) {
   const Bytes endless(11, 0x80);
   ByteView view = endless;
-  EXPECT_ERROR(Malformed, "does not end", take_varint(view));
+  EXPECT_ERROR(Malformed, "a number of more than 64 bits", take_varint(view));
   for (const std::uint64_t value : {std::uint64_t{0}, std::uint64_t{127}, std::uint64_t{128}, UINT64_MAX}) {
     Bytes bytes;
     append_varint(bytes, value);

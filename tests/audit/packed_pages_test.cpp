@@ -160,5 +160,17 @@ TEST(PackedNumbers, TakeSevenBitsAByte) {
   }
 }
 
+TEST(PackedNumbers, HaveNoMoreThan64Bits) {
+  Bytes most(9, 0xFF);
+  most.push_back(1);
+  ByteView whole = most;
+  EXPECT_EQ(take_varint(whole), UINT64_MAX);
+  for (const std::uint8_t last : Bytes{2, 0x7F, 0x81}) {
+    most.back() = last;
+    ByteView longer = most;
+    EXPECT_ERROR(Malformed, "packed items: a number of more than 64 bits", take_varint(longer));
+  }
+}
+
 }  // namespace
 }  // namespace qpcseal::audit

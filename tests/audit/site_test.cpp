@@ -63,6 +63,8 @@ TEST_F(SiteLog, FactsAreReadStrictly) {
   EXPECT_ERROR(Malformed, "clock_days", parse_site_facts(with("clock_days", 91U)));
   EXPECT_ERROR(Malformed, "module_sha256", parse_site_facts(with("module_sha256", "ee")));
   EXPECT_ERROR(Malformed, "accept", parse_site_facts(with("accept", encoding::Json::array({1}))));
+  for (const encoding::Json& bad : {encoding::Json("x"), encoding::Json(), encoding::Json::object()})
+    EXPECT_ERROR(Malformed, "'accept' is not a list", parse_site_facts(with("accept", bad)));
   EXPECT_ERROR(Malformed, "site", parse_site_facts(with("more", true)));
 }
 

@@ -155,6 +155,8 @@ TEST(OutputSet, AFolderIsNoFileAndNoLink) {
   OutputSet outputs(Existing::Replace);
   EXPECT_ERROR(Io, "file exists and is not a folder", (outputs.dir(folder / "file"), 0));
   EXPECT_ERROR(Io, "link exists and is not a folder", (outputs.dir(folder / "link"), 0));
+  EXPECT_ERROR(Io, "File name too long", (outputs.dir(folder / "new" / std::string(300, 'a')), 0));
+  EXPECT_FALSE(fs::exists(folder / "new")) << "a folder that was made for one that cannot be";
 }
 
 TEST(OutputSet, KeepsADescriptorForEachFileAndOneForAllTexts) {

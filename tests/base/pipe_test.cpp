@@ -55,7 +55,7 @@ TEST(PipeWith, HoldsItsBytesAndThenEnds) {
 
 TEST(PipeWith, RefusesWhatDoesNotFitAndDoesNotWait) {
   for (const std::size_t more : {std::size_t{1}, room_of_a_pipe()})
-    EXPECT_ERROR(Io, "pipe: ", pipe_with(Bytes(room_of_a_pipe() + more)));
+    EXPECT_ERROR(Io, "pipe: no room for ", pipe_with(Bytes(room_of_a_pipe() + more)));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "tests/base/expect_error.h"
 
@@ -64,6 +65,19 @@ TEST(Messages, SayThatTheOtherEndIsClosed) {
 TEST(Messages, OfAFileThatIsNoneAreNotSent) {
   const SocketPair pair;
   EXPECT_ERROR(Io, "Bad file descriptor", (send_message(pair.first, Word::Done, {-1}), 0));
+}
+
+TEST(Messages, WithMoreFilesThanMayBeOpenAreAnErrorOfTheSystem) {
+  const SocketPair pair;
+  const Fd file = memory_file(view("x"));
+  send_message(pair.first, Word::Done, {file.get(), file.get()});
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const Fd next(dup(file.get()));
+  const rlimit room_for_one{static_cast<rlim_t>(next.get()) + 2, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &room_for_one), 0);
+  EXPECT_ERROR(Io, "the launcher of sandboxes: Too many open files", receive_message(pair.second));
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 // A job in which no two numbers are the same.
@@ -182,11 +196,14 @@ TEST(EndMessage, BringsHowARunEnded) {
                  decode_finished(memory_file(ByteView(text).first(size))));
 }
 
-TEST(FaultMessage, BringsKindTextAndHint) {
+TEST(FaultMessage, BringsKindTextHintAndCode) {
   const Error got = decode_error(memory_file(encode(Error(ErrorKind::Denied, "not pinned", "pin it"))));
   EXPECT_EQ(got.kind(), ErrorKind::Denied);
   EXPECT_STREQ(got.what(), "not pinned");
   EXPECT_EQ(got.hint(), "pin it");
+  EXPECT_EQ(got.code(), "denied");
+  const Fd full = memory_file(encode(Error(ErrorKind::Io, "no room").with_code("disk-full")));
+  EXPECT_EQ(decode_error(full).code(), "disk-full");
   const Bytes text = encode(Error(ErrorKind::Io, "w", "h"));
   for (std::size_t size = 0; size < text.size(); ++size)
     EXPECT_ERROR(Malformed, "a launcher's error: truncated",
