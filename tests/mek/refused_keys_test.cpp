@@ -36,6 +36,11 @@ class RefusedKeys : public ::testing::Test {
     return one;
   }
   static std::filesystem::path key_file(const DemoAppliance& of) { return of.folder / "recovery.key"; }
+  // The recovery key of another appliance, which is closed again.
+  static void make_key_file(DemoAppliance& other) {
+    make_recovery_key(other.open(), key_file(other), Existing::Refuse);
+    other.close();
+  }
   [[nodiscard]] site::Appliance& appliance() { return demo().open(); }
   // A key's backup, to this recovery key.
   std::filesystem::path backed_up(const std::string& mek, const std::filesystem::path& to) {
@@ -134,8 +139,7 @@ TEST_F(RefusedKeys, ThatTheTokenLost) {
 TEST_F(RefusedKeys, OfBackupsForAnotherToken) {
   demo().close();  // one token at a time
   DemoAppliance other;
-  make_recovery_key(other.open(), key_file(other), Existing::Refuse);
-  other.close();
+  make_key_file(other);
   generate(appliance(), "b-away");
   const std::filesystem::path file = backed_up("b-away", key_file(other));
   EXPECT_ERROR(Denied, "is wrapped to another recovery key than this token's",
@@ -152,8 +156,7 @@ TEST_F(RefusedKeys, OfBackupsForAnotherToken) {
 TEST_F(RefusedKeys, OfASourceThatNamedAnotherTransferee) {
   demo().close();  // one token at a time
   DemoAppliance other;
-  make_recovery_key(other.open(), key_file(other), Existing::Refuse);
-  other.close();
+  make_key_file(other);
   generate(appliance(), "b-named");
   const std::filesystem::path file = backed_up("b-named", key_file(other)), own = backed_up("b-named");
   const std::filesystem::path receipt = receipt_of(destroy(appliance(), "b-named", key_file(demo())).entry);

@@ -23,18 +23,7 @@ class Candidates : public ::testing::Test {
   Report report{"report", card.report(), sha256(card.report())};
 
   // The release of this report is open, with this wrapped.
-  void open_release(const encoding::Json& wrapped) {
-    desk.challenge().consumed = true;
-    desk.challenge().consumed_by = to_hex(report.digest);
-    desk.challenge().intent = 7;
-    desk.state.open[7] = {7,
-                          "release",
-                          "txn",
-                          {{"report_sha256", to_hex(report.digest)},
-                           {"mek_id", to_hex(desk.mek_id)},
-                           {"policy", {{"digest", desk.state.policy_digest}, {"serial", 1}}}},
-                          wrapped};
-  }
+  void open_release(const encoding::Json& wrapped) { desk.open_release(report.digest, wrapped); }
   [[nodiscard]] Findings in_format(std::string_view format) const {
     std::vector<ReleaseItem> items(1);
     items[0].report = &report;

@@ -42,18 +42,7 @@ class Wrapped : public ::testing::Test {
                          challenge_facts(desk.state, card.nonce, report), item.verified);
   }
   // The release of this report, open since an earlier run.
-  void open_release(const encoding::Json& wrapped) {
-    desk.challenge().consumed = true;
-    desk.challenge().consumed_by = to_hex(report.digest);
-    desk.challenge().intent = 7;
-    desk.state.open[7] = {7,
-                          "release",
-                          "txn",
-                          {{"report_sha256", to_hex(report.digest)},
-                           {"mek_id", to_hex(desk.mek_id)},
-                           {"policy", {{"digest", desk.state.policy_digest}, {"serial", 1}}}},
-                          wrapped};
-  }
+  void open_release(const encoding::Json& wrapped) { desk.open_release(report.digest, wrapped); }
   [[nodiscard]] keys::WrappedMek wrap(std::uint8_t fill) const {
     keys::WrappedMek out = wrapped_by(fill);
     out.nonce = card.nonce;

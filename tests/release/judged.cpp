@@ -85,6 +85,20 @@ PolicyFixture desk_for(const TestEnclave& enclave) {
   return desk(text, enclave.root, enclave.aud, enclave.nonce);
 }
 
+void PolicyFixture::open_release(const Sha256Digest& report, const encoding::Json& wrapped) {
+  constexpr std::uint64_t kIntent = 7;
+  challenge().consumed = true;
+  challenge().consumed_by = to_hex(report);
+  challenge().intent = kIntent;
+  state.open[kIntent] = {kIntent,
+                         "release",
+                         "txn",
+                         {{"report_sha256", to_hex(report)},
+                          {"mek_id", to_hex(mek_id)},
+                          {"policy", {{"digest", state.policy_digest}, {"serial", 1}}}},
+                         wrapped};
+}
+
 Judged PolicyFixture::judge(ByteView bytes) const {
   Judged out;
   const release::Report report{"mutant", copy(bytes), sha256(bytes)};

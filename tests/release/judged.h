@@ -33,6 +33,8 @@ struct PolicyFixture {
   // failure of the test.
   [[nodiscard]] Judged judge(ByteView report) const;
   audit::Challenge& challenge() { return *state.challenges.change(state.challenges.begin()->first); }
+  // The desk's challenge is used up by a release of this report, which is open with this wrapped.
+  void open_release(const Sha256Digest& report, const encoding::Json& wrapped);
   audit::MekHistory& mek() { return state.meks.begin()->second; }
 };
 
