@@ -21,7 +21,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 const std::string kRoot(64, 'a'), kNonce(64, 'b');
-KeyPtr made_key() { return KeyPtr(EVP_EC_gen("P-256")); }
+KeyPtr made_key() { return KeyPtr(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256")); }
 
 std::string made_spki() {
   unsigned char* der = nullptr;

@@ -42,7 +42,7 @@ TEST_F(Owners, OnesOwnFilesBelowAStickyFolderAreGood) {
 }
 
 TEST_F(Owners, FilesAndFoldersThatOthersMayWriteAreNamedWithWhatMendsThem) {
-  for (const mode_t open : {0620, 0602, 0666}) {
+  for (const mode_t open : {0620U, 0602U, 0666U}) {
     mode(file_, open);
     EXPECT_NE(faults(file_).find("file may be written by others"), std::string::npos);
   }

@@ -29,7 +29,7 @@ std::vector<std::size_t> border_sizes() {
   for (const std::size_t border :
        {std::size_t{55}, std::size_t{56}, std::size_t{63}, std::size_t{64}, kPieceSize, 2 * kPieceSize,
         3 * kPieceSize, 15 * kPieceSize, 16 * kPieceSize, 17 * kPieceSize, 32 * kPieceSize})
-    for (const std::size_t more : {0, 1, 2, 55, 56, 63, 64, 65}) {
+    for (const std::size_t more : {0U, 1U, 2U, 55U, 56U, 63U, 64U, 65U}) {
       out.push_back(border + more);
       out.push_back(border - std::min(border, more));
     }

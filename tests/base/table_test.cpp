@@ -94,7 +94,7 @@ TEST(Table, LeavesRoomForLettersOfTwoColumns) {
 }
 
 TEST(TableLayout, GivesTheRowsOfTheWholeTable) {
-  for (const std::size_t columns : {30, 40, 55, 0}) {
+  for (const std::size_t columns : {30U, 40U, 55U, 0U}) {
     TableLayout layout(Head::Yes, columns);
     for (const Cells& row : kKeys) layout.widen(row);
     std::string out;

@@ -113,7 +113,7 @@ TEST_F(CeremonyRun, GoesOnFromWhereverItStopped) {
 TEST_F(CeremonyRun, StopsAsOftenAsPeopleLike) {
   run_until(kDone);
   std::size_t stops = 1;
-  for (const std::size_t prompt : {1, 3, 2, 1, 1}) {
+  for (const std::size_t prompt : {1U, 3U, 2U, 1U, 1U}) {
     ScriptedConsole people;
     people.ends_at = prompt;
     EXPECT_ERROR(Usage, "the input ended", resume(appliance, inputs(), people));

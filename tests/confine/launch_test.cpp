@@ -84,7 +84,7 @@ TEST_F(Launching, KeepsNoOther) {
 
 TEST_F(Launching, IsNotBegunWithoutADescriptor) {
   const Launch good = launch;
-  for (const std::size_t which : {0, 1, 2}) {
+  for (const std::size_t which : {0U, 1U, 2U}) {
     launch = good;
     launch.standard[which] = -1;
     EXPECT_TRUE(is_unstarted()) << which;

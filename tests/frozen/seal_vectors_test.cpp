@@ -55,7 +55,7 @@ seal::SealOptions options_of(const json& in, std::vector<std::string> segments) 
   options.segments = std::move(segments);
   options.created = in.value("created", UnixTime{1});
   options.model_name = in.value("model", "m");
-  options.model_version = in.value("model_version", 0);
+  options.model_version = in.value("model_version", std::uint64_t{0});
   options.chunk_log2 = in.at("log2_chunk");
   options.threads = 1;
   return options;

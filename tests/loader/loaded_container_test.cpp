@@ -70,8 +70,8 @@ TEST_F(LoadedContainers, HavePartsOfTheirSizes) {
     return read_with([&](Parts& p) { p.at(name).data.resize(size); });
   };
   const char* sizes = "manifest, tag or signature have other sizes";
-  for (const std::size_t size : {59, 61}) EXPECT_ERROR(Denied, sizes, with("seal.tag", size));
-  for (const std::size_t size : {63, 65}) EXPECT_ERROR(Denied, sizes, with("seal.sig", size));
+  for (const std::size_t size : {59U, 61U}) EXPECT_ERROR(Denied, sizes, with("seal.tag", size));
+  for (const std::size_t size : {63U, 65U}) EXPECT_ERROR(Denied, sizes, with("seal.sig", size));
   EXPECT_ERROR(Denied, sizes, with("seal.manifest", kMaxManifest + 1));
   EXPECT_ERROR(Denied, "manifest", with("seal.manifest", kMaxManifest)) << "read, and found to be longer";
   // For each segment a header, a data key, 64 ranges, and an entry for each chunk.
@@ -167,7 +167,7 @@ TEST_F(LoadedContainers, HaveAManifestOfTheirKind) {
   };
   EXPECT_ERROR(Denied, "the manifest is of another kind",
                with([](HandSealed& s) { s.type = "qpcseal/manifest/1"; }));
-  for (const std::size_t size : {0, 15, 17}) {
+  for (const std::size_t size : {0U, 15U, 17U}) {
     EXPECT_ERROR(Denied, "the manifest has no ids", with([&](HandSealed& s) { s.seal_id = Bytes(size); }));
     EXPECT_ERROR(Denied, "the manifest has no ids", with([&](HandSealed& s) { s.mek_id = Bytes(size); }));
     EXPECT_ERROR(Denied, "the manifest has no ids", with([&](HandSealed& s) { s.root = Bytes(size); }));

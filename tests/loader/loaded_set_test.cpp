@@ -128,7 +128,7 @@ TEST_F(LoadedSets, HaveTheSignatureOfTheCardsAppliance) {
     return load_set(dir, std::span<const Card>(&keyless, 1), std::nullopt, Existing::Refuse);
   };
   EXPECT_EQ(load_keyless().models.size(), 1U) << "a card without the key verifies no signature";
-  for (const std::size_t size : {63, 65}) {
+  for (const std::size_t size : {63U, 65U}) {
     signature = Bytes(size, 1);
     write();
     EXPECT_ERROR(Denied, refusal, load_keyless());

@@ -47,7 +47,7 @@ TEST_F(LoadedParts, AreOfTheCardsApplianceWhereItHasAKey) {
 }
 
 TEST_F(LoadedParts, AreAsNewAsTheCardDemands) {
-  for (const std::uint64_t least : {0, 4, 5}) {
+  for (const std::uint64_t least : {0U, 4U, 5U}) {
     card.minimum_model_version = least;
     EXPECT_NO_THROW(part.check_origin(card)) << least;
   }

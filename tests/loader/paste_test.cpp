@@ -197,7 +197,7 @@ TEST_P(Splice, Chunks) {
     swap(chunk(p, 0), chunk(p, 1));
     swap(entry(p, 0), entry(p, 1));
   });
-  for (const std::size_t i : {0, 1, 2})
+  for (const std::size_t i : {0U, 1U, 2U})
     refused("chunk of the other container", [&](Parts& p) {
       Parts donor = take_apart(other_);
       std::ranges::copy(chunk(donor, i), chunk(p, i).begin());

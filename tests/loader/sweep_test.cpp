@@ -100,7 +100,7 @@ TEST_P(Sweep, EveryLengthButItsOwn) {
     EXPECT_NE(bench.refusal(ByteView(good).first(size), card), "") << size;
     ++count;
   }
-  for (const std::size_t more : {1, 2, 64, 4095, 4096, 70000}) {
+  for (const std::size_t more : {1U, 2U, 64U, 4095U, 4096U, 70000U}) {
     Bytes longer = good;
     longer.resize(good.size() + more);
     EXPECT_NE(bench.refusal(longer, card), "") << more << " bytes more";

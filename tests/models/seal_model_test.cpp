@@ -232,7 +232,8 @@ TEST_F(BindModel, BindsInPlaceAndAnewOnDemand) {
   EXPECT_ERROR(Usage, "is bound to a card already", bind(again));
   EXPECT_EQ(entries(), before) << "no challenge was used up";
   again.rebind = true;
-  EXPECT_EQ(slots_of(first.outputs.front()), bind(again).grants.at(0).slots());
+  const BoundModel second = bind(again);
+  EXPECT_EQ(slots_of(first.outputs.front()), second.grants.at(0).slots());
 }
 
 TEST_F(BindModel, RefusesBeforeAChallengeIsUsedUp) {

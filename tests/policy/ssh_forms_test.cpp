@@ -118,7 +118,7 @@ TEST(SshFile, NothingStandsOutsideTheArmour) {
 // r and s as they are to be written, and not.
 class EcdsaNumbers : public ::testing::Test {
  protected:
-  approval::EvpKey key{EVP_EC_gen("P-256")};
+  approval::EvpKey key{EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256")};
   Bytes r, s;
 
   // Until the first bit of r is set, so that its zero before that is needed.
@@ -160,7 +160,8 @@ TEST(SshKey, HasTheSizeAndPointOfItsKind) {
   for (const std::size_t size : {0U, 31U, 33U})
     EXPECT_ERROR(Malformed, "32 bytes",
                  approval::parse_ssh_key(strings({view("ssh-ed25519"), Bytes(size, 1)})));
-  const approval::EvpKey p256(EVP_EC_gen("P-256")), p384(EVP_EC_gen("P-384"));
+  const approval::EvpKey p256(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256")),
+      p384(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-384"));
   const auto point = [](const approval::EvpKey& key) {
     Bytes out(200);
     std::size_t size = 0;

@@ -195,7 +195,7 @@ TEST_F(SshKeygen, OfficersFileIsReadStrictly) {
 
 // A security key in software, after PROTOCOL.u2f.
 struct SoftwareKey {
-  approval::EvpKey key{EVP_EC_gen("P-256")};
+  approval::EvpKey key{EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256")};
   Bytes blob;
 
   SoftwareKey() {

@@ -217,15 +217,15 @@ TEST(SystemCalls, EachOtherFamilyOfSocketsIsRefused) {
       {Calls::FilesAndMessages, {}},
       {Calls::Launcher, {AF_UNIX, AF_NETLINK}},
       {Calls::Sandboxed, {AF_UNIX, AF_NETLINK}}};
-  for (const auto& [calls, families] : allowed)
-    EXPECT_EQ(under(calls,
-                    [&, &families = families] {
+  for (const auto& row : allowed)
+    EXPECT_EQ(under(row.first,
+                    [&] {
                       for (int family = 0; family <= AF_MAX; ++family)
-                        if ((make_socket(family) == EPERM) == families.contains(family)) return family + 1;
+                        if ((make_socket(family) == EPERM) == row.second.contains(family)) return family + 1;
                       return 0;
                     }),
               0)
-        << static_cast<int>(calls);
+        << static_cast<int>(row.first);
 }
 
 TEST(SystemCalls, EveryFilterRefusesWhatNoCommandNeeds) {

@@ -57,7 +57,7 @@ TEST_F(Anchors, ArePrivateObjectsOfTheToken) {
 }
 
 TEST_F(Anchors, KeepTheOneBeforeTheNewest) {
-  for (const std::uint64_t size : {1, 2, 3, 4}) {
+  for (const std::uint64_t size : {1U, 2U, 3U, 4U}) {
     anchor.write(state_of(size));
     EXPECT_EQ(anchor.read(), state_of(size));
     EXPECT_EQ(count(), std::min<std::size_t>(size, 2));

@@ -94,7 +94,7 @@ Call& Call::guarded(Act&& act) {
   return *this;
 }
 
-Call::Call(Fn fn) : fn_(fn) {
+Call::Call(Fn fn) {
   const auto number = static_cast<std::uint32_t>(fn);
   request_.raw(&number, sizeof number);
 }

@@ -41,7 +41,6 @@ class Call {
   CK_RV exchange(Reader& reply);
   template <typename Act>
   Call& guarded(Act&& act);
-  Fn fn_;
   Writer request_;
   CK_RV refused_ = CKR_OK;
 };
