@@ -12,6 +12,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import time
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 PYTEST = ("/usr/bin/python3", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider")
-BUDGET = 20  # seconds of tests for one mutant, those that reach the fewest mutants first
+BUDGET = 60  # seconds in which a test for a mutant may begin, those that reach the fewest mutants first
 WORKERS = os.cpu_count() or 1
 
 
@@ -34,24 +35,42 @@ class Case:
 
 
 class Units:
-    """Each case of the unit tests, in a process of its own."""
+    """The cases of the unit tests: what each reaches, in a process of its own; against a mutant, those of a program in one."""
 
     share = 1
+    together = 400  # names of cases in one command
 
     def __init__(self, build):
         listed = subprocess.run(["ctest", "--test-dir", str(build), "--show-only=json-v1", "-LE", "long"], capture_output=True,
                                 text=True, check=True).stdout
-        self.tests = {test["name"]: test for test in json.loads(listed)["tests"] if "command" in test}
+        self.tests = {}  # by name of the case: the program and the folder in which it runs
+        for test in json.loads(listed)["tests"]:
+            folder = {entry["name"]: entry["value"] for entry in test["properties"]}["WORKING_DIRECTORY"]
+            self.tests.update((name, (test["command"][0], folder)) for name in self.cases(test["command"], folder))
 
-    def run(self, name, more, limit):
-        test = self.tests[name]
-        given = {entry["name"]: entry["value"] for entry in test.get("properties", [])}
-        env = dict(os.environ, **dict(pair.split("=", 1) for pair in given.get("ENVIRONMENT", [])), **more)
+    @staticmethod
+    def cases(command, folder):
+        """Of a suite, as `command` runs it."""
+        listed = subprocess.run([*command, "--gtest_list_tests"], cwd=folder, capture_output=True, text=True, check=True).stdout
+        suite = ""
+        for line in listed.splitlines():
+            name = line.split("#")[0].strip()
+            if line.startswith("  "):
+                yield suite + name
+            elif name.endswith("."):
+                suite = name
+
+    def run(self, names, more, limit):
+        """Of one program: None, or the one that failed."""
+        program, folder = self.tests[names[0]]
         try:
-            return subprocess.run(test["command"], cwd=given.get("WORKING_DIRECTORY"), env=env, stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=limit, check=False).returncode == 0
+            done = subprocess.run([program, f"--gtest_filter={':'.join(names)}", "--gtest_fail_fast"], cwd=folder,
+                                  env=dict(os.environ, **more), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.DEVNULL, timeout=limit, check=False, encoding="utf-8", errors="replace")
         except subprocess.TimeoutExpired:
-            return False
+            return f"{names[0]} or later: no end"
+        failed = re.search(r"^\[  FAILED  \] ([^ ,]+)", done.stdout, re.MULTILINE)
+        return None if done.returncode == 0 else failed[1] if failed else f"{names[0]} or later: a crash"
 
     def look(self, out):
         """All cases with what they reach; those that fail without a mutant are left out."""
@@ -59,15 +78,21 @@ class Units:
             file = out / f"reached-{name.replace('/', '_')[:180]}"
             file.touch()
             began = time.monotonic()
-            passed = self.run(name, {"QPCSEAL_MUTANTS_REACHED": str(file)}, 300)
+            failed = self.run([name], {"QPCSEAL_MUTANTS_REACHED": str(file)}, 300)
             seen = [number for number, byte in enumerate(file.read_bytes()) if byte]
             file.unlink()
-            return Case(name, time.monotonic() - began, seen) if passed else None
+            return None if failed else Case(name, time.monotonic() - began, seen)
         with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
             return [case for case in pool.map(one, self.tests) if case]
 
-    def fails(self, case, mutant, worker):  # pylint: disable=unused-argument
-        return not self.run(case.name, {"QPCSEAL_MUTANT": str(mutant)}, case.limit())
+    def batches(self, cases):
+        by_program = collections.defaultdict(list)
+        for case in cases:
+            by_program[self.tests[case.name]].append(case)
+        return [batch[at:at + self.together] for batch in by_program.values() for at in range(0, len(batch), self.together)]
+
+    def killer(self, batch, mutant, worker):  # pylint: disable=unused-argument
+        return self.run([case.name for case in batch], {"QPCSEAL_MUTANT": str(mutant)}, sum(case.limit() for case in batch))
 
 
 class CommandLine:
@@ -109,11 +134,16 @@ class CommandLine:
                 cases += [case for part in lane.result() for case in part]
         return cases
 
-    def fails(self, case, mutant, worker):
+    @staticmethod
+    def batches(cases):
+        return [[case] for case in cases]
+
+    def killer(self, batch, mutant, worker):
+        name, limit = batch[0].name, batch[0].limit() + 60
         (self.builds[worker] / "mutant" / "reached").unlink(missing_ok=True)
         (self.builds[worker] / "mutant" / "on").write_text(f"{mutant}\n")
         try:
-            return not self.pytest(worker, [case.name], {}, case.limit() + 60)
+            return None if self.pytest(worker, [name], {}, limit) else name
         finally:
             (self.builds[worker] / "mutant" / "on").unlink()
 
@@ -127,13 +157,12 @@ def look(runner, out):
 
 
 def first_killer(way, able, mutant, worker):
-    """The test that fails with the mutant, of those that fit into the budget."""
-    spent = 0.0
-    for case in able:
-        if way.fails(case, mutant, worker):
-            return case.name
-        spent += case.seconds
-        if spent > BUDGET * way.share:
+    """The test that fails with the mutant, of those that begin within the budget."""
+    end = time.monotonic() + BUDGET * way.share
+    for batch in way.batches(able):
+        if killer := way.killer(batch, mutant, worker):
+            return killer
+        if time.monotonic() > end:
             break
     return None
 
