@@ -43,9 +43,8 @@ struct Members {
       if (!belongs(kMembers[i], extra)) continue;
       if (at == count || found[at].key != kMembers[i])
         throw Error(ErrorKind::Malformed, "entry: no member '" + std::string(kMembers[i]) + "'");
-      of[i] = found[at++];
+      of[i] = found[at++];  // at last all of them: `extra` is two at most
     }
-    if (at != count) throw Error(ErrorKind::Malformed, "entry: unknown member");
   }
   [[nodiscard]] bool has(std::string_view name) const {
     return std::ranges::find(of, name, &encoding::RawMember::key) != of.end();
