@@ -225,6 +225,14 @@ TEST_F(EatCardTest, AnotherKeysSignatureIsRefused) {
   EXPECT_THAT(ids(verify(card, report).findings), ElementsAre("ATT-SIGNATURE"));
 }
 
+TEST_F(EatCardTest, ReportsHaveAtMost64KiB) {
+  for (const std::size_t size : {kMaxReport, kMaxReport + 1}) {
+    const Findings found = verify(card, Bytes(size)).findings;
+    ASSERT_THAT(ids(found), ElementsAre("ATT-COSE"));
+    EXPECT_EQ(found.front().observed == "more than 64 KiB", size > kMaxReport) << found.front().observed;
+  }
+}
+
 TEST_F(EatCardTest, TagsAreRequired) {
   for (const std::vector<std::uint64_t>& tags :
        {std::vector<std::uint64_t>{}, {18}, {61}, {18, 61}, {61, 98}, {61, 61, 18}}) {

@@ -140,6 +140,14 @@ TEST_F(Nitro, TheMessageIsUntaggedWithOneHeaderOnly) {
   }
 }
 
+TEST_F(Nitro, ReportsHaveAtMost64KiB) {
+  for (const std::size_t size : {kMaxReport, kMaxReport + 1}) {
+    const Findings found = verify(Bytes(size), enclave.context()).findings;
+    ASSERT_THAT(ids(found), ElementsAre("ATT-COSE"));
+    EXPECT_EQ(found.front().observed == "more than 64 KiB", size > kMaxReport) << found.front().observed;
+  }
+}
+
 TEST_F(Nitro, LooseCborIsRefused) {
   Bytes document = enclave.document();
   document.push_back(0);

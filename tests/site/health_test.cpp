@@ -60,6 +60,24 @@ TEST_F(Morning, StopsAtADamagedLogWithTheStateUnknown) {
   for (const HealthCheck& one : health.checks) EXPECT_NE(one.id, "policy");
 }
 
+TEST_F(Morning, HoldsTheModuleAgainstTheDigestOfTheFacts) {
+  LoggedHome demo(false);
+  const std::filesystem::path file = demo.home.root / "module.so";
+  const auto module = [&](const std::string& code) {
+    testing::write_text(file, code);
+    testing::write_text(demo.home.site(), Site{file, "label", "", false, "tty", {}}.text(demo.home));
+    return check(look_at_home(demo.home, demo.host.clock.time, running), "module");
+  };
+  EXPECT_EQ(module("code").kind, ErrorKind::Token);
+  EXPECT_EQ(module("code").text,
+            file.string() + " is not the pinned module: its SHA-256 is " + sha256_hex("code"));
+  audit::SiteFacts pinned = testing::site_facts();
+  pinned.module_sha256 = sha256_hex("code");
+  demo.log->event("site", {{"old", audit::as_json(testing::site_facts())}, {"new", audit::as_json(pinned)}});
+  EXPECT_EQ(module("code").health, Health::Fine);
+  EXPECT_EQ(module("other code").kind, ErrorKind::Token);
+}
+
 TEST_F(Morning, FindsFilesThatTheLogDoesNotName) {
   testing::write_text(site.home.policy(), site.policy_text + "\n");
   testing::write_text(site.home.officers(), site.officers_text + "\n");
