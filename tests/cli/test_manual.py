@@ -1,5 +1,6 @@
 """The man pages say what --help says, and man finds nothing to complain about."""
 
+import functools
 import os
 import re
 import shlex
@@ -13,6 +14,7 @@ from appliance import ATTEST, DEVICE, QPCSEAL, run
 ENV = {"PATH": os.environ["PATH"]}
 
 
+@functools.cache
 def help_of(program, *path):
     return run(program, *path, "--help", env=ENV).stdout
 
