@@ -30,8 +30,10 @@ class Case:
     def __init__(self, name, seconds, reached):
         self.name, self.seconds, self.reached = name, seconds, set(reached)
 
-    def limit(self):
-        return 6 * self.seconds + 20
+
+def limit_of(cases):
+    """Seconds after which they have no end."""
+    return 6 * sum(case.seconds for case in cases) + 20
 
 
 class Units:
@@ -92,7 +94,7 @@ class Units:
         return [batch[at:at + self.together] for batch in by_program.values() for at in range(0, len(batch), self.together)]
 
     def killer(self, batch, mutant, worker):  # pylint: disable=unused-argument
-        return self.run([case.name for case in batch], {"QPCSEAL_MUTANT": str(mutant)}, sum(case.limit() for case in batch))
+        return self.run([case.name for case in batch], {"QPCSEAL_MUTANT": str(mutant)}, limit_of(batch))
 
 
 class CommandLine:
@@ -139,11 +141,10 @@ class CommandLine:
         return [[case] for case in cases]
 
     def killer(self, batch, mutant, worker):
-        name, limit = batch[0].name, batch[0].limit() + 60
         (self.builds[worker] / "mutant" / "reached").unlink(missing_ok=True)
         (self.builds[worker] / "mutant" / "on").write_text(f"{mutant}\n")
         try:
-            return None if self.pytest(worker, [name], {}, limit) else name
+            return None if self.pytest(worker, [batch[0].name], {}, limit_of(batch) + 60) else batch[0].name
         finally:
             (self.builds[worker] / "mutant" / "on").unlink()
 
