@@ -10,6 +10,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "encoding/json.h"
+#include "tests/attest/test_certificates.h"
 #include "tests/base/temp_folder.h"
 #include "tests/confine/sandbox_here.h"
 
@@ -17,15 +18,15 @@ namespace qpcseal::attest {
 namespace {
 
 using encoding::Json;
+using qpcseal::testing::make_ec_key;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 const std::string kRoot(64, 'a'), kNonce(64, 'b');
-KeyPtr made_key() { return KeyPtr(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256")); }
 
 std::string made_spki() {
   unsigned char* der = nullptr;
-  const KeyPtr key = made_key();
+  const KeyPtr key = make_ec_key("P-256");
   const int size = i2d_PUBKEY(key.get(), &der);
   std::string out = to_base64(ByteView(der, static_cast<std::size_t>(size)));
   OPENSSL_free(der);
