@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-import os
 import pathlib
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -63,10 +63,11 @@ def sandbox_is_here():
 class VendorSite:
     """What both kinds of appliance have in common; mixed into one of them."""
 
-    def prepare(self, folder):
+    def prepare(self):
         if not sandbox_is_here():
             raise unittest.SkipTest("bubblewrap can make no sandbox on this machine")
-        self.vendor = folder
+        # In /tmp, even where temporary files are in /dev/shm: a sandbox has a /dev of its own.
+        self.vendor = folder = pathlib.Path(tempfile.mkdtemp(prefix="qpcseal-vendor-", dir="/tmp"))
         shutil.copytree(VENDOR, folder / "opt", ignore=shutil.ignore_patterns("*.txt", "__pycache__"))
         self.tool, self.verifier = folder / "opt" / "qaic_encrypt.py", folder / "opt" / "verifier.py"
         self.stock = [folder / f"card{number}" for number in range(4)]
@@ -138,9 +139,7 @@ class VendorAppliance(VendorSite, Appliance):
     """Without officers; with a token of its own kind, one officer agrees to the pins."""
 
     def __init__(self, policy_edit=None, pin=True, token=None):
-        folder = pathlib.Path(os.environ.get("TMPDIR", "/tmp")) / f"qpcseal-vendor-{os.getpid()}-{id(self):x}"
-        folder.mkdir()
-        self.prepare(folder)
+        self.prepare()
         super().__init__(policy_edit=lambda text: (policy_edit or str)(self.with_quorum(self.stock_policy(text), token)),
                          token=token)
         if pin:
@@ -200,9 +199,7 @@ class GuardedVendorAppliance(VendorSite, GuardedAppliance):
     guarded, expose = ("release", "mek-expose"), 2
 
     def __init__(self):
-        folder = pathlib.Path(os.environ.get("TMPDIR", "/tmp")) / f"qpcseal-vendor-{os.getpid()}-{id(self):x}"
-        folder.mkdir()
-        self.prepare(folder)
+        self.prepare()
         super().__init__(guarded=self.guarded)
         pin = self.root / "pin"
         options = ["--request", self.request("site-change", *self.pin_options(), name="site-request")]

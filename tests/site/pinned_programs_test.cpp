@@ -30,7 +30,7 @@ class ChangedPrograms : public ::testing::Test {
     return {folder / name, sha256_hex(name)};
   }
 
-  testing::TempFolder folder;
+  testing::TempFolder folder{"/tmp"};  // not in /dev: a sandbox has its own there
   SiteChange change;
   audit::SiteFacts now;
 };

@@ -42,7 +42,8 @@ class PinnedTool : public InSandbox {
     return policy;
   }
   static bool pin(DemoAppliance& one) {
-    const std::string tool = one.folder / "tool";
+    static const TempFolder folder("/tmp");  // not in /dev: a sandbox has its own there
+    const std::string tool = folder / "tool";
     write_text(tool, "#!/bin/sh\n[ ! -f /qpcseal/in/model.qpc ] || . /qpcseal/in/model.qpc\n");
     site::Repair repair{site::SiteChange{}, false, true};
     repair.site->programs[std::string(audit::kVendorTool)] = {tool};
