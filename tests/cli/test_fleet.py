@@ -296,6 +296,34 @@ class Fleet(FleetDesk):
         self.assertEqual((trip / "wrapped" / "node-1" / "MEK.encrypt").read_text(), "mine")
         self.wrap(trip, "--force")
 
+    def test_an_output_that_is_no_fleets_or_another_keys_is_kept(self):
+        trip, out = self.reports("no-fleet", 2), self.root / "no-fleet-out"
+        out.mkdir()
+        (out / "MEK.encrypt").write_text("mine")
+        before = len(self.entries())
+        self.assertIn("holds one card's wrapped MEK", self.wrap(trip, out=out, expect=3).stderr)
+        self.assertEqual(sum(entry["kind"] == "release" for entry in self.entries()[before:]), 0)
+        self.assertEqual([path.name for path in out.iterdir()], ["MEK.encrypt"])
+        (out / "MEK.encrypt").unlink()
+        self.wrap(trip, out=out)
+        self.qpcseal("mek", "generate", "other")
+        other = self.root / "other-key"
+        self.qpcseal("attest", "request", "--mek", "other", "--host", "node", "--device", "2-3", "-o", other)
+        run(TOOL, "answer", self.root, other)
+        said = self.qpcseal("wrap-mek", "--mek", "other", "--pub-keys", other, "--output-dir", out, "--skip-denied", expect=3)
+        self.assertIn("holds wrapped MEKs of another key", said.stderr)
+        self.check_outputs(out, 2)
+
+    def test_an_output_where_every_card_is_taken_is_kept(self):
+        trip = self.reports("taken", 2)
+        for name in ("node-0", "node-1"):
+            (trip / "wrapped" / name).mkdir(parents=True)
+            (trip / "wrapped" / name / "MEK.encrypt").write_text("mine")
+        said = self.wrap(trip, expect=3).stderr
+        self.assertIn("node-1 exists", said)
+        self.assertIn("name another output, or replace it with --force", said)
+        self.assertFalse((trip / "wrapped" / "config.json").exists())
+
     def test_a_report_that_claims_another_card_is_its_own_fault(self):
         """Unsigned reports that claim node-0's challenge and card stop nobody and rename nothing."""
         trip = self.reports("claims", 3)

@@ -198,6 +198,12 @@ class Forged(HomeCase):
                 self.refused(words, 4, file=self.appliance.root / "evil.tar")
                 self.assertIn(words, self.q("home", "verify", self.appliance.root / "evil.tar", expect=4).stderr)
 
+    def test_a_file_that_is_larger_than_any_that_is_looked_into(self):
+        large = bytes((16 << 20) + 1)
+        for data, words in ((large, "larger than any such file"), (large[:-1], "nothing in the log vouches")):
+            forge(self.backup, self.appliance.root / "evil.tar", files={"witness/00000000.note": data})
+            self.refused(words, 4, file=self.appliance.root / "evil.tar")
+
     def test_files_that_are_left_out(self):
         for name, code in (("policy.toml", 4), ("trust/root.pem", 4), ("log/checkpoint", 4), ("log/entries.jsonl", 4)):
             forge(self.backup, self.appliance.root / "evil.tar", without=(name,))

@@ -27,6 +27,9 @@ class Case(unittest.TestCase):
     def folder(self, name):
         return self.appliance.root / f"{self.id().rsplit('.', 1)[1]}-{name}"
 
+    def log_size(self):
+        return (self.appliance.root / "home" / "log" / "entries.jsonl").stat().st_size
+
     def reset(self, card):
         self.appliance.device("reset", "--dir", self.appliance.cards, "--device", card)
 
@@ -82,9 +85,10 @@ class Wrap(Case):
     def test_existing_outputs_stay_and_cost_no_challenge(self):
         out = self.wrap([self.attest()])
         before = {path.name: path.read_bytes() for path in out.iterdir()}
-        report = self.attest()
+        report, size = self.attest(), self.log_size()
         self.wrap([report], expect=3)
         self.assertIn("exists", self.said.stderr)
+        self.assertEqual(self.log_size(), size)
         self.assertEqual({path.name: path.read_bytes() for path in out.iterdir()}, before)
         self.wrap([report], more=["--force"])
         self.assertNotEqual((out / "MEK.encrypt").read_bytes(), before["MEK.encrypt"])
@@ -185,7 +189,8 @@ class Replace(Case):
         self.assertIn("no release", said.stderr)
         self.assertFalse(out.exists())
         nowhere = {"PATH": os.environ["PATH"], "QPCSEAL_HOME": "/nonexistent"}
-        self.replace(sealed, [wrapped], "--output-dir", out, expect=3, env=nowhere)
+        said = self.replace(sealed, [wrapped], "--output-dir", out, expect=3, env=nowhere)
+        self.assertIn("QPCSEAL_HOME names no home", said.stderr)
         homeless = {"PATH": os.environ["PATH"], "HOME": str(self.appliance.root / "nobody")}
         said = self.replace(sealed, [wrapped], "--output-dir", out, env=homeless)
         self.assertIn("no log was asked", said.stdout)

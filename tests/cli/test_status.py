@@ -9,7 +9,8 @@ import time
 import unittest
 
 import tokens
-from appliance import Appliance, GuardedAppliance, QPCSEAL, run, shifted
+from appliance import Appliance, GuardedAppliance, QPCSEAL, run, shifted, today
+from test_revocation import crl
 
 DAY = 86400
 
@@ -101,6 +102,19 @@ class Morning(unittest.TestCase):
         for command in ("status", "doctor"):
             self.assertRegex(self.looks(near, command, expect=5, env=over)["policy"], "FAULT +the policy expired at ")
         run(QPCSEAL, "mek", "generate", "m", env=over, expect=5)
+
+    def test_the_end_of_the_revocation_lists(self):
+        """Where the policy asks for them nothing is released any more; else it is said."""
+        for asked, end, code in (("none", "warning", 0), ("required", "FAULT", 5)):
+            with self.subTest(asked):
+                appliance = Appliance(cards=1, init=False, policy_edit=lambda text: text.replace('crl = "none"', f'crl = "{asked}"'))
+                self.addCleanup(appliance.close)
+                (appliance.trust / "lists.crl").write_bytes(crl(1))  # for 30 days
+                appliance.init()
+                self.assertRegex(self.looks(appliance, "status")["trust"], "fine|ends in")
+                appliance.qpcseal("mek", "generate", "m", "--clock", today(29 * DAY), env=shifted(appliance.env, 29 * DAY))
+                over = shifted(appliance.env, 31 * DAY)
+                self.assertRegex(self.looks(appliance, "status", expect=code, env=over)["trust"], f"{end} +a revocation list ended at ")
 
     def test_clocks_that_are_not_believed(self):
         appliance = self.make()

@@ -98,6 +98,11 @@ class Homes(TwoTokens):
         site.qpcseal("mek", "generate", "model")
         found = site.json("doctor")
         self.assertEqual((second["serial"], "plant"), (found["token_serial"], found["token"]))
+        other = dict(site.env, QPCSEAL_HOME=str(site.root / "other"))
+        said = site.qpcseal("init", *base, "--serial", second["serial"], env=other, expect=6).stderr
+        self.assertIn("the token already holds keys of an appliance", said)
+        self.assertFalse((site.root / "other" / "log").exists())
+        site.qpcseal("mek", "show", "model")
 
 
 if __name__ == "__main__":
