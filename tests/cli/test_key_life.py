@@ -8,6 +8,7 @@ import unittest
 
 import cbor2
 
+import tokens
 from appliance import Appliance, BUILD, QPCSEAL
 from second import Second, killed
 
@@ -346,6 +347,43 @@ class KeyLife(unittest.TestCase):
         os.close(read)
         self.assertEqual(done.returncode, 6, "the old PIN still opens the token")
         self.assertNotIn("secret", (home / "log" / "entries.jsonl").read_text())
+
+
+class TokensThatLie(unittest.TestCase):
+    """What a token says of a destroy is not believed: it is searched for the key."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.site = Appliance(cards=1, token=tokens.Forwarded)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.site.close()
+
+    def destroy(self, name, rule, expect):
+        """The outcomes in the log, and whether the token has the key."""
+        self.site.qpcseal("mek", "generate", name)
+        before = len(self.site.json("audit", "show", "--kind", "mek-destroy")["entries"])
+        self.site.token.faults(rule)
+        try:
+            self.site.qpcseal("mek", "destroy", name, expect=expect)
+        finally:
+            self.site.token.faults()
+        there = [mek["label"] for mek in self.site.json("mek", "list")]
+        entries = self.site.json("audit", "show", "--kind", "mek-destroy")["entries"][before:]
+        return [entry["outcome"] for entry in entries if entry["phase"] == "result"], f"{name}#1" in there
+
+    # The first call to C_DestroyObject is for the log's anchor, and the second session searches for the key.
+
+    def test_one_that_fails_leaves_the_key(self):
+        self.assertEqual(self.destroy("fails", "C_DestroyObject 2 return 0x30", expect=6), (["failed"], True))
+        self.site.qpcseal("mek", "destroy", "fails")
+
+    def test_one_that_says_so_and_did_it_is_done(self):
+        self.assertEqual(self.destroy("did", "C_DestroyObject 2 return-after 0x30", expect=0), (["ok"], False))
+
+    def test_one_that_cannot_be_looked_up_is_settled_by_the_next_start(self):
+        self.assertEqual(self.destroy("unseen", "C_OpenSession 2 return 0x30", expect=6), (["ok"], False))
 
 
 if __name__ == "__main__":

@@ -106,6 +106,17 @@ class Facts(Case):
                                   stdout=full, stderr=subprocess.PIPE, text=True, check=False)
         self.assertEqual(done.returncode, 9, done.stderr)
 
+    def test_a_policy_that_has_its_name_is_in_force_though_the_folder_was_not_synced(self):
+        following = self.root / "next.toml"
+        following.write_text(self.appliance.policy.read_text().replace("serial = 1\n", "serial = 2\n"))
+        done = subprocess.run(["strace", "-f", "-qq", "-o", "/dev/null", "-P", str(self.home), "-e", "trace=fsync", "-e",
+                               "inject=fsync:error=EIO:when=1", QPCSEAL, "policy", "install", following],
+                              env=self.appliance.env, capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 9, done.stderr)
+        self.assertIn("the file is in force and logged", done.stderr)
+        self.assertEqual((self.home / "policy.toml").read_text(), following.read_text())
+        self.assertEqual([entry["outcome"] for entry in self.entries("policy") if entry["phase"] == "result"], ["ok"])
+
     def test_the_same_module_elsewhere_is_a_line_in_site_toml(self):
         same = module_copy(self.root)
         size = self.appliance.json("audit", "checkpoint")["size"]
