@@ -1,6 +1,7 @@
 """The morning look: `doctor`, and `status`, which asks no token. They say yes where the next command works, else why not."""
 
 import fcntl
+import os
 import pathlib
 import re
 import shutil
@@ -87,6 +88,11 @@ class Morning(unittest.TestCase):
         appliance = GuardedAppliance(cards=1)
         self.addCleanup(appliance.close)
         self.assertIn("  fine  ", self.looks(appliance, "status")["pin"])
+        if os.geteuid() != 0:
+            self.skipTest("only root gives files away")
+        os.chown(appliance.root / "pin", 65534, -1)
+        self.assertIn("belongs to user 65534", self.looks(appliance, "status", expect=6)["pin"])
+        self.assertIn("belongs to user 65534", appliance.qpcseal("mek", "list", expect=6).stderr)
 
     def set_pin_source(self, site, source):
         site.write_text(re.sub("(?m)^pin_source = .*$", f'pin_source = "{source}"', site.read_text()))
