@@ -6,7 +6,7 @@
 namespace qpcseal::attest {
 namespace {
 
-[[noreturn]] void refuse(const std::string& what) {
+[[noreturn]] void refuse_as(const std::string& what) {
   throw Error(ErrorKind::Malformed,
               "this is " + what +
                   ", not an attestation report; a bare key proves nothing about where its private "
@@ -74,13 +74,13 @@ void refuse_other_kind(ByteView bytes, bool any_form) {
 void refuse_bare_key(ByteView bytes) {
   const std::string_view text = text_view(bytes);
   if (text.find("-----BEGIN ") != std::string_view::npos) {
-    if (text.find("PRIVATE KEY-----") != std::string_view::npos) refuse("a private key");
-    if (text.find("PUBLIC KEY-----") != std::string_view::npos) refuse("a public key");
-    if (text.find("BEGIN CERTIFICATE-----") != std::string_view::npos) refuse("a certificate");
-    refuse("a PEM file");
+    if (text.find("PRIVATE KEY-----") != std::string_view::npos) refuse_as("a private key");
+    if (text.find("PUBLIC KEY-----") != std::string_view::npos) refuse_as("a public key");
+    if (text.find("BEGIN CERTIFICATE-----") != std::string_view::npos) refuse_as("a certificate");
+    refuse_as("a PEM file");
   }
-  if (is_der_key(bytes)) refuse("a public key");
-  if (is_der_certificate(bytes)) refuse("a certificate");
+  if (is_der_key(bytes)) refuse_as("a public key");
+  if (is_der_certificate(bytes)) refuse_as("a certificate");
 }
 
 }  // namespace qpcseal::attest

@@ -19,7 +19,7 @@ using pkcs11::Object;
 using pkcs11::Session;
 using pkcs11::Template;
 
-constexpr std::size_t kSignature = 64, kEd25519Key = 32, kP256Point = 65;  // bytes
+constexpr std::size_t kRawSignature = 64, kEd25519Key = 32, kP256Point = 65;  // bytes
 // PKCS #11 v3.0 section 2.3.5 allows the curve's name or its OID; tokens know one or the other.
 constexpr std::array<std::uint8_t, 5> kEd25519Oid{0x06, 0x03, 0x2b, 0x65, 0x70};
 constexpr std::array<std::uint8_t, 14> kEd25519Name{0x13, 0x0c, 'e', 'd', 'w', 'a', 'r',
@@ -80,7 +80,7 @@ Bytes sign_with(Session& session, const Object& key, SigningType type, ByteView 
   Bytes signature = type == SigningType::Ed25519
                         ? session.sign({CKM_EDDSA, nullptr, 0}, key, message)
                         : session.sign({CKM_ECDSA, nullptr, 0}, key, sha256(message));
-  if (signature.size() != kSignature || !verify_with_spki(spki, message, signature))
+  if (signature.size() != kRawSignature || !verify_with_spki(spki, message, signature))
     throw Error(ErrorKind::Token,
                 "C_Sign(" + key.name + "): the token gave a signature that does not verify");
   return signature;

@@ -85,10 +85,10 @@ attest::VerifyContext context_of(const policy::Policy& policy, const std::string
 
 // A nonce is 32 random bytes: where they stand in a report, its maker was asked.
 std::vector<attest::ExpectedChallenge> challenges_in(const audit::State& state, ByteView report) {
-  constexpr std::size_t kNonce = 32;  // bytes
+  constexpr std::size_t kNonceSize = 32;  // bytes
   std::vector<attest::ExpectedChallenge> out;
-  for (std::size_t at = 0; at + kNonce <= report.size(); ++at) {
-    const auto found = state.challenges.find(copy(report.subspan(at, kNonce)));
+  for (std::size_t at = 0; at + kNonceSize <= report.size(); ++at) {
+    const auto found = state.challenges.find(copy(report.subspan(at, kNonceSize)));
     if (found == state.challenges.end()) continue;
     const audit::Challenge& challenge = found->second;
     if (std::ranges::find(out, challenge.nonce, &attest::ExpectedChallenge::nonce) != out.end()) continue;

@@ -45,10 +45,11 @@ std::optional<Slots> parse_slots(ByteView page) {
 }
 
 std::optional<WrapHead> parse_wrap_head(ByteView encrypt) {
-  constexpr std::string_view kMagic = "QMEK\1";
-  constexpr std::size_t kId = 16, kHead = kMagic.size() + 1 + kId;
-  if (encrypt.size() <= kHead || text_view(encrypt.first(kMagic.size())) != kMagic) return std::nullopt;
-  return WrapHead{encrypt[kMagic.size()], copy(encrypt.subspan(kMagic.size() + 1, kId))};
+  constexpr std::string_view kWrapMagic = "QMEK\1";
+  constexpr std::size_t kMekId = 16, kWrapHead = kWrapMagic.size() + 1 + kMekId;
+  if (encrypt.size() <= kWrapHead || text_view(encrypt.first(kWrapMagic.size())) != kWrapMagic)
+    return std::nullopt;
+  return WrapHead{encrypt[kWrapMagic.size()], copy(encrypt.subspan(kWrapMagic.size() + 1, kMekId))};
 }
 
 }  // namespace qpcseal::seal

@@ -28,7 +28,7 @@ template <typename Read>
 auto of(const Bytes& item, Read read) {
   return read(cbor::parse(item, cbor::Level::Deterministic, "item"));
 }
-Bytes number(std::uint64_t value) { return cbor::Writer().unsigned_(value).take(); }
+Bytes unsigned_item(std::uint64_t value) { return cbor::Writer().unsigned_(value).take(); }
 
 TEST(ReadSized, TakesBytesFromLowToHigh) {
   const auto read = [](const cbor::Value& value) { return read_sized(value, "seed", 2, 4); };
@@ -41,19 +41,20 @@ TEST(ReadSized, TakesBytesFromLowToHigh) {
 
 TEST(ReadUpTo, TakesNumbersUpToHighUncut) {
   const auto read = [](const cbor::Value& value) { return read_up_to(value, "dbgstat", 4); };
-  EXPECT_EQ(of(number(0), read), 0U);
-  EXPECT_EQ(of(number(4), read), 4U);
-  EXPECT_ERROR(Malformed, "dbgstat is 5", of(number(5), read));
-  EXPECT_ERROR(Malformed, "dbgstat is 4294967297", of(number((std::uint64_t{1} << 32) + 1), read));
+  EXPECT_EQ(of(unsigned_item(0), read), 0U);
+  EXPECT_EQ(of(unsigned_item(4), read), 4U);
+  EXPECT_ERROR(Malformed, "dbgstat is 5", of(unsigned_item(5), read));
+  EXPECT_ERROR(Malformed, "dbgstat is 4294967297", of(unsigned_item((std::uint64_t{1} << 32) + 1), read));
   EXPECT_ERROR(Malformed, "dbgstat", of(cbor_int(-1), read));
 }
 
 TEST(ReadTime, TakesWhatATimeHolds) {
   const auto read = [](const cbor::Value& value) { return read_time(value, "exp"); };
   constexpr UnixTime kLast = std::numeric_limits<UnixTime>::max();
-  EXPECT_EQ(of(number(0), read), 0);
-  EXPECT_EQ(of(number(static_cast<std::uint64_t>(kLast)), read), kLast);
-  EXPECT_ERROR(Malformed, "exp is beyond all time", of(number(static_cast<std::uint64_t>(kLast) + 1), read));
+  EXPECT_EQ(of(unsigned_item(0), read), 0);
+  EXPECT_EQ(of(unsigned_item(static_cast<std::uint64_t>(kLast)), read), kLast);
+  EXPECT_ERROR(Malformed, "exp is beyond all time",
+               of(unsigned_item(static_cast<std::uint64_t>(kLast) + 1), read));
   EXPECT_ERROR(Malformed, "exp", of(cbor_int(-1), read));
   EXPECT_ERROR(Malformed, "exp", of(cbor_text("0"), read));
 }
@@ -88,10 +89,10 @@ TEST(ReadHwversion, TakesATextAndItsScheme) {
 EncodedMap component() {
   return {{cbor_int(1), cbor_array({cbor_text("boot"), cbor_array({cbor_text("v1")})})},
           {cbor_int(2), cbor_array({cbor_int(-16), cbor_bytes(Bytes(32, 9))})},
-          {cbor_int(-1), number(std::numeric_limits<std::uint64_t>::max())}};
+          {cbor_int(-1), unsigned_item(std::numeric_limits<std::uint64_t>::max())}};
 }
 Bytes measured(const EncodedMap& members, std::uint64_t format = 65000) {
-  return cbor_array({cbor_array({number(format), cbor_bytes(cbor_map(members))})});
+  return cbor_array({cbor_array({unsigned_item(format), cbor_bytes(cbor_map(members))})});
 }
 
 TEST(ReadMeasurements, GivesNameVersionDigestAndSvn) {
@@ -119,7 +120,7 @@ TEST(ReadMeasurements, SaysWhatIsWrong) {
     members[cbor_int(key)] = value;
     return of(measured(members), read_measurements);
   };
-  EXPECT_ERROR(Malformed, "measured component has the unexpected key 3", with(3, number(1)));
+  EXPECT_ERROR(Malformed, "measured component has the unexpected key 3", with(3, unsigned_item(1)));
   EXPECT_ERROR(Malformed, "a digest is neither SHA-256 nor SHA-384",
                with(2, cbor_array({cbor_int(-44), cbor_bytes(Bytes(64))})));
   EXPECT_ERROR(Malformed, "digest has 48 bytes", with(2, cbor_array({cbor_int(-16), cbor_bytes(Bytes(48))})));
@@ -142,15 +143,16 @@ TEST(ReadMeasurements, RefusesAComponentInAnotherOrder) {
   cbor::Writer writer;
   writer.map(2).integer(2).encoded(component().at(cbor_int(2)));
   writer.integer(1).encoded(component().at(cbor_int(1)));
-  EXPECT_ERROR(Malformed, "measured component",
-               of(cbor_array({cbor_array({number(65000), cbor_bytes(writer.data())})}), read_measurements));
+  EXPECT_ERROR(
+      Malformed, "measured component",
+      of(cbor_array({cbor_array({unsigned_item(65000), cbor_bytes(writer.data())})}), read_measurements));
 }
 
 EncodedMap submodule() {
-  return {{cbor_int(258), number(7)},
+  return {{cbor_int(258), unsigned_item(7)},
           {cbor_int(259), cbor_bytes(Bytes{1, 2})},
           {cbor_int(260), cbor_array({cbor_text("3")})},
-          {cbor_int(263), number(4)},
+          {cbor_int(263), unsigned_item(4)},
           {cbor_int(273), measured(component())}};
 }
 std::vector<Submodule> submodules(const EncodedMap& members, const std::string& name = "nsp") {

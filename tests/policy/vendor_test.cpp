@@ -18,7 +18,7 @@ Policy with_formats(const std::string& formats, const std::string& approvals = "
   return parse_policy(text + approvals);
 }
 
-std::string ids(const Decision& decision) {
+std::string finding_ids_of(const Decision& decision) {
   EXPECT_EQ(decision.allowed(), decision.findings().empty());
   return finding_ids(decision.findings());
 }
@@ -28,15 +28,15 @@ ExposeFacts expose_facts() { return {sample_facts().now, sample_facts().mek}; }
 TEST(Formats, AreOursAloneWhereNoneIsWritten) {
   const Policy policy = with_formats("");
   EXPECT_EQ(policy.meks.front().formats.value, std::vector<std::string>{"qpcseal"});
-  EXPECT_EQ(ids(evaluate(policy, sample_facts())), "");
-  EXPECT_EQ(ids(evaluate(policy, expose_facts())), "POL-FORMAT");
+  EXPECT_EQ(finding_ids_of(evaluate(policy, sample_facts())), "");
+  EXPECT_EQ(finding_ids_of(evaluate(policy, expose_facts())), "POL-FORMAT");
 }
 
 TEST(Formats, OfTheVendorAllowNoWrapOfOurs) {
   const Policy policy = with_formats("formats = [\"vendor\"]\n");
-  EXPECT_EQ(ids(evaluate(policy, sample_facts())), "POL-FORMAT");
-  EXPECT_EQ(ids(evaluate(policy, sample_seal_facts())), "POL-FORMAT");
-  EXPECT_EQ(ids(evaluate(policy, expose_facts())), "");
+  EXPECT_EQ(finding_ids_of(evaluate(policy, sample_facts())), "POL-FORMAT");
+  EXPECT_EQ(finding_ids_of(evaluate(policy, sample_seal_facts())), "POL-FORMAT");
+  EXPECT_EQ(finding_ids_of(evaluate(policy, expose_facts())), "");
 }
 
 TEST(Formats, OfTheVendorNeedNoSuite) {
@@ -44,25 +44,26 @@ TEST(Formats, OfTheVendorNeedNoSuite) {
   Facts facts = sample_facts();
   facts.format = "vendor";
   facts.suite = 0;
-  EXPECT_EQ(ids(evaluate(policy, facts)), "");
+  EXPECT_EQ(finding_ids_of(evaluate(policy, facts)), "");
   facts.format = "other";
-  EXPECT_EQ(ids(evaluate(policy, facts)), "POL-FORMAT");
-  EXPECT_EQ(ids(evaluate(with_formats(""), facts)), "POL-FORMAT");
+  EXPECT_EQ(finding_ids_of(evaluate(policy, facts)), "POL-FORMAT");
+  EXPECT_EQ(finding_ids_of(evaluate(with_formats(""), facts)), "POL-FORMAT");
 }
 
 TEST(Formats, OfTheVendorWantAQuorumOfTheirOwn) {
-  EXPECT_EQ(ids(evaluate(with_formats("formats = [\"vendor\"]\n", ""), expose_facts())), "POL-EXPOSE");
-  EXPECT_EQ(ids(evaluate(with_formats("", ""), expose_facts())), "POL-FORMAT, POL-EXPOSE");
+  EXPECT_EQ(finding_ids_of(evaluate(with_formats("formats = [\"vendor\"]\n", ""), expose_facts())),
+            "POL-EXPOSE");
+  EXPECT_EQ(finding_ids_of(evaluate(with_formats("", ""), expose_facts())), "POL-FORMAT, POL-EXPOSE");
 }
 
 TEST(Formats, AreHeldToKeyAndTime) {
   const Policy policy = with_formats("formats = [\"vendor\"]\n");
   ExposeFacts facts = expose_facts();
   facts.mek.label = "other#1";
-  EXPECT_EQ(ids(evaluate(policy, facts)), "POL-MEK");
+  EXPECT_EQ(finding_ids_of(evaluate(policy, facts)), "POL-MEK");
   facts = expose_facts();
   facts.now = policy.expires.value;
-  EXPECT_EQ(ids(evaluate(policy, facts)), "POL-EXPIRED");
+  EXPECT_EQ(finding_ids_of(evaluate(policy, facts)), "POL-EXPIRED");
 }
 
 TEST(Formats, OfOtherNamesAreRefused) {

@@ -44,7 +44,7 @@ std::string findings_of(const Json& data) {
   return out;
 }
 
-audit::Entry join(audit::Entry entry, Json intent) {
+audit::Entry with_its_intent(audit::Entry entry, Json intent) {
   intent.update(entry.data);
   entry.data = std::move(intent);
   return entry;
@@ -127,8 +127,8 @@ audit::Entry Joined::with_intent(audit::Entry entry) {
   if (entry.phase == audit::Phase::Intent) intents_.emplace(entry.seq, entry.data);
   const auto intent = entry.intent ? intents_.find(*entry.intent) : intents_.end();
   if (intent == intents_.end()) return entry;
-  if (entry.phase != audit::Phase::Result) return join(std::move(entry), intent->second);
-  entry = join(std::move(entry), std::move(intent->second));
+  if (entry.phase != audit::Phase::Result) return with_its_intent(std::move(entry), intent->second);
+  entry = with_its_intent(std::move(entry), std::move(intent->second));
   intents_.erase(intent);
   return entry;
 }
@@ -137,7 +137,7 @@ audit::Entry joined_entry(const audit::LogCopy& log, std::uint64_t seq) {
   audit::Entry entry = audit::parse_entry(log.line(seq));
   if (!entry.intent) return entry;
   const Json of_intent = audit::parse_entry(log.line(*entry.intent)).data;
-  return join(std::move(entry), of_intent);
+  return with_its_intent(std::move(entry), of_intent);
 }
 
 namespace {

@@ -14,7 +14,7 @@ using nlohmann::ordered_json;
 using Rows = std::vector<std::vector<std::string>>;
 
 // The workstation is one more place that may have it.
-std::string exposed_text(const audit::MekHistory& mek) {
+std::string exposure_note(const audit::MekHistory& mek) {
   if (mek.exposures == 0) return {};
   return "EXPOSED: the vendor's tool on this workstation had it in the clear " +
          std::to_string(mek.exposures) + (mek.exposures == 1 ? " time" : " times") + ", since " +
@@ -117,7 +117,7 @@ Report compromise(const AuditOptions& options, const std::string& reference) {
   report.json = json_of_plan(plan);
   report.text = plan.mek.label + " (id " + to_hex(plan.mek.id) + "), " +
                 (plan.successor.empty() ? "not rotated yet" : "replaced by " + plan.successor) + "\n\n" +
-                exposed_text(plan.mek) + containers_text(plan) + tool_models_text(plan) + "\n" +
+                exposure_note(plan.mek) + containers_text(plan) + tool_models_text(plan) + "\n" +
                 cards_text(plan) + "\n" + steps_text(plan);
   return report;
 }
