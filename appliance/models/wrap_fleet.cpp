@@ -29,6 +29,17 @@ struct QueuedReport {
   std::optional<std::uint64_t> result;  // an earlier run finished it
 };
 
+// What the log says of the challenge that its claims answer.
+void look_up(const audit::State& state, const attest::Claims& claims, QueuedReport& out) {
+  out.nonce = claims.nonce;
+  out.card = CardName{{}, {}, claims.ueid};
+  const auto challenge = state.challenges.find(claims.nonce);
+  if (challenge == state.challenges.end()) return;
+  out.card->host = challenge->second.host;
+  out.card->device = challenge->second.device;
+  if (challenge->second.consumed_by == to_hex(out.digest)) out.result = challenge->second.released_by;
+}
+
 QueuedReport preview(const audit::State& state, const std::filesystem::path& path, bool any_form) {
   QueuedReport out;
   out.path = path;
@@ -40,16 +51,28 @@ QueuedReport preview(const audit::State& state, const std::filesystem::path& pat
     return out;
   }
   out.digest = report.digest;
-  const auto claims = unverified_claims(report);
-  if (!claims) return out;
-  out.nonce = claims->nonce;
-  out.card = CardName{{}, {}, claims->ueid};
-  const auto challenge = state.challenges.find(claims->nonce);
-  if (challenge == state.challenges.end()) return out;
-  out.card->host = challenge->second.host;
-  out.card->device = challenge->second.device;
-  if (challenge->second.consumed_by == to_hex(report.digest)) out.result = challenge->second.released_by;
+  if (const auto claims = unverified_claims(report)) look_up(state, *claims, out);
   return out;
+}
+
+// Those that only a program of the site can read have their names by what it says of them.
+void ask_programs(const site::Appliance& appliance, std::vector<QueuedReport>& all) {
+  if (!release::names_external(appliance.policy())) return;
+  std::vector<release::Report> reports;
+  std::vector<QueuedReport*> asked;
+  for (QueuedReport& one : all) {
+    if (one.card || !one.fault.empty()) continue;
+    try {
+      reports.push_back(release::read_report(one.path, true));
+      one.digest = reports.back().digest;
+      asked.push_back(&one);
+    } catch (const Error& error) {
+      one.fault = error.what();
+    }
+  }
+  const std::vector<release::ReleaseItem> said = release::verify_all(appliance, reports);
+  for (std::size_t i = 0; i < said.size(); ++i)
+    if (said[i].verifies()) look_up(appliance.log().state(), said[i].claims(), *asked[i]);
 }
 
 // By what the log says of the challenges, each of which counts once: a report that merely claims another's
@@ -76,8 +99,10 @@ class Fleet {
       : appliance_(appliance), mek_(mek), options_(options) {
     for (const auto& path : options.reports)
       all_.push_back(preview(appliance.log().state(), path, release::names_external(appliance.policy())));
+    ask_programs(appliance, all_);
     name_folders(all_);
-    for (const QueuedReport& one : all_) remove_leftovers_once(options.output_folder / one.dir);
+    for (const QueuedReport& one : all_)
+      if (one.card) remove_leftovers_once(options.output_folder / one.dir);
     if (options.existing == Existing::Refuse) refuse_other_output();
     cards_.resize(all_.size());
     for (std::size_t i = 0; i < all_.size(); ++i) classify(i);
@@ -107,12 +132,17 @@ class Fleet {
 
  private:
   [[nodiscard]] std::filesystem::path final_dir(const QueuedReport& one) const {
-    return options_.output_folder / one.dir;
+    return options_.output_folder / name_of(one);
   }
 
   // Where a card's files wait, complete and on disk, until the log has their release's result.
   [[nodiscard]] std::filesystem::path staging_dir(const QueuedReport& one) const {
-    return options_.output_folder / ("." + one.dir + ".new");
+    return options_.output_folder / ("." + name_of(one) + ".new");
+  }
+
+  [[nodiscard]] static const std::string& name_of(const QueuedReport& one) {
+    if (one.dir.empty()) throw Error(ErrorKind::Internal, one.path.string() + ": a card without a name");
+    return one.dir;
   }
 
   // What the log says of the wrapped key in these files; what else stands on the medium counts for nothing.
@@ -278,6 +308,10 @@ class Fleet {
       by_digest[reports[k].digest] = index[k];
       cards_[index[k]].findings = release.candidates()[k].findings();
     }
+    // Before a key is wrapped: a program that read no card in a report when it was asked first has to say so
+    // again.
+    for (std::size_t k = 0; k < index.size(); ++k)
+      if (release.candidates()[k].allowed()) static_cast<void>(name_of(all_[index[k]]));
     const std::vector<release::Grant>& grants = release.wrap();
     for (std::size_t k = 0; k < index.size(); ++k) cards_[index[k]].fault = release.candidates()[k].fault;
     release.commit(write_cards(grants, by_digest));

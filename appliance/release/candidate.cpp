@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "appliance/release/candidate.h"
 
+#include <algorithm>
+
 #include "appliance/release/verdict_record.h"
 #include "base/file_batch.h"
 #include "base/parallel.h"
@@ -68,15 +70,22 @@ void record_unverified(site::Appliance& appliance, const keys::Mek& mek,
   appliance.log().events("denied", std::move(events));
 }
 
-void find_other_keys(const audit::State& state, const keys::Mek& mek, std::vector<ReleaseItem>& candidates) {
+void find_others_challenges(const audit::State& state, const keys::Mek& mek,
+                            std::vector<ReleaseItem>& candidates) {
   for (ReleaseItem& c : candidates) {
     if (!c.verifies()) continue;
     const auto challenge = state.challenges.find(c.claims().nonce);
-    if (challenge == state.challenges.end() || challenge->second.mek_id == mek.id) continue;
-    const auto other = state.meks.find(challenge->second.mek_id);
-    c.obstacle.push_back({"POL-CHALLENGE-MEK", "MEK of the challenge",
-                          other == state.meks.end() ? to_hex(challenge->second.mek_id) : other->second.label,
-                          mek.label, "the challenge was made for the MEK that is to be released"});
+    if (challenge == state.challenges.end()) continue;
+    const auto& [nonce, asked] = *challenge;
+    if (asked.mek_id != mek.id) {
+      const auto other = state.meks.find(asked.mek_id);
+      c.obstacle.push_back({"POL-CHALLENGE-MEK", "MEK of the challenge",
+                            other == state.meks.end() ? to_hex(asked.mek_id) : other->second.label, mek.label,
+                            "the challenge was made for the MEK that is to be released"});
+    }
+    if (asked.ueid && *asked.ueid != c.claims().ueid)
+      c.obstacle.push_back({"POL-CHALLENGE-UEID", "ueid", to_hex(c.claims().ueid), to_hex(*asked.ueid),
+                            "the challenge was made for one card"});
   }
 }
 
@@ -104,16 +113,21 @@ void find_duplicates(std::vector<ReleaseItem>& candidates) {
     cards[c.claims().ueid].push_back(&c);
     nonces[c.claims().nonce].push_back(&c);
   }
-  const auto mark = [](const auto& groups, const char* id, const char* claim) {
-    for (const auto& [value, group] : groups)
-      for (ReleaseItem* c : group)
-        if (group.size() > 1)
-          c->obstacle.push_back({id, claim,
-                                 to_hex(value) + " in " + std::to_string(group.size()) + " reports",
-                                 "one report", "reports of one run differ in card and challenge"});
+  const auto mark = [](ReleaseItem& c, const char* id, const char* claim, const Bytes& value,
+                       std::size_t count) {
+    c.obstacle.push_back({id, claim, to_hex(value) + " in " + std::to_string(count) + " reports",
+                          "one report", "reports of one run differ in card and challenge"});
   };
-  mark(cards, "POL-CARD-TWICE", "ueid");
-  mark(nonces, "POL-CHALLENGE-TWICE", "nonce");
+  for (const auto& [ueid, group] : cards)
+    for (ReleaseItem* c : group)
+      if (group.size() > 1) mark(*c, "POL-CARD-TWICE", "ueid", ueid, group.size());
+  // A card that answers many challenges is refused already, and is in nobody's way.
+  for (const auto& [nonce, group] : nonces) {
+    const auto others = std::ranges::count_if(group, &ReleaseItem::may_consume);
+    for (ReleaseItem* c : group)
+      if (group.size() > 1 && (others > 1 || !c->may_consume()))
+        mark(*c, "POL-CHALLENGE-TWICE", "nonce", nonce, group.size());
+  }
 }
 
 void decide(site::Appliance& appliance, const keys::Mek& mek, Count count, std::string_view format,
@@ -126,14 +140,20 @@ void decide(site::Appliance& appliance, const keys::Mek& mek, Count count, std::
                          candidates.size()};
   question.format = format;
   if (count == Count::Each) question.releases_wanted = 1;
-  // The intents of these very releases count already.
-  for (const ReleaseItem* c : candidates) question.own_releases += c->txn.kind.empty() ? 0 : 1;
+  // The intents of these very releases count already. Where each is decided by itself, one that is wrapped
+  // counts for all the others whatever becomes of it: its key may have left.
+  const auto begun = [](const ReleaseItem* c) { return !c->txn.kind.empty(); };
+  const auto open = [&](const ReleaseItem* c) {
+    return begun(c) && (count == Count::Together || !c->is_wrapped());
+  };
+  const auto all_open = static_cast<std::uint64_t>(std::ranges::count_if(candidates, open));
   for (ReleaseItem* c : candidates) {
-    question.own_card_releases = c->txn.kind.empty() ? 0 : 1;
+    question.own_releases = all_open + (begun(c) && !open(c) ? 1 : 0);
+    question.own_card_releases = begun(c) ? 1 : 0;
     c->judged = make_verdict_record(question, c->challenge, c->claims(), std::move(c->judged));
     c->verdict = judge(question, c->challenge, c->verified);
     hold_to_wrapped(*c);
-    if (count == Count::Each && c->allowed()) ++question.releases_wanted;
+    if (count == Count::Each && c->allowed() && !c->is_wrapped()) ++question.releases_wanted;
   }
 }
 

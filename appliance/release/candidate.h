@@ -43,13 +43,16 @@ std::vector<ReleaseItem> verify_all(const site::Appliance& appliance, const std:
 void record_unverified(site::Appliance& appliance, const keys::Mek& mek,
                        const std::vector<ReleaseItem>& candidates);
 
-// Sets an obstacle for each report that answers another MEK's challenge. That challenge is not used up.
-void find_other_keys(const audit::State& state, const keys::Mek& mek, std::vector<ReleaseItem>& candidates);
+// Sets an obstacle for each report that answers the challenge of another MEK, or one that was made for
+// another card. That challenge is not used up.
+void find_others_challenges(const audit::State& state, const keys::Mek& mek,
+                            std::vector<ReleaseItem>& candidates);
 // Sets an obstacle for each report whose release was begun, and its key wrapped, in another format: that
 // release is not used up.
 void find_other_format(const audit::State& state, std::string_view format,
                        std::vector<ReleaseItem>& candidates);
-// Sets an obstacle for all verified reports that come from one card, or answer one challenge.
+// Sets an obstacle for all verified reports that come from one card, or answer one challenge; a card that
+// answers several bars no other card from its own.
 void find_duplicates(std::vector<ReleaseItem>& candidates);
 
 enum class Count {

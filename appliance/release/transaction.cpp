@@ -141,7 +141,7 @@ void Transaction::begin(const ReleaseApproval& approval) {
   const bool all = mode_ == Mode::AllOrNone;
   record_unverified(appliance_, mek_, candidates_);
   if (all) deny_any(appliance_, mek_, candidates_, [](const ReleaseItem& c) { return c.verifies(); });
-  find_other_keys(appliance_.log().state(), mek_, candidates_);
+  find_others_challenges(appliance_.log().state(), mek_, candidates_);
   find_other_format(appliance_.log().state(), format_, candidates_);
   find_duplicates(candidates_);
   if (all) deny_any(appliance_, mek_, candidates_, [](const ReleaseItem& c) { return c.obstacle.empty(); });
@@ -164,7 +164,7 @@ bool Transaction::would_pass(site::Appliance& appliance, const keys::Mek& mek,
   std::vector<ReleaseItem> candidates = verify_all(appliance, reports);
   const auto verifies = [](const ReleaseItem& c) { return c.verifies(); };
   if (!std::ranges::all_of(candidates, verifies)) return false;
-  find_other_keys(appliance.log().state(), mek, candidates);
+  find_others_challenges(appliance.log().state(), mek, candidates);
   find_duplicates(candidates);
   close_stale(appliance, mek, select(candidates, &ReleaseItem::may_consume));
   std::vector<ReleaseItem*> all;

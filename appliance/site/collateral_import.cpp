@@ -6,6 +6,7 @@
 #include "appliance/site/pinned_files.h"
 #include "appliance/trust/collateral_bundle.h"
 #include "attest/certpath.h"
+#include "attest/crl_signer.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text_file.h"
@@ -80,9 +81,19 @@ bool takes_back_revocations(const trust::Trust& now, const trust::Collateral& ne
   return card || std::ranges::any_of(now.crls, is_left_out);
 }
 
-// Taking a revocation back lets a key go where it could not go before: that takes as many as any act.
+// Whether a list of the bundle, which none in force equals, may be anybody's: no root has its issuer's name.
+bool brings_unproved_lists(const trust::Trust& now, const trust::Collateral& next) {
+  return std::ranges::any_of(next.crls, [&](const Bytes& der) {
+    return std::ranges::find(now.crls, der, &trust::TrustFile::der) == now.crls.end() &&
+           attest::signer_of(der, next.roots) == attest::CrlSigner::Unknown;
+  });
+}
+
+// Taking a revocation back lets a key go where it could not go before. The number of a list counts for good,
+// and a false one would keep out its issuer's own lists. Either takes as many as any act.
 int officers_for(const Outlook& outlook, const trust::Trust& trust, const trust::Collateral& bundle) {
-  return takes_back_revocations(trust, bundle) ? outlook.policy.greatest_threshold() : 1;
+  const bool all = takes_back_revocations(trust, bundle) || brings_unproved_lists(trust, bundle);
+  return all ? outlook.policy.greatest_threshold() : 1;
 }
 
 }  // namespace
@@ -91,6 +102,7 @@ NextBundle check_next_bundle(const Outlook& outlook, const trust::Trust& trust,
                              const std::filesystem::path& file) {
   NextBundle out{read_plain_text(file, trust::kMaxCollateral), {}, {}};
   out.bundle = trust::parse_collateral(out.text);
+  with_context("collateral bundle", [&] { attest::refuse_forged(out.bundle.crls, out.bundle.roots); });
   check_serial(out.bundle, outlook.state);
   check_fresh(out.bundle, outlook.now());
   out.signers = check_signers(

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "attest/certpath.h"
+#include "attest/crl_signer.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -128,6 +129,9 @@ void check_crls(const Trust& trust) {
     crls.push_back(crl.der);
   }
   attest::check_lists(crls);
+  std::vector<Bytes> roots;
+  for (const TrustFile& root : trust.roots) roots.push_back(root.der);
+  attest::refuse_forged(crls, roots);
 }
 
 std::string describe_root(const Bytes& der) {

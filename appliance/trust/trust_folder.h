@@ -40,8 +40,9 @@ Sha256Digest digest_of(const Trust& trust);
 // Error{Malformed} where the DER is not one certificate, or not a list that attest::read_crl() takes.
 void check_root(const Bytes& der);
 void check_crl(const Bytes& der);
-// For material that comes in: Error{Malformed} names the file of a list that check_crl() or
-// attest::check_lists() refuses. A folder in force is read without this check; there each such list denies.
+// For material that comes in: Error{Malformed} names the file of a list that check_crl() refuses, or says
+// what attest::check_lists() or attest::refuse_forged() does. A folder in force is read without this check;
+// there each such list denies.
 void check_crls(const Trust& trust);
 // "CN=..." and for a CRL its number and dates.
 std::string describe_root(const Bytes& der);

@@ -103,9 +103,13 @@ void publish_folder(const std::filesystem::path& from, const std::filesystem::pa
     std::filesystem::remove_all(from);
     return;
   }
-  errno = error;
-  if (error != EEXIST && !medium_cannot(error)) throw_errno(to.string());
-  std::filesystem::remove_all(to);  // a file system without such renames
+  // Else a file system without such renames; EINVAL is also what a folder gets that is to change places with
+  // the one around it.
+  if (!there) errno = error;
+  if (!medium_cannot(errno)) throw_errno(to.string());
+  if (there && std::filesystem::equivalent(to, parent_dir(from)))
+    throw Error(ErrorKind::Internal, from.string() + " is to take the place of the folder around it");
+  std::filesystem::remove_all(to);
   if (retry_interrupted([&] { return rename(from.c_str(), to.c_str()); }) != 0) throw_errno(to.string());
 }
 

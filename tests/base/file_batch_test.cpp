@@ -127,6 +127,18 @@ TEST(FileBatch, TakesTheLongestNamesAndRefusesLongerOnesAtOnce) {
   EXPECT_THAT(folder.names(), ElementsAre(std::string(255, 'x')));
 }
 
+TEST(PublishFolder, NeverTakesThePlaceOfTheFolderAroundIt) {
+  const TempFolder folder;
+  const auto outer = folder / "out", inner = outer / ".new";
+  std::filesystem::create_directories(inner);
+  write_file(outer / "precious", view("x"), Existing::Refuse);
+  for (const auto& to : {outer, outer / ""}) {
+    EXPECT_ERROR(Internal, "the folder around it", publish_folder(inner, to, Existing::Replace));
+    EXPECT_ERROR(Io, "exists", publish_folder(inner, to, Existing::Refuse));
+  }
+  EXPECT_TRUE(std::filesystem::exists(outer / "precious"));
+}
+
 TEST(FileBatch, TakesBackWhatAppeared) {
   const TempFolder folder;
   write_file(folder / "a", view("old"), Existing::Refuse);

@@ -1,5 +1,6 @@
 """Signed collateral bundles: what they bring, and when they are refused."""
 
+import base64
 import datetime
 import json
 import unittest
@@ -216,6 +217,22 @@ class Collateral(unittest.TestCase):
                 self.refused_everywhere(report, "the log has no collateral bundle", 5)
                 bundle.unlink()
             self.assertTrue(self.appliance.json("attest", "verify", report)["allowed"])
+
+    def test_a_forged_list_raises_no_number(self):
+        """In a root's name without its signature: its number would keep the root's own lists out for good."""
+        (root,) = [x509.load_pem_x509_certificate(path.read_bytes()) for path in self.appliance.trust.glob("*.pem")]
+        number = 1 << 158
+        (self.appliance.trust / "lists.crl").write_bytes(crl((authority()[0], root.subject), number))
+        refused = self.appliance.qpcseal("trust", "bundle", "--serial", 1, "--trust", self.appliance.trust, "-o",
+                                         self.appliance.root / "forged", expect=4)
+        self.assertIn("that this root did not sign", refused.stderr)
+        (self.appliance.trust / "lists.crl").write_bytes(crl(authority(), 1))
+        bundle = self.bundle(1)
+        said = json.loads(bundle.read_text())
+        forged = base64.b64encode(crl((authority()[0], root.subject), number)).decode()
+        bundle.write_text(json.dumps(dict(said, crls=[forged]), sort_keys=True, separators=(",", ":")) + "\n")
+        refused = self.load(bundle, self.anna, self.bela, self.carl, expect=4)
+        self.assertIn("that this root did not sign", refused.stderr)
 
     def test_required_and_revoked(self):
         self.appliance.qpcseal("mek", "generate", "m")

@@ -6,6 +6,8 @@ import os
 import shutil
 import unittest
 
+import cbor2
+
 from appliance import Appliance, ATTEST, run
 from fleet_support import FleetDesk, TOOL
 
@@ -97,6 +99,57 @@ class Trip(unittest.TestCase):
         said = courier(self.appliance, trip, expect=5)
         self.assertIn("card 4", said.stderr)
         self.assertTrue((trip / "127.0.0.1-3.report").exists(), "the others are brought all the same")
+
+
+class Neighbours(unittest.TestCase):
+    """A card that answers the challenges of others; the requests say which card is asked."""
+
+    def setUp(self):
+        self.site = Appliance(cards=3)
+        self.addCleanup(self.site.close)
+        self.site.serve()
+        self.site.qpcseal("mek", "generate", "m")
+        self.trip = self.site.root / "trip"
+        self.trip.mkdir()
+
+    def answer(self, request, card, name):
+        run(ATTEST, "--ip", "127.0.0.1", "--port", self.site.port, "--device", card, "-i", request, "-o", self.trip / name,
+            env=self.site.env)
+
+    def ask(self, card, *more):
+        """Both answers to one request: the card's own, and the first card's, whose host took the card's name out of it."""
+        request, stripped = self.trip / f"{card}.request", self.trip / f"{card}.stripped"
+        self.site.qpcseal("attest", "request", "--mek", "m", *more, "-o", request)
+        self.answer(request, card, f"b{card}.report")
+        members = cbor2.loads(request.read_bytes())
+        members[5] = None
+        stripped.write_bytes(cbor2.dumps(members, canonical=True))
+        self.answer(stripped, 0, f"a{card}.report")
+
+    def ueid(self, card):
+        return json.loads((self.site.cards / "cards" / str(card) / "config.json").read_text())["ueid"]
+
+    def wrap(self, reports, expect):
+        return self.site.json("wrap-mek", "--mek", "m", "--pub-keys", *reports, "--skip-denied", "--output-dir",
+                              self.site.root / f"out-{expect}-{len(reports)}", expect=expect)
+
+    def test_bar_nobody_whose_challenge_names_its_card(self):
+        for card in (1, 2):
+            self.ask(card, "--ueid", self.ueid(card))
+        early = self.wrap([self.trip / "a1.report"], expect=5)
+        self.assertEqual([one["id"] for one in early["denied"][0]["findings"]], ["POL-CHALLENGE-UEID"])
+        said = self.wrap([self.trip], expect=5)
+        self.assertEqual([(card["ueid"], card["earlier"]) for card in said["released"]],
+                         [(self.ueid(card), False) for card in (1, 2)])
+        self.assertEqual({one["id"] for card in said["denied"] for one in card["findings"]}, {"POL-CHALLENGE-UEID"})
+
+    def test_bar_nobody_by_many_answers(self):
+        for card in (1, 2):
+            self.ask(card)
+        said = self.wrap([self.trip], expect=5)
+        self.assertEqual([card["ueid"] for card in said["released"]], [self.ueid(card) for card in (1, 2)])
+        for card in said["denied"]:
+            self.assertEqual([one["id"] for one in card["findings"]], ["POL-CARD-TWICE", "POL-CHALLENGE-TWICE"])
 
 
 class Generations(unittest.TestCase):

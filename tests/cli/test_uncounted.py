@@ -14,6 +14,7 @@ import unittest
 from appliance import QPCSEAL, Appliance, GuardedAppliance, run, shifted, softhsm_env
 from second import Second, killed
 from test_cut_short import failing
+from test_revocation import crl
 from tokens import PIN, SOFTHSM, Token
 
 HOUR = 3600
@@ -207,6 +208,19 @@ class Releases(Case):
                env=late)
         self.assertEqual(self.results("release"), ["failed", "ok"])
 
+    def test_one_that_is_denied_gives_its_place_to_nobody(self):
+        """Its key may have left when the run was cut short, and its challenge has expired since."""
+        first = self.cut_short("first")
+        self.assertEqual(self.releases(), 1)
+        late = shifted(self.site.env, 2 * HOUR)
+        request, second = self.root / "request", self.root / "second"
+        self.q("attest", "request", "--mek", "m", "-o", request, env=late)
+        self.site.device("attest", "--dir", self.site.cards, "-d", 1, "-i", request, "-o", second)
+        said = json.loads(self.q("wrap-mek", "--mek", "m", "--pub-keys", first, second, "--output-dir", self.root / "fleet",
+                                 "--skip-denied", "--json", expect=5, env=late).stdout)
+        self.assertEqual((said["released"], len(said["denied"])), ([], 2))
+        self.assertEqual((self.results("release"), self.releases()), (["unknown", "denied"], 1))
+
     def test_a_copy_that_no_entry_names_is_not_used(self):
         """A file in the home decides nothing: a key is wrapped for the report, and that one is in the log."""
         report = self.cut_short("one", at=2)
@@ -330,6 +344,17 @@ class Revocations(unittest.TestCase):
         self.assertIn("must be signed by 2 officers", said)
         self.load(3, two, by=[0, 1])
         self.load(4, two, by=[0])
+
+    def test_a_list_that_no_root_proves_takes_two(self):
+        """Its number counts for good, and a false one would keep its issuer's own lists out."""
+        lists = self.site.trust / "lists.crl"
+        lists.write_bytes(crl(1))
+        self.assertIn("must be signed by 2 officers", self.load(1, by=[0], expect=7).stderr)
+        self.load(1, by=[0, 1])
+        self.load(2, by=[0])  # the same list
+        lists.write_bytes(crl(2))
+        self.load(3, by=[0], expect=7)
+        self.load(3, by=[0, 1])
 
 
 class Drills(Case):

@@ -166,6 +166,49 @@ class Verifier(unittest.TestCase):
         self.assertEqual(self.site.entries("mek-expose"), [])
 
 
+class Fleet(unittest.TestCase):
+    """Cards of a fleet that a program of the site judges: their folders have the names of its claims."""
+
+    def setUp(self):
+        self.site = VendorAppliance(policy_edit=lambda text: text.replace('formats = ["vendor"]', 'formats = ["vendor", "qpcseal"]'))
+        self.addCleanup(self.site.close)
+        self.site.answer()
+        self.site.qpcseal("mek", "generate", "stock-a")
+
+    def wrap(self, out, reports, *more, expect=0):
+        return self.site.json("wrap-mek", "--mek", "stock-a", "--pub-keys", *reports, "--output-dir", out, "--skip-denied", *more,
+                              expect=expect)
+
+    def test_each_has_a_folder_of_its_own(self):
+        reports = [self.site.report("stock-a", card=card, name=f"{card}.report") for card in (0, 1)]
+        out = self.site.root / "fleet"
+        said = self.wrap(out, reports)
+        folders = [card["folder"] for card in said["released"]]
+        self.assertEqual(len(set(folders)), 2)
+        self.assertEqual({path.name for path in out.iterdir()}, {*folders, "config.json"})
+        for folder in folders:
+            self.assertTrue((out / folder / "MEK.encrypt").exists())
+        self.assertTrue(all(card["earlier"] for card in self.wrap(out, reports)["released"]))
+
+    def test_what_is_there_is_kept_and_costs_no_challenge(self):
+        report, out = self.site.report("stock-a", name="one.report"), self.site.root / "taken"
+        folder = self.wrap(self.site.root / "first", [report])["released"][0]["folder"]
+        (out / folder).mkdir(parents=True)
+        (out / folder / "MEK.encrypt").write_text("mine")
+        (out / "precious").mkdir()
+        again = self.site.report("stock-a", name="again.report")
+        self.wrap(out, [again], expect=3)
+        self.assertEqual((out / folder / "MEK.encrypt").read_text(), "mine")
+        self.assertEqual(self.wrap(out, [again], "--force")["released"][0]["folder"], folder)
+        self.assertTrue((out / "precious").exists())
+
+    def test_one_that_the_program_refuses_is_denied_alone(self):
+        reports = [self.site.report("stock-a", card=card, name=f"{card}.report") for card in (0, 1)]
+        reports[1].write_bytes(reports[1].read_bytes()[:-1] + bytes([reports[1].read_bytes()[-1] ^ 1]))
+        said = self.wrap(self.site.root / "fleet", reports, expect=5)
+        self.assertEqual((len(said["released"]), len(said["denied"])), (1, 1))
+
+
 class DocumentedWrapper(unittest.TestCase):
     """The frame in VENDOR-SDK.md, around the stand-in as the SDK's verifier."""
 

@@ -135,12 +135,60 @@ TEST_F(Transactions, NameAFileThatIsNoReport) {
   EXPECT_ERROR(Malformed, "junk.bin: ", desk.release({junk}));
 }
 
+constexpr std::uint8_t kOthers[] = {1, 2};
+
+std::string for_any_card(std::string policy) {
+  const std::size_t from = policy.find("ueids = ["), to = policy.find('\n', from);
+  return policy.replace(from, to - from, "ueids = \"any\"");
+}
+
+// Its key may have left when the run was cut short, whatever becomes of it now.
+TEST(TransactionsOfAnyCard, GiveThePlaceOfAWrappedKeyToNobody) {
+  ReleaseDesk desk([](std::string policy) {
+    const std::string limit = "max_releases = 10";
+    return for_any_card(policy.replace(policy.find(limit), limit.size(), "max_releases = 2"));
+  });
+  std::vector<Report> reports{desk.report("one")};
+  Transaction(desk.appliance(), desk.mek, reports, {desk.appliance(), desk.mek, digests_of(reports)},
+              Mode::Each)
+      .wrap();
+  for (const std::uint8_t other : kOthers) {
+    desk.become(Bytes(10, other));
+    reports.push_back(desk.report("other"));
+  }
+  const auto allowed = [&](const std::vector<Report>& some) {
+    const Transaction each(desk.appliance(), desk.mek, some, {desk.appliance(), desk.mek, digests_of(some)},
+                           Mode::Each);
+    return std::ranges::count_if(each.candidates(), &ReleaseItem::allowed);
+  };
+  std::filesystem::remove_all(desk.demo.home.root / "wrapped");  // its copy is lost, and it is denied
+  EXPECT_EQ(allowed(reports), 1) << "one of the two others";
+  EXPECT_EQ(desk.appliance().log().state().meks.at(desk.mek.id).releases, 2U);
+}
+
+TEST(TransactionsOfAnyCard, GoOnWithAWrappedKeyAtTheLimit) {
+  ReleaseDesk desk([](std::string policy) {
+    const std::string limit = "max_releases = 10";
+    return for_any_card(policy.replace(policy.find(limit), limit.size(), "max_releases = 2"));
+  });
+  std::vector<Report> reports{desk.report("one")};
+  Transaction(desk.appliance(), desk.mek, reports, {desk.appliance(), desk.mek, digests_of(reports)},
+              Mode::Each)
+      .wrap();
+  for (const std::uint8_t other : kOthers) {
+    desk.become(Bytes(10, other));
+    reports.insert(reports.begin(), desk.report("other"));
+  }
+  const Transaction each(desk.appliance(), desk.mek, reports,
+                         {desk.appliance(), desk.mek, digests_of(reports)}, Mode::Each);
+  EXPECT_TRUE(each.candidates()[0].allowed());
+  EXPECT_THAT(ids(each.candidates()[1].findings()), ElementsAre("POL-RELEASES"));
+  EXPECT_TRUE(each.candidates()[2].allowed()) << "it counted already";
+}
+
 // The releases stay open: the same command goes on with them.
 TEST(TransactionsOfAnyCard, FailWhereTheTokenWrapsForNobody) {
-  ReleaseDesk desk([](std::string policy) {
-    const std::size_t from = policy.find("ueids = ["), to = policy.find('\n', from);
-    return policy.replace(from, to - from, "ueids = \"any\"");
-  });
+  ReleaseDesk desk(for_any_card);
   std::vector<Report> reports{desk.report("one")};
   desk.become(Bytes(10, 0x77));
   reports.push_back(desk.report("two"));

@@ -6,6 +6,7 @@
 #include "appliance/cli/commands/sign.h"
 #include "appliance/site/pinned_files.h"
 #include "appliance/trust/collateral_bundle.h"
+#include "attest/crl_signer.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -61,6 +62,7 @@ Report make_collateral(Context& context, const CollateralOptions& options) {
   for (const auto& crl : trust.crls) bundle.crls.push_back(crl.der);
   for (const std::string& text : options.references) add_reference(bundle, text);
   for (const std::string& ueid : options.revoked) bundle.revoked_ueids.push_back(from_hex(ueid));
+  attest::refuse_forged(bundle.crls, bundle.roots);
   const std::string text = trust::encode_collateral(bundle);
   static_cast<void>(trust::parse_collateral(text));
   write_file(options.output, view(text), options.force ? Existing::Replace : Existing::Refuse);
