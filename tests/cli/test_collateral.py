@@ -233,6 +233,7 @@ class Collateral(unittest.TestCase):
         bundle.write_text(json.dumps(dict(said, crls=[forged]), sort_keys=True, separators=(",", ":")) + "\n")
         refused = self.load(bundle, self.anna, self.bela, self.carl, expect=4)
         self.assertIn("that this root did not sign", refused.stderr)
+        self.assertIn("ATT-CRL", refused.stderr)
 
     def test_required_and_revoked(self):
         self.appliance.qpcseal("mek", "generate", "m")
