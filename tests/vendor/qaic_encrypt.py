@@ -61,6 +61,7 @@ def misbehave(kind, out):
     if kind == "many":
         for number in range(2000):
             (out / f"file{number}").touch()
+        time.sleep(60)  # until it is ended
     if kind == "link":
         (out / "programqpc.bin").symlink_to("/etc/shadow")
     if kind == "hardlink":
