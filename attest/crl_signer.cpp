@@ -9,15 +9,12 @@ namespace qpcseal::attest {
 
 CrlSigner signer_of(ByteView crl, const std::vector<Bytes>& roots) {
   const Bytes issuer = read_crl(crl).issuer;
-  const unsigned char* at = crl.data();
-  const CrlPtr list(made(d2i_X509_CRL(nullptr, &at, static_cast<long>(crl.size())), "d2i_X509_CRL"));
+  DerCache parsed;
   CrlSigner out = CrlSigner::Unknown;
   for (const Bytes& der : roots) {
-    const CertPtr root = parse_certificate(der);
+    const CertPtr root = parsed.certificate(der);
     if (canonical_name(X509_get_subject_name(root.get())) != issuer) continue;
-    const bool good = X509_CRL_verify(list.get(), X509_get0_pubkey(root.get())) == 1;
-    ERR_clear_error();
-    if (good) return CrlSigner::Root;
+    if (parsed.signs(root.get(), parsed.crl(crl))) return CrlSigner::Root;
     out = CrlSigner::Nobody;
   }
   return out;

@@ -32,12 +32,10 @@ struct QueuedReport {
 // What the log says of the challenge that its claims answer.
 void look_up(const audit::State& state, const attest::Claims& claims, QueuedReport& out) {
   out.nonce = claims.nonce;
-  out.card = CardName{{}, {}, claims.ueid};
+  out.card = card_name(state, claims);
   const auto challenge = state.challenges.find(claims.nonce);
-  if (challenge == state.challenges.end()) return;
-  out.card->host = challenge->second.host;
-  out.card->device = challenge->second.device;
-  if (challenge->second.consumed_by == to_hex(out.digest)) out.result = challenge->second.released_by;
+  if (challenge != state.challenges.end() && challenge->second.consumed_by == to_hex(out.digest))
+    out.result = challenge->second.released_by;
 }
 
 QueuedReport preview(const audit::State& state, const std::filesystem::path& path, bool any_form) {

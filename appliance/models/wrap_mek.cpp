@@ -24,12 +24,7 @@ std::vector<std::string> expected_folders(const audit::State& state,
   for (const release::Report& report : reports) {
     const auto claims = unverified_claims(report);
     if (!claims) return {};
-    CardName card{{}, {}, claims->ueid};
-    if (const auto found = state.challenges.find(claims->nonce); found != state.challenges.end()) {
-      card.host = found->second.host;
-      card.device = found->second.device;
-    }
-    cards.push_back(std::move(card));
+    cards.push_back(card_name(state, *claims));
   }
   return folders_of(cards);
 }
@@ -49,6 +44,12 @@ std::optional<attest::Claims> unverified_claims(const release::Report& report) {
   for (const auto& scheme : attest::all_schemes())
     if (auto evidence = scheme->inspect(report.bytes); evidence.claims) return evidence.claims;
   return std::nullopt;
+}
+
+CardName card_name(const audit::State& state, const attest::Claims& claims) {
+  const auto found = state.challenges.find(claims.nonce);
+  if (found == state.challenges.end()) return {{}, {}, claims.ueid};
+  return {found->second.host, found->second.device, claims.ueid};
 }
 
 WrappedFor wrapped_for(const release::Grant& grant, const std::string& dir) {

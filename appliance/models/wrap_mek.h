@@ -25,6 +25,9 @@ struct WrapResult {
 
 // The unverified claims of a report; nothing where they cannot be read.
 std::optional<attest::Claims> unverified_claims(const release::Report& report);
+// The card of these claims; its host and number are those of the challenge that they answer, where the log
+// has it.
+CardName card_name(const audit::State& state, const attest::Claims& claims);
 // As config.json has it.
 WrappedFor wrapped_for(const release::Grant& grant, const std::string& dir);
 

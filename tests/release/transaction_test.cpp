@@ -135,52 +135,48 @@ TEST_F(Transactions, NameAFileThatIsNoReport) {
   EXPECT_ERROR(Malformed, "junk.bin: ", desk.release({junk}));
 }
 
-constexpr std::uint8_t kOthers[] = {1, 2};
-
 std::string for_any_card(std::string policy) {
   const std::size_t from = policy.find("ueids = ["), to = policy.find('\n', from);
   return policy.replace(from, to - from, "ueids = \"any\"");
 }
 
-// Its key may have left when the run was cut short, whatever becomes of it now.
-TEST(TransactionsOfAnyCard, GiveThePlaceOfAWrappedKeyToNobody) {
-  ReleaseDesk desk([](std::string policy) {
-    const std::string limit = "max_releases = 10";
-    return for_any_card(policy.replace(policy.find(limit), limit.size(), "max_releases = 2"));
-  });
-  std::vector<Report> reports{desk.report("one")};
-  Transaction(desk.appliance(), desk.mek, reports, {desk.appliance(), desk.mek, digests_of(reports)},
-              Mode::Each)
-      .wrap();
-  for (const std::uint8_t other : kOthers) {
-    desk.become(Bytes(10, other));
-    reports.push_back(desk.report("other"));
+std::string two_releases(std::string policy) {
+  const std::string limit = "max_releases = 10";
+  return for_any_card(policy.replace(policy.find(limit), limit.size(), "max_releases = 2"));
+}
+
+// One release that was cut short behind its wrap, and the answers of two other cards, where two releases are
+// allowed.
+class WrappedAtTheLimit : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    transaction({wrapped}).wrap();
+    for (const int other : {1, 2}) {
+      desk.become(Bytes(10, static_cast<std::uint8_t>(other)));
+      others.push_back(desk.report("other"));
+    }
   }
-  const auto allowed = [&](const std::vector<Report>& some) {
-    const Transaction each(desk.appliance(), desk.mek, some, {desk.appliance(), desk.mek, digests_of(some)},
-                           Mode::Each);
-    return std::ranges::count_if(each.candidates(), &ReleaseItem::allowed);
-  };
-  std::filesystem::remove_all(desk.demo.home.root / "wrapped");  // its copy is lost, and it is denied
-  EXPECT_EQ(allowed(reports), 1) << "one of the two others";
+  Transaction transaction(const std::vector<Report>& reports) {
+    return {
+        desk.appliance(), desk.mek, reports, {desk.appliance(), desk.mek, digests_of(reports)}, Mode::Each};
+  }
+
+  ReleaseDesk desk{two_releases};
+  Report wrapped = desk.report("one");
+  std::vector<Report> others;
+};
+
+TEST_F(WrappedAtTheLimit, GivesItsPlaceToNobodyWhereItIsDenied) {
+  std::filesystem::remove_all(desk.demo.home.root / "wrapped");  // its copy is lost
+  const std::vector<Report> reports{wrapped, others[0], others[1]};
+  const Transaction each = transaction(reports);
+  EXPECT_EQ(std::ranges::count_if(each.candidates(), &ReleaseItem::allowed), 1) << "one of the two others";
   EXPECT_EQ(desk.appliance().log().state().meks.at(desk.mek.id).releases, 2U);
 }
 
-TEST(TransactionsOfAnyCard, GoOnWithAWrappedKeyAtTheLimit) {
-  ReleaseDesk desk([](std::string policy) {
-    const std::string limit = "max_releases = 10";
-    return for_any_card(policy.replace(policy.find(limit), limit.size(), "max_releases = 2"));
-  });
-  std::vector<Report> reports{desk.report("one")};
-  Transaction(desk.appliance(), desk.mek, reports, {desk.appliance(), desk.mek, digests_of(reports)},
-              Mode::Each)
-      .wrap();
-  for (const std::uint8_t other : kOthers) {
-    desk.become(Bytes(10, other));
-    reports.insert(reports.begin(), desk.report("other"));
-  }
-  const Transaction each(desk.appliance(), desk.mek, reports,
-                         {desk.appliance(), desk.mek, digests_of(reports)}, Mode::Each);
+TEST_F(WrappedAtTheLimit, GoesOnBehindTheOthers) {
+  const std::vector<Report> reports{others[1], others[0], wrapped};
+  const Transaction each = transaction(reports);
   EXPECT_TRUE(each.candidates()[0].allowed());
   EXPECT_THAT(ids(each.candidates()[1].findings()), ElementsAre("POL-RELEASES"));
   EXPECT_TRUE(each.candidates()[2].allowed()) << "it counted already";
