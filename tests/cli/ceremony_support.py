@@ -57,9 +57,9 @@ class TokenOfficer(Officer):
 class Site(GuardedAppliance):
     """An appliance where two of four officers must agree to each act on a key: three with tokens, one without."""
 
-    def __init__(self, tokens=True, **more):
+    def __init__(self, tokens=True, guarded=OPERATIONS, **more):
         self.with_tokens = tokens
-        super().__init__(guarded=OPERATIONS, **more)
+        super().__init__(guarded=guarded, **more)
         self.aud = self.json("audit", "show", "--kind", "genesis")["entries"][0]["data"]["aud"]
 
     def make_officers(self, keys):

@@ -177,12 +177,13 @@ class Acts(unittest.TestCase):
         self.assertTrue(not missing or self.was_missing or not GUARDED and self.on_token_file, f"{where}: {missing} are lost")
         return not missing or self.was_missing
 
-    def check_objects(self, where, listed, outcomes):
-        """A file of the token for each key in it, two for a pair, and an anchor more or less; more only where such a file
-        was hit and is not guarded."""
+    def check_objects(self, where, listed, outcomes, commands=1):
+        """A file of the token for each key in it, two for a pair, and an anchor more or less for each command that was cut
+        short; more only where such a file was hit and is not guarded."""
         pair = 2 if self.act.kind == "recovery-key" and "ok" in outcomes else 0
         more = self.count_objects() - self.objects - (self.keys_of(listed) - self.keys_at_first) - pair
-        self.assertTrue(more <= 1 or self.on_token_file and not GUARDED, f"{where}: {more} half-made objects in the token, {outcomes}")
+        self.assertTrue(more <= commands or self.on_token_file and not GUARDED,
+                        f"{where}: {more} half-made objects in the token, {outcomes}")
         return more <= 1
 
     def check_use(self, where):
@@ -213,8 +214,9 @@ class Acts(unittest.TestCase):
         """The next run, which is killed; and the next, whose listing this is. None where the token is lost."""
         call, when = RECOVERY_KILLS[number % len(RECOVERY_KILLS)]
         done, trace = self.tracer.run(("mek", "list"), f"{call}:signal=KILL:when={when}")
-        self.second_kills += done.returncode == -9
-        if done.returncode == -9 and self.tracer.struck(trace, self.home / "tokens"):
+        self.recovery_killed = done.returncode == -9
+        self.second_kills += self.recovery_killed
+        if self.recovery_killed and self.tracer.struck(trace, self.home / "tokens"):
             self.on_token_file = True
         listed = self.run_it("mek", "list", "--json")
         if listed.returncode == 8 and self.act.unusable_before:
@@ -249,7 +251,8 @@ class Acts(unittest.TestCase):
             notes["key lost by its token's file's fault"] += 1
             return done.returncode
         outcomes = self.outcomes(entries)
-        notes["half-made object stays"] += not self.check_objects(where, listed, outcomes)
+        as_many = self.check_objects(where, listed, outcomes, commands=1 + self.recovery_killed)
+        notes["half-made object stays"] += not as_many
         self.check_outcome(done, outcomes, where)
         if self.act.check:
             self.act.check(done, outcomes, where)
@@ -260,7 +263,9 @@ class Acts(unittest.TestCase):
         else:
             self.assertNotIn(said.returncode, (1, 8), f"{where}, again: {said.stderr}")
         self.check_use(where)
-        self.entries(where + ", at the end")
+        entries = self.entries(where + ", at the end")
+        if not as_many:  # an act that was not cut short leaves nothing of those before it
+            self.check_objects(where + ", at the end", self.run_it("mek", "list", "--json").stdout, self.outcomes(entries))
         self.assertEqual(points.left_over(self.home, self.out), [], where)
         return done.returncode
 

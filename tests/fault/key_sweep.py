@@ -28,6 +28,9 @@ class Keys(acts.Acts):
         appliance.qpcseal("mek", "backup", "first", "--to", cls.recovery, "-o", cls.backup)
         return appliance
 
+    def sound(self):
+        return {mek["label"] for mek in self.appliance.json("mek", "list") if mek["state"] == "ok"}
+
     def q(self, *command):
         return lambda: self.appliance.qpcseal(*command)
 
@@ -92,10 +95,17 @@ class Keys(acts.Acts):
             (self.home / "tokens.guard" / made.relative_to(self.home / "tokens")).unlink()
 
         def check(done, outcomes, where):
-            key = next(mek for mek in self.appliance.json("mek", "list") if mek["label"] == "old#1")
-            self.assertEqual(key["state"], "ok" if "ok" in outcomes else "missing", where)
+            if "ok" not in outcomes and self.on_token_file and "old#1" in self.sound():
+                # The call to the token failed, and made the key: it is the log's, and whole.
+                self.appliance.qpcseal("mek", "backup", "old", "--to", self.recovery, "-o", self.out / "old.backup")
+                self.appliance.qpcseal("mek", "drill", self.out / "old.backup", "-o", self.out / "old.drill")
+            else:
+                self.assertEqual("old#1" in self.sound(), "ok" in outcomes, where)
 
-        self.sweep(Act("mek import of a lost key", command, "mek-import", prepare=prepare, check=check))
+        def again():
+            return ("mek", "show", "old") if "old#1" in self.sound() else command
+
+        self.sweep(Act("mek import of a lost key", command, "mek-import", prepare=prepare, check=check, again=again))
 
     def test_import_and_shred(self):
         file = self.root / "MEK.dat"
