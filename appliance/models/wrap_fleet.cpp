@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "appliance/models/wrap_mek.h"
 #include "appliance/models/wrapped_meks.h"
@@ -18,78 +19,74 @@ namespace {
 
 using encoding::Json;
 
-// A report before its turn: what it says, unverified, and what the log says of it.
+// A report before its turn. What it says is unverified, and decides nothing but which outputs are looked at
+// before a challenge is used up.
 struct QueuedReport {
   std::filesystem::path path;
   std::string fault;  // why it is no report at all
   Sha256Digest digest{};
   std::optional<CardName> card;  // nothing: it cannot be read
   Bytes nonce;
-  std::string dir;
-  std::optional<std::uint64_t> result;  // an earlier run finished it
 };
-
-// What the log says of the challenge that its claims answer.
-void look_up(const audit::State& state, const attest::Claims& claims, QueuedReport& out) {
-  out.nonce = claims.nonce;
-  out.card = card_name(state, claims);
-  const auto challenge = state.challenges.find(claims.nonce);
-  if (challenge != state.challenges.end() && challenge->second.consumed_by == to_hex(out.digest))
-    out.result = challenge->second.released_by;
-}
 
 QueuedReport preview(const audit::State& state, const std::filesystem::path& path, bool any_form) {
   QueuedReport out;
   out.path = path;
-  release::Report report;
   try {
-    report = release::read_report(path, any_form);
+    const release::Report report = release::read_report(path, any_form);
+    out.digest = report.digest;
+    if (const auto claims = unverified_claims(report)) {
+      out.nonce = claims->nonce;
+      out.card = card_name(state, *claims);
+    }
   } catch (const Error& error) {
     out.fault = error.what();
-    return out;
   }
-  out.digest = report.digest;
-  if (const auto claims = unverified_claims(report)) look_up(state, *claims, out);
   return out;
 }
 
-// Those that only a program of the site can read have their names by what it says of them.
-void ask_programs(const site::Appliance& appliance, std::vector<QueuedReport>& all) {
-  if (!release::names_external(appliance.policy())) return;
-  std::vector<release::Report> reports;
-  std::vector<QueuedReport*> asked;
+void refuse_copies(std::vector<QueuedReport>& all) {
+  std::map<Sha256Digest, const QueuedReport*> seen;
   for (QueuedReport& one : all) {
-    if (one.card || !one.fault.empty()) continue;
-    try {
-      reports.push_back(release::read_report(one.path, true));
-      one.digest = reports.back().digest;
-      asked.push_back(&one);
-    } catch (const Error& error) {
-      one.fault = error.what();
-    }
+    if (!one.fault.empty()) continue;
+    const auto [first, is_new] = seen.emplace(one.digest, &one);
+    if (!is_new) one.fault = "it is the same report as " + first->second->path.string();
   }
-  const std::vector<release::ReleaseItem> said = release::verify_all(appliance, reports);
-  for (std::size_t i = 0; i < said.size(); ++i)
-    if (said[i].verifies()) look_up(appliance.log().state(), said[i].claims(), *asked[i]);
 }
 
-// By what the log says of the challenges, each of which counts once: a report that merely claims another's
-// challenge or card changes no name.
-void name_folders(std::vector<QueuedReport>& all) {
-  std::vector<CardName> cards;
-  std::map<Bytes, std::size_t> by_nonce;
-  for (const QueuedReport& one : all)
-    if (one.card && by_nonce.emplace(one.nonce, cards.size()).second) cards.push_back(*one.card);
-  const std::vector<std::string> names = folder_names(cards);
-  for (QueuedReport& one : all) {
-    if (!one.card) continue;
-    const std::size_t at = by_nonce.at(one.nonce);
-    const bool placed = names[at] != folder_names({{{}, {}, cards[at].ueid}}).front();
-    one.dir = placed ? names[at] : folder_names({{{}, {}, one.card->ueid}}).front();
+// A finished release: of this report, by the log.
+struct Served {
+  Bytes nonce, ueid;
+  std::uint64_t entry = 0;  // of its result
+};
+
+std::map<std::string, Served> served_reports(const audit::State& state, const Bytes& mek_id) {
+  std::map<std::string, Served> out;
+  for (const auto& [wrapped, release] : state.releases) {
+    if (release.mek_id != mek_id) continue;
+    const audit::Challenge& challenge = state.challenges.at(release.nonce);
+    if (challenge.released_by == release.seq)
+      out.emplace(challenge.consumed_by, Served{release.nonce, release.ueid, release.seq});
   }
+  return out;
+}
+
+std::string name_by_ueid(const Bytes& ueid) { return folder_names({{{}, {}, ueid}}).front(); }
+
+// The names that several challenges of this run would get: each of their cards is named by its UEID.
+std::set<std::string> shared_names(const std::vector<QueuedReport>& all) {
+  std::set<Bytes> nonces;
+  std::set<std::string> seen, shared;
+  for (const QueuedReport& one : all) {
+    if (!one.card || !nonces.insert(one.nonce).second) continue;
+    const std::string name = folder_names({*one.card}).front();
+    if (!seen.insert(name).second) shared.insert(name);
+  }
+  return shared;
 }
 
 constexpr const char* kGoOn = "the same command gives the files that wait their names";
+constexpr const char* kStaged = ".new";
 
 class Fleet {
  public:
@@ -97,15 +94,16 @@ class Fleet {
       : appliance_(appliance), mek_(mek), options_(options) {
     for (const auto& path : options.reports)
       all_.push_back(preview(appliance.log().state(), path, release::names_external(appliance.policy())));
-    ask_programs(appliance, all_);
-    name_folders(all_);
+    refuse_copies(all_);
+    served_ = served_reports(appliance.log().state(), mek.id);
+    shared_ = shared_names(all_);
     for (const QueuedReport& one : all_)
-      if (one.card) remove_leftovers_once(options.output_folder / one.dir);
+      if (one.card) remove_leftovers_once(options.output_folder / name_for(*one.card));
     if (options.existing == Existing::Refuse) refuse_other_output();
+    remove_old_stages();
     cards_.resize(all_.size());
     for (std::size_t i = 0; i < all_.size(); ++i) classify(i);
-    if (!taken_.empty() && todo_.empty() && index_.empty())
-      throw Error(ErrorKind::Io, taken_, "name another output, or replace it with --force");
+    refuse_output_of_nobody();
     for (const std::size_t i : todo_) static_cast<void>(first_of_card(i));
     std::ranges::sort(todo_, {}, [&](std::size_t i) { return std::pair(first_of_card(i), i); });
   }
@@ -124,23 +122,47 @@ class Fleet {
       at = end;
       if (progress) progress(all_.size() - todo_.size() + at, all_.size());
     }
+    refuse_output_of_nobody();
     site::after_result("the releases are done", kGoOn, [&] { write_index(); });
     return std::move(cards_);
   }
 
  private:
-  [[nodiscard]] std::filesystem::path final_dir(const QueuedReport& one) const {
-    return options_.output_folder / name_of(one);
+  [[nodiscard]] std::string name_for(const CardName& card) const {
+    const std::string name = folder_names({card}).front();
+    return shared_.contains(name) ? name_by_ueid(card.ueid) : name;
   }
 
-  // Where a card's files wait, complete and on disk, until the log has their release's result.
-  [[nodiscard]] std::filesystem::path staging_dir(const QueuedReport& one) const {
-    return options_.output_folder / ("." + name_of(one) + ".new");
+  // For a card that is served now; no two cards of a run have one.
+  std::string give_name(const CardName& card, const Sha256Digest& report) {
+    const std::string name = name_for(card);
+    if (names_.emplace(name, report).first->second == report) return name;
+    names_.emplace(name_by_ueid(card.ueid), report);
+    return name_by_ueid(card.ueid);
   }
 
-  [[nodiscard]] static const std::string& name_of(const QueuedReport& one) {
-    if (one.dir.empty()) throw Error(ErrorKind::Internal, one.path.string() + ": a card without a name");
-    return one.dir;
+  // Where a card's files wait, complete and on disk, until the log has their release's result. Its name is
+  // the report's alone: no other report changes it.
+  [[nodiscard]] std::filesystem::path staging_dir(const Sha256Digest& report) const {
+    return options_.output_folder / ("." + to_hex(report) + kStaged);
+  }
+
+  // Those of releases that neither ended well nor go on: their keys count, and nobody can use them.
+  void remove_old_stages() const {
+    if (!std::filesystem::is_directory(options_.output_folder)) return;
+    std::set<std::string> kept;
+    for (const auto& [nonce, challenge] : appliance_.log().state().challenges)
+      if (challenge.released_by || appliance_.log().state().open.contains(challenge.intent))
+        kept.insert(challenge.consumed_by);
+    for (const auto& item : std::filesystem::directory_iterator(options_.output_folder)) {
+      const std::string name = item.path().filename();
+      const std::size_t hex = 2 * Sha256Digest{}.size();
+      if (name.size() != 1 + hex + std::string_view(kStaged).size() || !name.starts_with('.') ||
+          !name.ends_with(kStaged) || name.find_first_not_of("0123456789abcdef", 1) != 1 + hex)
+        continue;
+      if (!kept.contains(name.substr(1, hex)) && holds_wrapped_files(item.path()))
+        std::filesystem::remove_all(item.path());
+    }
   }
 
   // What the log says of the wrapped key in these files; what else stands on the medium counts for nothing.
@@ -166,54 +188,79 @@ class Fleet {
     return out;
   }
 
-  // The files of the release that served this report, if they are all in `dir`; under `name` from here on.
-  [[nodiscard]] std::optional<WrappedFor> files_of(const QueuedReport& one, const std::filesystem::path& dir,
+  // The files of this release, if they are all in `dir`; under `name` from here on.
+  [[nodiscard]] std::optional<WrappedFor> files_of(const Served& release, const std::filesystem::path& dir,
                                                    const std::string& name) const {
     try {
       WrappedSet set = read_wrapped({dir});
       if (set.cards.size() != 1) return std::nullopt;
       auto card = recorded(std::move(set.cards.front()), name);
-      return card && card->entry == *one.result ? std::move(card) : std::nullopt;
+      return card && card->entry == release.entry ? std::move(card) : std::nullopt;
     } catch (const Error&) {
       return std::nullopt;
     }
   }
 
-  struct Finished {
-    WrappedFor files;
-    bool was_there = false;  // under its name already
-  };
+  // Gives the files that wait their name; else says why they go on waiting.
+  void place(std::size_t i, const std::string& name) {
+    const std::filesystem::path dir = options_.output_folder / name;
+    try {
+      if (names_.emplace(name, all_[i].digest).first->second != all_[i].digest)
+        throw Error(ErrorKind::Io, dir.string() + " is that of another report of this run");
+      refuse_taken_folder(dir, options_.existing);
+      publish_folder(staging_dir(all_[i].digest), dir, options_.existing);
+      cards_[i].dir = name;
+    } catch (const Error& error) {
+      cards_[i].waits = error.what();
+    }
+  }
 
   // What an earlier run did, if it only had to be named; that run may have known other cards, and so have
   // named this one otherwise. Files that are gone are not made again: the challenge is used up, and the
   // report will be denied.
-  [[nodiscard]] std::optional<Finished> finish(const QueuedReport& one) const {
-    if (!one.result) return std::nullopt;
-    for (const std::string& name :
-         {one.dir, folder_names({*one.card}).front(), folder_names({{{}, {}, one.card->ueid}}).front()})
-      if (auto there = files_of(one, options_.output_folder / name, name))
-        return Finished{std::move(*there), true};
-    auto waiting = files_of(one, staging_dir(one), one.dir);
-    if (!waiting) return std::nullopt;
-    publish_folder(staging_dir(one), final_dir(one), options_.existing);
-    return Finished{std::move(*waiting), false};
+  bool finish(std::size_t i) {
+    const auto found = served_.find(to_hex(all_[i].digest));
+    if (found == served_.end()) return false;
+    const Served& release = found->second;
+    const audit::Challenge& challenge = appliance_.log().state().challenges.at(release.nonce);
+    const CardName card{challenge.host, challenge.device, release.ueid};
+    std::optional<WrappedFor> files;
+    for (const std::string& name : {name_for(card), folder_names({card}).front(), name_by_ueid(card.ueid)}) {
+      if (files) break;
+      files = files_of(release, options_.output_folder / name, name);
+    }
+    const bool is_placed = files.has_value();
+    if (!files) files = files_of(release, staging_dir(all_[i].digest), name_for(card));
+    if (!files) return false;
+    cards_[i].ueid = release.ueid;
+    cards_[i].suite = files->suite;
+    cards_[i].entry = files->entry;
+    cards_[i].earlier = true;
+    if (is_placed) {
+      cards_[i].dir = files->dir;
+      cards_[i].old = why_old(release);
+      names_.emplace(files->dir, all_[i].digest);
+    } else {
+      place(i, files->dir);
+    }
+    if (!cards_[i].dir.empty()) index_.push_back(std::move(*files));
+    return true;
   }
 
   // A card may have been reset since, and then cannot use what lies in these files.
-  [[nodiscard]] std::string why_old(const QueuedReport& one, std::uint64_t entry) {
+  [[nodiscard]] std::string why_old(const Served& release) {
     const audit::State& state = appliance_.log().state();
     if (latest_.empty())
-      for (const auto& [wrapped, release] : state.releases)
-        if (release.mek_id == mek_.id) {
-          std::uint64_t& latest = latest_[release.ueid];
-          latest = std::max(latest, release.seq);
+      for (const auto& [wrapped, other] : state.releases)
+        if (other.mek_id == mek_.id) {
+          std::uint64_t& latest = latest_[other.ueid];
+          latest = std::max(latest, other.seq);
         }
-    const std::string served = "it was served before, log entry " + std::to_string(entry);
-    const auto later = latest_.find(one.card->ueid);
-    if (later != latest_.end() && later->second > entry)
-      return served + ", and this card answered a later request since, log entry " +
-             std::to_string(later->second);
-    const UnixTime expires = state.challenges.at(one.nonce).expires;
+    const std::string served = "it was served before, log entry " + std::to_string(release.entry);
+    const std::uint64_t later = latest_.at(release.ueid);
+    if (later > release.entry)
+      return served + ", and this card answered a later request since, log entry " + std::to_string(later);
+    const UnixTime expires = state.challenges.at(release.nonce).expires;
     return expires > appliance_.now() ? ""
                                       : served + ", and its challenge expired at " + format_time(expires);
   }
@@ -235,28 +282,26 @@ class Fleet {
     card.fault = one.fault;
     if (!one.fault.empty()) return;
     if (one.card) card.ueid = one.card->ueid;
-    if (auto done = finish(one)) {
-      card.dir = all_[i].dir = done->files.dir;
-      card.suite = done->files.suite;
-      card.entry = done->files.entry;
-      card.earlier = true;
-      if (done->was_there) card.old = why_old(one, card.entry);
-      index_.push_back(std::move(done->files));
-      return;
-    }
-    if (one.card && is_taken(i)) return;
-    todo_.push_back(i);
+    if (finish(i)) return;
+    if (one.card) card.fault = find_output(*one.card);
+    if (card.fault.empty()) todo_.push_back(i);
   }
 
-  // An output that is there and not ours is that card's fault alone: a report may claim any card.
-  bool is_taken(std::size_t i) {
+  // An output that is there and not ours is that card's fault alone: a report may claim any card. "" where
+  // none is.
+  std::string find_output(const CardName& card) {
     try {
-      refuse_taken_folder(final_dir(all_[i]), options_.existing);
-      return false;
+      refuse_taken_folder(options_.output_folder / name_for(card), options_.existing);
+      return "";
     } catch (const Error& error) {
-      cards_[i].fault = taken_ = error.what();
-      return true;
+      return taken_ = error.what();
     }
+  }
+
+  void refuse_output_of_nobody() const {
+    if (!taken_.empty() &&
+        std::ranges::none_of(cards_, [](const FleetCard& card) { return card.fault.empty(); }))
+      throw Error(ErrorKind::Io, taken_, "name another output, or replace it with --force");
   }
 
   // Reports that claim one card come into one batch, where a card that answers twice is found.
@@ -300,50 +345,51 @@ class Fleet {
       reports.push_back(std::move(*report));
       index.push_back(i);
     }
-    release::Transaction release(appliance_, mek_, reports, approval, release::Transaction::Mode::Each);
+    release::Transaction release(appliance_, mek_, reports, approval, release::Transaction::Mode::Each,
+                                 policy::kOwnFormat, [&](const release::ReleaseItem& item) {
+                                   return find_output(card_name(appliance_.log().state(), item.claims()));
+                                 });
     std::map<Sha256Digest, std::size_t> by_digest;
     for (std::size_t k = 0; k < index.size(); ++k) {
       by_digest[reports[k].digest] = index[k];
-      cards_[index[k]].findings = release.candidates()[k].findings();
+      const release::ReleaseItem& judged = release.candidates()[k];
+      cards_[index[k]].findings = judged.findings();
+      if (judged.verifies()) cards_[index[k]].ueid = judged.claims().ueid;
     }
-    // Before a key is wrapped: a program that read no card in a report when it was asked first has to say so
-    // again.
-    for (std::size_t k = 0; k < index.size(); ++k)
-      if (release.candidates()[k].allowed()) static_cast<void>(name_of(all_[index[k]]));
     const std::vector<release::Grant>& grants = release.wrap();
     for (std::size_t k = 0; k < index.size(); ++k) cards_[index[k]].fault = release.candidates()[k].fault;
-    release.commit(write_cards(grants, by_digest));
-    site::after_result("the releases are done", kGoOn, [&] { publish(grants, by_digest); });
-  }
-
-  void publish(const std::vector<release::Grant>& grants,
-               const std::map<Sha256Digest, std::size_t>& by_digest) {
-    for (const release::Grant& grant : grants) {
-      const std::size_t i = by_digest.at(grant.report_digest);
-      cards_[i].dir = all_[i].dir;
-      publish_folder(staging_dir(all_[i]), final_dir(all_[i]), options_.existing);
-    }
-    sync_folder(options_.output_folder);
-  }
-
-  std::vector<Json> write_cards(const std::vector<release::Grant>& grants,
-                                const std::map<Sha256Digest, std::size_t>& by_digest) {
-    FileBatch files;
+    std::vector<WrappedFor> wrapped;
+    for (const release::Grant& grant : grants)
+      wrapped.push_back(
+          wrapped_for(grant, give_name({grant.host, grant.device, grant.claims.ueid}, grant.report_digest)));
+    write_cards(wrapped);
     std::vector<Json> acts;
-    for (const release::Grant& grant : grants) {
-      const std::size_t i = by_digest.at(grant.report_digest);
-      WrappedFor card = wrapped_for(grant, all_[i].dir);
-      const std::filesystem::path dir = staging_dir(all_[i]);
+    for (const WrappedFor& card : wrapped) acts.push_back({{"wrapped_to", card.dir}});
+    release.commit(std::move(acts));
+    site::after_result("the releases are done", kGoOn, [&] { publish(std::move(wrapped), by_digest); });
+  }
+
+  void write_cards(const std::vector<WrappedFor>& cards) const {
+    FileBatch files;
+    for (const WrappedFor& card : cards) {
+      const std::filesystem::path dir = staging_dir(card.report_digest);
       std::filesystem::remove_all(dir);  // what a run that was cut short left
       files.dir(dir);
       for (const auto& [name, bytes] : card_files(mek_, card)) files.add(dir / name, bytes, Existing::Refuse);
-      cards_[i].suite = card.suite;
-      cards_[i].entry = card.entry;
-      acts.push_back({{"wrapped_to", card.dir}});
-      index_.push_back(std::move(card));
     }
     files.commit();
-    return acts;
+  }
+
+  void publish(std::vector<WrappedFor> cards, const std::map<Sha256Digest, std::size_t>& by_digest) {
+    for (WrappedFor& card : cards) {
+      const std::size_t i = by_digest.at(card.report_digest);
+      cards_[i].ueid = card.ueid;
+      cards_[i].suite = card.suite;
+      cards_[i].entry = card.entry;
+      place(i, card.dir);
+      if (!cards_[i].dir.empty()) index_.push_back(std::move(card));
+    }
+    sync_folder(options_.output_folder);
   }
 
   // Those cards of the output's config.json whose releases the log tells of.
@@ -382,6 +428,9 @@ class Fleet {
   std::vector<FleetCard> cards_;           // as all_
   std::vector<std::size_t> todo_;          // places in all_
   std::map<Bytes, std::size_t> first_of_;  // by the ueid that is claimed: the first place in all_
+  std::map<std::string, Served> served_;   // by the report's digest, hex
+  std::set<std::string> shared_;
+  std::map<std::string, Sha256Digest> names_;  // given in this run: the report that has it
   std::vector<WrappedFor> index_;
   std::map<Bytes, std::uint64_t> latest_;  // by ueid: the last release of this MEK
   std::string taken_;                      // of the last output that was in the way

@@ -22,15 +22,16 @@ struct FleetOptions {
 // The outcome for one report.
 struct FleetCard {
   std::string report;  // its file
-  std::string dir;     // below the output folder; empty where it was denied
+  std::string dir;     // below the output folder; empty where it was denied, or its files wait
   Bytes ueid;          // empty where nothing could be read
   std::string suite;
   std::uint64_t entry = 0;  // of the release's result in the log
   bool earlier = false;     // an earlier run did it
   std::string old;          // why its report says nothing of the card as it is now; nothing was done for it
+  std::string waits;        // why its files, complete in the output folder, do not have their name yet
   std::string fault;        // why it is no report that could be judged
   Findings findings;        // why it was denied
-  [[nodiscard]] bool denied() const { return dir.empty(); }
+  [[nodiscard]] bool denied() const { return dir.empty() && waits.empty(); }
 };
 
 inline constexpr std::size_t kFleetBatch = 512;  // reports under one checkpoint
@@ -40,9 +41,10 @@ using FleetProgress = std::function<void(std::uint64_t done, std::uint64_t total
 // written last and keeps its entries of other cards. Each batch is one transaction: intents, wraps, files,
 // results. A report whose release is done and whose files exist is left alone; a release that was cut short
 // is finished. A report that was served before, and whose challenge has expired since or whose card answered
-// a later one, is old. Two verified reports of one card or challenge are both denied. A fault of one report
-// or of its output concerns that card alone; Error{Io} where the output folder cannot serve any card, or is
-// another MEK's. The log, by the digests of the wrapped MEKs, says what an earlier run did.
+// a later one, is old. A copy of a report is not judged again. Two verified reports of one card or challenge
+// are both denied. A fault of one report or of its output concerns that card alone; Error{Io} where the
+// output folder cannot serve any card, or is another MEK's. The log says what an earlier run did: which
+// reports were served, and the digests of the wrapped MEKs.
 std::vector<FleetCard> wrap_fleet(site::Appliance& appliance, const keys::Mek& mek,
                                   const FleetOptions& options, const FleetProgress& progress);
 

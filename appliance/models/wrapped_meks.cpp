@@ -19,6 +19,7 @@ using encoding::Json;
 
 constexpr const char* kFormat = "qpcseal/wrapped-meks/1";
 constexpr std::size_t kMaxConfig = std::size_t{16} << 20, kMaxCards = 20000, kNonce = 32, kId = 16;
+constexpr std::size_t kMaxName = 200;  // bytes of a folder's name; file systems take 255
 constexpr const char* kNames[] = {"MEK.encrypt", "MEK.nonce", "MEK.pub"};
 
 // Letters, digits, '.', '_' and '-', so that a host's name can be a part of a file's.
@@ -145,8 +146,8 @@ std::vector<std::string> folder_names(const std::vector<CardName>& cards) {
   std::map<std::string, unsigned> uses;
   for (const CardName& card : cards) {
     const bool placed = !card.host.empty() && card.device.has_value();
-    out.push_back(placed ? plain(card.host) + "-" + std::to_string(*card.device)
-                         : "card-" + to_hex(card.ueid));
+    const std::string name = placed ? plain(card.host) + "-" + std::to_string(*card.device) : "";
+    out.push_back(placed && name.size() <= kMaxName ? name : "card-" + to_hex(card.ueid));
     ++uses[out.back()];
   }
   for (std::size_t i = 0; i < cards.size(); ++i)
@@ -168,15 +169,21 @@ std::string index_text(const keys::Mek& mek, const std::vector<WrappedFor>& card
   return config_text(mek, std::move(all));
 }
 
+bool holds_wrapped_files(const std::filesystem::path& dir) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(std::filesystem::symlink_status(dir, error))) return false;
+  const std::filesystem::directory_iterator items(dir, error);
+  return !error && std::ranges::all_of(items, [](const auto& item) {
+    const std::string name = item.path().filename();
+    return name == kConfigName || std::ranges::find(kNames, name) != std::end(kNames);
+  });
+}
+
 void refuse_taken_folder(const std::filesystem::path& dir, Existing existing) {
   if (existing == Existing::Refuse) refuse_file(dir);
-  if (!is_name_taken(dir)) return;
-  for (const auto& item : std::filesystem::directory_iterator(dir)) {
-    const std::string name = item.path().filename();
-    if (name != kConfigName && std::ranges::find(kNames, name) == std::end(kNames))
-      throw Error(ErrorKind::Io, item.path().string() + " is in the way: the folder is to be replaced",
-                  "move it away, or name another output");
-  }
+  if (is_name_taken(dir) && !holds_wrapped_files(dir))
+    throw Error(ErrorKind::Io, dir.string() + " is in the way: it is to be replaced, and holds other files",
+                "move it away, or name another output");
 }
 
 void refuse_existing(const std::filesystem::path& output, const std::vector<std::string>& folders) {

@@ -31,8 +31,8 @@ struct WrappedFor {
   seal::Slots slots;
 };
 
-// A card's folder when there are several: HOST-DEVICE where the request named both, else card-UEID; the
-// latter for all of those that would share a name.
+// A card's folder when there are several: HOST-DEVICE where the request named both and that has 200 bytes at
+// most, else card-UEID; the latter for all of those that would share a name.
 struct CardName {
   std::string host;
   std::optional<std::uint64_t> device;
@@ -48,10 +48,12 @@ void write_wrapped(OutputSet& out, const std::filesystem::path& output, const ke
                    const std::vector<WrappedFor>& cards);
 
 // The parts of it, for many cards that are written one after the other: a card's four files by name,
-// config.json last; and the config.json of all. refuse_taken_folder is Error{Io} where the card's folder is
-// there and must not be replaced, or holds what such a folder does not.
+// config.json last; and the config.json of all. holds_wrapped_files: a folder, no link, in which nothing but
+// such files is. refuse_taken_folder is Error{Io} where something has the name of the card's folder that must
+// not be replaced, or is no such folder.
 std::vector<std::pair<std::string, Bytes>> card_files(const keys::Mek& mek, const WrappedFor& card);
 std::string index_text(const keys::Mek& mek, const std::vector<WrappedFor>& cards);
+bool holds_wrapped_files(const std::filesystem::path& dir);
 void refuse_taken_folder(const std::filesystem::path& dir, Existing existing);
 
 // The wrapped MEKs of `folders`, in their order. Each is a card's own folder or one with several of these,

@@ -22,6 +22,13 @@ void hold_to_wrapped(ReleaseItem& c) {
                           wrapped, "no challenge gets a second wrap"});
 }
 
+// Such a report is denied for itself, and is in nobody's way.
+bool is_used_by_another(const audit::State& state, const ReleaseItem& c) {
+  const auto challenge = state.challenges.find(c.claims().nonce);
+  return challenge != state.challenges.end() && challenge->second.consumed &&
+         challenge->second.consumed_by != to_hex(c.report->digest);
+}
+
 }  // namespace
 
 Json policy_facts(const site::Appliance& appliance) {
@@ -106,10 +113,10 @@ void find_other_format(const audit::State& state, std::string_view format,
   }
 }
 
-void find_duplicates(std::vector<ReleaseItem>& candidates) {
+void find_duplicates(const audit::State& state, std::vector<ReleaseItem>& candidates) {
   std::map<Bytes, std::vector<ReleaseItem*>> cards, nonces;
   for (ReleaseItem& c : candidates) {
-    if (!c.may_consume()) continue;
+    if (!c.may_consume() || is_used_by_another(state, c)) continue;
     cards[c.claims().ueid].push_back(&c);
     nonces[c.claims().nonce].push_back(&c);
   }

@@ -24,11 +24,11 @@ struct ReleaseItem {
   encoding::Json wrapped_before;  // of a release that was cut short behind its wrap; else null
   Findings obstacle;              // why it cannot be released that is no matter of the policy
   std::optional<Verdict> verdict;
-  std::string fault;  // why the token did not wrap; the release stays open
+  std::string fault;  // why nothing was begun, or the token did not wrap; the release stays as it is
 
   [[nodiscard]] const attest::Claims& claims() const { return *verified.evidence.claims; }
   [[nodiscard]] bool verifies() const { return verified.evidence.claims.has_value(); }
-  [[nodiscard]] bool may_consume() const { return verifies() && obstacle.empty(); }
+  [[nodiscard]] bool may_consume() const { return verifies() && obstacle.empty() && fault.empty(); }
   [[nodiscard]] bool is_wrapped() const { return !wrapped_before.is_null(); }
   [[nodiscard]] bool allowed() const { return obstacle.empty() && verdict && verdict->decision.allowed(); }
   [[nodiscard]] const Findings& findings() const {
@@ -52,8 +52,8 @@ void find_others_challenges(const audit::State& state, const keys::Mek& mek,
 void find_other_format(const audit::State& state, std::string_view format,
                        std::vector<ReleaseItem>& candidates);
 // Sets an obstacle for all verified reports that come from one card, or answer one challenge; a card that
-// answers several bars no other card from its own.
-void find_duplicates(std::vector<ReleaseItem>& candidates);
+// answers several bars no other card from its own, and an answer to a used challenge bars nobody.
+void find_duplicates(const audit::State& state, std::vector<ReleaseItem>& candidates);
 
 enum class Count {
   Together,  // all of them want a release: one too many denies all

@@ -127,24 +127,27 @@ void publish(OutputSet& outputs) {
 }
 
 Transaction::Transaction(site::Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
-                         const ReleaseApproval& approval, Mode mode, std::string_view format)
+                         const ReleaseApproval& approval, Mode mode, std::string_view format,
+                         const Hindrance& hindrance)
     : appliance_(appliance),
       mek_(mek),
       mode_(mode),
       format_(format),
       candidates_(verify_all(appliance, reports)),
       pending_(appliance.home(), appliance.log().state()) {
-  begin(approval);
+  begin(approval, hindrance);
 }
 
-void Transaction::begin(const ReleaseApproval& approval) {
+void Transaction::begin(const ReleaseApproval& approval, const Hindrance& hindrance) {
   const bool all = mode_ == Mode::AllOrNone;
   record_unverified(appliance_, mek_, candidates_);
   if (all) deny_any(appliance_, mek_, candidates_, [](const ReleaseItem& c) { return c.verifies(); });
   find_others_challenges(appliance_.log().state(), mek_, candidates_);
   find_other_format(appliance_.log().state(), format_, candidates_);
-  find_duplicates(candidates_);
+  find_duplicates(appliance_.log().state(), candidates_);
   if (all) deny_any(appliance_, mek_, candidates_, [](const ReleaseItem& c) { return c.obstacle.empty(); });
+  if (hindrance)
+    for (ReleaseItem* c : select(candidates_, &ReleaseItem::may_consume)) c->fault = hindrance(*c);
   const std::vector<ReleaseItem*> verified = select(candidates_, &ReleaseItem::may_consume);
   if (verified.empty()) return;
   close_stale(appliance_, mek_, verified);
@@ -165,7 +168,7 @@ bool Transaction::would_pass(site::Appliance& appliance, const keys::Mek& mek,
   const auto verifies = [](const ReleaseItem& c) { return c.verifies(); };
   if (!std::ranges::all_of(candidates, verifies)) return false;
   find_others_challenges(appliance.log().state(), mek, candidates);
-  find_duplicates(candidates);
+  find_duplicates(appliance.log().state(), candidates);
   close_stale(appliance, mek, select(candidates, &ReleaseItem::may_consume));
   std::vector<ReleaseItem*> all;
   for (ReleaseItem& c : candidates) all.push_back(&c);

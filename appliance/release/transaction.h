@@ -12,6 +12,7 @@
 // as a kill does. The same command goes on with them and with the same wrapped MEKs.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -37,8 +38,12 @@ class Transaction {
   // challenge. AllOrNone: Error{Denied} with all findings, Error{Usage} for two reports of one card or
   // challenge.
   // Format "vendor": the key is to be exposed (exposure.h), and wrap() is not for it.
+  // `hindrance`, for Each alone, says of a report that would use its challenge up what is in its way, such as
+  // an output; "" where nothing is. That is its fault then, and its challenge stays unused.
+  using Hindrance = std::function<std::string(const ReleaseItem&)>;
   Transaction(site::Appliance& appliance, const keys::Mek& mek, const std::vector<Report>& reports,
-              const ReleaseApproval& approval, Mode mode, std::string_view format = policy::kOwnFormat);
+              const ReleaseApproval& approval, Mode mode, std::string_view format = policy::kOwnFormat,
+              const Hindrance& hindrance = {});
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
 
@@ -67,7 +72,7 @@ class Transaction {
   [[nodiscard]] const std::vector<ReleaseItem>& candidates() const { return candidates_; }
 
  private:
-  void begin(const ReleaseApproval& approval);
+  void begin(const ReleaseApproval& approval, const Hindrance& hindrance);
 
   site::Appliance& appliance_;
   const keys::Mek& mek_;

@@ -304,11 +304,9 @@ class Fleet(FleetDesk):
         shutil.copy(trip / "node-0.report", trip / "copy.report")
         before = len(self.entries())
         result = self.wrap(trip, expect=5)
-        self.assertEqual(result.stdout.count("POL-CARD-TWICE"), 2, "both are denied")
-        self.assertIn("POL-CHALLENGE-TWICE", result.stdout)
-        self.assertEqual(sum(entry["kind"] == "release" for entry in self.entries()[before:]), 3, "of the other one")
-        (trip / "copy.report").unlink()
-        self.wrap(trip)
+        self.assertIn("the same report as", result.stdout)
+        self.assertEqual(sum(entry["kind"] == "release" for entry in self.entries()[before:]), 6, "one for each card")
+        self.check_outputs(trip / "wrapped", 2)
 
     def test_a_run_goes_on_with_what_was_wrapped(self):
         """Killed when the files are there and the log has no results: nothing is wrapped for a challenge twice."""
@@ -316,7 +314,8 @@ class Fleet(FleetDesk):
         self.wrap_killed(trip, "fdatasync:when=3")
         out = trip / "wrapped"
         names = [f"node-{i}" for i in range(3)]
-        before = [(out / f".{name}.new" / "MEK.encrypt").read_bytes() for name in names]
+        digests = [hashlib.sha256((trip / f"{name}.report").read_bytes()).hexdigest() for name in names]
+        before = [(out / f".{digest}.new" / "MEK.encrypt").read_bytes() for digest in digests]
         self.wrap_killed(trip, "fdatasync:when=1")
         self.wrap(trip)
         self.assertEqual([(out / name / "MEK.encrypt").read_bytes() for name in names], before)

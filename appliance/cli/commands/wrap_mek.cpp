@@ -59,6 +59,8 @@ nlohmann::ordered_json entry_of(const models::FleetCard& card) {
   nlohmann::ordered_json out{{"report", card.report},     {"folder", card.dir},
                              {"ueid", to_hex(card.ueid)}, {"suite", card.suite},
                              {"earlier", card.earlier},   {"receipt", {{"entry", card.entry}}}};
+  if (!card.waits.empty()) out["folder"] = nullptr;
+  if (!card.waits.empty()) out["waits"] = card.waits;
   if (!card.old.empty()) out["old"] = card.old;
   return out;
 }
@@ -73,7 +75,7 @@ Report render_wrap_mek(const std::vector<models::FleetCard>& cards, const keys::
                  {"mek_id", to_hex(mek.id)},
                  {"released", nlohmann::ordered_json::array()},
                  {"denied", nlohmann::ordered_json::array()}};
-  std::size_t earlier = 0, old = 0;
+  std::size_t earlier = 0, old = 0, waiting = 0;
   std::string denied;
   for (const models::FleetCard& card : cards) {
     report.json[card.denied() ? "denied" : "released"].push_back(entry_of(card));
@@ -81,6 +83,12 @@ Report render_wrap_mek(const std::vector<models::FleetCard>& cards, const keys::
     if (!card.old.empty()) {
       ++old;
       denied += "OLD REPORT " + printable(card.report) + "\n  " + card.old + "\n";
+    }
+    if (!card.waits.empty()) {
+      ++waiting;
+      denied += "RELEASED, log entry " + std::to_string(card.entry) +
+                ", and its files wait: " + printable(card.report) + "\n  " + printable(card.waits) + "\n";
+      continue;
     }
     if (!card.denied()) {
       report.written.push_back(options.output / card.dir);
@@ -91,8 +99,10 @@ Report render_wrap_mek(const std::vector<models::FleetCard>& cards, const keys::
     for (const std::string& line : finding_lines(card.findings)) denied += "  " + line + "\n";
   }
   const std::size_t released = report.json["released"].size();
-  if (released > 0) report.written.push_back(options.output / models::kConfigName);
-  report.exit_code = released == cards.size() && old == 0 ? 0 : 5;
+  if (released > waiting) report.written.push_back(options.output / models::kConfigName);
+  report.exit_code = waiting > 0                            ? exit_code(ErrorKind::DoneWithFault)
+                     : released == cards.size() && old == 0 ? 0
+                                                            : 5;
   report.text = denied + "wrapped " + mek.label + " for " + std::to_string(released) + " of " +
                 std::to_string(cards.size()) + " cards into " + printable(options.output.string());
   if (earlier > 0) report.text += ", " + std::to_string(earlier) + " of them in an earlier run";
@@ -104,7 +114,11 @@ Report render_wrap_mek(const std::vector<models::FleetCard>& cards, const keys::
         " of the reports are old: a card that was reset since then cannot use these files, and answers "
         "a new request only: qpcseal attest request --mek " +
         shell_word(mek.label) + " -o FILE";
-  report.text += "\n" + (released > 0 ? next_step(options) : "");
+  if (waiting > 0)
+    report.text +=
+        "\n" + std::to_string(waiting) +
+        " of them wait in the output folder: move away what is in the way, and give the command again";
+  report.text += "\n" + (released > waiting ? next_step(options) : "");
   Findings all;
   for (const models::FleetCard& card : cards)
     all.insert(all.end(), card.findings.begin(), card.findings.end());
