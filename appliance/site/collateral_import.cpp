@@ -18,16 +18,42 @@ namespace {
 
 using encoding::Json;
 
-void check_serial(const trust::Collateral& bundle, const audit::State& state) {
-  if (bundle.serial <= state.collateral_serial)
-    throw Error(ErrorKind::Denied, "the bundle's serial is " + std::to_string(bundle.serial) +
-                                       ", and must be above " + std::to_string(state.collateral_serial));
-}
-
 void check_fresh(const trust::Collateral& bundle, UnixTime now) {
   if (now < bundle.not_before || now >= bundle.not_after)
     throw Error(ErrorKind::Denied, "the bundle is fresh from " + format_time(bundle.not_before) + " to " +
                                        format_time(bundle.not_after) + ", now it is " + format_time(now));
+}
+
+// Those of `roots` that a class of devices pins. A bundle's other roots prove nothing: few officers bring
+// them in.
+std::vector<Bytes> pinned_roots(const policy::Policy& policy, const std::vector<Bytes>& roots) {
+  std::vector<Bytes> out;
+  for (const Bytes& der : roots) {
+    const Sha256Digest digest = sha256(der);
+    const auto pins = [&](const policy::DeviceClass& device) {
+      return std::ranges::any_of(device.roots.value,
+                                 [&](const Bytes& pin) { return std::ranges::equal(pin, digest); });
+    };
+    if (std::ranges::any_of(policy.devices, pins)) out.push_back(der);
+  }
+  return out;
+}
+
+std::vector<Bytes> ders(const std::vector<trust::TrustFile>& files) {
+  std::vector<Bytes> out;
+  for (const trust::TrustFile& file : files) out.push_back(file.der);
+  return out;
+}
+
+// Those that a pinned root signed. Their numbers count for good; another's number counts once a card's path
+// has proved the list (grant.h), or while it is in force.
+std::vector<Bytes> proved_lists(const policy::Policy& policy, const std::vector<Bytes>& roots,
+                                const std::vector<Bytes>& crls) {
+  const std::vector<Bytes> pinned = pinned_roots(policy, roots);
+  std::vector<Bytes> out;
+  for (const Bytes& der : crls)
+    if (attest::signer_of(der, pinned) == attest::CrlSigner::Root) out.push_back(der);
+  return out;
 }
 
 Json numbers_of(const std::vector<Bytes>& crls) {
@@ -49,11 +75,14 @@ std::optional<attest::CrlInfo> usable(const trust::TrustFile& crl) {
   }
 }
 
-// Than what the log has seen, and than what is in force, whether a release has seen it or not.
+// Than what the log has seen, and than proved lists in force, whether a release has seen them or not.
 attest::CrlNumbers least_numbers(const Appliance& appliance) {
   attest::CrlNumbers out = appliance.log().state().crl_numbers;
+  std::vector<Bytes> in_force;
   for (const trust::TrustFile& crl : appliance.trust().crls)
-    if (const auto info = usable(crl)) attest::raise(out, *info);
+    if (usable(crl)) in_force.push_back(crl.der);
+  for (const Bytes& der : proved_lists(appliance.policy(), ders(appliance.trust().roots), in_force))
+    attest::raise(out, attest::read_crl(der));
   return out;
 }
 
@@ -67,32 +96,43 @@ void refuse_older_lists(Appliance& appliance, const trust::Collateral& bundle, c
               old);
 }
 
-// Whether a card, or an issuer's list, that counts as revoked now would not any more.
+// Whether a card that counts as revoked now would not any more, or an issuer's list be gone or be an older
+// one.
 bool takes_back_revocations(const trust::Trust& now, const trust::Collateral& next) {
   const auto& revoked = next.revoked_ueids;
   const bool card = std::ranges::any_of(now.collateral.revoked_ueids, [&](const Bytes& ueid) {
     return std::ranges::find(revoked, ueid) == revoked.end();
   });
   const std::vector<attest::CrlInfo> lists = attest::newest(next.crls);
+  attest::CrlNumbers numbers;
+  for (const attest::CrlInfo& list : lists) attest::raise(numbers, list);
   const auto is_left_out = [&](const trust::TrustFile& crl) {
     const auto info = usable(crl);
-    return info && std::ranges::none_of(lists, [&](const auto& list) { return list.issuer == info->issuer; });
+    if (!info) return false;
+    const bool there = numbers.contains(info->issuer);
+    return !there || !attest::check_crl_floors(next.crls, {{info->issuer, info->number}}).empty();
   };
   return card || std::ranges::any_of(now.crls, is_left_out);
 }
 
-// Whether a list of the bundle, which none in force equals, may be anybody's: no root has its issuer's name.
-bool brings_unproved_lists(const trust::Trust& now, const trust::Collateral& next) {
+// Whether a list of the bundle, which none in force equals, is in the name of a pinned root that did not sign
+// it: another root of that name did, which may be anybody's.
+bool brings_foreign_lists(const policy::Policy& policy, const trust::Trust& now,
+                          const trust::Collateral& next) {
+  std::vector<Bytes> roots = ders(now.roots);
+  roots.insert(roots.end(), next.roots.begin(), next.roots.end());
+  const std::vector<Bytes> pinned = pinned_roots(policy, roots);
   return std::ranges::any_of(next.crls, [&](const Bytes& der) {
     return std::ranges::find(now.crls, der, &trust::TrustFile::der) == now.crls.end() &&
-           attest::signer_of(der, next.roots) == attest::CrlSigner::Unknown;
+           attest::signer_of(der, pinned) == attest::CrlSigner::Nobody;
   });
 }
 
-// Taking a revocation back lets a key go where it could not go before. The number of a list counts for good,
-// and a false one would keep out its issuer's own lists. Either takes as many as any act.
+// Taking a revocation back lets a key go where it could not go before; a foreign list keeps out the one that
+// would say so. Either takes as many as any act.
 int officers_for(const Outlook& outlook, const trust::Trust& trust, const trust::Collateral& bundle) {
-  const bool all = takes_back_revocations(trust, bundle) || brings_unproved_lists(trust, bundle);
+  const bool all =
+      takes_back_revocations(trust, bundle) || brings_foreign_lists(outlook.policy, trust, bundle);
   return all ? outlook.policy.greatest_threshold() : 1;
 }
 
@@ -103,7 +143,8 @@ NextBundle check_next_bundle(const Outlook& outlook, const trust::Trust& trust,
   NextBundle out{read_plain_text(file, trust::kMaxCollateral), {}, {}};
   out.bundle = trust::parse_collateral(out.text);
   with_context("collateral bundle", [&] { attest::refuse_forged(out.bundle.crls, out.bundle.roots); });
-  check_serial(out.bundle, outlook.state);
+  with_context("collateral bundle",
+               [&] { check_serial(out.bundle.serial, outlook.state.collateral_serial); });
   check_fresh(out.bundle, outlook.now());
   out.signers = check_signers(
       outlook, {"trust-import", kTrustNamespace, out.text, officers_for(outlook, trust, out.bundle)});
@@ -119,7 +160,7 @@ Installed import_collateral(Appliance& appliance, const std::filesystem::path& f
               {"serial", bundle.serial},
               {"not_before", static_cast<std::uint64_t>(bundle.not_before)},
               {"not_after", static_cast<std::uint64_t>(bundle.not_after)},
-              {"crls", numbers_of(bundle.crls)},
+              {"crls", numbers_of(proved_lists(appliance.policy(), bundle.roots, bundle.crls))},
               {"approvers", approval::as_json(signers.approvers)}};
   refuse_older_lists(appliance, bundle, intent);
   replace_pinned(appliance, "trust", std::move(intent), text);

@@ -144,14 +144,20 @@ void replace_pinned(Appliance& appliance, const std::string& kind, Json intent, 
   if (!fault.empty()) throw Error(ErrorKind::DoneWithFault, "the file is in force and logged; " + fault);
 }
 
+void check_serial(std::uint64_t serial, std::uint64_t before) {
+  const std::string is = "its serial is " + std::to_string(serial) + ", and must be ";
+  if (serial <= before) throw Error(ErrorKind::Denied, is + "above " + std::to_string(before));
+  if (serial - before > kMaxSerialStep)
+    throw Error(ErrorKind::Denied, is + std::to_string(before + kMaxSerialStep) + " at most",
+                "serials only rise: one that is mistyped would leave no room for those to come");
+}
+
 NextPolicy check_next_policy(const Outlook& outlook, const std::filesystem::path& file) {
   NextPolicy out{read_text_file(file, policy::kMaxPolicySize), 0, {}};
   const policy::Policy next = policy::parse_policy(out.text, file.string());
   const audit::State& state = outlook.state;
   out.serial = next.serial.value;
-  if (out.serial <= state.policy_serial)
-    throw Error(ErrorKind::Denied, "its serial is " + std::to_string(out.serial) + ", and must be above " +
-                                       std::to_string(state.policy_serial));
+  check_serial(out.serial, state.policy_serial);
   std::optional<approval::Officers> officers;
   if (!state.officers_digest.empty()) officers = approval::read_officers(outlook.home.officers(), state);
   check_policy(next,
@@ -194,6 +200,7 @@ Installed install_officers(Appliance& appliance, const std::filesystem::path& fi
 }
 
 void check_policy(const policy::Policy& policy, const PolicyPlace& place, UnixTime now) {
+  if (place.is_first) check_serial(policy.serial.value, 0);
   refuse_expired(policy, now);
   refuse_other_appliance(policy, place);
   if (place.officers != nullptr) refuse_too_few(policy, *place.officers, now);

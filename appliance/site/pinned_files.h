@@ -38,9 +38,15 @@ struct Signers {
 // Error{Denied} where the policy does not name the operation.
 Signers check_signers(const Outlook& outlook, const SignedFile& file);
 
+// Serials of policies and bundles rise, and none leaves too little room for those to come: a mistake in one
+// would else be for good. Error{Denied} unless `serial` is above `before` by kMaxSerialStep at most, which
+// leaves seconds since 1970, or a date with a number, as serials.
+inline constexpr std::uint64_t kMaxSerialStep = std::uint64_t{1} << 32;
+void check_serial(std::uint64_t serial, std::uint64_t before);
+
 // A policy that officers signed (namespace policy@qpcseal, over its bytes): as many as the policy in force
 // wants for policy-change, by the officers in force; outside a demonstration as many as any operation needs,
-// before or after. Its serial must rise. Error{Denied}, Error{ApprovalsMissing}; and as check_policy().
+// before or after. As check_serial() and check_policy(); Error{ApprovalsMissing}.
 struct NextPolicy {
   std::string text;
   std::uint64_t serial = 0;
@@ -69,7 +75,8 @@ struct PolicyPlace {
   bool insecure_demo = false;
   bool is_first = false;  // brought in by the genesis, in which every officer signs appliance and policy
 };
-// What every policy must be that comes into force, the first one too. Error{Denied} where it has expired or
+// What every policy must be that comes into force, the first one too. Error{Denied} where it has expired, the
+// first one's serial is above kMaxSerialStep, or it
 // is another appliance's (POL-APPLIANCE; "any" serves as a first policy, and in a demonstration);
 // Error{Usage} where too few people of the officers file could sign what it asks for; outside a demonstration
 // Error{Denied} where an operation that decides what counts needs fewer officers than another operation.

@@ -2,7 +2,9 @@
 
 import base64
 import datetime
+import hashlib
 import json
+import re
 import unittest
 
 from cryptography import x509
@@ -12,11 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from appliance import BUILD, GuardedAppliance
 
 
-def authority():
+def authority(name="Lists"):
     """A certificate authority that is nobody's root but can number revocation lists."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Lists")])
-    return key, name
+    return ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
 
 
 def crl(issuer, number):
@@ -27,12 +27,32 @@ def crl(issuer, number):
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
 
-class Collateral(unittest.TestCase):
-    def setUp(self):
-        self.appliance = GuardedAppliance(guarded=("trust-import", "policy-change"))
-        self.addCleanup(self.appliance.close)
-        self.anna, self.bela, self.carl = self.appliance.officers
+def root(issuer):
+    """The authority's certificate, as its own root."""
+    key, name = issuer
+    now = datetime.datetime.now(datetime.timezone.utc)
+    builder = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(7)
+               .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=3000))
+               .add_extension(x509.BasicConstraints(True, None), critical=True)
+               .add_extension(x509.KeyUsage(False, False, False, False, False, True, True, False, False), critical=True))
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
+
+class PinnedLists(GuardedAppliance):
+    """Its policy pins one more root, which signs lists; one officer may bring in a bundle, two must agree to other acts."""
+
+    def __init__(self):
+        self.issuer = authority()
+        self.pinned = root(self.issuer)
+        super().__init__(guarded=("mek-generate",), cards=1, init_now=False)
+        (self.trust / "lists.der").write_bytes(self.pinned)
+
+    def with_thresholds(self, text):
+        return re.sub(r'(?m)^roots = \[', f'roots = ["{hashlib.sha256(self.pinned).hexdigest()}", ',
+                      super().with_thresholds(text))
+
+
+class Base(unittest.TestCase):
     def bundle(self, serial, *more, name="bundle", **how):
         file = self.appliance.root / name
         self.appliance.qpcseal("trust", "bundle", "--serial", serial, "--trust", self.appliance.trust, "-o", file,
@@ -43,6 +63,105 @@ class Collateral(unittest.TestCase):
         signatures = [officer.sign(file, sig_namespace) for officer in officers]
         return self.appliance.qpcseal("trust", "import", file, *(["--approval", *signatures] if signatures else []),
                                       expect=expect)
+
+
+class Numbers(Base):
+    """Of revocation lists, and of bundles."""
+
+    def setUp(self):
+        self.appliance = PinnedLists()
+        self.addCleanup(self.appliance.close)
+        self.file = self.appliance.trust / "lists.crl"
+
+    def init(self):
+        self.appliance.init()
+        self.one, *self.others = self.appliance.officers
+
+    def bring(self, serial, expect=0, everybody=False):
+        return self.load(self.bundle(serial), self.one, *(self.others if everybody else ()), expect=expect)
+
+    def numbers(self):
+        entries = self.appliance.json("audit", "show", "--kind", "trust")["entries"]
+        return [int(crl["number"] or "0", 16) for crl in entries[-2]["data"]["crls"]]
+
+    def test_of_a_pinned_roots_lists_only_rise(self):
+        self.init()
+        for serial, number, expect in ((1, 0x90, 0), (2, 0x90, 0), (3, 0x1000, 0), (4, 0xff, 5)):
+            self.file.write_bytes(crl(self.appliance.issuer, number))
+            result = self.bring(serial, expect, everybody=True)
+        self.assertIn("ATT-CRL-ROLLBACK", result.stderr)
+        self.assertIn("0xff", result.stderr)
+        self.assertEqual(self.appliance.json("trust", "show")["bundle"]["serial"], 3)
+        refused = self.appliance.json("audit", "show", "--kind", "trust")["entries"][-1]
+        self.assertEqual((refused["outcome"], refused["data"]["findings"][0]["id"]), ("denied", "ATT-CRL-ROLLBACK"))
+        self.file.unlink()
+        self.bring(5, everybody=True)
+        self.file.write_bytes(crl(self.appliance.issuer, 0xfff))
+        self.bring(6, expect=5, everybody=True)
+        self.file.write_bytes(crl(self.appliance.issuer, 0x1001))
+        self.bring(7)
+        self.assertEqual(self.numbers(), [0x1001])
+
+    def test_of_the_trust_folder_count_too(self):
+        self.file.write_bytes(crl(self.appliance.issuer, 0x20))
+        self.init()
+        self.file.write_bytes(crl(self.appliance.issuer, 0x1f))
+        self.assertIn("ATT-CRL-ROLLBACK", self.bring(1, expect=5, everybody=True).stderr)
+        self.file.write_bytes(crl(self.appliance.issuer, 0x20))
+        self.bring(2)
+
+    def test_of_lists_that_nobody_proves_count_while_in_force(self):
+        self.init()
+        issuer = authority("An intermediate")
+        for serial, number in ((1, 1 << 158), (2, (1 << 158) + 1)):
+            self.file.write_bytes(crl(issuer, number))
+            self.bring(serial)
+            self.assertEqual(self.numbers(), [])
+        self.file.write_bytes(crl(issuer, 7))
+        self.bring(3, expect=7)
+        self.bring(3, everybody=True)
+        self.file.unlink()
+        self.bring(4, expect=7)
+        self.bring(4, everybody=True)
+
+    def test_of_a_list_that_another_root_signed(self):
+        """One that bears a pinned root's name, and comes in the same bundle: few officers bring it in no more than the list."""
+        self.init()
+        forger = (authority()[0], self.appliance.issuer[1])
+        self.file.write_bytes(crl(forger, 1 << 158))
+        (self.appliance.trust / "forger.der").write_bytes(root(forger))
+        self.bring(1, expect=7)
+        self.bring(1, everybody=True)
+        self.assertEqual(self.numbers(), [])
+        (self.appliance.trust / "forger.der").unlink()
+        self.file.write_bytes(crl(self.appliance.issuer, 3))
+        self.bring(2, expect=7)
+        self.bring(2, everybody=True)
+        self.assertEqual(self.numbers(), [3])
+
+    def test_of_bundles_and_policies_leave_room_for_those_to_come(self):
+        self.init()
+        self.assertIn("must be 4294967296 at most", self.bring(2**64 - 1, expect=5).stderr)
+        self.bring(2**32)
+        self.bring(2**33 + 1, expect=5)
+        self.bring(2**33)
+        policy = self.appliance.root / "next.toml"
+        for serial, expect in ((2**32 + 2, 5), (2**32 + 1, 0)):
+            policy.write_text(re.sub(r"(?m)^serial = .*$", f"serial = {serial}", self.appliance.policy.read_text()))
+            signed = [officer.sign(policy, "policy") for officer in self.appliance.officers]
+            self.appliance.qpcseal("policy", "install", policy, "--approval", *signed, expect=expect)
+
+    def test_of_a_first_policy_too(self):
+        text = self.appliance.policy.read_text()
+        self.appliance.policy.write_text(re.sub(r"(?m)^serial = .*$", f"serial = {2**32 + 1}", text))
+        self.assertIn("at most", self.appliance.init(expect=5).stderr)
+
+
+class Collateral(Base):
+    def setUp(self):
+        self.appliance = GuardedAppliance(guarded=("trust-import", "policy-change"))
+        self.addCleanup(self.appliance.close)
+        self.anna, self.bela, self.carl = self.appliance.officers
 
     def test_a_revoked_card_that_nobody_knows_is_named(self):
         self.appliance.qpcseal("mek", "generate", "m")
@@ -100,20 +219,6 @@ class Collateral(unittest.TestCase):
             file = self.edited(self.bundle(1), not_before=window[0], not_after=window[1])
             self.assertIn("fresh from", self.load(file, self.anna, self.bela, expect=5).stderr)
 
-    def test_crl_numbers_only_rise(self):
-        issuer = authority()
-        list_file = self.appliance.trust / "lists.crl"
-        for serial, number, expect in ((1, 0x90, 0), (2, 0x90, 0), (3, 0x1000, 0), (4, 0xff, 5)):
-            list_file.write_bytes(crl(issuer, number))
-            result = self.load(self.bundle(serial), self.anna, self.bela, expect=expect)
-        self.assertIn("ATT-CRL-ROLLBACK", result.stderr)
-        self.assertIn("0xff", result.stderr)
-        self.assertEqual(self.appliance.json("trust", "show")["bundle"]["serial"], 3)
-        refused = self.appliance.json("audit", "show", "--kind", "trust")["entries"][-1]
-        self.assertEqual((refused["outcome"], refused["data"]["findings"][0]["id"]), ("denied", "ATT-CRL-ROLLBACK"))
-        list_file.write_bytes(crl(issuer, 0x1001))
-        self.load(self.bundle(5), self.anna, self.bela)
-
     def test_policy_diff_replays_as_of_then(self):
         """A bundle that revokes, and a budget that is used up, are later than the verdict."""
         self.appliance.qpcseal("mek", "generate", "m")
@@ -141,19 +246,6 @@ class Collateral(unittest.TestCase):
         said = self.appliance.json("policy", "diff", in_force, strict)
         by_report = {each["ueid"]: [finding["id"] for finding in each["findings_before"]] for each in said["verdicts"]}
         self.assertEqual(by_report, {ueid: [], "": ["ATT-SIGNATURE"]})
-
-    def test_no_list_older_than_the_trust_folders(self):
-        issuer = authority()
-        self.appliance = GuardedAppliance(guarded=("trust-import",), init_now=False)
-        self.addCleanup(self.appliance.close)
-        list_file = self.appliance.trust / "lists.crl"
-        list_file.write_bytes(crl(issuer, 0x20))
-        self.appliance.init()
-        self.anna, self.bela, _ = self.appliance.officers
-        list_file.write_bytes(crl(issuer, 0x1f))
-        self.assertIn("ATT-CRL-ROLLBACK", self.load(self.bundle(1), self.anna, self.bela, expect=5).stderr)
-        list_file.write_bytes(crl(issuer, 0x20))
-        self.load(self.bundle(2), self.anna, self.bela)
 
     def test_stale_in_force_denies(self):
         self.appliance.qpcseal("mek", "generate", "m")
