@@ -12,7 +12,7 @@ const auto& all_kinds() {
   static const std::array kinds = {&kGenesis, &kGenesisAccepted, &kOfficers, &kPolicy, &kTrust, &kRejection,
                                    &kRecovery, &kRotateKey, &kSite, &kAnchorAccept, &kClock, &kClockCorrect,
                                    &kTokenRestored, &kWitnessKey, &kWitness, &kChallenge, &kRelease, &kDenied,
-                                   &kMekGenerate, &kMekRotate, &kSeal, &kSealSet,
+                                   &kRefused, &kMekGenerate, &kMekRotate, &kSeal, &kSealSet,
                                    // the life of keys, and ceremonies
                                    &kMekExpose, &kMekSuspend, &kMekResume, &kMekDestroy, &kMekBackup,
                                    &kMekRestore, &kMekImport, &kMekDrill, &kShred, &kLeftovers, &kRecoveryKey,

@@ -31,7 +31,7 @@ extern const Kind kMekExpose;
 // state_ceremony.cpp
 extern const Kind kCeremony, kCeremonyStep, kCeremonyStop, kCeremonyResume;
 // state_release.cpp
-extern const Kind kChallenge, kRelease, kDenied;
+extern const Kind kChallenge, kRelease, kDenied, kRefused;
 // state_site.cpp
 extern const Kind kGenesis, kGenesisAccepted, kPolicy, kOfficers, kTrust, kRejection, kRecovery, kRotateKey;
 // state_repair.cpp

@@ -147,5 +147,6 @@ void raise_crls(State& state, const encoding::Json& crls, bool older_too) {
 const Kind kChallenge{"challenge", make_challenge};
 const Kind kRelease{"release", agree_release, begin_release, end_release, wrap_release};
 const Kind kDenied{"denied", nothing};
+const Kind kRefused{"refused", nothing};
 
 }  // namespace qpcseal::audit

@@ -160,7 +160,7 @@ class Fleet {
       if (name.size() != 1 + hex + std::string_view(kStaged).size() || !name.starts_with('.') ||
           !name.ends_with(kStaged) || name.find_first_not_of("0123456789abcdef", 1) != 1 + hex)
         continue;
-      if (!kept.contains(name.substr(1, hex)) && holds_wrapped_files(item.path()))
+      if (!kept.contains(name.substr(1, hex)) && !find_other_file(item.path()))
         std::filesystem::remove_all(item.path());
     }
   }

@@ -169,20 +169,23 @@ std::string index_text(const keys::Mek& mek, const std::vector<WrappedFor>& card
   return config_text(mek, std::move(all));
 }
 
-bool holds_wrapped_files(const std::filesystem::path& dir) {
+std::optional<std::filesystem::path> find_other_file(const std::filesystem::path& dir) {
   std::error_code error;
-  if (!std::filesystem::is_directory(std::filesystem::symlink_status(dir, error))) return false;
-  const std::filesystem::directory_iterator items(dir, error);
-  return !error && std::ranges::all_of(items, [](const auto& item) {
+  if (!std::filesystem::is_directory(std::filesystem::symlink_status(dir, error))) return dir;
+  std::filesystem::directory_iterator items(dir, error);
+  if (error) return dir;
+  for (const auto& item : items) {
     const std::string name = item.path().filename();
-    return name == kConfigName || std::ranges::find(kNames, name) != std::end(kNames);
-  });
+    if (name != kConfigName && std::ranges::find(kNames, name) == std::end(kNames)) return item.path();
+  }
+  return std::nullopt;
 }
 
 void refuse_taken_folder(const std::filesystem::path& dir, Existing existing) {
   if (existing == Existing::Refuse) refuse_file(dir);
-  if (is_name_taken(dir) && !holds_wrapped_files(dir))
-    throw Error(ErrorKind::Io, dir.string() + " is in the way: it is to be replaced, and holds other files",
+  if (!is_name_taken(dir)) return;
+  if (const auto other = find_other_file(dir))
+    throw Error(ErrorKind::Io, other->string() + " is in the way: the folder is to be replaced",
                 "move it away, or name another output");
 }
 

@@ -48,12 +48,12 @@ void write_wrapped(OutputSet& out, const std::filesystem::path& output, const ke
                    const std::vector<WrappedFor>& cards);
 
 // The parts of it, for many cards that are written one after the other: a card's four files by name,
-// config.json last; and the config.json of all. holds_wrapped_files: a folder, no link, in which nothing but
-// such files is. refuse_taken_folder is Error{Io} where something has the name of the card's folder that must
-// not be replaced, or is no such folder.
+// config.json last; and the config.json of all. find_other_file says what is no such file: `dir` itself where
+// it is no folder. refuse_taken_folder is Error{Io} where something has the name of the card's folder that
+// must not be replaced, or holds such a file.
 std::vector<std::pair<std::string, Bytes>> card_files(const keys::Mek& mek, const WrappedFor& card);
 std::string index_text(const keys::Mek& mek, const std::vector<WrappedFor>& cards);
-bool holds_wrapped_files(const std::filesystem::path& dir);
+std::optional<std::filesystem::path> find_other_file(const std::filesystem::path& dir);
 void refuse_taken_folder(const std::filesystem::path& dir, Existing existing);
 
 // The wrapped MEKs of `folders`, in their order. Each is a card's own folder or one with several of these,

@@ -77,6 +77,23 @@ void record_unverified(site::Appliance& appliance, const keys::Mek& mek,
   appliance.log().events("denied", std::move(events));
 }
 
+void record_refused(site::Appliance& appliance, const keys::Mek& mek,
+                    const std::vector<ReleaseItem>& candidates) {
+  std::vector<const ReleaseItem*> refused;
+  for (const ReleaseItem& c : candidates)
+    if (c.verifies() && !c.obstacle.empty()) refused.push_back(&c);
+  if (refused.empty()) return;
+  keep_reports(appliance.home(), refused);
+  std::vector<Json> events;
+  for (const ReleaseItem* c : refused) {
+    events.push_back(refused_facts(c->verified, c->obstacle));
+    events.back().update({{"report_sha256", to_hex(c->report->digest)},
+                          {"mek_id", to_hex(mek.id)},
+                          {"policy", policy_facts(appliance)}});
+  }
+  appliance.log().events("refused", std::move(events));
+}
+
 void find_others_challenges(const audit::State& state, const keys::Mek& mek,
                             std::vector<ReleaseItem>& candidates) {
   for (ReleaseItem& c : candidates) {

@@ -43,6 +43,10 @@ std::vector<ReleaseItem> verify_all(const site::Appliance& appliance, const std:
 void record_unverified(site::Appliance& appliance, const keys::Mek& mek,
                        const std::vector<ReleaseItem>& candidates);
 
+// Logs the reports that verify and have an obstacle. They use no challenge up either.
+void record_refused(site::Appliance& appliance, const keys::Mek& mek,
+                    const std::vector<ReleaseItem>& candidates);
+
 // Sets an obstacle for each report that answers the challenge of another MEK, or one that was made for
 // another card. That challenge is not used up.
 void find_others_challenges(const audit::State& state, const keys::Mek& mek,

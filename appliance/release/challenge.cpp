@@ -72,8 +72,10 @@ std::vector<attest::Request> make_requests(site::Appliance& appliance, const key
 }
 
 std::string new_request_hint(const Findings& findings, const std::string& mek) {
-  const bool stale = std::ranges::any_of(
-      findings, [](const Finding& finding) { return finding.id.starts_with("POL-CHALLENGE"); });
+  // The card that a challenge was made for can answer it still.
+  const bool stale = std::ranges::any_of(findings, [](const Finding& finding) {
+    return finding.id.starts_with("POL-CHALLENGE") && finding.id != "POL-CHALLENGE-UEID";
+  });
   return stale
              ? "the card answers a new request: qpcseal attest request --mek " + shell_word(mek) + " -o FILE"
              : "";

@@ -145,6 +145,7 @@ void Transaction::begin(const ReleaseApproval& approval, const Hindrance& hindra
   find_others_challenges(appliance_.log().state(), mek_, candidates_);
   find_other_format(appliance_.log().state(), format_, candidates_);
   find_duplicates(appliance_.log().state(), candidates_);
+  record_refused(appliance_, mek_, candidates_);
   if (all) deny_any(appliance_, mek_, candidates_, [](const ReleaseItem& c) { return c.obstacle.empty(); });
   if (hindrance)
     for (ReleaseItem* c : select(candidates_, &ReleaseItem::may_consume)) c->fault = hindrance(*c);

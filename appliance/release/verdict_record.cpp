@@ -167,6 +167,12 @@ Json unverified_facts(const Verified& verified) {
   return with_findings(with_verifier(std::move(out), verified), verified.evidence.findings);
 }
 
+Json refused_facts(const Verified& verified, const Findings& obstacle) {
+  const attest::Claims& claims = verified.evidence.claims.value();
+  return with_findings(
+      with_verifier({{"nonce", to_hex(claims.nonce)}, {"ueid", to_hex(claims.ueid)}}, verified), obstacle);
+}
+
 Json make_verdict_record(UnixTime verified_at, const trust::Trust& trust) {
   return {{"verified_at", static_cast<std::uint64_t>(verified_at)},
           {"trust", to_hex(trust.digest)},

@@ -18,6 +18,8 @@ encoding::Json granted_facts(const Verified& verified, const Verdict& verdict);
 encoding::Json denied_facts(const Verified& verified, const Verdict& verdict);
 // The data of the event for a report that does not verify.
 encoding::Json unverified_facts(const Verified& verified);
+// What the event for a report that verifies says of it, whose release is not begun because of `obstacle`.
+encoding::Json refused_facts(const Verified& verified, const Findings& obstacle);
 
 // `judged` of a report that did not verify: the time, and the trust material.
 encoding::Json make_verdict_record(UnixTime verified_at, const trust::Trust& trust);

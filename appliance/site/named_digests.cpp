@@ -51,7 +51,8 @@ void add_entry(NamedDigests& out, const Entry& entry) {
   add_approval(out, entry.data, "agreed");
   add_signatures(out, entry.data);
   if (entry.kind == "genesis-accepted") add(out.geneses, entry.data, "text_sha256");
-  if (entry.kind == "release" || entry.kind == "denied") add(out.reports, entry.data, "report_sha256");
+  if (entry.kind == "release" || entry.kind == "denied" || entry.kind == "refused")
+    add(out.reports, entry.data, "report_sha256");
   if (entry.kind == "ceremony") add(out.plans, entry.data, "plan_sha256");
   if (entry.kind == "ceremony") add(out.rehearsals, entry.data, "rehearsal_sha256");
   if (entry.kind == "rejection")
@@ -64,9 +65,9 @@ void add_entry(NamedDigests& out, const Entry& entry) {
 
 // Before it is parsed: most entries are challenges and results, which name no file.
 bool may_name(std::string_view line) {
-  static constexpr std::array<std::string_view, 9> kKinds = {"genesis",  "genesis-accepted", "policy",
-                                                             "trust",    "officers",         "denied",
-                                                             "ceremony", "rejection",        "recovery"};
+  static constexpr std::array<std::string_view, 10> kKinds = {
+      "genesis", "genesis-accepted", "policy",    "trust",    "officers",
+      "denied",  "ceremony",         "rejection", "recovery", "refused"};
   const audit::EntryView entry = audit::scan_entry(line);
   if (std::ranges::find(kKinds, entry.kind) != kKinds.end()) return true;
   if (entry.kind == "release" && entry.phase == Phase::Intent) return true;

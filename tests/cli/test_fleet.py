@@ -138,6 +138,8 @@ class Neighbours(unittest.TestCase):
             self.ask(card, "--ueid", self.ueid(card))
         early = self.wrap([self.trip / "a1.report"], expect=5)
         self.assertEqual([one["id"] for one in early["denied"][0]["findings"]], ["POL-CHALLENGE-UEID"])
+        refused, = self.site.json("audit", "show", "--kind", "refused")["entries"]
+        self.assertEqual((refused["data"]["ueid"], refused["data"]["findings"][0]["id"]), (self.ueid(0), "POL-CHALLENGE-UEID"))
         said = self.wrap([self.trip], expect=5)
         self.assertEqual([(card["ueid"], card["earlier"]) for card in said["released"]],
                          [(self.ueid(card), False) for card in (1, 2)])

@@ -14,7 +14,6 @@ import unittest
 from appliance import QPCSEAL, Appliance, GuardedAppliance, run, shifted, softhsm_env
 from second import Second, killed
 from test_cut_short import failing
-from test_revocation import crl
 from tokens import PIN, SOFTHSM, Token
 
 HOUR = 3600
@@ -344,17 +343,6 @@ class Revocations(unittest.TestCase):
         self.assertIn("must be signed by 2 officers", said)
         self.load(3, two, by=[0, 1])
         self.load(4, two, by=[0])
-
-    def test_a_list_that_no_root_proves_takes_two(self):
-        """Its number counts for good, and a false one would keep its issuer's own lists out."""
-        lists = self.site.trust / "lists.crl"
-        lists.write_bytes(crl(1))
-        self.assertIn("must be signed by 2 officers", self.load(1, by=[0], expect=7).stderr)
-        self.load(1, by=[0, 1])
-        self.load(2, by=[0])  # the same list
-        lists.write_bytes(crl(2))
-        self.load(3, by=[0], expect=7)
-        self.load(3, by=[0, 1])
 
 
 class Drills(Case):

@@ -188,6 +188,12 @@ TEST(WrapFiles, ReplaceAFolderThatHoldsNothingElse) {
   models::refuse_taken_folder(dir / "w", Existing::Replace);
   write_file(dir / "w/MEK.pub.old", view("x"), Existing::Refuse);
   EXPECT_ERROR(Io, "MEK.pub.old is in the way", models::refuse_taken_folder(dir / "w", Existing::Replace));
+  write_file(dir / "file", view("x"), Existing::Refuse);
+  std::filesystem::create_symlink(dir / "nothing", dir / "dangling");
+  std::filesystem::remove(dir / "w/MEK.pub.old");
+  std::filesystem::create_symlink(dir / "w", dir / "link");
+  for (const std::string name : {"file", "dangling", "link"})
+    EXPECT_ERROR(Io, name + " is in the way", models::refuse_taken_folder(dir / name, Existing::Replace));
 }
 
 TEST(OutputSet, TakesBackWhatAppearedAndFoldersThatItMade) {

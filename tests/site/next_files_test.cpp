@@ -210,8 +210,12 @@ TEST_F(NextBundles, HaveSerialsThatRise) {
                                   {"approvers", Json::array()}}),
              "ok", {{"digest", digest}});
   for (const std::uint64_t serial : {3U, 4U})
-    EXPECT_ERROR(Denied, "the bundle's serial is " + std::to_string(serial) + ", and must be above 4",
+    EXPECT_ERROR(Denied, "its serial is " + std::to_string(serial) + ", and must be above 4",
                  site.signed_bundle(bundle(serial), {site.bela()}));
+  for (const std::uint64_t serial : {4 + kMaxSerialStep + 1, ~std::uint64_t{0}})
+    EXPECT_ERROR(Denied, "must be " + std::to_string(4 + kMaxSerialStep) + " at most",
+                 site.signed_bundle(bundle(serial), {site.bela()}));
+  EXPECT_EQ(site.signed_bundle(bundle(4 + kMaxSerialStep), {site.bela()}).bundle.serial, 4 + kMaxSerialStep);
   EXPECT_EQ(site.signed_bundle(bundle(5), {site.bela()}).bundle.serial, 5U);
 }
 

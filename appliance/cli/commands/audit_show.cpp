@@ -292,7 +292,8 @@ Report show_entries(audit::LogCopy log, const EntryFilter& filter) {
     if (any) return;
     put("no entry is of all that was asked for\n");
     if (filter.kind == "denied")
-      put("('denied' is a report that did not verify; a release that policy denied: --outcome denied)\n");
+      put("('denied' is a report that did not verify, 'refused' one that did and was in the way of others; a "
+          "release that policy denied: --outcome denied)\n");
   };
   report.streamed->write_items = [shared, filter](const auto& put) {
     each_kept(*shared, filter,

@@ -13,7 +13,8 @@ using encoding::Json;
 using encoding::text_or_empty;
 
 bool is_release(const Entry& entry) {
-  return (entry.kind == "release" && entry.phase == Phase::Result) || entry.kind == "denied";
+  return (entry.kind == "release" && entry.phase == Phase::Result) || entry.kind == "denied" ||
+         entry.kind == "refused";
 }
 
 bool is_site(const Entry& entry) {
