@@ -19,8 +19,8 @@ namespace {
 
 using encoding::Json;
 
-// A report before its turn. What it says is unverified, and decides nothing but which outputs are looked at
-// before a challenge is used up.
+// A report before its turn. What it says is unverified, and decides only which outputs are looked at before a
+// challenge is used up, and whether a card is named by its UEID alone.
 struct QueuedReport {
   std::filesystem::path path;
   std::string fault;  // why it is no report at all
@@ -270,7 +270,7 @@ class Fleet {
     const auto& output = options_.output_folder;
     if (std::filesystem::exists(output / "MEK.encrypt"))
       throw Error(ErrorKind::Io, output.string() + " holds one card's wrapped MEK", "name another output");
-    if (std::filesystem::exists(output / kConfigName) && read_wrapped({output}).mek_id != mek_.id)
+    if (std::filesystem::exists(output / kConfigName) && read_index(output).mek_id != mek_.id)
       throw Error(ErrorKind::Io, output.string() + " holds wrapped MEKs of another key",
                   "name another output");
   }
@@ -397,7 +397,7 @@ class Fleet {
     std::vector<WrappedFor> out;
     if (!std::filesystem::exists(options_.output_folder / kConfigName)) return out;
     try {
-      WrappedSet set = read_wrapped({options_.output_folder});
+      WrappedSet set = read_index(options_.output_folder);
       for (WrappedFor& card : set.cards) {
         const std::string name = card.dir;
         if (auto known = recorded(std::move(card), name)) out.push_back(std::move(*known));

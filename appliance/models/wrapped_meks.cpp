@@ -118,7 +118,7 @@ void check_files(const WrappedFor& card, const Json& item, const Bytes& mek_id) 
     throw Error(ErrorKind::Malformed, "MEK.encrypt holds another MEK than config.json says");
 }
 
-void add_folder(WrappedSet& set, const std::filesystem::path& dir) {
+void add_folder(WrappedSet& set, const std::filesystem::path& dir, bool whole = true) {
   const Json config = parse_config(dir / kConfigName);
   const Bytes mek_id = from_hex(encoding::hex_member(config, "mek_id", kId));
   if (!set.cards.empty() && mek_id != set.mek_id)
@@ -129,10 +129,15 @@ void add_folder(WrappedSet& set, const std::filesystem::path& dir) {
   for (const Json& item : encoding::member(config, "wrapped")) {
     WrappedFor card = with_context((dir / kConfigName).string(), [&] { return card_of(item); });
     const std::filesystem::path place = card.dir == kHere ? dir : dir / card.dir;
-    with_context(place.string(), [&] {
-      card.slots = read_slots(place);
-      check_files(card, item, mek_id);
-    });
+    try {
+      with_context(place.string(), [&] {
+        card.slots = read_slots(place);
+        check_files(card, item, mek_id);
+      });
+    } catch (const Error&) {
+      if (whole) throw;
+      continue;
+    }
     if (card.dir == kHere) card.dir = std::filesystem::absolute(dir).lexically_normal().filename();
     if (card.dir.empty()) card.dir = "card-" + to_hex(card.ueid);
     set.cards.push_back(std::move(card));
@@ -208,6 +213,12 @@ void write_wrapped(OutputSet& out, const std::filesystem::path& output, const ke
       if (!here || name != kConfigName) out.write(dir / name, bytes);
   }
   out.write(output / kConfigName, index_text(mek, cards));
+}
+
+WrappedSet read_index(const std::filesystem::path& output) {
+  WrappedSet set;
+  add_folder(set, output, false);
+  return set;
 }
 
 WrappedSet read_wrapped(const std::vector<std::filesystem::path>& folders) {

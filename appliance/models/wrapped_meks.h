@@ -65,5 +65,7 @@ struct WrappedSet {
   std::vector<WrappedFor> cards;
 };
 WrappedSet read_wrapped(const std::vector<std::filesystem::path>& folders);
+// What the config.json of `output` names, but cards whose folders are gone or hold other files.
+WrappedSet read_index(const std::filesystem::path& output);
 
 }  // namespace qpcseal::models

@@ -160,6 +160,9 @@ TEST(WrapFiles, AreReadWhereTheyAreComplete) {
   write(dir / "w", {card("a", 1), card("b", 2)});
   std::filesystem::remove(dir / "w/b/MEK.pub");
   EXPECT_ERROR(Io, "MEK.pub", models::read_wrapped({dir / "w"}));
+  const models::WrappedSet left = models::read_index(dir / "w");
+  ASSERT_EQ(left.cards.size(), 1U) << "an index serves without those that are gone";
+  EXPECT_EQ(left.cards[0].dir, "a");
   std::filesystem::remove(dir / "w/config.json");
   EXPECT_ERROR(Io, "w has no config.json, so it is no folder of wrapped MEKs",
                models::read_wrapped({dir / "w"}));
