@@ -79,7 +79,7 @@ std::set<std::string> shared_names(const std::vector<QueuedReport>& all) {
   std::set<std::string> seen, shared;
   for (const QueuedReport& one : all) {
     if (!one.card || !nonces.insert(one.nonce).second) continue;
-    const std::string name = folder_names({*one.card}).front();
+    const std::string name = folded(folder_names({*one.card}).front());
     if (!seen.insert(name).second) shared.insert(name);
   }
   return shared;
@@ -130,13 +130,13 @@ class Fleet {
  private:
   [[nodiscard]] std::string name_for(const CardName& card) const {
     const std::string name = folder_names({card}).front();
-    return shared_.contains(name) ? name_by_ueid(card.ueid) : name;
+    return shared_.contains(folded(name)) ? name_by_ueid(card.ueid) : name;
   }
 
   // For a card that is served now; no two cards of a run have one.
   std::string give_name(const CardName& card, const Sha256Digest& report) {
     const std::string name = name_for(card);
-    if (names_.emplace(name, report).first->second == report) return name;
+    if (names_.emplace(folded(name), report).first->second == report) return name;
     names_.emplace(name_by_ueid(card.ueid), report);
     return name_by_ueid(card.ueid);
   }
@@ -205,7 +205,7 @@ class Fleet {
   void place(std::size_t i, const std::string& name) {
     const std::filesystem::path dir = options_.output_folder / name;
     try {
-      if (names_.emplace(name, all_[i].digest).first->second != all_[i].digest)
+      if (names_.emplace(folded(name), all_[i].digest).first->second != all_[i].digest)
         throw Error(ErrorKind::Io, dir.string() + " is that of another report of this run");
       refuse_taken_folder(dir, options_.existing);
       publish_folder(staging_dir(all_[i].digest), dir, options_.existing);
@@ -239,7 +239,7 @@ class Fleet {
     if (is_placed) {
       cards_[i].dir = files->dir;
       cards_[i].old = why_old(release);
-      names_.emplace(files->dir, all_[i].digest);
+      names_.emplace(folded(files->dir), all_[i].digest);
     } else {
       place(i, files->dir);
     }

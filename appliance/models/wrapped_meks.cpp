@@ -146,6 +146,12 @@ void add_folder(WrappedSet& set, const std::filesystem::path& dir, bool whole = 
 
 }  // namespace
 
+std::string folded(std::string name) {
+  for (char& c : name)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return name;
+}
+
 std::vector<std::string> folder_names(const std::vector<CardName>& cards) {
   std::vector<std::string> out;
   std::map<std::string, unsigned> uses;
@@ -153,10 +159,10 @@ std::vector<std::string> folder_names(const std::vector<CardName>& cards) {
     const bool placed = !card.host.empty() && card.device.has_value();
     const std::string name = placed ? plain(card.host) + "-" + std::to_string(*card.device) : "";
     out.push_back(placed && name.size() <= kMaxName ? name : "card-" + to_hex(card.ueid));
-    ++uses[out.back()];
+    ++uses[folded(out.back())];
   }
   for (std::size_t i = 0; i < cards.size(); ++i)
-    if (uses[out[i]] > 1) out[i] = "card-" + to_hex(cards[i].ueid);
+    if (uses[folded(out[i])] > 1) out[i] = "card-" + to_hex(cards[i].ueid);
   return out;
 }
 

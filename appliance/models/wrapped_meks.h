@@ -32,13 +32,15 @@ struct WrappedFor {
 };
 
 // A card's folder when there are several: HOST-DEVICE where the request named both and that has 200 bytes at
-// most, else card-UEID; the latter for all of those that would share a name.
+// most, else card-UEID; the latter for all of those whose names would be one, as some media have them: in
+// whatever case.
 struct CardName {
   std::string host;
   std::optional<std::uint64_t> device;
   Bytes ueid;
 };
 std::vector<std::string> folder_names(const std::vector<CardName>& cards);
+std::string folded(std::string name);  // such a name in lower case
 
 // Error{Io} where one of the files that write_wrapped() would make exists.
 void refuse_existing(const std::filesystem::path& output, const std::vector<std::string>& folders);

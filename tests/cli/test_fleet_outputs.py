@@ -114,6 +114,24 @@ class Outputs(Desk):
         self.assertEqual(self.log("release", "intent"), 3, "one for each challenge")
         self.assertEqual(self.log("denied", "event"), 0)
 
+    def test_places_that_differ_in_case_alone(self):
+        """One name where the medium does not tell them apart: --force would replace the first card's folder."""
+        reports = [self.report(0, 1, host="Node"), self.report(1, 1, host="node")]
+        folders = self.check_served(self.wrap(*reports, more=["--force"]), *reports)
+        self.assertTrue(all(folder.startswith("card-") for folder in folders), folders)
+
+    def test_files_of_a_release_that_ended_otherwise_are_removed(self):
+        first, second = self.report(0, 1), self.report(1, 2)
+        self.cut_before_names(first)
+        nobodys, others = self.out / f".{'ab' * 32}.new", self.out / f".{'cd' * 32}.new"
+        shutil.copytree(self.waiting(first), nobodys)
+        shutil.copytree(self.waiting(first), others)
+        (others / "precious").write_text("mine")
+        self.check_served(self.wrap(second), second)
+        self.assertFalse(nobodys.exists(), "no release that goes on, or ended well, has this report")
+        self.assertTrue((others / "precious").exists())
+        self.check_served(self.wrap(first), first, earlier=[first])
+
     def test_a_broken_report_of_the_same_place(self):
         old = broken(self.report(0, 1))
         fresh, neighbour = self.report(1, 1), self.report(2, 2)

@@ -55,6 +55,11 @@ TEST(WrapFiles, NameFoldersByHostAndDeviceOrByCard) {
   EXPECT_THAT(models::folder_names({{"h", 3, one}, {"h", 3, two}}),
               ElementsAre("card-01010101010101", "card-02020202020202"));
   EXPECT_THAT(models::folder_names({{"..", 0, one}}), ElementsAre("_.-0"));
+  EXPECT_THAT(models::folder_names({{"Node", 3, one}, {"node", 3, two}}),
+              ElementsAre("card-01010101010101", "card-02020202020202"))
+      << "one name on some media";
+  EXPECT_EQ(models::folder_names({{std::string(198, 'h'), 3, one}}).front().size(), 200U);
+  EXPECT_THAT(models::folder_names({{std::string(199, 'h'), 3, one}}), ElementsAre("card-01010101010101"));
 }
 
 TEST(WrapFiles, RefuseAConfigThatIsOfAnotherForm) {
