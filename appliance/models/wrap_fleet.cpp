@@ -98,7 +98,7 @@ class Fleet {
     served_ = served_reports(appliance.log().state(), mek.id);
     shared_ = shared_names(all_);
     for (const QueuedReport& one : all_)
-      if (one.card) remove_leftovers_once(options.output_folder / name_for(*one.card));
+      if (one.card) remove_leftovers_once(options.output_folder / names_for(*one.card).front());
     if (options.existing == Existing::Refuse) refuse_other_output();
     remove_old_stages();
     cards_.resize(all_.size());
@@ -128,17 +128,42 @@ class Fleet {
   }
 
  private:
-  [[nodiscard]] std::string name_for(const CardName& card) const {
-    const std::string name = folder_names({card}).front();
-    return shared_.contains(folded(name)) ? name_by_ueid(card.ueid) : name;
+  [[nodiscard]] bool is_shared(const CardName& card) const {
+    return shared_.contains(folded(folder_names({card}).front()));
   }
 
-  // For a card that is served now; no two cards of a run have one.
-  std::string give_name(const CardName& card, const Sha256Digest& report) {
-    const std::string name = name_for(card);
-    if (names_.emplace(folded(name), report).first->second == report) return name;
-    names_.emplace(name_by_ueid(card.ueid), report);
-    return name_by_ueid(card.ueid);
+  // The best first. The place of a card that is named by its UEID, or the other way round, is second.
+  [[nodiscard]] std::vector<std::string> names_for(const CardName& card) const {
+    std::vector<std::string> out{folder_names({card}).front(), name_by_ueid(card.ueid)};
+    if (is_shared(card)) std::swap(out[0], out[1]);
+    return out;
+  }
+
+  [[nodiscard]] bool is_given(const std::string& name, const Sha256Digest& report) const {
+    const auto given = names_.find(folded(name));
+    return given != names_.end() && given->second != report;
+  }
+
+  // "" where a card's folder may have this name.
+  [[nodiscard]] std::string why_taken(const std::string& name) const {
+    try {
+      refuse_taken_folder(options_.output_folder / name, options_.existing);
+      return "";
+    } catch (const Error& error) {
+      return error.what();
+    }
+  }
+
+  // No two cards of a run have one name, and no two releases that of last resort.
+  std::string give_name(const CardName& card, const Sha256Digest& report, std::uint64_t entry) {
+    std::string out = name_by_ueid(card.ueid) + "-" + std::to_string(entry);
+    for (const std::string& name : names_for(card)) {
+      if (is_given(name, report) || (is_shared(card) && !why_taken(name).empty())) continue;
+      out = name;
+      break;
+    }
+    names_.emplace(folded(out), report);
+    return out;
   }
 
   // Where a card's files wait, complete and on disk, until the log has their release's result. Its name is
@@ -147,21 +172,17 @@ class Fleet {
     return options_.output_folder / ("." + to_hex(report) + kStaged);
   }
 
-  // Those of releases that neither ended well nor go on: their keys count, and nobody can use them.
+  // Those of releases that ended, and not well: their keys count, and nobody can use them. What this log does
+  // not know is another appliance's.
   void remove_old_stages() const {
-    if (!std::filesystem::is_directory(options_.output_folder)) return;
-    std::set<std::string> kept;
-    for (const auto& [nonce, challenge] : appliance_.log().state().challenges)
-      if (challenge.released_by || appliance_.log().state().open.contains(challenge.intent))
-        kept.insert(challenge.consumed_by);
-    for (const auto& item : std::filesystem::directory_iterator(options_.output_folder)) {
-      const std::string name = item.path().filename();
-      const std::size_t hex = 2 * Sha256Digest{}.size();
-      if (name.size() != 1 + hex + std::string_view(kStaged).size() || !name.starts_with('.') ||
-          !name.ends_with(kStaged) || name.find_first_not_of("0123456789abcdef", 1) != 1 + hex)
+    for (const auto& [nonce, challenge] : appliance_.log().state().challenges) {
+      if (!challenge.consumed || challenge.released_by ||
+          appliance_.log().state().open.contains(challenge.intent))
         continue;
-      if (!kept.contains(name.substr(1, hex)) && !find_other_file(item.path()))
-        std::filesystem::remove_all(item.path());
+      const std::filesystem::path dir = options_.output_folder / ("." + challenge.consumed_by + kStaged);
+      std::error_code ignored;
+      if (std::filesystem::exists(dir, ignored) && !find_other_file(dir))
+        std::filesystem::remove_all(dir, ignored);
     }
   }
 
@@ -203,14 +224,14 @@ class Fleet {
 
   // Gives the files that wait their name; else says why they go on waiting.
   void place(std::size_t i, const std::string& name) {
-    const std::filesystem::path dir = options_.output_folder / name;
+    const std::filesystem::path dir = options_.output_folder / name, stage = staging_dir(all_[i].digest);
     try {
-      if (names_.emplace(folded(name), all_[i].digest).first->second != all_[i].digest)
-        throw Error(ErrorKind::Io, dir.string() + " is that of another report of this run");
+      if (!std::filesystem::is_directory(stage))
+        throw Error(ErrorKind::Io, stage.string() + " is gone: ask the card anew");
       refuse_taken_folder(dir, options_.existing);
-      publish_folder(staging_dir(all_[i].digest), dir, options_.existing);
+      publish_folder(stage, dir, options_.existing);
       cards_[i].dir = name;
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {  // also of the file system: the other cards go on
       cards_[i].waits = error.what();
     }
   }
@@ -224,23 +245,24 @@ class Fleet {
     const Served& release = found->second;
     const audit::Challenge& challenge = appliance_.log().state().challenges.at(release.nonce);
     const CardName card{challenge.host, challenge.device, release.ueid};
+    std::vector<std::string> names = names_for(card);
+    names.push_back(name_by_ueid(card.ueid) + "-" + std::to_string(release.entry));
     std::optional<WrappedFor> files;
-    for (const std::string& name : {name_for(card), folder_names({card}).front(), name_by_ueid(card.ueid)}) {
-      if (files) break;
-      files = files_of(release, options_.output_folder / name, name);
-    }
+    for (std::size_t k = 0; !files && k < names.size(); ++k)
+      files = files_of(release, options_.output_folder / names[k], names[k]);
     const bool is_placed = files.has_value();
-    if (!files) files = files_of(release, staging_dir(all_[i].digest), name_for(card));
+    if (!files) files = files_of(release, staging_dir(all_[i].digest), "");
     if (!files) return false;
     cards_[i].ueid = release.ueid;
     cards_[i].suite = files->suite;
     cards_[i].entry = files->entry;
     cards_[i].earlier = true;
+    cards_[i].old = why_old(release, is_placed);
     if (is_placed) {
       cards_[i].dir = files->dir;
-      cards_[i].old = why_old(release);
       names_.emplace(folded(files->dir), all_[i].digest);
-    } else {
+    } else if (cards_[i].old.empty()) {  // else a later release of the card has the name
+      files->dir = give_name(card, all_[i].digest, release.entry);
       place(i, files->dir);
     }
     if (!cards_[i].dir.empty()) index_.push_back(std::move(*files));
@@ -248,7 +270,7 @@ class Fleet {
   }
 
   // A card may have been reset since, and then cannot use what lies in these files.
-  [[nodiscard]] std::string why_old(const Served& release) {
+  [[nodiscard]] std::string why_old(const Served& release, bool is_placed) {
     const audit::State& state = appliance_.log().state();
     if (latest_.empty())
       for (const auto& [wrapped, other] : state.releases)
@@ -261,8 +283,8 @@ class Fleet {
     if (later > release.entry)
       return served + ", and this card answered a later request since, log entry " + std::to_string(later);
     const UnixTime expires = state.challenges.at(release.nonce).expires;
-    return expires > appliance_.now() ? ""
-                                      : served + ", and its challenge expired at " + format_time(expires);
+    if (!is_placed || expires > appliance_.now()) return "";
+    return served + ", and its challenge expired at " + format_time(expires);
   }
 
   // One card's files straight in the output folder, or another key's.
@@ -283,19 +305,23 @@ class Fleet {
     if (!one.fault.empty()) return;
     if (one.card) card.ueid = one.card->ueid;
     if (finish(i)) return;
-    if (one.card) card.fault = find_output(*one.card);
+    if (one.card) card.fault = find_output(*one.card, one.digest);
     if (card.fault.empty()) todo_.push_back(i);
   }
 
   // An output that is there and not ours is that card's fault alone: a report may claim any card. "" where
   // none is.
-  std::string find_output(const CardName& card) {
-    try {
-      refuse_taken_folder(options_.output_folder / name_for(card), options_.existing);
-      return "";
-    } catch (const Error& error) {
-      return taken_ = error.what();
+  std::string find_output(const CardName& card, const Sha256Digest& report) {
+    std::string fault;
+    for (const std::string& name : names_for(card)) {
+      if (is_given(name, report)) continue;
+      std::string why = why_taken(name);
+      if (why.empty()) return "";
+      if (fault.empty()) fault = std::move(why);
+      if (!is_shared(card)) break;  // what has its own name is for the operator to see
     }
+    if (!fault.empty()) taken_ = fault;
+    return fault;
   }
 
   void refuse_output_of_nobody() const {
@@ -347,7 +373,8 @@ class Fleet {
     }
     release::Transaction release(appliance_, mek_, reports, approval, release::Transaction::Mode::Each,
                                  policy::kOwnFormat, [&](const release::ReleaseItem& item) {
-                                   return find_output(card_name(appliance_.log().state(), item.claims()));
+                                   return find_output(card_name(appliance_.log().state(), item.claims()),
+                                                      item.report->digest);
                                  });
     std::map<Sha256Digest, std::size_t> by_digest;
     for (std::size_t k = 0; k < index.size(); ++k) {
@@ -360,8 +387,8 @@ class Fleet {
     for (std::size_t k = 0; k < index.size(); ++k) cards_[index[k]].fault = release.candidates()[k].fault;
     std::vector<WrappedFor> wrapped;
     for (const release::Grant& grant : grants)
-      wrapped.push_back(
-          wrapped_for(grant, give_name({grant.host, grant.device, grant.claims.ueid}, grant.report_digest)));
+      wrapped.push_back(wrapped_for(
+          grant, give_name({grant.host, grant.device, grant.claims.ueid}, grant.report_digest, grant.entry)));
     write_cards(wrapped);
     std::vector<Json> acts;
     for (const WrappedFor& card : wrapped) acts.push_back({{"wrapped_to", card.dir}});
@@ -402,8 +429,9 @@ class Fleet {
         const std::string name = card.dir;
         if (auto known = recorded(std::move(card), name)) out.push_back(std::move(*known));
       }
-    } catch (const Error&) {  // NOLINT(bugprone-empty-catch): --force replaces what cannot be read
-    }
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::Io) throw;  // what is there and cannot be read now is not forgotten
+    }  // --force replaces what is no such file
     return out;
   }
 
@@ -411,12 +439,12 @@ class Fleet {
   void write_index() {
     if (index_.empty()) return;
     std::map<std::string, WrappedFor> ours;
-    for (WrappedFor& card : index_) ours.emplace(card.dir, std::move(card));
+    for (WrappedFor& card : index_) ours.emplace(folded(card.dir), std::move(card));
     std::vector<WrappedFor> cards;
     for (WrappedFor& card : earlier_cards())
-      if (!ours.contains(card.dir)) cards.push_back(std::move(card));
+      if (!ours.contains(folded(card.dir))) cards.push_back(std::move(card));
     for (const FleetCard& served : cards_)
-      if (const auto card = ours.find(served.dir); card != ours.end())
+      if (const auto card = ours.find(folded(served.dir)); card != ours.end())
         cards.push_back(std::move(card->second));
     write_file(options_.output_folder / kConfigName, view(index_text(mek_, cards)), Existing::Replace);
   }

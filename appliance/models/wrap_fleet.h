@@ -27,11 +27,12 @@ struct FleetCard {
   std::string suite;
   std::uint64_t entry = 0;  // of the release's result in the log
   bool earlier = false;     // an earlier run did it
-  std::string old;          // why its report says nothing of the card as it is now; nothing was done for it
+  std::string old;          // why its report says nothing of the card as it is now; nothing was done for it,
+                            // and it has no folder where a later release of the card has its name
   std::string waits;        // why its files, complete in the output folder, do not have their name yet
   std::string fault;        // why it is no report that could be judged
   Findings findings;        // why it was denied
-  [[nodiscard]] bool denied() const { return dir.empty() && waits.empty(); }
+  [[nodiscard]] bool denied() const { return dir.empty() && waits.empty() && old.empty(); }
 };
 
 inline constexpr std::size_t kFleetBatch = 512;  // reports under one checkpoint

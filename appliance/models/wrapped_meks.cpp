@@ -134,8 +134,10 @@ void add_folder(WrappedSet& set, const std::filesystem::path& dir, bool whole = 
         card.slots = read_slots(place);
         check_files(card, item, mek_id);
       });
-    } catch (const Error&) {
-      if (whole) throw;
+    } catch (const Error& error) {
+      const bool is_gone =
+          std::ranges::any_of(kNames, [&](auto name) { return !is_name_taken(place / name); });
+      if (whole || (error.kind() == ErrorKind::Io && !is_gone)) throw;
       continue;
     }
     if (card.dir == kHere) card.dir = std::filesystem::absolute(dir).lexically_normal().filename();
@@ -187,7 +189,8 @@ std::optional<std::filesystem::path> find_other_file(const std::filesystem::path
   if (error) return dir;
   for (const auto& item : items) {
     const std::string name = item.path().filename();
-    if (name != kConfigName && std::ranges::find(kNames, name) == std::end(kNames)) return item.path();
+    const bool ours = name == kConfigName || std::ranges::find(kNames, name) != std::end(kNames);
+    if (!ours || !std::filesystem::is_regular_file(item.symlink_status())) return item.path();
   }
   return std::nullopt;
 }

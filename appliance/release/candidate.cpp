@@ -22,13 +22,6 @@ void hold_to_wrapped(ReleaseItem& c) {
                           wrapped, "no challenge gets a second wrap"});
 }
 
-// Such a report is denied for itself, and is in nobody's way.
-bool is_used_by_another(const audit::State& state, const ReleaseItem& c) {
-  const auto challenge = state.challenges.find(c.claims().nonce);
-  return challenge != state.challenges.end() && challenge->second.consumed &&
-         challenge->second.consumed_by != to_hex(c.report->digest);
-}
-
 }  // namespace
 
 Json policy_facts(const site::Appliance& appliance) {
@@ -101,6 +94,9 @@ void find_others_challenges(const audit::State& state, const keys::Mek& mek,
     const auto challenge = state.challenges.find(c.claims().nonce);
     if (challenge == state.challenges.end()) continue;
     const auto& [nonce, asked] = *challenge;
+    const bool goes_on = asked.consumed_by == to_hex(c.report->digest) && state.open.contains(asked.intent);
+    if (asked.consumed && !goes_on)
+      c.obstacle.push_back({"POL-CHALLENGE-USED", "challenge", "used before", "used once", "always"});
     if (asked.mek_id != mek.id) {
       const auto other = state.meks.find(asked.mek_id);
       c.obstacle.push_back({"POL-CHALLENGE-MEK", "MEK of the challenge",
@@ -130,10 +126,10 @@ void find_other_format(const audit::State& state, std::string_view format,
   }
 }
 
-void find_duplicates(const audit::State& state, std::vector<ReleaseItem>& candidates) {
+void find_duplicates(std::vector<ReleaseItem>& candidates) {
   std::map<Bytes, std::vector<ReleaseItem*>> cards, nonces;
   for (ReleaseItem& c : candidates) {
-    if (!c.may_consume() || is_used_by_another(state, c)) continue;
+    if (!c.may_consume()) continue;
     cards[c.claims().ueid].push_back(&c);
     nonces[c.claims().nonce].push_back(&c);
   }

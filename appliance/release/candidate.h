@@ -47,17 +47,17 @@ void record_unverified(site::Appliance& appliance, const keys::Mek& mek,
 void record_refused(site::Appliance& appliance, const keys::Mek& mek,
                     const std::vector<ReleaseItem>& candidates);
 
-// Sets an obstacle for each report that answers the challenge of another MEK, or one that was made for
-// another card. That challenge is not used up.
+// Sets an obstacle for each report that answers the challenge of another MEK, one that was made for another
+// card, or one that is used up, but by the report's own release that goes on. No challenge is used up by it.
 void find_others_challenges(const audit::State& state, const keys::Mek& mek,
                             std::vector<ReleaseItem>& candidates);
 // Sets an obstacle for each report whose release was begun, and its key wrapped, in another format: that
 // release is not used up.
 void find_other_format(const audit::State& state, std::string_view format,
                        std::vector<ReleaseItem>& candidates);
-// Sets an obstacle for all verified reports that come from one card, or answer one challenge; a card that
-// answers several bars no other card from its own, and an answer to a used challenge bars nobody.
-void find_duplicates(const audit::State& state, std::vector<ReleaseItem>& candidates);
+// Sets an obstacle for all reports without one that come from one card, or answer one challenge; a card that
+// answers several bars no other card from its own.
+void find_duplicates(std::vector<ReleaseItem>& candidates);
 
 enum class Count {
   Together,  // all of them want a release: one too many denies all

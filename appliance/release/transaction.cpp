@@ -144,7 +144,7 @@ void Transaction::begin(const ReleaseApproval& approval, const Hindrance& hindra
   if (all) deny_any(appliance_, mek_, candidates_, [](const ReleaseItem& c) { return c.verifies(); });
   find_others_challenges(appliance_.log().state(), mek_, candidates_);
   find_other_format(appliance_.log().state(), format_, candidates_);
-  find_duplicates(appliance_.log().state(), candidates_);
+  find_duplicates(candidates_);
   record_refused(appliance_, mek_, candidates_);
   if (all) deny_any(appliance_, mek_, candidates_, [](const ReleaseItem& c) { return c.obstacle.empty(); });
   if (hindrance)
@@ -169,7 +169,7 @@ bool Transaction::would_pass(site::Appliance& appliance, const keys::Mek& mek,
   const auto verifies = [](const ReleaseItem& c) { return c.verifies(); };
   if (!std::ranges::all_of(candidates, verifies)) return false;
   find_others_challenges(appliance.log().state(), mek, candidates);
-  find_duplicates(appliance.log().state(), candidates);
+  find_duplicates(candidates);
   close_stale(appliance, mek, select(candidates, &ReleaseItem::may_consume));
   std::vector<ReleaseItem*> all;
   for (ReleaseItem& c : candidates) all.push_back(&c);

@@ -34,9 +34,9 @@ class Transaction {
 
   // Verifies the reports, uses up their challenges (intents), and decides. `reports` must outlive the
   // transaction. Reports that use no challenge up: one that does not verify (logged as "denied"), and those
-  // that are logged as "refused": one that answers another MEK's or another card's challenge, one whose
-  // release was begun in another format, two of one card or challenge. AllOrNone: Error{Denied} with all
-  // findings, Error{Usage} for two reports of one card or challenge. Format "vendor": the key is to be
+  // that are logged as "refused": one that answers a used challenge, another MEK's or another card's, one
+  // whose release was begun in another format, two of one card or challenge. AllOrNone: Error{Denied} with
+  // all findings, Error{Usage} for two reports of one card or challenge. Format "vendor": the key is to be
   // exposed (exposure.h), and wrap() is not for it. `hindrance`, for Each alone, says of a report that would
   // use its challenge up what is in its way, such as an output; "" where nothing is. That is its fault then,
   // and its challenge stays unused.

@@ -128,11 +128,20 @@ bool brings_foreign_lists(const policy::Policy& policy, const trust::Trust& now,
   });
 }
 
+// Without its root in force a list in that root's name could be anybody's.
+bool drops_pinned_roots(const policy::Policy& policy, const trust::Trust& now,
+                        const trust::Collateral& next) {
+  return std::ranges::any_of(pinned_roots(policy, ders(now.roots)), [&](const Bytes& root) {
+    return std::ranges::find(next.roots, root) == next.roots.end();
+  });
+}
+
 // Taking a revocation back lets a key go where it could not go before; a foreign list keeps out the one that
 // would say so. Either takes as many as any act.
 int officers_for(const Outlook& outlook, const trust::Trust& trust, const trust::Collateral& bundle) {
-  const bool all =
-      takes_back_revocations(trust, bundle) || brings_foreign_lists(outlook.policy, trust, bundle);
+  const policy::Policy& policy = outlook.policy;
+  const bool all = takes_back_revocations(trust, bundle) || drops_pinned_roots(policy, trust, bundle) ||
+                   brings_foreign_lists(policy, trust, bundle);
   return all ? outlook.policy.greatest_threshold() : 1;
 }
 

@@ -100,7 +100,8 @@ void publish_folder(const std::filesystem::path& from, const std::filesystem::pa
   const bool there = is_name_taken(to);
   if (there && existing == Existing::Refuse) throw exists_error(to);
   if (there && renamed(RENAME_EXCHANGE)) {
-    std::filesystem::remove_all(from);
+    std::error_code ignored;  // the new one has its name, whatever becomes of the old one
+    std::filesystem::remove_all(from, ignored);
     return;
   }
   // Else a file system without such renames; EINVAL is also what a folder gets that is to change places with

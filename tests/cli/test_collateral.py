@@ -139,6 +139,13 @@ class Numbers(Base):
         self.bring(2, everybody=True)
         self.assertEqual(self.numbers(), [3])
 
+    def test_of_a_root_that_is_left_out(self):
+        """Without it a list in its name is nobody's: that takes everybody."""
+        self.init()
+        (self.appliance.trust / "lists.der").unlink()
+        self.bring(1, expect=7)
+        self.bring(1, everybody=True)
+
     def test_of_bundles_and_policies_leave_room_for_those_to_come(self):
         self.init()
         self.assertIn("must be 4294967296 at most", self.bring(2**64 - 1, expect=5).stderr)

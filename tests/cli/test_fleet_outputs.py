@@ -121,16 +121,48 @@ class Outputs(Desk):
         self.assertTrue(all(folder.startswith("card-") for folder in folders), folders)
 
     def test_files_of_a_release_that_ended_otherwise_are_removed(self):
-        first, second = self.report(0, 1), self.report(1, 2)
+        """Those of reports that this log does not know are another appliance's, which waits on the same medium."""
+        first, second, denied = self.report(0, 1), self.report(1, 2), self.report(2, 3)
+        for serial, least in ((2, 4), (3, 0)):
+            text = self.site.policy.read_text().replace("serial = 1\n", f"serial = {serial}\n")
+            next_policy = self.site.root / f"policy.{serial}"
+            next_policy.write_text(re.sub(r"(?m)^min_dbgstat = \d+$", f"min_dbgstat = {least}", text))
+            self.site.qpcseal("policy", "install", next_policy)
+            if least:
+                self.assertEqual(self.denied(self.wrap(denied, expect=5)), {denied: ["POL-DBGSTAT"]})
         self.cut_before_names(first)
-        nobodys, others = self.out / f".{'ab' * 32}.new", self.out / f".{'cd' * 32}.new"
-        shutil.copytree(self.waiting(first), nobodys)
-        shutil.copytree(self.waiting(first), others)
-        (others / "precious").write_text("mine")
+        anothers = self.out / f".{'ab' * 32}.new"
+        for folder in (anothers, self.waiting(denied)):
+            shutil.copytree(self.waiting(first), folder)
         self.check_served(self.wrap(second), second)
-        self.assertFalse(nobodys.exists(), "no release that goes on, or ended well, has this report")
-        self.assertTrue((others / "precious").exists())
+        self.assertFalse(self.waiting(denied).exists())
+        self.assertTrue(anothers.exists())
         self.check_served(self.wrap(first), first, earlier=[first])
+
+    def test_an_older_release_takes_no_later_ones_name(self):
+        """Killed before the name, then the card was reset and answered again."""
+        old = self.report(0, 1)
+        self.cut_before_names(old)
+        self.site.device("reset", "--dir", self.site.cards, "--device", 0)
+        new = self.report(0, 1)
+        self.check_served(self.wrap(old, new), old, new, earlier=[old])
+        later = self.report(0, 1)
+        folder, = self.check_served(self.wrap(later, more=["--force"]), later)
+        key = self.key(folder)
+        shutil.copytree(self.out, self.site.root / "copy")
+        said = self.wrap(old, more=["--force"], expect=5)
+        self.assertIn("answered a later request", said["released"][0]["old"])
+        self.assertEqual(self.key(folder), key)
+
+    def test_an_answer_to_a_used_challenge_is_in_nobodys_way(self):
+        served = self.report(0)
+        self.wrap(served, out=self.site.root / "elsewhere")
+        fresh, neighbour = self.report(0), self.report(1)
+        said = self.wrap(served, fresh, neighbour, expect=5)
+        self.check_served(said, fresh, neighbour)
+        self.assertEqual(self.denied(said), {served: ["POL-CHALLENGE-USED"]})
+        self.assertEqual(self.log("release", "intent"), 3)
+        self.assertEqual(self.log("refused", "event"), 1)
 
     def test_a_broken_report_of_the_same_place(self):
         old = broken(self.report(0, 1))
@@ -158,7 +190,7 @@ class Outputs(Desk):
         self.assertEqual(self.check_served(self.wrap(other), other), ["node-1"])
         self.assertEqual(self.key(self.waiting(first)), key)
         text = self.site.qpcseal(*self.command([first]), expect=9).stdout
-        self.assertRegex(text, r"RELEASED, log entry \d+, and its files wait")
+        self.assertRegex(text, r"RELEASED, log entry \d+, and has no folder")
         [card] = self.wrap(first, expect=9)["released"]
         self.assertIsNone(card["folder"])
         self.assertIn("node-1 exists", card["waits"])

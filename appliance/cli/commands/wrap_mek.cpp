@@ -59,7 +59,7 @@ nlohmann::ordered_json entry_of(const models::FleetCard& card) {
   nlohmann::ordered_json out{{"report", card.report},     {"folder", card.dir},
                              {"ueid", to_hex(card.ueid)}, {"suite", card.suite},
                              {"earlier", card.earlier},   {"receipt", {{"entry", card.entry}}}};
-  if (!card.waits.empty()) out["folder"] = nullptr;
+  if (card.dir.empty()) out["folder"] = nullptr;
   if (!card.waits.empty()) out["waits"] = card.waits;
   if (!card.old.empty()) out["old"] = card.old;
   return out;
@@ -75,7 +75,7 @@ Report render_wrap_mek(const std::vector<models::FleetCard>& cards, const keys::
                  {"mek_id", to_hex(mek.id)},
                  {"released", nlohmann::ordered_json::array()},
                  {"denied", nlohmann::ordered_json::array()}};
-  std::size_t earlier = 0, old = 0, waiting = 0;
+  std::size_t earlier = 0, old = 0, waiting = 0, placed = 0;
   std::string denied;
   for (const models::FleetCard& card : cards) {
     report.json[card.denied() ? "denied" : "released"].push_back(entry_of(card));
@@ -87,10 +87,12 @@ Report render_wrap_mek(const std::vector<models::FleetCard>& cards, const keys::
     if (!card.waits.empty()) {
       ++waiting;
       denied += "RELEASED, log entry " + std::to_string(card.entry) +
-                ", and its files wait: " + printable(card.report) + "\n  " + printable(card.waits) + "\n";
+                ", and has no folder: " + printable(card.report) + "\n  " + printable(card.waits) + "\n";
       continue;
     }
+    if (card.dir.empty() && !card.old.empty()) continue;
     if (!card.denied()) {
+      ++placed;
       report.written.push_back(options.output / card.dir);
       continue;
     }
@@ -99,7 +101,7 @@ Report render_wrap_mek(const std::vector<models::FleetCard>& cards, const keys::
     for (const std::string& line : finding_lines(card.findings)) denied += "  " + line + "\n";
   }
   const std::size_t released = report.json["released"].size();
-  if (released > waiting) report.written.push_back(options.output / models::kConfigName);
+  if (placed > 0) report.written.push_back(options.output / models::kConfigName);
   report.exit_code = waiting > 0                            ? exit_code(ErrorKind::DoneWithFault)
                      : released == cards.size() && old == 0 ? 0
                                                             : 5;
@@ -115,10 +117,9 @@ Report render_wrap_mek(const std::vector<models::FleetCard>& cards, const keys::
         "a new request only: qpcseal attest request --mek " +
         shell_word(mek.label) + " -o FILE";
   if (waiting > 0)
-    report.text +=
-        "\n" + std::to_string(waiting) +
-        " of them wait in the output folder: move away what is in the way, and give the command again";
-  report.text += "\n" + (released > waiting ? next_step(options) : "");
+    report.text += "\n" + std::to_string(waiting) +
+                   " of them have no folder yet: move away what is in the way, and give the command again";
+  report.text += "\n" + (placed > 0 ? next_step(options) : "");
   Findings all;
   for (const models::FleetCard& card : cards)
     all.insert(all.end(), card.findings.begin(), card.findings.end());

@@ -11,6 +11,7 @@ void put_glossary(PageFile& page) {
        "name#2 is the second generation of a name."},
       {"release", "The MEK was wrapped to the session key of one card, whose report was verified."},
       {"denied", "Report or policy said no, and nothing was wrapped."},
+      {"refused", "The report verified and was in the way of others: its release was not begun."},
       {"failed, unknown", "failed: the act came to nothing. unknown: a run ended before it could say."},
       {"seal", "A model was encrypted under a model key."},
       {"card, ueid", "An accelerator, by the identity in its attestation report."},

@@ -44,7 +44,7 @@ std::string allowed(const std::set<std::string>& names) {
 }
 
 std::string verdict_word(const Entry& entry) {
-  const std::string outcome = entry.outcome.empty() ? std::string("denied") : entry.outcome;
+  const std::string outcome = entry.outcome.empty() ? entry.kind : entry.outcome;
   return html::element("span", outcome == "ok" ? "released" : html::text(outcome),
                        outcome == "ok" ? "class=\"good\"" : "class=\"bad\"");
 }
