@@ -11,6 +11,7 @@
 #include "appliance/models/wrap_mek.h"
 #include "appliance/release/challenge.h"
 #include "base/error.h"
+#include "cli/exit_code.h"
 
 namespace qpcseal::cli {
 
@@ -102,9 +103,10 @@ Report render_wrap_mek(const std::vector<models::FleetCard>& cards, const keys::
   }
   const std::size_t released = report.json["released"].size();
   if (placed > 0) report.written.push_back(options.output / models::kConfigName);
-  report.exit_code = waiting > 0                            ? exit_code(ErrorKind::DoneWithFault)
-                     : released == cards.size() && old == 0 ? 0
-                                                            : 5;
+  if (waiting > 0)
+    report.exit_code = exit_code(ErrorKind::DoneWithFault);
+  else if (released < cards.size() || old > 0)
+    report.exit_code = exit_code(ErrorKind::Denied);
   report.text = denied + "wrapped " + mek.label + " for " + std::to_string(released) + " of " +
                 std::to_string(cards.size()) + " cards into " + printable(options.output.string());
   if (earlier > 0) report.text += ", " + std::to_string(earlier) + " of them in an earlier run";
