@@ -145,7 +145,7 @@ class Outputs(Desk):
         self.cut_before_names(old)
         self.site.device("reset", "--dir", self.site.cards, "--device", 0)
         new = self.report(0, 1)
-        self.check_served(self.wrap(old, new), old, new, earlier=[old])
+        self.check_served(self.wrap(old, new, more=["--force"]), old, new, earlier=[old])
         later = self.report(0, 1)
         folder, = self.check_served(self.wrap(later, more=["--force"]), later)
         key = self.key(folder)

@@ -199,6 +199,9 @@ TEST(WrapFiles, ReplaceAFolderThatHoldsNothingElse) {
   write_file(dir / "file", view("x"), Existing::Refuse);
   std::filesystem::create_symlink(dir / "nothing", dir / "dangling");
   std::filesystem::remove(dir / "w/MEK.pub.old");
+  std::filesystem::remove(dir / "w/MEK.pub");
+  std::filesystem::create_directories(dir / "w/MEK.pub/precious");
+  EXPECT_ERROR(Io, "MEK.pub is in the way", models::refuse_taken_folder(dir / "w", Existing::Replace));
   std::filesystem::create_symlink(dir / "w", dir / "link");
   for (const std::string name : {"file", "dangling", "link"})
     EXPECT_ERROR(Io, name + " is in the way", models::refuse_taken_folder(dir / name, Existing::Replace));
