@@ -5,6 +5,7 @@ import contextlib
 import copy
 import json
 import os
+import re
 import subprocess
 import unittest
 
@@ -126,24 +127,25 @@ class Texts(Desk):
 class Bundle(Desk):
     @classmethod
     def setUpClass(cls):
-        cls.appliance = Appliance()
+        cls.appliance = Appliance(policy_edit=lambda text: re.sub(r"(?m)^max_releases_per_card = .*$", "max_releases_per_card = 1",
+                                                                  text))
         q = cls.appliance.qpcseal
         q("mek", "generate", "resnet50")
         cls.report = cls.appliance.attest("resnet50")
         model = cls.appliance.sample()
         seal = ("encrypt-model", "--qpc", model, "--mek", "resnet50", "--output-dir")
         q(*seal, cls.appliance.root / "sealed", "--pub-keys", cls.report)
-        q(*seal, cls.appliance.root / "replayed", "--pub-keys", cls.report, expect=5)
+        q(*seal, cls.appliance.root / "again", "--pub-keys", cls.appliance.attest("resnet50", name="again.dat"), expect=5)
         broken = cls.appliance.root / "broken.dat"
         data = bytearray(cls.report.read_bytes())
         data[-1] ^= 1
         broken.write_bytes(data)
         q(*seal, cls.appliance.root / "broken", "--pub-keys", broken, expect=5)
         other = cls.appliance.attest("resnet50", device=1, name="other.dat")
-        q("wrap-mek", "--mek", "resnet50", "--pub-keys", cls.report, other, "--output-dir", cls.appliance.root / "both",
-          expect=5)
+        q("wrap-mek", "--mek", "resnet50", "--pub-keys", cls.appliance.attest("resnet50", name="third.dat"), other,
+          "--output-dir", cls.appliance.root / "both", expect=5)
         cls.key = cls.log_key()
-        cls.released, cls.replayed, cls.broken, *cls.both = cls.verdicts()
+        cls.released, cls.denied, cls.broken, *cls.both = cls.verdicts()
 
     def test_a_release_is_allowed_again(self):
         said = self.check(self.bundle(self.released))
@@ -151,11 +153,11 @@ class Bundle(Desk):
         self.assertEqual(said["recomputed"]["findings"], [])
         self.assertEqual(said["recomputed"]["device_class"], said["data"]["device_class"])
 
-    def test_a_replay_is_denied_again_for_the_same_reasons(self):
-        said = self.check(self.bundle(self.replayed))
+    def test_one_too_many_is_denied_again_for_the_same_reasons(self):
+        said = self.check(self.bundle(self.denied))
         self.assertFalse(said["recomputed"]["allowed"])
         self.assertEqual(said["recomputed"]["findings"], said["data"]["findings"])
-        self.assertEqual([f["id"] for f in said["recomputed"]["findings"]], ["POL-CHALLENGE-USED"])
+        self.assertEqual([f["id"] for f in said["recomputed"]["findings"]], ["POL-CARD-RELEASES"])
 
     def test_a_report_that_does_not_verify_is_denied_again(self):
         said = self.check(self.bundle(self.broken))
@@ -199,7 +201,7 @@ class Bundle(Desk):
             other_policy, other_root = other.policy.read_bytes(), (other.trust / "root.pem").read_text()
         finally:
             other.close()
-        replayed = json.loads(self.bundle(self.replayed).read_text())
+        denied = json.loads(self.bundle(self.denied).read_text())
         beside = json.loads(self.bundle(self.both[1]).read_text())
 
         def put(name, content):
@@ -226,10 +228,10 @@ class Bundle(Desk):
         self.refused(good, trust(lambda c: c.update({"more": 1})), 4)
         self.refused(good, entry("challenge", None), 8, "the log knew the challenge")
         self.refused(good, entry("challenge", beside["entries"]["challenge"]), 8, "its challenge is another's")
-        self.refused(good, entry("intent", replayed["entries"]["intent"]), 8, "its intent is another's")
+        self.refused(good, entry("intent", denied["entries"]["intent"]), 8, "its intent is another's")
         self.refused(good, entry("intent", None), 8, "its intent")
         self.refused(good, entry("genesis", good["entries"]["intent"]), 8, "its first entry is not the log's")
-        self.refused(good, lambda bad: bad.update({"receipt": replayed["receipt"]}), 8, "its intent is another's")
+        self.refused(good, lambda bad: bad.update({"receipt": denied["receipt"]}), 8, "its intent is another's")
         self.refused(good, lambda bad: bad["receipt"].update({"proof": []}), 8, "is not in the log")
         self.refused(good, lambda bad: bad["signed"]["policies"][0]["signatures"].append("x"), 8, "which nobody signed")
         self.refused(good, lambda bad: bad.update({"more": 1}), 4)

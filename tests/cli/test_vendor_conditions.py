@@ -215,7 +215,8 @@ class OneFormat(VendorCase):
         refused = self.vendor("wrap-mek", "--output-dir", self.folder("other"), reports=[report], expect=5)
         self.assertIn("POL-FORMAT-BEGUN", refused.stderr)
         self.assertIn("was begun with --format qpcseal and cut short", refused.stderr)
-        self.assertEqual(self.site.signed(0), [*before, ("recovery", "event")])  # what the kill left of the result
+        self.assertEqual(self.site.signed(0), [*before, ("recovery", "event"),  # what the kill left of the result
+                                               ("refused", "event")])
         self.own(report, out)
         self.assertEqual(self.site.entries("release")[-1]["outcome"], "ok")
         self.assertEqual(self.site.listed("stock-a#1")["exposures"], 0)
@@ -230,8 +231,8 @@ class OneFormat(VendorCase):
         refused = self.own(report, out, expect=5)
         self.assertIn("POL-CHALLENGE-USED", refused.stderr)
         self.assertIn(f"its challenge was used up by log entry {entry},", refused.stderr)
-        self.assertEqual([one["outcome"] for one in self.site.entries("release") if one["phase"] == "result"][-2:],
-                         ["unknown", "denied"])
+        self.assertEqual([one["outcome"] for one in self.site.entries("release") if one["phase"] == "result"][-1:], ["unknown"])
+        self.assertEqual([one["data"]["findings"][0]["id"] for one in self.site.entries("refused")][-1:], ["POL-CHALLENGE-USED"])
         self.assertFalse(out.exists())
 
 
