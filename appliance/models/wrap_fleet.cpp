@@ -73,6 +73,11 @@ std::map<std::string, Served> served_reports(const audit::State& state, const By
 
 std::string name_by_ueid(const Bytes& ueid) { return folder_names({{{}, {}, ueid}}).front(); }
 
+// No two releases have one: where a card's other names are given away.
+std::string last_name(const Bytes& ueid, std::uint64_t entry) {
+  return name_by_ueid(ueid) + "-" + std::to_string(entry);
+}
+
 // The names that several challenges of this run would get: each of their cards is named by its UEID.
 std::set<std::string> shared_names(const std::vector<QueuedReport>& all) {
   std::set<Bytes> nonces;
@@ -86,7 +91,6 @@ std::set<std::string> shared_names(const std::vector<QueuedReport>& all) {
 }
 
 constexpr const char* kGoOn = "the same command gives the files that wait their names";
-constexpr const char* kStaged = ".new";
 
 class Fleet {
  public:
@@ -154,9 +158,9 @@ class Fleet {
     }
   }
 
-  // No two cards of a run have one name, and no two releases that of last resort.
+  // No two cards of a run have one name.
   std::string give_name(const CardName& card, const Sha256Digest& report, std::uint64_t entry) {
-    std::string out = name_by_ueid(card.ueid) + "-" + std::to_string(entry);
+    std::string out = last_name(card.ueid, entry);
     for (const std::string& name : names_for(card)) {
       if (is_given(name, report) || (is_shared(card) && !why_taken(name).empty())) continue;
       out = name;
@@ -168,8 +172,11 @@ class Fleet {
 
   // Where a card's files wait, complete and on disk, until the log has their release's result. Its name is
   // the report's alone: no other report changes it.
+  [[nodiscard]] std::filesystem::path staging_dir(const std::string& report) const {
+    return options_.output_folder / ("." + report + ".new");
+  }
   [[nodiscard]] std::filesystem::path staging_dir(const Sha256Digest& report) const {
-    return options_.output_folder / ("." + to_hex(report) + kStaged);
+    return staging_dir(to_hex(report));
   }
 
   // Those of releases that ended, and not well: their keys count, and nobody can use them. What this log does
@@ -179,7 +186,7 @@ class Fleet {
       if (!challenge.consumed || challenge.released_by ||
           appliance_.log().state().open.contains(challenge.intent))
         continue;
-      const std::filesystem::path dir = options_.output_folder / ("." + challenge.consumed_by + kStaged);
+      const std::filesystem::path dir = staging_dir(challenge.consumed_by);
       std::error_code ignored;
       if (std::filesystem::exists(dir, ignored) && !find_other_file(dir))
         std::filesystem::remove_all(dir, ignored);
@@ -222,6 +229,12 @@ class Fleet {
     }
   }
 
+  void note_release(std::size_t i, const WrappedFor& files) {
+    cards_[i].ueid = files.ueid;
+    cards_[i].suite = files.suite;
+    cards_[i].entry = files.entry;
+  }
+
   // Gives the files that wait their name; else says why they go on waiting.
   void place(std::size_t i, const std::string& name) {
     const std::filesystem::path dir = options_.output_folder / name, stage = staging_dir(all_[i].digest);
@@ -246,16 +259,14 @@ class Fleet {
     const audit::Challenge& challenge = appliance_.log().state().challenges.at(release.nonce);
     const CardName card{challenge.host, challenge.device, release.ueid};
     std::vector<std::string> names = names_for(card);
-    names.push_back(name_by_ueid(card.ueid) + "-" + std::to_string(release.entry));
+    names.push_back(last_name(card.ueid, release.entry));
     std::optional<WrappedFor> files;
     for (std::size_t k = 0; !files && k < names.size(); ++k)
       files = files_of(release, options_.output_folder / names[k], names[k]);
     const bool is_placed = files.has_value();
     if (!files) files = files_of(release, staging_dir(all_[i].digest), "");
     if (!files) return false;
-    cards_[i].ueid = release.ueid;
-    cards_[i].suite = files->suite;
-    cards_[i].entry = files->entry;
+    note_release(i, *files);
     cards_[i].earlier = true;
     cards_[i].old = why_old(release, is_placed);
     if (is_placed) {
@@ -410,9 +421,7 @@ class Fleet {
   void publish(std::vector<WrappedFor> cards, const std::map<Sha256Digest, std::size_t>& by_digest) {
     for (WrappedFor& card : cards) {
       const std::size_t i = by_digest.at(card.report_digest);
-      cards_[i].ueid = card.ueid;
-      cards_[i].suite = card.suite;
-      cards_[i].entry = card.entry;
+      note_release(i, card);
       place(i, card.dir);
       if (!cards_[i].dir.empty()) index_.push_back(std::move(card));
     }

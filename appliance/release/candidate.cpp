@@ -22,6 +22,26 @@ void hold_to_wrapped(ReleaseItem& c) {
                           wrapped, "no challenge gets a second wrap"});
 }
 
+// An event of `kind` for each report that `concerns` picks; `facts` says what is its own of it.
+template <typename Concerns, typename Facts>
+void record_events(site::Appliance& appliance, const keys::Mek& mek,
+                   const std::vector<ReleaseItem>& candidates, const std::string& kind,
+                   const Concerns& concerns, const Facts& facts) {
+  std::vector<const ReleaseItem*> picked;
+  for (const ReleaseItem& c : candidates)
+    if (concerns(c)) picked.push_back(&c);
+  if (picked.empty()) return;
+  keep_reports(appliance.home(), picked);
+  std::vector<Json> events;
+  for (const ReleaseItem* c : picked) {
+    events.push_back(facts(*c));
+    events.back().update({{"report_sha256", to_hex(c->report->digest)},
+                          {"mek_id", to_hex(mek.id)},
+                          {"policy", policy_facts(appliance)}});
+  }
+  appliance.log().events(kind, std::move(events));
+}
+
 }  // namespace
 
 Json policy_facts(const site::Appliance& appliance) {
@@ -54,37 +74,21 @@ std::vector<ReleaseItem> verify_all(const site::Appliance& appliance, const std:
 
 void record_unverified(site::Appliance& appliance, const keys::Mek& mek,
                        const std::vector<ReleaseItem>& candidates) {
-  std::vector<const ReleaseItem*> denied;
-  for (const ReleaseItem& c : candidates)
-    if (!c.verifies()) denied.push_back(&c);
-  if (denied.empty()) return;
-  keep_reports(appliance.home(), denied);
-  std::vector<Json> events;
-  for (const ReleaseItem* c : denied) {
-    events.push_back(unverified_facts(c->verified));
-    events.back().update({{"report_sha256", to_hex(c->report->digest)},
-                          {"mek_id", to_hex(mek.id)},
-                          {"policy", policy_facts(appliance)},
-                          {"judged", c->judged}});
-  }
-  appliance.log().events("denied", std::move(events));
+  record_events(
+      appliance, mek, candidates, "denied", [](const ReleaseItem& c) { return !c.verifies(); },
+      [](const ReleaseItem& c) {
+        Json facts = unverified_facts(c.verified);
+        facts["judged"] = c.judged;
+        return facts;
+      });
 }
 
 void record_refused(site::Appliance& appliance, const keys::Mek& mek,
                     const std::vector<ReleaseItem>& candidates) {
-  std::vector<const ReleaseItem*> refused;
-  for (const ReleaseItem& c : candidates)
-    if (c.verifies() && !c.obstacle.empty()) refused.push_back(&c);
-  if (refused.empty()) return;
-  keep_reports(appliance.home(), refused);
-  std::vector<Json> events;
-  for (const ReleaseItem* c : refused) {
-    events.push_back(refused_facts(c->verified, c->obstacle));
-    events.back().update({{"report_sha256", to_hex(c->report->digest)},
-                          {"mek_id", to_hex(mek.id)},
-                          {"policy", policy_facts(appliance)}});
-  }
-  appliance.log().events("refused", std::move(events));
+  record_events(
+      appliance, mek, candidates, "refused",
+      [](const ReleaseItem& c) { return c.verifies() && !c.obstacle.empty(); },
+      [](const ReleaseItem& c) { return refused_facts(c.verified, c.obstacle); });
 }
 
 void find_others_challenges(const audit::State& state, const keys::Mek& mek,

@@ -68,8 +68,8 @@ attest::VerifyContext context_of(const policy::Policy& policy, const std::string
                                  const trust::Trust& trust, UnixTime now) {
   attest::VerifyContext context;
   context.now = now;
-  for (const trust::TrustFile& root : trust.roots) context.anchors.roots.push_back(root.der);
-  for (const trust::TrustFile& crl : trust.crls) context.anchors.crls.push_back(crl.der);
+  context.anchors.roots = trust::ders(trust.roots);
+  context.anchors.crls = trust::ders(trust.crls);
   context.anchors.crl_floors = trust.crl_floors;
   for (const policy::DeviceClass& device : policy.devices) {
     if (device.scheme.value != scheme) continue;

@@ -39,12 +39,6 @@ std::vector<Bytes> pinned_roots(const policy::Policy& policy, const std::vector<
   return out;
 }
 
-std::vector<Bytes> ders(const std::vector<trust::TrustFile>& files) {
-  std::vector<Bytes> out;
-  for (const trust::TrustFile& file : files) out.push_back(file.der);
-  return out;
-}
-
 // Those that a pinned root signed. Their numbers count for good; another's number counts once a card's path
 // has proved the list (grant.h), or while it is in force.
 std::vector<Bytes> proved_lists(const policy::Policy& policy, const std::vector<Bytes>& roots,
@@ -77,13 +71,11 @@ std::optional<attest::CrlInfo> usable(const trust::TrustFile& crl) {
 
 // Than what the log has seen, and than proved lists in force, whether a release has seen them or not.
 attest::CrlNumbers least_numbers(const Appliance& appliance) {
-  attest::CrlNumbers out = appliance.log().state().crl_numbers;
   std::vector<Bytes> in_force;
   for (const trust::TrustFile& crl : appliance.trust().crls)
     if (usable(crl)) in_force.push_back(crl.der);
-  for (const Bytes& der : proved_lists(appliance.policy(), ders(appliance.trust().roots), in_force))
-    attest::raise(out, attest::read_crl(der));
-  return out;
+  return attest::raised(appliance.log().state().crl_numbers,
+                        proved_lists(appliance.policy(), trust::ders(appliance.trust().roots), in_force));
 }
 
 // An older list would bring revoked certificates back. That officers signed such a bundle is worth an entry.
@@ -103,23 +95,20 @@ bool takes_back_revocations(const trust::Trust& now, const trust::Collateral& ne
   const bool card = std::ranges::any_of(now.collateral.revoked_ueids, [&](const Bytes& ueid) {
     return std::ranges::find(revoked, ueid) == revoked.end();
   });
-  const std::vector<attest::CrlInfo> lists = attest::newest(next.crls);
-  attest::CrlNumbers numbers;
-  for (const attest::CrlInfo& list : lists) attest::raise(numbers, list);
-  const auto is_left_out = [&](const trust::TrustFile& crl) {
-    const auto info = usable(crl);
-    if (!info) return false;
-    const bool there = numbers.contains(info->issuer);
-    return !there || !attest::check_crl_floors(next.crls, {{info->issuer, info->number}}).empty();
-  };
-  return card || std::ranges::any_of(now.crls, is_left_out);
+  attest::CrlNumbers in_force;
+  for (const trust::TrustFile& crl : now.crls)
+    if (const auto info = usable(crl)) attest::raise(in_force, *info);
+  const attest::CrlNumbers brought = attest::raised({}, next.crls);
+  const auto is_left_out = [&](const auto& list) { return !brought.contains(list.first); };
+  return card || std::ranges::any_of(in_force, is_left_out) ||
+         !attest::check_crl_floors(next.crls, in_force).empty();
 }
 
 // Whether a list of the bundle, which none in force equals, is in the name of a pinned root that did not sign
 // it: another root of that name did, which may be anybody's.
 bool brings_foreign_lists(const policy::Policy& policy, const trust::Trust& now,
                           const trust::Collateral& next) {
-  std::vector<Bytes> roots = ders(now.roots);
+  std::vector<Bytes> roots = trust::ders(now.roots);
   roots.insert(roots.end(), next.roots.begin(), next.roots.end());
   const std::vector<Bytes> pinned = pinned_roots(policy, roots);
   return std::ranges::any_of(next.crls, [&](const Bytes& der) {
@@ -131,7 +120,7 @@ bool brings_foreign_lists(const policy::Policy& policy, const trust::Trust& now,
 // Without its root in force a list in that root's name could be anybody's.
 bool drops_pinned_roots(const policy::Policy& policy, const trust::Trust& now,
                         const trust::Collateral& next) {
-  return std::ranges::any_of(pinned_roots(policy, ders(now.roots)), [&](const Bytes& root) {
+  return std::ranges::any_of(pinned_roots(policy, trust::ders(now.roots)), [&](const Bytes& root) {
     return std::ranges::find(next.roots, root) == next.roots.end();
   });
 }
@@ -142,7 +131,7 @@ int officers_for(const Outlook& outlook, const trust::Trust& trust, const trust:
   const policy::Policy& policy = outlook.policy;
   const bool all = takes_back_revocations(trust, bundle) || drops_pinned_roots(policy, trust, bundle) ||
                    brings_foreign_lists(policy, trust, bundle);
-  return all ? outlook.policy.greatest_threshold() : 1;
+  return all ? policy.greatest_threshold() : 1;
 }
 
 }  // namespace
@@ -151,9 +140,10 @@ NextBundle check_next_bundle(const Outlook& outlook, const trust::Trust& trust,
                              const std::filesystem::path& file) {
   NextBundle out{read_plain_text(file, trust::kMaxCollateral), {}, {}};
   out.bundle = trust::parse_collateral(out.text);
-  with_context("collateral bundle", [&] { attest::refuse_forged(out.bundle.crls, out.bundle.roots); });
-  with_context("collateral bundle",
-               [&] { check_serial(out.bundle.serial, outlook.state.collateral_serial); });
+  with_context("collateral bundle", [&] {
+    attest::refuse_forged(out.bundle.crls, out.bundle.roots);
+    check_serial(out.bundle.serial, outlook.state.collateral_serial);
+  });
   check_fresh(out.bundle, outlook.now());
   out.signers = check_signers(
       outlook, {"trust-import", kTrustNamespace, out.text, officers_for(outlook, trust, out.bundle)});

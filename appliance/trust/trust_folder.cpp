@@ -122,16 +122,17 @@ void check_root(const Bytes& der) { static_cast<void>(attest::parse_certificate(
 
 void check_crl(const Bytes& der) { static_cast<void>(attest::read_crl(der)); }
 
+std::vector<Bytes> ders(const std::vector<TrustFile>& files) {
+  std::vector<Bytes> out;
+  for (const TrustFile& file : files) out.push_back(file.der);
+  return out;
+}
+
 void check_crls(const Trust& trust) {
-  std::vector<Bytes> crls;
-  for (const TrustFile& crl : trust.crls) {
-    with_context(crl.name, [&] { check_crl(crl.der); });
-    crls.push_back(crl.der);
-  }
+  for (const TrustFile& crl : trust.crls) with_context(crl.name, [&] { check_crl(crl.der); });
+  const std::vector<Bytes> crls = ders(trust.crls);
   attest::check_lists(crls);
-  std::vector<Bytes> roots;
-  for (const TrustFile& root : trust.roots) roots.push_back(root.der);
-  attest::refuse_forged(crls, roots);
+  attest::refuse_forged(crls, ders(trust.roots));
 }
 
 std::string describe_root(const Bytes& der) {

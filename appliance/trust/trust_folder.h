@@ -37,6 +37,7 @@ Trust trust_of_files(const std::map<std::string, Bytes>& files);
 // What `digest` must be.
 Sha256Digest digest_of(const Trust& trust);
 
+std::vector<Bytes> ders(const std::vector<TrustFile>& files);
 // Error{Malformed} where the DER is not one certificate, or not a list that attest::read_crl() takes.
 void check_root(const Bytes& der);
 void check_crl(const Bytes& der);

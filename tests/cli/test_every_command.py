@@ -9,7 +9,7 @@ from appliance import Officer, shifted, today
 from ceremony_support import Site, script
 from second import Second
 from test_audit_keys import Witness
-from test_outputs import commands
+from test_outputs import commands, writing
 
 DAY = 24 * 60 * 60
 
@@ -150,8 +150,7 @@ class EveryCommand(unittest.TestCase):
             with self.subTest(part.__name__):
                 part()
         self.site.qpcseal("audit", "verify")
-        writing = {name for name, text in self.names.items() if re.search(r"(?m)^  +(-o,)?--output(-dir)?\b", text)}
-        self.assertEqual(set(self.names) - writing - self.seen, set())
+        self.assertEqual(set(self.names) - writing(self.names) - self.seen, set())
 
 
 if __name__ == "__main__":
